@@ -1,0 +1,154 @@
+//! What a calcjob remembers between its steps. Stored as JSON in the process's row, with a version.
+
+use std::path::PathBuf;
+
+use ferry_plugin_proto::{JobDescription, JobReport};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::scheduler::Submission;
+
+/// The version this program writes.
+pub const VERSION: u32 = 1;
+
+/// The steps of a calcjob, in order. Each is durable before the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// The plugin writes files and a job description.
+    #[default]
+    Prepare,
+    /// The files become the work directory.
+    Upload,
+    /// The scheduler is given the job, once.
+    Submit,
+    /// The job is watched.
+    Update,
+    /// Files are brought home.
+    Retrieve,
+    /// The plugin reads them.
+    Parse,
+}
+
+impl Step {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Step::Prepare => "prepare",
+            Step::Upload => "upload",
+            Step::Submit => "submit",
+            Step::Update => "update",
+            Step::Retrieve => "retrieve",
+            Step::Parse => "parse",
+        }
+    }
+}
+
+/// A calcjob's saved state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// [`VERSION`] of the writer.
+    pub version: u32,
+    /// The step to do next, or in the middle of which we are.
+    pub step: Step,
+    /// Failures of this step so far that count.
+    #[serde(default)]
+    pub attempt: u32,
+    /// When it is tried again.
+    #[serde(default)]
+    pub next_try: Option<Timestamp>,
+    /// What the plugin prepared.
+    #[serde(default)]
+    pub job: Option<JobDescription>,
+    /// The work directory, once it is known.
+    #[serde(default)]
+    pub dir: Option<PathBuf>,
+    /// What its sentinel says.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// The intent to submit, from before anything is sent until the process's end.
+    #[serde(default)]
+    pub submission: Option<Submission>,
+    /// Since when the outcome of a submission is unclear.
+    #[serde(default)]
+    pub unclear_since: Option<Timestamp>,
+    /// How the job ended.
+    #[serde(default)]
+    pub report: Option<JobReport>,
+    /// Plugin hosts that died on this step.
+    #[serde(default)]
+    pub deaths: u32,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Checkpoint {
+            version: VERSION,
+            step: Step::default(),
+            attempt: 0,
+            next_try: None,
+            job: None,
+            dir: None,
+            digest: None,
+            submission: None,
+            unclear_since: None,
+            report: None,
+            deaths: 0,
+        }
+    }
+}
+
+impl Checkpoint {
+    /// Reads a saved state; none is the beginning.
+    ///
+    /// # Errors
+    /// A text for the process's report: a newer version, or damage.
+    pub fn read(text: Option<&str>) -> Result<Checkpoint, String> {
+        let Some(text) = text else { return Ok(Checkpoint::default()) };
+        let checkpoint: Checkpoint =
+            serde_json::from_str(text).map_err(|error| format!("the checkpoint can't be read: {error}"))?;
+        if checkpoint.version > VERSION {
+            return Err(format!(
+                "the checkpoint was written by a newer ferry (version {})",
+                checkpoint.version
+            ));
+        }
+        Ok(checkpoint)
+    }
+
+    /// Moves to a step; its failures begin anew.
+    pub fn go(&mut self, step: Step) {
+        self.step = step;
+        self.attempt = 0;
+        self.next_try = None;
+        self.deaths = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_version_1_wrote_is_read() {
+        let golden = include_str!("checkpoint_v1.json");
+        let read = Checkpoint::read(Some(golden)).unwrap();
+        assert_eq!(read.step, Step::Submit);
+        assert_eq!(read.submission.as_ref().unwrap().token, "01990000-0000-7000-8000-000000000000");
+        let again: serde_json::Value = serde_json::to_value(&read).unwrap();
+        assert_eq!(
+            again,
+            serde_json::from_str::<serde_json::Value>(golden).unwrap(),
+            "the stored format changed"
+        );
+    }
+
+    #[test]
+    fn a_newer_one_is_refused() {
+        assert!(
+            Checkpoint::read(Some(r#"{"version": 2, "step": "upload"}"#))
+                .unwrap_err()
+                .contains("newer ferry")
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! A calcjob's way through its steps, one file a step: prepare, upload, submit, update, retrieve, parse.
+//!
+//! Each step is safe to run again: it looks at what an earlier try left before it acts. It ends with one
+//! commit that holds its outcome and the name of the next step.
+
+mod checkpoint;
+mod end;
+pub mod lend;
+mod outcome;
+mod parse;
+mod prepare;
+mod retrieve;
+mod script;
+mod submit;
+mod upload;
+
+pub use checkpoint::{Checkpoint, Step, VERSION};
+pub(crate) use end::{end_excepted, end_killed, report};
+pub(crate) use outcome::{Added, Roots, add_outputs, find_type};
+pub(crate) use submit::{find_job, recovery_delay};
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{
+    plugin,
+    process::{Options, State},
+    runner::{Context, JobWatch, Submitters},
+    scheduler,
+    store::{self, Change, Level, Process},
+    transport,
+};
+
+/// Why a step did not come to its end.
+#[derive(Debug)]
+pub enum StepError {
+    /// The store's trouble: nothing is recorded, the step is run again soon.
+    Store(store::Error),
+    /// The host's trouble: costs no attempt.
+    Host(String),
+    /// The process's own trouble that may pass: costs an attempt.
+    Later(String),
+    /// A person must act; the process pauses with the reason and the next step.
+    Pause(String),
+    /// Back-pressure or an unclear outcome: waits with this status, costs no attempt.
+    Wait(String, std::time::Duration),
+    /// A plugin host died in it.
+    Died(String),
+    /// An unrecoverable error: the process is excepted.
+    Except(String),
+    /// The owner is ending; the next one does it again.
+    Stopping,
+}
+
+impl From<store::Error> for StepError {
+    fn from(error: store::Error) -> Self {
+        StepError::Store(error)
+    }
+}
+
+impl From<transport::Error> for StepError {
+    fn from(error: transport::Error) -> Self {
+        use transport::ErrorKind as Kind;
+        let text = with_help(&error.to_string(), error.help_text());
+        match error.kind() {
+            Kind::Unreachable | Kind::TimedOut => StepError::Host(text),
+            Kind::PermissionDenied
+            | Kind::Config
+            | Kind::Authentication
+            | Kind::Unsupported
+            | Kind::InvalidPath => StepError::Pause(text),
+            _ => StepError::Later(text),
+        }
+    }
+}
+
+impl From<scheduler::Error> for StepError {
+    fn from(error: scheduler::Error) -> Self {
+        use scheduler::ErrorKind as Kind;
+        let text = with_help(&error.to_string(), error.help_text());
+        match error.kind() {
+            Kind::Unreachable | Kind::Ambiguous => StepError::Host(text),
+            Kind::Busy => StepError::Wait(text, std::time::Duration::from_secs(30)),
+            Kind::Permanent => StepError::Except(text),
+            Kind::Unreadable => StepError::Later(text),
+        }
+    }
+}
+
+impl From<plugin::Error> for StepError {
+    fn from(error: plugin::Error) -> Self {
+        use plugin::ErrorKind as Kind;
+        let text = error.to_string();
+        match error.kind() {
+            Kind::Crashed => StepError::Died(text),
+            Kind::Io => StepError::Later(text),
+            Kind::ShutDown => StepError::Stopping,
+            _ => StepError::Except(text),
+        }
+    }
+}
+
+fn with_help(text: &str, help: Option<&str>) -> String {
+    help.map_or_else(|| text.to_owned(), |help| format!("{text} ({help})"))
+}
+
+/// A step's result.
+pub type StepResult<T = ()> = Result<T, StepError>;
+
+/// A calcjob in hand: its row, its saved state, and the means to go on.
+pub(crate) struct Calcjob<'a> {
+    pub(crate) cx: &'a Arc<Context>,
+    pub(crate) submitters: &'a Submitters,
+    pub(crate) process: Process,
+    pub(crate) state: Checkpoint,
+}
+
+/// What a calcjob does after a step.
+pub(crate) enum Next {
+    /// The next step.
+    Step,
+    /// Nothing, until its job has ended.
+    Watch(JobWatch),
+    /// Nothing more.
+    Ended,
+}
+
+impl<'a> Calcjob<'a> {
+    /// Takes a process in hand.
+    ///
+    /// # Errors
+    /// `Except` for a saved state that can't be read.
+    pub(crate) fn new(
+        cx: &'a Arc<Context>,
+        submitters: &'a Submitters,
+        process: Process,
+    ) -> StepResult<Self> {
+        let state = Checkpoint::read(process.checkpoint.as_deref()).map_err(StepError::Except)?;
+        Ok(Calcjob { cx, submitters, process, state })
+    }
+
+    /// Runs the step that is due.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time, like a crash: what it had begun is looked up when it runs again.
+    pub(crate) async fn step(&mut self) -> StepResult<Next> {
+        match self.state.step {
+            Step::Prepare => prepare::run(self).await,
+            Step::Upload => upload::run(self).await,
+            Step::Submit => submit::run(self).await,
+            Step::Update => submit::watch(self).map(Next::Watch),
+            Step::Retrieve => retrieve::run(self).await,
+            Step::Parse => parse::run(self).await,
+        }
+    }
+
+    /// The process's options, as they were stored at its launch.
+    pub(crate) fn options(&self) -> StepResult<Options> {
+        let node = self.cx.store.node(self.process.id)?;
+        let options = node.body.get("options").cloned().unwrap_or_default();
+        ferry_plugin_proto::from_value(&options)
+            .map_err(|error| StepError::Except(format!("the stored options can't be read: {error}")))
+    }
+
+    /// Commits the process as it stands now, with what else belongs to the step.
+    pub(crate) async fn commit(&mut self, mut changes: Vec<Change>) -> StepResult {
+        let json =
+            serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
+        let previous = self.process.checkpoint.replace(json);
+        if self.process.state.is_terminal() {
+            self.process.checkpoint = None;
+        }
+        changes.push(Change::Update(Box::new(self.process.clone())));
+        match self.cx.store.commit(changes).await {
+            Ok(_) => {
+                self.process.version += 1;
+                Ok(())
+            }
+            Err(error) => {
+                self.process.checkpoint = previous;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Moves to a step: running, with nothing to wait for.
+    pub(crate) fn go(&mut self, step: Step) {
+        self.state.go(step);
+        self.process.state = State::Running;
+        self.process.status = Some(step.as_str().to_owned());
+    }
+
+    /// A line for the process's report.
+    pub(crate) fn log(&self, level: Level, message: impl Into<String>) -> Change {
+        Change::Log { process: self.process.id, level, message: message.into() }
+    }
+
+    /// Notes that the outcome of the submission can't be known yet.
+    pub(crate) fn mark_unclear(&mut self) -> Timestamp {
+        *self.state.unclear_since.get_or_insert_with(Timestamp::now)
+    }
+}

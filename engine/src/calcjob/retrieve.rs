@@ -1,0 +1,210 @@
+//! *retrieve*: files come home into a staging directory, then into the `retrieved` node. What is only for the
+//! parser stays in the staging directory; if that is gone by then, parse comes back here.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ferry_plugin_proto::{JobDescription, Retrieve, Value};
+use uuid::Uuid;
+
+use super::{Calcjob, Next, Step, StepError, StepResult, lend, prepare};
+use crate::{
+    process::Options,
+    store::{Change, FileContent, Level, LinkType, NewData, Objects},
+    transport::{ErrorKind, FileKind, QUIET, Transport},
+};
+
+/// Below the process's staging directory.
+pub(super) const RETRIEVED: &str = "retrieved";
+/// As above.
+pub(super) const TEMPORARY: &str = "temporary";
+
+pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+    let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let dir =
+        job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is not known".into()))?;
+    let description = job.state.job.clone().unwrap_or_default();
+    let options = job.options()?;
+    let staging = job.cx.paths.staging(&job.process.uuid);
+    empty(&staging)?;
+
+    let (kept, mut missing) =
+        fetch(&*via, &dir, &keep_list(&description, &options), &staging.join(RETRIEVED)).await?;
+    let (_, gone) = fetch(&*via, &dir, &description.retrieve_temporary, &staging.join(TEMPORARY)).await?;
+    missing.extend(gone);
+    let engine_files = [&options.scheduler_stdout, &options.scheduler_stderr];
+    missing.retain(|pattern| !engine_files.contains(&pattern));
+
+    let mut changes: Vec<Change> = missing
+        .iter()
+        .map(|pattern| job.log(Level::Warning, format!("nothing to retrieve for `{pattern}`")))
+        .collect();
+    if !already_stored(job)? {
+        changes.extend(folder_node(job, kept, staging.join(RETRIEVED)).await?);
+    }
+    job.go(Step::Parse);
+    job.commit(changes).await?;
+    Ok(Next::Step)
+}
+
+/// A second retrieve, for the temporary files, finds the node of the first.
+fn already_stored(job: &Calcjob<'_>) -> StepResult<bool> {
+    Ok(job.cx.store.outgoing(job.process.id)?.iter().any(|link| link.label == "retrieved"))
+}
+
+fn empty(staging: &Path) -> StepResult {
+    let failed = |error: std::io::Error| StepError::Later(format!("{}: {error}", staging.display()));
+    match fs::remove_dir_all(staging) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    for name in [RETRIEVED, TEMPORARY] {
+        fs::create_dir_all(staging.join(name)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn keep_list(description: &JobDescription, options: &Options) -> Vec<Retrieve> {
+    let plain = |pattern: &String| Retrieve { pattern: pattern.clone(), depth: Some(1) };
+    let more = [&options.scheduler_stdout, &options.scheduler_stderr]
+        .into_iter()
+        .chain(&options.additional_retrieve_list);
+    let mut list = description.retrieve.clone();
+    for pattern in more.filter(|pattern| lend::is_inside(pattern)) {
+        if !list.iter().any(|item| item.pattern == *pattern) {
+            list.push(plain(pattern));
+        }
+    }
+    list
+}
+
+/// Fetches what the list names. Gives the relative names that came, and the patterns that matched nothing.
+async fn fetch(
+    via: &dyn Transport,
+    dir: &Path,
+    list: &[Retrieve],
+    to: &Path,
+) -> StepResult<(Vec<String>, Vec<String>)> {
+    let mut pairs = BTreeMap::new();
+    let mut missing = Vec::new();
+    for item in list {
+        let found = matches(via, dir, &item.pattern).await?;
+        if found.is_empty() {
+            missing.push(item.pattern.clone());
+        }
+        for place in found {
+            let relative = place.strip_prefix(dir).unwrap_or(&place).to_owned();
+            add(via, &place, &kept_name(&relative, item.depth), &mut pairs).await?;
+        }
+    }
+    let jobs: Vec<(PathBuf, PathBuf)> =
+        pairs.iter().map(|(name, from)| (from.clone(), to.join(name))).collect();
+    via.get_files(&jobs, QUIET).await?;
+    Ok((pairs.into_keys().collect(), missing))
+}
+
+async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<PathBuf>> {
+    let place = dir.join(pattern);
+    if pattern.contains(['*', '?', '[']) {
+        return Ok(via.glob(&place).await?);
+    }
+    match via.stat(&place).await {
+        Ok(_) => Ok(vec![place]),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The last `depth` parts of a path: 0 and 1 its name alone, none all of it.
+fn kept_name(relative: &Path, depth: Option<u32>) -> PathBuf {
+    let parts: Vec<_> = relative.components().collect();
+    let keep = depth.map_or(parts.len(), |depth| (depth.max(1) as usize).min(parts.len()));
+    parts[parts.len() - keep..].iter().collect()
+}
+
+/// Adds a file, or a directory with everything below it.
+async fn add(
+    via: &dyn Transport,
+    place: &Path,
+    name: &Path,
+    pairs: &mut BTreeMap<String, PathBuf>,
+) -> StepResult {
+    let mut todo = vec![(place.to_owned(), name.to_owned(), true)];
+    while let Some((place, name, follow)) = todo.pop() {
+        let found = if follow { via.stat(&place).await? } else { via.lstat(&place).await? };
+        match found.kind {
+            FileKind::Dir => {
+                for entry in via.list(&place).await? {
+                    // Links below a retrieved directory are followed to files, never to directories: those may loop.
+                    if entry.metadata.kind == FileKind::Symlink
+                        && !matches!(via.stat(&place.join(&entry.name)).await, Ok(target) if target.kind == FileKind::File)
+                    {
+                        continue;
+                    }
+                    let follow = entry.metadata.kind == FileKind::Symlink;
+                    todo.push((place.join(&entry.name), name.join(&entry.name), follow));
+                }
+            }
+            FileKind::File => {
+                let text = name.to_str().filter(|name| lend::is_inside(name)).ok_or_else(|| {
+                    StepError::Except(format!("the retrieved name {} is not UTF-8", name.display()))
+                })?;
+                pairs.insert(text.to_owned(), place);
+            }
+            FileKind::Symlink | FileKind::Other => {}
+        }
+    }
+    Ok(())
+}
+
+async fn folder_node(job: &Calcjob<'_>, names: Vec<String>, root: PathBuf) -> StepResult<[Change; 2]> {
+    let objects = job.cx.store.objects().clone();
+    let files = tokio::task::spawn_blocking(move || take_in(&objects, &root, names))
+        .await
+        .map_err(|error| StepError::Later(error.to_string()))??;
+    let uuid = Uuid::now_v7();
+    let data = NewData {
+        uuid,
+        data_type: "folder".into(),
+        label: String::new(),
+        description: String::new(),
+        body: Value::Map(BTreeMap::new()),
+        files,
+        computer: None,
+    };
+    let link = Change::Link {
+        source: job.process.uuid,
+        target: uuid,
+        link_type: LinkType::Create,
+        label: "retrieved".into(),
+    };
+    Ok([Change::Data(data), link])
+}
+
+fn take_in(objects: &Objects, root: &Path, names: Vec<String>) -> StepResult<Vec<FileContent>> {
+    let one = |path: String| {
+        let content = objects.put_file(&prepare::no_links(root, &path)?)?;
+        Ok(FileContent { path, content, executable: false })
+    };
+    names.into_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_keeps_trailing_parts() {
+        let name = |path: &str, depth| kept_name(Path::new(path), depth).to_string_lossy().into_owned();
+        assert_eq!(name("a/b/c.txt", Some(1)), "c.txt");
+        assert_eq!(name("a/b/c.txt", Some(0)), "c.txt");
+        assert_eq!(name("a/b/c.txt", Some(2)), "b/c.txt");
+        assert_eq!(name("a/b/c.txt", Some(9)), "a/b/c.txt");
+        assert_eq!(name("a/b/c.txt", None), "a/b/c.txt");
+    }
+}

@@ -1,0 +1,138 @@
+//! *submit*: the durable intent, the scheduler's answer, and recovery where there is none.
+//!
+//! An intent without an outcome is looked up, never repeated: only when recovery says that a token was never
+//! used, and never can be, a fresh one is tried.
+
+use std::time::Duration;
+
+use ferry_plugin_proto::Exit;
+use uuid::Uuid;
+
+use super::{Calcjob, Next, Step, StepError, StepResult, end::finish_with};
+use crate::{
+    runner::JobWatch,
+    scheduler::{Error, ErrorKind, JobId, JobRef, Recovery, Submission},
+    store::Level,
+};
+
+/// The engine's exit code for a submission that the scheduler refuses for good.
+const REFUSED: u32 = 130;
+/// AiiDA's, for a wrong account.
+const INVALID_ACCOUNT: u32 = 131;
+
+pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+    let intent = match job.state.submission.clone() {
+        // Somebody may have begun to act on it before a crash.
+        Some(submission) => return recover(job, submission).await,
+        None => declare(job).await?,
+    };
+    let computer = job.process.computer.clone().unwrap_or_default();
+    match job.submitters.submit(&computer, intent.clone()).await {
+        Ok(id) => submitted(job, id).await,
+        Err(error) => failed(job, intent, error).await,
+    }
+}
+
+/// The intent, on disk before anything is sent.
+async fn declare(job: &mut Calcjob<'_>) -> StepResult<Submission> {
+    let computer = job.process.computer.clone().unwrap_or_default();
+    let config = job.cx.store.computer(&computer)?.config;
+    let options = job.options()?;
+    let missing = || StepError::Except("the work directory is not known".into());
+    let submission = Submission {
+        token: Uuid::now_v7().to_string(),
+        dir: job.state.dir.clone().ok_or_else(missing)?,
+        script: options.submit_script_filename,
+        digest: job.state.digest.clone().ok_or_else(missing)?,
+        interpreter: config.interpreter(),
+        stdout: options.scheduler_stdout,
+        stderr: options.scheduler_stderr,
+    };
+    job.state.submission = Some(submission.clone());
+    job.commit(Vec::new()).await?;
+    Ok(submission)
+}
+
+async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Error) -> StepResult<Next> {
+    match error.kind() {
+        ErrorKind::Permanent => {
+            let text = error.to_string();
+            let account = text.to_lowercase().contains("invalid account");
+            let (status, label) = if account {
+                (INVALID_ACCOUNT, "ERROR_SCHEDULER_INVALID_ACCOUNT")
+            } else {
+                (REFUSED, "ERROR_SCHEDULER_REFUSED")
+            };
+            finish_with(job, Exit { status, label: label.into(), message: text }, Vec::new()).await?;
+            Ok(Next::Ended)
+        }
+        ErrorKind::Busy => {
+            job.state.submission = None;
+            job.commit(vec![job.log(Level::Report, error.to_string())]).await?;
+            Err(StepError::Wait(
+                format!("the scheduler takes no more jobs: {error}"),
+                Duration::from_secs(30),
+            ))
+        }
+        _ => recover(job, intent).await,
+    }
+}
+
+async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> {
+    match find_job(job, &intent).await? {
+        Recovery::Found(id) => {
+            tracing::info!(process = %job.process.id, job = %id, "recovered a submission");
+            submitted(job, id).await
+        }
+        Recovery::NeverSubmitted => {
+            job.state.submission = None;
+            job.state.unclear_since = None;
+            job.commit(Vec::new()).await?;
+            Ok(Next::Step)
+        }
+        Recovery::Unclear(reason) => {
+            let since = job.mark_unclear();
+            let status =
+                format!("submitting: unclear since {}: {reason}", since.strftime("%Y-%m-%dT%H:%M:%SZ"));
+            Err(StepError::Wait(status, recovery_delay(since)))
+        }
+    }
+}
+
+/// How long to wait before the next look: soon at first, then ever more rarely, up to a minute.
+pub(crate) fn recovery_delay(since: jiff::Timestamp) -> Duration {
+    let age = jiff::Timestamp::now().duration_since(since).unsigned_abs();
+    (age / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))
+}
+
+/// Asks the scheduler what became of an intent.
+pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Recovery> {
+    let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
+    Ok(scheduler.recover(&*via, intent).await?)
+}
+
+async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
+    job.state.unclear_since = None;
+    job.process.job_id = Some(id.0.clone());
+    job.state.go(Step::Update);
+    job.process.state = crate::process::State::Waiting;
+    job.process.status = Some("waiting for its job".into());
+    job.commit(Vec::new()).await?;
+    Ok(Next::Step)
+}
+
+/// *update*: what the poller needs to watch the job.
+pub(super) fn watch(job: &Calcjob<'_>) -> StepResult<JobWatch> {
+    let missing = || StepError::Except("the job's id is not known".into());
+    Ok(JobWatch {
+        process: job.process.id,
+        computer: job.process.computer.clone().unwrap_or_default(),
+        job: JobRef {
+            id: JobId(job.process.job_id.clone().ok_or_else(missing)?),
+            token: job.state.submission.as_ref().map(|intent| intent.token.clone()).unwrap_or_default(),
+        },
+        dir: job.state.dir.clone().ok_or_else(missing)?,
+        shown: job.process.scheduler_state.clone(),
+    })
+}

@@ -1,0 +1,91 @@
+//! A computer: host, transport, scheduler and work directory, with everything a user may set about it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of a computer, with AiiDA's names. Stored as they are; the label is unique in a profile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Computer {
+    /// Name in this profile.
+    pub label: String,
+    /// Host name or address, as the transport takes it.
+    pub hostname: String,
+    /// For people.
+    pub description: String,
+    /// Name of the transport, without `core.`.
+    pub transport: String,
+    /// Name of the scheduler, without `core.`.
+    pub scheduler: String,
+    /// First line of job scripts.
+    pub shebang: String,
+    /// Absolute directory for work directories; `{username}` is the user's name there.
+    pub work_dir: String,
+    /// Command that starts MPI programs, each word a template (`{tot_num_mpiprocs}`).
+    pub mpirun_command: String,
+    /// Default MPI processes a machine.
+    pub mpiprocs_per_machine: Option<u32>,
+    /// Default memory a machine, kB.
+    pub default_memory_per_machine: Option<u64>,
+    /// Quote arguments with double quotes, so that the shell expands variables in them.
+    pub use_double_quotes: bool,
+    /// Shell text before every job's commands.
+    pub prepend_text: String,
+    /// Shell text after every job's commands.
+    pub append_text: String,
+    /// Most jobs pending at once.
+    pub max_queued_jobs: Option<u32>,
+    /// Most jobs pending or running at once.
+    pub max_active_jobs: Option<u32>,
+    /// Most submissions a time, as `50/2min`.
+    pub submit_rate: Option<String>,
+    /// Least time between two listings of the queue, s; `None`: the scheduler's own floor.
+    pub poll_interval: Option<f64>,
+    /// The transport's own settings (`use_login_shell`, `username`, ...).
+    pub connection: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Default for Computer {
+    fn default() -> Self {
+        Computer {
+            label: String::new(),
+            hostname: String::new(),
+            description: String::new(),
+            transport: "local".into(),
+            scheduler: "direct".into(),
+            shebang: "#!/bin/bash".into(),
+            work_dir: String::new(),
+            mpirun_command: String::new(),
+            mpiprocs_per_machine: None,
+            default_memory_per_machine: None,
+            use_double_quotes: false,
+            prepend_text: String::new(),
+            append_text: String::new(),
+            max_queued_jobs: None,
+            max_active_jobs: None,
+            submit_rate: None,
+            poll_interval: None,
+            connection: serde_json::Map::new(),
+        }
+    }
+}
+
+impl Computer {
+    /// A connection setting that is true or false.
+    pub fn connection_flag(&self, key: &str) -> bool {
+        self.connection.get(key).and_then(serde_json::Value::as_bool).unwrap_or(false)
+    }
+
+    /// The interpreter of job scripts: the shebang's words.
+    pub fn interpreter(&self) -> Vec<String> {
+        let words: Vec<String> =
+            self.shebang.trim_start_matches("#!").split_whitespace().map(str::to_owned).collect();
+        if words.is_empty() { vec!["/bin/sh".into()] } else { words }
+    }
+
+    /// Least time between two listings, if the user set one.
+    pub fn poll_interval(&self) -> Option<Duration> {
+        self.poll_interval.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+    }
+}

@@ -1,0 +1,16 @@
+//! ferry's engine: what a process is, how it is kept, and how it is brought to its end.
+//!
+//! The engine owns files, timers, storage and concurrency, and defines the traits that transports and
+//! schedulers implement. It knows no transport, scheduler or plugin by name.
+
+pub mod calcjob;
+pub mod computer;
+pub mod error;
+pub mod node;
+pub mod plugin;
+pub mod process;
+pub mod profile;
+pub mod runner;
+pub mod scheduler;
+pub mod store;
+pub mod transport;

@@ -1,0 +1,91 @@
+//! The base data types, and what their bodies look like. Types beyond these belong to plugins and libraries;
+//! the store keeps any, but only base types can be written as plain words on a command line.
+
+use ferry_plugin_proto::Value;
+
+/// Names of the engine's own data types.
+pub const BASE_TYPES: &[&str] =
+    &["int", "float", "str", "bool", "list", "dict", "file", "folder", "remote_folder", "code"];
+
+/// Checks that a body fits its data type; a type that is not the engine's takes any body.
+///
+/// # Errors
+/// What was expected and what came.
+pub fn check_body(data_type: &str, body: &Value, files: usize) -> Result<(), String> {
+    if let Some(place) = body.find_non_finite() {
+        let place = if place.is_empty() { String::new() } else { format!(" at {place}") };
+        return Err(format!("NaN or infinity{place}: only arrays may hold them"));
+    }
+    let fits = match (data_type, body) {
+        ("int", Value::Int(_))
+        | ("float", Value::Float(_))
+        | ("str", Value::Str(_))
+        | ("bool", Value::Bool(_))
+        | ("list", Value::List(_))
+        | ("dict", Value::Map(_)) => true,
+        ("file", body) => body.get("filename").and_then(Value::as_str).is_some() && files == 1,
+        ("folder", Value::Map(_) | Value::Null) => true,
+        ("remote_folder", body) => has_text(body, "computer") && has_text(body, "path"),
+        ("code", body) => has_text(body, "computer") && has_text(body, "filepath_executable"),
+        (other, _) => !BASE_TYPES.contains(&other),
+    };
+    if fits { Ok(()) } else { Err(format!("expected {}, got {}", expected(data_type), describe(body))) }
+}
+
+fn has_text(body: &Value, key: &str) -> bool {
+    body.get(key).and_then(Value::as_str).is_some()
+}
+
+fn expected(data_type: &str) -> &'static str {
+    match data_type {
+        "int" => "an integer",
+        "float" => "a number",
+        "str" => "text",
+        "bool" => "true or false",
+        "list" => "a list",
+        "dict" => "a map",
+        "file" => "one file",
+        "folder" => "files",
+        "remote_folder" => "a directory on a computer",
+        "code" => "a code",
+        _ => "a value",
+    }
+}
+
+/// A value in a few words, for error messages.
+pub(crate) fn describe(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(value) => format!("`{value}`"),
+        Value::Int(value) => format!("the integer {value}"),
+        Value::Float(value) => format!("the number {value}"),
+        Value::Str(value) => format!("the text `{value}`"),
+        Value::Bytes(value) => format!("{} bytes", value.len()),
+        Value::List(value) => format!("a list of {}", value.len()),
+        Value::Map(value) => format!("a map of {}", value.len()),
+    };
+    if text.chars().count() > 60 { text.chars().take(57).chain("...".chars()).collect() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(data_type: &str, body: Value, files: usize, expected: Result<(), &str>) {
+        assert_eq!(check_body(data_type, &body, files), expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn bodies_fit_their_types_or_say_what_was_expected() {
+        check("int", Value::Int(1), 0, Ok(()));
+        check("int", Value::from("x"), 0, Err("expected an integer, got the text `x`"));
+        check("float", Value::Float(f64::NAN), 0, Err("NaN or infinity: only arrays may hold them"));
+        check(
+            "file",
+            Value::Map([("filename".into(), "a".into())].into()),
+            0,
+            Err("expected one file, got a map of 1"),
+        );
+        check("core.structure", Value::Null, 0, Ok(()));
+    }
+}

@@ -1,0 +1,350 @@
+//! Launching: from what a user asked for to the rows of a new process, or to everything that is wrong with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ferry_plugin_proto::{Inputs, Kind, Node as PluginNode, Problem, ProcessType, Validate, Value, to_value};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Options, coerce, find_type, flatten,
+    spec::{FlatPort, judge, lookup, unknown_port},
+};
+use crate::{
+    calcjob::lend,
+    node::check_body,
+    runner::Context,
+    store::{Change, FileContent, LinkType, NewData, NewProcess, NodeKind, PluginRow, Reader},
+};
+
+/// A request to start a process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// Full name of the type, or an alias.
+    pub process_type: String,
+    /// Inputs by dotted port.
+    pub inputs: BTreeMap<String, InputValue>,
+    /// What is not an input.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// Labels of groups that the process joins; made if missing.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// One input as it is given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputValue {
+    /// A stored node by id, uuid, unique prefix or label.
+    Node(String),
+    /// A code by `label` or `label@computer`.
+    Code(String),
+    /// A new node.
+    New {
+        /// Its type, if the giver knows it; else the port's.
+        #[serde(default)]
+        data_type: Option<String>,
+        /// Its value.
+        value: Value,
+        /// Its files, whose large objects are in the repository already.
+        #[serde(default)]
+        files: Vec<FileContent>,
+    },
+}
+
+/// What a launch says beside its inputs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// For people.
+    pub label: String,
+    /// For people.
+    pub description: String,
+    /// Label of the computer a calcjob runs on.
+    pub computer: Option<String>,
+    /// [`Options`] of a calcjob.
+    pub options: BTreeMap<String, Value>,
+}
+
+/// A launch that was taken: the process is on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launched {
+    /// Its number.
+    pub id: i64,
+    /// Its name everywhere.
+    pub uuid: String,
+}
+
+/// A launch that was checked and can be committed.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The new process's name.
+    pub uuid: Uuid,
+    /// What to commit; the process is the first node made.
+    pub changes: Vec<Change>,
+}
+
+/// An input that was resolved: an existing node, or a new one, and what the plugin sees of it.
+struct Resolved {
+    uuid: Uuid,
+    new: Option<NewData>,
+    data_type: String,
+    value: Value,
+    computer: Option<String>,
+}
+
+/// What a launch means, as far as it can be said without running the plugin.
+struct Examined {
+    plugin: PluginRow,
+    process_type: ProcessType,
+    resolved: BTreeMap<String, Resolved>,
+    computer: Option<String>,
+    options: Options,
+}
+
+/// Everything that is wrong with a launch, as far as it can be said without running the plugin. Starts nothing.
+pub fn check(reader: &Reader, launch: &Launch) -> Vec<Problem> {
+    examine(reader, launch).err().unwrap_or_default()
+}
+
+/// Checks a launch and makes the rows of its process. The plugin's own validation runs last, in its host.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub async fn prepare(cx: &Context, launch: Launch) -> Result<Prepared, Vec<Problem>> {
+    let Examined { plugin, process_type, resolved, computer, options } = examine(&cx.store, &launch)?;
+    let problems = ask_plugin(cx, &plugin.digest, &process_type, &resolved).await?;
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+
+    let uuid = Uuid::now_v7();
+    let body = if process_type.kind == Kind::CalcJob {
+        Value::Map([("options".to_owned(), to_value(&options).map_err(whole)?)].into())
+    } else {
+        Value::Map(BTreeMap::new())
+    };
+    let process = NewProcess {
+        uuid,
+        process_type: process_type.name.clone(),
+        kind: process_type.kind,
+        label: launch.metadata.label,
+        description: launch.metadata.description,
+        plugin: plugin.digest,
+        computer,
+        body,
+    };
+    Ok(Prepared { uuid, changes: changes(process, resolved, &launch.groups) })
+}
+
+fn examine(reader: &Reader, launch: &Launch) -> Result<Examined, Vec<Problem>> {
+    let (plugin, process_type) = find_type(reader, &launch.process_type).map_err(whole)?;
+    if !matches!(process_type.kind, Kind::CalcJob | Kind::CalcFunction) {
+        return Err(whole(format!(
+            "`{}` is a {}, which this version of ferry can't run yet",
+            process_type.name,
+            process_type.kind.as_str()
+        )));
+    }
+    let mut problems = Vec::new();
+    let resolved = resolve_inputs(reader, &process_type, launch, &mut problems);
+    let computer = choose_computer(reader, &process_type, &launch.metadata, &resolved, &mut problems);
+    let options = Options::read(&launch.metadata.options, &mut problems);
+    if process_type.kind != Kind::CalcJob && !launch.metadata.options.is_empty() {
+        problems.push(problem("metadata.options", "only a calcjob has options"));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Examined { plugin, process_type, resolved, computer, options })
+}
+
+fn changes(process: NewProcess, resolved: BTreeMap<String, Resolved>, groups: &[String]) -> Vec<Change> {
+    let target = process.uuid;
+    let mut changes = vec![Change::Process(process)];
+    for (port, input) in resolved {
+        changes.extend(input.new.map(Change::Data));
+        changes.push(Change::Link {
+            source: input.uuid,
+            target,
+            link_type: LinkType::InputCalc,
+            label: port,
+        });
+    }
+    for label in groups {
+        changes.push(Change::Group { label: label.clone(), description: String::new(), if_missing: true });
+        changes.push(Change::Member { group: label.clone(), node: target });
+    }
+    changes
+}
+
+fn problem(port: &str, message: impl Into<String>) -> Problem {
+    Problem { port: port.to_owned(), message: message.into() }
+}
+
+fn whole(message: String) -> Vec<Problem> {
+    vec![problem("", message)]
+}
+
+fn resolve_inputs(
+    reader: &Reader,
+    process_type: &ProcessType,
+    launch: &Launch,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Resolved> {
+    let ports = flatten(&process_type.inputs);
+    let mut resolved = BTreeMap::new();
+    for (name, given) in &launch.inputs {
+        let Some(port) = lookup(&ports, name) else {
+            problems.push(unknown_port(name, &ports));
+            continue;
+        };
+        match resolve(reader, port, given) {
+            Ok(input) => drop(resolved.insert(name.clone(), input)),
+            Err(message) => problems.push(problem(name, message)),
+        }
+    }
+    add_defaults(&ports, launch, &mut resolved, problems);
+    resolved
+}
+
+fn add_defaults(
+    ports: &BTreeMap<String, FlatPort>,
+    launch: &Launch,
+    resolved: &mut BTreeMap<String, Resolved>,
+    problems: &mut Vec<Problem>,
+) {
+    for (name, port) in ports.iter().filter(|(_, port)| !port.dynamic) {
+        if launch.inputs.contains_key(name) {
+            continue;
+        }
+        match &port.port.default {
+            Some(default) => match coerce(&port.port.types, None, default.clone()) {
+                Ok((data_type, value)) => {
+                    drop(resolved.insert(name.clone(), new_input(data_type, value, Vec::new())))
+                }
+                Err(message) => {
+                    problems.push(problem(name, format!("the type's own default is wrong: {message}")))
+                }
+            },
+            None if port.required => {
+                let types =
+                    if port.port.types.is_empty() { "any".into() } else { port.port.types.join(" or ") };
+                problems.push(problem(name, format!("required, but not given ({types})")));
+            }
+            None => {}
+        }
+    }
+}
+
+fn new_input(data_type: String, value: Value, files: Vec<FileContent>) -> Resolved {
+    let uuid = Uuid::now_v7();
+    let new = NewData {
+        uuid,
+        data_type: data_type.clone(),
+        label: String::new(),
+        description: String::new(),
+        body: value.clone(),
+        files,
+        computer: None,
+    };
+    Resolved { uuid, new: Some(new), data_type, value, computer: None }
+}
+
+fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue) -> Result<Resolved, String> {
+    let types = &port.port.types;
+    let node = match given {
+        InputValue::New { data_type, value, files } => {
+            if let Some(name) = data_type
+                && !types.contains(name)
+                && !known_type(name)
+            {
+                return Err(format!("`{name}` is no value type that ferry knows"));
+            }
+            let (data_type, value) = coerce(types, data_type.as_deref(), value.clone())?;
+            check_body(&data_type, &value, files.len())?;
+            judge(&port.port, &value)?;
+            return Ok(new_input(data_type, value, files.clone()));
+        }
+        InputValue::Node(name) => reader.find_node(name).map_err(|error| error.to_string())?,
+        InputValue::Code(name) => reader.find_code(name).map_err(|error| error.to_string())?,
+    };
+    if node.kind != NodeKind::Data {
+        return Err(format!("node {} is a process, not data; name one of its outputs", node.id));
+    }
+    let (data_type, value) = coerce(types, Some(&node.node_type), node.body.clone())?;
+    judge(&port.port, &value)?;
+    if data_type != node.node_type {
+        // An int where a float is wanted: a new node, since stored ones never change.
+        return Ok(new_input(data_type, value, Vec::new()));
+    }
+    Ok(Resolved { uuid: node.uuid, new: None, data_type, value, computer: node.computer })
+}
+
+/// Types that are spelled `library.name` belong to somebody; plain words are the engine's.
+fn known_type(name: &str) -> bool {
+    name.contains('.') || crate::node::BASE_TYPES.contains(&name)
+}
+
+fn choose_computer(
+    reader: &Reader,
+    process_type: &ProcessType,
+    metadata: &Metadata,
+    resolved: &BTreeMap<String, Resolved>,
+    problems: &mut Vec<Problem>,
+) -> Option<String> {
+    if process_type.kind != Kind::CalcJob {
+        if metadata.computer.is_some() {
+            problems.push(problem("metadata.computer", "only a calcjob runs on a computer"));
+        }
+        return None;
+    }
+    let codes: BTreeSet<&str> = resolved
+        .values()
+        .filter(|input| input.data_type == "code")
+        .filter_map(|input| input.computer.as_deref())
+        .collect();
+    let wanted = metadata.computer.as_deref();
+    if codes.len() > 1 || wanted.is_some_and(|wanted| codes.iter().any(|code| *code != wanted)) {
+        let places = codes.iter().copied().collect::<Vec<_>>().join(", ");
+        let message = format!("the codes are on {places}; a job runs on one computer");
+        problems.push(problem("metadata.computer", message));
+        return None;
+    }
+    let label = wanted.or(codes.first().copied()).unwrap_or("localhost");
+    match reader.computer(label) {
+        Ok(row) => Some(row.config.label),
+        Err(error) => {
+            let help = error.help_text().map(|help| format!("; {help}")).unwrap_or_default();
+            problems.push(problem("metadata.computer", format!("{error}{help}")));
+            None
+        }
+    }
+}
+
+async fn ask_plugin(
+    cx: &Context,
+    digest: &str,
+    process_type: &ProcessType,
+    resolved: &BTreeMap<String, Resolved>,
+) -> Result<Vec<Problem>, Vec<Problem>> {
+    let folder = cx.paths.scratch("validate").map_err(|error| whole(error.to_string()))?;
+    let mut inputs = Inputs::new();
+    for (port, input) in resolved {
+        let files = match &input.new {
+            Some(new) => lend::new_files(&cx.store, &new.files, &folder.path().join(port)),
+            None => cx
+                .store
+                .find_node(&input.uuid.to_string())
+                .and_then(|node| lend::node_files(&cx.store, node.id, &folder.path().join(port))),
+        }
+        .map_err(|error| whole(error.to_string()))?;
+        let uuid = input.uuid.to_string();
+        let value = input.value.clone();
+        inputs.insert(port.clone(), PluginNode { uuid, data_type: input.data_type.clone(), value, files });
+    }
+    let request = Validate { process_type: process_type.name.clone(), inputs };
+    let reply = cx.validate(digest, &request).await.map_err(|error| whole(error.to_string()))?;
+    Ok(reply.problems)
+}

@@ -1,0 +1,16 @@
+//! Processes: their states, the ports of their types, and how they are launched.
+
+mod call;
+mod launch;
+mod options;
+mod spec;
+mod state;
+
+pub(crate) use call::run as run_calcfunction;
+pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, check, prepare};
+pub use options::{Options, Resources};
+pub(crate) use spec::closest as closest_name;
+pub use spec::{
+    FlatPort, PortProblem, coerce, find_type, flatten, lookup as lookup_port, parse_literal, type_problem,
+};
+pub use state::State;

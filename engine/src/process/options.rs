@@ -1,0 +1,258 @@
+//! `metadata.options` of a calcjob, with AiiDA's names and defaults.
+
+use std::collections::BTreeMap;
+
+use ferry_plugin_proto::{Problem, Value};
+use serde::{Deserialize, Serialize};
+
+use super::spec::closest;
+
+/// What a job asks of its scheduler and how its script is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Machines, processes and cores.
+    pub resources: Resources,
+    /// Wall time limit, s.
+    pub max_wallclock_seconds: Option<u64>,
+    /// Memory limit a machine, kB.
+    pub max_memory_kb: Option<u64>,
+    /// Partition or queue.
+    pub queue_name: Option<String>,
+    /// Account to charge.
+    pub account: Option<String>,
+    /// Quality of service.
+    pub qos: Option<String>,
+    /// Priority, in the scheduler's words.
+    pub priority: Option<String>,
+    /// Whether the scheduler may start the job again by itself.
+    pub rerunnable: bool,
+    /// Start the programs with MPI; `None` leaves it to plugin and code.
+    pub withmpi: Option<bool>,
+    /// Words after the computer's `mpirun_command`.
+    pub mpirun_extra_params: Vec<String>,
+    /// Keep the login's environment in the job.
+    pub import_sys_environment: bool,
+    /// Variables set in the job.
+    pub environment_variables: BTreeMap<String, String>,
+    /// Quote those with double quotes, so that the shell expands variables in them.
+    pub environment_variables_double_quotes: bool,
+    /// Raw lines for the script's header.
+    pub custom_scheduler_commands: String,
+    /// Shell text before the commands.
+    pub prepend_text: String,
+    /// Shell text after the commands.
+    pub append_text: String,
+    /// More relative paths to retrieve.
+    pub additional_retrieve_list: Vec<String>,
+    /// Name of the job script.
+    pub submit_script_filename: String,
+    /// Name of the file for the job's standard output.
+    pub scheduler_stdout: String,
+    /// Name of the file for the job's standard error.
+    pub scheduler_stderr: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            resources: Resources::default(),
+            max_wallclock_seconds: None,
+            max_memory_kb: None,
+            queue_name: None,
+            account: None,
+            qos: None,
+            priority: None,
+            rerunnable: false,
+            withmpi: None,
+            mpirun_extra_params: Vec::new(),
+            import_sys_environment: true,
+            environment_variables: BTreeMap::new(),
+            environment_variables_double_quotes: false,
+            custom_scheduler_commands: String::new(),
+            prepend_text: String::new(),
+            append_text: String::new(),
+            additional_retrieve_list: Vec::new(),
+            submit_script_filename: "_ferrysubmit.sh".into(),
+            scheduler_stdout: "_scheduler-stdout.txt".into(),
+            scheduler_stderr: "_scheduler-stderr.txt".into(),
+        }
+    }
+}
+
+/// What a job runs on. Two of the first three say the third.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// Machines; 1 unless said otherwise.
+    pub num_machines: Option<u32>,
+    /// MPI processes on each machine.
+    pub num_mpiprocs_per_machine: Option<u32>,
+    /// MPI processes in all.
+    pub tot_num_mpiprocs: Option<u32>,
+    /// Cores on each machine.
+    pub num_cores_per_machine: Option<u32>,
+    /// Cores for each MPI process.
+    pub num_cores_per_mpiproc: Option<u32>,
+}
+
+impl Resources {
+    /// Machines, processes a machine, and processes in all, worked out. One task unless said otherwise.
+    ///
+    /// # Errors
+    /// What contradicts what.
+    pub fn tasks(&self, default_per_machine: Option<u32>) -> Result<(u32, u32, u32), String> {
+        for (name, number) in [
+            ("num_machines", self.num_machines),
+            ("num_mpiprocs_per_machine", self.num_mpiprocs_per_machine),
+            ("tot_num_mpiprocs", self.tot_num_mpiprocs),
+            ("num_cores_per_machine", self.num_cores_per_machine),
+            ("num_cores_per_mpiproc", self.num_cores_per_mpiproc),
+        ] {
+            if number == Some(0) {
+                return Err(format!("{name} must be at least 1"));
+            }
+        }
+        let (machines, per_machine) =
+            match (self.num_machines, self.num_mpiprocs_per_machine, self.tot_num_mpiprocs) {
+                (machines, Some(per), None) => (machines.unwrap_or(1), per),
+                (Some(machines), None, Some(total)) => (machines, total / machines),
+                (None, Some(per), Some(total)) => (total / per, per),
+                (None, None, Some(total)) => (1, total),
+                (machines, None, None) => (machines.unwrap_or(1), default_per_machine.unwrap_or(1)),
+                (Some(machines), Some(per), Some(_)) => (machines, per),
+            };
+        let total = machines.checked_mul(per_machine).ok_or("too many processes")?;
+        if self.tot_num_mpiprocs.is_some_and(|wanted| wanted != total) || total == 0 {
+            return Err(format!(
+                "tot_num_mpiprocs is {}, but {machines} machines with {per_machine} processes each make {total}",
+                self.tot_num_mpiprocs.unwrap_or(0)
+            ));
+        }
+        if let (Some(cores), Some(each)) = (self.num_cores_per_machine, self.num_cores_per_mpiproc)
+            && Some(cores) != each.checked_mul(per_machine)
+        {
+            return Err(format!(
+                "num_cores_per_machine is {cores}, but {per_machine} processes with {each} cores each make {}",
+                u64::from(each) * u64::from(per_machine)
+            ));
+        }
+        Ok((machines, per_machine, total))
+    }
+}
+
+impl Options {
+    /// Reads options from a map, naming every wrong key and value at once.
+    pub fn read(map: &BTreeMap<String, Value>, problems: &mut Vec<Problem>) -> Options {
+        let mut good = serde_json::to_value(Options::default()).unwrap_or_default();
+        for (key, value) in map {
+            let port = format!("metadata.options.{key}");
+            if let Some(message) = unknown_key(&good, key) {
+                problems.push(Problem { port, message });
+                continue;
+            }
+            let mut tried = good.clone();
+            let json = serde_json::to_value(value).unwrap_or_default();
+            if key == "resources"
+                && let Value::Map(resources) = value
+            {
+                let known = serde_json::to_value(Resources::default()).unwrap_or_default();
+                for name in resources.keys() {
+                    if let Some(message) = unknown_key(&known, name) {
+                        problems.push(Problem { port: format!("{port}.{name}"), message });
+                    }
+                }
+            }
+            tried[key] = json;
+            match serde_json::from_value::<Options>(tried.clone()) {
+                Ok(_) => good = tried,
+                Err(error) => problems.push(Problem { port, message: error.to_string() }),
+            }
+        }
+        let options: Options = serde_json::from_value(good).unwrap_or_default();
+        check_names(&options, problems);
+        if let Err(message) = options.resources.tasks(None) {
+            problems.push(Problem { port: "metadata.options.resources".into(), message });
+        }
+        options
+    }
+}
+
+fn unknown_key(known: &serde_json::Value, key: &str) -> Option<String> {
+    let known = known.as_object()?;
+    if known.contains_key(key) {
+        return None;
+    }
+    let names = || known.keys().map(String::as_str);
+    Some(match closest(key, names()) {
+        Some(close) => format!("no such option; did you mean `{close}`?"),
+        None => format!("no such option; there are: {}", names().collect::<Vec<_>>().join(", ")),
+    })
+}
+
+/// File names of the engine are names, not paths; variables are shell identifiers.
+fn check_names(options: &Options, problems: &mut Vec<Problem>) {
+    for (key, name) in [
+        ("submit_script_filename", &options.submit_script_filename),
+        ("scheduler_stdout", &options.scheduler_stdout),
+        ("scheduler_stderr", &options.scheduler_stderr),
+    ] {
+        if name.is_empty() || name == "." || name == ".." || name.contains('/') || name.contains('\0') {
+            let port = format!("metadata.options.{key}");
+            problems.push(Problem { port, message: format!("`{name}` is not a file name") });
+        }
+    }
+    for name in options.environment_variables.keys() {
+        let good =
+            |(i, c): (usize, char)| c == '_' || c.is_ascii_alphabetic() || (i > 0 && c.is_ascii_digit());
+        if name.is_empty() || !name.chars().enumerate().all(good) {
+            let port = "metadata.options.environment_variables".to_owned();
+            problems.push(Problem { port, message: format!("`{name}` is not a variable's name") });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_of_three_say_the_third_and_contradictions_are_named() {
+        let tasks = |machines, per, total| {
+            Resources {
+                num_machines: machines,
+                num_mpiprocs_per_machine: per,
+                tot_num_mpiprocs: total,
+                ..Resources::default()
+            }
+            .tasks(None)
+        };
+        assert_eq!(tasks(None, None, None), Ok((1, 1, 1)));
+        assert_eq!(tasks(Some(2), Some(4), None), Ok((2, 4, 8)));
+        assert_eq!(tasks(Some(2), None, Some(8)), Ok((2, 4, 8)));
+        assert_eq!(tasks(None, Some(4), Some(8)), Ok((2, 4, 8)));
+        assert!(tasks(Some(2), None, Some(7)).unwrap_err().contains("tot_num_mpiprocs is 7"));
+        assert!(tasks(Some(0), None, None).unwrap_err().contains("at least 1"));
+    }
+
+    #[test]
+    fn every_wrong_option_is_named_at_once() {
+        let map = [
+            ("max_wallclock_second".to_owned(), Value::Int(5)),
+            ("rerunnable".to_owned(), Value::from("often")),
+            ("scheduler_stdout".to_owned(), Value::from("../x")),
+        ];
+        let mut problems = Vec::new();
+        Options::read(&map.into(), &mut problems);
+        let ports: Vec<_> = problems.iter().map(|problem| problem.port.as_str()).collect();
+        assert_eq!(
+            ports,
+            [
+                "metadata.options.max_wallclock_second",
+                "metadata.options.rerunnable",
+                "metadata.options.scheduler_stdout"
+            ]
+        );
+        assert!(problems[0].message.contains("did you mean `max_wallclock_seconds`"));
+    }
+}

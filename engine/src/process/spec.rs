@@ -1,0 +1,295 @@
+//! Ports of a process type: looking them up by dotted name, reading words as values of their types, and
+//! judging values by what the manifest says (type, range, choices), without running the plugin.
+
+use std::collections::BTreeMap;
+
+use ferry_plugin_proto::{Namespace, Port, Problem, ProcessType, Value};
+
+use crate::{
+    node::BASE_TYPES,
+    store::{PluginRow, Reader},
+};
+
+/// A problem with one port; the same shape as a plugin's own.
+pub type PortProblem = Problem;
+
+/// A port with its full dotted name. A dynamic namespace is listed as one with `dynamic` set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FlatPort {
+    /// Dotted name.
+    pub name: String,
+    /// The port.
+    pub port: Port,
+    /// Names below this one are free.
+    pub dynamic: bool,
+    /// Whether every namespace around it is required too.
+    pub required: bool,
+}
+
+/// All ports of a namespace, by dotted name.
+pub fn flatten(namespace: &Namespace) -> BTreeMap<String, FlatPort> {
+    let mut ports = BTreeMap::new();
+    add_ports(namespace, "", true, &mut ports);
+    ports
+}
+
+fn add_ports(namespace: &Namespace, prefix: &str, required: bool, ports: &mut BTreeMap<String, FlatPort>) {
+    if let Some(types) = &namespace.dynamic {
+        let port = Port { types: types.clone(), ..Port::default() };
+        let name = prefix.trim_end_matches('.').to_owned();
+        ports.insert(name.clone(), FlatPort { name, port, dynamic: true, required: false });
+    }
+    for (name, port) in &namespace.ports {
+        let name = format!("{prefix}{name}");
+        let required = required && port.required;
+        match &port.namespace {
+            Some(inner) => add_ports(inner, &format!("{name}."), required, ports),
+            None => {
+                let flat = FlatPort { name: name.clone(), port: port.clone(), dynamic: false, required };
+                ports.insert(name, flat);
+            }
+        }
+    }
+}
+
+/// The port that a dotted name means, a dynamic namespace's included.
+pub fn lookup<'a>(ports: &'a BTreeMap<String, FlatPort>, name: &str) -> Option<&'a FlatPort> {
+    if let Some(port) = ports.get(name).filter(|port| !port.dynamic) {
+        return Some(port);
+    }
+    let mut end = name.len();
+    while let Some(dot) = name[..end].rfind('.') {
+        if let Some(port) = ports.get(&name[..dot]).filter(|port| port.dynamic) {
+            return Some(port);
+        }
+        end = dot;
+    }
+    ports.get("").filter(|port| port.dynamic)
+}
+
+/// A name that is close to `wanted`, for "did you mean".
+pub(crate) fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
+        .filter(|(distance, name)| *distance <= 2.max(name.len() / 3))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Says that a port is unknown, with a suggestion.
+pub(crate) fn unknown_port(name: &str, ports: &BTreeMap<String, FlatPort>) -> PortProblem {
+    let known: Vec<&str> = ports.keys().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    let hint = match closest(name, known.iter().copied()) {
+        Some(close) => format!("did you mean `{close}`?"),
+        None if known.is_empty() => "the type has no inputs".into(),
+        None => format!("its inputs are: {}", known.join(", ")),
+    };
+    Problem { port: name.to_owned(), message: format!("no such input; {hint}") }
+}
+
+/// The active plugin and process type of a full name or alias.
+///
+/// # Errors
+/// A text for the user: unknown, with a suggestion; or claimed by two plugins, naming both.
+pub fn find_type(reader: &Reader, name: &str) -> Result<(PluginRow, ProcessType), String> {
+    let plugins: Vec<PluginRow> = reader
+        .plugins()
+        .map_err(|error| error.to_string())?
+        .into_iter()
+        .filter(|plugin| plugin.active)
+        .collect();
+    let offers = |plugin: &PluginRow| {
+        let fits = |t: &&ProcessType| t.name == name || t.aliases.iter().any(|alias| alias == name);
+        plugin.manifest.types.iter().find(fits).cloned()
+    };
+    let mut found: Vec<_> =
+        plugins.iter().filter_map(|plugin| offers(plugin).map(|offered| (plugin.clone(), offered))).collect();
+    // An installed plugin takes precedence over the bundled one of its name.
+    let installed: Vec<String> =
+        found.iter().filter(|(plugin, _)| !plugin.bundled).map(|(plugin, _)| plugin.name.clone()).collect();
+    found.retain(|(plugin, _)| !plugin.bundled || !installed.contains(&plugin.name));
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => {
+            let names =
+                plugins.iter().flat_map(|plugin| plugin.manifest.types.iter().map(|t| t.name.as_str()));
+            let hint = match closest(name, names) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => "`ferry plugin list` shows what there is".into(),
+            };
+            Err(format!("no process type is called `{name}`; {hint}"))
+        }
+        _ => {
+            let claims: Vec<_> =
+                found.iter().map(|(plugin, _)| format!("{} ({})", plugin.name, plugin.origin)).collect();
+            Err(format!(
+                "`{name}` is claimed by {}; remove one of them with `ferry plugin remove`",
+                claims.join(" and ")
+            ))
+        }
+    }
+}
+
+/// Fits a value to one of the accepted types: gives the type, and the value with integers widened to floats
+/// where only floats are taken. `given` is the value's own type if it has one.
+///
+/// # Errors
+/// What is accepted and what came.
+pub fn coerce(types: &[String], given: Option<&str>, value: Value) -> Result<(String, Value), String> {
+    let accepts = |data_type: &str| types.is_empty() || types.iter().any(|accepted| accepted == data_type);
+    if let Some(data_type) = given {
+        if accepts(data_type) {
+            return Ok((data_type.to_owned(), value));
+        }
+        if data_type == "int"
+            && accepts("float")
+            && let Value::Int(number) = value
+        {
+            return Ok(("float".into(), Value::Float(number as f64)));
+        }
+        return Err(type_problem(types, &format!("a node of type `{data_type}`")));
+    }
+    let natural = match &value {
+        Value::Bool(_) => "bool",
+        Value::Int(_) if accepts("int") || !accepts("float") => "int",
+        Value::Int(number) => return Ok(("float".into(), Value::Float(*number as f64))),
+        Value::Float(_) => "float",
+        Value::Str(_) => "str",
+        Value::List(_) => "list",
+        Value::Map(_) => "dict",
+        Value::Null | Value::Bytes(_) => "",
+    };
+    if !natural.is_empty() && accepts(natural) {
+        return Ok((natural.to_owned(), value));
+    }
+    Err(type_problem(types, &crate::node::describe(&value)))
+}
+
+/// "expected int or float, got ...".
+pub fn type_problem(types: &[String], got: &str) -> String {
+    let known = if types.is_empty() { "a value".into() } else { types.join(" or ") };
+    format!("expected {known}, got {got}")
+}
+
+/// Reads a word of the command line as a value of one of the accepted types. Text is taken as it is; where
+/// several types fit, the first accepted one that can read the word wins.
+///
+/// # Errors
+/// What is accepted and what came.
+pub fn parse_literal(types: &[String], word: &str) -> Result<(String, Value), String> {
+    const GUESS: &[&str] = &["int", "float", "bool", "list", "dict", "str"];
+    let tries: Vec<&str> =
+        if types.is_empty() { GUESS.to_vec() } else { types.iter().map(String::as_str).collect() };
+    for data_type in &tries {
+        if let Some(value) = read_as(data_type, word) {
+            return Ok(((*data_type).to_owned(), value));
+        }
+    }
+    let unreadable: Vec<&str> = tries.iter().copied().filter(|t| !BASE_TYPES.contains(t)).collect();
+    let help = match tries.as_slice() {
+        ["file"] => "; give `file:PATH` or `@NODE`",
+        ["folder" | "remote_folder"] => "; give `@NODE`",
+        ["code"] => "; give `LABEL@COMPUTER`",
+        _ if !unreadable.is_empty() => "; give `@NODE` or `file:PATH`",
+        _ => "",
+    };
+    Err(format!("{}{help}", type_problem(types, &format!("`{word}`"))))
+}
+
+fn read_as(data_type: &str, word: &str) -> Option<Value> {
+    match data_type {
+        "int" => word.parse().ok().map(Value::Int),
+        "float" => word.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::Float),
+        "bool" => word.parse().ok().map(Value::Bool),
+        "str" => Some(Value::from(word)),
+        "list" => serde_json::from_str(word).ok().filter(|value| matches!(value, Value::List(_))),
+        "dict" => serde_json::from_str(word).ok().filter(|value| matches!(value, Value::Map(_))),
+        _ => None,
+    }
+}
+
+/// Judges a value by its port's range and choices.
+pub(crate) fn judge(port: &Port, value: &Value) -> Result<(), String> {
+    if !port.choices.is_empty() && !port.choices.contains(value) {
+        let choices: Vec<_> =
+            port.choices.iter().map(|choice| serde_json::to_string(choice).unwrap_or_default()).collect();
+        return Err(format!("must be one of {}", choices.join(", ")));
+    }
+    let (Some(range), Some(number)) = (port.range, value.as_float()) else { return Ok(()) };
+    let too_small = range.min.is_some_and(|min| number < min);
+    let too_large =
+        range.max.is_some_and(|max| if range.max_exclusive { number >= max } else { number > max });
+    if !too_small && !too_large {
+        return Ok(());
+    }
+    let below = if range.max_exclusive { "below" } else { "at most" };
+    let bounds =
+        [range.min.map(|min| format!("at least {min}")), range.max.map(|max| format!("{below} {max}"))];
+    Err(format!("must be {}, got {number}", bounds.into_iter().flatten().collect::<Vec<_>>().join(" and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use ferry_plugin_proto::Range;
+
+    use super::*;
+
+    fn types(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn words_are_read_by_the_ports_type() {
+        let read = |names: &[&str], word| parse_literal(&types(names), word).map(|(_, value)| value);
+        assert_eq!(read(&["int"], "5"), Ok(Value::Int(5)));
+        assert_eq!(read(&["float"], "5"), Ok(Value::Float(5.0)));
+        assert_eq!(read(&["str"], "5"), Ok(Value::from("5")));
+        assert_eq!(read(&[], "5"), Ok(Value::Int(5)));
+        assert_eq!(read(&["int"], "five"), Err("expected int, got `five`".into()));
+        assert_eq!(
+            read(&["int"], "99999999999999999999"),
+            Err("expected int, got `99999999999999999999`".into())
+        );
+        assert_eq!(read(&["float"], "nan"), Err("expected float, got `nan`".into()));
+        assert_eq!(read(&["list", "str"], "[1]"), Ok(Value::List(vec![1i64.into()])));
+        assert_eq!(read(&["file"], "x"), Err("expected file, got `x`; give `file:PATH` or `@NODE`".into()));
+    }
+
+    #[test]
+    fn integers_widen_to_floats_and_nothing_else_changes() {
+        assert_eq!(coerce(&types(&["float"]), None, Value::Int(2)), Ok(("float".into(), Value::Float(2.0))));
+        assert_eq!(
+            coerce(&types(&["float"]), Some("int"), Value::Int(2)),
+            Ok(("float".into(), Value::Float(2.0)))
+        );
+        assert!(coerce(&types(&["int"]), None, Value::Float(2.0)).is_err());
+        assert!(coerce(&types(&["int"]), Some("str"), "2".into()).is_err());
+    }
+
+    #[test]
+    fn ranges_and_choices_are_judged() {
+        let port = Port { range: Some(Range { min: Some(5.0), ..Range::default() }), ..Port::default() };
+        assert_eq!(judge(&port, &Value::Int(4)), Err("must be at least 5, got 4".into()));
+        assert_eq!(judge(&port, &Value::Int(5)), Ok(()));
+        let port = Port { choices: vec!["a".into(), "b".into()], ..Port::default() };
+        assert_eq!(judge(&port, &"c".into()), Err("must be one of \"a\", \"b\"".into()));
+    }
+
+    #[test]
+    fn dotted_names_find_nested_and_dynamic_ports() {
+        let leaf = Port { types: types(&["int"]), required: true, ..Port::default() };
+        let inner = Namespace { ports: [("ecut".to_owned(), leaf)].into(), dynamic: None };
+        let free = Namespace { ports: BTreeMap::new(), dynamic: Some(types(&["file"])) };
+        let nest = |namespace| Port { namespace: Some(namespace), required: true, ..Port::default() };
+        let outer = Namespace {
+            ports: [("pw".to_owned(), nest(inner)), ("pseudos".to_owned(), nest(free))].into(),
+            dynamic: None,
+        };
+        let ports = flatten(&outer);
+        assert!(lookup(&ports, "pw.ecut").unwrap().required);
+        assert_eq!(lookup(&ports, "pseudos.Si").unwrap().port.types, ["file"]);
+        assert!(lookup(&ports, "pw.ecutt").is_none());
+        assert_eq!(unknown_port("pw.ecutt", &ports).message, "no such input; did you mean `pw.ecut`?");
+    }
+}

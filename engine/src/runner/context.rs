@@ -1,0 +1,168 @@
+//! What every step works with: the open store, plugin hosts, transports, schedulers and settings.
+
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
+
+use ferry_plugin_proto::{Validate, Validated, Work, WorkReply};
+
+use super::settings::Settings;
+use crate::{
+    plugin::{self, Digest, HostSettings, Hosts, Library},
+    profile::Paths,
+    scheduler::Scheduler,
+    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Result, Store},
+    transport::{self, Transport, Transports},
+};
+
+/// Schedulers by name.
+pub type Schedulers = BTreeMap<&'static str, Arc<dyn Scheduler>>;
+
+/// What a program brings along to own a profile: implementations, and where things are.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    /// The profile.
+    pub paths: Paths,
+    /// Known transports.
+    pub transports: Vec<Arc<dyn transport::Factory>>,
+    /// Known schedulers.
+    pub schedulers: Schedulers,
+    /// The executable that answers `plugin-host PATH`.
+    pub host_exe: PathBuf,
+    /// Directories that hold bundled plugin files.
+    pub bundled: Vec<PathBuf>,
+}
+
+/// A profile whose lock is held, but whose store is not open yet.
+#[derive(Debug)]
+pub struct Owner {
+    builder: Builder,
+    lock: Lock,
+}
+
+impl Builder {
+    /// Takes the profile's lock.
+    ///
+    /// # Errors
+    /// `Owned`, and the disk's.
+    pub fn own(&self, role: &str) -> Result<Owner> {
+        self.paths.create().map_err(|error| Error::from_io("open profile", self.paths.root(), error))?;
+        let lock = Lock::take(&self.paths.lock(), role)?;
+        Ok(Owner { builder: self.clone(), lock })
+    }
+}
+
+impl Owner {
+    /// Opens the store, brings it up to date, and sets up what a new profile has: the computer `localhost` and
+    /// the bundled plugins.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn open(self) -> Result<Context> {
+        let Owner { builder, lock } = self;
+        let paths = builder.paths;
+        let store = Store::open(&paths.store(), Objects::new(paths.objects()))?;
+        let library = Library::new(&paths.plugins())
+            .map_err(|error| Error::new(ErrorKind::Other, "open plugins").message(error.to_string()))?;
+        let settings = Settings::read(&store)?;
+        let mut hosts = HostSettings::new(builder.host_exe.clone());
+        if let Some(max) = settings.plugin_max_hosts {
+            hosts.max_hosts = max;
+        }
+        let context = Context {
+            hosts: Hosts::new(hosts, library.clone()),
+            transports: Transports::new(builder.transports),
+            schedulers: builder.schedulers,
+            host_exe: builder.host_exe,
+            bundled: builder.bundled,
+            paths,
+            library,
+            settings,
+            store,
+            _lock: lock,
+        };
+        super::setup::first_time(&context).await?;
+        Ok(context)
+    }
+}
+
+/// What every step works with. One for each owner; dropping it lets the profile go.
+#[derive(Debug)]
+pub struct Context {
+    /// The profile's paths.
+    pub paths: Paths,
+    /// Its store.
+    pub store: Store,
+    /// Its plugin files.
+    pub library: Library,
+    /// The children that run plugins.
+    pub hosts: Hosts,
+    /// Connections to computers.
+    pub transports: Transports,
+    /// Known schedulers.
+    pub schedulers: Schedulers,
+    /// Settings, as they were at the start.
+    pub settings: Settings,
+    pub(super) host_exe: PathBuf,
+    pub(super) bundled: Vec<PathBuf>,
+    // Last, so that everything else is closed before the profile is free.
+    _lock: Lock,
+}
+
+impl Context {
+    /// Asks a plugin to judge inputs.
+    ///
+    /// # Errors
+    /// The plugin's host's.
+    pub async fn validate(&self, digest: &str, request: &Validate) -> plugin::Result<Validated> {
+        self.hosts
+            .validate(&parse(digest)?, request, Duration::from_secs(20).min(self.settings.plugin_timeout))
+            .await
+    }
+
+    /// Lets a plugin work.
+    ///
+    /// # Errors
+    /// The plugin's host's.
+    pub async fn work(&self, digest: &str, request: &Work) -> plugin::Result<WorkReply> {
+        self.hosts.work(&parse(digest)?, request, self.settings.plugin_timeout).await
+    }
+
+    /// A computer and an open connection to it.
+    ///
+    /// # Errors
+    /// `Config` for a computer that is gone, else those of the transport.
+    pub async fn connect(
+        &self,
+        computer: Option<&str>,
+    ) -> transport::Result<(ComputerRow, Arc<dyn Transport>)> {
+        let gone =
+            |error: Error| transport::Error::new(transport::ErrorKind::Config, "connect").source(error);
+        let label = computer.unwrap_or("localhost");
+        let row = self.store.computer(label).map_err(gone)?;
+        let via = self.transports.get(&row.config).await?;
+        Ok((row, via))
+    }
+
+    /// The scheduler of a name, `core.` in front or not.
+    ///
+    /// # Errors
+    /// A text that lists the known ones.
+    pub fn scheduler(&self, name: &str) -> Result<&Arc<dyn Scheduler>, String> {
+        self.schedulers.get(name.strip_prefix("core.").unwrap_or(name)).ok_or_else(|| {
+            let known: Vec<_> = self.schedulers.keys().copied().collect();
+            format!("no scheduler is called `{name}`; this ferry has: {}", known.join(", "))
+        })
+    }
+
+    /// A scratch directory that a store error can speak of.
+    pub(crate) fn scratch(&self, what: &str) -> Result<tempfile::TempDir> {
+        self.paths
+            .scratch(what)
+            .map_err(|error: io::Error| Error::from_io("scratch", &self.paths.scratch_dir(), error))
+    }
+}
+
+fn parse(digest: &str) -> plugin::Result<Digest> {
+    digest.parse().map_err(|_| {
+        plugin::Error::new(plugin::ErrorKind::Changed, "plugin").message(format!("`{digest}` is no digest"))
+    })
+}

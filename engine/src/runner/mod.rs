@@ -1,0 +1,49 @@
+//! Owning a profile: stepping its processes, polling their jobs, answering the command line, and stopping.
+//!
+//! A process in hand is a task; a waiting one is a row, and at most an entry in a poller's map. There are no
+//! worker slots: a bound on tasks limits how much goes on at once, never how much may wait.
+
+mod client;
+mod context;
+mod drive;
+mod entry;
+mod frame;
+mod poller;
+mod request;
+mod server;
+mod service;
+pub mod settings;
+mod setup;
+mod socket;
+mod step_loop;
+mod submitter;
+
+pub use client::{Answered, ClientError, Connection, call};
+pub use context::{Builder, Context, Owner, Schedulers};
+pub use entry::{RunEnd, RunError, RunEvent, run_daemon, run_tree};
+pub use poller::JobWatch;
+pub use request::{Hello, OwnerStatus, PROTOCOL, Request, Response, WATCHED_VARIABLES};
+pub use settings::Settings;
+pub use submitter::Submitters;
+
+use crate::store::NodeId;
+
+/// The engine's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the loop is told.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Something about a process may have changed: look at it.
+    Wake(NodeId),
+    /// Its end was asked for: interrupt what it does.
+    Kill(NodeId),
+    /// Its job was observed.
+    Observed(NodeId, poller::Observation),
+    /// Stop gracefully.
+    Stop,
+}
+
+fn hello() -> Hello {
+    Hello { protocol: PROTOCOL, version: VERSION.to_owned(), pid: std::process::id() }
+}

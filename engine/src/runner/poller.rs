@@ -1,0 +1,277 @@
+//! One poll for all jobs of a computer: what the scheduler lists, and for the jobs it does not list, what
+//! their markers say. Absent is not done: without an exit marker a second look must confirm it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+
+use super::{Context, Event};
+use crate::{
+    calcjob,
+    scheduler::{self, JobId, JobRef, JobState, JobStatus, Marker, markers},
+    store::{Change, NodeId},
+};
+use ferry_plugin_proto::JobReport;
+
+/// A job to be watched for a process that waits.
+#[derive(Debug, Clone)]
+pub struct JobWatch {
+    /// Whose job it is.
+    pub process: NodeId,
+    /// Label of its computer.
+    pub computer: String,
+    /// The job.
+    pub job: JobRef,
+    /// Its work directory.
+    pub dir: PathBuf,
+    /// The scheduler's word that is stored.
+    pub shown: Option<String>,
+}
+
+/// What was found out about a watched job.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Observation {
+    /// It has ended.
+    Ended(Box<JobReport>),
+    /// Another copy took the start gate: that one is the job.
+    Adopt(JobId),
+}
+
+enum Word {
+    Watch(JobWatch),
+    Forget(NodeId),
+}
+
+/// The pollers of all computers; each begins with its first job.
+#[derive(Debug)]
+pub(super) struct Pollers {
+    cx: Arc<Context>,
+    events: mpsc::UnboundedSender<Event>,
+    queues: Mutex<HashMap<String, mpsc::UnboundedSender<Word>>>,
+}
+
+impl Pollers {
+    pub(super) fn new(cx: Arc<Context>, events: mpsc::UnboundedSender<Event>) -> Self {
+        Pollers { cx, events, queues: Mutex::default() }
+    }
+
+    pub(super) fn watch(&self, watch: JobWatch) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(watch.computer.clone()).or_insert_with(|| {
+            let (sender, inbox) = mpsc::unbounded_channel();
+            let poller = Poller {
+                cx: self.cx.clone(),
+                events: self.events.clone(),
+                computer: watch.computer.clone(),
+                watched: BTreeMap::new(),
+                interval: Duration::ZERO,
+                failures: 0,
+            };
+            tokio::spawn(poller.serve(inbox));
+            sender
+        });
+        // A poller ends only with the runner.
+        let _ = queue.send(Word::Watch(watch));
+    }
+
+    pub(super) fn forget(&self, process: NodeId) {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        for queue in queues.values() {
+            let _ = queue.send(Word::Forget(process));
+        }
+    }
+}
+
+struct Watched {
+    watch: JobWatch,
+    /// Looks that found neither the job nor an exit marker.
+    missed: u32,
+}
+
+struct Poller {
+    cx: Arc<Context>,
+    events: mpsc::UnboundedSender<Event>,
+    computer: String,
+    watched: BTreeMap<NodeId, Watched>,
+    interval: Duration,
+    failures: u32,
+}
+
+/// What one poll found.
+#[derive(Default)]
+struct Findings {
+    listed: BTreeMap<JobId, JobStatus>,
+    absent: BTreeMap<PathBuf, Marker>,
+}
+
+/// The longest wait between two polls, as a multiple of the floor.
+const SLOWEST: u32 = 10;
+
+impl Poller {
+    async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Word>) {
+        while let Some(word) = inbox.recv().await {
+            self.take(word);
+            while !self.watched.is_empty() {
+                if !self.pause(&mut inbox).await {
+                    return;
+                }
+                self.look().await;
+            }
+        }
+    }
+
+    fn take(&mut self, word: Word) {
+        match word {
+            Word::Watch(watch) => {
+                // A fresh job is looked at soon.
+                self.interval = Duration::ZERO;
+                self.watched.insert(watch.process, Watched { watch, missed: 0 });
+            }
+            Word::Forget(process) => drop(self.watched.remove(&process)),
+        }
+    }
+
+    /// Waits for the next poll, taking in what comes meanwhile. False: the runner has ended.
+    async fn pause(&mut self, inbox: &mut mpsc::UnboundedReceiver<Word>) -> bool {
+        let floor = self.floor();
+        let start = Instant::now();
+        loop {
+            let due = start + self.interval.max(floor);
+            tokio::select! {
+                () = tokio::time::sleep_until(due.into()) => return true,
+                word = inbox.recv() => match word {
+                    Some(word) => self.take(word),
+                    None => return false,
+                },
+            }
+        }
+    }
+
+    fn floor(&self) -> Duration {
+        let computer = self.cx.store.computer(&self.computer).ok().map(|row| row.config);
+        let scheduler = computer.as_ref().and_then(|config| self.cx.scheduler(&config.scheduler).ok());
+        let own = scheduler.map_or(Duration::from_secs(10), |scheduler| scheduler.capabilities().poll_floor);
+        computer.and_then(|config| config.poll_interval()).unwrap_or(own)
+    }
+
+    async fn look(&mut self) {
+        let start = Instant::now();
+        let floor = self.floor();
+        match self.ask().await {
+            Ok(findings) => {
+                self.failures = 0;
+                let changed = self.settle(findings).await;
+                let slower = if changed {
+                    Duration::ZERO
+                } else {
+                    (self.interval.max(floor) * 3 / 2).min(floor * SLOWEST)
+                };
+                // A slow queue is asked more rarely.
+                self.interval = slower.max(start.elapsed() * 5);
+            }
+            Err(error) => self.unreachable(&error).await,
+        }
+    }
+
+    async fn ask(&self) -> scheduler::Result<Findings> {
+        let failed = |text: String| {
+            scheduler::Error::new(scheduler::ErrorKind::Unreachable, "poll").message(text).later()
+        };
+        let (row, via) = match self.cx.connect(Some(&self.computer)).await {
+            Ok(connected) => connected,
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let scheduler = self.cx.scheduler(&row.config.scheduler).map_err(failed)?;
+        let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
+        let listed = scheduler.status(&*via, &jobs).await?;
+        let absent: Vec<&Path> = self
+            .watched
+            .values()
+            .filter(|watched| {
+                listed.get(&watched.watch.job.id).is_none_or(|status| status.state == JobState::Done)
+            })
+            .map(|watched| watched.watch.dir.as_path())
+            .collect();
+        // The markers are read after the listing: a job that ended in between has left one.
+        let absent = if absent.is_empty() { BTreeMap::new() } else { markers(&*via, &absent).await? };
+        Ok(Findings { listed, absent })
+    }
+
+    /// Tells the runner and the store what is new. Whether anything was.
+    async fn settle(&mut self, findings: Findings) -> bool {
+        let mut changes = Vec::new();
+        let mut ended = Vec::new();
+        for (process, watched) in &mut self.watched {
+            let status = findings.listed.get(&watched.watch.job.id);
+            match findings.absent.get(&watched.watch.dir) {
+                Some(marker) => {
+                    let raw = status.map(|status| status.raw.clone());
+                    ended.extend(judge(watched, marker, raw).map(|observation| (*process, observation)));
+                }
+                None => changes.extend(status.and_then(|status| observed(watched, status))),
+            }
+        }
+        let changed = !changes.is_empty() || !ended.is_empty();
+        if !changes.is_empty()
+            && let Err(error) = self.cx.store.commit(changes).await
+        {
+            tracing::warn!(%error, "the state of jobs could not be stored");
+        }
+        for (process, observation) in ended {
+            self.watched.remove(&process);
+            let _ = self.events.send(Event::Observed(process, observation));
+        }
+        changed
+    }
+
+    async fn unreachable(&mut self, error: &scheduler::Error) {
+        self.failures += 1;
+        self.interval = Duration::from_secs(1 << self.failures.min(6));
+        self.cx.transports.forget(&self.computer).await;
+        tracing::warn!(computer = self.computer, %error, "poll failed");
+        let status = format!("can't ask computer `{}` about its job: {error}; trying again", self.computer);
+        let change = |(process, watched): (&NodeId, &Watched)| Change::Observed {
+            process: *process,
+            status: Some(status.clone()),
+            scheduler_state: watched.watch.shown.clone(),
+        };
+        let changes = self.watched.iter().map(change).collect();
+        self.watched.values_mut().for_each(|watched| watched.watch.shown = None);
+        if let Err(error) = self.cx.store.commit(changes).await {
+            tracing::warn!(%error, "the state of jobs could not be stored");
+        }
+    }
+}
+
+/// What a job that is not listed any more has come to; `None`: look again.
+fn judge(watched: &mut Watched, marker: &Marker, raw: Option<String>) -> Option<Observation> {
+    let other = marker.run.as_ref().filter(|(_, id)| *id != watched.watch.job.id);
+    if let (None, Some((_, id))) = (marker.exit, other) {
+        return Some(Observation::Adopt(id.clone()));
+    }
+    watched.missed += 1;
+    if marker.exit.is_none() && watched.missed < 2 {
+        return None;
+    }
+    Some(Observation::Ended(Box::new(calcjob::report(marker, raw))))
+}
+
+/// A change of the scheduler's word, to be stored.
+fn observed(watched: &mut Watched, status: &JobStatus) -> Option<Change> {
+    watched.missed = 0;
+    if watched.watch.shown.as_deref() == Some(status.raw.as_str()) {
+        return None;
+    }
+    watched.watch.shown = Some(status.raw.clone());
+    let reason = status.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    Some(Change::Observed {
+        process: watched.watch.process,
+        status: Some(format!("job {}{reason}", status.state.as_str())),
+        scheduler_state: Some(status.raw.clone()),
+    })
+}

@@ -1,0 +1,178 @@
+//! What the command line asks of a profile's owner, and what it answers: MessagePack over `ferry.sock`, or a
+//! plain call where the command line is the owner itself.
+
+use ferry_plugin_proto::Problem;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    computer::Computer,
+    process::{Launch, Launched, State},
+    store::FileContent,
+};
+
+/// Raised when an older peer could misread a newer one.
+pub const PROTOCOL: u32 = 1;
+
+/// First message of a connection, both ways.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL`] of the speaker.
+    pub protocol: u32,
+    /// Its version, for people.
+    pub version: String,
+    /// Its pid.
+    pub pid: u32,
+}
+
+/// One request. Each is answered within a bounded time, after it is on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Start a process. Answers `Launched` or `Refused`.
+    Launch(Box<Launch>),
+    /// Ask for the end of processes. Answers `Done`.
+    Kill(Vec<i64>),
+    /// Let processes stand still, or go on. Answers `Done`.
+    Pause {
+        /// Which.
+        processes: Vec<i64>,
+        /// Still, or on.
+        paused: bool,
+    },
+    /// A new computer, or new settings of one. Answers `Done`.
+    Computer {
+        /// Its settings.
+        config: Box<Computer>,
+        /// Whether it is there already.
+        replace: bool,
+    },
+    /// A data node of its own, as `code create` makes one. Answers `Node`.
+    Data {
+        /// Its data type.
+        data_type: String,
+        /// For people.
+        label: String,
+        /// For people.
+        description: String,
+        /// Its value.
+        value: ferry_plugin_proto::Value,
+        /// Its files, whose large objects are in the repository already.
+        files: Vec<FileContent>,
+        /// Label of its computer.
+        computer: Option<String>,
+    },
+    /// A new group, and nodes (by id, uuid or label) put into it. Answers `Done`.
+    Group {
+        /// Its label.
+        label: String,
+        /// For people.
+        description: String,
+        /// Nodes to put in.
+        nodes: Vec<String>,
+        /// Whether it may be there already.
+        if_missing: bool,
+    },
+    /// Admit, probe and activate a plugin file. Answers `Plugin`.
+    InstallPlugin {
+        /// Absolute path.
+        path: String,
+    },
+    /// Deactivate the installed plugin of a name. Answers `Done`.
+    RemovePlugin {
+        /// Its name.
+        name: String,
+    },
+    /// A setting of the profile; `None` forgets it. Answers `Done`.
+    Setting {
+        /// Its key.
+        key: String,
+        /// Its value.
+        value: Option<String>,
+    },
+    /// Wait until a process is not in row version `seen` any more, or has ended; at most `seconds`. Answers
+    /// `Process`.
+    Wait {
+        /// Which.
+        process: i64,
+        /// The version that the asker knows.
+        seen: i64,
+        /// At most so long, s.
+        seconds: u64,
+    },
+    /// How the owner is. Answers `Status`.
+    Status,
+    /// Stop gracefully. Answers `Done`, then ends.
+    Stop,
+    /// A `ferry run` gives the profile to a daemon that starts. Answers `Done`, then lets go; a daemon refuses.
+    HandOver,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// It is done.
+    Done,
+    /// The process is on disk.
+    Launched(Launched),
+    /// The node is on disk.
+    Node(Launched),
+    /// Everything that is wrong with a launch.
+    Refused(Vec<Problem>),
+    /// The plugin is active.
+    Plugin {
+        /// Digest of its file.
+        digest: String,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Names of its process types.
+        types: Vec<String>,
+        /// The very same file was active already.
+        unchanged: bool,
+    },
+    /// Where a process stands.
+    Process {
+        /// Its row's version.
+        version: i64,
+        /// Its state.
+        state: State,
+        /// What it waits for.
+        status: Option<String>,
+    },
+    /// How the owner is.
+    Status(Box<OwnerStatus>),
+    /// It failed; nothing of it was kept.
+    Failed {
+        /// What happened.
+        message: String,
+        /// The next step.
+        help: Option<String>,
+    },
+}
+
+/// How an owner is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OwnerStatus {
+    /// Its pid.
+    pub pid: u32,
+    /// `daemon` or `run`.
+    pub role: String,
+    /// Its version.
+    pub version: String,
+    /// When it started, RFC 3339.
+    pub started: String,
+    /// Processes that it is stepping now.
+    pub stepping: usize,
+    /// Jobs that it watches.
+    pub watching: usize,
+    /// Its plugin hosts: digest and pid.
+    pub hosts: Vec<(String, u32)>,
+    /// Environment variables that matter for reaching computers, as it started with them.
+    pub environment: std::collections::BTreeMap<String, String>,
+}
+
+/// Variables whose change after the daemon's start surprises: they are shown by `status`.
+pub const WATCHED_VARIABLES: &[&str] = &["SSH_AUTH_SOCK", "PATH", "SLURM_CONF"];

@@ -1,0 +1,142 @@
+//! The owner's socket: greets, reads one request after the other, and answers each within its time. A peer
+//! that stops or vanishes costs its own connection only.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    Context, Event, Hello, OwnerStatus, Request, Response, VERSION, WATCHED_VARIABLES,
+    frame::{read_message, write_message},
+    hello, service,
+    step_loop::Gauges,
+};
+use crate::store::NodeId;
+
+/// How long a peer may take to greet, to send a request once begun, or to take an answer.
+const PEER: Duration = Duration::from_secs(10);
+/// How long a silent connection is kept.
+const IDLE: Duration = Duration::from_secs(300);
+/// Longest `Wait`.
+const LONGEST_WAIT: u64 = 60;
+
+/// What the server needs to know of its owner.
+pub(super) struct Server {
+    pub(super) cx: Arc<Context>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) role: &'static str,
+    pub(super) started: jiff::Timestamp,
+    /// Told when a client asks for a stop (`false`) or a hand-over (`true`).
+    pub(super) ends: mpsc::UnboundedSender<bool>,
+}
+
+impl Server {
+    /// Serves until dropped.
+    pub(super) async fn serve(self: Arc<Self>, listener: UnixListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::spawn(self.clone().talk(stream))),
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a connection failed");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn talk(self: Arc<Self>, mut stream: UnixStream) {
+        let greeting = async {
+            let _peer: Hello = read_message(&mut stream).await?;
+            write_message(&mut stream, &hello()).await
+        };
+        if !matches!(timeout(PEER, greeting).await, Ok(Ok(()))) {
+            return;
+        }
+        while let Ok(Ok(request)) = timeout(IDLE, read_message::<Request>(&mut stream)).await {
+            let response = self.answer(request.clone()).await;
+            if !matches!(timeout(PEER, write_message(&mut stream, &response)).await, Ok(Ok(()))) {
+                return;
+            }
+            self.afterwards(&request, &response);
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        match request {
+            Request::Wait { process, seen, seconds } => self.wait(process, seen, seconds).await,
+            Request::Status => Response::Status(Box::new(self.status())),
+            Request::Stop => Response::Done,
+            Request::HandOver if self.role == "run" => Response::Done,
+            Request::HandOver => {
+                Response::Failed { message: "a daemon keeps its profile".into(), help: None }
+            }
+            other => {
+                let response = service::handle(&self.cx, other.clone()).await;
+                self.tell(&other, &response);
+                response
+            }
+        }
+    }
+
+    /// The loop learns of what is on disk, whether or not the peer stays for the answer.
+    fn tell(&self, request: &Request, response: &Response) {
+        let send = |event| drop(self.events.send(event));
+        match (request, response) {
+            (_, Response::Launched(launched)) => send(Event::Wake(NodeId(launched.id))),
+            (Request::Kill(ids), Response::Done) => ids.iter().for_each(|id| send(Event::Kill(NodeId(*id)))),
+            (Request::Pause { processes, paused: false }, Response::Done) => {
+                processes.iter().for_each(|id| send(Event::Wake(NodeId(*id))));
+            }
+            _ => {}
+        }
+    }
+
+    fn afterwards(&self, request: &Request, response: &Response) {
+        if *response == Response::Done && matches!(request, Request::Stop | Request::HandOver) {
+            let _ = self.ends.send(*request == Request::HandOver);
+        }
+    }
+
+    async fn wait(&self, process: i64, seen: i64, seconds: u64) -> Response {
+        let deadline = Instant::now() + Duration::from_secs(seconds.min(LONGEST_WAIT));
+        let mut commits = self.cx.store.commits();
+        loop {
+            let row = match self.cx.store.process(NodeId(process)) {
+                Ok(row) => row,
+                Err(error) => return service::failed(&error),
+            };
+            let over = row.version != seen || row.state.is_terminal();
+            if over || !matches!(timeout_at(deadline, commits.changed()).await, Ok(Ok(()))) {
+                return Response::Process { version: row.version, state: row.state, status: row.status };
+            }
+        }
+    }
+
+    fn status(&self) -> OwnerStatus {
+        let value = |name: &&str| std::env::var(name).ok().map(|value| ((*name).to_owned(), value));
+        OwnerStatus {
+            pid: std::process::id(),
+            role: self.role.to_owned(),
+            version: VERSION.to_owned(),
+            started: self.started.to_string(),
+            stepping: self.gauges.stepping.load(Ordering::Relaxed),
+            watching: self.gauges.watching.load(Ordering::Relaxed),
+            hosts: self
+                .cx
+                .hosts
+                .running()
+                .into_iter()
+                .map(|(digest, pid)| (digest.to_string(), pid))
+                .collect(),
+            environment: WATCHED_VARIABLES.iter().filter_map(value).collect(),
+        }
+    }
+}

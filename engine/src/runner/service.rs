@@ -1,0 +1,107 @@
+//! What a request does to the store. The same code serves a daemon's clients and a command line that owns the
+//! profile for one request.
+
+use std::sync::Arc;
+
+use ferry_plugin_proto::Value;
+use uuid::Uuid;
+
+use super::{Context, Request, Response, settings, setup};
+use crate::{
+    node::check_body,
+    process::{Launched, prepare},
+    store::{Change, Error, NewData, NodeId},
+};
+
+/// Does what is asked; the answer is on disk. Waiting, stopping and handing over are the server's.
+pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
+    let answer = match request {
+        Request::Launch(launch) => match prepare(cx, *launch).await {
+            Err(problems) => return Response::Refused(problems),
+            Ok(prepared) => made(cx, prepared.changes, prepared.uuid).await.map(Response::Launched),
+        },
+        Request::Kill(ids) => {
+            let changes = ids.into_iter().map(|id| Change::RequestKill(NodeId(id))).collect();
+            commit(cx, changes).await
+        }
+        Request::Pause { processes, paused } => {
+            let change = |id| Change::Pause { process: NodeId(id), paused };
+            commit(cx, processes.into_iter().map(change).collect()).await
+        }
+        Request::Computer { config, replace } => commit(cx, vec![Change::Computer { config, replace }]).await,
+        Request::Data { data_type, label, description, value, files, computer } => {
+            data(
+                cx,
+                NewData { uuid: Uuid::now_v7(), data_type, label, description, body: value, files, computer },
+            )
+            .await
+        }
+        Request::Group { label, description, nodes, if_missing } => {
+            group(cx, label, description, &nodes, if_missing).await
+        }
+        Request::InstallPlugin { path } => return setup::install(cx, &path).await,
+        Request::RemovePlugin { name } => return setup::remove(cx, &name).await,
+        Request::Setting { key, value } => match settings::check(&key, value.as_deref()) {
+            Ok(()) => commit(cx, vec![Change::Setting { key, value }]).await,
+            Err(message) => return Response::Failed { message, help: None },
+        },
+        Request::Wait { process, .. } => cx.store.process(NodeId(process)).map(|process| Response::Process {
+            version: process.version,
+            state: process.state,
+            status: process.status,
+        }),
+        Request::Status => Ok(Response::Status(Box::default())),
+        Request::Stop | Request::HandOver => {
+            return Response::Failed { message: "no daemon is running".into(), help: None };
+        }
+    };
+    answer.unwrap_or_else(|error| failed(&error))
+}
+
+pub(super) fn failed(error: &Error) -> Response {
+    Response::Failed { message: error.to_string(), help: error.help_text().map(str::to_owned) }
+}
+
+async fn commit(cx: &Context, changes: Vec<Change>) -> Result<Response, Error> {
+    cx.store.commit(changes).await.map(|_| Response::Done)
+}
+
+async fn made(cx: &Context, changes: Vec<Change>, uuid: Uuid) -> Result<Launched, Error> {
+    let ids = cx.store.commit(changes).await?;
+    Ok(Launched { id: ids.first().map_or(0, |id| id.0), uuid: uuid.to_string() })
+}
+
+async fn data(cx: &Context, data: NewData) -> Result<Response, Error> {
+    if let Err(message) = check_body(&data.data_type, &data.body, data.files.len()) {
+        return Ok(Response::Failed { message, help: None });
+    }
+    if let Some(message) = code_is_taken(cx, &data) {
+        return Ok(Response::Failed { message, help: Some("choose another label".into()) });
+    }
+    let uuid = data.uuid;
+    made(cx, vec![Change::Data(data)], uuid).await.map(Response::Node)
+}
+
+fn code_is_taken(cx: &Context, data: &NewData) -> Option<String> {
+    if data.data_type != "code" || data.body.get("computer").and_then(Value::as_str).is_none() {
+        return None;
+    }
+    let full = format!("{}@{}", data.label, data.computer.as_deref().unwrap_or_default());
+    let taken =
+        cx.store.codes().ok()?.iter().any(|code| code.label == data.label && code.computer == data.computer);
+    taken.then(|| format!("a code called `{full}` is there already"))
+}
+
+async fn group(
+    cx: &Context,
+    label: String,
+    description: String,
+    nodes: &[String],
+    if_missing: bool,
+) -> Result<Response, Error> {
+    let mut changes = vec![Change::Group { label: label.clone(), description, if_missing }];
+    for name in nodes {
+        changes.push(Change::Member { group: label.clone(), node: cx.store.find_node(name)?.uuid });
+    }
+    commit(cx, changes).await
+}

@@ -1,0 +1,97 @@
+//! Settings of a profile (`ferry config`): known keys only, kept in the store, read when an owner starts.
+
+use std::time::Duration;
+
+use crate::store::{Reader, Result};
+
+/// One setting that can be set.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Its key.
+    pub key: &'static str,
+    /// Its value where nobody set one.
+    pub default: &'static str,
+    /// What it means, units included.
+    pub help: &'static str,
+}
+
+/// All settings there are. Every value is a number.
+pub const KNOWN: &[Known] = &[
+    Known {
+        key: "plugin.timeout",
+        default: "600",
+        help: "how long prepare, parse or a calcfunction may take, s",
+    },
+    Known {
+        key: "plugin.max_hosts",
+        default: "0",
+        help: "plugin hosts for each plugin file; 0: one for each core",
+    },
+    Known {
+        key: "retry.initial",
+        default: "20",
+        help: "wait after a first failure, s; doubles with each further one",
+    },
+    Known { key: "retry.attempts", default: "5", help: "failures of one step after which a process pauses" },
+    Known { key: "runner.tasks", default: "64", help: "processes stepped at the same time" },
+];
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// How long a piece of plugin work may take.
+    pub plugin_timeout: Duration,
+    /// Plugin hosts for each file, if limited by the user.
+    pub plugin_max_hosts: Option<usize>,
+    /// Wait after a first failure.
+    pub retry_initial: Duration,
+    /// Failures of one step after which a process pauses.
+    pub retry_attempts: u32,
+    /// Processes stepped at the same time.
+    pub runner_tasks: usize,
+}
+
+impl Settings {
+    /// Reads the settings of a profile; what is not set, or can't be read, has its default.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn read(reader: &Reader) -> Result<Settings> {
+        let set = reader.settings()?;
+        let number = |key: &str| {
+            let of = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+            let default = KNOWN.iter().find(|known| known.key == key).and_then(|known| of(known.default));
+            set.iter().find(|(k, _)| k == key).and_then(|(_, value)| of(value)).or(default).unwrap_or(0.0)
+        };
+        let seconds = |key| Duration::try_from_secs_f64(number(key)).unwrap_or(Duration::from_secs(600));
+        Ok(Settings {
+            plugin_timeout: seconds("plugin.timeout"),
+            plugin_max_hosts: Some(number("plugin.max_hosts") as usize).filter(|max| *max > 0),
+            retry_initial: seconds("retry.initial"),
+            retry_attempts: (number("retry.attempts") as u32).max(1),
+            runner_tasks: (number("runner.tasks") as usize).max(1),
+        })
+    }
+}
+
+/// Checks a setting before it is stored.
+///
+/// # Errors
+/// An unknown key, with the known ones; a value that is no number.
+pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
+    if !KNOWN.iter().any(|known| known.key == key) {
+        let keys: Vec<_> = KNOWN.iter().map(|known| known.key).collect();
+        let hint = crate::process::closest_name(key, keys.iter().copied()).map_or_else(
+            || format!("there are: {}", keys.join(", ")),
+            |close| format!("did you mean `{close}`?"),
+        );
+        return Err(format!("no setting is called `{key}`; {hint}"));
+    }
+    match value.map(|text| text.parse::<f64>()) {
+        Some(Ok(number)) if number.is_finite() && number >= 0.0 => Ok(()),
+        None => Ok(()),
+        Some(_) => {
+            Err(format!("`{key}` wants a number that is not negative, got `{}`", value.unwrap_or_default()))
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The claim protocol: how a submission happens at most once, and how its truth is found after a crash.
+//!
+//! Everything that witnesses a submission lies in `.ferry/` of the work directory:
+//!
+//! | name | made by | means |
+//! |---|---|---|
+//! | `sentinel` | upload | the directory is this job's and whole |
+//! | `submit-TOKEN/` | wrapper, or recovery | whoever made it alone may call the scheduler for this token |
+//! | `submit-TOKEN/{out,err,rc}` | wrapper | what the scheduler said; `rc` comes last, by rename |
+//! | `submit-TOKEN/recovered` | recovery | nobody will ever submit with this token |
+//! | `run` | job script | token, job id and restart count of the one copy that runs |
+//! | `fenced` | job script | copies that came too late and ended themselves |
+//! | `exit` | job script | exit status, token and job id of its end |
+//!
+//! The wrapper runs in a session of its own, so no lost channel ends it half-way, and under `timeout`, so it
+//! does not act after [`WRAPPER_DEADLINE`].
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{Error, ErrorKind, JobId, Recorded, Result, Submission};
+use crate::transport::{self, Command, Transport, quote, quote_path};
+
+/// After so long a wrapper is ended, with the scheduler's client that it waits for.
+pub(super) const WRAPPER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Most submissions in one round trip: keeps the script below the kernel's limit for one argument.
+pub(super) const BATCH: usize = 32;
+
+/// What the markers of a work directory say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marker {
+    /// The directory is there, with a sentinel that says this.
+    pub sentinel: Option<String>,
+    /// Token and id of the copy that runs, or ran.
+    pub run: Option<(String, JobId)>,
+    /// Exit status of its end.
+    pub exit: Option<i32>,
+    /// Copies that came too late.
+    pub fenced: bool,
+}
+
+/// Markers by work directory.
+pub type Markers = BTreeMap<PathBuf, Marker>;
+
+/// Shell functions that print marker files line by line, with a letter in front, starting no program.
+const PRINT: &str = r#"
+p() { [ -e "$2" ] || return 0; while IFS= read -r l || [ -n "$l" ]; do printf '%s%s\n' "$1" "$l"; done < "$2"; }
+"#;
+
+/// The text that submits: a detached wrapper for all jobs, then what each recorded.
+pub(super) fn submit_command(jobs: &[(&Submission, String)]) -> Command {
+    let mut wrapper = String::from(
+        r#"s() {
+    cd "$1" || return
+    d=; IFS= read -r d < .ferry/sentinel; [ "$d" = "$2" ] || return
+    mkdir ".ferry/submit-$3" 2> /dev/null || return
+    f "$3" > ".ferry/submit-$3/out" 2> ".ferry/submit-$3/err" < /dev/null
+    printf '%s\n' "$?" > ".ferry/submit-$3/rc.new"
+    mv ".ferry/submit-$3/rc.new" ".ferry/submit-$3/rc"
+}
+"#,
+    );
+    let mut report = String::from(PRINT);
+    for (number, (job, submit)) in jobs.iter().enumerate() {
+        let (dir, token) = (quote_path(&job.dir), quote(&job.token));
+        wrapper += &format!("f() {{ {submit}\n}}\ns {dir} {} {token}\n", quote(&job.digest));
+        report += &format!("echo '#{number}'\n{}", report_claim(&dir, &token));
+    }
+    let seconds = WRAPPER_DEADLINE.as_secs();
+    let script = format!(
+        "setsid timeout -k 5 {seconds} sh -c {} ferry-submit < /dev/null > /dev/null 2>&1 &\nwait $!\n{report}",
+        quote(&wrapper)
+    );
+    Command::sh(script).timeout(WRAPPER_DEADLINE + Duration::from_secs(30))
+}
+
+fn report_claim(dir: &str, token: &str) -> String {
+    format!(
+        "c={dir}/.ferry; p s $c/sentinel; p g $c/run; c=$c/submit-{token}; p o $c/out; p e $c/err; p r $c/rc\n"
+    )
+}
+
+/// The sections of an answer, one for each job asked about.
+fn sections(text: &str) -> Vec<Vec<&str>> {
+    let mut sections: Vec<Vec<&str>> = Vec::new();
+    for line in text.lines() {
+        if line.starts_with('#') {
+            sections.push(Vec::new());
+        } else if let Some(section) = sections.last_mut() {
+            section.push(line);
+        }
+    }
+    sections
+}
+
+fn find<'a>(section: &[&'a str], letter: char) -> Option<&'a str> {
+    section.iter().find_map(|line| line.strip_prefix(letter))
+}
+
+fn recorded(section: &[&str]) -> Recorded {
+    let collect =
+        |letter| section.iter().filter_map(|line| line.strip_prefix(letter)).collect::<Vec<_>>().join("\n");
+    Recorded {
+        stdout: collect('o'),
+        stderr: collect('e'),
+        status: find(section, 'r').and_then(|word| word.parse().ok()),
+    }
+}
+
+fn owner(section: &[&str]) -> Option<(String, JobId)> {
+    let mut words = find(section, 'g')?.split(' ');
+    Some((words.next()?.to_owned(), JobId(words.next()?.to_owned())))
+}
+
+/// What a submission's answer says about one job.
+pub(super) enum Answer {
+    /// A copy of the job already runs, or ran: it is adopted.
+    Runs(JobId),
+    /// The scheduler answered.
+    Recorded(Recorded),
+    /// Nothing was recorded.
+    Nothing,
+    /// The directory or its sentinel is missing.
+    NoSentinel,
+}
+
+/// Reads the answers to [`submit_command`], one for each job.
+pub(super) fn parse_submit(text: &str, count: usize) -> Vec<Answer> {
+    let mut answers: Vec<Answer> = sections(text).iter().map(|section| answer(section)).collect();
+    answers.resize_with(count, || Answer::Nothing);
+    answers
+}
+
+fn answer(section: &[&str]) -> Answer {
+    let recorded = recorded(section);
+    if let Some((_, id)) = owner(section) {
+        Answer::Runs(id)
+    } else if recorded.status.is_some() {
+        Answer::Recorded(recorded)
+    } else if find(section, 's').is_none() {
+        Answer::NoSentinel
+    } else {
+        Answer::Nothing
+    }
+}
+
+/// What recovery finds in the work directory.
+pub(super) enum Found {
+    /// Sentinel or directory is missing.
+    Missing,
+    /// A copy of the job took the start gate.
+    Owner(JobId),
+    /// The claim was free and recovery took it, now or before: nobody can submit any more.
+    Claimed,
+    /// The wrapper had the claim and recorded an answer.
+    Recorded(Recorded),
+    /// The wrapper had the claim and recorded nothing. So many seconds ago, by the far side's clock.
+    Claim {
+        /// Age of the claim.
+        age: Duration,
+    },
+}
+
+/// Looks at the work directory, and takes the claim if nobody has.
+pub(super) async fn investigate(via: &dyn Transport, job: &Submission) -> Result<Found> {
+    let (dir, token) = (quote_path(&job.dir), quote(&job.token));
+    // The glob lists the directory first: a network file system may else answer from its cache.
+    let script = format!(
+        r#"{PRINT}
+cd {dir} 2> /dev/null || {{ echo missing; exit 0; }}
+d=; IFS= read -r d < .ferry/sentinel; [ "$d" = {digest} ] || {{ echo missing; exit 0; }}
+set -- .ferry/* .ferry/submit-{token}/*
+if [ -e .ferry/run ]; then p g .ferry/run; exit 0; fi
+c=.ferry/submit-{token}
+if mkdir "$c" 2> /dev/null; then : > "$c/recovered"; echo claimed; exit 0; fi
+if [ -e "$c/recovered" ]; then echo claimed; exit 0; fi
+p o "$c/out"; p e "$c/err"; p r "$c/rc"; p g .ferry/run
+echo "a$(( $(date +%s) - $(stat -c %Y "$c") ))"
+"#,
+        digest = quote(&job.digest)
+    );
+    let output = via.exec(&Command::sh(script)).await.map_err(|error| unreachable("recover", error))?;
+    let text = output.text();
+    let lines: Vec<&str> = text.lines().collect();
+    if let Some((_, id)) = owner(&lines) {
+        return Ok(Found::Owner(id));
+    }
+    let recorded = recorded(&lines);
+    match lines.first().copied() {
+        Some("missing") => Ok(Found::Missing),
+        Some("claimed") => Ok(Found::Claimed),
+        _ if recorded.status.is_some() => Ok(Found::Recorded(recorded)),
+        _ => {
+            let age = find(&lines, 'a').and_then(|word| word.parse::<i64>().ok()).ok_or_else(|| {
+                Error::new(ErrorKind::Unreadable, "recover")
+                    .with("status", output.status)
+                    .with("stderr", output.error_text())
+                    .later()
+            })?;
+            Ok(Found::Claim { age: Duration::from_secs(age.max(0) as u64) })
+        }
+    }
+}
+
+/// Leaves word that nobody will ever submit with this token, so that a later look says the same.
+pub(super) async fn seal(via: &dyn Transport, job: &Submission) -> Result<()> {
+    let file = job.dir.join(format!(".ferry/submit-{}/recovered", job.token));
+    let output = via
+        .exec(&Command::sh(format!(": > {}", quote_path(&file))))
+        .await
+        .map_err(|error| unreachable("recover", error))?;
+    if output.status == 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unreadable, "recover").message(output.error_text()).later())
+}
+
+/// Reads the markers of many work directories in one round trip. A directory without an entry in the answer
+/// was not answered for.
+///
+/// # Errors
+/// `Unreachable`.
+pub async fn markers(via: &dyn Transport, dirs: &[&Path]) -> Result<Markers> {
+    let mut all = Markers::new();
+    for chunk in dirs.chunks(BATCH * 8) {
+        let mut script = format!(
+            r#"{PRINT}
+m() {{ cd "$1" 2> /dev/null || return; set -- .ferry/*; p s .ferry/sentinel; p g .ferry/run; p q .ferry/exit; p f .ferry/fenced; }}
+"#
+        );
+        for (number, dir) in chunk.iter().enumerate() {
+            script += &format!("echo '#{number}'; m {}\n", quote_path(dir));
+        }
+        script += "echo '#end'\n";
+        let command = Command::new(["sh"]).stdin(script);
+        let output = via.exec(&command).await.map_err(|error| unreachable("read markers", error))?;
+        let text = output.text();
+        let sections = sections(&text);
+        if !text.ends_with("#end\n") || sections.len() != chunk.len() + 1 {
+            return Err(Error::new(ErrorKind::Unreadable, "read markers")
+                .message("the answer was cut")
+                .with("stderr", output.error_text())
+                .later());
+        }
+        all.extend(chunk.iter().zip(&sections).map(|(dir, section)| ((*dir).to_owned(), marker(section))));
+    }
+    Ok(all)
+}
+
+fn marker(section: &[&str]) -> Marker {
+    Marker {
+        sentinel: find(section, 's').map(str::to_owned),
+        run: owner(section),
+        exit: find(section, 'q').and_then(|line| line.split(' ').next()?.parse().ok()),
+        fenced: find(section, 'f').is_some(),
+    }
+}
+
+/// A transport's error as a scheduler's: its effect says whether the request may have been taken.
+pub(super) fn unreachable(operation: &'static str, source: transport::Error) -> Error {
+    let kind = match source.effect() {
+        crate::error::Effect::Unknown => ErrorKind::Ambiguous,
+        crate::error::Effect::None => ErrorKind::Unreachable,
+    };
+    let error = Error::new(kind, operation).source(source).later();
+    if kind == ErrorKind::Ambiguous { error.effect_unknown() } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_section_by_section() {
+        let text =
+            "#0\nsabc\nohost:1:2:3\nr0\n#1\nsabc\neno such partition\nr1\n#2\n#3\nsabc\ngtok host:9 0\n";
+        let answers = parse_submit(text, 5);
+        assert!(
+            matches!(&answers[0], Answer::Recorded(r) if r.stdout == "host:1:2:3" && r.status == Some(0))
+        );
+        assert!(
+            matches!(&answers[1], Answer::Recorded(r) if r.stderr == "no such partition" && r.status == Some(1))
+        );
+        assert!(matches!(&answers[2], Answer::NoSentinel));
+        assert!(matches!(&answers[3], Answer::Runs(id) if id.0 == "host:9"));
+        assert!(matches!(&answers[4], Answer::Nothing));
+    }
+
+    #[test]
+    fn markers_are_read() {
+        let lines = ["sabc", "gtok 42 0", "q7 tok 42"];
+        let found = marker(&lines);
+        assert_eq!(found.run, Some(("tok".into(), JobId("42".into()))));
+        assert_eq!(found.exit, Some(7));
+        assert!(!found.fenced);
+    }
+}

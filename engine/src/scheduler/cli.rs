@@ -1,0 +1,244 @@
+//! Command-line schedulers: a pure [`Dialect`] says the words, [`CliScheduler`] does the I/O.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    Capabilities, Error, ErrorKind, JobId, JobRef, JobStatus, JobTemplate, Recovery, Result, Scheduler,
+    Submission,
+    claim::{self, Answer, Found},
+    template::script,
+};
+use crate::transport::{Command, Output, Transport};
+
+/// What the wrapper recorded of the scheduler's answer to a submission.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+    /// Its exit status; `None` if it did not come to one.
+    pub status: Option<i32>,
+}
+
+/// What looking for a token in the scheduler brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listing {
+    /// A job with this token.
+    Job(JobId),
+    /// Something still acts for this token, so it is too early to tell.
+    Busy(String),
+    /// Nothing has this token.
+    Absent,
+    /// This host can't tell.
+    Blind(String),
+}
+
+/// The words of a command-line scheduler. Pure: builds commands and reads their output.
+pub trait Dialect: fmt::Debug + Send + Sync + 'static {
+    /// What the scheduler can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The scheduler's own lines of the job script.
+    ///
+    /// # Errors
+    /// `Permanent` for what it can't express.
+    fn header(&self, job: &JobTemplate) -> Result<Vec<String>>;
+
+    /// Shell text, part of the job script, that sets `ferry_job` to the job's id and `ferry_restart` to how
+    /// often the scheduler started it again. Must not print.
+    fn identity(&self) -> &'static str;
+
+    /// Shell text that submits the job, run by the wrapper in the work directory with the token as `$1`.
+    /// Its output and exit status are recorded, and read by [`Dialect::parse_submit`].
+    fn submit_text(&self, job: &Submission) -> String;
+
+    /// Reads a recorded answer. An id beside a non-zero status counts.
+    ///
+    /// # Errors
+    /// `Permanent`, `Busy`, or `Ambiguous` when the job may be in all the same.
+    fn parse_submit(&self, recorded: &Recorded) -> Result<JobId>;
+
+    /// A command that looks for a token among the scheduler's jobs.
+    fn find_command(&self, job: &Submission) -> Command;
+
+    /// Reads its output.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Unreadable`; never `Absent` from a failed command.
+    fn parse_find(&self, output: &Output) -> Result<Listing>;
+
+    /// How long after the first look a second one must confirm an absence.
+    fn grace(&self) -> Duration;
+
+    /// One command that asks for the state of all these jobs.
+    fn status_command(&self, jobs: &[JobRef]) -> Command;
+
+    /// Reads its output; a job without an entry is absent.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Unreadable`; a failed listing is never an empty queue.
+    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobId, JobStatus>>;
+
+    /// One command that ends all these jobs.
+    fn cancel_command(&self, jobs: &[JobRef]) -> Command;
+
+    /// Reads its output: one result for each job, in order.
+    fn parse_cancel(&self, jobs: &[JobRef], output: &Output) -> Vec<Result<()>>;
+
+    /// A command that lists this user's jobs.
+    fn list_command(&self) -> Command;
+
+    /// Reads its output: how many there are.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Unreadable`.
+    fn parse_list(&self, output: &Output) -> Result<usize>;
+}
+
+/// A [`Scheduler`] made of a [`Dialect`] and the claim protocol.
+#[derive(Debug, Clone, Default)]
+pub struct CliScheduler<D> {
+    dialect: D,
+}
+
+impl<D: Dialect> CliScheduler<D> {
+    /// Speaks this dialect.
+    pub fn new(dialect: D) -> Self {
+        CliScheduler { dialect }
+    }
+
+    fn submitted(&self, answer: &Answer) -> Result<JobId> {
+        match answer {
+            Answer::Runs(id) => Ok(id.clone()),
+            Answer::Recorded(recorded) => self.dialect.parse_submit(recorded),
+            Answer::Nothing => Err(ambiguous("the submission recorded no answer")),
+            Answer::NoSentinel => Err(ambiguous("the work directory or its sentinel is missing")),
+        }
+    }
+
+    /// The claim is taken, no answer is recorded and no copy runs: asks the scheduler, twice.
+    async fn ask_by_token(&self, via: &dyn Transport, job: &Submission, age: Duration) -> Result<Recovery> {
+        let command = self.dialect.find_command(job);
+        for look in 0..2 {
+            let output = via.exec(&command).await.map_err(|error| claim::unreachable("recover", error))?;
+            match self.dialect.parse_find(&output)? {
+                Listing::Job(id) => return Ok(Recovery::Found(id)),
+                Listing::Busy(reason) | Listing::Blind(reason) => return Ok(Recovery::Unclear(reason)),
+                Listing::Absent if look == 0 && !self.wrapper_is_dead(age) => {
+                    return Ok(Recovery::Unclear("the submission may still be under way".into()));
+                }
+                Listing::Absent => {}
+            }
+            // A copy may have taken the gate meanwhile.
+            match claim::investigate(via, job).await? {
+                Found::Owner(id) => return Ok(Recovery::Found(id)),
+                Found::Recorded(recorded) => return self.read_record(&recorded),
+                Found::Missing => return Ok(Recovery::Unclear("the work directory is missing".into())),
+                Found::Claimed | Found::Claim { .. } => {}
+            }
+            if look == 0 {
+                tokio::time::sleep(self.dialect.grace()).await;
+            }
+        }
+        claim::seal(via, job).await?;
+        Ok(Recovery::NeverSubmitted)
+    }
+
+    /// A find that sees wrappers (an authoritative listing) has just not seen this one; any other must wait
+    /// until the wrapper's deadline is past.
+    fn wrapper_is_dead(&self, age: Duration) -> bool {
+        self.dialect.capabilities().listing_is_authoritative
+            || age > claim::WRAPPER_DEADLINE + Duration::from_secs(10)
+    }
+
+    fn read_record(&self, recorded: &Recorded) -> Result<Recovery> {
+        match self.dialect.parse_submit(recorded) {
+            Ok(id) => Ok(Recovery::Found(id)),
+            Err(error) if matches!(error.kind(), ErrorKind::Permanent | ErrorKind::Busy) => {
+                Ok(Recovery::NeverSubmitted)
+            }
+            Err(error) => Ok(Recovery::Unclear(error.to_string())),
+        }
+    }
+}
+
+fn ambiguous(message: &str) -> Error {
+    Error::new(ErrorKind::Ambiguous, "submit").message(message).later().effect_unknown()
+}
+
+#[async_trait]
+impl<D: Dialect> Scheduler for CliScheduler<D> {
+    fn capabilities(&self) -> Capabilities {
+        self.dialect.capabilities()
+    }
+
+    fn script(&self, job: &JobTemplate) -> Result<String> {
+        Ok(script(job, &self.dialect.header(job)?, self.dialect.identity()))
+    }
+
+    async fn submit(&self, via: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>> {
+        let mut results = Vec::with_capacity(jobs.len());
+        for batch in jobs.chunks(claim::BATCH) {
+            let texts: Vec<_> = batch.iter().map(|job| (job, self.dialect.submit_text(job))).collect();
+            match via.exec(&claim::submit_command(&texts)).await {
+                Ok(output) => {
+                    let answers = claim::parse_submit(&output.text(), batch.len());
+                    results.extend(answers.iter().map(|answer| self.submitted(answer)));
+                }
+                // Whether anything of it was sent can't be told from here: the markers will.
+                Err(error) => {
+                    let text = error.to_string();
+                    results.extend(batch.iter().map(|_| Err(ambiguous(&text))));
+                }
+            }
+        }
+        results
+    }
+
+    async fn recover(&self, via: &dyn Transport, job: &Submission) -> Result<Recovery> {
+        match claim::investigate(via, job).await? {
+            Found::Owner(id) => Ok(Recovery::Found(id)),
+            Found::Claimed => Ok(Recovery::NeverSubmitted),
+            Found::Recorded(recorded) => self.read_record(&recorded),
+            Found::Missing => Ok(Recovery::Unclear(format!(
+                "the work directory {} or its sentinel is missing",
+                job.dir.display()
+            ))),
+            Found::Claim { age } => self.ask_by_token(via, job, age).await,
+        }
+    }
+
+    async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobId, JobStatus>> {
+        if jobs.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let command = self.dialect.status_command(jobs);
+        let output = via.exec(&command).await.map_err(|error| claim::unreachable("status", error))?;
+        self.dialect.parse_status(jobs, &output)
+    }
+
+    async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>> {
+        if jobs.is_empty() {
+            return Vec::new();
+        }
+        match via.exec(&self.dialect.cancel_command(jobs)).await {
+            Ok(output) => self.dialect.parse_cancel(jobs, &output),
+            Err(error) => {
+                let text = error.to_string();
+                let failed = || Error::new(ErrorKind::Unreachable, "cancel").message(text.clone()).later();
+                jobs.iter().map(|_| Err(failed())).collect()
+            }
+        }
+    }
+
+    async fn list(&self, via: &dyn Transport) -> Result<usize> {
+        let output = via
+            .exec(&self.dialect.list_command())
+            .await
+            .map_err(|error| claim::unreachable("list", error))?;
+        self.dialect.parse_list(&output)
+    }
+}

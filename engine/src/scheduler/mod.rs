@@ -1,0 +1,190 @@
+//! Who runs jobs on a computer: the [`Scheduler`] trait, and for command-line schedulers the pure
+//! [`Dialect`] that [`CliScheduler`] drives through the claim protocol.
+//!
+//! A [`Dialect`] builds commands and reads their output; it runs nothing. The promise "a job runs exactly
+//! once" is kept in one place, `claim.rs`, for all of them.
+
+mod claim;
+mod cli;
+mod template;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use claim::{Marker, Markers, markers};
+pub use cli::{CliScheduler, Dialect, Listing, Recorded};
+pub use template::{CommandLine, JobTemplate, Resources, script};
+
+use crate::{error, transport::Transport};
+
+/// Kinds of scheduler error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Bad partition, account, resources or settings: the job fails at once, with the scheduler's words.
+    Permanent,
+    /// A limit is reached or the scheduler is busy: back-pressure, costs no attempt.
+    Busy,
+    /// The request may have been taken: look it up, never repeat it blindly.
+    Ambiguous,
+    /// The host or the scheduler's daemon can't be reached: not the job's fault.
+    Unreachable,
+    /// The scheduler answered in a way that we can't read.
+    Unreadable,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorKind::Permanent => "refused by the scheduler",
+            ErrorKind::Busy => "the scheduler is busy",
+            ErrorKind::Ambiguous => "outcome unknown",
+            ErrorKind::Unreachable => "unreachable",
+            ErrorKind::Unreadable => "unreadable answer",
+        })
+    }
+}
+
+/// A scheduler's error.
+pub type Error = error::Error<ErrorKind>;
+/// A scheduler's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A job's name in its scheduler. The direct scheduler's holds host, boot, pid and start time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub String);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A submission try: what must be on disk before anything is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// Fresh for every try; job name and comment where the scheduler has them. Only `[0-9a-z-]`.
+    pub token: String,
+    /// Absolute work directory, published by the upload.
+    pub dir: PathBuf,
+    /// Name of the job script in it.
+    pub script: String,
+    /// What the sentinel in the directory must say.
+    pub digest: String,
+    /// The interpreter of the script, from its first line.
+    pub interpreter: Vec<String>,
+    /// Names of the files for the script's standard output and error.
+    pub stdout: String,
+    /// As above.
+    pub stderr: String,
+}
+
+/// A job to ask about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRef {
+    /// Its id.
+    pub id: JobId,
+    /// The token it was submitted with: ids are forgotten and reused, so the two are matched together.
+    pub token: String,
+}
+
+/// What recovery found out about a submission whose outcome was not recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recovery {
+    /// It happened; this is the job.
+    Found(JobId),
+    /// It did not happen and can't happen any more.
+    NeverSubmitted,
+    /// The truth can't be known yet; ask again later.
+    Unclear(String),
+}
+
+/// A job's state, the field's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Waits for resources.
+    Pending,
+    /// Waits for somebody.
+    Held,
+    /// Runs.
+    Running,
+    /// Was stopped for a while.
+    Suspended,
+    /// Ended, one way or another.
+    Done,
+    /// A word that we don't know, or no answer about it.
+    Unknown,
+}
+
+impl JobState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobState::Pending => "pending",
+            JobState::Held => "held",
+            JobState::Running => "running",
+            JobState::Suspended => "suspended",
+            JobState::Done => "done",
+            JobState::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a scheduler says about a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobStatus {
+    /// In our words.
+    pub state: JobState,
+    /// In the scheduler's words.
+    pub raw: String,
+    /// Why it waits, if it says.
+    pub reason: Option<String>,
+}
+
+/// What a scheduler can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Capabilities {
+    /// Jobs may wait in the queue.
+    pub has_queue: bool,
+    /// A listing that answers is the truth of this moment, so a job it lacks has ended.
+    pub listing_is_authoritative: bool,
+    /// Shortest sensible time between two listings.
+    pub poll_floor: Duration,
+}
+
+/// Runs jobs on one computer. Object-safe; the transport is an argument, so it holds no connection.
+#[async_trait]
+pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The job script for a template, start gate and exit marker included.
+    ///
+    /// # Errors
+    /// `Permanent` for resources or options that it can't express.
+    fn script(&self, job: &JobTemplate) -> Result<String>;
+
+    /// Submits jobs; one result for each, in order. The claim protocol runs around each, so a job whose
+    /// result is `Ambiguous` or `Unreachable` must go through [`Scheduler::recover`] before anything else.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have submitted: treat it as `Ambiguous`.
+    async fn submit(&self, via: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>>;
+
+    /// Answers "did that submission happen, and can it still?". Idempotent; may take the claim itself.
+    async fn recover(&self, via: &dyn Transport, job: &Submission) -> Result<Recovery>;
+
+    /// One entry for each job that the scheduler still knows; a job without an entry is *absent*, which is
+    /// not the same as done: read its marker.
+    async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobId, JobStatus>>;
+
+    /// Ends jobs; one result for each, in order. A job that is gone already is fine.
+    async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>>;
+
+    /// Lists this user's jobs, as `computer test` does; the number of them.
+    async fn list(&self, via: &dyn Transport) -> Result<usize>;
+}

@@ -1,0 +1,218 @@
+//! What a job script is made of, and the part of it that is the same for every scheduler: the sentinel, the
+//! start gate, the commands, and the exit marker.
+//!
+//! The script is POSIX shell (the shebang must name a POSIX shell) and starts few programs: one `ln` for the
+//! gate, one `mv` for the marker.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+
+use crate::transport::{quote, quote_path};
+
+/// Everything a dialect and [`script`] need to write a job script.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JobTemplate {
+    /// First line.
+    pub shebang: String,
+    /// Absolute work directory.
+    pub dir: PathBuf,
+    /// What the sentinel in it says.
+    pub digest: String,
+    /// Name for the scheduler's listings, for people.
+    pub name: String,
+    /// Names of the files for the job's output.
+    pub stdout: String,
+    /// As above.
+    pub stderr: String,
+    /// Machines, processes, cores.
+    pub resources: Resources,
+    /// Wall time limit, s.
+    pub max_wallclock_seconds: Option<u64>,
+    /// Memory a machine, kB.
+    pub max_memory_kb: Option<u64>,
+    /// Partition or queue.
+    pub queue_name: Option<String>,
+    /// Account to charge.
+    pub account: Option<String>,
+    /// Quality of service.
+    pub qos: Option<String>,
+    /// Priority.
+    pub priority: Option<String>,
+    /// The scheduler may start it again.
+    pub rerunnable: bool,
+    /// Keep the login's environment.
+    pub import_sys_environment: bool,
+    /// Variables to set.
+    pub environment: BTreeMap<String, String>,
+    /// Let the shell expand variables in them.
+    pub environment_double_quotes: bool,
+    /// Raw header lines.
+    pub custom_scheduler_commands: String,
+    /// Shell texts before the commands, in order.
+    pub prepend: Vec<String>,
+    /// The commands, one after the other.
+    pub lines: Vec<CommandLine>,
+    /// Shell texts after the commands, in order.
+    pub append: Vec<String>,
+}
+
+/// Resources, worked out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Machines.
+    pub machines: u32,
+    /// MPI processes on each.
+    pub tasks_per_machine: u32,
+    /// Cores for each process, if asked for.
+    pub cores_per_task: Option<u32>,
+}
+
+/// One command of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The words, launcher (`mpirun ...`) first. Each reaches the program as it is.
+    pub words: Vec<String>,
+    /// Let the shell expand variables in the words.
+    pub double_quotes: bool,
+    /// File for standard input.
+    pub stdin: Option<String>,
+    /// File for standard output.
+    pub stdout: Option<String>,
+    /// File for standard error.
+    pub stderr: Option<String>,
+    /// Standard error goes where standard output goes.
+    pub join_files: bool,
+}
+
+impl CommandLine {
+    fn shell(&self) -> String {
+        let word = |word: &String| if self.double_quotes { double_quote(word) } else { quote(word) };
+        let mut line = self.words.iter().map(word).collect::<Vec<_>>().join(" ");
+        // "./" keeps a name that begins with a dash a name.
+        let file = |name: &String| quote(&format!("./{name}"));
+        for (sign, name) in [("<", &self.stdin), (">", &self.stdout)] {
+            if let Some(name) = name {
+                let _ = write!(line, " {sign} {}", file(name));
+            }
+        }
+        match &self.stderr {
+            _ if self.join_files => line.push_str(" 2>&1"),
+            Some(name) => {
+                let _ = write!(line, " 2> {}", file(name));
+            }
+            None => {}
+        }
+        line
+    }
+}
+
+/// A word in which a shell expands `$VARIABLE` and nothing else can break out.
+fn double_quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '\\' | '`') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Exit status of a script that found its directory or sentinel missing.
+pub(super) const NO_DIRECTORY: i32 = 97;
+/// Exit status of a second copy that found the start gate taken.
+pub(super) const FENCED: i32 = 98;
+
+/// The job script. `header` is the scheduler's own; `identity` is shell text that sets `ferry_job` (the job's
+/// id) and `ferry_restart` (how often the scheduler started it again). `$1` is the submission's token.
+pub fn script(job: &JobTemplate, header: &[String], identity: &str) -> String {
+    let mut out = String::new();
+    let mut line = |text: &str| {
+        out.push_str(text);
+        if !text.ends_with('\n') {
+            out.push('\n');
+        }
+    };
+    line(if job.shebang.is_empty() { "#!/bin/sh" } else { &job.shebang });
+    header.iter().for_each(|text| line(text));
+    if !job.custom_scheduler_commands.is_empty() {
+        line(&job.custom_scheduler_commands);
+    }
+    line(&prologue(job, identity));
+    for (name, value) in &job.environment {
+        let value = if job.environment_double_quotes { double_quote(value) } else { quote(value) };
+        line(&format!("export {name}={value}"));
+    }
+    job.prepend.iter().filter(|text| !text.is_empty()).for_each(|text| line(text));
+    line("ferry_status=0");
+    for command in &job.lines {
+        line(&command.shell());
+        line("ferry_last=$?; [ \"$ferry_status\" -ne 0 ] || ferry_status=$ferry_last");
+    }
+    job.append.iter().filter(|text| !text.is_empty()).for_each(|text| line(text));
+    line("exit \"$ferry_status\"");
+    out
+}
+
+/// Directory and sentinel first (a scheduler may start a job somewhere else when its directory is missing),
+/// then the gate: one link, so that claim and owner appear together. A copy that finds it taken leaves the
+/// exit marker alone.
+fn prologue(job: &JobTemplate, identity: &str) -> String {
+    let (dir, digest) = (quote_path(&job.dir), quote(&job.digest));
+    format!(
+        r#"
+# ferry's start gate: this job runs once, whoever submitted it how often.
+ferry_token=$1
+ferry_dir={dir}
+cd "$ferry_dir" || exit {NO_DIRECTORY}
+ferry_digest=
+IFS= read -r ferry_digest < .ferry/sentinel
+[ "$ferry_digest" = {digest} ] || exit {NO_DIRECTORY}
+{identity}
+ferry_owner=.ferry/owner-$ferry_token-$$
+printf '%s %s %s\n' "$ferry_token" "$ferry_job" "$ferry_restart" > "$ferry_owner" || exit {NO_DIRECTORY}
+if ! ln "$ferry_owner" .ferry/run 2> /dev/null; then
+    ferry_t= ferry_j= ferry_r=
+    read -r ferry_t ferry_j ferry_r < .ferry/run || {{ echo "ferry: cannot make hard links in $ferry_dir" >&2; exit {NO_DIRECTORY}; }}
+    if [ "$ferry_t" = "$ferry_token" ] && [ "$ferry_j" = "$ferry_job" ] && [ "$ferry_restart" -gt "$ferry_r" ]; then
+        mv -f "$ferry_owner" .ferry/run
+    else
+        printf '%s %s\n' "$ferry_token" "$ferry_job" >> .ferry/fenced
+        exit {FENCED}
+    fi
+fi
+ferry_end() {{
+    ferry_code=$?
+    trap - EXIT
+    printf '%s %s %s\n' "$ferry_code" "$ferry_token" "$ferry_job" > "$ferry_dir/.ferry/exit-$$"
+    mv -f "$ferry_dir/.ferry/exit-$$" "$ferry_dir/.ferry/exit"
+    exit "$ferry_code"
+}}
+trap ferry_end EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_file_names_reach_the_program_as_they_are() {
+        let line = CommandLine {
+            words: vec!["cat".into(), "it's $HOME".into(), "-n".into()],
+            stdin: Some("-in".into()),
+            stdout: Some("a b".into()),
+            join_files: true,
+            ..CommandLine::default()
+        };
+        assert_eq!(line.shell(), r"cat 'it'\''s $HOME' -n < ./-in > './a b' 2>&1");
+        let line =
+            CommandLine { words: vec!["$HOME/`x`".into()], double_quotes: true, ..CommandLine::default() };
+        assert_eq!(line.shell(), "\"$HOME/\\`x\\`\"");
+    }
+}

@@ -1,0 +1,126 @@
+//! The owner's lock: `flock` on a file, released by the kernel however its holder ends. A stale file means
+//! nothing; only a live holder does.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::Duration,
+};
+
+use rustix::fs::FlockOperation;
+
+use super::{Error, ErrorKind, Result};
+
+/// Held by the one program that steps, polls and writes. Dropping it lets go.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or says who has it. `role` is what the holder is, in a word (`daemon`, `run`).
+    ///
+    /// # Errors
+    /// `Owned`, naming the holder's pid and role; `NetworkFileSystem` where `flock` can't be trusted.
+    pub fn take(path: &Path, role: &str) -> Result<Lock> {
+        let failed = |source| Error::from_io("lock profile", path, source);
+        // std opens with O_CLOEXEC, so no child inherits the lock.
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
+        refuse_network_file_system(&file, path)?;
+        match try_exclusive(&file) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(owned(&mut file)),
+            Err(error) => return Err(failed(error.into())),
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+        writeln!(file, "{} {role}", std::process::id()).map_err(failed)?;
+        Ok(Lock { _file: file })
+    }
+
+    /// Pid and role of a live holder, if there is one.
+    pub fn holder(path: &Path) -> Option<(u32, String)> {
+        let mut file = OpenOptions::new().read(true).open(path).ok()?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&mut file),
+            _ => None,
+        }
+    }
+}
+
+/// A look by [`Lock::holder`] holds the lock for an instant, so one refusal is not yet an owner.
+fn try_exclusive(file: &File) -> rustix::io::Result<()> {
+    for _ in 0..4 {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(10)),
+            other => return other,
+        }
+    }
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)
+}
+
+fn read_holder(file: &mut File) -> Option<(u32, String)> {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
+    let (pid, role) = text.trim().split_once(' ')?;
+    Some((pid.parse().ok()?, role.to_owned()))
+}
+
+fn owned(file: &mut File) -> Error {
+    let who = read_holder(file)
+        .map_or_else(|| "another ferry".into(), |(pid, role)| format!("a ferry {role} (pid {pid})"));
+    Error::new(ErrorKind::Owned, "lock profile").message(format!("the profile is in use by {who}")).later()
+}
+
+/// Magic numbers of `statfs(2)` for file systems on which `flock` or SQLite's WAL can't be trusted.
+const NETWORK: &[(u64, &str)] = &[
+    (0x6969, "NFS"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB"),
+    (0x517b, "SMB"),
+    (0x0bd0_0bd0, "Lustre"),
+    (0x4750_4653, "GPFS"),
+    (0x5346_414f, "AFS"),
+    (0x00c3_6400, "Ceph"),
+    (0x0102_1997, "9P"),
+    (0x1980_0202, "BeeGFS"),
+];
+
+fn refuse_network_file_system(file: &File, path: &Path) -> Result<()> {
+    let Ok(info) = rustix::fs::fstatfs(file) else { return Ok(()) };
+    let magic = info.f_type as u64 & 0xffff_ffff;
+    match NETWORK.iter().find(|(known, _)| *known == magic) {
+        None => Ok(()),
+        Some((_, name)) => Err(Error::new(ErrorKind::NetworkFileSystem, "lock profile")
+            .message(format!("{name} can't keep a store safe"))
+            .with("path", path.display())
+            .help("set FERRY_HOME to a directory on a local disk")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_taker_is_told_who_has_it_and_a_stale_file_is_no_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("owner.lock");
+        let lock = Lock::take(&path, "daemon").unwrap();
+        let error = Lock::take(&path, "run").unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Owned);
+        assert!(error.to_string().contains(&format!("daemon (pid {})", std::process::id())));
+        assert_eq!(Lock::holder(&path).unwrap().0, std::process::id());
+        drop(lock);
+        assert_eq!(Lock::holder(&path), None);
+        assert!(Lock::take(&path, "run").is_ok());
+    }
+}

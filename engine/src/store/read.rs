@@ -1,0 +1,473 @@
+//! Reading: short queries on read-only connections, which never block the writer.
+
+use std::{path::Path, sync::Mutex};
+
+use ferry_plugin_proto::Kind;
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::{
+    ComputerRow, Content, Error, ErrorKind, Group, Level, Link, LogLine, Node, NodeFile, NodeId, NodeKind,
+    Objects, PluginRow, Process, Result, schema,
+};
+use crate::process::State;
+
+/// Which processes to list.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessFilter {
+    /// Those in these states; empty: all.
+    pub states: Vec<State>,
+    /// Those in this group.
+    pub group: Option<String>,
+    /// Those of this type.
+    pub process_type: Option<String>,
+    /// At most so many, the newest.
+    pub limit: Option<usize>,
+}
+
+/// A reading connection. Shared by tasks; each query holds it for microseconds.
+#[derive(Debug)]
+pub struct Reader {
+    db: Mutex<Connection>,
+    objects: Objects,
+}
+
+const NODE: &str =
+    "SELECT n.id, n.uuid, n.kind, n.type, n.label, n.description, c.label, n.body, n.created, n.modified
+     FROM node n LEFT JOIN computer c ON c.id = n.computer";
+
+const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n.description, p.state, p.paused,
+         p.kill_requested, p.plugin, p.status, p.exit_status, p.exit_message, p.job_id, p.scheduler_state,
+         p.work_dir, c.label, p.checkpoint, p.version, n.created, n.modified
+     FROM process p JOIN node n ON n.id = p.id LEFT JOIN computer c ON c.id = n.computer";
+
+const PLUGIN: &str =
+    "SELECT digest, name, version, origin, bundled, active, manifest, facts, installed FROM plugin";
+
+impl Reader {
+    /// Opens a store for reading.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none, `Newer` if a newer ferry made it.
+    pub fn open(path: &Path, objects: Objects) -> Result<Reader> {
+        if !path.exists() {
+            return Err(Error::new(ErrorKind::NotFound, "open store").with("path", path.display()));
+        }
+        let db = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        db.pragma_update(None, "busy_timeout", 5000)?;
+        schema::check(&db)?;
+        db.set_prepared_statement_cache_capacity(64);
+        Ok(Reader { db: Mutex::new(db), objects })
+    }
+
+    fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        // A panic inside a query leaves the connection usable: it is read-only.
+        let db = self.db.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        query(&db).map_err(Error::from)
+    }
+
+    /// The node with this number.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn node(&self, id: NodeId) -> Result<Node> {
+        self.with(|db| {
+            db.prepare_cached(&format!("{NODE} WHERE n.id = ?1"))?.query_row([id.0], node).optional()
+        })?
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, "node").message(format!("no node has the id {id}")))
+    }
+
+    /// Finds a node by id, uuid, unique uuid prefix (4 characters or more), or label.
+    ///
+    /// # Errors
+    /// `NotFound`; `Ambiguous`, naming the candidates.
+    pub fn find_node(&self, name: &str) -> Result<Node> {
+        if let Ok(id) = name.parse() {
+            return self.node(NodeId(id));
+        }
+        let matches = self.with(|db| {
+            let looks_like_uuid = name.len() >= 4 && name.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+            let (column, pattern) = if looks_like_uuid {
+                ("uuid GLOB", format!("{name}*"))
+            } else {
+                ("label =", name.to_owned())
+            };
+            let mut found = query_all(db, &format!("{NODE} WHERE n.{column} ?1 LIMIT 5"), [pattern], node)?;
+            if found.is_empty() && looks_like_uuid {
+                found = query_all(db, &format!("{NODE} WHERE n.label = ?1 LIMIT 5"), [name], node)?;
+            }
+            Ok(found)
+        })?;
+        match matches.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(Error::new(ErrorKind::NotFound, "node")
+                .message(format!("no node has the id, uuid or label `{name}`"))),
+            several => {
+                let ids: Vec<_> = several.iter().map(|node| format!("{} ({})", node.id, node.uuid)).collect();
+                Err(Error::new(ErrorKind::Ambiguous, "node")
+                    .message(format!("`{name}` names several nodes: {}", ids.join(", ")))
+                    .help("use an id or a longer uuid"))
+            }
+        }
+    }
+
+    /// The code called `label` or `label@computer`.
+    ///
+    /// # Errors
+    /// `NotFound`, `Ambiguous`.
+    pub fn find_code(&self, name: &str) -> Result<Node> {
+        let (label, computer) = name.split_once('@').map_or((name, None), |(l, c)| (l, Some(c)));
+        let codes: Vec<_> = self
+            .codes()?
+            .into_iter()
+            .filter(|code| {
+                code.label == label && (computer.is_none() || code.computer.as_deref() == computer)
+            })
+            .collect();
+        match codes.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(Error::new(ErrorKind::NotFound, "code")
+                .message(format!("no code is called `{name}`"))
+                .help("`ferry code list` shows them; `ferry code create` makes one")),
+            several => {
+                let names: Vec<_> = several
+                    .iter()
+                    .map(|code| format!("{}@{}", code.label, code.computer.as_deref().unwrap_or("")))
+                    .collect();
+                Err(Error::new(ErrorKind::Ambiguous, "code")
+                    .message(format!("`{name}` names several codes: {}", names.join(", "))))
+            }
+        }
+    }
+
+    /// All codes, by number.
+    pub fn codes(&self) -> Result<Vec<Node>> {
+        self.with(|db| query_all(db, &format!("{NODE} WHERE n.type = 'code' ORDER BY n.id"), [], node))
+    }
+
+    /// The process with this number.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn process(&self, id: NodeId) -> Result<Process> {
+        self.with(|db| {
+            db.prepare_cached(&format!("{PROCESS} WHERE p.id = ?1"))?.query_row([id.0], process).optional()
+        })?
+        .ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "process").message(format!("no process has the id {id}"))
+        })
+    }
+
+    /// Processes, oldest first.
+    pub fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>> {
+        let states: Vec<_> = filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+        let states =
+            if states.is_empty() { "1".into() } else { format!("p.state IN ({})", states.join(", ")) };
+        let sql = format!(
+            "SELECT * FROM ({PROCESS} WHERE {states}
+                 AND (?1 IS NULL OR n.type = ?1)
+                 AND (?2 IS NULL OR n.id IN (SELECT node FROM group_member m JOIN node_group g
+                                             ON g.id = m.node_group WHERE g.label = ?2))
+             ORDER BY p.id DESC LIMIT ?3) ORDER BY id"
+        );
+        let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        self.with(|db| query_all(db, &sql, params![filter.process_type, filter.group, limit], process))
+    }
+
+    /// How many processes are in each state.
+    pub fn count_processes(&self) -> Result<Vec<(State, u64)>> {
+        self.with(|db| {
+            query_all(db, "SELECT state, count(*) FROM process GROUP BY state", [], |row| {
+                Ok((parse_state(&row.get::<_, String>(0)?), row.get::<_, i64>(1)? as u64))
+            })
+        })
+    }
+
+    /// Links that end at a node.
+    pub fn incoming(&self, node: NodeId) -> Result<Vec<Link>> {
+        self.links("target", node)
+    }
+
+    /// Links that begin at a node.
+    pub fn outgoing(&self, node: NodeId) -> Result<Vec<Link>> {
+        self.links("source", node)
+    }
+
+    fn links(&self, end: &str, node: NodeId) -> Result<Vec<Link>> {
+        let sql = format!(
+            "SELECT source, target, type, label FROM link WHERE {end} = ?1 ORDER BY label, source, target"
+        );
+        self.with(|db| query_all(db, &sql, [node.0], link))
+    }
+
+    /// A process's report, oldest line first.
+    pub fn logs(&self, process: NodeId) -> Result<Vec<LogLine>> {
+        self.with(|db| {
+            query_all(
+                db,
+                "SELECT process, time, level, message FROM log WHERE process = ?1 ORDER BY id",
+                [process.0],
+                |row| {
+                    Ok(LogLine {
+                        process: NodeId(row.get(0)?),
+                        time: time(row, 1)?,
+                        level: Level::read(&row.get::<_, String>(2)?),
+                        message: row.get(3)?,
+                    })
+                },
+            )
+        })
+    }
+
+    /// The files of a node, by path.
+    pub fn files(&self, node: NodeId) -> Result<Vec<NodeFile>> {
+        self.with(|db| {
+            query_all(
+                db,
+                "SELECT path, digest, size, executable FROM node_file WHERE node = ?1 ORDER BY path",
+                [node.0],
+                |row| {
+                    Ok(NodeFile {
+                        path: row.get(0)?,
+                        digest: row.get(1)?,
+                        size: row.get::<_, i64>(2)? as u64,
+                        executable: row.get(3)?,
+                    })
+                },
+            )
+        })
+    }
+
+    /// The bytes of an object: those of a row, or the path of its file.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn object(&self, digest: &str) -> Result<Content> {
+        let (size, bytes) = self
+            .with(|db| {
+                db.prepare_cached("SELECT size, bytes FROM object WHERE digest = ?1")?
+                    .query_row([digest], |row| {
+                        Ok((row.get::<_, i64>(0)? as u64, row.get::<_, Option<Vec<u8>>>(1)?))
+                    })
+                    .optional()
+            })?
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "object").with("digest", digest))?;
+        Ok(bytes.map_or_else(|| Content::Object { digest: digest.to_owned(), size }, Content::Inline))
+    }
+
+    /// Opens an object for reading.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt` where the row names a file that is gone.
+    pub fn open_object(&self, digest: &str) -> Result<Box<dyn std::io::Read + Send>> {
+        match self.object(digest)? {
+            Content::Inline(bytes) => Ok(Box::new(std::io::Cursor::new(bytes))),
+            Content::Object { digest, .. } => {
+                let path = self.objects.path(&digest);
+                std::fs::File::open(&path).map(|file| Box::new(file) as _).map_err(|source| {
+                    Error::new(ErrorKind::Corrupt, "open object").with("path", path.display()).source(source)
+                })
+            }
+        }
+    }
+
+    /// The directory of large objects.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// All computers, by label.
+    pub fn computers(&self) -> Result<Vec<ComputerRow>> {
+        self.with(|db| {
+            query_all(db, "SELECT id, uuid, config, created FROM computer ORDER BY label", [], |row| {
+                Ok(ComputerRow {
+                    id: row.get(0)?,
+                    uuid: uuid(row, 1)?,
+                    config: json(row, 2)?,
+                    created: time(row, 3)?,
+                })
+            })
+        })
+    }
+
+    /// The computer of this label.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the ones there are.
+    pub fn computer(&self, label: &str) -> Result<ComputerRow> {
+        let mut computers = self.computers()?;
+        if let Some(at) = computers.iter().position(|computer| computer.config.label == label) {
+            return Ok(computers.swap_remove(at));
+        }
+        let labels: Vec<_> = computers.iter().map(|computer| computer.config.label.as_str()).collect();
+        Err(Error::new(ErrorKind::NotFound, "computer")
+            .message(format!("no computer is called `{label}`"))
+            .help(format!("this profile has: {}", labels.join(", "))))
+    }
+
+    /// All groups, by label.
+    pub fn groups(&self) -> Result<Vec<Group>> {
+        self.with(|db| {
+            query_all(
+                db,
+                "SELECT id, uuid, label, description, created,
+                     (SELECT count(*) FROM group_member WHERE node_group = id)
+                 FROM node_group ORDER BY label",
+                [],
+                |row| {
+                    Ok(Group {
+                        id: row.get(0)?,
+                        uuid: uuid(row, 1)?,
+                        label: row.get(2)?,
+                        description: row.get(3)?,
+                        created: time(row, 4)?,
+                        count: row.get::<_, i64>(5)? as u64,
+                    })
+                },
+            )
+        })
+    }
+
+    /// The nodes of a group, by number.
+    pub fn members(&self, group: &str) -> Result<Vec<Node>> {
+        let sql = format!(
+            "{NODE} JOIN group_member m ON m.node = n.id JOIN node_group g ON g.id = m.node_group
+             WHERE g.label = ?1 ORDER BY n.id"
+        );
+        self.with(|db| query_all(db, &sql, [group], node))
+    }
+
+    /// All plugin files, active ones first.
+    pub fn plugins(&self) -> Result<Vec<PluginRow>> {
+        self.with(|db| query_all(db, &format!("{PLUGIN} ORDER BY active DESC, bundled, name"), [], plugin))
+    }
+
+    /// The plugin file with this digest.
+    pub fn plugin(&self, digest: &str) -> Result<PluginRow> {
+        self.with(|db| db.query_row(&format!("{PLUGIN} WHERE digest = ?1"), [digest], plugin).optional())?
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "plugin").with("digest", digest))
+    }
+
+    /// All settings of the profile.
+    pub fn settings(&self) -> Result<Vec<(String, String)>> {
+        self.with(|db| {
+            query_all(db, "SELECT key, value FROM setting ORDER BY key", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+        })
+    }
+
+    /// One setting of the profile.
+    pub fn setting(&self, key: &str) -> Result<Option<String>> {
+        self.with(|db| {
+            db.query_row("SELECT value FROM setting WHERE key = ?1", [key], |row| row.get(0)).optional()
+        })
+    }
+}
+
+fn query_all<T, P: rusqlite::Params>(
+    db: &Connection,
+    sql: &str,
+    params: P,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    db.prepare_cached(sql)?.query_map(params, read)?.collect()
+}
+
+fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
+    let kind: String = row.get(2)?;
+    Ok(Node {
+        id: NodeId(row.get(0)?),
+        uuid: uuid(row, 1)?,
+        kind: if kind == "data" { NodeKind::Data } else { NodeKind::Process },
+        node_type: row.get(3)?,
+        label: row.get(4)?,
+        description: row.get(5)?,
+        computer: row.get(6)?,
+        body: json(row, 7)?,
+        created: time(row, 8)?,
+        modified: time(row, 9)?,
+    })
+}
+
+fn process(row: &Row<'_>) -> rusqlite::Result<Process> {
+    Ok(Process {
+        id: NodeId(row.get(0)?),
+        uuid: uuid(row, 1)?,
+        process_type: row.get(2)?,
+        kind: parse_kind(&row.get::<_, String>(3)?),
+        label: row.get(4)?,
+        description: row.get(5)?,
+        state: parse_state(&row.get::<_, String>(6)?),
+        paused: row.get(7)?,
+        kill_requested: row.get(8)?,
+        plugin: row.get(9)?,
+        status: row.get(10)?,
+        exit_status: row.get(11)?,
+        exit_message: row.get(12)?,
+        job_id: row.get(13)?,
+        scheduler_state: row.get(14)?,
+        work_dir: row.get(15)?,
+        computer: row.get(16)?,
+        checkpoint: row.get(17)?,
+        version: row.get(18)?,
+        created: time(row, 19)?,
+        modified: time(row, 20)?,
+    })
+}
+
+fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
+    let word: String = row.get(2)?;
+    Ok(Link {
+        source: NodeId(row.get(0)?),
+        target: NodeId(row.get(1)?),
+        link_type: word.parse().map_err(|error: String| unreadable(2, error))?,
+        label: row.get(3)?,
+    })
+}
+
+fn plugin(row: &Row<'_>) -> rusqlite::Result<PluginRow> {
+    Ok(PluginRow {
+        digest: row.get(0)?,
+        name: row.get(1)?,
+        version: row.get(2)?,
+        origin: row.get(3)?,
+        bundled: row.get(4)?,
+        active: row.get(5)?,
+        manifest: json(row, 6)?,
+        facts: json(row, 7)?,
+        installed: time(row, 8)?,
+    })
+}
+
+fn unreadable(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
+}
+
+fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| unreadable(column, error))
+}
+
+fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    row.get_ref(column)?.as_str()?.parse().map_err(|error: uuid::Error| unreadable(column, error))
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_microsecond(row.get(column)?).map_err(|error| unreadable(column, error))
+}
+
+fn parse_state(word: &str) -> State {
+    State::read(word).unwrap_or(State::Excepted)
+}
+
+fn parse_kind(word: &str) -> Kind {
+    [Kind::CalcFunction, Kind::CalcJob, Kind::WorkFunction, Kind::WorkChain]
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
+        .unwrap_or(Kind::Unknown)
+}

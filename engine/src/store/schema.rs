@@ -1,0 +1,47 @@
+//! The tables, and how older ones become them.
+//!
+//! `PRAGMA user_version` holds the number of migrations that have run. A store with a higher number than
+//! this program knows is refused: a newer ferry made it.
+
+use rusqlite::Connection;
+
+use super::{Error, ErrorKind, Result};
+
+/// Each entry takes a store from its index to the next number. Never edit one that was released.
+const MIGRATIONS: &[&str] = &[include_str!("schema_v1.sql")];
+
+/// The number this program writes.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// What `PRAGMA application_id` says: "FRRY".
+const APPLICATION_ID: i64 = 0x4652_5259;
+
+/// Refuses what is not a ferry store, or is one of a newer ferry. Returns the version, 0 for an empty file.
+pub(super) fn check(db: &Connection) -> Result<i64> {
+    let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (version, application) = (pragma("user_version")?, pragma("application_id")?);
+    if version > 0 && application != APPLICATION_ID {
+        return Err(Error::new(ErrorKind::Corrupt, "open store").message("this is not a ferry store"));
+    }
+    if version > VERSION {
+        return Err(Error::new(ErrorKind::Newer, "open store")
+            .message(format!(
+                "the store was made by a newer ferry (its format is {version}, this ferry knows up to {VERSION})"
+            ))
+            .help("use that newer ferry, or point FERRY_HOME at another directory"));
+    }
+    Ok(version)
+}
+
+/// Brings the store to [`VERSION`]. Only the owner may.
+pub(super) fn migrate(db: &mut Connection) -> Result<()> {
+    let from = check(db)?;
+    for (number, sql) in (1..).zip(MIGRATIONS).skip(from as usize) {
+        let tx = db.transaction()?;
+        tx.execute_batch(sql)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", number)?;
+        tx.commit()?;
+    }
+    Ok(())
+}

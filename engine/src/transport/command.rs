@@ -1,0 +1,105 @@
+//! A command for the far side and what came of it.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::quote;
+
+/// A command: argv, never a line; quoted in one place when a shell is in between.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Working directory; `None`: wherever a login puts one.
+    pub cwd: Option<PathBuf>,
+    /// Set on top of the login's environment.
+    pub env: BTreeMap<String, String>,
+    /// Standard input; empty: end of file at once.
+    pub stdin: Vec<u8>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Run it without the user's login files, whatever the computer's settings say.
+    pub no_login_shell: bool,
+}
+
+impl Command {
+    /// How long a command may take unless said otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// A command from its argv.
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Command {
+            argv: argv.into_iter().map(Into::into).collect(),
+            cwd: None,
+            env: BTreeMap::new(),
+            stdin: Vec::new(),
+            timeout: Self::TIMEOUT,
+            no_login_shell: false,
+        }
+    }
+
+    /// A script for `sh`, which reads it from its argument.
+    pub fn sh(script: impl Into<String>) -> Self {
+        Command::new(["sh".to_owned(), "-c".to_owned(), script.into()])
+    }
+
+    /// With this working directory.
+    #[must_use]
+    pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(dir.into());
+        self
+    }
+
+    /// With this standard input.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// With this time-out.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Without the user's login files.
+    #[must_use]
+    pub fn no_login_shell(mut self) -> Self {
+        self.no_login_shell = true;
+        self
+    }
+
+    /// The line that means this argv to a POSIX shell.
+    pub fn line(&self) -> String {
+        self.argv.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Exit status; 128 + number when a signal ended it.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// A successful output with this text; for parsers' examples.
+    pub fn ok(stdout: &str) -> Self {
+        Output { status: 0, stdout: stdout.as_bytes().to_vec(), stderr: Vec::new() }
+    }
+
+    /// Standard output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard error as text, trimmed.
+    pub fn error_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).trim().to_owned()
+    }
+}

@@ -1,0 +1,104 @@
+//! One connection for each computer, opened once, shared by everybody, and reopened after a loss.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::{Error, ErrorKind, Result, Transport};
+use crate::computer::Computer;
+
+/// A setting of a transport, for set-up commands.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its key in a computer file.
+    pub key: &'static str,
+    /// What it means.
+    pub help: &'static str,
+}
+
+/// Opens a kind of transport.
+#[async_trait]
+pub trait Factory: fmt::Debug + Send + Sync + 'static {
+    /// Its name in computer files, without `core.`.
+    fn name(&self) -> &'static str;
+
+    /// The connection settings it reads.
+    fn settings(&self) -> &'static [Setting];
+
+    /// Checks a computer's connection settings without opening anything.
+    ///
+    /// # Errors
+    /// `Config`, naming the key.
+    fn check(&self, computer: &Computer) -> Result<()>;
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// By kind; `Unreachable` is the host's trouble, `Authentication` the user's.
+    async fn open(&self, computer: &Computer) -> Result<Arc<dyn Transport>>;
+}
+
+type Slot = Arc<OnceCell<Arc<dyn Transport>>>;
+
+/// The transports that this program knows, and their open connections.
+#[derive(Debug, Default)]
+pub struct Transports {
+    factories: BTreeMap<&'static str, Arc<dyn Factory>>,
+    open: Mutex<HashMap<String, (Computer, Slot)>>,
+}
+
+impl Transports {
+    /// Knows these and no others.
+    pub fn new(factories: impl IntoIterator<Item = Arc<dyn Factory>>) -> Self {
+        let factories = factories.into_iter().map(|factory| (factory.name(), factory)).collect();
+        Transports { factories, open: Mutex::default() }
+    }
+
+    /// Names of the known ones.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.factories.keys().copied().collect()
+    }
+
+    /// The factory of a name, `core.` in front or not.
+    ///
+    /// # Errors
+    /// `Config`, listing the known ones.
+    pub fn factory(&self, name: &str) -> Result<&Arc<dyn Factory>> {
+        self.factories.get(name.strip_prefix("core.").unwrap_or(name)).ok_or_else(|| {
+            Error::new(ErrorKind::Config, "transport")
+                .message(format!("no transport is called `{name}`"))
+                .help(format!("this ferry has: {}", self.names().join(", ")))
+        })
+    }
+
+    /// The computer's connection, opened if need be. Concurrent callers share one opening. Changed settings
+    /// open a new one.
+    ///
+    /// # Errors
+    /// Those of [`Factory::open`].
+    pub async fn get(&self, computer: &Computer) -> Result<Arc<dyn Transport>> {
+        let factory = self.factory(&computer.transport)?.clone();
+        let slot = {
+            let mut open = self.open.lock().await;
+            match open.get(&computer.label) {
+                Some((settings, slot)) if settings == computer => slot.clone(),
+                _ => {
+                    let slot = Slot::default();
+                    open.insert(computer.label.clone(), (computer.clone(), slot.clone()));
+                    slot
+                }
+            }
+        };
+        slot.get_or_try_init(|| factory.open(computer)).await.cloned()
+    }
+
+    /// Forgets a connection that was lost, so that the next [`Transports::get`] opens a new one.
+    pub async fn forget(&self, label: &str) {
+        self.open.lock().await.remove(label);
+    }
+}

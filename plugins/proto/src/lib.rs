@@ -1,0 +1,60 @@
+//! The messages that ferry and a plugin exchange: plain serde types, MessagePack maps by field name.
+//!
+//! Both sides link this crate, each in its own version. So a message may only grow: new fields carry
+//! `#[serde(default)]`, unknown fields are ignored, and a meaning never changes under a name. What can't be
+//! said that way is a new method of the ABI. [`PROTO`] counts the additions.
+//!
+//! ```
+//! use ferry_plugin_proto::{decode, encode, Value};
+//! let value = Value::from(vec![Value::Int(5), Value::Float(0.1)]);
+//! assert_eq!(decode::<Value>(&encode(&value)).unwrap(), value);
+//! ```
+
+mod manifest;
+mod message;
+mod value;
+
+pub use manifest::{ExitCode, Kind, Manifest, Namespace, Port, ProcessType, Range};
+pub use message::{
+    Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem, Program,
+    RemoteItem, Retrieve, Run, Source, Task, Validate, Validated, Work, WorkReply,
+};
+pub use value::Value;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Version of the message set: what this crate can say.
+pub const PROTO: u32 = 1;
+
+/// Encodes a message.
+///
+/// # Panics
+/// Never for the types of this crate: they hold nothing that MessagePack can't express.
+pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    rmp_serde::to_vec_named(message).expect("messages are plain data")
+}
+
+/// Decodes a message.
+///
+/// # Errors
+/// A text that says what was expected.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    rmp_serde::from_slice(bytes).map_err(|error| error.to_string())
+}
+
+/// Turns a serde value into a [`Value`].
+///
+/// # Errors
+/// A text that says what can't be expressed.
+pub fn to_value<T: Serialize>(value: &T) -> Result<Value, String> {
+    let bytes = rmp_serde::to_vec_named(value).map_err(|error| error.to_string())?;
+    decode(&bytes)
+}
+
+/// Turns a [`Value`] into a serde value.
+///
+/// # Errors
+/// A text that says what was expected.
+pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    decode(&encode(value))
+}

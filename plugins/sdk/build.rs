@@ -1,0 +1,16 @@
+//! Records the compiler and the target: facts that a plugin file states about itself and nobody compares.
+
+use std::{env, process::Command};
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-env=FERRY_PLUGIN_RUSTC={}", rustc_version());
+    println!("cargo::rustc-env=FERRY_PLUGIN_TARGET={}", env::var("TARGET").unwrap_or_default());
+}
+
+/// What `rustc -V` says; empty if it says nothing.
+fn rustc_version() -> String {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("-V").output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}

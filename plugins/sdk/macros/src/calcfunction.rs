@@ -1,0 +1,96 @@
+//! `#[calcfunction]`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, FnArg, Ident, ItemFn, Pat, ReturnType, Type, spanned::Spanned};
+
+use crate::{
+    args::Args,
+    words::{doc, plain},
+};
+
+/// An argument that is an input port.
+struct Argument {
+    ident: Ident,
+    ty: Type,
+    /// `#[port(..)]` and doc comments; the function itself may not keep them.
+    attrs: Vec<Attribute>,
+}
+
+/// The function as it was, and its entry.
+pub(crate) fn expand(args: &Args, mut function: ItemFn) -> syn::Result<TokenStream> {
+    check(&function)?;
+    let arguments = function.sig.inputs.iter_mut().map(take_argument).collect::<syn::Result<Vec<_>>>()?;
+    let returned = match &function.sig.output {
+        ReturnType::Type(_, ty) => ty,
+        ReturnType::Default => {
+            let message = "a calcfunction makes data: return a value, or a struct that derives `Outputs`";
+            return Err(syn::Error::new(function.sig.span(), message));
+        }
+    };
+    let entry = entry(args, &function, &arguments, returned);
+    Ok(quote! {
+        #function
+        const _: () = { #entry };
+    })
+}
+
+fn check(function: &ItemFn) -> syn::Result<()> {
+    let signature = &function.sig;
+    if let Some(word) = &signature.asyncness {
+        return Err(syn::Error::new(word.span(), "a calcfunction is a plain function: it waits for nothing"));
+    }
+    if !signature.generics.params.is_empty() {
+        return Err(syn::Error::new(
+            signature.generics.span(),
+            "a calcfunction can't be generic: its ports have one type",
+        ));
+    }
+    Ok(())
+}
+
+fn take_argument(argument: &mut FnArg) -> syn::Result<Argument> {
+    let FnArg::Typed(argument) = argument else {
+        return Err(syn::Error::new(argument.span(), "a calcfunction is a free function, without `self`"));
+    };
+    let Pat::Ident(pattern) = &*argument.pat else {
+        return Err(syn::Error::new(argument.pat.span(), "an argument is a port: give it a plain name"));
+    };
+    if let Type::Reference(ty) = &*argument.ty {
+        let message = "take it by value: it is read from a node for this call";
+        return Err(syn::Error::new(ty.span(), message));
+    }
+    let is_ours = |attr: &Attribute| attr.path().is_ident("port") || attr.path().is_ident("doc");
+    let (attrs, rest) = std::mem::take(&mut argument.attrs).into_iter().partition(is_ours);
+    argument.attrs = rest;
+    Ok(Argument { ident: pattern.ident.clone(), ty: (*argument.ty).clone(), attrs })
+}
+
+fn entry(args: &Args, function: &ItemFn, arguments: &[Argument], returned: &Type) -> TokenStream {
+    let name = &function.sig.ident;
+    let about = args.about(&plain(name), &doc(&function.attrs));
+    let exit = args.exit.as_ref().map_or_else(|| quote!(::ferry_plugin::NoExit), |exit| quote!(#exit));
+    let idents: Vec<&Ident> = arguments.iter().map(|argument| &argument.ident).collect();
+    let fields = arguments.iter().map(|Argument { ident, ty, attrs }| quote!(#(#attrs)* #ident: #ty));
+    quote! {
+        #[derive(::ferry_plugin::Inputs)]
+        struct Arguments { #(#fields),* }
+
+        struct Function;
+
+        impl ::ferry_plugin::macros::CalcFunction for Function {
+            type Inputs = Arguments;
+            type Returned = #returned;
+            type Exit = #exit;
+
+            fn call(arguments: Arguments) -> #returned {
+                let Arguments { #(#idents),* } = arguments;
+                #name(#(#idents),*)
+            }
+        }
+
+        ::ferry_plugin::macros::inventory::submit! {
+            ::ferry_plugin::macros::Entry::calcfunction::<Function>(#about)
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The attributes and derives of `ferry-plugin`, which documents and re-exports them. They only write down what
+//! traits say: no type is recognised by its name, so an author's own types work like ours.
+
+mod args;
+mod calcfunction;
+mod calcjob;
+mod exit;
+mod field;
+mod inputs;
+mod outputs;
+mod words;
+
+use proc_macro::TokenStream;
+use syn::parse_macro_input;
+
+/// Makes input ports of a struct's fields: see the trait `Inputs`.
+///
+/// A doc comment is the port's help. `#[port(default = .., range(..), choices(..), help = "..")]` says more.
+#[proc_macro_derive(Inputs, attributes(port))]
+pub fn derive_inputs(item: TokenStream) -> TokenStream {
+    expand(inputs::derive(&parse_macro_input!(item)))
+}
+
+/// Makes output ports of a struct's fields, and a draft with a setter per port: see the trait `Outputs`.
+#[proc_macro_derive(Outputs, attributes(port))]
+pub fn derive_outputs(item: TokenStream) -> TokenStream {
+    expand(outputs::derive(&parse_macro_input!(item)))
+}
+
+/// Makes exit codes of an enum's variants: see the trait `ExitCodes`.
+#[proc_macro_derive(ExitCodes, attributes(exit))]
+pub fn derive_exit_codes(item: TokenStream) -> TokenStream {
+    expand(exit::derive(&parse_macro_input!(item)))
+}
+
+/// Makes a calcfunction of a plain function, which stays one.
+///
+/// Arguments are input ports and may carry `#[port(..)]` and doc comments. One value is the output port `result`;
+/// a struct that derives `Outputs` is several. `#[calcfunction(name = "plugin.type", alias = "..",
+/// cache_version = 2, exit = MyExit)]`: all may be left out; the name is then `crate.function`.
+#[proc_macro_attribute]
+pub fn calcfunction(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = parse_macro_input!(args);
+    expand(calcfunction::expand(&args, parse_macro_input!(item)))
+}
+
+/// Registers an `impl CalcJob for X`.
+///
+/// `#[calcjob(name = "plugin.type", alias = "..", cache_version = 2)]`: all may be left out; the name is then
+/// `crate.x`. Without a `type Exit` there are no exit codes.
+#[proc_macro_attribute]
+pub fn calcjob(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = parse_macro_input!(args);
+    expand(calcjob::expand(&args, parse_macro_input!(item)))
+}
+
+fn expand(result: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
+    result.unwrap_or_else(|error| error.into_compile_error()).into()
+}

@@ -1,0 +1,116 @@
+//! `#[derive(Outputs)]`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::{DeriveInput, Ident, spanned::Spanned};
+
+use crate::field::{Field, fields_of};
+
+/// The implementations of `Outputs`, `OutputField` and `Returned` for a struct, and its draft.
+pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
+    let fields = fields_of(item, "outputs")?;
+    fields.iter().try_for_each(Field::check_output)?;
+    let struct_name = &item.ident;
+    let draft_name = format_ident!("{struct_name}Draft");
+    let outputs = outputs(struct_name, &draft_name, &fields);
+    let draft = draft(item, &draft_name, &fields);
+    let conversions = conversions(struct_name);
+    Ok(quote!(#outputs #draft #conversions))
+}
+
+fn outputs(struct_name: &Ident, draft_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
+    let names = fields.iter().map(|field| &field.name);
+    let ports = fields.iter().map(|field| field.port(&quote!(::ferry_plugin::OutputField)));
+    let emits = fields.iter().map(|field| {
+        let (ident, ty, name) = (field.ident, field.ty, &field.name);
+        quote_spanned! {ty.span()=>
+            <#ty as ::ferry_plugin::OutputField>::emit(self.#ident, &::ferry_plugin::macros::join(prefix, #name), set);
+        }
+    });
+    quote! {
+        #[automatically_derived]
+        impl ::ferry_plugin::Outputs for #struct_name {
+            type Draft = #draft_name;
+
+            fn namespace() -> ::ferry_plugin::proto::Namespace {
+                ::ferry_plugin::proto::Namespace {
+                    ports: ::std::collections::BTreeMap::from([#((::std::string::String::from(#names), #ports)),*]),
+                    dynamic: ::core::option::Option::None,
+                }
+            }
+
+            #[allow(unused_variables)]
+            fn emit_all(self, prefix: &str, set: &mut ::ferry_plugin::OutputSet) {
+                #(#emits)*
+            }
+        }
+    }
+}
+
+fn draft(item: &DeriveInput, draft_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
+    let visibility = &item.vis;
+    let about = format!("Sets the outputs of [`{}`], one by one. What was set stays set.", item.ident);
+    let setters = fields.iter().map(|field| {
+        let (ident, ty, name) = (field.ident, field.ty, &field.name);
+        let doc = format!("Sets the output `{name}`. {}", field.help);
+        quote_spanned! {ty.span()=>
+            #[doc = #doc]
+            #[allow(dead_code)]
+            #visibility fn #ident<V>(&mut self, value: V) -> &mut Self
+            where
+                #ty: ::ferry_plugin::Accept<V>,
+            {
+                <#ty as ::ferry_plugin::Accept<V>>::accept(value, #name, &mut self.0);
+                self
+            }
+        }
+    });
+    quote! {
+        #[doc = #about]
+        #[derive(Debug)]
+        #visibility struct #draft_name(::ferry_plugin::OutputSet);
+
+        impl #draft_name {
+            #(#setters)*
+        }
+
+        #[automatically_derived]
+        impl ::ferry_plugin::Draft for #draft_name {
+            fn over(set: ::ferry_plugin::OutputSet) -> Self {
+                Self(set)
+            }
+
+            fn into_set(self) -> ::ferry_plugin::OutputSet {
+                self.0
+            }
+        }
+    }
+}
+
+/// Such a struct is a field of another one, and what a calcfunction may return.
+fn conversions(struct_name: &Ident) -> TokenStream {
+    quote! {
+        #[automatically_derived]
+        impl ::ferry_plugin::OutputField for #struct_name {
+            fn port() -> ::ferry_plugin::proto::Port {
+                ::ferry_plugin::macros::namespace_port(<Self as ::ferry_plugin::Outputs>::namespace())
+            }
+
+            fn emit(self, name: &str, set: &mut ::ferry_plugin::OutputSet) {
+                <Self as ::ferry_plugin::Outputs>::emit_all(self, name, set);
+            }
+        }
+
+        #[automatically_derived]
+        impl ::ferry_plugin::Returned for #struct_name {
+            fn namespace() -> ::ferry_plugin::proto::Namespace {
+                <Self as ::ferry_plugin::Outputs>::namespace()
+            }
+
+            fn emit(self, set: &mut ::ferry_plugin::OutputSet) -> ::ferry_plugin::Result {
+                <Self as ::ferry_plugin::Outputs>::emit_all(self, "", set);
+                ::core::result::Result::Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Calcjobs: a calculation that the engine runs as a job of a scheduler. The author prepares it and reads its
+//! results; everything between is the engine's.
+
+use std::{collections::BTreeMap, path::Path};
+
+use ferry_plugin_proto::{Inputs as Nodes, Task, Value, WorkReply};
+
+use crate::{
+    Draft, ExitCodes, Finished, Inputs, Job, Outputs, Problems, Result,
+    input::read_inputs,
+    output::{OutputSet, Places},
+    registry::{Spec, Unable},
+    report,
+};
+
+/// A calculation that runs as a job. Implement it under [`#[calcjob]`](crate::calcjob), which registers it; the
+/// crate's documentation shows one.
+///
+/// None of the three functions keeps anything for the next: each may run in another child, and again after a
+/// crash.
+pub trait CalcJob: 'static {
+    /// Its input ports.
+    type Inputs: Inputs;
+    /// Its output ports.
+    type Outputs: Outputs;
+    /// Its exit codes; `NoExit` if the block does not say.
+    type Exit: ExitCodes;
+
+    /// Judges inputs together, before the process exists. Types, ranges, choices and missing inputs are
+    /// checked before.
+    fn validate(inputs: &Self::Inputs, bad: &mut Problems) {
+        let _ = (inputs, bad);
+    }
+
+    /// Writes the job's files and says what is run and brought home.
+    ///
+    /// # Errors
+    /// An exit code finishes the process with it; any other error excepts it. Nothing was submitted.
+    fn prepare(inputs: &Self::Inputs, job: &mut Job) -> Result;
+
+    /// Reads what came home and sets the outputs. What was set is kept also beside an error.
+    ///
+    /// # Errors
+    /// An exit code finishes the process with it; any other error excepts it.
+    fn parse(inputs: &Self::Inputs, run: &Finished, out: &mut <Self::Outputs as Outputs>::Draft) -> Result;
+}
+
+pub(crate) fn spec<C: CalcJob>() -> Spec {
+    Spec { inputs: C::Inputs::namespace(), outputs: C::Outputs::namespace(), exit_codes: C::Exit::declared() }
+}
+
+pub(crate) fn validate<C: CalcJob>(nodes: &Nodes) -> Problems {
+    match read_inputs::<C::Inputs>(nodes) {
+        Ok(inputs) => {
+            let mut bad = Problems::default();
+            C::validate(&inputs, &mut bad);
+            bad
+        }
+        Err(bad) => bad,
+    }
+}
+
+pub(crate) fn work<C: CalcJob>(nodes: &Nodes, task: Task) -> Result<WorkReply, Unable> {
+    match task {
+        Task::Prepare { sandbox, options } => Ok(prepare::<C>(nodes, &sandbox, options)),
+        Task::Parse { retrieved, temporary, sandbox, job } => {
+            let run = Finished::new(retrieved.into(), temporary.map(Into::into), job);
+            Ok(parse::<C>(nodes, &run, Path::new(&sandbox)))
+        }
+        Task::Call { .. } => Err(Unable("it is a calcjob, which is prepared and parsed, not called")),
+    }
+}
+
+fn prepare<C: CalcJob>(nodes: &Nodes, sandbox: &str, options: BTreeMap<String, Value>) -> WorkReply {
+    let (result, reports) = report::collect(|| {
+        let inputs = read_inputs::<C::Inputs>(nodes).map_err(unreadable)?;
+        let mut job = Job::new(sandbox.into(), options);
+        C::prepare(&inputs, &mut job)?;
+        Result::Ok(job.into_description()?)
+    });
+    match result {
+        Ok(mut description) => {
+            description.reports = reports;
+            WorkReply::Job(description)
+        }
+        Err(error) => {
+            let mut outcome = OutputSet::default().settle(Err(error));
+            outcome.reports = reports;
+            WorkReply::Outcome(outcome)
+        }
+    }
+}
+
+fn parse<C: CalcJob>(nodes: &Nodes, run: &Finished, sandbox: &Path) -> WorkReply {
+    let places = Places::new(sandbox).retrieved(run.retrieved(), run.temporary_dir());
+    let (mut outcome, reports) = report::collect(|| {
+        let mut draft = <C::Outputs as Outputs>::Draft::over(OutputSet::new(places));
+        let result = match read_inputs::<C::Inputs>(nodes) {
+            Ok(inputs) => C::parse(&inputs, run, &mut draft),
+            Err(bad) => Err(unreadable(bad).into()),
+        };
+        draft.into_set().settle(result)
+    });
+    outcome.reports = reports;
+    WorkReply::Outcome(outcome)
+}
+
+/// The text for inputs that should have been refused before.
+pub(crate) fn unreadable(bad: Problems) -> String {
+    format!("the inputs can't be read: {bad}")
+}

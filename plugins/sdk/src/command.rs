@@ -1,0 +1,62 @@
+//! One command line of a job, as it is built.
+
+use ferry_plugin_proto::Run;
+
+use crate::{Job, path};
+
+/// A command line of a job; made by [`Job::run`] and [`Job::command`].
+///
+/// Arguments reach the program as they are: no shell reads them, so nothing needs quoting.
+#[derive(Debug)]
+pub struct Command<'a> {
+    job: &'a mut Job,
+}
+
+impl<'a> Command<'a> {
+    pub(crate) fn last_of(job: &'a mut Job) -> Self {
+        Command { job }
+    }
+
+    fn with(self, change: impl FnOnce(&mut Run)) -> Self {
+        self.job.description.runs.last_mut().map(change);
+        self
+    }
+
+    /// Adds an argument.
+    pub fn arg(self, argument: impl Into<String>) -> Self {
+        self.with(|run| run.arguments.push(argument.into()))
+    }
+
+    /// Adds arguments.
+    pub fn args<A: Into<String>>(self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.with(|run| run.arguments.extend(arguments.into_iter().map(Into::into)))
+    }
+
+    /// The file for its standard input.
+    pub fn stdin(self, path: &str) -> Self {
+        let path = self.job.note(path::relative(path));
+        self.with(|run| run.stdin = path)
+    }
+
+    /// The file for its standard output.
+    pub fn stdout(self, path: &str) -> Self {
+        let path = self.job.note(path::relative(path));
+        self.with(|run| run.stdout = path)
+    }
+
+    /// The file for its standard error.
+    pub fn stderr(self, path: &str) -> Self {
+        let path = self.job.note(path::relative(path));
+        self.with(|run| run.stderr = path)
+    }
+
+    /// Standard error goes where standard output goes.
+    pub fn join_files(self) -> Self {
+        self.with(|run| run.join_files = true)
+    }
+
+    /// Whether MPI starts it; without this, code and options decide.
+    pub fn with_mpi(self, with_mpi: bool) -> Self {
+        self.with(|run| run.with_mpi = Some(with_mpi))
+    }
+}

@@ -1,0 +1,57 @@
+//! Exit codes: the declared ways for a process to finish that are not a success.
+
+use ferry_plugin_proto::{Exit, ExitCode};
+
+/// An enum of exit codes; made by `#[derive(ExitCodes)]`.
+///
+/// Each variant carries `#[exit(STATUS, "MESSAGE")]`. The message may name the variant's fields in braces;
+/// the label is `ERROR_` and the variant's name, unless `label = ".."` says otherwise;
+/// `invalidates_cache` keeps a result with this code from being reused.
+///
+/// ```
+/// use ferry_plugin::ExitCodes;
+///
+/// #[derive(ExitCodes)]
+/// pub enum PwExit {
+///     #[exit(310, "no output file")]
+///     NoOutput,
+///     #[exit(410, "not converged in {steps} steps")]
+///     NotConverged { steps: u32 },
+/// }
+///
+/// let exit = PwExit::NotConverged { steps: 80 }.exit();
+/// assert_eq!((exit.status, &*exit.label), (410, "ERROR_NOT_CONVERGED"));
+/// assert_eq!(exit.message, "not converged in 80 steps");
+/// ```
+///
+/// Statuses below 200 belong to the engine, and no two variants may share one:
+///
+/// ```compile_fail
+/// #[derive(ferry_plugin::ExitCodes)]
+/// pub enum Exit { #[exit(100, "too low")] Low }
+/// ```
+/// ```compile_fail
+/// #[derive(ferry_plugin::ExitCodes)]
+/// pub enum Exit { #[exit(300, "one")] One, #[exit(300, "two")] Two }
+/// ```
+pub trait ExitCodes: Sized {
+    /// All of them, for the manifest.
+    fn declared() -> Vec<ExitCode>;
+
+    /// This one, with its message filled in.
+    fn exit(&self) -> Exit;
+}
+
+/// No exit codes of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoExit {}
+
+impl ExitCodes for NoExit {
+    fn declared() -> Vec<ExitCode> {
+        Vec::new()
+    }
+
+    fn exit(&self) -> Exit {
+        match *self {}
+    }
+}

@@ -1,0 +1,159 @@
+//! What the author of a ferry plugin depends on: process types in plain Rust types, registered by attributes,
+//! tested without a cluster. No engine, no async runtime.
+//!
+//! A plugin is an ordinary library crate. This is a whole one, with a function and a job:
+//!
+//! ```
+//! use ferry_plugin::prelude::*;
+//!
+//! /// Doubles a number.
+//! #[calcfunction]
+//! pub fn double(x: i64) -> Result<i64> {
+//!     Ok(x.checked_mul(2).ok_or("twice the number does not fit into 64 bits")?)
+//! }
+//!
+//! #[derive(Inputs)]
+//! pub struct WordsInputs {
+//!     /// The text whose words are counted
+//!     pub text: SingleFile,
+//!     /// How many words it must have
+//!     #[port(default = 1, range(0..))]
+//!     pub least: i64,
+//! }
+//!
+//! #[derive(Outputs)]
+//! pub struct WordsOutputs {
+//!     /// How many words the text has
+//!     pub words: i64,
+//! }
+//!
+//! #[derive(ExitCodes)]
+//! pub enum WordsExit {
+//!     #[exit(310, "the output file could not be read")]
+//!     ReadingOutputFile,
+//!     #[exit(410, "{words} words are too few")]
+//!     TooFew { words: i64 },
+//! }
+//!
+//! pub struct Words;
+//!
+//! /// Counts words with `wc`.
+//! #[calcjob(name = "text.words", cache_version = 1)]
+//! impl CalcJob for Words {
+//!     type Inputs = WordsInputs;
+//!     type Outputs = WordsOutputs;
+//!     type Exit = WordsExit;
+//!
+//!     fn prepare(inputs: &WordsInputs, job: &mut Job) -> Result {
+//!         job.copy(&inputs.text, "text");
+//!         job.command("wc").arg("-w").stdin("text").stdout("count");
+//!         job.retrieve(["count"]);
+//!         Ok(())
+//!     }
+//!
+//!     fn parse(inputs: &WordsInputs, run: &Finished, out: &mut WordsOutputsDraft) -> Result {
+//!         let words = run.read("count")?.ok_or(WordsExit::ReadingOutputFile)?.trim().parse()?;
+//!         out.words(words);                       // stays, also beside the exit code below
+//!         if words < inputs.least {
+//!             Err(WordsExit::TooFew { words })?;  // `?` on an exit code: finished with it
+//!         }
+//!         Ok(())                                  // `?` on any other error: excepted with its text
+//!     }
+//! }
+//!
+//! // Tests need no cluster:
+//! assert_eq!(double(4).unwrap(), 8);
+//! let inputs = || WordsInputs { text: SingleFile::from_bytes("a.txt", "two words").unwrap(), least: 3 };
+//! assert_eq!(testing::prepare::<Words>(inputs()).file("text"), "two words");
+//! let home = testing::Scratch::new();
+//! std::fs::write(home.path().join("count"), "2\n").unwrap();
+//! let parsed = testing::parse::<Words>(inputs(), home.path());
+//! assert_eq!((parsed.status(), parsed.value("words").as_int()), (410, Some(2)));
+//! ```
+//!
+//! The file that ferry loads is a sibling crate of type `cdylib` whose `lib.rs` says
+//! `ferry_plugin::export_plugin!(text);` and nothing else. It offers that crate's types alone, whatever else is
+//! linked into it.
+//!
+//! What an author's code may do: read its inputs, read and write the folders it is handed, take its time, log,
+//! and panic: a panic excepts its process and nothing else. What it may not expect: to run in the daemon, to
+//! keep anything between two calls, or to be called once.
+#![warn(clippy::unwrap_used)]
+
+// The macros name this crate by its outer name, also in its own tests.
+extern crate self as ferry_plugin;
+
+mod calcfunction;
+mod calcjob;
+mod command;
+mod error;
+mod exit;
+#[doc(hidden)]
+pub mod export;
+mod file;
+mod finished;
+mod glob;
+#[doc(hidden)]
+#[allow(unsafe_code, reason = "calls the functions that the host lends")]
+pub mod host;
+mod input;
+mod job;
+mod node;
+mod output;
+mod path;
+mod plain;
+mod problems;
+mod registry;
+mod report;
+mod shape;
+pub mod testing;
+
+pub use calcfunction::{RESULT, Returned};
+pub use calcjob::CalcJob;
+pub use command::Command;
+pub use error::{Error, Result};
+pub use exit::{ExitCodes, NoExit};
+pub use ferry_plugin_abi as abi;
+pub use ferry_plugin_macros::{ExitCodes, Inputs, Outputs, calcfunction, calcjob};
+pub use ferry_plugin_proto as proto;
+pub use file::{FileRef, Folder, SingleFile};
+pub use finished::Finished;
+pub use host::{Level, stop_asked};
+pub use input::{InputField, Inputs, NoLeaf, PortType};
+pub use job::{Job, Pattern};
+pub use node::{AnyNode, Code, RemoteFolder, RemotePath};
+pub use output::{Accept, AnyOutput, Draft, IntoNode, OutputField, OutputSet, Outputs, Places};
+pub use path::relative as relative_path;
+pub use plain::Json;
+pub use problems::Problems;
+pub use proto::Value;
+pub use registry::{Failure, Plugin};
+pub use report::report;
+
+/// Version of this crate, as a plugin file states it.
+pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The compiler, as a plugin file states it. Nobody compares it.
+pub const RUSTC: &str = env!("FERRY_PLUGIN_RUSTC");
+/// The target, as a plugin file states it.
+pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
+
+/// Everything that a plugin's modules name: `use ferry_plugin::prelude::*`.
+pub mod prelude {
+    pub use crate::{
+        AnyNode, AnyOutput, CalcJob, Code, Error, ExitCodes, FileRef, Finished, Folder, Inputs, Job, Json,
+        NoExit, Outputs, Pattern, Problems, RemoteFolder, Result, SingleFile, calcfunction, calcjob, log,
+        report, stop_asked, testing,
+    };
+    pub use std::io::{Read as _, Write as _};
+}
+
+/// What the macros expand to. Not for hands.
+#[doc(hidden)]
+pub mod macros {
+    pub use crate::{
+        calcfunction::CalcFunction,
+        input::macros::{assert_number, body, join, namespace_port},
+        registry::{About, Entry},
+    };
+    pub use inventory;
+}

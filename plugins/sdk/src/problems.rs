@@ -1,0 +1,49 @@
+//! What is wrong with a set of inputs, gathered rather than told one at a time.
+
+use std::fmt;
+
+use ferry_plugin_proto::Problem;
+
+/// Everything that is wrong with a set of inputs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// The value of `port` (dotted when nested) is wrong: say what is, and what would be right.
+    pub fn at(&mut self, port: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { port: port.into(), message: message.into() });
+    }
+
+    /// The inputs do not fit together.
+    pub fn together(&mut self, message: impl Into<String>) {
+        self.at("", message);
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One by one.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Problem> {
+        self.0
+    }
+}
+
+impl fmt::Display for Problems {
+    /// All of them in one line: `x: is required; y: 300 does not fit into u8`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            match problem.port.as_str() {
+                "" => write!(f, "{separator}{}", problem.message)?,
+                port => write!(f, "{separator}{port}: {}", problem.message)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,218 @@
+//! What a plugin offers: entries gathered by `inventory`, told as a manifest, reached by name.
+
+use std::fmt;
+
+use ferry_plugin_abi::{method, status};
+use ferry_plugin_proto::{
+    ExitCode, Inputs as Nodes, Kind, Manifest, Namespace, PROTO, ProcessType, Task, Validate, Validated,
+    Work, WorkReply, decode, encode,
+};
+
+use crate::{CalcJob, Problems, calcfunction, calcfunction::CalcFunction, calcjob};
+
+/// What an attribute says of a process type.
+#[derive(Debug)]
+pub struct About {
+    /// `module_path!()` of its definition: its first part is the crate.
+    pub module: &'static str,
+    /// Its full name, if the author gave one.
+    pub name: Option<&'static str>,
+    /// Its name inside the plugin otherwise.
+    pub item: &'static str,
+    /// Its documentation.
+    pub doc: &'static str,
+    /// Other names.
+    pub aliases: &'static [&'static str],
+    /// See [`ProcessType::cache_version`].
+    pub cache_version: u32,
+}
+
+/// Ports and exit codes of a process type.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) inputs: Namespace,
+    pub(crate) outputs: Namespace,
+    pub(crate) exit_codes: Vec<ExitCode>,
+}
+
+/// Why a process type can't do what was asked, whatever its inputs.
+#[derive(Debug)]
+pub(crate) struct Unable(pub(crate) &'static str);
+
+/// One process type of some crate.
+#[derive(Debug)]
+pub struct Entry {
+    about: About,
+    kind: Kind,
+    spec: fn() -> Spec,
+    validate: fn(&Nodes) -> Problems,
+    work: fn(&Nodes, Task) -> Result<WorkReply, Unable>,
+}
+
+inventory::collect!(Entry);
+
+impl Entry {
+    /// The entry of a calcjob.
+    pub const fn calcjob<C: CalcJob>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::CalcJob,
+            spec: calcjob::spec::<C>,
+            validate: calcjob::validate::<C>,
+            work: calcjob::work::<C>,
+        }
+    }
+
+    /// The entry of a calcfunction.
+    pub const fn calcfunction<F: CalcFunction>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::CalcFunction,
+            spec: calcfunction::spec::<F>,
+            validate: calcfunction::validate::<F>,
+            work: calcfunction::work::<F>,
+        }
+    }
+
+    fn krate(&self) -> &'static str {
+        self.about.module.split("::").next().unwrap_or_default()
+    }
+
+    fn name(&self) -> String {
+        match self.about.name {
+            Some(name) => name.to_owned(),
+            None => format!("{}.{}", self.krate(), self.about.item),
+        }
+    }
+
+    fn describe(&self) -> ProcessType {
+        let spec = (self.spec)();
+        ProcessType {
+            name: self.name(),
+            kind: self.kind,
+            doc: self.about.doc.to_owned(),
+            inputs: spec.inputs,
+            outputs: spec.outputs,
+            exit_codes: spec.exit_codes,
+            aliases: self.about.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            cache_version: self.about.cache_version,
+        }
+    }
+}
+
+/// A plugin: the entries of one crate. [`export_plugin!`](crate::export_plugin!) makes one of a file; whoever
+/// links a plugin's crate into a program of their own makes it here.
+#[derive(Debug, Clone, Copy)]
+pub struct Plugin {
+    /// Its name.
+    pub name: &'static str,
+    /// The crate whose entries it offers; those of other crates that happen to be linked stay hidden.
+    pub krate: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// One line for lists.
+    pub description: &'static str,
+}
+
+/// Why a call has no reply: a status of the ABI and a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// One of `ferry_plugin_abi::status`.
+    pub status: i32,
+    /// What went wrong.
+    pub message: String,
+}
+
+impl Failure {
+    fn error(message: impl Into<String>) -> Self {
+        Failure { status: status::ERROR, message: message.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Plugin {
+    /// Answers one call of the host.
+    ///
+    /// # Errors
+    /// An unreadable request, an unknown method or process type. What goes wrong inside a process type is part of
+    /// the reply.
+    ///
+    /// # Panics
+    /// When the author's code does.
+    pub fn call(&self, method: u32, request: &[u8]) -> Result<Vec<u8>, Failure> {
+        match method {
+            method::MANIFEST => self.manifest().map(|manifest| encode(&manifest)),
+            method::VALIDATE => self.validate(&read(request)?).map(|validated| encode(&validated)),
+            method::WORK => self.work(read(request)?).map(|reply| encode(&reply)),
+            _ => Err(Failure {
+                status: status::UNKNOWN_METHOD,
+                message: format!(
+                    "plugin `{}` (SDK {}) has no method {method}",
+                    self.name,
+                    crate::SDK_VERSION
+                ),
+            }),
+        }
+    }
+
+    /// The process types, sorted by name.
+    ///
+    /// # Errors
+    /// Two process types of one name.
+    pub fn manifest(&self) -> Result<Manifest, Failure> {
+        let mut types: Vec<ProcessType> = self.entries().map(Entry::describe).collect();
+        types.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(twice) = types.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            let name = &twice[0].name;
+            return Err(Failure::error(format!(
+                "plugin `{}` has two process types called `{name}`: give one of them another `name`",
+                self.name
+            )));
+        }
+        Ok(Manifest {
+            proto: PROTO,
+            plugin: self.name.to_owned(),
+            version: self.version.to_owned(),
+            description: self.description.to_owned(),
+            types,
+        })
+    }
+
+    fn validate(&self, request: &Validate) -> Result<Validated, Failure> {
+        let entry = self.find(&request.process_type)?;
+        Ok(Validated { problems: (entry.validate)(&request.inputs).into_vec() })
+    }
+
+    fn work(&self, request: Work) -> Result<WorkReply, Failure> {
+        let entry = self.find(&request.process_type)?;
+        (entry.work)(&request.inputs, request.task)
+            .map_err(|Unable(why)| Failure::error(format!("`{}` can't do that: {why}", request.process_type)))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &'static Entry> {
+        inventory::iter::<Entry>.into_iter().filter(|entry| entry.krate() == self.krate)
+    }
+
+    fn find(&self, name: &str) -> Result<&'static Entry, Failure> {
+        self.entries().find(|entry| entry.name() == name).ok_or_else(|| {
+            let mut known: Vec<String> = self.entries().map(Entry::name).collect();
+            known.sort();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Failure::error(format!("plugin `{}` has no process type `{name}`; it has: {known}", self.name))
+        })
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(request: &[u8]) -> Result<T, Failure> {
+    decode(request).map_err(|error| Failure {
+        status: status::BAD_ARGUMENT,
+        message: format!("the request can't be read: {error}"),
+    })
+}

@@ -1,0 +1,261 @@
+//! The words: start a child in a session of its own, look at `/proc`, signal a process group.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ferry_engine::{
+    scheduler::{
+        Capabilities, Dialect, Error, ErrorKind, JobId, JobRef, JobState, JobStatus, JobTemplate, Listing,
+        Recorded, Result, Submission,
+    },
+    transport::{Command, Output, quote},
+};
+
+use crate::id::{ChildId, parse_stat};
+
+/// The dialect of no scheduler at all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Direct;
+
+/// Prints host and boot, which every answer begins with.
+const WHERE: &str = "read -r h < /proc/sys/kernel/hostname; read -r b < /proc/sys/kernel/random/boot_id; \
+                     printf '%s %s\\n' \"$h\" \"$b\"";
+
+/// The same facts about itself, for the job script.
+const IDENTITY: &str = r#"read -r ferry_host < /proc/sys/kernel/hostname
+read -r ferry_boot < /proc/sys/kernel/random/boot_id
+IFS= read -r ferry_stat < /proc/$$/stat
+set -- ${ferry_stat##*) }
+ferry_job=$ferry_host:$ferry_boot:$$:${20}
+ferry_restart=0
+set --"#;
+
+fn unreadable(operation: &'static str, output: &Output) -> Error {
+    Error::new(ErrorKind::Unreadable, operation)
+        .with("status", output.status)
+        .with("stderr", output.error_text())
+        .later()
+}
+
+/// Host and boot of an answer, and the lines after them.
+fn answer<'a>(
+    operation: &'static str,
+    output: &'a Output,
+    text: &'a str,
+) -> Result<(&'a str, &'a str, Vec<&'a str>)> {
+    let mut lines = text.lines();
+    let place = lines.next().and_then(|line| line.split_once(' '));
+    match (output.status, place) {
+        (0, Some((host, boot))) if !boot.is_empty() => Ok((host, boot, lines.collect())),
+        _ => Err(unreadable(operation, output)),
+    }
+}
+
+impl Dialect for Direct {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            has_queue: false,
+            listing_is_authoritative: true,
+            poll_floor: Duration::from_millis(100),
+        }
+    }
+
+    fn header(&self, job: &JobTemplate) -> Result<Vec<String>> {
+        if job.resources.machines > 1 {
+            return Err(Error::new(ErrorKind::Permanent, "direct").message(format!(
+                "a direct scheduler has one machine, {} were asked for",
+                job.resources.machines
+            )));
+        }
+        if job.import_sys_environment {
+            return Ok(Vec::new());
+        }
+        let interpreter = job.shebang.trim_start_matches("#!").trim();
+        Ok(vec![format!(
+            "[ -n \"$FERRY_CLEAN\" ] || exec env -i FERRY_CLEAN=1 HOME=\"$HOME\" USER=\"$USER\" \
+             LOGNAME=\"$LOGNAME\" PATH=\"$(getconf PATH)\" {interpreter} \"$0\" \"$@\""
+        )])
+    }
+
+    fn identity(&self) -> &'static str {
+        IDENTITY
+    }
+
+    fn submit_text(&self, job: &Submission) -> String {
+        let interpreter = job.interpreter.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+        let file = |name: &str| quote(&format!("./{name}"));
+        // The child is not waited for, so its entry in /proc stays until the wrapper ends, even if it is quick.
+        format!(
+            "setsid {interpreter} {} \"$1\" < /dev/null > {} 2> {} & \
+             IFS= read -r l < /proc/$!/stat; p=$!; read -r h < /proc/sys/kernel/hostname; \
+             read -r b < /proc/sys/kernel/random/boot_id; set -- ${{l##*) }}; printf '%s\\n' \"$h:$b:$p:${{20}}\"",
+            file(&job.script),
+            file(&job.stdout),
+            file(&job.stderr),
+        )
+    }
+
+    fn parse_submit(&self, recorded: &Recorded) -> Result<JobId> {
+        let id = JobId(recorded.stdout.trim().to_owned());
+        if ChildId::parse(&id).is_some() {
+            return Ok(id);
+        }
+        Err(Error::new(ErrorKind::Ambiguous, "submit")
+            .message("the job's identity could not be read")
+            .with("stderr", recorded.stderr.trim())
+            .later()
+            .effect_unknown())
+    }
+
+    fn find_command(&self, job: &Submission) -> Command {
+        // The token comes by standard input, so that this very command does not bear it.
+        let script = format!("{WHERE}; grep -laF -f - /proc/[0-9]*/cmdline 2> /dev/null; true");
+        Command::sh(script).stdin(format!("{}\n", job.token))
+    }
+
+    fn parse_find(&self, output: &Output) -> Result<Listing> {
+        let text = output.text();
+        let (_, _, lines) = answer("find", output, &text)?;
+        Ok(match lines.first() {
+            Some(first) => Listing::Busy(format!("the submission is still under way ({first})")),
+            None => Listing::Absent,
+        })
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+
+    fn status_command(&self, jobs: &[JobRef]) -> Command {
+        let pids = jobs.iter().filter_map(|job| ChildId::parse(&job.id)).map(|id| id.pid.to_string());
+        let script =
+            format!("{WHERE}; for p; do IFS= read -r l < /proc/$p/stat && printf '%s\\n' \"$l\"; done; true");
+        let words =
+            ["sh".to_owned(), "-c".to_owned(), format!("{{ {script}; }} 2> /dev/null"), "sh".to_owned()];
+        Command::new(words.into_iter().chain(pids))
+    }
+
+    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobId, JobStatus>> {
+        let text = output.text();
+        let (host, boot, lines) = answer("status", output, &text)?;
+        let alive: BTreeMap<(u32, u64), char> = lines
+            .iter()
+            .filter_map(|line| parse_stat(line))
+            .filter(|(_, state, _)| !matches!(state, 'Z' | 'X' | 'x'))
+            .map(|(pid, state, start)| ((pid, start), state))
+            .collect();
+        let status = |job: &JobRef| {
+            let id = ChildId::parse(&job.id)?;
+            if id.host != host {
+                let reason = format!("it runs on {}, and {host} answered", id.host);
+                let unknown = JobStatus { state: JobState::Unknown, raw: "?".into(), reason: Some(reason) };
+                return Some((job.id.clone(), unknown));
+            }
+            let letter = if id.boot == boot { *alive.get(&(id.pid, id.start))? } else { return None };
+            let state = if matches!(letter, 'T' | 't') { JobState::Suspended } else { JobState::Running };
+            Some((job.id.clone(), JobStatus { state, raw: letter.to_string(), reason: None }))
+        };
+        Ok(jobs.iter().filter_map(status).collect())
+    }
+
+    fn cancel_command(&self, jobs: &[JobRef]) -> Command {
+        // Identity is checked before each signal; the group has the job's pid, since it leads its session.
+        let script = format!(
+            r#"{{ {WHERE}
+alive() {{
+    IFS= read -r l < "/proc/$1/stat" || return 1
+    set -- "$2" ${{l##*) }}
+    case $2 in Z|X|x) return 1;; esac
+    [ "$1" = "${{21}}" ]
+}}
+each() {{ for j; do set -- ${{j%:*}} ${{j#*:}}; alive "$1" "$2" && $do "$1"; done; }}
+term() {{ kill -TERM -- "-$1"; }}
+stop() {{ kill -KILL -- "-$1"; }}
+left() {{ n=1; }}
+do=term; each "$@"
+i=0; while [ $i -lt 30 ]; do n=0; do=left; each "$@"; [ $n = 0 ] && break; sleep 0.1; i=$((i + 1)); done
+do=stop; each "$@"
+sleep 0.05
+show() {{ echo "$1"; }}
+do=show; each "$@"
+true; }} 2> /dev/null"#
+        );
+        let words = ["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()];
+        let children = jobs.iter().filter_map(|job| ChildId::parse(&job.id));
+        Command::new(words.into_iter().chain(children.map(|id| format!("{}:{}", id.pid, id.start))))
+    }
+
+    fn parse_cancel(&self, jobs: &[JobRef], output: &Output) -> Vec<Result<()>> {
+        let text = output.text();
+        let one = |job: &JobRef| {
+            let (host, boot, left) = answer("cancel", output, &text)?;
+            let id = ChildId::parse(&job.id).ok_or_else(|| {
+                Error::new(ErrorKind::Permanent, "cancel")
+                    .message(format!("`{}` is no id of a direct job", job.id))
+            })?;
+            if id.host != host {
+                return Err(Error::new(ErrorKind::Unreachable, "cancel")
+                    .message(format!("the job runs on {}, and {host} answered", id.host))
+                    .later());
+            }
+            if id.boot == boot && left.contains(&id.pid.to_string().as_str()) {
+                return Err(Error::new(ErrorKind::Busy, "cancel").message("the job did not end").later());
+            }
+            Ok(())
+        };
+        jobs.iter().map(one).collect()
+    }
+
+    fn list_command(&self) -> Command {
+        Command::sh("ps -xo pid=")
+    }
+
+    fn parse_list(&self, output: &Output) -> Result<usize> {
+        if output.status != 0 {
+            return Err(unreadable("list", output));
+        }
+        Ok(output.text().lines().filter(|line| !line.trim().is_empty()).count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(pid: u32, start: u64, boot: &str) -> JobRef {
+        JobRef { id: JobId(format!("node:{boot}:{pid}:{start}")), token: "t".into() }
+    }
+
+    fn stat(pid: u32, state: char, start: u64) -> String {
+        format!("{pid} (bash) {state} 1 2 3 0 -1 4 0 0 0 0 1 2 3 4 20 0 1 0 {start} 0 0\n")
+    }
+
+    #[test]
+    fn only_the_same_child_of_the_same_boot_is_alive() {
+        let jobs = [job(1, 10, "b"), job(2, 20, "b"), job(3, 30, "b"), job(4, 40, "old"), job(5, 50, "b")];
+        let listing = [
+            "node b\n".into(),
+            stat(1, 'S', 10),
+            stat(2, 'S', 21),
+            stat(3, 'Z', 30),
+            stat(4, 'S', 40),
+            stat(5, 'T', 50),
+        ];
+        let states = Direct.parse_status(&jobs, &Output::ok(&listing.concat())).unwrap();
+        let of = |i: usize| states.get(&jobs[i].id).map(|status| status.state);
+        assert_eq!(of(0), Some(JobState::Running));
+        assert_eq!(of(1), None, "a reused pid is not the job");
+        assert_eq!(of(2), None, "a zombie is dead");
+        assert_eq!(of(3), None, "a reboot ends everything");
+        assert_eq!(of(4), Some(JobState::Suspended));
+    }
+
+    #[test]
+    fn another_host_and_a_failed_listing_say_nothing_about_the_job() {
+        let jobs = [job(1, 10, "b")];
+        let states = Direct.parse_status(&jobs, &Output::ok("other b\n")).unwrap();
+        assert_eq!(states[&jobs[0].id].state, JobState::Unknown);
+        let failed = Output { status: 1, ..Output::default() };
+        assert_eq!(*Direct.parse_status(&jobs, &failed).unwrap_err().kind(), ErrorKind::Unreadable);
+        assert!(Direct.parse_status(&jobs, &Output::ok("")).is_err());
+    }
+}

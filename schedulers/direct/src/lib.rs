@@ -1,0 +1,23 @@
+//! The direct scheduler: jobs are children of the computer itself, started at once, without a queue.
+//!
+//! A job's id is `HOST:BOOT:PID:START`, so neither a reused pid nor a reboot is mistaken for the job. A zombie
+//! is dead. Signals go to the whole process group, on the computer where it runs.
+//!
+//! Needs Linux's `/proc` on the computer.
+
+mod dialect;
+mod id;
+
+use std::sync::Arc;
+
+use ferry_engine::scheduler::{CliScheduler, Scheduler};
+
+pub use dialect::Direct;
+
+/// Its name in computer files.
+pub const NAME: &str = "direct";
+
+/// The scheduler, ready for `App::scheduler`.
+pub fn register() -> (&'static str, Arc<dyn Scheduler>) {
+    (NAME, Arc::new(CliScheduler::new(Direct)))
+}

@@ -1,0 +1,3 @@
+//! The plugin file of [`hostile`].
+
+ferry_plugin::export_plugin!(hostile);

@@ -1,0 +1,3 @@
+//! The plugin file of [`outside`].
+
+ferry_plugin::export_plugin!(outside);

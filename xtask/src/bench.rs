@@ -1,0 +1,44 @@
+//! `cargo xtask bench`: throughput, memory and start-up of a release build, each beside a baseline of the
+//! same run, since an absolute figure says more about the machine than about ferry.
+//!
+//! It prints figures and says whether each aim is met; a missed aim is news, not a failure.
+
+mod bare;
+mod memory;
+mod startup;
+mod table;
+mod throughput;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::ferry::{self, Ferry};
+use crate::flags::BenchFlags;
+use crate::interrupt::Interrupt;
+use crate::workspace::Workspace;
+use table::Table;
+
+/// Runs the chore.
+pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode> {
+    let binary = ferry::build(workspace, "release")?;
+    let interrupt = Interrupt::listen()?;
+    let mut rounds = Vec::new();
+    let mut table = Table::default();
+    for round in 1..=flags.rounds {
+        println!("\nround {round} of {}: {} jobs in a new profile", flags.rounds, flags.jobs);
+        let ferry = Ferry::scratch(binary.clone(), false, interrupt.clone())?;
+        ferry.show(&["daemon", "start"])?;
+        let fresh = memory::idle(&ferry)?;
+        rounds.push(throughput::round(&ferry, flags.jobs)?);
+        if round == flags.rounds {
+            // The last profile, full of processes, serves the other figures too.
+            memory::report(&fresh, &memory::idle(&ferry)?, &mut table);
+            startup::report(&ferry, flags.jobs, &mut table)?;
+        }
+        ferry.show(&["daemon", "stop"])?;
+    }
+    throughput::report(&rounds, flags.jobs, &mut table);
+    table.print();
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,175 @@
+//! The baseline: a plain shell loop that makes a directory, writes the files of a real job into it and runs
+//! its script, for as many jobs as ferry ran.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::ferry::Ferry;
+
+/// What the loop does: `$1` old work directory, `$2` new root, `$3` first job, `$4` step, `$5` jobs,
+/// `$6` the script's name, `$7` its interpreter, then the names of all files, read from the old directory.
+///
+/// The texts are held in the shell, so that a job costs it one `mkdir` and one interpreter.
+const LOOP: &str = r#"
+set -eu
+old=$1 root=$2 first=$3 step=$4 jobs=$5 script=$6 interpreter=$7
+shift 7
+texts=()
+for file in "$@"; do texts+=("$(cat -- "$old/$file")"); done
+for ((i = first; i < jobs; i += step)); do
+    dir=$root/$i
+    mkdir -p "$dir/.ferry"
+    number=0
+    for file in "$@"; do
+        printf '%s\n' "${texts[number]//"$old"/"$dir"}" > "$dir/$file"
+        number=$((number + 1))
+    done
+    $interpreter "$dir/$script" baseline < /dev/null > "$dir/out.txt" 2> "$dir/err.txt"
+done
+"#;
+
+/// What a job needs, as found in the work directory of one that has run.
+#[derive(Debug)]
+pub(super) struct Recipe {
+    dir: PathBuf,
+    /// Names below `dir`.
+    files: Vec<String>,
+    script: String,
+    interpreter: String,
+}
+
+impl Recipe {
+    /// Looks into the work directory of a process.
+    pub(super) fn of(ferry: &Ferry, id: &str) -> Result<Recipe> {
+        let process = ferry.json(&["process", "show", id])?;
+        let dir =
+            work_dir(&process).with_context(|| format!("process {id} tells no work directory: {process}"))?;
+        Recipe::in_dir(Path::new(dir))
+    }
+
+    fn in_dir(dir: &Path) -> Result<Recipe> {
+        let gate = modified(&dir.join(".ferry/run"))?;
+        let mut files = Vec::new();
+        for name in names(dir)?.into_iter().chain(names(&dir.join(".ferry"))?) {
+            // What is as young as the start gate was made by the job; the scheduler's own files by the submission.
+            if modified(&name)? < gate && !name.file_name().is_some_and(is_the_schedulers) {
+                files.push(name.strip_prefix(dir)?.to_string_lossy().into_owned());
+            }
+        }
+        let script = files
+            .iter()
+            .find(|name| fs::read_to_string(dir.join(name)).is_ok_and(|text| text.contains("\nferry_dir=")))
+            .with_context(|| format!("no job script in {}", dir.display()))?
+            .clone();
+        let text = fs::read_to_string(dir.join(&script)).context("could not read the job script")?;
+        let interpreter =
+            text.lines().next().and_then(|line| line.strip_prefix("#!")).unwrap_or("/bin/sh").trim();
+        Ok(Recipe { dir: dir.to_owned(), script, interpreter: interpreter.to_owned(), files })
+    }
+
+    /// Runs it so many times in directories below `root`, by so many loops at once; how long that took.
+    pub(super) fn run(&self, root: &Path, jobs: u32, loops: u32) -> Result<Duration> {
+        fs::create_dir(root).with_context(|| format!("could not make {}", root.display()))?;
+        let begun = Instant::now();
+        let children: Vec<_> = (0..loops).map(|first| self.start(root, first, loops, jobs).spawn()).collect();
+        for child in children {
+            let status = child.and_then(|mut child| child.wait()).context("could not run the bare loop")?;
+            if !status.success() {
+                bail!("the bare loop failed: {status}");
+            }
+        }
+        let took = begun.elapsed();
+        for job in 0..jobs {
+            check(&root.join(job.to_string()))?;
+        }
+        Ok(took)
+    }
+
+    fn start(&self, root: &Path, first: u32, step: u32, jobs: u32) -> Command {
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", LOOP, "bare-loop"])
+            .args([&self.dir, root])
+            .args([first, step, jobs].map(|number| number.to_string()))
+            .args([&self.script, &self.interpreter])
+            .args(&self.files)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+/// The job ran to its end: ferry's exit marker in the script says 0.
+fn check(dir: &Path) -> Result<()> {
+    let marker = fs::read_to_string(dir.join(".ferry/exit")).unwrap_or_default();
+    if !marker.starts_with("0 ") {
+        bail!("the bare job in {} did not run: exit marker '{}'", dir.display(), marker.trim());
+    }
+    Ok(())
+}
+
+fn is_the_schedulers(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with("_scheduler")
+}
+
+/// The regular files of a directory.
+fn names(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(dir).with_context(|| format!("could not list {}", dir.display()))?;
+    let mut names: Vec<_> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn modified(path: &Path) -> Result<SystemTime> {
+    fs::metadata(path)
+        .and_then(|data| data.modified())
+        .with_context(|| format!("could not look at {}", path.display()))
+}
+
+/// The path that the remote folder among a process's outputs names.
+fn work_dir(process: &Value) -> Option<&str> {
+    let folder = process.pointer("/outputs/remote_folder/value")?;
+    let texts: Vec<_> = folder.as_object().map_or_else(|| vec![folder], |body| body.values().collect());
+    texts.into_iter().filter_map(Value::as_str).find(|text| text.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loop_runs_a_job_again_elsewhere() {
+        let scratch = tempfile::tempdir().unwrap();
+        let old = scratch.path().join("old");
+        fs::create_dir_all(old.join(".ferry")).unwrap();
+        let script = format!(
+            "#!/bin/bash\n\nferry_dir={}\ncd \"$ferry_dir\" || exit 97\ncat input > output\n\
+             ln .ferry/sentinel .ferry/run || exit 98\necho \"0 $1 job\" > .ferry/exit\n",
+            old.display()
+        );
+        fs::write(old.join("job.sh"), script).unwrap();
+        fs::write(old.join("input"), "2 3\n").unwrap();
+        fs::write(old.join(".ferry/sentinel"), "digest\n").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(old.join(".ferry/run"), "gate\n").unwrap();
+        fs::write(old.join("output"), "2 3\n").unwrap();
+
+        let recipe = Recipe::in_dir(&old).unwrap();
+        assert_eq!(recipe.files, ["input", "job.sh", ".ferry/sentinel"]);
+        recipe.run(&scratch.path().join("new"), 3, 2).unwrap();
+        assert_eq!(fs::read_to_string(scratch.path().join("new/2/output")).unwrap(), "2 3\n");
+    }
+
+    #[test]
+    fn a_remote_folder_tells_its_path() {
+        let process =
+            serde_json::json!({"outputs": {"remote_folder": {"value": {"computer": "x", "path": "/w/1"}}}});
+        assert_eq!(work_dir(&process), Some("/w/1"));
+        assert_eq!(work_dir(&serde_json::json!({"outputs": {}})), None);
+    }
+}

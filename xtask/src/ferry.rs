@@ -1,0 +1,161 @@
+//! A scratch profile and the built `ferry` that works on it, for the chores that drive ferry as a user
+//! would. Dropping it stops the daemon and removes the profile.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::interrupt::Interrupt;
+use crate::json;
+use crate::shell;
+use crate::workspace::Workspace;
+
+/// The packages that make a working ferry: the binary, and the bundled plugins as files beside it.
+const PACKAGES: &[&str] = &["ferry-cli", "ferry-bundled-arithmetic", "ferry-bundled-shell"];
+/// States that a process does not leave.
+const TERMINAL: &[&str] = &["finished", "excepted", "killed"];
+/// How long a daemon may take to stop before it is killed.
+const STOP: Duration = Duration::from_secs(10);
+
+/// `ferry` on a scratch profile.
+#[derive(Debug)]
+pub(crate) struct Ferry {
+    binary: PathBuf,
+    /// `FERRY_HOME`.
+    home: PathBuf,
+    /// Everything temporary, the home included.
+    scratch: TempDir,
+    interrupt: Interrupt,
+}
+
+/// Builds `ferry` and its bundled plugins; `profile` is `debug` or `release`.
+pub(crate) fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
+    let mut command = workspace.cargo(&["build"]);
+    command.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    command.args((profile == "release").then_some("--release"));
+    shell::run(&mut command)?;
+    Ok(workspace.binary(profile, "ferry"))
+}
+
+impl Ferry {
+    /// A new profile in a temporary directory, kept afterwards if the user wants it.
+    pub(crate) fn scratch(binary: PathBuf, keep: bool, interrupt: Interrupt) -> Result<Ferry> {
+        let scratch = tempfile::Builder::new()
+            .prefix("ferry-")
+            .disable_cleanup(keep)
+            .tempdir()
+            .context("could not make a temporary directory")?;
+        let home = scratch.path().join("home");
+        fs::create_dir(&home).with_context(|| format!("could not make {}", home.display()))?;
+        Ok(Ferry { binary, home, scratch, interrupt })
+    }
+
+    /// `FERRY_HOME`.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// A directory of the chore's own, removed with the profile.
+    pub(crate) fn desk(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// A `ferry` command on this profile, started in the chore's own directory.
+    pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(args).env("FERRY_HOME", &self.home).current_dir(self.desk()).stdin(Stdio::null());
+        command
+    }
+
+    /// Prints the command as the user would type it, runs it, shows what it prints on stdout and returns it.
+    pub(crate) fn show<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Result<String> {
+        let mut command = self.command(args);
+        println!("$ {}", shell::words(&command));
+        let output = self.run(command.stderr(Stdio::inherit()))?;
+        let text = text(&output);
+        println!("{}", text.trim_end());
+        Ok(text)
+    }
+
+    /// Runs a command quietly and returns what it prints on stdout.
+    pub(crate) fn ask<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Result<String> {
+        Ok(text(&self.run(&mut self.command(args))?))
+    }
+
+    /// Runs a command quietly with `--format json`.
+    pub(crate) fn json(&self, args: &[&str]) -> Result<Value> {
+        let text = self.ask(&[args, &["--format", "json"]].concat())?;
+        serde_json::from_str(&text).with_context(|| format!("`ferry {}` did not print JSON", args.join(" ")))
+    }
+
+    /// Waits for a process to end and returns what `process show` says of it.
+    pub(crate) fn wait(&self, id: &str, at_most: Duration) -> Result<Value> {
+        let begun = Instant::now();
+        loop {
+            let process = self.json(&["process", "show", id])?;
+            if TERMINAL.contains(&json::text(&process, "/state")?) {
+                return Ok(process);
+            }
+            if begun.elapsed() > at_most {
+                bail!("process {id} has not ended within {} s: {process}", at_most.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// The daemon's pid, if one runs.
+    pub(crate) fn daemon(&self) -> Option<u32> {
+        let status =
+            self.command(&["daemon", "status", "--format", "json"]).stderr(Stdio::null()).output().ok()?;
+        let status: Value = serde_json::from_slice(&status.stdout).ok()?;
+        status["pid"].as_u64()?.try_into().ok()
+    }
+
+    fn run(&self, command: &mut Command) -> Result<Output> {
+        self.interrupt.check()?;
+        let output =
+            command.output().with_context(|| format!("could not start {}", self.binary.display()))?;
+        self.interrupt.check()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("`{}` failed ({}) {}", shell::words(command), output.status, said.trim());
+        }
+        Ok(output)
+    }
+
+    /// Stops the daemon, politely first.
+    fn stop(&self) {
+        let Some(pid) = self.daemon() else { return };
+        let _ = self.command(&["daemon", "stop"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let begun = Instant::now();
+        while self.is_ours(pid) && begun.elapsed() < STOP {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        if self.is_ours(pid) {
+            eprintln!("warning: the daemon (pid {pid}) does not stop by itself; killing it");
+            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        }
+    }
+
+    /// Whether the child with this pid works on our profile: a pid may have been given to another.
+    fn is_ours(&self, pid: u32) -> bool {
+        let home = format!("FERRY_HOME={}", self.home.display());
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|entry| entry == home.as_bytes())
+    }
+}
+
+impl Drop for Ferry {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -1,0 +1,73 @@
+//! The words of `cargo xtask`.
+
+use clap::{Args, Parser};
+
+/// Ferry's own chores: tests, demo, benchmarks, tidiness.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+pub(crate) struct Flags {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) subcommand: Subcommand,
+}
+
+/// One chore each.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Subcommand {
+    /// Build everything, then run unit tests, doc tests, conformance suites and the matrix
+    Test(TestFlags),
+    /// Build ferry and show its main job in a scratch profile, command by command
+    Demo(DemoFlags),
+    /// Measure throughput, memory and start-up, each beside a baseline of the same run
+    Bench(BenchFlags),
+    /// Check arrows between crates, module docs, lints, licences and where `unsafe` stands
+    Tidy,
+}
+
+/// Flags of `test`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct TestFlags {
+    /// Only these transports, separated by commas [default: all that this version has]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) transport: Vec<String>,
+    /// Only these schedulers, separated by commas [default: all that this version has]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) scheduler: Vec<String>,
+    /// Only tests whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// The long campaigns too: more crashes, more jobs, more seeds
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Default, Args)]
+pub(crate) struct DemoFlags {
+    /// Keep the scratch profile and say where it is
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// Flags of `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchFlags {
+    /// How many jobs a round submits
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) jobs: u32,
+    /// How many rounds; the median is printed
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_words_make_sense_together() {
+        Flags::command().debug_assert();
+    }
+}

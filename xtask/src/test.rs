@@ -1,0 +1,177 @@
+//! `cargo xtask test`: builds what is needed, runs unit tests, doc tests, conformance suites and the cells
+//! of the matrix, and closes with a table and the line `N passed, N failed, N skipped`.
+//!
+//! What the user left out is printed as skipped; what can't run is a failure that names what is missing.
+
+mod cells;
+mod plugins;
+mod tally;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::flags::TestFlags;
+use crate::shell;
+use crate::workspace::Workspace;
+use cells::{Cell, Choice};
+use tally::{Counts, Report};
+
+/// The package whose integration tests are the conformance suites, one file an implementation.
+const CONFORMANCE: &str = "ferry-conformance";
+/// The package whose one integration test runs the cells.
+const MATRIX: &str = "ferry-matrix";
+
+/// Runs the chore.
+pub(crate) fn run(workspace: &Workspace, flags: &TestFlags) -> Result<ExitCode> {
+    let choice = match Choice::new(&flags.transport, &flags.scheduler) {
+        Ok(choice) => choice,
+        Err(unknown) => {
+            eprintln!("error: {unknown}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let mut suite = Suite { workspace, flags, choice, report: Report::default() };
+    suite.run()?;
+    suite.report.print();
+    Ok(if suite.report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+struct Suite<'a> {
+    workspace: &'a Workspace,
+    flags: &'a TestFlags,
+    choice: Choice,
+    report: Report,
+}
+
+impl Suite<'_> {
+    fn run(&mut self) -> Result<()> {
+        if !self.build()? {
+            return Ok(());
+        }
+        let plugins = self.test_plugins();
+        self.unit()?;
+        self.docs()?;
+        self.conformance()?;
+        for cell in cells::CELLS {
+            self.cell(cell, plugins.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// Builds the workspace; without it nothing else can run.
+    fn build(&mut self) -> Result<bool> {
+        let finished = shell::watch(&mut self.workspace.cargo(&["build", "--workspace", "--all-targets"]))?;
+        if !finished.status.success() {
+            self.report.failed_part("build", finished.took, "the workspace does not build");
+        }
+        Ok(finished.status.success())
+    }
+
+    /// Builds the plugins that are workspaces of their own; `None` if that failed.
+    fn test_plugins(&mut self) -> Option<std::path::PathBuf> {
+        match plugins::build(self.workspace) {
+            Ok(dir) => Some(dir),
+            Err(error) => {
+                self.report.failed_part("test plugins", Duration::ZERO, &format!("{error:#}"));
+                None
+            }
+        }
+    }
+
+    fn unit(&mut self) -> Result<()> {
+        let excluded = ["--workspace", "--exclude", CONFORMANCE, "--exclude", MATRIX];
+        let command = self.runner(&excluded);
+        self.part("unit tests", command)
+    }
+
+    fn docs(&mut self) -> Result<()> {
+        let mut command = self.workspace.cargo(&["test", "--doc", "--workspace", "--no-fail-fast"]);
+        if let Some(filter) = &self.flags.filter {
+            command.args(["--", filter]);
+        }
+        self.part("doc tests", command)
+    }
+
+    fn conformance(&mut self) -> Result<()> {
+        let suites = self.workspace.members.iter().find(|member| member.name == CONFORMANCE);
+        let suites = suites.map_or(&[][..], |member| &member.tests);
+        if suites.is_empty() {
+            self.report.failed_part(
+                "conformance",
+                Duration::ZERO,
+                &format!("missing: the tests of {CONFORMANCE}"),
+            );
+        }
+        for suite in suites {
+            let name = format!("conformance: {suite}");
+            if self.choice.leaves_out_suite(suite) {
+                self.report.skipped_part(&name, "left out");
+            } else {
+                let command = self.runner(&["--package", CONFORMANCE, "--test", suite]);
+                self.part(&name, command)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cell(&mut self, cell: &Cell, plugins: Option<&Path>) -> Result<()> {
+        let name = format!("matrix: {cell}");
+        if !self.choice.takes(cell) {
+            self.report.skipped_part(&name, "left out");
+            return Ok(());
+        }
+        let missing = cell.missing();
+        if !missing.is_empty() {
+            self.report.failed_part(&name, Duration::ZERO, &format!("missing: {}", missing.join(", ")));
+            return Ok(());
+        }
+        let Some(plugins) = plugins else {
+            self.report.failed_part(&name, Duration::ZERO, "missing: the test plugins, which do not build");
+            return Ok(());
+        };
+        let command = self.matrix(cell, plugins);
+        self.part(&name, command)
+    }
+
+    fn matrix(&self, cell: &Cell, plugins: &Path) -> Command {
+        let mut command = self.workspace.cargo(&["test", "--package", MATRIX, "--tests", "--"]);
+        command
+            .args(self.flags.filter.as_deref())
+            .env("FERRY_CELLS", cell.to_string())
+            .env("FERRY_BIN", self.workspace.binary("debug", "ferry"))
+            .env("FERRY_TEST_PLUGINS", plugins);
+        if self.flags.full {
+            command.env("FERRY_FULL", "1");
+        }
+        command
+    }
+
+    /// A test runner over some packages: nextest where it is installed, since it runs each test in its own
+    /// process and stops the ones that hang.
+    fn runner(&self, packages: &[&str]) -> Command {
+        let nextest = shell::has("cargo-nextest");
+        let verb: &[&str] =
+            if nextest { &["nextest", "run", "--no-fail-fast"] } else { &["test", "--no-fail-fast"] };
+        let mut command = self.workspace.cargo(verb);
+        command.args(packages);
+        if !nextest {
+            // The doc tests are a part of their own.
+            command.args((!packages.contains(&"--test")).then_some("--all-targets"));
+        }
+        if let Some(filter) = &self.flags.filter {
+            command.args(nextest.then_some("--no-tests=pass")).args(["--", filter]);
+        }
+        command
+    }
+
+    fn part(&mut self, name: &str, mut command: Command) -> Result<()> {
+        println!("\n== {name}");
+        let finished = shell::watch(&mut command)?;
+        let counts = Counts::read(&finished.lines);
+        self.report.part(name, counts, finished.status.success(), finished.took);
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! Counts test results from the closing lines of nextest and libtest, and prints the table at the end.
+
+use std::time::Duration;
+
+/// Results of one part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+/// Everything that ran, in order.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    name: String,
+    counts: Counts,
+    took: Duration,
+    note: String,
+}
+
+impl Counts {
+    /// Adds up every closing line among `lines`.
+    pub(super) fn read(lines: &[String]) -> Counts {
+        lines.iter().filter_map(|line| closing(line)).fold(Counts::default(), Counts::plus)
+    }
+
+    fn plus(self, other: Counts) -> Counts {
+        Counts {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+impl Report {
+    /// Records a part that ran. One that failed without naming a failed test counts as one failure, so
+    /// that no crash of a test runner looks like a success.
+    pub(super) fn part(&mut self, name: &str, mut counts: Counts, success: bool, took: Duration) {
+        let mut note = "";
+        if !success && counts.failed == 0 {
+            counts.failed = 1;
+            note = "failed to run; see its output above";
+        }
+        self.push(name, counts, took, note);
+    }
+
+    /// Records a part that could not run, or failed as a whole.
+    pub(super) fn failed_part(&mut self, name: &str, took: Duration, why: &str) {
+        self.push(name, Counts { failed: 1, ..Counts::default() }, took, why);
+    }
+
+    /// Records a part that the user did not want.
+    pub(super) fn skipped_part(&mut self, name: &str, why: &str) {
+        self.push(name, Counts { skipped: 1, ..Counts::default() }, Duration::ZERO, why);
+    }
+
+    /// Whether anything failed.
+    pub(super) fn failed(&self) -> bool {
+        self.total().failed > 0
+    }
+
+    /// Prints the table and the closing line.
+    pub(super) fn print(&self) {
+        let width = self.rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max("part".len());
+        println!("\n{:width$}  passed  failed  skipped  seconds", "part");
+        for Row { name, counts: Counts { passed, failed, skipped }, took, note } in &self.rows {
+            let line = format!(
+                "{name:width$}  {passed:>6}  {failed:>6}  {skipped:>7}  {:>7.1}  {note}",
+                took.as_secs_f64()
+            );
+            println!("{}", line.trim_end());
+        }
+        let Counts { passed, failed, skipped } = self.total();
+        println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+    }
+
+    fn total(&self) -> Counts {
+        self.rows.iter().map(|row| row.counts).fold(Counts::default(), Counts::plus)
+    }
+
+    fn push(&mut self, name: &str, counts: Counts, took: Duration, note: &str) {
+        self.rows.push(Row { name: name.to_owned(), counts, took, note: note.to_owned() });
+    }
+}
+
+/// Reads `test result: ok. 5 passed; 0 failed; 1 ignored; ..` (libtest, libtest-mimic) or
+/// `Summary [   0.1s] 3/4 tests run: 1 passed (1 slow), 1 failed, 1 timed out, 7 skipped` (nextest).
+fn closing(line: &str) -> Option<Counts> {
+    let line = line.trim_start();
+    if let Some(rest) = line.strip_prefix("test result: ") {
+        let (_, counts) = rest.split_once(". ")?;
+        return Some(words(counts.split(';')));
+    }
+    let (_, rest) = line.strip_prefix("Summary [")?.split_once(']')?;
+    let (_, counts) = rest.split_once("run: ")?;
+    Some(words(counts.split(", ")))
+}
+
+fn words<'a>(counts: impl Iterator<Item = &'a str>) -> Counts {
+    let mut sum = Counts::default();
+    for count in counts {
+        let mut words = count.split_whitespace();
+        let Some(number) = words.next().and_then(|number| number.parse::<u64>().ok()) else { continue };
+        match words.collect::<Vec<_>>().as_slice() {
+            ["passed", ..] => sum.passed += number,
+            ["failed", ..] | ["exec", "failed", ..] | ["timed", "out", ..] => sum.failed += number,
+            ["ignored", ..] | ["skipped", ..] | ["filtered", "out", ..] => sum.skipped += number,
+            _ => {}
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, passed: u64, failed: u64, skipped: u64) {
+        assert_eq!(closing(line), Some(Counts { passed, failed, skipped }), "{line}");
+    }
+
+    #[test]
+    fn closing_lines_are_read() {
+        check(
+            "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s",
+            5,
+            0,
+            3,
+        );
+        check("test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out", 5, 2, 0);
+        check("     Summary [   0.012s] 3 tests run: 3 passed, 0 skipped", 3, 0, 0);
+        check(
+            "     Summary [   9.012s] 4/5 tests run: 1 passed (1 slow), 2 failed, 1 timed out, 7 skipped",
+            1,
+            3,
+            7,
+        );
+        assert_eq!(closing("running 5 tests"), None);
+    }
+
+    #[test]
+    fn a_runner_that_dies_is_a_failure() {
+        let mut report = Report::default();
+        report.part("unit", Counts::default(), false, Duration::ZERO);
+        assert!(report.failed());
+    }
+
+    #[test]
+    fn what_is_left_out_is_no_failure() {
+        let mut report = Report::default();
+        report.skipped_part("matrix: ssh+slurm", "left out");
+        assert!(!report.failed());
+        assert_eq!(report.total().skipped, 1);
+    }
+}

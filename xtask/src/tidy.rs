@@ -1,0 +1,37 @@
+//! `cargo xtask tidy`: what the compiler doesn't check. Arrows between crates, manifests that inherit, files
+//! that say what they are for, `unsafe` in its rooms, docs that name every room.
+
+mod arrows;
+mod docs;
+mod manifests;
+mod sources;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+
+/// What was found.
+#[derive(Debug, Default)]
+struct Findings {
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Runs the chore.
+pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
+    let mut findings = Findings::default();
+    findings.problems.extend(arrows::check(&workspace.members));
+    findings.problems.extend(manifests::check(workspace)?);
+    findings.problems.extend(docs::check(workspace)?);
+    sources::check(&workspace.root, &mut findings)?;
+    for warning in &findings.warnings {
+        println!("warning: {warning}");
+    }
+    for problem in &findings.problems {
+        println!("error: {problem}");
+    }
+    println!("tidy: {} problems, {} warnings", findings.problems.len(), findings.warnings.len());
+    Ok(if findings.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
