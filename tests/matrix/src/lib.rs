@@ -1,0 +1,274 @@
+//! A scratch profile and the `ferry` binary, as a user has them: what every test of the matrix works with.
+//!
+//! The binary comes from `FERRY_BIN`, the plugin files that misbehave from `FERRY_TEST_PLUGINS`; `cargo xtask
+//! test` sets both.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// What a test may fail with.
+pub type Result<T = ()> = std::result::Result<T, String>;
+
+/// A profile of its own in a scratch directory. Dropping it stops its daemon by pid and removes everything.
+#[derive(Debug)]
+pub struct Profile {
+    dir: tempfile::TempDir,
+    home: PathBuf,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Answer {
+    /// Exit status; -1 for a signal.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Answer {
+    fn of(output: Output) -> Self {
+        Answer {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Fails unless the exit status is this one.
+    ///
+    /// # Errors
+    /// With everything that was printed.
+    pub fn expect(self, status: i32) -> Result<Self> {
+        if self.status == status {
+            return Ok(self);
+        }
+        Err(format!(
+            "exit status {}, expected {status}\nstdout: {}\nstderr: {}",
+            self.status, self.stdout, self.stderr
+        ))
+    }
+
+    /// Fails unless standard error holds all of these, and no sign of a panic.
+    ///
+    /// # Errors
+    /// With everything that was printed.
+    pub fn says(self, words: &[&str]) -> Result<Self> {
+        let wrong = words.iter().find(|word| !self.stderr.contains(**word));
+        let panicked = self.stderr.contains("panicked") || self.stderr.contains("RUST_BACKTRACE");
+        match wrong {
+            Some(word) => Err(format!("`{word}` is not in what was said: {}{}", self.stderr, self.stdout)),
+            None if panicked => Err(format!("a panic: {}", self.stderr)),
+            None => Ok(self),
+        }
+    }
+
+    /// Standard output as JSON.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.stdout).map_err(|error| format!("{error} in {}", self.stdout))
+    }
+}
+
+impl Profile {
+    /// A new profile in the temporary directory.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn new() -> Result<Profile> {
+        let dir =
+            tempfile::Builder::new().prefix("ferry-matrix-").tempdir().map_err(|error| error.to_string())?;
+        let home = dir.path().join("home");
+        Ok(Profile { dir, home })
+    }
+
+    /// The same profile with its home somewhere else.
+    #[must_use]
+    pub fn at(mut self, home: PathBuf) -> Self {
+        self.home = home;
+        self
+    }
+
+    /// A directory for the test's own files.
+    pub fn scratch(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// `FERRY_HOME`.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Directory of the profile itself.
+    pub fn root(&self) -> PathBuf {
+        self.home.join("profiles/default")
+    }
+
+    /// The `ferry` command with these words, ready to be changed further.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(words)
+            .env("FERRY_HOME", &self.home)
+            .env_remove("FERRY_PROFILE")
+            .env("NO_COLOR", "1")
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `ferry` with these words.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn ferry(&self, words: &[&str]) -> Result<Answer> {
+        let output =
+            self.command(words).output().map_err(|error| format!("{}: {error}", binary().display()))?;
+        Ok(Answer::of(output))
+    }
+
+    /// Runs `ferry`, which must succeed; gives its standard output, trimmed.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn ok(&self, words: &[&str]) -> Result<String> {
+        let answer =
+            self.ferry(words)?.expect(0).map_err(|error| format!("ferry {}: {error}", words.join(" ")))?;
+        Ok(answer.stdout.trim().to_owned())
+    }
+
+    /// Runs `ferry ... --format json`, which must succeed.
+    ///
+    /// # Errors
+    /// If it fails or prints no JSON.
+    pub fn json(&self, words: &[&str]) -> Result<Value> {
+        let words = [words, &["--format", "json"]].concat();
+        self.ferry(&words)?.expect(0).map_err(|error| format!("ferry {}: {error}", words.join(" ")))?.json()
+    }
+
+    /// Submits a process; gives its id.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn submit(&self, words: &[&str]) -> Result<String> {
+        self.ok(&[&["submit"], words].concat())
+    }
+
+    /// Waits until a process has ended; gives `process show` of it.
+    ///
+    /// # Errors
+    /// If it has not ended in time, with its report.
+    pub fn ended(&self, id: &str, limit: Duration) -> Result<Value> {
+        let start = Instant::now();
+        loop {
+            let shown = self.json(&["process", "show", id])?;
+            if matches!(shown["state"].as_str(), Some("finished" | "excepted" | "killed")) {
+                return Ok(shown);
+            }
+            if start.elapsed() > limit {
+                let report = self.ok(&["process", "report", id]).unwrap_or_default();
+                return Err(format!("process {id} has not ended: {shown}\n{report}"));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until no process is live any more.
+    ///
+    /// # Errors
+    /// If that takes longer than `limit`, with what is left.
+    pub fn all_ended(&self, limit: Duration) -> Result {
+        let start = Instant::now();
+        loop {
+            let live = self.json(&["process", "list"])?;
+            let left = live.as_array().map_or(0, Vec::len);
+            if left == 0 {
+                return Ok(());
+            }
+            if start.elapsed() > limit {
+                return Err(format!("{left} processes have not ended: {live:#}\n{}", self.log_tail()));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The end of the daemon's log.
+    pub fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.root().join("daemon.log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// Pid and plugin hosts' pids of the running owner.
+    ///
+    /// # Errors
+    /// If none runs.
+    pub fn daemon(&self) -> Result<(i32, Vec<i32>)> {
+        let status = self.json(&["daemon", "status"])?;
+        let pid = status["pid"].as_i64().ok_or_else(|| format!("no pid in {status}"))?;
+        let hosts = status["hosts"].as_array().into_iter().flatten();
+        let host_pid = |host: &Value| host["pid"].as_i64().or_else(|| host[1].as_i64()).map(|pid| pid as i32);
+        Ok((pid as i32, hosts.filter_map(host_pid).collect()))
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        if let Some((pid, _)) =
+            fs::read_to_string(self.root().join("owner.lock")).ok().as_deref().and_then(|t| t.split_once(' '))
+            && self.daemon().is_ok()
+            && let Ok(pid) = pid.parse()
+        {
+            let _ = self.ferry(&["daemon", "stop"]);
+            kill(pid, 9);
+        }
+    }
+}
+
+/// Sends a signal to one of the test's own children or its daemon; false if it is gone.
+pub fn kill(pid: i32, signal: i32) -> bool {
+    let (Some(pid), Some(signal)) =
+        (rustix::process::Pid::from_raw(pid), rustix::process::Signal::from_named_raw(signal))
+    else {
+        return false;
+    };
+    rustix::process::kill_process(pid, signal).is_ok()
+}
+
+/// The `ferry` binary under test.
+pub fn binary() -> PathBuf {
+    std::env::var_os("FERRY_BIN").map_or_else(|| PathBuf::from("ferry"), PathBuf::from)
+}
+
+/// A built test plugin file.
+///
+/// # Errors
+/// If it is not there.
+pub fn plugin(name: &str) -> Result<PathBuf> {
+    let dir = std::env::var_os("FERRY_TEST_PLUGINS")
+        .ok_or("FERRY_TEST_PLUGINS is not set; use `cargo xtask test`")?;
+    let path = Path::new(&dir).join(format!("lib{name}.so"));
+    if path.exists() { Ok(path) } else { Err(format!("{} is missing", path.display())) }
+}
+
+/// Fails with a text unless the condition holds.
+///
+/// # Errors
+/// If it does not.
+pub fn check(condition: bool, otherwise: impl FnOnce() -> String) -> Result {
+    if condition { Ok(()) } else { Err(otherwise()) }
+}
+
+/// A path as text.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap_or_default()
+}

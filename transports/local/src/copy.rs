@@ -1,0 +1,82 @@
+//! Copying a file or a tree: made under a temporary name, then put in place.
+
+use std::{
+    fs::{self, Metadata},
+    io,
+    os::unix::fs::{MetadataExt, symlink},
+    path::Path,
+};
+
+use ferry_engine::transport::Result;
+
+use crate::{
+    draft::Draft,
+    fault::{At, special},
+    files,
+    work::Line,
+};
+
+const COPY: &str = "copy";
+
+/// Copies `from` to `to`, where nothing may be.
+pub(crate) fn copy(from: &Path, to: &Path, line: &Line) -> Result<()> {
+    if !files::is_missing(to) {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists)).at(COPY, to);
+    }
+    let metadata = fs::symlink_metadata(from).at(COPY, from)?;
+    let draft = Draft::of(to);
+    if metadata.is_dir() {
+        fs::create_dir(draft.path()).at(COPY, to)?;
+        let root = fs::symlink_metadata(draft.path()).at(COPY, to)?;
+        directory(from, &metadata, draft.path(), &Copying { root: id(&root), line })?;
+    } else {
+        leaf(from, &metadata, draft.path(), line).at(COPY, from)?;
+    }
+    draft.publish(to).at(COPY, to)
+}
+
+/// What one copying carries along.
+struct Copying<'a> {
+    /// The copy's own root: met on the way, it means that a directory is copied into itself.
+    root: (u64, u64),
+    line: &'a Line,
+}
+
+/// Copies what is in a directory, then its permission bits, which may forbid to write.
+fn directory(from: &Path, metadata: &Metadata, to: &Path, copying: &Copying<'_>) -> Result<()> {
+    for entry in fs::read_dir(from).at(COPY, from)? {
+        let entry = entry.at(COPY, from)?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        let metadata = entry.metadata().at(COPY, &from)?;
+        copying.line.check().at(COPY, &from)?;
+        if !metadata.is_dir() {
+            leaf(&from, &metadata, &to, copying.line).at(COPY, &from)?;
+        } else if id(&metadata) == copying.root {
+            let inside =
+                io::Error::new(io::ErrorKind::InvalidInput, "a directory can't be copied into itself");
+            return Err(inside).at(COPY, &from);
+        } else {
+            fs::create_dir(&to).at(COPY, &to)?;
+            directory(&from, &metadata, &to, copying)?;
+        }
+    }
+    fs::set_permissions(to, metadata.permissions()).at(COPY, to)
+}
+
+/// Copies a file or a link.
+fn leaf(from: &Path, metadata: &Metadata, to: &Path, line: &Line) -> io::Result<()> {
+    if metadata.is_symlink() {
+        return symlink(fs::read_link(from)?, to);
+    }
+    if !metadata.is_file() {
+        return Err(special());
+    }
+    let source = files::open(from)?;
+    let copy = fs::OpenOptions::new().write(true).create_new(true).open(to)?;
+    files::copy_bytes(&source, &copy, line)?;
+    copy.set_permissions(metadata.permissions())
+}
+
+fn id(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}

@@ -1,0 +1,72 @@
+//! Something under a temporary name beside its target, which is put in place whole or goes away.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{files, rename};
+
+/// Permission bits of a new file, before the umask.
+pub(crate) fn mode(executable: bool) -> u32 {
+    if executable { 0o755 } else { 0o644 }
+}
+
+/// A name that nobody else uses: hidden, short, and never derived from the target's, which may be as long as
+/// a name can be.
+pub(crate) fn fresh_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+    format!(".ferry-{}-{:x}-{}", process::id(), now, COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A temporary path beside a target. Dropped unpublished, whatever is there is removed.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    path: PathBuf,
+    is_published: bool,
+}
+
+impl Draft {
+    /// A draft for `target`; nothing is made yet.
+    pub(crate) fn of(target: &Path) -> Self {
+        Draft { path: target.with_file_name(fresh_name()), is_published: false }
+    }
+
+    /// Where to make it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes it a new file.
+    pub(crate) fn create(&self, mode: u32) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&self.path)
+    }
+
+    /// Puts it in place of whatever file was there.
+    pub(crate) fn replace(mut self, target: &Path) -> io::Result<()> {
+        fs::rename(&self.path, target)?;
+        self.is_published = true;
+        Ok(())
+    }
+
+    /// Puts it where nothing was.
+    pub(crate) fn publish(mut self, target: &Path) -> io::Result<()> {
+        rename::no_replace(&self.path, target)?;
+        self.is_published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_published {
+            // Nobody is left to be told; the name is hidden and harmless.
+            let _ = files::remove_tree(&self.path);
+        }
+    }
+}

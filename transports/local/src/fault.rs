@@ -1,0 +1,58 @@
+//! From the operating system's errors to the transport's, and the check of paths.
+
+use std::{io, path::Path};
+
+use ferry_engine::transport::{Error, ErrorKind, Result};
+use rustix::io::Errno;
+
+/// Says where an I/O error happened.
+pub(crate) trait At<T> {
+    /// The transport's error, during `operation` on `path`.
+    fn at(self, operation: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, operation: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|error| fault(operation, path, error))
+    }
+}
+
+impl<T> At<T> for rustix::io::Result<T> {
+    fn at(self, operation: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|error| fault(operation, path, error.into()))
+    }
+}
+
+/// Refuses a path that does not mean the same to everybody.
+pub(crate) fn absolute(operation: &'static str, path: &Path) -> Result<()> {
+    let wrong = if path.as_os_str().is_empty() {
+        "the path is empty"
+    } else if !path.is_absolute() {
+        "the path is not absolute"
+    } else if path.as_os_str().as_encoded_bytes().contains(&0) {
+        "the path holds a NUL byte"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::InvalidPath, operation).message(wrong).with("path", format!("{path:?}")))
+}
+
+/// A file that is neither a regular file nor a directory.
+pub(crate) fn special() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "a pipe, socket or device, not a file")
+}
+
+fn fault(operation: &'static str, path: &Path, error: io::Error) -> Error {
+    let unsupported = || Error::new(ErrorKind::Unsupported, operation).with("path", path.display());
+    if Errno::from_io_error(&error) == Some(Errno::LOOP) {
+        // Looking again finds the same loop, so it is not worth the retry that an unknown error gets.
+        return Error::new(ErrorKind::Other, operation).with("path", path.display()).source(error);
+    }
+    match error.kind() {
+        io::ErrorKind::Unsupported => unsupported().source(error),
+        io::ErrorKind::CrossesDevices => {
+            unsupported().source(error).help("copy it, then remove it: it is on another file system")
+        }
+        _ => Error::from_io(operation, path, error),
+    }
+}

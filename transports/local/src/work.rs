@@ -1,0 +1,59 @@
+//! File work on threads that may block: one job for each request, however many files it touches.
+
+use std::io;
+
+use ferry_engine::transport::{Error, ErrorKind, Progress, Result};
+use tokio::{
+    sync::mpsc::{self, UnboundedSender},
+    task,
+};
+
+/// A job's line to the future that waits for it: progress goes out, and a cut line ends the job.
+#[derive(Debug)]
+pub(crate) struct Line(UnboundedSender<u64>);
+
+impl Line {
+    /// Reports bytes that went over.
+    ///
+    /// # Errors
+    /// `Interrupted` when nobody waits for the job any more, so that it can clean up and end.
+    pub(crate) fn moved(&self, bytes: u64) -> io::Result<()> {
+        let told = if bytes == 0 { !self.0.is_closed() } else { self.0.send(bytes).is_ok() };
+        if told { Ok(()) } else { Err(io::Error::new(io::ErrorKind::Interrupted, "nobody waits for it")) }
+    }
+
+    /// Asks whether somebody still waits.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.moved(0)
+    }
+}
+
+/// Runs a job that is over quickly: it isn't told when its future is dropped.
+pub(crate) async fn quick<T: Send + 'static>(
+    operation: &'static str,
+    job: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    task::spawn_blocking(job).await.unwrap_or_else(|error| Err(lost(operation, error)))
+}
+
+/// Runs a job of any length, and passes its progress on.
+pub(crate) async fn long<T: Send + 'static>(
+    operation: &'static str,
+    progress: Progress<'_>,
+    job: impl FnOnce(&Line) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (sender, mut reports) = mpsc::unbounded_channel();
+    let job = task::spawn_blocking(move || job(&Line(sender)));
+    while let Some(mut bytes) = reports.recv().await {
+        while let Ok(more) = reports.try_recv() {
+            bytes += more;
+        }
+        progress(bytes);
+    }
+    job.await.unwrap_or_else(|error| Err(lost(operation, error)))
+}
+
+/// A job that panicked, or that the runtime's end cut off.
+fn lost(operation: &'static str, error: task::JoinError) -> Error {
+    Error::new(ErrorKind::Other, operation).message("the file work was lost").source(error).effect_unknown()
+}
