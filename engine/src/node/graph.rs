@@ -267,7 +267,7 @@ mod tests {
         let near =
             Traversal { ancestors: Depth::Links(1), descendants: Depth::Links(0), ..Traversal::default() };
         check(5, near, &[3, 4, 5], 2).await;
-        check(4, Traversal { process_out: true, ..near }, &[1, 2, 3, 4, 5], 4).await;
+        check(4, Traversal { process_out: true, ..near }, &[1, 2, 3, 4, 5], 5).await;
         let data = Traversal { links: LinkFilter::Data, ..Traversal::default() };
         check(5, data, &[1, 2, 4, 5, 6, 7], 5).await;
         let logic = Traversal { links: LinkFilter::Logic, ..Traversal::default() };

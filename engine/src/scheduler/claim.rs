@@ -80,7 +80,8 @@ pub(super) fn submit_command(jobs: &[(&Submission, String)]) -> Command {
 
 fn report_claim(dir: &str, token: &str) -> String {
     format!(
-        "c={dir}/.ferry; p s $c/sentinel; p g $c/run; c=$c/submit-{token}; p o $c/out; p e $c/err; p r $c/rc\n"
+        "c={dir}/.ferry; p s \"$c/sentinel\"; p g \"$c/run\"; c=$c/submit-{token}; \
+         p o \"$c/out\"; p e \"$c/err\"; p r \"$c/rc\"\n"
     )
 }
 

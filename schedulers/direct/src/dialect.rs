@@ -168,8 +168,8 @@ alive() {{
     [ "$1" = "${{21}}" ]
 }}
 each() {{ for j; do set -- ${{j%:*}} ${{j#*:}}; alive "$1" "$2" && $do "$1"; done; }}
-term() {{ kill -TERM -- "-$1"; }}
-stop() {{ kill -KILL -- "-$1"; }}
+term() {{ kill -s TERM -- "-$1"; }}
+stop() {{ kill -s KILL -- "-$1"; }}
 left() {{ n=1; }}
 do=term; each "$@"
 i=0; while [ $i -lt 30 ]; do n=0; do=left; each "$@"; [ $n = 0 ] && break; sleep 0.1; i=$((i + 1)); done

@@ -1,4 +1,4 @@
-//! What ferry expects of a transport, as named cases that anybody can run on their own.
+//! What ferry expects of a transport or a scheduler, as named cases that anybody can run on their own.
 //!
 //! A third party's `tests/conformance.rs`, with `harness = false` in its manifest:
 //!
@@ -17,6 +17,7 @@
 //! `cargo test --test conformance -- transport/local/rename` then runs the cases of one duty. A case that needs
 //! what the transport says it lacks is reported as ignored, with the reason.
 
+pub mod scheduler;
 pub mod transport;
 
 pub use libtest_mimic;

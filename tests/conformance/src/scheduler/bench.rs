@@ -1,0 +1,119 @@
+//! Making work directories and jobs by hand, as an upload would, and looking at what they left.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use ferry_engine::{
+    scheduler::{
+        CommandLine, JobId, JobRef, JobStatus, JobTemplate, Marker, Resources, Scheduler, Submission, markers,
+    },
+    transport::{Command, QUIET, Transport, Tree},
+};
+use libtest_mimic::Failed;
+
+/// A scheduler on its computer.
+#[derive(Debug, Clone)]
+pub(super) struct Bench {
+    pub(super) scheduler: Arc<dyn Scheduler>,
+    pub(super) via: Arc<dyn Transport>,
+    scratch: PathBuf,
+}
+
+/// What a case ends with.
+pub(super) type Outcome<T = ()> = Result<T, Failed>;
+
+const SCRIPT: &str = "job.sh";
+
+impl Bench {
+    pub(super) fn new(scheduler: Arc<dyn Scheduler>, via: Arc<dyn Transport>, scratch: PathBuf) -> Self {
+        Bench { scheduler, via, scratch }
+    }
+
+    /// A work directory with the script of a job that runs `body`, and a submission for it.
+    pub(super) async fn job(&self, body: &str) -> Outcome<Submission> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = self.scratch.join(format!("job {number}"));
+        let template = JobTemplate {
+            shebang: "#!/bin/sh".into(),
+            dir: dir.clone(),
+            digest: format!("digest{number}"),
+            name: format!("conformance-{number}"),
+            stdout: "stdout".into(),
+            stderr: "stderr".into(),
+            resources: Resources { machines: 1, tasks_per_machine: 1, cores_per_task: None },
+            import_sys_environment: true,
+            lines: vec![CommandLine {
+                words: vec!["sh".into(), "-c".into(), format!("echo ran >> ran; {body}")],
+                ..CommandLine::default()
+            }],
+            ..JobTemplate::default()
+        };
+        let script = self.scheduler.script(&template)?;
+        let tree = Tree::default()
+            .program(SCRIPT, script.into_bytes())
+            .bytes(".ferry/sentinel", format!("{}\n", template.digest).into_bytes());
+        self.via.put_tree(&tree, &dir, QUIET).await?;
+        Ok(self.again(&Submission {
+            token: String::new(),
+            dir,
+            script: SCRIPT.into(),
+            digest: template.digest,
+            interpreter: vec!["/bin/sh".into()],
+            stdout: template.stdout,
+            stderr: template.stderr,
+        }))
+    }
+
+    /// The same job with a fresh token.
+    pub(super) fn again(&self, job: &Submission) -> Submission {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let token = format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Submission { token, ..job.clone() }
+    }
+
+    pub(super) async fn submit(&self, job: &Submission) -> Outcome<JobRef> {
+        let mut ids = self.scheduler.submit(&*self.via, std::slice::from_ref(job)).await;
+        let id = ids.pop().ok_or("no result for the job")??;
+        Ok(JobRef { id, token: job.token.clone() })
+    }
+
+    pub(super) async fn status(&self, job: &JobRef) -> Outcome<Option<JobStatus>> {
+        let mut all: BTreeMap<JobId, JobStatus> = self.scheduler.status(&*self.via, std::slice::from_ref(job)).await?;
+        Ok(all.remove(&job.id))
+    }
+
+    pub(super) async fn marker(&self, dir: &Path) -> Outcome<Marker> {
+        Ok(markers(&*self.via, &[dir]).await?.remove(dir).unwrap_or_default())
+    }
+
+    /// Waits for the exit marker.
+    pub(super) async fn exit(&self, dir: &Path) -> Outcome<i32> {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(120) {
+            if let Some(status) = self.marker(dir).await?.exit {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err("the job left no exit marker".into())
+    }
+
+    /// How often the job's payload ran.
+    pub(super) async fn runs(&self, dir: &Path) -> Outcome<usize> {
+        Ok(self.text(&dir.join("ran")).await?.lines().count())
+    }
+
+    /// The text of a file; empty where there is none.
+    pub(super) async fn text(&self, path: &Path) -> Outcome<String> {
+        let words = ["sh", "-c", "cat \"$1\" 2> /dev/null; true", "sh", path.to_str().unwrap_or_default()];
+        Ok(self.via.exec(&Command::new(words)).await?.text())
+    }
+}

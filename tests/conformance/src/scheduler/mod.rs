@@ -1,0 +1,57 @@
+//! The suite for schedulers: a job runs once, its truth can be found after a crash, absent is not done.
+//!
+//! Real jobs run, through the fixture's transport, in directories below its scratch directory. Each job appends
+//! a line to a file of its own; those files are the witnesses.
+
+mod bench;
+mod cases;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use ferry_engine::{scheduler::Scheduler, transport::Transport};
+use libtest_mimic::{Failed, Trial};
+use tokio::{runtime::Runtime, time::timeout};
+
+use bench::Bench;
+
+/// The most that a case may take: beyond it, something hangs.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A scheduler, a way to its computer, and a place to work.
+#[derive(Debug)]
+pub struct Fixture<G> {
+    /// The scheduler.
+    pub scheduler: Arc<dyn Scheduler>,
+    /// A connection to its computer.
+    pub transport: Arc<dyn Transport>,
+    /// An absolute directory there that exists, may be written, and is seen where jobs run.
+    pub scratch: PathBuf,
+    /// Dropped when the case is over.
+    pub guard: G,
+}
+
+/// All cases, named `scheduler/<name>/<case>`; `build` is called once for each.
+///
+/// # Panics
+/// If this machine can't start the threads of a runtime.
+pub fn suite<B, F, G>(name: &str, build: B) -> Vec<Trial>
+where
+    B: Fn() -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Fixture<G>, Failed>>,
+    G: Send + 'static,
+{
+    let runtime = Arc::new(Runtime::new().expect("a runtime needs threads and descriptors"));
+    let trial = |(case, run): (&'static str, cases::Run)| {
+        let (runtime, build) = (runtime.clone(), build.clone());
+        Trial::test(format!("scheduler/{name}/{case}"), move || {
+            runtime.block_on(async {
+                let fixture = build().await?;
+                let bench = Bench::new(fixture.scheduler, fixture.transport, fixture.scratch);
+                let outcome = timeout(LIMIT, run(bench)).await;
+                drop(fixture.guard);
+                outcome.map_err(|_| Failed::from(format!("the case did not end within {LIMIT:?}")))?
+            })
+        })
+    };
+    cases::all().into_iter().map(trial).collect()
+}
