@@ -1,6 +1,8 @@
 //! The store's promises: batches are whole or nothing, links keep their degree rules, rows are guarded by
 //! their version, and what was acknowledged is there after a reopening.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::path::Path;
 
 use ferry_engine::{

@@ -1,6 +1,7 @@
 //! Lending nodes to a plugin: their values, and paths at which their files can be read for one call.
 //!
-//! Large objects are lent where they lie (read-only files of the repository); small ones are written out.
+//! Large objects are lent where they lie, or as hard links to it (read-only files of the repository); small
+//! ones are written out.
 
 use std::{
     collections::BTreeMap,
@@ -70,7 +71,8 @@ fn lend(reader: &Reader, content: &Content, path: &str, dir: &Path) -> Result<St
     Ok(place.to_string_lossy().into_owned())
 }
 
-/// Lays a folder node out as a directory: small files as copies, large ones as links into the repository.
+/// Lays a folder node out as a directory of plain files: small ones as copies, large ones as hard links into
+/// the repository, which is on the same file system.
 ///
 /// # Errors
 /// The store's and the disk's.
@@ -82,7 +84,9 @@ pub fn folder(reader: &Reader, node: NodeId, dir: &Path) -> Result<()> {
             Content::Inline(bytes) => write(&place, &bytes)?,
             Content::Object { digest, .. } => {
                 make_parent(&place)?;
-                std::os::unix::fs::symlink(reader.objects().path(&digest), &place)
+                let object = reader.objects().path(&digest);
+                fs::hard_link(&object, &place)
+                    .or_else(|_| fs::copy(&object, &place).map(drop))
                     .map_err(|error| Error::from_io("lend folder", &place, error))?;
             }
         }

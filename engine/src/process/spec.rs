@@ -172,15 +172,16 @@ pub fn type_problem(types: &[String], got: &str) -> String {
     format!("expected {known}, got {got}")
 }
 
-/// Reads a word of the command line as a value of one of the accepted types. Text is taken as it is; where
-/// several types fit, the first accepted one that can read the word wins.
+/// Reads a word of the command line as a value of one of the accepted types: the first that can read it, text
+/// last, since text is taken as it is.
 ///
 /// # Errors
 /// What is accepted and what came.
 pub fn parse_literal(types: &[String], word: &str) -> Result<(String, Value), String> {
     const GUESS: &[&str] = &["int", "float", "bool", "list", "dict", "str"];
-    let tries: Vec<&str> =
+    let mut tries: Vec<&str> =
         if types.is_empty() { GUESS.to_vec() } else { types.iter().map(String::as_str).collect() };
+    tries.sort_by_key(|data_type| *data_type == "str");
     for data_type in &tries {
         if let Some(value) = read_as(data_type, word) {
             return Ok(((*data_type).to_owned(), value));
@@ -252,7 +253,8 @@ mod tests {
             Err("expected int, got `99999999999999999999`".into())
         );
         assert_eq!(read(&["float"], "nan"), Err("expected float, got `nan`".into()));
-        assert_eq!(read(&["list", "str"], "[1]"), Ok(Value::List(vec![1i64.into()])));
+        assert_eq!(read(&["str", "list"], "[1]"), Ok(Value::List(vec![1i64.into()])));
+        assert_eq!(read(&["str", "list"], "[1"), Ok(Value::from("[1")));
         assert_eq!(read(&["file"], "x"), Err("expected file, got `x`; give `file:PATH` or `@NODE`".into()));
     }
 

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::{net::UnixStream, time::timeout};
 
 use super::{
-    Builder, Hello, PROTOCOL, Request, Response,
+    Builder, Hello, PROTOCOL, Request, Response, drive,
     frame::{read_message, write_message},
     service,
 };
@@ -66,7 +66,7 @@ impl Connection {
         let Ok(stream) = super::socket::connect(&paths.socket()).await else { return Ok(None) };
         let greet = async {
             let mut stream = stream;
-            write_message(&mut stream, &super::hello()).await?;
+            write_message(&mut stream, &super::hello("client")).await?;
             let peer: Hello = read_message(&mut stream).await?;
             Ok::<_, std::io::Error>(Connection { stream, peer })
         };
@@ -129,8 +129,10 @@ impl Connection {
 /// Whether somebody else owned the profile when a request was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answered {
-    /// A daemon or a `ferry run`, which goes on.
+    /// A daemon, which goes on.
     ByOwner,
+    /// A `ferry run`, which steps its own process only and then ends.
+    ByRun,
     /// This program, for this request only: nothing steps what it stored.
     Alone,
 }
@@ -142,12 +144,15 @@ pub enum Answered {
 pub async fn call(builder: &Builder, request: Request) -> Result<(Response, Answered), ClientError> {
     for _ in 0..20 {
         if let Some(mut connection) = Connection::open(&builder.paths).await? {
-            return Ok((connection.ask(&request).await?, Answered::ByOwner));
+            let answered = if connection.peer.role == "run" { Answered::ByRun } else { Answered::ByOwner };
+            return Ok((connection.ask(&request).await?, answered));
         }
         match builder.own("command") {
             Ok(owner) => {
                 let context = Arc::new(owner.open().await?);
+                let killed = if let Request::Kill(ids) = &request { ids.clone() } else { Vec::new() };
                 let response = service::handle(&context, request).await;
+                drive::kill_at_rest(&context, &killed).await;
                 context.hosts.shutdown().await;
                 return Ok((response, Answered::Alone));
             }

@@ -90,6 +90,26 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
     }
 }
 
+/// Ends those of the processes whose end was asked for and who have nothing to cancel on a computer. For an
+/// owner without a loop; the others end when a daemon runs.
+pub(super) async fn kill_at_rest(cx: &Arc<Context>, ids: &[i64]) {
+    for id in ids {
+        let Ok(process) = cx.store.process(NodeId(*id)) else { continue };
+        if process.kill_requested && !process.state.is_terminal() && !may_have_job(&process) {
+            end_plain(cx, process, State::Killed, "killed by the user".into()).await;
+        }
+    }
+}
+
+/// Whether a process may have a job that is not known to be over.
+fn may_have_job(process: &Process) -> bool {
+    let checkpoint = calcjob::Checkpoint::read(process.checkpoint.as_deref());
+    process.kind == Kind::CalcJob
+        && checkpoint.map_or(true, |saved| {
+            saved.submission.is_some() && matches!(saved.step, Step::Submit | Step::Update)
+        })
+}
+
 async fn end_plain(cx: &Context, mut process: Process, state: State, message: String) -> Then {
     let id = process.id;
     process.state = state;

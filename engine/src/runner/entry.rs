@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    Builder, ClientError, Connection, Context, Event, Owner, Request, Response, call,
+    Answered, Builder, ClientError, Connection, Context, Event, Owner, Request, Response, call,
     server::Server,
     service, socket,
     step_loop::{Gauges, StepLoop},
@@ -23,6 +23,16 @@ use crate::{
 /// How long a `ferry run` may take to let a daemon have its profile.
 const HAND_OVER: Duration = Duration::from_secs(15);
 
+/// What a profile is owned for.
+enum Duty {
+    /// Everything.
+    Daemon,
+    /// One new process.
+    Run(Box<Launch>),
+    /// One process that an earlier owner began.
+    GoOn(i64),
+}
+
 /// An open profile with its socket and its loop.
 struct Running {
     cx: Arc<Context>,
@@ -33,23 +43,21 @@ struct Running {
 }
 
 impl Running {
-    async fn start(
-        owner: Owner,
-        role: &'static str,
-        only: Option<Launch>,
-    ) -> Result<(Running, Option<Launched>), RunError> {
+    async fn start(owner: Owner, duty: Duty) -> Result<(Running, Launched), RunError> {
         let cx = Arc::new(owner.open().await.map_err(ClientError::from)?);
-        let launched = match only {
-            Some(launch) => Some(launch_alone(&cx, launch).await?),
-            None => {
-                sweep(&cx);
-                None
+        sweep(&cx);
+        let (role, launched, only) = match duty {
+            Duty::Daemon => ("daemon", Launched { id: 0, uuid: String::new() }, None),
+            Duty::Run(launch) => {
+                let launched = launch_alone(&cx, *launch).await?;
+                let only = Some(NodeId(launched.id));
+                ("run", launched, only)
             }
+            Duty::GoOn(id) => ("run", Launched { id, uuid: String::new() }, Some(NodeId(id))),
         };
         let (events, inbox) = mpsc::unbounded_channel();
         let (ends_sender, ends) = mpsc::unbounded_channel();
         let gauges = Arc::new(Gauges::default());
-        let only = launched.as_ref().map(|launched| NodeId(launched.id));
         let steps = StepLoop::new(cx.clone(), events.clone(), inbox, gauges.clone(), only);
         let listener = socket::bind(&cx.paths.socket()).map_err(|error| ClientError {
             message: format!("the socket {} can't be made: {error}", cx.paths.socket().display()),
@@ -106,7 +114,7 @@ pub async fn run_daemon(builder: &Builder, ready: impl FnOnce() + Send) -> Resul
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
         return Err(ClientError { message: "signals can't be handled".into(), help: None });
     };
-    let (mut running, _) = match Running::start(owner, "daemon", None).await {
+    let (mut running, _) = match Running::start(owner, Duty::Daemon).await {
         Ok(started) => started,
         Err(RunError::Client(error)) => return Err(error),
         Err(RunError::Refused(_)) => {
@@ -219,16 +227,12 @@ pub async fn run_tree(
     if Connection::open(&builder.paths).await?.is_none()
         && let Ok(owner) = builder.own("run")
     {
-        let (mut running, launched) = Running::start(owner, "run", Some(launch)).await?;
-        let launched = launched.unwrap_or(Launched { id: 0, uuid: String::new() });
+        let (running, launched) = Running::start(owner, Duty::Run(Box::new(launch))).await?;
         observer(RunEvent::Launched { id: launched.id, uuid: launched.uuid.clone() });
-        let end = own_to_the_end(&mut running, launched.id, observer, &mut interrupts).await;
-        running.stop().await;
-        if let Some(end) = end {
-            return Ok(end);
-        }
-        observer(RunEvent::HandedOver);
-        return attach(builder, launched.id, observer, &mut interrupts).await;
+        return match own_to_the_end(running, launched.id, observer, &mut interrupts).await {
+            Some(end) => Ok(end),
+            None => attach(builder, launched.id, observer, &mut interrupts).await,
+        };
     }
     let launched = match call(builder, Request::Launch(Box::new(launch))).await?.0 {
         Response::Launched(launched) => launched,
@@ -238,6 +242,10 @@ pub async fn run_tree(
     };
     observer(RunEvent::Launched { id: launched.id, uuid: launched.uuid.clone() });
     attach(builder, launched.id, observer, &mut interrupts).await
+}
+
+fn is_daemon(builder: &Builder) -> bool {
+    Lock::holder(&builder.paths.lock()).is_some_and(|(_, role)| role == "daemon")
 }
 
 fn unexpected(response: &Response) -> ClientError {
@@ -253,8 +261,22 @@ async fn launch_alone(cx: &Arc<Context>, launch: Launch) -> Result<Launched, Run
     }
 }
 
-/// `None`: a daemon wants the profile.
+/// Steps a process to its end, then lets the profile go. `None`: a daemon took it.
 async fn own_to_the_end(
+    mut running: Running,
+    id: i64,
+    observer: &mut (dyn FnMut(RunEvent) + Send),
+    interrupts: &mut mpsc::Receiver<()>,
+) -> Option<RunEnd> {
+    let end = watch_own(&mut running, id, observer, interrupts).await;
+    running.stop().await;
+    if end.is_none() {
+        observer(RunEvent::HandedOver);
+    }
+    end
+}
+
+async fn watch_own(
     running: &mut Running,
     id: i64,
     observer: &mut (dyn FnMut(RunEvent) + Send),
@@ -288,8 +310,12 @@ async fn own_to_the_end(
     }
 }
 
-/// Follows a process that somebody else steps.
-async fn attach(
+/// Follows a process that somebody else steps; where nobody is left who does, takes the profile and goes on. An
+/// interrupt detaches.
+///
+/// # Errors
+/// An owner that does not answer; the store's.
+pub async fn attach(
     builder: &Builder,
     id: i64,
     observer: &mut (dyn FnMut(RunEvent) + Send),
@@ -297,12 +323,25 @@ async fn attach(
 ) -> Result<RunEnd, RunError> {
     let mut seen = -1;
     loop {
-        let request = Request::Wait { process: id, seen, seconds: 10 };
-        let (response, _) = tokio::select! {
-            answer = call(builder, request) => answer?,
-            Some(()) = interrupts.recv() => return Ok(RunEnd::Detached { id, owned: true }),
+        if Connection::open(&builder.paths).await?.is_none()
+            && let Ok(owner) = builder.own("run")
+        {
+            let (running, _) = Running::start(owner, Duty::GoOn(id)).await?;
+            if let Some(end) = own_to_the_end(running, id, observer, interrupts).await {
+                return Ok(end);
+            }
+        }
+        let wait = async {
+            call(builder, Request::Attach(id)).await?;
+            call(builder, Request::Wait { process: id, seen, seconds: 10 }).await
+        };
+        let (response, by) = tokio::select! {
+            answer = wait => answer?,
+            Some(()) = interrupts.recv() => return Ok(RunEnd::Detached { id, owned: is_daemon(builder) }),
         };
         match response {
+            // The owner ended between the two; the next round takes over.
+            Response::Process { state, .. } if by == Answered::Alone && !state.is_terminal() => {}
             Response::Process { version, state, status } => {
                 if version != seen {
                     observer(RunEvent::Changed { state, status });

@@ -20,7 +20,7 @@ mod submitter;
 
 pub use client::{Answered, ClientError, Connection, call};
 pub use context::{Builder, Context, Owner, Schedulers};
-pub use entry::{RunEnd, RunError, RunEvent, run_daemon, run_tree};
+pub use entry::{RunEnd, RunError, RunEvent, attach, run_daemon, run_tree};
 pub use poller::JobWatch;
 pub use request::{Hello, OwnerStatus, PROTOCOL, Request, Response, WATCHED_VARIABLES};
 pub use settings::Settings;
@@ -36,6 +36,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) enum Event {
     /// Something about a process may have changed: look at it.
     Wake(NodeId),
+    /// A terminal follows it: it is stepped, even where only some are.
+    Attach(NodeId),
     /// Its end was asked for: interrupt what it does.
     Kill(NodeId),
     /// Its job was observed.
@@ -44,6 +46,6 @@ pub(crate) enum Event {
     Stop,
 }
 
-fn hello() -> Hello {
-    Hello { protocol: PROTOCOL, version: VERSION.to_owned(), pid: std::process::id() }
+fn hello(role: &str) -> Hello {
+    Hello { protocol: PROTOCOL, version: VERSION.to_owned(), pid: std::process::id(), role: role.to_owned() }
 }

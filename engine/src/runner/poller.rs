@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{Context, Event};
 use crate::{
@@ -53,11 +53,13 @@ pub(super) struct Pollers {
     cx: Arc<Context>,
     events: mpsc::UnboundedSender<Event>,
     queues: Mutex<HashMap<String, mpsc::UnboundedSender<Word>>>,
+    /// Ends the tasks with itself: they hold the profile.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Pollers {
     pub(super) fn new(cx: Arc<Context>, events: mpsc::UnboundedSender<Event>) -> Self {
-        Pollers { cx, events, queues: Mutex::default() }
+        Pollers { cx, events, queues: Mutex::default(), tasks: Mutex::default() }
     }
 
     pub(super) fn watch(&self, watch: JobWatch) {
@@ -72,7 +74,7 @@ impl Pollers {
                 interval: Duration::ZERO,
                 failures: 0,
             };
-            tokio::spawn(poller.serve(inbox));
+            self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(poller.serve(inbox));
             sender
         });
         // A poller ends only with the runner.

@@ -22,6 +22,9 @@ pub struct Hello {
     pub version: String,
     /// Its pid.
     pub pid: u32,
+    /// `daemon`, `run` or `client`.
+    #[serde(default)]
+    pub role: String,
 }
 
 /// One request. Each is answered within a bounded time, after it is on disk.
@@ -99,6 +102,8 @@ pub enum Request {
         /// At most so long, s.
         seconds: u64,
     },
+    /// A terminal follows this process: step it, even where only some are stepped. Answers `Done`.
+    Attach(i64),
     /// How the owner is. Answers `Status`.
     Status,
     /// Stop gracefully. Answers `Done`, then ends.

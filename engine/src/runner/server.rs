@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::mpsc,
+    task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 
@@ -41,21 +42,24 @@ pub(super) struct Server {
 impl Server {
     /// Serves until dropped.
     pub(super) async fn serve(self: Arc<Self>, listener: UnixListener) {
+        // Ends the conversations with itself: they hold the profile.
+        let mut talks = JoinSet::new();
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => drop(tokio::spawn(self.clone().talk(stream))),
+                Ok((stream, _)) => drop(talks.spawn(self.clone().talk(stream))),
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection failed");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
+            while talks.try_join_next().is_some() {}
         }
     }
 
     async fn talk(self: Arc<Self>, mut stream: UnixStream) {
         let greeting = async {
             let _peer: Hello = read_message(&mut stream).await?;
-            write_message(&mut stream, &hello()).await
+            write_message(&mut stream, &hello(self.role)).await
         };
         if !matches!(timeout(PEER, greeting).await, Ok(Ok(()))) {
             return;
@@ -91,6 +95,7 @@ impl Server {
         let send = |event| drop(self.events.send(event));
         match (request, response) {
             (_, Response::Launched(launched)) => send(Event::Wake(NodeId(launched.id))),
+            (Request::Attach(id), Response::Done) => send(Event::Attach(NodeId(*id))),
             (Request::Kill(ids), Response::Done) => ids.iter().for_each(|id| send(Event::Kill(NodeId(*id)))),
             (Request::Pause { processes, paused: false }, Response::Done) => {
                 processes.iter().for_each(|id| send(Event::Wake(NodeId(*id))));

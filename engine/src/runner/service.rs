@@ -50,6 +50,7 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             state: process.state,
             status: process.status,
         }),
+        Request::Attach(_) => Ok(Response::Done),
         Request::Status => Ok(Response::Status(Box::default())),
         Request::Stop | Request::HandOver => {
             return Response::Failed { message: "no daemon is running".into(), help: None };

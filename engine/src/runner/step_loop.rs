@@ -20,10 +20,7 @@ use super::{
     drive::{Then, drive},
     poller::{Observation, Pollers},
 };
-use crate::{
-    process::State,
-    store::{NodeId, ProcessFilter},
-};
+use crate::store::NodeId;
 
 /// How long steps that must not be interrupted may go on after a stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -41,9 +38,11 @@ pub(super) struct StepLoop {
     pollers: Pollers,
     inbox: mpsc::UnboundedReceiver<Event>,
     gauges: Arc<Gauges>,
-    /// Only this process is stepped (`ferry run`); all others are left to a daemon.
-    only: Option<NodeId>,
+    /// Only these are stepped (`ferry run`); all others are left to a daemon.
+    only: Option<HashSet<NodeId>>,
     ready: VecDeque<NodeId>,
+    /// What is in `ready`.
+    queued: HashSet<NodeId>,
     busy: HashMap<NodeId, Arc<Notify>>,
     /// Busy ones that were woken meanwhile.
     again: HashSet<NodeId>,
@@ -68,8 +67,9 @@ impl StepLoop {
             cx,
             inbox,
             gauges,
-            only,
+            only: only.map(|id| HashSet::from([id])),
             ready: VecDeque::new(),
+            queued: HashSet::new(),
             busy: HashMap::new(),
             again: HashSet::new(),
             watching: HashSet::new(),
@@ -101,9 +101,8 @@ impl StepLoop {
     }
 
     fn load(&mut self) {
-        let filter = ProcessFilter { states: State::LIVE.to_vec(), ..ProcessFilter::default() };
-        match self.cx.store.processes(&filter) {
-            Ok(processes) => processes.iter().for_each(|process| self.wake(process.id)),
+        match self.cx.store.live_processes() {
+            Ok(ids) => ids.into_iter().for_each(|id| self.wake(id)),
             Err(error) => tracing::error!(%error, "unfinished processes could not be read"),
         }
     }
@@ -111,6 +110,12 @@ impl StepLoop {
     fn take(&mut self, event: Event) {
         match event {
             Event::Wake(id) => self.wake(id),
+            Event::Attach(id) => {
+                if let Some(only) = &mut self.only {
+                    only.insert(id);
+                }
+                self.wake(id);
+            }
             Event::Kill(id) => {
                 self.forget(id);
                 if let Some(interrupt) = self.busy.get(&id) {
@@ -134,12 +139,12 @@ impl StepLoop {
     }
 
     fn wake(&mut self, id: NodeId) {
-        if self.only.is_some_and(|only| only != id) {
+        if self.only.as_ref().is_some_and(|only| !only.contains(&id)) {
             return;
         }
         if self.busy.contains_key(&id) {
             self.again.insert(id);
-        } else if !self.ready.contains(&id) {
+        } else if self.queued.insert(id) {
             self.ready.push_back(id);
         }
     }
@@ -148,6 +153,7 @@ impl StepLoop {
         while self.busy.len() < self.cx.settings.runner_tasks
             && let Some(id) = self.ready.pop_front()
         {
+            self.queued.remove(&id);
             let interrupt = Arc::new(Notify::new());
             let (cx, submitters, heard) = (self.cx.clone(), self.submitters.clone(), interrupt.clone());
             let observation = self.observations.remove(&id);

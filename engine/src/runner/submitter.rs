@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
 
 use super::Context;
 use crate::scheduler::{Error, ErrorKind, JobId, Result, Submission};
@@ -20,11 +23,13 @@ type Item = (Submission, oneshot::Sender<Result<JobId>>);
 pub struct Submitters {
     cx: Arc<Context>,
     queues: Mutex<HashMap<String, mpsc::UnboundedSender<Item>>>,
+    /// Ends the tasks with itself: they hold the profile.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Submitters {
     pub(super) fn new(cx: Arc<Context>) -> Self {
-        Submitters { cx, queues: Mutex::default() }
+        Submitters { cx, queues: Mutex::default(), tasks: Mutex::default() }
     }
 
     /// Submits one job, together with others of the same computer.
@@ -48,7 +53,8 @@ impl Submitters {
             .entry(computer.to_owned())
             .or_insert_with(|| {
                 let (sender, inbox) = mpsc::unbounded_channel();
-                tokio::spawn(serve(self.cx.clone(), computer.to_owned(), inbox));
+                let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+                tasks.spawn(serve(self.cx.clone(), computer.to_owned(), inbox));
                 sender
             })
             .clone()

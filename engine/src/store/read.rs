@@ -178,6 +178,12 @@ impl Reader {
         self.with(|db| query_all(db, &sql, params![filter.process_type, filter.group, limit], process))
     }
 
+    /// Numbers of the processes that have not ended, oldest first.
+    pub fn live_processes(&self) -> Result<Vec<NodeId>> {
+        let sql = "SELECT id FROM process WHERE state IN ('created', 'running', 'waiting') ORDER BY id";
+        self.with(|db| query_all(db, sql, [], |row| row.get(0).map(NodeId)))
+    }
+
     /// How many processes are in each state.
     pub fn count_processes(&self) -> Result<Vec<(State, u64)>> {
         self.with(|db| {

@@ -151,8 +151,12 @@ impl Dialect for Direct {
                 return Some((job.id.clone(), unknown));
             }
             let letter = if id.boot == boot { *alive.get(&(id.pid, id.start))? } else { return None };
-            let state = if matches!(letter, 'T' | 't') { JobState::Suspended } else { JobState::Running };
-            Some((job.id.clone(), JobStatus { state, raw: letter.to_string(), reason: None }))
+            // The kernel's letter changes from one look to the next (R, S, D); only a stop is worth telling.
+            let (state, raw) = match letter {
+                'T' | 't' => (JobState::Suspended, "stopped"),
+                _ => (JobState::Running, "running"),
+            };
+            Some((job.id.clone(), JobStatus { state, raw: raw.into(), reason: None }))
         };
         Ok(jobs.iter().filter_map(status).collect())
     }

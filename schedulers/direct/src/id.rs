@@ -21,7 +21,7 @@ impl ChildId {
     }
 }
 
-/// Pid, state letter, process group and start time of a line of `/proc/PID/stat`. The name in it may hold
+/// Pid, state letter and start time of a line of `/proc/PID/stat`. The name in it may hold
 /// spaces and parentheses, so the fields are counted from the last one. See proc(5).
 pub(crate) fn parse_stat(line: &str) -> Option<(u32, char, u64)> {
     let pid = line.split(' ').next()?.parse().ok()?;

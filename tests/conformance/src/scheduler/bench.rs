@@ -86,7 +86,8 @@ impl Bench {
     }
 
     pub(super) async fn status(&self, job: &JobRef) -> Outcome<Option<JobStatus>> {
-        let mut all: BTreeMap<JobId, JobStatus> = self.scheduler.status(&*self.via, std::slice::from_ref(job)).await?;
+        let mut all: BTreeMap<JobId, JobStatus> =
+            self.scheduler.status(&*self.via, std::slice::from_ref(job)).await?;
         Ok(all.remove(&job.id))
     }
 

@@ -96,7 +96,9 @@ async fn a_running_job_is_listed_and_an_ended_one_is_marked(bench: Bench) -> Out
     check(status.state == JobState::Running, || format!("{status:?}"))?;
     let marker = bench.marker(&job.dir).await?;
     check(marker.exit.is_none(), || "marked before its end".into())?;
-    check(marker.run.is_some_and(|(token, id)| token == job.token && id == reference.id), || "not the owner".into())?;
+    check(marker.run.is_some_and(|(token, id)| token == job.token && id == reference.id), || {
+        "not the owner".into()
+    })?;
     bench.via.write(&job.dir.join("go"), &mut &b""[..], false).await?;
     check(bench.exit(&job.dir).await? == 0, || "not 0".into())?;
     for _ in 0..600 {
@@ -182,7 +184,13 @@ async fn recovery_of_an_old_claim_says_never_twice_over(bench: Bench) -> Outcome
     let job = bench.job("true").await?;
     // A wrapper that took the claim long ago and died before it reached the scheduler.
     let claim = job.dir.join(format!(".ferry/submit-{}", job.token));
-    let words = ["sh", "-c", "mkdir \"$1\" && touch -d '3 hours ago' \"$1\"", "sh", claim.to_str().unwrap_or_default()];
+    let words = [
+        "sh",
+        "-c",
+        "mkdir \"$1\" && touch -d '3 hours ago' \"$1\"",
+        "sh",
+        claim.to_str().unwrap_or_default(),
+    ];
     bench.via.exec(&ferry_engine::transport::Command::new(words)).await?;
     for _ in 0..2 {
         let found = bench.scheduler.recover(&*bench.via, &job).await?;

@@ -79,10 +79,13 @@ fn submit(ferry: &Profile, words: &[&str]) -> Result<String> {
 fn crash(ferry: &Profile, random: &mut Random) -> Result {
     std::thread::sleep(Duration::from_millis(random.below(200)));
     let (daemon, hosts) = ferry.daemon()?;
-    match random.below(3) {
-        0 => drop(kill(daemon, 9)),
-        1 => hosts.iter().for_each(|host| drop(kill(*host, 9))),
-        _ => hosts.iter().chain([&daemon]).for_each(|pid| drop(kill(*pid, 9))),
+    let victims = match random.below(3) {
+        0 => vec![daemon],
+        1 => hosts,
+        _ => hosts.into_iter().chain([daemon]).collect(),
+    };
+    for pid in victims {
+        kill(pid, 9);
     }
     std::thread::sleep(Duration::from_millis(random.below(300)));
     ferry.ok(&["daemon", "start"]).map(drop)

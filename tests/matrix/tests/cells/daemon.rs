@@ -17,6 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_stopped_daemon_hangs_nobody", a_stopped_daemon_hangs_nobody),
     ("stop_is_quick_while_jobs_run", stop_is_quick_while_jobs_run),
     ("run_hands_over_to_a_daemon", run_hands_over_to_a_daemon),
+    ("two_runs_at_once_both_end", two_runs_at_once_both_end),
     ("an_interrupted_run_lets_go", an_interrupted_run_lets_go),
     ("private_files_are_private", private_files_are_private),
     ("logs_are_shown", logs_are_shown),
@@ -31,7 +32,7 @@ fn a_second_daemon_is_told_of_the_first() -> Result {
     let again = ferry.ferry(&["daemon", "start"])?.expect(0)?;
     check(format!("{}{}", again.stdout, again.stderr).contains(&pid.to_string()), || format!("{again:?}"))?;
     let second = ferry.ferry(&["daemon", "start", "--foreground"])?.expect(1)?;
-    second.says(&[&pid.to_string(), "daemon restart"])?;
+    second.says(&[&pid.to_string(), "daemon stop"])?;
     check(ferry.daemon()?.0 == pid, || "the first one changed".into())?;
     ferry.ok(&["daemon", "stop"])?;
     ferry.ferry(&["daemon", "status"])?.expect(1)?;
@@ -147,4 +148,20 @@ fn logs_are_shown() -> Result {
     ferry.ok(&["daemon", "start"])?;
     let said = ferry.ok(&["daemon", "logs"])?;
     check(said.contains("daemon started"), || said.clone())
+}
+
+fn two_runs_at_once_both_end() -> Result {
+    let ferry = Profile::new()?;
+    let run = |seconds: &str| {
+        let seconds = format!("arguments={seconds}");
+        let mut command = ferry.command(&["run", "shell.run", "command=sleep", &seconds]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| error.to_string())
+    };
+    let children = [run("1")?, run("3")?, run("2")?];
+    for child in children {
+        let output = child.wait_with_output().map_err(|error| error.to_string())?;
+        check(output.status.success(), || String::from_utf8_lossy(&output.stderr).into_owned())?;
+    }
+    let listed = ferry.json(&["process", "list", "-a"])?;
+    check(listed.as_array().map(Vec::len) == Some(3), || format!("{listed:#}"))
 }

@@ -37,7 +37,7 @@ fn yaml_wrong_key_and_tab() -> Result {
     write("label: a\nhostnme: localhost\n")?;
     ferry.ferry(&setup)?.expect(2)?.says(&["hostnme", "hostname", "computer.yaml"])?;
     write("label: a\n\thostname: localhost\n")?;
-    ferry.ferry(&setup)?.expect(2)?.says(&["tab", "computer.yaml:2"])?;
+    ferry.ferry(&setup)?.expect(2)?.says(&["tab", "computer.yaml", "line 2"])?;
     let inputs = ferry.scratch().join("inputs.yaml");
     fs::write(&inputs, "x: 1\ny: 2\nmetdata: {label: a}\n").map_err(|error| error.to_string())?;
     ferry
@@ -51,7 +51,7 @@ fn unknown_words() -> Result {
     let ferry = Profile::new()?;
     ferry.ferry(&["proces", "list"])?.expect(2)?.says(&["process"])?;
     ferry.ferry(&["process", "show"])?.expect(2)?;
-    ferry.ferry(&["run", "arithmetic.add", "x"])?.expect(2)?.says(&["port=value"]).map(drop)
+    ferry.ferry(&["run", "arithmetic.add", "x"])?.expect(2)?.says(&["PORT=VALUE"]).map(drop)
 }
 
 fn missing_things() -> Result {

@@ -1,0 +1,153 @@
+//! A ferry program from its parts: which transports and schedulers it knows is its builder's choice.
+
+use std::{
+    ffi::OsString,
+    panic::{self, AssertUnwindSafe},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::Parser;
+use ferry_engine::{
+    plugin::{self, HOST_COMMAND},
+    runner::Builder,
+    scheduler::Scheduler,
+    transport::Factory,
+};
+use tokio::runtime::{self, Runtime};
+
+use crate::{
+    args::{Cli, Command, Global},
+    commands::{
+        calcjob, code, completions, computer, config, daemon, group, node, plugin as plugins, process, run,
+        status, submit,
+    },
+    error::{Failure, Result},
+    home, logging, output,
+    session::Session,
+};
+
+/// Begins a ferry program.
+#[derive(Debug)]
+pub struct App;
+
+impl App {
+    /// A program that knows nothing yet.
+    pub fn builder() -> AppBuilder {
+        AppBuilder::default()
+    }
+}
+
+/// What a ferry program knows.
+#[derive(Debug, Default)]
+pub struct AppBuilder {
+    transports: Vec<Arc<dyn Factory>>,
+    schedulers: Vec<(&'static str, Arc<dyn Scheduler>)>,
+    plugins: Vec<PathBuf>,
+}
+
+impl AppBuilder {
+    /// Knows a transport.
+    #[must_use]
+    pub fn transport(mut self, factory: Arc<dyn Factory>) -> Self {
+        self.transports.push(factory);
+        self
+    }
+
+    /// Knows a scheduler, by the name that computer files use.
+    #[must_use]
+    pub fn scheduler(mut self, (name, scheduler): (&'static str, Arc<dyn Scheduler>)) -> Self {
+        self.schedulers.push((name, scheduler));
+        self
+    }
+
+    /// Looks for bundled plugin files in a directory, beside the places where they usually lie.
+    #[must_use]
+    pub fn plugins(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.plugins.push(dir.into());
+        self
+    }
+
+    /// Runs the program with the words of its command line.
+    pub fn main(self) -> ExitCode {
+        // A plugin host starts often, and must stay small: no parser, no runtime.
+        if let Some(path) = plugin_host_path() {
+            return plugin::host_main(Path::new(&path));
+        }
+        logging::report_panics();
+        let cli = Cli::parse();
+        panic::catch_unwind(AssertUnwindSafe(|| self.run(cli))).unwrap_or(ExitCode::FAILURE)
+    }
+
+    fn run(self, cli: Cli) -> ExitCode {
+        match self.execute(cli) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                if !failure.lines.is_empty() {
+                    output::note(failure.to_string());
+                }
+                ExitCode::from(failure.status)
+            }
+        }
+    }
+
+    fn execute(self, cli: Cli) -> Result {
+        if let Command::Completions { shell } = cli.command {
+            return completions::print(shell);
+        }
+        logging::start(&cli);
+        let session = self.session(&cli.global)?;
+        runtime(&cli.command)?.block_on(dispatch(&session, cli.command))
+    }
+
+    fn session(self, global: &Global) -> Result<Session> {
+        let mut bundled = home::bundled();
+        bundled.extend(self.plugins);
+        let builder = Builder {
+            paths: home::paths(global.profile.as_deref())?,
+            transports: self.transports,
+            schedulers: self.schedulers.into_iter().collect(),
+            host_exe: home::executable(),
+            bundled,
+        };
+        Ok(Session {
+            builder,
+            format: global.format,
+            non_interactive: global.non_interactive,
+            verbose: global.verbose,
+        })
+    }
+}
+
+/// The file of `ferry plugin-host FILE`, a command that only the engine gives.
+fn plugin_host_path() -> Option<OsString> {
+    let mut words = std::env::args_os().skip(1);
+    (words.next()? == HOST_COMMAND).then(|| words.next()).flatten()
+}
+
+/// Threads for what steps processes; a client command is quicker without.
+fn runtime(command: &Command) -> Result<Runtime> {
+    let steps = matches!(command, Command::Run(_) | Command::Daemon(daemon::DaemonCommand::Start(_)));
+    let mut builder =
+        if steps { runtime::Builder::new_multi_thread() } else { runtime::Builder::new_current_thread() };
+    builder.enable_all().build().map_err(|error| Failure::new(format!("can't start the runtime: {error}")))
+}
+
+async fn dispatch(session: &Session, command: Command) -> Result {
+    match command {
+        Command::Status => status::run(session).await,
+        Command::Run(args) => run::run(session, args).await,
+        Command::Submit(args) => submit::run(session, args).await,
+        Command::Process(command) => process::run(session, command).await,
+        Command::Calcjob(command) => calcjob::run(session, command).await,
+        Command::Node(command) => node::run(session, command).await,
+        Command::Computer(command) => computer::run(session, command).await,
+        Command::Code(command) => code::run(session, command).await,
+        Command::Plugin(command) => plugins::run(session, command).await,
+        Command::Group(command) => group::run(session, command).await,
+        Command::Daemon(command) => daemon::run(session, command).await,
+        Command::Config(command) => config::run(session, command).await,
+        Command::Completions { shell } => completions::print(shell),
+    }
+}

@@ -1,0 +1,220 @@
+//! The keys of computer files, and how their values make a [`Computer`].
+
+use ferry_engine::computer::Computer;
+use serde_json::Value;
+
+use crate::{
+    config_file::{Key, Keys, Shape, Values},
+    error::{Failure, Result},
+};
+
+const SETUP: [Key; 27] = [
+    Key::new("label", "label", Shape::Text, "Name in this profile").short('L'),
+    Key::new("transport", "transport", Shape::Text, "How to reach it, such as core.local").short('T'),
+    Key::new("hostname", "hostname", Shape::Text, "Host name or address").short('H'),
+    Key::new("description", "description", Shape::Text, "A few words for people").short('D'),
+    Key::new("scheduler", "scheduler", Shape::Text, "What runs jobs there, such as core.direct").short('S'),
+    Key::new("shebang", "shebang", Shape::Text, "First line of job scripts"),
+    Key::new("work_dir", "work-dir", Shape::Text, "Absolute directory for jobs; {username} is filled in")
+        .short('w'),
+    Key::new(
+        "mpirun_command",
+        "mpirun-command",
+        Shape::Words,
+        "Starts MPI programs, with {tot_num_mpiprocs}",
+    )
+    .short('m'),
+    Key::new("mpiprocs_per_machine", "mpiprocs-per-machine", Shape::Count, "Default MPI processes a machine"),
+    Key::new(
+        "default_memory_per_machine",
+        "default-memory-per-machine",
+        Shape::Count,
+        "Default memory a machine, kB",
+    ),
+    Key::new(
+        "use_double_quotes",
+        "use-double-quotes",
+        Shape::Truth,
+        "Let the shell expand variables in arguments",
+    ),
+    Key::new("prepend_text", "prepend-text", Shape::Text, "Shell text before every job's commands"),
+    Key::new("append_text", "append-text", Shape::Text, "Shell text after every job's commands"),
+    Key::new("max_queued_jobs", "max-queued-jobs", Shape::Count, "Most jobs pending at once"),
+    Key::new("max_active_jobs", "max-active-jobs", Shape::Count, "Most jobs pending or running at once"),
+    Key::new("submit_rate", "submit-rate", Shape::Text, "Most submissions a time, as 50/2min"),
+    Key::new(
+        "poll_interval",
+        "poll-interval",
+        Shape::Number,
+        "Least time between two listings of the queue, s",
+    ),
+    Key::new("use_login_shell", "use-login-shell", Shape::Truth, "Run commands through a login shell"),
+    Key::new("username", "username", Shape::Text, "User name there"),
+    Key::new("port", "port", Shape::Count, "Port of the SSH server"),
+    Key::new("key_filename", "key-filename", Shape::Text, "SSH key to use"),
+    Key::new("proxy_jump", "proxy-jump", Shape::Text, "Hosts to jump through"),
+    Key::new(
+        "proxy_command",
+        "proxy-command",
+        Shape::Text,
+        "Command whose input and output are the connection",
+    ),
+    Key::new("key_policy", "key-policy", Shape::Text, "What to do with unknown host keys"),
+    Key::new("known_hosts", "known-hosts", Shape::Text, "File with known host keys"),
+    Key::new("safe_interval", "safe-interval", Shape::Number, "Least time between two openings, s"),
+    Key::new("timeout", "timeout", Shape::Number, "How long opening a connection may take, s"),
+];
+
+/// How many of [`SETUP`] are ferry's; the others are the transport's.
+const OWN: usize = 17;
+
+/// Keys that AiiDA has and ferry has no use for, with the reason.
+pub(super) const UNUSED: &[(&str, &str)] = &[
+    ("minimum_job_poll_interval", "write `poll_interval`"),
+    ("allow_agent", "an SSH agent is used where there is one"),
+    ("look_for_keys", "keys are looked for as `ssh` does"),
+    ("load_system_host_keys", "write `known_hosts`, or leave it to ssh's own files"),
+    ("compress", "ferry compresses what is worth it"),
+    ("gss_auth", "ferry does not use GSS"),
+    ("gss_kex", "ferry does not use GSS"),
+    ("gss_deleg_creds", "ferry does not use GSS"),
+    ("gss_host", "ferry does not use GSS"),
+    ("max_io_allowed", "ferry bounds its own channels"),
+    ("authentication_script", "ferry runs no script before it connects"),
+    ("script_before", "ferry runs no script before it connects"),
+    ("backend", "ferry has one implementation of SSH"),
+    ("host", "write `hostname`"),
+    ("user", "a profile has one user"),
+    ("uuid", "a computer gets a uuid of its own"),
+    ("metadata", "ferry keeps no free metadata with a computer"),
+];
+
+/// Keys of `computer setup`.
+#[derive(Debug, Clone)]
+pub(crate) struct SetupKeys;
+
+impl Keys for SetupKeys {
+    const KEYS: &'static [Key] = &SETUP;
+}
+
+/// Keys of `computer configure`: all but label and transport, which come first.
+#[derive(Debug, Clone)]
+pub(crate) struct ConfigureKeys;
+
+impl Keys for ConfigureKeys {
+    const KEYS: &'static [Key] = SETUP.split_at(2).1;
+}
+
+/// All keys in their order.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    SETUP.iter().map(|key| key.name)
+}
+
+/// The key of a name.
+pub(super) fn key(name: &str) -> Option<Key> {
+    SETUP.iter().find(|key| key.name == name).copied()
+}
+
+/// Whether a key belongs to ferry rather than to a transport.
+pub(super) fn is_own(name: &str) -> bool {
+    SETUP[..OWN].iter().any(|key| key.name == name)
+}
+
+/// A computer with these settings changed.
+///
+/// # Errors
+/// A value that does not fit, by name.
+pub(super) fn apply(computer: &Computer, values: Values) -> Result<Computer> {
+    let mut fields = serde_json::to_value(computer).unwrap_or_default();
+    for (name, value) in values {
+        match is_own(&name) {
+            true => fields[name] = value,
+            false => fields["connection"][name] = value,
+        }
+    }
+    strip_core(&mut fields["transport"]);
+    strip_core(&mut fields["scheduler"]);
+    serde_json::from_value(fields).map_err(|error| Failure::usage(format!("a setting does not fit: {error}")))
+}
+
+fn strip_core(name: &mut Value) {
+    if let Some(bare) = name.as_str().and_then(|name| name.strip_prefix("core.")) {
+        *name = Value::from(bare);
+    }
+}
+
+/// Everything that is wrong with a computer's own settings.
+pub(super) fn problems(computer: &Computer) -> Vec<String> {
+    let mut problems = Vec::new();
+    let label = &computer.label;
+    if label.is_empty() || label.contains(|c: char| c.is_whitespace() || c == '@') {
+        problems.push(format!("label: `{label}` is empty or has a blank or an `@` in it"));
+    }
+    if !computer.work_dir.starts_with('/') {
+        problems.push(format!("work_dir: `{}` is not an absolute path", computer.work_dir));
+    }
+    let placeholders = computer.work_dir.replace("{username}", "");
+    if placeholders.contains(['{', '}']) {
+        problems.push(format!("work_dir: `{}`: only {{username}} is filled in", computer.work_dir));
+    }
+    if !computer.shebang.starts_with("#!") || computer.shebang.contains('\n') {
+        problems.push(format!("shebang: `{}` is not one line that begins with #!", computer.shebang));
+    }
+    if let Some(rate) = computer.submit_rate.as_deref().filter(|rate| !is_rate(rate)) {
+        problems.push(format!("submit_rate: `{rate}` is not a rate such as 50/2min, 10/s or 100/1h"));
+    }
+    problems
+}
+
+/// `COUNT/[NUMBER]UNIT`, the unit being s, min or h.
+fn is_rate(text: &str) -> bool {
+    let Some((count, time)) = text.split_once('/') else { return false };
+    let digits = time.bytes().take_while(u8::is_ascii_digit).count();
+    let number = &time[..digits];
+    count.parse::<u32>().is_ok_and(|count| count > 0)
+        && (number.is_empty() || number.parse::<u32>().is_ok_and(|number| number > 0))
+        && matches!(&time[digits..], "s" | "min" | "h")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(json: &str) -> Values {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn connection_settings_are_kept_apart() {
+        let json = r#"{"label": "x", "transport": "core.local", "work_dir": "/w", "use_login_shell": true}"#;
+        let computer = apply(&Computer::default(), values(json)).unwrap();
+        assert_eq!(computer.transport, "local");
+        assert!(computer.connection_flag("use_login_shell"));
+        assert_eq!(problems(&computer), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_problem_is_named() {
+        let json = r#"{"label": "a b", "work_dir": "x/{user}", "shebang": "bash", "submit_rate": "fast"}"#;
+        let computer = apply(&Computer::default(), values(json)).unwrap();
+        assert_eq!(problems(&computer).len(), 5);
+        assert!(apply(&computer, values(r#"{"mpiprocs_per_machine": 99999999999}"#)).is_err());
+    }
+
+    #[test]
+    fn rates() {
+        for (text, expect) in
+            [("50/2min", true), ("10/s", true), ("0/s", false), ("5/0h", false), ("5/day", false)]
+        {
+            assert_eq!(is_rate(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn ferrys_own_keys_are_those_of_a_computer() {
+        let fields = serde_json::to_value(Computer::default()).unwrap();
+        let own: Vec<_> = SETUP[..OWN].iter().filter(|key| fields.get(key.name).is_none()).collect();
+        assert!(own.is_empty(), "{own:?}");
+        assert!(SETUP[OWN..].iter().all(|key| fields.get(key.name).is_none()));
+    }
+}

@@ -1,0 +1,123 @@
+//! `ferry computer`: where jobs run.
+
+mod keys;
+mod setup;
+mod test;
+
+use clap::Subcommand;
+use ferry_engine::store::ComputerRow;
+use serde_json::{Value, json};
+
+use self::keys::{ConfigureKeys, SetupKeys};
+use crate::{
+    config_file::Flags,
+    error::Result,
+    output::{self, Format},
+    session::Session,
+};
+
+/// The words of `ferry computer`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ComputerCommand {
+    /// Set up a computer, from a file, flags or answers
+    Setup(Flags<SetupKeys>),
+    /// Change settings of a computer: its connection, its limits, or any other but label and transport
+    Configure {
+        /// The computer; the name of its transport may stand before it
+        #[arg(required = true, num_args = 1..=2, value_name = "[TRANSPORT] LABEL")]
+        names: Vec<String>,
+        /// Set a key back to its default
+        #[arg(long, value_name = "KEY")]
+        unset: Vec<String>,
+        #[command(flatten)]
+        flags: Flags<ConfigureKeys>,
+    },
+    /// List the computers
+    List,
+    /// Show all settings of a computer
+    Show {
+        /// The computer
+        label: String,
+    },
+    /// Test a computer step by step, and say what to do about each failure
+    Test {
+        /// The computer
+        label: String,
+        /// Run a small job too
+        #[arg(long)]
+        job: bool,
+        /// How long the job may take, queue included, s
+        #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+        timeout: u64,
+    },
+}
+
+/// Runs a command of this group.
+///
+/// # Errors
+/// What the command can't do.
+pub(crate) async fn run(session: &Session, command: ComputerCommand) -> Result {
+    match command {
+        ComputerCommand::Setup(flags) => setup::setup(session, &flags).await,
+        ComputerCommand::Configure { names, unset, flags } => {
+            setup::configure(session, &names, &unset, &flags).await
+        }
+        ComputerCommand::List => list(session).await,
+        ComputerCommand::Show { label } => show(session, &label).await,
+        ComputerCommand::Test { label, job, timeout } => {
+            let job = job.then(|| std::time::Duration::from_secs(timeout));
+            test::run(session, &label, job).await
+        }
+    }
+}
+
+async fn list(session: &Session) -> Result {
+    let computers = session.reader().await?.computers()?;
+    if session.format == Format::Json {
+        return output::json(&Value::Array(computers.iter().map(to_json).collect()));
+    }
+    let row = |computer: &ComputerRow| {
+        let config = &computer.config;
+        let fields =
+            [&config.label, &config.hostname, &config.transport, &config.scheduler, &config.work_dir];
+        fields.map(Clone::clone).to_vec()
+    };
+    output::table(&["label", "hostname", "transport", "scheduler", "work_dir"], computers.iter().map(row))
+}
+
+async fn show(session: &Session, label: &str) -> Result {
+    let computer = to_json(&session.reader().await?.computer(label)?);
+    if session.format == Format::Json {
+        return output::json(&computer);
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let said = |name: &'static str| {
+        let text = text(computer.get(name).filter(|value| !value.is_null())?);
+        (!text.is_empty()).then_some((name, text))
+    };
+    // What a third party's transport reads comes after the keys that have an order.
+    let ordered: Vec<&str> = ["id", "uuid", "created"].into_iter().chain(keys::names()).collect();
+    let others = computer.as_object().into_iter().flatten();
+    let others = others.filter(|(name, value)| !value.is_null() && !ordered.contains(&name.as_str()));
+    let others = others.map(|(name, value)| (name.as_str(), text(value)));
+    output::details(ordered.iter().filter_map(|name| said(name)).chain(others))
+}
+
+/// All settings under the names that files use, connection settings among them.
+fn to_json(computer: &ComputerRow) -> Value {
+    let mut fields = json!({
+        "id": computer.id,
+        "uuid": computer.uuid.to_string(),
+        "created": computer.created.to_string(),
+    });
+    let settings = serde_json::to_value(&computer.config).unwrap_or_default();
+    let (Some(fields_map), Value::Object(mut settings)) = (fields.as_object_mut(), settings) else {
+        return fields;
+    };
+    let connection = settings.remove("connection");
+    fields_map.extend(settings);
+    if let Some(Value::Object(connection)) = connection {
+        fields_map.extend(connection);
+    }
+    fields
+}

@@ -1,0 +1,178 @@
+//! `computer setup` and `computer configure`.
+
+use ferry_engine::{
+    computer::Computer,
+    runner::{Builder, Request},
+    transport::Transports,
+};
+use serde_json::Value;
+
+use super::keys::{self, ConfigureKeys, SetupKeys};
+use crate::{
+    config_file::{Accepted, Ask, Flags, Keys, Values, Wanted, complete},
+    error::{Failure, Result},
+    output::{self, Format},
+    session::Session,
+    words::suggestion,
+};
+
+/// Sets up a new computer.
+pub(super) async fn setup(session: &Session, flags: &Flags<SetupKeys>) -> Result {
+    let transports = transports(&session.builder);
+    let names = known_names::<SetupKeys>(&transports)?;
+    let mut values = flags.values(&Accepted { names: &names, unused: keys::UNUSED }).await?;
+    let wanted = wanted(&values, &transports);
+    complete(&mut values, &wanted, flags.ask(session))?;
+    let computer = build(&session.builder, &transports, &Computer::default(), values)?;
+    store(session, computer, false).await
+}
+
+/// Changes settings of a computer.
+pub(super) async fn configure(
+    session: &Session,
+    names: &[String],
+    unset: &[String],
+    flags: &Flags<ConfigureKeys>,
+) -> Result {
+    let transports = transports(&session.builder);
+    let label = names.last().map(String::as_str).unwrap_or_default();
+    let mut computer = session.reader().await?.computer(label)?.config;
+    if names.len() == 2 && bare(&names[0]) != computer.transport {
+        return Err(Failure::usage(format!("computer `{label}` has the transport {}", computer.transport))
+            .help(format!("ferry computer configure {} {label} ...", computer.transport)));
+    }
+    let known = known_names::<ConfigureKeys>(&transports)?;
+    let mut unused = keys::UNUSED.to_vec();
+    unused.extend(["label", "transport"].map(|name| (name, "`computer configure` does not change it")));
+    let mut values = flags.values(&Accepted { names: &known, unused: &unused }).await?;
+    if flags.is_empty() && unset.is_empty() {
+        ask_connection(&mut values, &computer, &transports, flags.ask(session))?;
+    }
+    reset(&mut computer, unset, &known)?;
+    let computer = build(&session.builder, &transports, &computer, values)?;
+    store(session, computer, true).await
+}
+
+async fn store(session: &Session, computer: Computer, replace: bool) -> Result {
+    let label = computer.label.clone();
+    session.call(Request::Computer { config: Box::new(computer), replace }).await?;
+    if session.format == Format::Json {
+        return super::show(session, &label).await;
+    }
+    let done = if replace { "changed" } else { "set up" };
+    output::line(format!("computer `{label}` {done}"))?;
+    output::note(format!("test it: ferry computer test {label}"));
+    Ok(())
+}
+
+fn transports(builder: &Builder) -> Transports {
+    Transports::new(builder.transports.iter().cloned())
+}
+
+fn bare(name: &str) -> &str {
+    name.strip_prefix("core.").unwrap_or(name)
+}
+
+/// All keys that a file may hold: the command's, and whatever a known transport reads.
+fn known_names<K: Keys>(transports: &Transports) -> Result<Vec<&'static str>> {
+    let mut names: Vec<_> = K::KEYS.iter().map(|key| key.name).collect();
+    for name in transports.names() {
+        let settings = transports.factory(name)?.settings();
+        let more: Vec<_> =
+            settings.iter().map(|setting| setting.key).filter(|key| !names.contains(key)).collect();
+        names.extend(more);
+    }
+    Ok(names)
+}
+
+/// What a new computer should have, with what ferry would take.
+fn wanted(values: &Values, transports: &Transports) -> Vec<Wanted> {
+    let defaults = Computer::default();
+    let is_local = values.get("transport").is_none_or(|name| name.as_str().map(bare) == Some("local"));
+    let only = transports.names().first().map(|name| (*name).to_owned());
+    let want = |name, required, default| keys::key(name).map(|key| Wanted { key, default, required });
+    let list = [
+        want("label", true, None),
+        want("transport", true, only),
+        want("hostname", true, is_local.then(|| "localhost".to_owned())),
+        want("description", false, None),
+        want("scheduler", true, Some(defaults.scheduler)),
+        want("shebang", false, Some(defaults.shebang)),
+        want("work_dir", true, None),
+        want("mpirun_command", false, None),
+        want("mpiprocs_per_machine", false, None),
+    ];
+    list.into_iter().flatten().collect()
+}
+
+fn ask_connection(values: &mut Values, computer: &Computer, transports: &Transports, ask: Ask) -> Result {
+    let settings = transports.factory(&computer.transport)?.settings();
+    let keys = settings.iter().filter_map(|setting| keys::key(setting.key)).map(|key| Wanted {
+        key,
+        default: computer
+            .connection
+            .get(key.name)
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+        required: false,
+    });
+    complete(values, &keys.collect::<Vec<_>>(), ask)?;
+    if values.is_empty() {
+        return Err(Failure::usage("nothing to change")
+            .help("give the keys to change as flags (`--help` lists them), or a file with `--config`"));
+    }
+    Ok(())
+}
+
+fn reset(computer: &mut Computer, unset: &[String], known: &[&str]) -> Result {
+    let defaults = serde_json::to_value(Computer::default()).unwrap_or_default();
+    let mut values = Values::new();
+    for name in unset {
+        let name = name.replace('-', "_");
+        if !known.contains(&name.as_str()) {
+            let hint = suggestion(&name, known.iter().copied());
+            return Err(Failure::usage(format!("--unset: no setting is called `{name}`; {hint}")));
+        }
+        computer.connection.remove(&name);
+        if keys::is_own(&name) {
+            values.insert(name.clone(), defaults.get(&name).cloned().unwrap_or(Value::Null));
+        }
+    }
+    *computer = keys::apply(computer, values)?;
+    Ok(())
+}
+
+/// The computer with these values, judged as a whole.
+fn build(
+    builder: &Builder,
+    transports: &Transports,
+    base: &Computer,
+    mut values: Values,
+) -> Result<Computer> {
+    let transport = values.get("transport").and_then(Value::as_str).unwrap_or(&base.transport).to_owned();
+    let factory = transports.factory(&transport).map_err(|error| Failure { status: 2, ..error.into() })?;
+    let reads: Vec<_> = factory.settings().iter().map(|setting| setting.key).collect();
+    values.retain(|name, _| {
+        let used = keys::is_own(name) || reads.contains(&name.as_str());
+        if !used {
+            output::warn(format!("`{name}` is not used by the transport {}", factory.name()));
+        }
+        used
+    });
+    let computer = keys::apply(base, values)?;
+    let mut problems = keys::problems(&computer);
+    if !builder.schedulers.contains_key(computer.scheduler.as_str()) {
+        let known: Vec<_> = builder.schedulers.keys().copied().collect();
+        problems.push(format!(
+            "scheduler: no scheduler is called `{}`; this ferry has: {}",
+            computer.scheduler,
+            known.join(", ")
+        ));
+    }
+    if let Some((first, others)) = problems.split_first() {
+        let mut failure = Failure::usage(first);
+        failure.lines.extend_from_slice(others);
+        return Err(failure);
+    }
+    factory.check(&computer).map_err(|error| Failure { status: 2, ..error.into() })?;
+    Ok(computer)
+}

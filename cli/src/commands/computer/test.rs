@@ -1,0 +1,183 @@
+//! `computer test`: step by step, each with what it found and what to do about it.
+
+mod files;
+mod job;
+mod shell;
+
+use std::{fmt::Display, path::PathBuf, sync::Arc, time::Duration};
+
+use ferry_engine::{
+    computer::Computer,
+    scheduler::Scheduler,
+    transport::{Transport, Transports},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    error::{Failure, Result},
+    output::{self, Format},
+    session::Session,
+};
+
+/// What one step found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Check {
+    step: &'static str,
+    ok: bool,
+    detail: String,
+    help: Option<String>,
+}
+
+impl Check {
+    fn ok(step: &'static str, detail: impl Into<String>) -> Check {
+        Check { step, ok: true, detail: detail.into(), help: None }
+    }
+
+    fn failed(step: &'static str, detail: impl Display, help: impl Into<String>) -> Check {
+        Check { step, ok: false, detail: detail.to_string(), help: Some(help.into()) }
+    }
+
+    /// Beside a good result: what could be better.
+    fn hint(self, help: impl Into<String>) -> Check {
+        Check { help: Some(help.into()), ..self }
+    }
+}
+
+/// What the steps work with.
+struct Bench {
+    computer: Computer,
+    via: Arc<dyn Transport>,
+    scheduler: Arc<dyn Scheduler>,
+    /// The work directory, with the user's name filled in.
+    work_dir: PathBuf,
+}
+
+impl Bench {
+    /// A directory of this test alone.
+    fn fresh_dir(&self) -> PathBuf {
+        self.work_dir.join(format!(".ferry-test-{}", Uuid::new_v4().simple()))
+    }
+}
+
+/// Shows each check as it comes, and keeps them.
+struct Shown {
+    format: Format,
+    checks: Vec<Check>,
+}
+
+impl Shown {
+    fn add(&mut self, check: Check) -> Result<bool> {
+        let ok = check.ok;
+        if self.format == Format::Table {
+            output::line(format!("{:7} {}: {}", if ok { "ok" } else { "FAILED" }, check.step, check.detail))?;
+            if let Some(help) = &check.help {
+                output::line(format!("        {} {help}", if ok { "hint:" } else { "help:" }))?;
+            }
+        }
+        self.checks.push(check);
+        Ok(ok)
+    }
+
+    fn finish(self, label: &str) -> Result {
+        if self.format == Format::Json {
+            output::json(&Value::Array(self.checks.iter().map(to_json).collect()))?;
+        }
+        match self.checks.iter().filter(|check| !check.ok).count() {
+            0 => Ok(()),
+            failed => Err(Failure::new(format!(
+                "computer `{label}`: {failed} of {} checks failed",
+                self.checks.len()
+            ))),
+        }
+    }
+}
+
+fn to_json(check: &Check) -> Value {
+    json!({"step": check.step, "ok": check.ok, "detail": check.detail, "help": check.help})
+}
+
+/// Tests a computer; with `job`, a job that may take so long too.
+///
+/// # Errors
+/// Some check failed.
+pub(super) async fn run(session: &Session, label: &str, job: Option<Duration>) -> Result {
+    let computer = session.reader().await?.computer(label)?.config;
+    let mut shown = Shown { format: session.format, checks: Vec::new() };
+    let transports = Transports::new(session.builder.transports.iter().cloned());
+    let opened = match transports.get(&computer).await {
+        Ok(via) => open(session, computer, via).await,
+        Err(error) => Err(Check::failed("connect", &error, error.help_text().unwrap_or(&unreachable(label)))),
+    };
+    match opened {
+        Ok(bench) => {
+            let how = format!("{} to {}", bench.computer.transport, bench.computer.hostname);
+            shown.add(Check::ok("connect", how))?;
+            all(&bench, job, &mut shown).await?;
+            bench.via.close().await;
+        }
+        Err(check) => drop(shown.add(check)?),
+    }
+    shown.finish(label)
+}
+
+fn unreachable(label: &str) -> String {
+    format!("see `ferry computer show {label}`; `ferry computer configure {label}` changes the connection")
+}
+
+async fn open(session: &Session, computer: Computer, via: Arc<dyn Transport>) -> Result<Bench, Check> {
+    let Some(scheduler) = session.builder.schedulers.get(computer.scheduler.as_str()).cloned() else {
+        let known: Vec<_> = session.builder.schedulers.keys().copied().collect();
+        let help = format!("this ferry has: {}", known.join(", "));
+        return Err(Check::failed(
+            "connect",
+            format!("no scheduler is called `{}`", computer.scheduler),
+            help,
+        ));
+    };
+    let user = via.whoami().await.map_err(|error| {
+        Check::failed("connect", &error, error.help_text().unwrap_or(&unreachable(&computer.label)))
+    })?;
+    let work_dir = PathBuf::from(computer.work_dir.replace("{username}", &user));
+    Ok(Bench { computer, via, scheduler, work_dir })
+}
+
+async fn all(bench: &Bench, job: Option<Duration>, shown: &mut Shown) -> Result {
+    shown.add(shell::quiet(bench).await)?;
+    shown.add(shell::login_time(bench).await)?;
+    shown.add(shell::user(bench).await)?;
+    shown.add(queue(bench).await)?;
+    let mut sound = shown.add(files::work_directory(bench).await)?;
+    sound = sound && shown.add(files::files(bench).await)?;
+    sound &= shown.add(shell::tools(bench).await)?;
+    shown.add(shell::clocks(bench).await)?;
+    match job {
+        Some(_) if !sound => {
+            let help = "do what the failed steps above say, then test again";
+            shown.add(Check::failed("job", "not tried, since it could not work", help))?;
+        }
+        Some(limit) => drop(shown.add(job::run(bench, limit).await)?),
+        None => {}
+    }
+    Ok(())
+}
+
+async fn queue(bench: &Bench) -> Check {
+    const STEP: &str = "queue";
+    match bench.scheduler.list(&*bench.via).await {
+        Ok(count) => Check::ok(STEP, format!("{} lists {count} jobs of yours", bench.computer.scheduler)),
+        Err(error) => {
+            let help = format!(
+                "is `{}` the right scheduler for this computer, and are its commands in the PATH of a plain shell there?",
+                bench.computer.scheduler
+            );
+            Check::failed(STEP, &error, error.help_text().unwrap_or(&help))
+        }
+    }
+}
+
+/// A failed output in a few words.
+fn shorten(text: &str) -> String {
+    let line = text.trim().replace('\n', " / ");
+    if line.chars().count() > 120 { line.chars().take(117).chain("...".chars()).collect() } else { line }
+}

@@ -1,0 +1,227 @@
+//! A small real job: uploaded, submitted, awaited, and read back, without the daemon or the store.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ferry_engine::{
+    scheduler::{CommandLine, JobId, JobRef, JobTemplate, Resources, Submission, markers},
+    transport::{QUIET, Tree, TreeEntry},
+};
+use tokio::io::AsyncReadExt;
+use uuid::Uuid;
+
+use super::{Bench, Check, shorten};
+use crate::output;
+
+const STEP: &str = "job";
+const SCRIPT: &str = "job.sh";
+const STDOUT: &str = "stdout.txt";
+const STDERR: &str = "stderr.txt";
+/// What the job writes: where it ran.
+const PLACE: &str = "place.txt";
+/// Most of a file that is read back, bytes.
+const MAX: u64 = 4096;
+
+/// Runs the job, and clears up unless it may still run.
+pub(super) async fn run(bench: &Bench, limit: Duration) -> Check {
+    let dir = bench.fresh_dir();
+    let (check, ended) = match tried(bench, &dir, limit).await {
+        Ok(check) => (check, true),
+        Err(Trouble { detail, help, ended }) => (Check::failed(STEP, detail, help), ended),
+    };
+    if !ended {
+        return check;
+    }
+    match bench.via.remove_tree(&dir).await {
+        Err(error) if check.ok => check.hint(format!("remove {} by hand: {error}", dir.display())),
+        _ => check,
+    }
+}
+
+struct Trouble {
+    detail: String,
+    help: String,
+    /// Nothing runs any more in the directory.
+    ended: bool,
+}
+
+impl Trouble {
+    fn before(detail: impl ToString, help: impl Into<String>) -> Trouble {
+        Trouble { detail: detail.to_string(), help: help.into(), ended: true }
+    }
+}
+
+async fn tried(bench: &Bench, dir: &Path, limit: Duration) -> Result<Check, Trouble> {
+    let begin = Instant::now();
+    let submission = upload(bench, dir).await?;
+    let id = submit(bench, &submission).await?;
+    output::note(format!("job {id} is submitted; waiting for its end"));
+    let status = wait(bench, dir, &JobRef { id: id.clone(), token: submission.token }, limit).await?;
+    if status != 0 {
+        return Ok(died(bench, dir, status).await);
+    }
+    let place = read(bench, &dir.join(PLACE)).await;
+    if Path::new(place.trim()) != dir {
+        let help = "the job must see the work directory where this side sees it: choose a work_dir on a shared file system";
+        return Ok(Check::failed(
+            STEP,
+            format!("it ran in `{}` rather than in {}", shorten(&place), dir.display()),
+            help,
+        ));
+    }
+    Ok(Check::ok(
+        STEP,
+        format!("{id} ran in its work directory and ended after {:.1} s", begin.elapsed().as_secs_f64()),
+    ))
+}
+
+async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
+    let token = Uuid::now_v7().to_string();
+    let template = template(bench, dir, &token);
+    let script = bench.scheduler.script(&template).map_err(|error| {
+        Trouble::before(
+            &error,
+            "the scheduler can't express the computer's settings: see `ferry computer show`",
+        )
+    })?;
+    let mut tree = Tree::default();
+    let file =
+        |text: String, executable| TreeEntry::Bytes { bytes: Arc::from(text.into_bytes()), executable };
+    tree.entries.insert(SCRIPT.into(), file(script, true));
+    tree.entries.insert(".ferry/sentinel".into(), file(format!("{token}\n"), false));
+    bench
+        .via
+        .put_tree(&tree, dir, QUIET)
+        .await
+        .map_err(|error| Trouble::before(&error, error.help_text().unwrap_or("see the step `files`")))?;
+    Ok(Submission {
+        dir: dir.to_owned(),
+        script: SCRIPT.into(),
+        digest: token.clone(),
+        interpreter: bench.computer.interpreter(),
+        stdout: STDOUT.into(),
+        stderr: STDERR.into(),
+        token,
+    })
+}
+
+/// What any job of this computer is made of, and `pwd` as its command.
+fn template(bench: &Bench, dir: &Path, token: &str) -> JobTemplate {
+    let computer = &bench.computer;
+    let command =
+        CommandLine { words: vec!["pwd".into()], stdout: Some(PLACE.into()), ..CommandLine::default() };
+    JobTemplate {
+        shebang: computer.shebang.clone(),
+        dir: dir.to_owned(),
+        digest: token.to_owned(),
+        name: "ferry-test".into(),
+        stdout: STDOUT.into(),
+        stderr: STDERR.into(),
+        resources: Resources { machines: 1, tasks_per_machine: 1, cores_per_task: None },
+        max_wallclock_seconds: Some(60),
+        max_memory_kb: computer.default_memory_per_machine,
+        import_sys_environment: true,
+        prepend: vec![computer.prepend_text.clone()],
+        lines: vec![command],
+        append: vec![computer.append_text.clone()],
+        ..JobTemplate::default()
+    }
+}
+
+async fn submit(bench: &Bench, submission: &Submission) -> Result<JobId, Trouble> {
+    let results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(submission)).await;
+    match results.into_iter().next() {
+        Some(Ok(id)) => Ok(id),
+        Some(Err(error)) => Err(Trouble {
+            detail: error.to_string(),
+            help: error.help_text().unwrap_or("the scheduler's own words say why").to_owned(),
+            ended: false,
+        }),
+        None => Err(Trouble::before("the scheduler gave no answer", "test again")),
+    }
+}
+
+/// Waits for the job's exit marker; its exit status.
+async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Result<i32, Trouble> {
+    let end = Instant::now() + limit;
+    let floor = bench.scheduler.capabilities().poll_floor.max(Duration::from_millis(200));
+    let pause = bench.computer.poll_interval().unwrap_or(floor).max(floor);
+    let mut absent = 0;
+    while Instant::now() < end {
+        // The listing first: a job that it lacks has left its marker before.
+        absent = if is_gone(bench, job).await { absent + 1 } else { 0 };
+        let found = markers(&*bench.via, &[dir]).await.unwrap_or_default();
+        if let Some(status) = found.get(dir).and_then(|marker| marker.exit) {
+            return Ok(status);
+        }
+        if absent > 1 {
+            return Err(vanished(bench, dir, job).await);
+        }
+        tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
+    }
+    Err(too_late(bench, dir, job, limit).await)
+}
+
+/// Whether the scheduler knows for sure that the job runs no more.
+async fn is_gone(bench: &Bench, job: &JobRef) -> bool {
+    if !bench.scheduler.capabilities().listing_is_authoritative {
+        return false;
+    }
+    let listed = bench.scheduler.status(&*bench.via, std::slice::from_ref(job)).await;
+    listed.is_ok_and(|jobs| !jobs.contains_key(&job.id))
+}
+
+async fn vanished(bench: &Bench, dir: &Path, job: &JobRef) -> Trouble {
+    let words = read(bench, &dir.join(STDERR)).await;
+    Trouble {
+        detail: format!("{} ended without an exit marker{}", job.id, said(&words)),
+        help: format!("is the computer's shebang `{}` that of a POSIX shell there?", bench.computer.shebang),
+        ended: true,
+    }
+}
+
+async fn too_late(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Trouble {
+    let listed = bench.scheduler.status(&*bench.via, std::slice::from_ref(job)).await;
+    let state = match listed {
+        Ok(jobs) => jobs.get(&job.id).map_or("the scheduler does not list it".into(), |status| {
+            let reason = status.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("it is {}, in the scheduler's words {}{reason}", status.state.as_str(), status.raw)
+        }),
+        Err(error) => error.to_string(),
+    };
+    let cancelled = bench.scheduler.cancel(&*bench.via, std::slice::from_ref(job)).await;
+    let ended = matches!(cancelled.first(), Some(Ok(())));
+    Trouble {
+        detail: format!("{} has no exit marker after {} s; {state}", job.id, limit.as_secs()),
+        help: if ended {
+            "it was cancelled; a longer `--timeout` waits longer".into()
+        } else {
+            format!("it may still run, in {}; cancel it by hand", dir.display())
+        },
+        ended,
+    }
+}
+
+async fn died(bench: &Bench, dir: &Path, status: i32) -> Check {
+    let words = read(bench, &dir.join(STDERR)).await;
+    let help = "look at the computer's shebang, prepend_text and append_text: they are part of every job";
+    Check::failed(STEP, format!("its script ended with exit status {status}{}", said(&words)), help)
+}
+
+/// What a job said on stderr, if anything.
+fn said(words: &str) -> String {
+    if words.trim().is_empty() { String::new() } else { format!(": {}", shorten(words)) }
+}
+
+/// The beginning of a file, as far as it can be read.
+async fn read(bench: &Bench, path: &Path) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(reader) = bench.via.read(path, 0).await {
+        // A stream that breaks gives what came: this is for people.
+        let _ = reader.take(MAX).read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,121 @@
+//! `ferry daemon logs`.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
+    time::Duration,
+};
+
+use clap::Args;
+use tokio::time::sleep;
+
+use crate::{
+    error::{Failure, Result},
+    output,
+    session::Session,
+};
+
+/// How much is read at a time, bytes.
+const CHUNK: u64 = 64 << 10;
+/// How often a followed log is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How much of the log.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Go on with what is added
+    #[arg(short, long)]
+    follow: bool,
+    /// How many of the last lines
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 50)]
+    lines: usize,
+}
+
+/// Shows the end of the log.
+pub(super) async fn show(session: &Session, args: LogArgs) -> Result {
+    let path = session.paths().log();
+    let mut log = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            output::note("there is no log: no daemon was started in this profile");
+            return Ok(());
+        }
+        other => other.map_err(|error| Failure::new(format!("can't read {}: {error}", path.display())))?,
+    };
+    let start = last_lines(&mut log, args.lines)?;
+    log.seek(SeekFrom::Start(start))?;
+    copy(&mut log)?;
+    if args.follow { follow(log).await } else { Ok(()) }
+}
+
+/// Goes on with what is added, until the user has enough.
+async fn follow(mut log: File) -> Result {
+    loop {
+        sleep(LOOK).await;
+        if log.stream_position()? > log.metadata()?.size() {
+            log.rewind()?;
+        }
+        copy(&mut log)?;
+    }
+}
+
+fn copy(log: &mut File) -> Result {
+    let mut buffer = vec![0; CHUNK as usize];
+    loop {
+        match log.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => output::bytes(&buffer[..n])?,
+        }
+    }
+}
+
+/// Where the last lines begin. Reads backwards, so that a long log costs no more than its end.
+fn last_lines(log: &mut (impl Read + Seek), wanted: usize) -> io::Result<u64> {
+    let end = log.seek(SeekFrom::End(0))?;
+    if wanted == 0 {
+        return Ok(end);
+    }
+    let mut at = end;
+    let mut newlines = 0;
+    while at > 0 {
+        let from = at.saturating_sub(CHUNK);
+        let mut chunk = vec![0; (at - from) as usize];
+        log.seek(SeekFrom::Start(from))?;
+        log.read_exact(&mut chunk)?;
+        for (offset, byte) in chunk.iter().enumerate().rev() {
+            let place = from + offset as u64;
+            // The newline that ends the last line begins no further one.
+            if *byte == b'\n' && place + 1 != end {
+                newlines += 1;
+                if newlines == wanted {
+                    return Ok(place + 1);
+                }
+            }
+        }
+        at = from;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn check(text: &str, lines: usize, expect: &str) {
+        let start = last_lines(&mut Cursor::new(text), lines).unwrap() as usize;
+        assert_eq!(&text[start..], expect);
+    }
+
+    #[test]
+    fn the_last_lines_are_found() {
+        check("a\nb\nc\n", 2, "b\nc\n");
+        check("a\nb\nc", 2, "b\nc");
+        check("a\n", 5, "a\n");
+        check("", 5, "");
+        check("a\n", 0, "");
+        let long = format!("{}\nlast\n", "x".repeat(200_000));
+        check(&long, 1, "last\n");
+    }
+}

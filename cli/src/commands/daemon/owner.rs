@@ -1,0 +1,125 @@
+//! Who owns the profile, and how it is.
+
+use std::{env, fs};
+
+use ferry_engine::{
+    profile::Paths,
+    runner::{Connection, OwnerStatus, Request, Response, WATCHED_VARIABLES},
+    store::Lock,
+};
+use serde_json::{Value, json};
+
+use crate::view;
+
+/// Who owns the profile.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    /// Nobody. Stale files of an owner that is gone count for nothing.
+    Nobody,
+    /// One that says how it is.
+    Answers(Box<OwnerStatus>),
+    /// One that says nothing, or nothing that we understand.
+    Silent {
+        /// Its pid.
+        pid: u32,
+        /// What it is, in a word.
+        role: String,
+        /// What went wrong, in a sentence.
+        why: String,
+    },
+}
+
+/// Looks who owns the profile.
+pub(crate) async fn look(paths: &Paths) -> Owner {
+    match ask(paths).await {
+        Ok(Some(status)) => Owner::Answers(Box::new(status)),
+        answer => match Lock::holder(&paths.lock()) {
+            None => Owner::Nobody,
+            Some((pid, role)) => {
+                let why = answer
+                    .err()
+                    .unwrap_or_else(|| format!("the {role} (pid {pid}) does not listen (yet, or any more)"));
+                Owner::Silent { pid, role, why }
+            }
+        },
+    }
+}
+
+async fn ask(paths: &Paths) -> Result<Option<OwnerStatus>, String> {
+    let Some(mut connection) = Connection::open(paths).await.map_err(|error| error.message)? else {
+        return Ok(None);
+    };
+    match connection.ask(&Request::Status).await {
+        Ok(Response::Status(status)) => Ok(Some(*status)),
+        Ok(other) => Err(format!("the owner of the profile answered oddly: {other:?}")),
+        Err(error) => Err(error.message),
+    }
+}
+
+/// In one line.
+pub(crate) fn line(owner: &Owner) -> String {
+    match owner {
+        Owner::Nobody => "not running; `ferry daemon start` starts it".into(),
+        Owner::Answers(status) if status.role == "daemon" => {
+            format!("running (pid {}) since {}", status.pid, started(status))
+        }
+        Owner::Answers(status) => {
+            format!("not running; a `ferry {}` (pid {}) owns the profile", status.role, status.pid)
+        }
+        Owner::Silent { why, .. } => why.clone(),
+    }
+}
+
+/// As JSON: `running`, and what is known beside it.
+pub(crate) fn as_json(paths: &Paths, owner: &Owner) -> Value {
+    let mut value = match owner {
+        Owner::Nobody => json!({ "running": false }),
+        Owner::Answers(status) => json!({
+            "running": status.role == "daemon",
+            "answers": true,
+            "pid": status.pid,
+            "role": status.role,
+            "version": status.version,
+            "started": started(status),
+            "stepping": status.stepping,
+            "watching": status.watching,
+            "hosts": status.hosts.iter().map(|(digest, pid)| host_json(digest, *pid)).collect::<Vec<_>>(),
+            "memory": memory(status.pid),
+            "changed_environment": changed_environment(status),
+        }),
+        Owner::Silent { pid, role, why } => json!({
+            "running": role == "daemon",
+            "answers": false,
+            "pid": pid,
+            "role": role,
+            "why": why,
+        }),
+    };
+    value["profile"] = paths.profile.as_str().into();
+    value["log"] = paths.log().display().to_string().into();
+    value
+}
+
+/// When it started, with the offset of this machine.
+pub(crate) fn started(status: &OwnerStatus) -> String {
+    status.started.parse().map_or_else(|_| status.started.clone(), view::time)
+}
+
+fn host_json(digest: &str, pid: u32) -> Value {
+    json!({ "plugin": digest, "pid": pid, "memory": memory(pid) })
+}
+
+/// Resident memory of a program of this machine, bytes.
+pub(crate) fn memory(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Variables that matter for reaching computers, and that are not what they were when the owner started.
+pub(crate) fn changed_environment(status: &OwnerStatus) -> Vec<&'static str> {
+    let ours = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let changed = |name: &&&str| status.environment.get(**name).cloned() != ours(name);
+    WATCHED_VARIABLES.iter().filter(changed).copied().collect()
+}

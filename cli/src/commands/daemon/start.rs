@@ -1,0 +1,158 @@
+//! `ferry daemon start`: this program again, in a session of its own, with the log as its output.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Seek, SeekFrom},
+    os::unix::{fs::OpenOptionsExt, process::ExitStatusExt},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use clap::Args;
+use ferry_engine::{
+    runner::{self, Connection},
+    store::Lock,
+};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    error::{Failure, Result},
+    output::{self, Format},
+    session::Session,
+};
+
+/// How long a daemon may take until it listens: the first one of a profile tries every bundled plugin.
+const START: Duration = Duration::from_secs(60);
+/// How often we look whether it does.
+const LOOK: Duration = Duration::from_millis(20);
+/// How much of the log is shown when it does not, lines.
+const LOG_LINES: usize = 10;
+
+/// How to start.
+#[derive(Debug, Default, Args)]
+pub(crate) struct StartArgs {
+    /// Stay in this terminal, with the log on stderr
+    #[arg(long)]
+    foreground: bool,
+    /// We are the daemon that `daemon start` started
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+impl StartArgs {
+    /// Whether this very program becomes the daemon.
+    pub(crate) fn is_foreground(&self) -> bool {
+        self.foreground || self.detached
+    }
+}
+
+/// Starts.
+pub(super) async fn start(session: &Session, args: StartArgs) -> Result {
+    if args.is_foreground() {
+        return serve(session, args.detached).await;
+    }
+    if let Some(pid) = daemon_pid(session) {
+        return tell(session, pid, "is running already");
+    }
+    let (child, log) = spawn(session)?;
+    wait(session, child, log).await
+}
+
+/// Says on stdout that a daemon runs.
+fn tell(session: &Session, pid: u32, what: &str) -> Result {
+    match session.format {
+        Format::Json => output::json(&json!({ "running": true, "pid": pid })),
+        Format::Table => output::line(format!("the daemon {what} (pid {pid})")),
+    }
+}
+
+fn daemon_pid(session: &Session) -> Option<u32> {
+    Lock::holder(&session.paths().lock()).filter(|(_, role)| role == "daemon").map(|(pid, _)| pid)
+}
+
+/// Is the daemon, until it is told to stop.
+async fn serve(session: &Session, detached: bool) -> Result {
+    if detached {
+        // Out of the reach of the terminal's signals. It fails only if we lead a session already.
+        let _ = rustix::process::setsid();
+    }
+    if let Some(pid) = daemon_pid(session) {
+        return Err(Failure::new(format!("the daemon of this profile is running already (pid {pid})"))
+            .help("`ferry daemon status` shows it, `ferry daemon stop` stops it"));
+    }
+    let ready = || {
+        if !detached {
+            output::note(format!("the daemon is listening (pid {}); Ctrl-C stops it", std::process::id()));
+        }
+    };
+    Ok(runner::run_daemon(&session.builder, ready).await?)
+}
+
+/// Starts the daemon; gives it and its log, which stands where its output begins.
+fn spawn(session: &Session) -> Result<(Child, File)> {
+    let paths = session.paths();
+    let failed = |error| Failure::new(format!("can't write {}: {error}", paths.log().display()));
+    paths.create().map_err(|error| {
+        Failure::new(format!("can't make {}: {error}", paths.root().display()))
+            .help("FERRY_HOME must be a directory that you can write")
+    })?;
+    let open = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(paths.log());
+    let mut log = open().map_err(failed)?;
+    log.seek(SeekFrom::End(0)).map_err(failed)?;
+    let mut command = Command::new(&session.builder.host_exe);
+    command.args(["daemon", "start", "--detached", "--profile", &paths.profile]);
+    if session.verbose {
+        command.arg("--verbose");
+    }
+    let child = command
+        .env("FERRY_HOME", &paths.home)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(open().map_err(failed)?)
+        .stderr(open().map_err(failed)?)
+        .spawn()
+        .map_err(|error| {
+            Failure::new(format!("can't run {}: {error}", session.builder.host_exe.display()))
+        })?;
+    Ok((child, log))
+}
+
+/// Waits until the daemon listens, or is no more.
+async fn wait(session: &Session, mut child: Child, log: File) -> Result {
+    let deadline = Instant::now() + START;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait()? {
+            return ended(session, status, log).await;
+        }
+        if let Ok(Some(connection)) = Connection::open(session.paths()).await
+            && connection.peer.pid == child.id()
+        {
+            return tell(session, child.id(), "is running");
+        }
+        sleep(LOOK).await;
+    }
+    Err(Failure::new(format!("the daemon (pid {}) does not listen after {} s", child.id(), START.as_secs()))
+        .help("`ferry daemon logs` may say why; `ferry daemon stop` ends it"))
+}
+
+/// Our daemon ended at once: because another was quicker, or for a reason that it told its log.
+async fn ended(session: &Session, status: ExitStatus, mut log: File) -> Result {
+    if let Some(pid) = daemon_pid(session) {
+        return tell(session, pid, "is running already");
+    }
+    let mut text = String::new();
+    // Without its words, the exit status must do.
+    let _ = log.read_to_string(&mut text);
+    let lines: Vec<&str> = text.lines().collect();
+    let how = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no exit status".to_owned(),
+    };
+    let mut failure = Failure::new(format!("the daemon ended at once ({how})"));
+    failure
+        .lines
+        .extend(lines[lines.len().saturating_sub(LOG_LINES)..].iter().map(|line| (*line).to_owned()));
+    Err(failure.help(format!("the whole log is {}", session.paths().log().display())))
+}

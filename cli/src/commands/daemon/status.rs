@@ -1,0 +1,64 @@
+//! `ferry daemon status`.
+
+use ferry_engine::{profile::Paths, runner::OwnerStatus};
+
+use super::owner::{self, Owner};
+use crate::{
+    error::{Failure, Result},
+    output::{self, Format},
+    session::Session,
+};
+
+/// Shows whether a daemon runs. Exit status 1 if none does.
+pub(super) async fn show(session: &Session) -> Result {
+    let owner = owner::look(session.paths()).await;
+    if session.format == Format::Json {
+        output::json(&owner::as_json(session.paths(), &owner))?;
+    }
+    match &owner {
+        Owner::Answers(status) if status.role == "daemon" => {
+            if session.format == Format::Table {
+                output::details(facts(session.paths(), status))?;
+            }
+            for name in owner::changed_environment(status) {
+                output::warn(format!(
+                    "{name} has changed since the daemon started: `ferry daemon restart` if it should know"
+                ));
+            }
+            Ok(())
+        }
+        Owner::Silent { why, .. } => Err(Failure::new(why.clone())
+            .help("`ferry daemon logs` may say why; `ferry daemon stop` ends it, by force if need be")),
+        Owner::Answers(status) => Err(Failure::new(format!(
+            "no daemon is running; a `ferry {}` (pid {}) owns the profile",
+            status.role, status.pid
+        ))
+        .help("`ferry daemon start` takes over from it")),
+        Owner::Nobody => Err(Failure::new("no daemon is running").help("`ferry daemon start` starts one")),
+    }
+}
+
+fn facts(paths: &Paths, status: &OwnerStatus) -> Vec<(&'static str, String)> {
+    let hosts: Vec<_> = status
+        .hosts
+        .iter()
+        .map(|(digest, pid)| {
+            format!("pid {pid}, plugin {}, {}", digest.get(..12).unwrap_or(digest), megabytes(*pid))
+        })
+        .collect();
+    vec![
+        ("daemon", format!("running (pid {})", status.pid)),
+        ("version", status.version.clone()),
+        ("profile", paths.profile.clone()),
+        ("started", owner::started(status)),
+        ("processes in hand", status.stepping.to_string()),
+        ("jobs watched", status.watching.to_string()),
+        ("plugin hosts", if hosts.is_empty() { "none".into() } else { hosts.join("\n") }),
+        ("memory", megabytes(status.pid)),
+        ("log", paths.log().display().to_string()),
+    ]
+}
+
+fn megabytes(pid: u32) -> String {
+    owner::memory(pid).map_or_else(|| "unknown".into(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6))
+}

@@ -1,0 +1,77 @@
+//! The words that `ferry run` and `ferry submit` share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ferry_engine::process::Launch;
+
+use crate::{
+    error::Result,
+    inputs::{self, Wish},
+    session::Session,
+};
+
+/// What to start, and with what.
+#[derive(Debug, Args)]
+#[command(after_long_help = GRAMMAR)]
+pub(crate) struct LaunchArgs {
+    /// Process type, as `ferry plugin list` shows it
+    #[arg(value_name = "TYPE")]
+    process_type: String,
+    /// Inputs: a literal, `@NODE`, `file:PATH`, `folder:PATH`, `CODE@COMPUTER` or `str:TEXT`
+    #[arg(value_name = "PORT=VALUE")]
+    words: Vec<String>,
+    /// Computer that a calcjob runs on [default: its code's, else localhost]
+    #[arg(long, value_name = "LABEL")]
+    computer: Option<String>,
+    /// Option of a calcjob, as `max_wallclock_seconds=3600` or `resources.num_machines=2`
+    #[arg(long = "option", value_name = "KEY=VALUE")]
+    options: Vec<String>,
+    /// YAML or JSON file of inputs; words on the command line override it
+    #[arg(long, value_name = "FILE")]
+    inputs: Option<PathBuf>,
+    /// Group that the process joins; made if missing
+    #[arg(long = "group", value_name = "LABEL")]
+    groups: Vec<String>,
+    /// Label of the process
+    #[arg(long)]
+    label: Option<String>,
+    /// Description of the process
+    #[arg(long)]
+    description: Option<String>,
+}
+
+const GRAMMAR: &str = "\
+Inputs, as words or as text in a file of inputs:
+  x=5                      a literal, read by the type of the port
+  x=@12                    a node by id, uuid, unique start of a uuid, or label
+  code=pw@daint            a code by label and computer
+  table=file:t.csv         a file; for a port of another type, the JSON or YAML (or text) in it
+  data=folder:dir          a directory with its files
+  text=str:@home           text as it is, whatever it begins with
+  pw.ecut=60               a nested port
+  metadata.options.KEY=V   as --option; also metadata.label, .description, .computer
+
+A file of inputs is a map of the same names, nested or dotted. Relative paths in it count from its own
+directory, and {node: 12} means the same as '@12'.";
+
+impl LaunchArgs {
+    /// Makes a launch of them.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them (exit status 2).
+    pub(crate) async fn launch(self, session: &Session) -> Result<Launch> {
+        let reader = session.reader().await?;
+        let wish = Wish {
+            process_type: self.process_type,
+            words: self.words,
+            file: self.inputs,
+            options: self.options,
+            computer: self.computer,
+            label: self.label,
+            description: self.description,
+            groups: self.groups,
+        };
+        inputs::launch(&reader, wish)
+    }
+}

@@ -1,0 +1,78 @@
+//! What stands in a node of the picture: its class and names, then its state, value or file.
+
+use clap::ValueEnum;
+use ferry_engine::store::{Node, NodeKind, Reader};
+use ferry_plugin_proto::Value;
+
+use crate::error::Result;
+
+/// Names of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Identifier {
+    /// Its number.
+    #[value(alias = "pk")]
+    Id,
+    /// Its uuid.
+    Uuid,
+    /// Its label, or its number where it has none.
+    Label,
+}
+
+/// Longest value shown, characters.
+const LONG: usize = 40;
+
+/// All lines of a node.
+pub(super) fn lines(reader: &Reader, node: &Node, identifiers: &[Identifier]) -> Result<String> {
+    let names: Vec<_> = identifiers.iter().map(|identifier| name(node, *identifier)).collect();
+    let mut lines = vec![format!("{} ({})", node.node_type, names.join(", "))];
+    lines.extend(details(reader, node)?);
+    Ok(lines.join("\n"))
+}
+
+fn name(node: &Node, identifier: Identifier) -> String {
+    match identifier {
+        Identifier::Uuid => node.uuid.to_string(),
+        Identifier::Label if !node.label.is_empty() => node.label.clone(),
+        Identifier::Id | Identifier::Label => node.id.to_string(),
+    }
+}
+
+fn details(reader: &Reader, node: &Node) -> Result<Vec<String>> {
+    if node.kind == NodeKind::Data {
+        return Ok(value(node).into_iter().map(|text| shorten(&text)).collect());
+    }
+    let process = reader.process(node.id)?;
+    let mut lines = Vec::new();
+    if !process.label.is_empty() {
+        lines.push(shorten(&process.label));
+    }
+    lines.push(format!("State: {}", process.state.as_str()));
+    lines.extend(process.exit_status.map(|status| format!("Exit Code: {status}")));
+    Ok(lines)
+}
+
+/// What a data node holds, if it can be said in a line.
+fn value(node: &Node) -> Option<String> {
+    let text = |key: &str| node.body.get(key).and_then(Value::as_str).map(str::to_owned);
+    match node.node_type.as_str() {
+        "file" => text("filename"),
+        "code" => Some(format!("{}@{}", node.label, node.computer.as_deref().unwrap_or_default())),
+        "remote_folder" => text("computer").map(|computer| format!("@{computer}")),
+        _ => match &node.body {
+            Value::Str(text) => Some(text.clone()),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => serde_json::to_string(&node.body).ok(),
+            Value::List(list) => Some(format!("{} items", list.len())),
+            Value::Map(map) if !map.is_empty() => Some(map.keys().cloned().collect::<Vec<_>>().join(", ")),
+            _ => None,
+        },
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() > LONG {
+        line.chars().take(LONG - 3).chain("...".chars()).collect()
+    } else {
+        line
+    }
+}

@@ -1,0 +1,136 @@
+//! What a process type takes and gives, for people and for scripts.
+
+use ferry_engine::{
+    process::{FlatPort, flatten},
+    store::PluginRow,
+};
+use ferry_plugin_proto::{Namespace, Port, ProcessType, Value};
+use serde_json::json;
+
+use crate::{
+    error::Result,
+    output::{self, Format},
+    session::Session,
+};
+
+/// Shows a process type.
+pub(super) fn show(session: &Session, plugin: &PluginRow, offered: &ProcessType) -> Result {
+    if session.format == Format::Json {
+        return output::json(&to_json(plugin, offered));
+    }
+    output::line(format!("{} ({})", offered.name, offered.kind.as_str()))?;
+    output::line(format!("plugin {} {}, {}", plugin.name, plugin.version, super::short(&plugin.digest)))?;
+    if !offered.aliases.is_empty() {
+        output::line(format!("also called {}", offered.aliases.join(", ")))?;
+    }
+    if !offered.doc.is_empty() {
+        output::line(format!("\n{}", offered.doc.trim_end()))?;
+    }
+    ports("input", &offered.inputs)?;
+    ports("output", &offered.outputs)?;
+    if offered.exit_codes.is_empty() {
+        return Ok(());
+    }
+    output::line("")?;
+    let row = |code: &ferry_plugin_proto::ExitCode| {
+        vec![code.status.to_string(), code.label.clone(), code.message.clone()]
+    };
+    output::table(&["exit", "label", "message"], offered.exit_codes.iter().map(row))
+}
+
+fn ports(title: &str, namespace: &Namespace) -> Result {
+    let mut ports: Vec<_> = flatten(namespace).into_values().collect();
+    if ports.is_empty() {
+        return Ok(());
+    }
+    // What must be given comes first.
+    ports.sort_by_key(|port| !must_be_given(port));
+    output::line("")?;
+    let row = |flat: &FlatPort| {
+        let needed = if must_be_given(flat) { "yes" } else { "" };
+        vec![shown_name(flat), types(&flat.port), needed.to_owned(), bounds(&flat.port), help(&flat.port)]
+    };
+    output::table(&[title, "type", "required", "values", "meaning"], ports.iter().map(row))
+}
+
+fn must_be_given(flat: &FlatPort) -> bool {
+    flat.required && flat.port.default.is_none() && !flat.dynamic
+}
+
+fn shown_name(flat: &FlatPort) -> String {
+    match (flat.dynamic, flat.name.as_str()) {
+        (false, name) => name.to_owned(),
+        (true, "") => "<name>".to_owned(),
+        (true, name) => format!("{name}.<name>"),
+    }
+}
+
+fn types(port: &Port) -> String {
+    if port.types.is_empty() { "any".into() } else { port.types.join(" or ") }
+}
+
+fn help(port: &Port) -> String {
+    port.help.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Default, range and choices in a few words.
+fn bounds(port: &Port) -> String {
+    let word = |value: &Value| serde_json::to_string(value).unwrap_or_default();
+    let mut parts = Vec::new();
+    if !port.choices.is_empty() {
+        parts.push(port.choices.iter().map(word).collect::<Vec<_>>().join("|"));
+    }
+    if let Some(range) = port.range {
+        parts.extend(range.min.map(|min| format!(">= {min}")));
+        let below = if range.max_exclusive { "<" } else { "<=" };
+        parts.extend(range.max.map(|max| format!("{below} {max}")));
+    }
+    parts.extend(port.default.as_ref().map(|default| format!("default {}", word(default))));
+    parts.join(", ")
+}
+
+fn to_json(plugin: &PluginRow, offered: &ProcessType) -> serde_json::Value {
+    let port = |flat: &FlatPort| {
+        json!({
+            "name": flat.name,
+            "types": flat.port.types,
+            "required": must_be_given(flat),
+            "dynamic": flat.dynamic,
+            "default": flat.port.default,
+            "range": flat.port.range.map(|range| json!({
+                "min": range.min, "max": range.max, "max_exclusive": range.max_exclusive,
+            })),
+            "choices": flat.port.choices,
+            "help": flat.port.help,
+        })
+    };
+    let ports = |namespace: &Namespace| flatten(namespace).values().map(port).collect::<serde_json::Value>();
+    json!({
+        "name": offered.name,
+        "kind": offered.kind.as_str(),
+        "doc": offered.doc,
+        "aliases": offered.aliases,
+        "plugin": {"name": plugin.name, "version": plugin.version, "digest": plugin.digest},
+        "inputs": ports(&offered.inputs),
+        "outputs": ports(&offered.outputs),
+        "exit_codes": offered.exit_codes.iter().map(|code| json!({
+            "status": code.status, "label": code.label, "message": code.message,
+        })).collect::<serde_json::Value>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ferry_plugin_proto::Range;
+
+    use super::*;
+
+    #[test]
+    fn bounds_are_said_in_a_few_words() {
+        let range = Range { min: Some(0.0), max: Some(1.5), max_exclusive: true };
+        let port = Port { default: Some(Value::Int(1)), range: Some(range), ..Port::default() };
+        assert_eq!(bounds(&port), ">= 0, < 1.5, default 1");
+        let port = Port { choices: vec![Value::from("a"), Value::from("b")], ..Port::default() };
+        assert_eq!(bounds(&port), r#""a"|"b""#);
+    }
+}

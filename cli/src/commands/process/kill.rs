@@ -1,0 +1,127 @@
+//! `ferry process kill`: a durable wish, and a look whether it came true.
+
+use std::{
+    io::{BufRead, IsTerminal},
+    time::Duration,
+};
+
+use clap::Args;
+use ferry_engine::{
+    runner::{Answered, Request},
+    store::{Process, Reader},
+};
+use tokio::time::{Instant, sleep};
+
+use super::Chosen;
+use crate::{
+    error::{Failure, Result},
+    output,
+    session::Session,
+    view,
+};
+
+/// How long the end of a killed process is waited for, unless said otherwise.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the store is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Which processes to end.
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// How long to wait for their end, s; 0: only ask for it
+    #[arg(short, long, value_name = "SECONDS", default_value_t = KILL_TIMEOUT.as_secs())]
+    timeout: u64,
+    /// Don't ask before all are killed
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Kills.
+pub(super) async fn run(session: &Session, args: KillArgs) -> Result {
+    let reader = session.reader().await?;
+    let chosen = args.chosen.find(&reader)?;
+    if args.chosen.all
+        && !args.yes
+        && !chosen.is_empty()
+        && !session.non_interactive
+        && !confirmed(chosen.len())?
+    {
+        return Err(Failure::new("nothing was killed"));
+    }
+    kill(session, chosen, Duration::from_secs(args.timeout)).await
+}
+
+/// Asks, where there is somebody to answer.
+fn confirmed(count: usize) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    output::note(format!("kill all {count} processes? [y/N]"));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Asks for the end of processes, waits for it, and says what has not ended yet.
+///
+/// # Errors
+/// Some have not ended in time; they will, since the wish is on disk.
+async fn kill(session: &Session, processes: Vec<Process>, timeout: Duration) -> Result {
+    let (ended, live): (Vec<_>, Vec<_>) =
+        processes.into_iter().partition(|process| process.state.is_terminal());
+    for process in &ended {
+        output::note(format!("{} has ended already: {}", view::title(process), view::state(process)));
+    }
+    if live.is_empty() {
+        return Ok(());
+    }
+    let (_, answered) =
+        session.call(Request::Kill(live.iter().map(|process| process.id.0).collect())).await?;
+    if timeout.is_zero() {
+        return Ok(());
+    }
+    let timeout = if answered == Answered::Alone { Duration::ZERO } else { timeout };
+    let left = wait(&session.reader().await?, live, timeout).await?;
+    if left.is_empty() { Ok(()) } else { Err(not_yet(&left, answered, timeout)) }
+}
+
+/// Waits until processes have ended, and says so about each; gives those that have not.
+async fn wait(reader: &Reader, mut live: Vec<Process>, timeout: Duration) -> Result<Vec<Process>> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let mut left = Vec::new();
+        for process in live {
+            let now = reader.process(process.id)?;
+            if now.state.is_terminal() {
+                output::note(format!("{} is {}", view::title(&now), view::state(&now)));
+            } else {
+                left.push(now);
+            }
+        }
+        if left.is_empty() || Instant::now() >= deadline {
+            return Ok(left);
+        }
+        live = left;
+        sleep(LOOK).await;
+    }
+}
+
+fn not_yet(left: &[Process], answered: Answered, timeout: Duration) -> Failure {
+    let many = if left.len() == 1 { "1 process".to_owned() } else { format!("{} processes", left.len()) };
+    let mut failure = if answered == Answered::Alone {
+        Failure::new(format!("{many} could not be ended without a daemon; the wish is kept"))
+            .help("`ferry daemon start` carries it out")
+    } else {
+        Failure::new(format!("{many} did not end within {} s; the wish is kept", timeout.as_secs()))
+            .help("`ferry process watch ID` shows when it comes true")
+    };
+    failure.lines.extend(left.iter().map(|process| {
+        let job = process.job_id.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();
+        let place = process.computer.as_ref().map(|computer| format!(" on {computer}")).unwrap_or_default();
+        let status = view::status(process).map(|status| format!(": {status}")).unwrap_or_default();
+        format!("{} is {}{job}{place}{status}", view::title(process), view::state(process))
+    }));
+    failure
+}

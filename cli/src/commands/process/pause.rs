@@ -1,0 +1,25 @@
+//! `ferry process pause` and `play`: durable wishes, which hold also while no daemon runs.
+
+use ferry_engine::runner::Request;
+
+use super::Chosen;
+use crate::{error::Result, output, session::Session, view};
+
+/// Lets processes stand still, or go on.
+pub(super) async fn set(session: &Session, chosen: &Chosen, paused: bool) -> Result {
+    let reader = session.reader().await?;
+    let (ended, live): (Vec<_>, Vec<_>) =
+        chosen.find(&reader)?.into_iter().partition(|process| process.state.is_terminal());
+    for process in &ended {
+        output::note(format!("{} has ended already: {}", view::title(process), view::state(process)));
+    }
+    let processes: Vec<i64> = live.iter().map(|process| process.id.0).collect();
+    if !processes.is_empty() {
+        session.call(Request::Pause { processes, paused }).await?;
+    }
+    for process in &live {
+        let what = if paused { "stands still after its present step" } else { "goes on" };
+        output::note(format!("{} {what}", view::title(process)));
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! `ferry process show`.
+
+use ferry_engine::store::{Node, Process, Reader};
+
+use crate::{
+    error::Result,
+    output::{self, Format},
+    session::Session,
+    view,
+};
+
+/// Shows.
+pub(super) async fn show(session: &Session, name: &str) -> Result {
+    let reader = session.reader().await?;
+    let process = view::find_process(&reader, name)?;
+    if session.format == Format::Json {
+        return output::json(&view::process_json(&reader, &process, true)?);
+    }
+    output::details(facts(&process))?;
+    ports(&reader, "inputs", view::inputs(&reader, process.id)?)?;
+    ports(&reader, "outputs", view::outputs(&reader, process.id)?)?;
+    called(&reader, &process)?;
+    if process.is_failed()
+        && let Some(text) = view::scheduler_stderr(&reader, &process)?
+    {
+        output::line(format!("\nthe end of the job's stderr:\n{text}"))?;
+    }
+    Ok(())
+}
+
+fn facts(process: &Process) -> Vec<(&'static str, String)> {
+    let known = [
+        ("label", Some(process.label.clone()).filter(|text| !text.is_empty())),
+        ("description", Some(process.description.clone()).filter(|text| !text.is_empty())),
+        ("status", view::status(process).map(str::to_owned)),
+        ("computer", process.computer.clone()),
+        ("job id", process.job_id.clone()),
+        ("scheduler state", process.scheduler_state.clone()),
+        ("work directory", process.work_dir.clone()),
+    ];
+    let mut facts = vec![
+        ("id", process.id.to_string()),
+        ("uuid", process.uuid.to_string()),
+        ("type", format!("{} ({})", process.process_type, process.kind.as_str())),
+        ("state", view::state(process)),
+    ];
+    facts.extend(known.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    facts.push(("created", view::time(process.created)));
+    facts.push(("modified", view::time(process.modified)));
+    facts.push(("plugin", process.plugin.clone()));
+    facts
+}
+
+fn ports(reader: &Reader, title: &str, nodes: Vec<(String, Node)>) -> Result {
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    output::line("")?;
+    let rows = nodes.into_iter().map(|(label, node)| {
+        let value = view::value_line(reader, &node);
+        vec![label, node.node_type, node.id.to_string(), value]
+    });
+    output::table(&[title, "type", "id", "value"], rows)
+}
+
+fn called(reader: &Reader, process: &Process) -> Result {
+    let children = view::children(reader, process.id)?;
+    if children.is_empty() {
+        return Ok(());
+    }
+    output::line("")?;
+    let rows = children
+        .iter()
+        .map(|child| vec![child.process_type.clone(), child.id.to_string(), view::state(child)]);
+    output::table(&["called", "id", "state"], rows)
+}

@@ -1,0 +1,69 @@
+//! `ferry process watch`: transitions as they happen. Reads the store, so it works beside any owner, and none.
+
+use std::time::Duration;
+
+use ferry_engine::store::{Lock, Process};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::find_all;
+use crate::{
+    error::Result,
+    output::{self, Format},
+    session::Session,
+    view,
+};
+
+/// How often the store is looked at: a read of a row, which disturbs nobody.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Follows processes until all have ended.
+pub(super) async fn watch(session: &Session, names: &[String]) -> Result {
+    let reader = session.reader().await?;
+    let mut live = find_all(&reader, names)?;
+    for process in &live {
+        show(session.format, process)?;
+    }
+    live.retain(|process| !process.state.is_terminal());
+    if !live.is_empty() && Lock::holder(&session.paths().lock()).is_none() {
+        output::note("no daemon is running, so nothing changes until `ferry daemon start`");
+    }
+    while !live.is_empty() {
+        sleep(LOOK).await;
+        for process in &mut live {
+            let now = reader.process(process.id)?;
+            if facts(&now) != facts(process) {
+                show(session.format, &now)?;
+            }
+            *process = now;
+        }
+        live.retain(|process| !process.state.is_terminal());
+    }
+    Ok(())
+}
+
+/// What is worth a line when it changes.
+fn facts(process: &Process) -> (String, Option<&str>, Option<&str>) {
+    (view::state(process), view::status(process), process.scheduler_state.as_deref())
+}
+
+fn show(format: Format, process: &Process) -> Result {
+    let now = view::time(Timestamp::now());
+    if format == Format::Json {
+        // A line each, so that a script can read them as they come.
+        let value = json!({
+            "time": now,
+            "id": process.id,
+            "uuid": process.uuid,
+            "state": process.state.as_str(),
+            "paused": process.paused,
+            "exit_code": process.exit_status,
+            "status": view::status(process),
+            "scheduler_state": process.scheduler_state,
+        });
+        return output::line(value.to_string());
+    }
+    let status = view::status(process).map(|status| format!(": {status}")).unwrap_or_default();
+    output::line(format!("{now} [{} {}] {}{status}", process.id, process.process_type, view::state(process)))
+}

@@ -1,0 +1,91 @@
+//! `ferry status`: the profile at a glance.
+
+use ferry_engine::{
+    process::State,
+    runner::{OwnerStatus, VERSION},
+    store::Reader,
+};
+use serde_json::{Map, Value, json};
+
+use super::daemon::owner::{self, Owner};
+use crate::{
+    error::Result,
+    output::{self, Format},
+    session::Session,
+};
+
+/// Shows how the profile is.
+///
+/// # Errors
+/// The store can't be opened.
+pub(crate) async fn run(session: &Session) -> Result {
+    let reader = session.reader().await?;
+    let owner = owner::look(session.paths()).await;
+    match session.format {
+        Format::Json => output::json(&as_json(session, &reader, &owner)?),
+        Format::Table => show(session, &reader, &owner),
+    }?;
+    warn(&owner);
+    Ok(())
+}
+
+fn counts(reader: &Reader) -> Result<Vec<(State, u64)>> {
+    let counted = reader.count_processes()?;
+    let count = |state| counted.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
+    Ok(State::ALL.into_iter().map(|state| (state, count(state))).collect())
+}
+
+fn plugins(reader: &Reader) -> Result<usize> {
+    Ok(reader.plugins()?.iter().filter(|plugin| plugin.active).count())
+}
+
+fn as_json(session: &Session, reader: &Reader, owner: &Owner) -> Result<Value> {
+    let states: Map<String, Value> =
+        counts(reader)?.into_iter().map(|(state, count)| (state.as_str().to_owned(), count.into())).collect();
+    Ok(json!({
+        "version": VERSION,
+        "profile": session.paths().profile,
+        "home": session.paths().home,
+        "store": session.paths().store(),
+        "processes": states,
+        "daemon": owner::as_json(session.paths(), owner),
+        "computers": reader.computers()?.len(),
+        "plugins": plugins(reader)?,
+    }))
+}
+
+fn show(session: &Session, reader: &Reader, owner: &Owner) -> Result {
+    let counts = counts(reader)?;
+    let total: u64 = counts.iter().map(|(_, count)| count).sum();
+    let parts: Vec<_> = counts
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| format!("{count} {}", state.as_str()))
+        .collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    output::details([
+        ("ferry", VERSION.to_owned()),
+        ("profile", session.paths().profile.clone()),
+        ("home", session.paths().home.display().to_string()),
+        ("store", session.paths().store().display().to_string()),
+        ("processes", format!("{total}{parts}")),
+        ("daemon", owner::line(owner)),
+        ("computers", reader.computers()?.len().to_string()),
+        ("plugins", plugins(reader)?.to_string()),
+    ])
+}
+
+fn warn(owner: &Owner) {
+    if let Owner::Answers(status) = owner {
+        changed(status).into_iter().for_each(output::warn);
+    }
+}
+
+fn changed(status: &OwnerStatus) -> Vec<String> {
+    owner::changed_environment(status)
+        .into_iter()
+        .map(|name| {
+            format!("{name} has changed since the daemon started: `ferry daemon restart` if it should know")
+        })
+        .collect()
+}

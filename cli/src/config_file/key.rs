@@ -1,0 +1,139 @@
+//! One option of a set-up command: its name in files, its flag, and what its value looks like.
+
+use serde_json::Value;
+
+/// What a value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Text.
+    Text,
+    /// True or false.
+    Truth,
+    /// A whole number that is not negative.
+    Count,
+    /// A number that is not negative.
+    Number,
+    /// Text, or a list of words that are joined by blanks.
+    Words,
+}
+
+/// An option that a set-up command takes from a flag, a file or a terminal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    /// Its name in files.
+    pub(crate) name: &'static str,
+    /// Its name as a flag.
+    pub(crate) flag: &'static str,
+    /// A letter that stands for the flag.
+    pub(crate) short: Option<char>,
+    /// What its value looks like.
+    pub(crate) shape: Shape,
+    /// What it means.
+    pub(crate) help: &'static str,
+}
+
+impl Key {
+    /// An option without a letter.
+    pub(crate) const fn new(name: &'static str, flag: &'static str, shape: Shape, help: &'static str) -> Key {
+        Key { name, flag, short: None, shape, help }
+    }
+
+    /// With this letter.
+    #[must_use]
+    pub(crate) const fn short(self, letter: char) -> Key {
+        Key { short: Some(letter), ..self }
+    }
+}
+
+impl Shape {
+    /// Reads a word of the command line, or a line from a terminal.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub(crate) fn read(self, word: &str) -> Result<Value, String> {
+        let expected = || format!("expected {}, got `{word}`", self.expected());
+        match self {
+            Shape::Text | Shape::Words => Ok(Value::from(word)),
+            Shape::Truth => word.parse::<bool>().map(Value::from).map_err(|_| expected()),
+            Shape::Count => word.parse::<u64>().map(Value::from).map_err(|_| expected()),
+            Shape::Number => {
+                let number = word.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+                number.map(Value::from).ok_or_else(expected)
+            }
+        }
+    }
+
+    /// Checks a value of a file.
+    ///
+    /// # Errors
+    /// What was expected, and what came.
+    pub(crate) fn check(self, value: Value) -> Result<Value, String> {
+        let fits = match self {
+            Shape::Text => value.is_string(),
+            Shape::Truth => value.is_boolean(),
+            Shape::Count => value.is_u64(),
+            Shape::Number => value.as_f64().is_some_and(|number| number >= 0.0),
+            Shape::Words => match words(&value) {
+                Some(text) => return Ok(Value::from(text)),
+                None => value.is_string(),
+            },
+        };
+        if fits {
+            return Ok(value);
+        }
+        let hint = match (self, &value) {
+            (Shape::Text | Shape::Words, _) => "; put it in quotes",
+            (Shape::Truth, Value::String(_)) => "; write true or false, without quotes",
+            _ => "",
+        };
+        Err(format!("expected {}, got {value}{hint}", self.expected()))
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Shape::Text => "text",
+            Shape::Truth => "true or false",
+            Shape::Count => "a whole number",
+            Shape::Number => "a number that is not negative",
+            Shape::Words => "text or a list of words",
+        }
+    }
+}
+
+fn words(value: &Value) -> Option<String> {
+    let words: Option<Vec<&str>> = value.as_array()?.iter().map(Value::as_str).collect();
+    Some(words?.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(shape: Shape, json: &str, expect: Result<&str, &str>) {
+        let read = shape.check(serde_json::from_str(json).unwrap()).map(|value| value.to_string());
+        assert_eq!(read, expect.map(str::to_owned).map_err(str::to_owned), "for {json}");
+    }
+
+    #[test]
+    fn values_fit_or_say_what_was_expected() {
+        check(
+            Shape::Words,
+            r#"["mpirun", "-np", "{tot_num_mpiprocs}"]"#,
+            Ok(r#""mpirun -np {tot_num_mpiprocs}""#),
+        );
+        check(
+            Shape::Words,
+            r#"["mpirun", 4]"#,
+            Err(r#"expected text or a list of words, got ["mpirun",4]; put it in quotes"#),
+        );
+        check(
+            Shape::Truth,
+            r#""yes""#,
+            Err(r#"expected true or false, got "yes"; write true or false, without quotes"#),
+        );
+        check(Shape::Count, "-1", Err("expected a whole number, got -1"));
+        check(Shape::Text, "10", Err("expected text, got 10; put it in quotes"));
+        check(Shape::Number, "0.5", Ok("0.5"));
+        assert_eq!(Shape::Count.read("x"), Err("expected a whole number, got `x`".into()));
+    }
+}

@@ -1,0 +1,138 @@
+//! Files that inputs name, on their way into the object repository.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ferry_engine::{
+    process::InputValue,
+    store::{FileContent, Objects},
+};
+use ferry_plugin_proto::Value;
+
+use super::{plain, word::Given};
+use crate::{output, yaml};
+
+/// Files from this size on are announced, since taking one in takes a while; bytes.
+const BIG: u64 = 64 << 20;
+
+/// Reads what was given.
+///
+/// # Errors
+/// A text that names the path.
+pub(super) fn load(given: Given, objects: &Objects) -> Result<InputValue, String> {
+    match given {
+        Given::Value(value) => Ok(value),
+        Given::File(path) => file(&path, objects),
+        Given::Folder(path) => folder(&path, objects),
+        Given::Text(path) => text(&path).map(|text| plain(Value::from(text))),
+        Given::Parsed(path, data_type) => {
+            let value = yaml::parse(&text(&path)?).map_err(|error| format!("{}: {error}", path.display()))?;
+            Ok(InputValue::New { data_type, value, files: Vec::new() })
+        }
+    }
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()))
+}
+
+fn file(path: &Path, objects: &Objects) -> Result<InputValue, String> {
+    let name = path.file_name().ok_or_else(|| format!("{} is no file", path.display()))?;
+    let name =
+        name.to_str().ok_or_else(|| format!("the name of {} is not UTF-8", path.display()))?.to_owned();
+    let value = Value::Map([("filename".to_owned(), Value::from(name.as_str()))].into());
+    // The link that a user names is meant; only those found inside a directory are not followed.
+    let place = fs::canonicalize(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
+    let content = take_in(&place, name, objects)?;
+    Ok(InputValue::New { data_type: Some("file".into()), value, files: vec![content] })
+}
+
+fn folder(path: &Path, objects: &Objects) -> Result<InputValue, String> {
+    let root = fs::canonicalize(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
+    if !root.is_dir() {
+        return Err(format!("{} is not a directory", path.display()));
+    }
+    let mut found = Vec::new();
+    walk(&root, &mut found)?;
+    let take = |place: PathBuf| {
+        let inside = place.strip_prefix(&root).ok().and_then(Path::to_str).map(str::to_owned);
+        let inside = inside.ok_or_else(|| format!("the name of {} is not UTF-8", place.display()))?;
+        take_in(&place, inside, objects)
+    };
+    let files = found.into_iter().map(take).collect::<Result<_, String>>()?;
+    Ok(InputValue::New { data_type: Some("folder".into()), value: Value::Map([].into()), files })
+}
+
+/// All files below a directory, in order of their names.
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
+    let failed = |error| format!("can't read {}: {error}", dir.display());
+    let mut entries =
+        fs::read_dir(dir).and_then(|entries| entries.collect::<Result<Vec<_>, _>>()).map_err(failed)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            walk(&path, found)?;
+        } else if kind.is_symlink() {
+            return Err(format!(
+                "{} is a link; links are not followed, so replace or remove it",
+                path.display()
+            ));
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn take_in(place: &Path, inside: String, objects: &Objects) -> Result<FileContent, String> {
+    use std::os::unix::fs::PermissionsExt;
+    let facts = fs::metadata(place).map_err(|error| format!("can't read {}: {error}", place.display()))?;
+    if !facts.is_file() {
+        return Err(format!("{} is not a regular file", place.display()));
+    }
+    if facts.len() >= BIG {
+        output::note(format!("storing {} ({} MB)", place.display(), facts.len() / 1_000_000));
+    }
+    let content = objects.put_file(place).map_err(|error| error.to_string())?;
+    Ok(FileContent { path: inside, content, executable: facts.permissions().mode() & 0o100 != 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(given: Given, expect: Result<&[&str], &str>) {
+        let dir = tempfile::tempdir().unwrap();
+        let found = load(given, &Objects::new(dir.path())).map(|value| match value {
+            InputValue::New { files, .. } => files.into_iter().map(|file| file.path).collect::<Vec<_>>(),
+            _ => Vec::new(),
+        });
+        match (found, expect) {
+            (Ok(found), Ok(expect)) => assert_eq!(found, expect),
+            (Err(found), Err(expect)) => assert!(found.contains(expect), "{found}"),
+            (found, expect) => panic!("{found:?}, expected {expect:?}"),
+        }
+    }
+
+    #[test]
+    fn files_and_directories_become_nodes_and_links_inside_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir_all(at("d/sub")).unwrap();
+        fs::write(at("d/b.txt"), "b").unwrap();
+        fs::write(at("d/sub/a.txt"), "a").unwrap();
+        std::os::unix::fs::symlink(at("d/b.txt"), at("named")).unwrap();
+        check(Given::File(at("d/b.txt")), Ok(&["b.txt"]));
+        check(Given::File(at("named")), Ok(&["named"]));
+        check(Given::Folder(at("d")), Ok(&["b.txt", "sub/a.txt"]));
+        check(Given::File(at("d")), Err("not a regular file"));
+        check(Given::File(at("gone")), Err("can't read"));
+        check(Given::Folder(at("d/b.txt")), Err("not a directory"));
+        std::os::unix::fs::symlink("b.txt", at("d/link")).unwrap();
+        check(Given::Folder(at("d")), Err("is a link"));
+    }
+}

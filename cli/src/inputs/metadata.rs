@@ -1,0 +1,73 @@
+//! Metadata of a launch: label, description, computer, and a calcjob's options.
+
+use std::collections::BTreeMap;
+
+use ferry_engine::process::{Metadata, Options};
+use ferry_plugin_proto::Value;
+
+use crate::words::suggestion;
+
+/// What metadata there is.
+pub(super) const KEYS: [&str; 4] = ["label", "description", "computer", "options"];
+
+/// Sets metadata from a word. In options, JSON is read as JSON where the option takes it, else as text.
+///
+/// # Errors
+/// An unknown key; another computer than the one that was given before.
+pub(super) fn set_word(metadata: &mut Metadata, key: &str, word: &str) -> Result<(), String> {
+    match key.strip_prefix("options.") {
+        Some(option) => set_option(&mut metadata.options, option, option_value(option, word)),
+        None => set(metadata, key, Value::from(word)),
+    }
+}
+
+/// Sets metadata from a value.
+///
+/// # Errors
+/// As [`set_word`], and a value of another kind than the key takes.
+pub(super) fn set(metadata: &mut Metadata, key: &str, value: Value) -> Result<(), String> {
+    if let Some(option) = key.strip_prefix("options.") {
+        return set_option(&mut metadata.options, option, value);
+    }
+    match (key, value) {
+        ("label", Value::Str(text)) => metadata.label = text,
+        ("description", Value::Str(text)) => metadata.description = text,
+        ("computer", Value::Str(text)) => metadata.computer = Some(text),
+        ("options", Value::Map(options)) => {
+            for (option, value) in options {
+                set_option(&mut metadata.options, &option, value)?;
+            }
+        }
+        ("options", _) => return Err("expected a map of options".into()),
+        ("label" | "description" | "computer", _) => return Err("expected text".into()),
+        (other, _) => return Err(format!("no such metadata; {}", suggestion(other, KEYS))),
+    }
+    Ok(())
+}
+
+/// Puts a value at a dotted place.
+fn set_option(options: &mut BTreeMap<String, Value>, key: &str, value: Value) -> Result<(), String> {
+    let Some((head, rest)) = key.split_once('.') else {
+        options.insert(key.to_owned(), value);
+        return Ok(());
+    };
+    match options.entry(head.to_owned()).or_insert_with(|| Value::Map(BTreeMap::new())) {
+        Value::Map(inner) => set_option(inner, rest, value),
+        _ => Err(format!("`{head}` was given as a whole before")),
+    }
+}
+
+/// What a word means as an option: JSON, unless the option takes only text there.
+fn option_value(option: &str, word: &str) -> Value {
+    let text = Value::from(word);
+    let Ok(value) = serde_json::from_str::<Value>(word) else { return text };
+    if fits(option, &value) || !fits(option, &text) { value } else { text }
+}
+
+fn fits(option: &str, value: &Value) -> bool {
+    let mut options = BTreeMap::new();
+    let mut problems = Vec::new();
+    let set = set_option(&mut options, option, value.clone());
+    Options::read(&options, &mut problems);
+    set.is_ok() && problems.is_empty()
+}

@@ -1,0 +1,148 @@
+//! One value as a word: what it means for a port that takes certain types. Reads no file.
+
+use std::path::{Path, PathBuf};
+
+use ferry_engine::{
+    node::BASE_TYPES,
+    process::{InputValue, parse_literal},
+};
+use ferry_plugin_proto::Value;
+
+use super::plain;
+
+/// What a word means.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Given {
+    /// This.
+    Value(InputValue),
+    /// The file itself, as a node.
+    File(PathBuf),
+    /// A directory with its files, as a node.
+    Folder(PathBuf),
+    /// The text of a file.
+    Text(PathBuf),
+    /// The JSON or YAML in a file, as a value of this type if it is not the port's first choice.
+    Parsed(PathBuf, Option<String>),
+}
+
+/// Reads a word for a port that accepts `types` (empty: any). Relative paths count from `base`.
+///
+/// # Errors
+/// What is accepted and what came.
+pub(super) fn read(types: &[String], word: &str, base: &Path) -> Result<Given, String> {
+    if let Some(text) = word.strip_prefix("str:") {
+        return literal_text(types, text);
+    }
+    if let Some(name) = word.strip_prefix('@') {
+        return match name {
+            "" => Err("`@` wants the id, uuid or label of a node, as in `@12`".into()),
+            name => Ok(Given::Value(InputValue::Node(name.to_owned()))),
+        };
+    }
+    if let Some(path) = word.strip_prefix("file:") {
+        return file(types, path, base);
+    }
+    if let Some(path) = word.strip_prefix("folder:") {
+        return match accepts(types, "folder") {
+            true => Ok(Given::Folder(located(path, base)?)),
+            false => Err(format!("expected {}, got a directory", types.join(" or "))),
+        };
+    }
+    if types.iter().any(|name| name == "code") {
+        return Ok(Given::Value(InputValue::Code(word.to_owned())));
+    }
+    literal(types, word)
+}
+
+fn literal(types: &[String], word: &str) -> Result<Given, String> {
+    let (data_type, value) = parse_literal(types, word)?;
+    Ok(Given::Value(InputValue::New { data_type: Some(data_type), value, files: Vec::new() }))
+}
+
+fn literal_text(types: &[String], text: &str) -> Result<Given, String> {
+    if accepts(types, "str") { Ok(Given::Value(plain(Value::from(text)))) } else { literal(types, text) }
+}
+
+/// What a file is good for: the file itself where files are taken, else text where text is, else what is
+/// written in it.
+fn file(types: &[String], path: &str, base: &Path) -> Result<Given, String> {
+    let path = located(path, base)?;
+    if accepts(types, "file") {
+        return Ok(Given::File(path));
+    }
+    if accepts(types, "folder") {
+        return Ok(Given::Folder(path));
+    }
+    let structured = |name: &&String| matches!(name.as_str(), "dict" | "list" | "int" | "float" | "bool");
+    if types.iter().any(|name| structured(&name)) {
+        return Ok(Given::Parsed(path, None));
+    }
+    if accepts(types, "str") {
+        return Ok(Given::Text(path));
+    }
+    match types.iter().find(|name| !BASE_TYPES.contains(&name.as_str())) {
+        Some(data_type) => Ok(Given::Parsed(path, Some(data_type.clone()))),
+        None => Err(format!("expected {}, got a file", types.join(" or "))),
+    }
+}
+
+fn located(path: &str, base: &Path) -> Result<PathBuf, String> {
+    if path.is_empty() { Err("no path is given".into()) } else { Ok(base.join(path)) }
+}
+
+fn accepts(types: &[String], name: &str) -> bool {
+    types.is_empty() || types.iter().any(|accepted| accepted == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(types: &[&str], word: &str, expect: Result<Given, &str>) {
+        let types: Vec<String> = types.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(read(&types, word, Path::new("base")), expect.map_err(str::to_owned), "{types:?} {word}");
+    }
+
+    fn new(data_type: &str, value: impl Into<Value>) -> Result<Given, &'static str> {
+        let data_type = Some(data_type.to_owned());
+        Ok(Given::Value(InputValue::New { data_type, value: value.into(), files: Vec::new() }))
+    }
+
+    #[test]
+    fn literals_are_read_by_the_ports_type() {
+        check(&["int"], "5", new("int", 5i64));
+        check(&["float"], "5", new("float", 5.0));
+        check(&["str"], "5", new("str", "5"));
+        check(&[], "5", new("int", 5i64));
+        check(&["int"], "five", Err("expected int, got `five`"));
+    }
+
+    #[test]
+    fn nodes_and_codes_are_named() {
+        check(&["int"], "@12", Ok(Given::Value(InputValue::Node("12".into()))));
+        check(&["code"], "pw@daint", Ok(Given::Value(InputValue::Code("pw@daint".into()))));
+        check(&["code"], "@12", Ok(Given::Value(InputValue::Node("12".into()))));
+        check(&["int"], "@", Err("`@` wants the id, uuid or label of a node, as in `@12`"));
+    }
+
+    #[test]
+    fn text_may_begin_with_anything() {
+        check(&["str"], "str:@x", Ok(Given::Value(plain("@x".into()))));
+        check(&["str"], "str:file:x", Ok(Given::Value(plain("file:x".into()))));
+        check(&["int"], "str:5", new("int", 5i64));
+    }
+
+    #[test]
+    fn a_file_is_what_the_port_wants_of_it() {
+        check(&["file"], "file:a.txt", Ok(Given::File("base/a.txt".into())));
+        check(&["file"], "file:/a.txt", Ok(Given::File("/a.txt".into())));
+        check(&["folder"], "file:dir", Ok(Given::Folder("base/dir".into())));
+        check(&["file", "folder"], "folder:dir", Ok(Given::Folder("base/dir".into())));
+        check(&["dict"], "file:a.yaml", Ok(Given::Parsed("base/a.yaml".into(), None)));
+        check(&["str"], "file:a.txt", Ok(Given::Text("base/a.txt".into())));
+        check(&["core.x"], "file:a", Ok(Given::Parsed("base/a".into(), Some("core.x".into()))));
+        check(&["code"], "file:a", Err("expected code, got a file"));
+        check(&["int"], "folder:a", Err("expected int, got a directory"));
+        check(&["file"], "file:", Err("no path is given"));
+    }
+}

@@ -1,0 +1,8 @@
+//! The `ferry` binary: every implementation that ships with ferry, and nothing else.
+
+fn main() -> std::process::ExitCode {
+    ferry_cli::App::builder()
+        .transport(ferry_transport_local::register())
+        .scheduler(ferry_scheduler_direct::register())
+        .main()
+}

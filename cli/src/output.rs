@@ -1,0 +1,97 @@
+//! Results on stdout: tables for people, JSON for scripts. Progress and warnings go to stderr.
+
+use std::io::{IsTerminal, Write};
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::error::Result;
+
+/// How lists and details are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For scripts.
+    Json,
+}
+
+/// Prints a line on stdout. A reader that went away (`| head`) ends the program quietly.
+///
+/// # Errors
+/// The disk's, where stdout is a file.
+pub(crate) fn line(text: impl AsRef<str>) -> Result {
+    bytes(format!("{}\n", text.as_ref()).as_bytes())
+}
+
+/// Writes bytes to stdout as they are.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn bytes(bytes: &[u8]) -> Result {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => Ok(other?),
+    }
+}
+
+/// Prints a JSON value on stdout.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn json(value: &serde_json::Value) -> Result {
+    line(serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+/// Prints a table with a header; long cells are wrapped to the terminal's width, never when piped.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().map(|name| name.to_uppercase()));
+    let arrange = if std::io::stdout().is_terminal() {
+        ContentArrangement::Dynamic
+    } else {
+        ContentArrangement::Disabled
+    };
+    table.set_content_arrangement(arrange);
+    table.add_rows(rows);
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
+    line(table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
+}
+
+/// Prints names and values, a line each, names in one column.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn details<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> Result {
+    let pairs: Vec<_> = pairs.into_iter().collect();
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in pairs {
+        let value = value.replace('\n', &format!("\n{:width$}  ", ""));
+        line(format!("{name:width$}  {value}").trim_end())?;
+    }
+    Ok(())
+}
+
+/// Prints a warning on stderr.
+#[allow(clippy::print_stderr, reason = "stderr is where warnings go")]
+pub(crate) fn warn(text: impl AsRef<str>) {
+    eprintln!("warning: {}", text.as_ref());
+}
+
+/// Prints a note about progress on stderr.
+#[allow(clippy::print_stderr, reason = "stderr is where progress goes")]
+pub(crate) fn note(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}
+
+/// Whether colour is wanted on this stream: a terminal, and `NO_COLOR` is not set.
+pub(crate) fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

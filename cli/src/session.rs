@@ -1,0 +1,60 @@
+//! What every command works with: the profile, the way to its owner, and where output goes.
+
+use ferry_engine::{
+    profile::Paths,
+    runner::{self, Answered, Builder, Request, Response},
+    store::{ErrorKind, Objects, Reader},
+};
+
+use crate::{
+    error::{Failure, Result},
+    output::Format,
+};
+
+/// One run of the command line.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The profile and the implementations that this binary knows.
+    pub(crate) builder: Builder,
+    /// How lists and details are shown.
+    pub(crate) format: Format,
+    /// Never ask anything.
+    pub(crate) non_interactive: bool,
+    /// Tell on stderr what happens inside.
+    pub(crate) verbose: bool,
+}
+
+impl Session {
+    /// The profile's paths.
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.builder.paths
+    }
+
+    /// A read-only view of the store. A profile that does not exist yet is made, with `localhost` and the
+    /// bundled plugins.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn reader(&self) -> Result<Reader> {
+        let open = || Reader::open(&self.paths().store(), Objects::new(self.paths().objects()));
+        match open() {
+            Err(error) if *error.kind() == ErrorKind::NotFound => {
+                self.call(Request::Status).await?;
+                Ok(open()?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Asks the profile's owner, or acts as one for this request.
+    ///
+    /// # Errors
+    /// A `Failed` or `Refused` answer, and what prevents an answer.
+    pub(crate) async fn call(&self, request: Request) -> Result<(Response, Answered)> {
+        match runner::call(&self.builder, request).await? {
+            (Response::Failed { message, help }, _) => Err(Failure { help, ..Failure::new(message) }),
+            (Response::Refused(problems), _) => Err(Failure::problems("the inputs are not right", &problems)),
+            answer => Ok(answer),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Processes and nodes as people and scripts see them. The keys of the JSON are a contract.
+
+use ferry_engine::{
+    process::State,
+    store::{Content, Link, LinkType, Node, NodeId, NodeKind, Process, Reader},
+};
+use ferry_plugin_proto::{Kind, Value};
+use jiff::{Timestamp, Unit, tz::TimeZone};
+use serde_json::{Map, json};
+
+use crate::error::{Failure, Result};
+
+/// Largest value that is shown inside a process, bytes of JSON.
+const VALUE_MAX: usize = 4096;
+/// Longest value in a table, characters.
+const LINE_MAX: usize = 72;
+/// How much of a failed job's stderr is shown, bytes.
+const STDERR_TAIL: usize = 2000;
+
+/// A time in RFC 3339, with the offset of this machine.
+pub(crate) fn time(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
+}
+
+/// How long ago, in a word: `12s`, `5m`, `3h`, `2d`.
+pub(crate) fn age(since: Timestamp) -> String {
+    let seconds =
+        Timestamp::now().since(since).and_then(|span| span.total(Unit::Second)).unwrap_or(0.0).max(0.0)
+            as u64;
+    match seconds {
+        0..60 => format!("{seconds}s ago"),
+        60..3600 => format!("{}m ago", seconds / 60),
+        3600..86400 => format!("{}h ago", seconds / 3600),
+        _ => format!("{}d ago", seconds / 86400),
+    }
+}
+
+/// A state in a few words: `finished [0]`, `waiting, paused`.
+pub(crate) fn state(process: &Process) -> String {
+    let mut text = process.state.as_str().to_owned();
+    if let (State::Finished, Some(status)) = (process.state, process.exit_status) {
+        text.push_str(&format!(" [{status}]"));
+    }
+    if !process.state.is_terminal() {
+        if process.paused {
+            text.push_str(", paused");
+        }
+        if process.kill_requested {
+            text.push_str(", to be killed");
+        }
+    }
+    text
+}
+
+/// `process 12 (arithmetic.add_job)`.
+pub(crate) fn title(process: &Process) -> String {
+    format!("process {} ({})", process.id, process.process_type)
+}
+
+/// What a process waits for, or why it ended as it did.
+pub(crate) fn status(process: &Process) -> Option<&str> {
+    if process.state.is_terminal() { process.exit_message.as_deref() } else { process.status.as_deref() }
+}
+
+/// Finds a process by id, uuid, unique uuid prefix or label.
+///
+/// # Errors
+/// Not found, ambiguous, or data.
+pub(crate) fn find_process(reader: &Reader, name: &str) -> Result<Process> {
+    let node = reader.find_node(name)?;
+    match node.kind {
+        NodeKind::Process => Ok(reader.process(node.id)?),
+        NodeKind::Data => {
+            Err(Failure::new(format!("node {} is data (`{}`), not a process", node.id, node.node_type))
+                .help(format!("`ferry node show {}` shows it", node.id)))
+        }
+    }
+}
+
+/// A process as JSON; with its inputs, outputs, callers and callees if `detailed`.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -> Result<serde_json::Value> {
+    let live = !process.state.is_terminal();
+    let mut value = json!({
+        "id": process.id,
+        "uuid": process.uuid,
+        "process_type": process.process_type,
+        "kind": process.kind.as_str(),
+        "label": process.label,
+        "description": process.description,
+        "state": process.state.as_str(),
+        "paused": process.paused && live,
+        "kill_requested": process.kill_requested && live,
+        "exit_code": process.exit_status,
+        "exit_message": process.exit_message,
+        "created": time(process.created),
+        "modified": time(process.modified),
+        "waiting_for": process.status.as_deref().filter(|_| live),
+        "computer": process.computer,
+        "job_id": process.job_id,
+        "scheduler_state": process.scheduler_state,
+        "work_dir": process.work_dir,
+        "plugin": process.plugin,
+    });
+    if detailed && let Some(map) = value.as_object_mut() {
+        add_details(reader, process, map)?;
+    }
+    Ok(value)
+}
+
+fn add_details(reader: &Reader, process: &Process, map: &mut Map<String, serde_json::Value>) -> Result {
+    map.insert("inputs".into(), ports(reader, &inputs(reader, process.id)?)?);
+    map.insert("outputs".into(), ports(reader, &outputs(reader, process.id)?)?);
+    let mut called = Vec::new();
+    for child in children(reader, process.id)? {
+        called.push(brief(&child));
+    }
+    map.insert("called".into(), called.into());
+    let caller = caller(reader, process.id)?;
+    map.insert("caller".into(), caller.as_ref().map_or(serde_json::Value::Null, brief));
+    if process.kind == Kind::CalcJob && process.is_failed() {
+        map.insert("scheduler_stderr".into(), scheduler_stderr(reader, process)?.into());
+    }
+    Ok(())
+}
+
+fn brief(process: &Process) -> serde_json::Value {
+    json!({
+        "id": process.id,
+        "uuid": process.uuid,
+        "process_type": process.process_type,
+        "label": process.label,
+        "state": process.state.as_str(),
+        "exit_code": process.exit_status,
+    })
+}
+
+fn ports(reader: &Reader, nodes: &[(String, Node)]) -> Result<serde_json::Value> {
+    let mut map = Map::new();
+    for (label, node) in nodes {
+        map.insert(label.clone(), node_json(reader, node)?);
+    }
+    Ok(map.into())
+}
+
+/// A data node as JSON: `id`, `uuid`, `type`, `value`; a value above 4 kB is null and `size` says how large it
+/// is.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn node_json(reader: &Reader, node: &Node) -> Result<serde_json::Value> {
+    let mut map = json!({ "id": node.id, "uuid": node.uuid, "type": node.node_type });
+    let text = serde_json::to_string(&node.body).unwrap_or_default();
+    if text.len() > VALUE_MAX {
+        map["value"] = serde_json::Value::Null;
+        map["size"] = text.len().into();
+    } else {
+        map["value"] = serde_json::from_str(&text).unwrap_or_default();
+    }
+    let files = reader.files(node.id)?;
+    if !files.is_empty() {
+        map["files"] = files.iter().map(|file| file.path.as_str()).collect();
+    }
+    Ok(map)
+}
+
+/// A data node in one short line: its value, or the beginning of its only file if that is a short text.
+pub(crate) fn value_line(reader: &Reader, node: &Node) -> String {
+    let field = |name| node.body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = match (&node.body, node.node_type.as_str()) {
+        (Value::Str(text), _) => text.clone(),
+        (_, "file") => match small_text(reader, node) {
+            Some(text) => format!("{}: {text}", field("filename")),
+            None => field("filename"),
+        },
+        (_, "remote_folder") => field("path"),
+        (_, "folder") | (Value::Null, _) => {
+            let files = reader.files(node.id).unwrap_or_default();
+            files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>().join(", ")
+        }
+        (body, _) => serde_json::to_string(body).unwrap_or_default(),
+    };
+    let line = text.trim_end().replace('\n', "\\n").replace(|c: char| c.is_control(), "?");
+    if line.chars().count() > LINE_MAX {
+        line.chars().take(LINE_MAX - 3).chain("...".chars()).collect()
+    } else {
+        line
+    }
+}
+
+fn small_text(reader: &Reader, node: &Node) -> Option<String> {
+    let files = reader.files(node.id).ok()?;
+    let [file] = files.as_slice() else { return None };
+    match reader.object(&file.digest).ok()? {
+        Content::Inline(bytes) if bytes.len() <= VALUE_MAX => String::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+/// A process's inputs by port.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn inputs(reader: &Reader, process: NodeId) -> Result<Vec<(String, Node)>> {
+    let links = reader.incoming(process)?;
+    linked(reader, links, &[LinkType::InputCalc, LinkType::InputWork], |link| link.source)
+}
+
+/// A process's outputs by port.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn outputs(reader: &Reader, process: NodeId) -> Result<Vec<(String, Node)>> {
+    let links = reader.outgoing(process)?;
+    linked(reader, links, &[LinkType::Create, LinkType::Return], |link| link.target)
+}
+
+fn linked(
+    reader: &Reader,
+    links: Vec<Link>,
+    types: &[LinkType],
+    end: impl Fn(&Link) -> NodeId,
+) -> Result<Vec<(String, Node)>> {
+    let links = links.into_iter().filter(|link| types.contains(&link.link_type));
+    links.map(|link| Ok((link.label.clone(), reader.node(end(&link))?))).collect()
+}
+
+/// The processes that a process called.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn children(reader: &Reader, process: NodeId) -> Result<Vec<Process>> {
+    let calls = reader.outgoing(process)?.into_iter().filter(|link| is_call(link.link_type));
+    let mut ids: Vec<NodeId> = calls.map(|link| link.target).collect();
+    ids.sort();
+    ids.into_iter().map(|id| Ok(reader.process(id)?)).collect()
+}
+
+fn caller(reader: &Reader, process: NodeId) -> Result<Option<Process>> {
+    let call = reader.incoming(process)?.into_iter().find(|link| is_call(link.link_type));
+    call.map(|link| Ok(reader.process(link.source)?)).transpose()
+}
+
+fn is_call(link: LinkType) -> bool {
+    matches!(link, LinkType::CallCalc | LinkType::CallWork)
+}
+
+/// The end of what a job's scheduler wrote to stderr, if it was brought home.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn scheduler_stderr(reader: &Reader, process: &Process) -> Result<Option<String>> {
+    let name = option(&reader.node(process.id)?, "scheduler_stderr");
+    let retrieved = outputs(reader, process.id)?.into_iter().find(|(label, _)| label == "retrieved");
+    let (Some(name), Some((_, retrieved))) = (name, retrieved) else { return Ok(None) };
+    let Some(file) = reader.files(retrieved.id)?.into_iter().find(|file| file.path == name) else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut reader.open_object(&file.digest)?, &mut bytes)?;
+    Ok(Some(tail(&bytes).to_owned()).filter(|text| !text.is_empty()))
+}
+
+fn tail(bytes: &[u8]) -> String {
+    let text =
+        String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(STDERR_TAIL)..]).trim_end().to_owned();
+    match text.split_once('\n') {
+        // The first line was cut somewhere.
+        Some((_, whole)) if bytes.len() > STDERR_TAIL => whole.to_owned(),
+        _ => text,
+    }
+}
+
+/// An option of a calcjob that is text, from its node.
+pub(crate) fn option(node: &Node, key: &str) -> Option<String> {
+    node.body.get("options")?.get(key)?.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(state: State, exit_status: Option<u32>) -> Process {
+        Process {
+            id: NodeId(12),
+            uuid: uuid::Uuid::nil(),
+            process_type: "arithmetic.add_job".into(),
+            kind: Kind::CalcJob,
+            label: String::new(),
+            description: String::new(),
+            state,
+            paused: true,
+            kill_requested: false,
+            plugin: "d".into(),
+            status: Some("a job".into()),
+            exit_status,
+            exit_message: None,
+            job_id: None,
+            scheduler_state: None,
+            work_dir: None,
+            computer: None,
+            checkpoint: None,
+            version: 0,
+            created: Timestamp::UNIX_EPOCH,
+            modified: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn states_are_told_in_a_few_words() {
+        assert_eq!(state(&process(State::Finished, Some(310))), "finished [310]");
+        assert_eq!(state(&process(State::Waiting, None)), "waiting, paused");
+        assert_eq!(title(&process(State::Waiting, None)), "process 12 (arithmetic.add_job)");
+    }
+
+    #[test]
+    fn times_carry_an_offset() {
+        let text = time(Timestamp::UNIX_EPOCH);
+        assert!(text.parse::<Timestamp>().is_ok_and(|read| read == Timestamp::UNIX_EPOCH), "{text}");
+    }
+
+    #[test]
+    fn a_long_stderr_is_cut_at_a_line() {
+        let long = format!("{}\nlast words\n", "x".repeat(1990));
+        assert_eq!(tail(long.as_bytes()), "last words");
+        assert_eq!(tail(b"short\n"), "short");
+    }
+}
