@@ -37,6 +37,18 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result {
     }
 }
 
+/// Ends the program quietly if nobody reads its stdout any more. For programs that wait before they write:
+/// those that write notice it by themselves.
+pub(crate) fn check_reader() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = std::io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if poll(&mut fds, Some(&at_once)).is_ok() && fds[0].revents().contains(PollFlags::ERR) {
+        std::process::exit(0);
+    }
+}
+
 /// Prints a JSON value on stdout.
 ///
 /// # Errors

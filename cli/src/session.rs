@@ -38,12 +38,13 @@ impl Session {
     pub(crate) async fn reader(&self) -> Result<Reader> {
         let open = || Reader::open(&self.paths().store(), Objects::new(self.paths().objects()));
         match open() {
-            Err(error) if *error.kind() == ErrorKind::NotFound => {
-                self.call(Request::Status).await?;
-                Ok(open()?)
-            }
-            other => Ok(other?),
+            Ok(reader) if reader.is_set_up()? => return Ok(reader),
+            Err(error) if *error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            // None yet, or its first owner is still at it: an answer comes after the set-up.
+            _ => {}
         }
+        self.call(Request::Status).await?;
+        Ok(open()?)
     }
 
     /// Asks the profile's owner, or acts as one for this request.

@@ -280,6 +280,8 @@ pub(crate) fn option(node: &Node, key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use ferry_engine::store::{Change, NewData, NewProcess, Objects, Store};
+
     use super::*;
 
     fn process(state: State, exit_status: Option<u32>) -> Process {
@@ -313,6 +315,71 @@ mod tests {
         assert_eq!(state(&process(State::Finished, Some(310))), "finished [310]");
         assert_eq!(state(&process(State::Waiting, None)), "waiting, paused");
         assert_eq!(title(&process(State::Waiting, None)), "process 12 (arithmetic.add_job)");
+    }
+
+    /// A store with one finished calcjob: `x` in, `sum` and a long `text` out.
+    async fn store(dir: &std::path::Path) -> Store {
+        let store = Store::open(&dir.join("store.db"), Objects::new(dir.join("objects"))).unwrap();
+        let id = uuid::Uuid::now_v7;
+        let job = NewProcess {
+            uuid: id(),
+            process_type: "t.job".into(),
+            kind: Kind::CalcJob,
+            label: "mine".into(),
+            description: String::new(),
+            plugin: "d".into(),
+            computer: None,
+            body: Value::Map([].into()),
+        };
+        let target = job.uuid;
+        let mut changes = vec![Change::Process(job)];
+        let ports = [
+            ("x", Value::Int(1), true),
+            ("sum", Value::Int(3), false),
+            ("text", "t".repeat(5000).into(), false),
+        ];
+        for (port, body, input) in ports {
+            let (uuid, data_type) = (id(), if port == "text" { "str" } else { "int" }.to_owned());
+            let (label, description) = (String::new(), String::new());
+            let (files, computer) = (Vec::new(), None);
+            changes.push(Change::Data(NewData {
+                uuid,
+                data_type,
+                label,
+                description,
+                body,
+                files,
+                computer,
+            }));
+            let (source, target, link_type) =
+                if input { (uuid, target, LinkType::InputCalc) } else { (target, uuid, LinkType::Create) };
+            changes.push(Change::Link { source, target, link_type, label: port.into() });
+        }
+        store.commit(changes).await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn scripts_find_what_they_rely_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path()).await;
+        let mut process = store.process(NodeId(1)).unwrap();
+        process.state = State::Finished;
+        process.exit_status = Some(310);
+        process.status = Some("left over".into());
+        let value = process_json(&store, &process, true).unwrap();
+        let words = "id uuid process_type label state paused exit_code exit_message created modified waiting_for \
+                     computer job_id scheduler_state inputs outputs called caller scheduler_stderr";
+        for key in words.split(' ') {
+            assert!(value.get(key).is_some(), "{key} is missing");
+        }
+        assert_eq!(value["waiting_for"], serde_json::Value::Null);
+        assert_eq!(value["exit_code"], 310);
+        assert_eq!(value["inputs"]["x"]["value"], 1);
+        assert_eq!(value["outputs"]["sum"]["type"], "int");
+        assert_eq!(value["outputs"]["text"]["value"], serde_json::Value::Null);
+        assert_eq!(value["outputs"]["text"]["size"], 5002);
+        assert!(process_json(&store, &process, false).unwrap().get("inputs").is_none());
     }
 
     #[test]

@@ -66,7 +66,7 @@ async fn what_was_acknowledged_is_there_after_a_reopening() {
     assert_eq!(store.node(made[1]).unwrap().body, Value::Int(5));
     assert_eq!(store.incoming(made[0]).unwrap()[0].label, "x");
     assert_eq!(store.logs(made[0]).unwrap()[0].message, "hello");
-    assert_eq!(store.find_node(&x.to_string()[..23]).unwrap().id, made[1]);
+    assert_eq!(store.find_node(&x.to_string()[..32]).unwrap().id, made[1]);
 }
 
 #[tokio::test]

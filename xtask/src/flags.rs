@@ -1,6 +1,8 @@
 //! The words of `cargo xtask`.
 
-use clap::{Args, Parser};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, ValueEnum};
 
 /// Ferry's own chores: tests, demo, benchmarks, tidiness.
 #[derive(Debug, Parser)]
@@ -16,6 +18,8 @@ pub(crate) struct Flags {
 pub(crate) enum Subcommand {
     /// Build everything, then run unit tests, doc tests, conformance suites and the matrix
     Test(TestFlags),
+    /// Bring up, take down or show a private sshd and a private Slurm for tests
+    Services(ServicesFlags),
     /// Build ferry and show its main job in a scratch profile, command by command
     Demo(DemoFlags),
     /// Measure throughput, memory and start-up, each beside a baseline of the same run
@@ -39,6 +43,28 @@ pub(crate) struct TestFlags {
     /// The long campaigns too: more crashes, more jobs, more seeds
     #[arg(long)]
     pub(crate) full: bool,
+}
+
+/// Flags of `services`.
+#[derive(Debug, Args)]
+pub(crate) struct ServicesFlags {
+    /// What to do
+    #[arg(value_enum)]
+    pub(crate) verb: ServicesVerb,
+    /// Where they live [default: ferry-UID/services in the directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What to do with services.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ServicesVerb {
+    /// Start them, and print as JSON what a test needs
+    Up,
+    /// Stop them and remove their directory; fine if there are none
+    Down,
+    /// Say which daemons run; status 1 if one does not
+    Status,
 }
 
 /// Flags of `demo`.

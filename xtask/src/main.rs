@@ -4,6 +4,7 @@
 //! ```text
 //! cargo xtask demo     a newcomer's first five minutes, run for real
 //! cargo xtask test     unit tests, conformance suites, the matrix of transports and schedulers
+//! cargo xtask services a private sshd and a private Slurm for those tests: up, down, status
 //! cargo xtask bench    figures, each beside a baseline of the same run
 //! cargo xtask tidy     arrows between crates, docs, lints, licences
 //! ```
@@ -17,6 +18,8 @@ mod ferry;
 mod flags;
 mod interrupt;
 mod json;
+mod proc;
+mod services;
 mod shell;
 mod test;
 mod tidy;
@@ -44,6 +47,7 @@ fn dispatch(flags: Flags) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     match flags.subcommand {
         Subcommand::Test(flags) => test::run(&workspace, &flags),
+        Subcommand::Services(flags) => services::run(&flags),
         Subcommand::Demo(flags) => demo::run(&workspace, &flags),
         Subcommand::Bench(flags) => bench::run(&workspace, &flags),
         Subcommand::Tidy => tidy::run(&workspace),

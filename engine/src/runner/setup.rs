@@ -13,7 +13,7 @@ use super::{Context, Response, service::failed};
 use crate::{
     computer::Computer,
     plugin::{self, Admitted, probe},
-    store::{Change, ErrorKind, PluginRow, Result},
+    store::{Change, ErrorKind, PluginRow, Result, SET_UP},
 };
 
 /// How long a plugin file may take to load and to tell what it offers.
@@ -21,7 +21,7 @@ const PROBE: Duration = Duration::from_secs(10);
 /// How the names of bundled plugin files begin.
 const BUNDLED: &str = "libferry_bundled_";
 
-/// Makes sure that `localhost` and the bundled plugins are there. Sweeps what crashed work left.
+/// Makes sure that `localhost` and the bundled plugins are there.
 pub(super) async fn first_time(cx: &Context) -> Result<()> {
     if cx.store.computers()?.is_empty() {
         let config = Box::new(localhost(&cx.paths.root().join("work")));
@@ -34,6 +34,10 @@ pub(super) async fn first_time(cx: &Context) -> Result<()> {
         if let Err(error) = admit_bundled(cx, &file).await {
             tracing::warn!(file = %file.display(), %error, "a bundled plugin is left out");
         }
+    }
+    if !cx.store.is_set_up()? {
+        let version = Some(super::VERSION.to_owned());
+        cx.store.commit(vec![Change::Setting { key: SET_UP.into(), value: version }]).await?;
     }
     Ok(())
 }

@@ -75,6 +75,7 @@ impl From<rusqlite::Error> for Error {
         let error = Error::new(kind, "store").source(source);
         match kind {
             ErrorKind::Full => error.later().help("free some space, then repeat; nothing stored was harmed"),
+            ErrorKind::Corrupt => error.help("restore a copy of it, or move it away to begin a new one"),
             _ => error,
         }
     }

@@ -20,6 +20,7 @@ pub use change::{Change, FileContent, NewData, NewProcess};
 pub use error::{Error, ErrorKind, Result};
 pub use lock::Lock;
 pub use objects::{Content, INLINE_MAX, Objects};
+pub(crate) use read::SET_UP;
 pub use read::{ProcessFilter, Reader};
 pub use records::{
     ComputerRow, Group, Level, Link, LinkType, LogLine, Node, NodeFile, NodeId, NodeKind, PluginRow, Process,

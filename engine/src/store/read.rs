@@ -33,6 +33,9 @@ pub struct Reader {
     objects: Objects,
 }
 
+/// The setting that says that a profile's first owner has set it up.
+pub(crate) const SET_UP: &str = "profile.set_up";
+
 const NODE: &str =
     "SELECT n.id, n.uuid, n.kind, n.type, n.label, n.description, c.label, n.body, n.created, n.modified
      FROM node n LEFT JOIN computer c ON c.id = n.computer";
@@ -51,15 +54,19 @@ impl Reader {
     /// # Errors
     /// `NotFound` where there is none, `Newer` if a newer ferry made it.
     pub fn open(path: &Path, objects: Objects) -> Result<Reader> {
+        let missing = || Error::new(ErrorKind::NotFound, "open store").with("path", path.display());
         if !path.exists() {
-            return Err(Error::new(ErrorKind::NotFound, "open store").with("path", path.display()));
+            return Err(missing());
         }
         let db = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         db.pragma_update(None, "busy_timeout", 5000)?;
-        schema::check(&db)?;
+        // An owner that has just made the file has not filled it yet.
+        if schema::check(&db)? == 0 {
+            return Err(missing());
+        }
         db.set_prepared_statement_cache_capacity(64);
         Ok(Reader { db: Mutex::new(db), objects })
     }
@@ -356,6 +363,11 @@ impl Reader {
     pub fn plugin(&self, digest: &str) -> Result<PluginRow> {
         self.with(|db| db.query_row(&format!("{PLUGIN} WHERE digest = ?1"), [digest], plugin).optional())?
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "plugin").with("digest", digest))
+    }
+
+    /// Whether the profile's first owner has come to the end of setting it up.
+    pub fn is_set_up(&self) -> Result<bool> {
+        Ok(self.setting(SET_UP)?.is_some())
     }
 
     /// All settings of the profile.

@@ -5,6 +5,8 @@
 //! published suite in `tests/conformance` says what they must do.
 
 mod command;
+mod path;
+mod pattern;
 mod pool;
 mod quote;
 mod tree;
@@ -19,6 +21,8 @@ use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
 pub use command::{Command, Output};
+pub use path::{check_path, fresh_name};
+pub use pattern::Pattern;
 pub use pool::{Factory, Setting, Transports};
 pub use quote::{quote, quote_path};
 pub use tree::{Tree, TreeEntry};

@@ -5,23 +5,15 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    process,
-    sync::atomic::{AtomicU64, Ordering},
 };
+
+use ferry_engine::transport::fresh_name;
 
 use crate::{files, rename};
 
 /// Permission bits of a new file, before the umask.
 pub(crate) fn mode(executable: bool) -> u32 {
     if executable { 0o755 } else { 0o644 }
-}
-
-/// A name that nobody else uses: hidden, short, and never derived from the target's, which may be as long as
-/// a name can be.
-pub(crate) fn fresh_name() -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
-    format!(".ferry-{}-{:x}-{}", process::id(), now, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A temporary path beside a target. Dropped unpublished, whatever is there is removed.

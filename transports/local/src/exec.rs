@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine::transport::{Command, Error, ErrorKind, Output, Result};
+use ferry_engine::transport::{Command, Error, ErrorKind, Output, Result, check_path};
 use rustix::{fs::Access, io::Errno};
 use tokio::{
     io::AsyncWriteExt,
@@ -24,7 +24,7 @@ use tokio::{
 
 use crate::{
     Config,
-    fault::{At, absolute},
+    fault::At,
     group::Group,
     output::Capture,
     work,
@@ -147,7 +147,7 @@ fn directory(dir: Option<PathBuf>) -> Result<PathBuf> {
         let home = env::home_dir().filter(|home| home.is_dir());
         return Ok(home.unwrap_or_else(|| PathBuf::from("/")));
     };
-    absolute(EXEC, &dir)?;
+    check_path(EXEC, &dir)?;
     if !dir.metadata().at(EXEC, &dir)?.is_dir() {
         return Err(Errno::NOTDIR).at(EXEC, &dir);
     }

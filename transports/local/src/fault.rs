@@ -1,4 +1,4 @@
-//! From the operating system's errors to the transport's, and the check of paths.
+//! From the operating system's errors to the transport's.
 
 use std::{io, path::Path};
 
@@ -21,20 +21,6 @@ impl<T> At<T> for rustix::io::Result<T> {
     fn at(self, operation: &'static str, path: &Path) -> Result<T> {
         self.map_err(|error| fault(operation, path, error.into()))
     }
-}
-
-/// Refuses a path that does not mean the same to everybody.
-pub(crate) fn absolute(operation: &'static str, path: &Path) -> Result<()> {
-    let wrong = if path.as_os_str().is_empty() {
-        "the path is empty"
-    } else if !path.is_absolute() {
-        "the path is not absolute"
-    } else if path.as_os_str().as_encoded_bytes().contains(&0) {
-        "the path holds a NUL byte"
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(ErrorKind::InvalidPath, operation).message(wrong).with("path", format!("{path:?}")))
 }
 
 /// A file that is neither a regular file nor a directory.

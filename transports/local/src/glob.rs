@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ferry_engine::transport::Pattern;
 use rustix::io::Errno;
 
-use crate::{files::is_missing, pattern::Pattern};
+use crate::files::is_missing;
 
 /// All paths that match, sorted.
 pub(crate) fn glob(pattern: &Path) -> io::Result<Vec<PathBuf>> {

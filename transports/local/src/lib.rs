@@ -28,7 +28,6 @@ mod files;
 mod glob;
 mod group;
 mod output;
-mod pattern;
 mod rename;
 mod transport;
 mod tree;

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use ferry_engine::transport::{
     Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Reader, Result,
-    Transport, Tree,
+    Transport, Tree, check_path,
 };
 use tokio::{
     io::AsyncRead,
@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     Config, copy, exec,
-    fault::{At, absolute},
+    fault::At,
     fetch, files, glob, rename, tree, user, work, write,
 };
 
@@ -52,7 +52,7 @@ impl Local {
 
     /// Waits for a turn, with paths that mean something.
     async fn turn(&self, operation: &'static str, paths: &[&Path]) -> Result<SemaphorePermit<'_>> {
-        paths.iter().try_for_each(|path| absolute(operation, path))?;
+        paths.iter().try_for_each(|path| check_path(operation, path))?;
         self.permit(operation, &self.jobs).await
     }
 
@@ -144,7 +144,7 @@ impl Transport for Local {
     }
 
     async fn symlink(&self, target: &Path, link: &Path) -> Result<()> {
-        absolute("symlink", target)?;
+        check_path("symlink", target)?;
         let target = target.to_owned();
         self.on("symlink", link, move |link| symlink(target, link)).await
     }
@@ -165,7 +165,7 @@ impl Transport for Local {
         executable: bool,
     ) -> Result<u64> {
         // No turn: it would be held while `from` is waited for, which may itself need one.
-        absolute("write", path)?;
+        check_path("write", path)?;
         self.check_open("write")?;
         write::write(path, from, executable).await
     }

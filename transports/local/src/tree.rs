@@ -12,14 +12,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_engine::transport::{Result, Tree, TreeEntry};
+use ferry_engine::transport::{Result, Tree, TreeEntry, fresh_name};
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, renameat, symlinkat, unlinkat},
     io::Errno,
 };
 
 use crate::{
-    draft::{fresh_name, mode},
+    draft::mode,
     fault::At,
     files,
     work::Line,

@@ -3,7 +3,6 @@
 //! RSS counts every page; PSS shares out those that others map too (the binary's own, between the daemon and
 //! its hosts), so the sum of PSS is what a machine gives up for them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use anyhow::{Context, Result};
 
 use super::table::{Aim, Table};
 use crate::ferry::Ferry;
+use crate::proc;
 
 /// How long the daemon is left in peace before it is looked at.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -34,7 +34,7 @@ pub(super) struct Idle {
 pub(super) fn idle(ferry: &Ferry) -> Result<Idle> {
     std::thread::sleep(SETTLE);
     let daemon = ferry.daemon().context("no daemon runs, so its memory can't be read")?;
-    let hosts = descendants(daemon, &parents());
+    let hosts = proc::descendants(daemon, &proc::parents());
     let own =
         read(daemon).with_context(|| format!("could not read the memory of the daemon (pid {daemon})"))?;
     let with_hosts = hosts
@@ -71,25 +71,6 @@ fn field(smaps: &str, name: &str) -> Option<u64> {
     smaps.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
-/// Every child on this machine and its parent.
-fn parents() -> BTreeMap<u32, u32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return BTreeMap::new() };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(|pid: u32| Some((pid, parent(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?)))
-        .collect()
-}
-
-/// The fourth word of `/proc/PID/stat`; the second, a name, may hold spaces and brackets.
-fn parent(stat: &str) -> Option<u32> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
-fn descendants(of: u32, parents: &BTreeMap<u32, u32>) -> Vec<u32> {
-    let children = parents.iter().filter(|&(_, &parent)| parent == of).map(|(&pid, _)| pid);
-    children.flat_map(|pid| std::iter::once(pid).chain(descendants(pid, parents))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,12 +79,5 @@ mod tests {
     fn the_kernel_s_words_are_read() {
         let smaps = "55-7f ---p 0 00:00 0 [rollup]\nRss:    4096 kB\nPss:    2048 kB\nPss_Dirty:  1 kB\n";
         assert_eq!((field(smaps, "Rss:"), field(smaps, "Pss:")), (Some(4096), Some(2048)));
-        assert_eq!(parent("12 (a) b) S 7 12 12 0"), Some(7));
-    }
-
-    #[test]
-    fn children_of_children_count() {
-        let parents = BTreeMap::from([(2, 1), (3, 2), (4, 9)]);
-        assert_eq!(descendants(1, &parents), [2, 3]);
     }
 }

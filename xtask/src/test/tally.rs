@@ -93,12 +93,12 @@ impl Report {
 /// Reads `test result: ok. 5 passed; 0 failed; 1 ignored; ..` (libtest, libtest-mimic) or
 /// `Summary [   0.1s] 3/4 tests run: 1 passed (1 slow), 1 failed, 1 timed out, 7 skipped` (nextest).
 fn closing(line: &str) -> Option<Counts> {
-    let line = line.trim_start();
+    // An indented one is what nextest repeats of a failed test's output.
     if let Some(rest) = line.strip_prefix("test result: ") {
         let (_, counts) = rest.split_once(". ")?;
         return Some(words(counts.split(';')));
     }
-    let (_, rest) = line.strip_prefix("Summary [")?.split_once(']')?;
+    let (_, rest) = line.trim_start().strip_prefix("Summary [")?.split_once(']')?;
     let (_, counts) = rest.split_once("run: ")?;
     Some(words(counts.split(", ")))
 }
@@ -143,6 +143,7 @@ mod tests {
             7,
         );
         assert_eq!(closing("running 5 tests"), None);
+        assert_eq!(closing("    test result: FAILED. 0 passed; 1 failed; 0 ignored"), None);
     }
 
     #[test]

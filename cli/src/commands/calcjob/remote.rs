@@ -116,6 +116,7 @@ async fn begun(reader: &Reader, mut process: Process) -> Result<Process> {
     }
     while process.work_dir.is_none() && !process.state.is_terminal() {
         sleep(LOOK).await;
+        output::check_reader();
         process = reader.process(process.id)?;
     }
     Ok(process)
@@ -148,6 +149,7 @@ async fn tail(reader: &Reader, process: &Process, place: &WorkDir, file: &Path) 
             return Ok(());
         }
         sleep(LOOK).await;
+        output::check_reader();
     }
 }
 

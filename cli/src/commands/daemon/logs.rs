@@ -52,6 +52,7 @@ pub(super) async fn show(session: &Session, args: LogArgs) -> Result {
 async fn follow(mut log: File) -> Result {
     loop {
         sleep(LOOK).await;
+        output::check_reader();
         if log.stream_position()? > log.metadata()?.size() {
             log.rewind()?;
         }

@@ -31,6 +31,7 @@ pub(super) async fn watch(session: &Session, names: &[String]) -> Result {
     }
     while !live.is_empty() {
         sleep(LOOK).await;
+        output::check_reader();
         for process in &mut live {
             let now = reader.process(process.id)?;
             if facts(&now) != facts(process) {

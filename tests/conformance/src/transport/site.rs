@@ -102,12 +102,13 @@ impl Site {
     /// Whether the child whose pid is in a file has ended; a zombie has.
     pub(super) async fn has_ended(&self, pid_file: &str) -> Result<bool> {
         let script = format!(
-            r#"pid=$(cat {pid_file}) && [ "$pid" ] || exit 2
+            r#"pid=$(cat {pid_file}) && [ "$pid" ] || exit 9
             kill -0 "$pid" 2>/dev/null || exit 0
-            grep -q '^State:[[:space:]]*Z' "/proc/$pid/status""#
+            # Gone between the two looks is ended as well: grep's status is 2 then.
+            grep -qs '^State:[[:space:]]*Z' "/proc/$pid/status"; [ $? -ne 1 ]"#
         );
         let output = self.sh(&script).await?;
-        assert_ne!(output.status, 2, "no pid in {pid_file}: {}", output.error_text());
+        assert_ne!(output.status, 9, "no pid in {pid_file}: {}", output.error_text());
         Ok(output.status == 0)
     }
 

@@ -1,13 +1,19 @@
-//! Patterns for one name: `*`, `?` and `[..]`. Pure; [`super::glob`] walks.
+//! Patterns for one name: `*`, `?` and `[..]`. Pure; each transport walks for itself.
 //!
 //! Names are bytes. Where they are UTF-8, `?` and `[..]` take a whole character; any other byte stands for
 //! itself, so that every name can be matched.
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
-/// One name of a pattern.
+/// One name of a [`glob`](super::Transport::glob) pattern.
+///
+/// ```
+/// use ferry_engine::transport::Pattern;
+/// assert!(Pattern::read("*.out".as_ref()).is_some_and(|pattern| pattern.matches("pw.out".as_ref())));
+/// assert!(Pattern::read("pw.out".as_ref()).is_none());
+/// ```
 #[derive(Debug)]
-pub(crate) struct Pattern(Vec<Piece>);
+pub struct Pattern(Vec<Piece>);
 
 #[derive(Debug)]
 enum Piece {
@@ -19,7 +25,7 @@ enum Piece {
 
 impl Pattern {
     /// Reads a pattern; `None` if the name is plain and stands for itself.
-    pub(crate) fn read(name: &OsStr) -> Option<Self> {
+    pub fn read(name: &OsStr) -> Option<Self> {
         let units = units(name);
         let mut rest = units.as_slice();
         let mut pieces = Vec::new();
@@ -32,7 +38,7 @@ impl Pattern {
     }
 
     /// Whether a name matches. A leading dot is matched only by a leading dot.
-    pub(crate) fn matches(&self, name: &OsStr) -> bool {
+    pub fn matches(&self, name: &OsStr) -> bool {
         let name = units(name);
         let dot = u32::from('.');
         let is_hidden = name.first() == Some(&dot);
