@@ -41,5 +41,11 @@ pub(crate) fn start(cli: &Cli) {
         output::warn(format!("FERRY_LOG is ignored: {error}"));
         EnvFilter::new(usual)
     });
-    fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(!daemon && output::colour()).init();
+    // A line that can't be written, as on a full disk, is lost: the daemon goes on.
+    fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(!daemon && output::colour())
+        .init();
 }

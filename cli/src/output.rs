@@ -57,6 +57,9 @@ pub(crate) fn json(value: &serde_json::Value) -> Result {
     line(serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
+/// Narrowest terminal to which tables are fitted, characters.
+const WIDTH_MIN: u16 = 40;
+
 /// Prints a table with a header; long cells are wrapped to the terminal's width, never when piped.
 ///
 /// # Errors
@@ -64,11 +67,9 @@ pub(crate) fn json(value: &serde_json::Value) -> Result {
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.iter().map(|name| name.to_uppercase()));
-    let arrange = if std::io::stdout().is_terminal() {
-        ContentArrangement::Dynamic
-    } else {
-        ContentArrangement::Disabled
-    };
+    // Some terminals say they have no width.
+    let wraps = std::io::stdout().is_terminal() && table.width().is_some_and(|width| width >= WIDTH_MIN);
+    let arrange = if wraps { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
     table.set_content_arrangement(arrange);
     table.add_rows(rows);
     table.column_iter_mut().for_each(|column| {
@@ -92,15 +93,14 @@ pub(crate) fn details<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) ->
 }
 
 /// Prints a warning on stderr.
-#[allow(clippy::print_stderr, reason = "stderr is where warnings go")]
 pub(crate) fn warn(text: impl AsRef<str>) {
-    eprintln!("warning: {}", text.as_ref());
+    note(format!("warning: {}", text.as_ref()));
 }
 
-/// Prints a note about progress on stderr.
-#[allow(clippy::print_stderr, reason = "stderr is where progress goes")]
+/// Prints a note about progress on stderr. One that can't be written, as on a full disk, is lost: nothing of
+/// what the program does depends on it.
 pub(crate) fn note(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
+    let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
 }
 
 /// Whether colour is wanted on this stream: a terminal, and `NO_COLOR` is not set.

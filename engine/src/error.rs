@@ -124,13 +124,12 @@ impl<K> Error<K> {
 }
 
 impl<K: fmt::Display> fmt::Display for Error<K> {
-    /// What a person needs: operation, kind or message, context, cause. No retry or effect.
+    /// What a person needs: the message, or operation and kind; context; cause. No retry or effect.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.inner;
-        write!(f, "{}: ", inner.operation)?;
         match &inner.message {
             Some(message) => f.write_str(message)?,
-            None => inner.kind.fmt(f)?,
+            None => write!(f, "{}: {}", inner.operation, inner.kind)?,
         }
         for (key, value) in &inner.context {
             write!(f, ", {key}: {value}")?;
@@ -146,7 +145,11 @@ impl<K: fmt::Display> fmt::Debug for Error<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let retry = if self.inner.retry == Retry::Never { "never" } else { "later" };
         let effect = if self.inner.effect == Effect::None { "none" } else { "unknown" };
-        write!(f, "{self} (kind: {}, retry: {retry}, effect: {effect})", self.inner.kind)
+        write!(
+            f,
+            "{}: {self} (kind: {}, retry: {retry}, effect: {effect})",
+            self.inner.operation, self.inner.kind
+        )
     }
 }
 

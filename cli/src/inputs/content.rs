@@ -7,7 +7,7 @@ use std::{
 
 use ferry_engine::{
     process::InputValue,
-    store::{FileContent, Objects},
+    store::{self, ErrorKind, FileContent, Objects},
 };
 use ferry_plugin_proto::Value;
 
@@ -17,16 +17,31 @@ use crate::{output, yaml};
 /// Files from this size on are announced, since taking one in takes a while; bytes.
 const BIG: u64 = 64 << 20;
 
+/// Why a file can't be taken.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Something is wrong with what was given; names the path.
+    Given(String),
+    /// The store has no room for it.
+    Store(store::Error),
+}
+
+impl From<String> for Trouble {
+    fn from(text: String) -> Self {
+        Trouble::Given(text)
+    }
+}
+
 /// Reads what was given.
 ///
 /// # Errors
-/// A text that names the path.
-pub(super) fn load(given: Given, objects: &Objects) -> Result<InputValue, String> {
+/// A path that can't be read or is of the wrong kind; a full disk.
+pub(super) fn load(given: Given, objects: &Objects) -> Result<InputValue, Trouble> {
     match given {
         Given::Value(value) => Ok(value),
         Given::File(path) => file(&path, objects),
         Given::Folder(path) => folder(&path, objects),
-        Given::Text(path) => text(&path).map(|text| plain(Value::from(text))),
+        Given::Text(path) => Ok(plain(Value::from(text(&path)?))),
         Given::Parsed(path, data_type) => {
             let value = yaml::parse(&text(&path)?).map_err(|error| format!("{}: {error}", path.display()))?;
             Ok(InputValue::New { data_type, value, files: Vec::new() })
@@ -38,7 +53,7 @@ fn text(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()))
 }
 
-fn file(path: &Path, objects: &Objects) -> Result<InputValue, String> {
+fn file(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
     let name = path.file_name().ok_or_else(|| format!("{} is no file", path.display()))?;
     let name =
         name.to_str().ok_or_else(|| format!("the name of {} is not UTF-8", path.display()))?.to_owned();
@@ -49,10 +64,10 @@ fn file(path: &Path, objects: &Objects) -> Result<InputValue, String> {
     Ok(InputValue::New { data_type: Some("file".into()), value, files: vec![content] })
 }
 
-fn folder(path: &Path, objects: &Objects) -> Result<InputValue, String> {
+fn folder(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
     let root = fs::canonicalize(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
     if !root.is_dir() {
-        return Err(format!("{} is not a directory", path.display()));
+        return Err(format!("{} is not a directory", path.display()).into());
     }
     let mut found = Vec::new();
     walk(&root, &mut found)?;
@@ -61,7 +76,7 @@ fn folder(path: &Path, objects: &Objects) -> Result<InputValue, String> {
         let inside = inside.ok_or_else(|| format!("the name of {} is not UTF-8", place.display()))?;
         take_in(&place, inside, objects)
     };
-    let files = found.into_iter().map(take).collect::<Result<_, String>>()?;
+    let files = found.into_iter().map(take).collect::<Result<_, Trouble>>()?;
     Ok(InputValue::New { data_type: Some("folder".into()), value: Value::Map([].into()), files })
 }
 
@@ -88,16 +103,19 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-fn take_in(place: &Path, inside: String, objects: &Objects) -> Result<FileContent, String> {
+fn take_in(place: &Path, inside: String, objects: &Objects) -> Result<FileContent, Trouble> {
     use std::os::unix::fs::PermissionsExt;
     let facts = fs::metadata(place).map_err(|error| format!("can't read {}: {error}", place.display()))?;
     if !facts.is_file() {
-        return Err(format!("{} is not a regular file", place.display()));
+        return Err(format!("{} is not a regular file", place.display()).into());
     }
     if facts.len() >= BIG {
         output::note(format!("storing {} ({} MB)", place.display(), facts.len() / 1_000_000));
     }
-    let content = objects.put_file(place).map_err(|error| error.to_string())?;
+    let content = objects.put_file(place).map_err(|error| match error.kind() {
+        ErrorKind::Full => Trouble::Store(error),
+        _ => Trouble::Given(error.to_string()),
+    })?;
     Ok(FileContent { path: inside, content, executable: facts.permissions().mode() & 0o100 != 0 })
 }
 
@@ -113,7 +131,7 @@ mod tests {
         });
         match (found, expect) {
             (Ok(found), Ok(expect)) => assert_eq!(found, expect),
-            (Err(found), Err(expect)) => assert!(found.contains(expect), "{found}"),
+            (Err(Trouble::Given(found)), Err(expect)) => assert!(found.contains(expect), "{found}"),
             (found, expect) => panic!("{found:?}, expected {expect:?}"),
         }
     }

@@ -7,12 +7,14 @@ use std::{
 
 use ferry_engine::{
     process::{FlatPort, InputValue, Metadata, lookup_port},
-    store::Objects,
+    store::{self, Objects},
 };
 use ferry_plugin_proto::{Problem, Value};
 
 use super::{
-    Wish, content, metadata, plain, problem,
+    Wish,
+    content::{self, Trouble},
+    metadata, plain, problem,
     word::{self, Given},
 };
 use crate::words::closest;
@@ -129,18 +131,22 @@ impl<'a> Gathered<'a> {
     }
 
     /// Reads the files that were named; gives inputs, metadata and problems.
+    ///
+    /// # Errors
+    /// A store that has no room for them.
     pub(super) fn finish(
         mut self,
         objects: &Objects,
-    ) -> (BTreeMap<String, InputValue>, Metadata, Vec<Problem>) {
+    ) -> store::Result<(BTreeMap<String, InputValue>, Metadata, Vec<Problem>)> {
         let mut inputs = BTreeMap::new();
         for (port, given) in self.inputs {
             match content::load(given, objects) {
                 Ok(value) => drop(inputs.insert(port, value)),
-                Err(message) => self.problems.push(problem(&port, message)),
+                Err(Trouble::Given(message)) => self.problems.push(problem(&port, message)),
+                Err(Trouble::Store(error)) => return Err(error),
             }
         }
-        (inputs, self.metadata, self.problems)
+        Ok((inputs, self.metadata, self.problems))
     }
 }
 
@@ -176,7 +182,7 @@ mod tests {
         document::gather(&mut gathered, crate::yaml::parse(document).unwrap(), Path::new(""));
         gathered.words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         let dir = tempfile::tempdir().unwrap();
-        let (inputs, metadata, problems) = gathered.finish(&Objects::new(dir.path()));
+        let (inputs, metadata, problems) = gathered.finish(&Objects::new(dir.path())).unwrap();
         let show = |value: &Value| serde_json::to_string(value).unwrap();
         let mut lines: Vec<String> = inputs
             .iter()

@@ -55,7 +55,7 @@ pub(crate) struct Wish {
 /// Makes a launch of a wish, with the files it names taken into the object repository.
 ///
 /// # Errors
-/// Everything that is wrong with the wish (exit status 2).
+/// Everything that is wrong with the wish (exit status 2); a full disk (1).
 pub(crate) fn launch(reader: &Reader, wish: Wish) -> Result<Launch> {
     let (_, process_type) = process::find_type(reader, &wish.process_type).map_err(Failure::usage)?;
     let ports = process::flatten(&process_type.inputs);
@@ -67,7 +67,7 @@ pub(crate) fn launch(reader: &Reader, wish: Wish) -> Result<Launch> {
     }
     gathered.words(&wish.words);
     gathered.options(&wish);
-    let (inputs, metadata, mut problems) = gathered.finish(reader.objects());
+    let (inputs, metadata, mut problems) = gathered.finish(reader.objects())?;
 
     let launch = Launch { process_type: process_type.name, inputs, metadata, groups: wish.groups };
     let known: Vec<String> = problems.iter().map(|problem| problem.port.clone()).collect();

@@ -72,7 +72,7 @@ pub(crate) fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     names
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
-        .filter(|(distance, name)| *distance <= 2.max(name.len() / 3))
+        .filter(|(distance, name)| *distance <= 2.max(name.len() / 3) && *distance < name.len())
         .min()
         .map(|(_, name)| name)
 }

@@ -47,7 +47,11 @@ impl Builder {
         self.paths.create().map_err(|error| {
             let error = Error::from_io("open profile", self.paths.root(), error);
             let known = error.help_text().map(str::to_owned);
-            error.help(known.as_deref().unwrap_or("FERRY_HOME must be a directory on a local disk that you can write"))
+            error.help(
+                known
+                    .as_deref()
+                    .unwrap_or("FERRY_HOME must be a directory on a local disk that you can write"),
+            )
         })?;
         let lock = Lock::take(&self.paths.lock(), role)?;
         Ok(Owner { builder: self.clone(), lock })

@@ -23,6 +23,9 @@ use crate::{
 /// How long a `ferry run` may take to let a daemon have its profile.
 const HAND_OVER: Duration = Duration::from_secs(15);
 
+/// Owners that may be lost one after the other while a process is followed.
+const LOST_OWNERS: u32 = 4;
+
 /// What a profile is owned for.
 enum Duty {
     /// Everything.
@@ -322,8 +325,9 @@ pub async fn attach(
     interrupts: &mut mpsc::Receiver<()>,
 ) -> Result<RunEnd, RunError> {
     let mut seen = -1;
+    let mut lost = 0;
     loop {
-        if Connection::open(&builder.paths).await?.is_none()
+        if matches!(Connection::open(&builder.paths).await, Ok(None))
             && let Ok(owner) = builder.own("run")
         {
             let (running, _) = Running::start(owner, Duty::GoOn(id)).await?;
@@ -331,14 +335,21 @@ pub async fn attach(
                 return Ok(end);
             }
         }
-        let wait = async {
-            call(builder, Request::Attach(id)).await?;
-            call(builder, Request::Wait { process: id, seen, seconds: 10 }).await
-        };
-        let (response, by) = tokio::select! {
-            answer = wait => answer?,
+        let answer = tokio::select! {
+            answer = look(builder, id, seen) => answer,
             Some(()) = interrupts.recv() => return Ok(RunEnd::Detached { id, owned: is_daemon(builder) }),
         };
+        let (response, by) = match answer {
+            Ok(answer) => answer,
+            Err(error) if lost == LOST_OWNERS => return Err(error.into()),
+            // An owner that ends in the middle of an answer is no trouble: the next one is asked, or we are it.
+            Err(_) => {
+                lost += 1;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        lost = 0;
         match response {
             // The owner ended between the two; the next round takes over.
             Response::Process { state, .. } if by == Answered::Alone && !state.is_terminal() => {}
@@ -358,4 +369,10 @@ pub async fn attach(
             other => return Err(unexpected(&other).into()),
         }
     }
+}
+
+/// Asks the owner to step a process, and waits until it stands somewhere else.
+async fn look(builder: &Builder, id: i64, seen: i64) -> Result<(Response, Answered), ClientError> {
+    call(builder, Request::Attach(id)).await?;
+    call(builder, Request::Wait { process: id, seen, seconds: 10 }).await
 }

@@ -13,7 +13,7 @@ use super::{Context, Response, service::failed};
 use crate::{
     computer::Computer,
     plugin::{self, Admitted, probe},
-    store::{Change, ErrorKind, PluginRow, Result, SET_UP},
+    store::{Change, Error, ErrorKind, PluginRow, Result, SET_UP},
 };
 
 /// How long a plugin file may take to load and to tell what it offers.
@@ -32,6 +32,12 @@ pub(super) async fn first_time(cx: &Context) -> Result<()> {
     }
     for file in bundled_files(&cx.bundled) {
         if let Err(error) = admit_bundled(cx, &file).await {
+            // The disk's trouble is not the plugin's: a profile without plugins would only puzzle.
+            if *error.kind() == plugin::ErrorKind::Io {
+                return Err(Error::new(ErrorKind::Other, "set up profile")
+                    .message(error.to_string())
+                    .later());
+            }
             tracing::warn!(file = %file.display(), %error, "a bundled plugin is left out");
         }
     }

@@ -123,7 +123,7 @@ fn another_abi_is_named() {
     let newer = patched(&[&mark[..], &[1, 0]].concat(), &[&mark[..], &[2, 0]].concat());
     let error = inspect(&newer).unwrap_err();
     assert_eq!(*error.kind(), ErrorKind::Abi);
-    assert_eq!(error.to_string(), "plugin file: built for ABI 2, this ferry speaks 1");
+    assert_eq!(error.to_string(), "built for ABI 2, this ferry speaks 1");
     assert_eq!(error.help_text(), Some("install a build of the plugin for this ferry, or a newer ferry"));
 }
 
