@@ -22,13 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    Config,
-    fault::At,
-    group::Group,
-    output::Capture,
-    work,
-};
+use crate::{Config, fault::At, group::Group, output::Capture, work};
 
 const EXEC: &str = "exec";
 /// How long output may still come after the command's end, from children it left behind.

@@ -17,11 +17,7 @@ use tokio::{
     sync::{OnceCell, Semaphore, SemaphorePermit},
 };
 
-use crate::{
-    Config, copy, exec,
-    fault::At,
-    fetch, files, glob, rename, tree, user, work, write,
-};
+use crate::{Config, copy, exec, fault::At, fetch, files, glob, rename, tree, user, work, write};
 
 /// Children at a time: each takes three descriptors, and a thousand is what a process may have.
 const CHILDREN: usize = 64;

@@ -18,12 +18,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{
-    draft::mode,
-    fault::At,
-    files,
-    work::Line,
-};
+use crate::{draft::mode, fault::At, files, work::Line};
 
 const PUT_TREE: &str = "put_tree";
 

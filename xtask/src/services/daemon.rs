@@ -1,0 +1,159 @@
+//! Starts daemons that outlive us, writes down who they are before they begin, and stops them.
+//!
+//! They run in the foreground of a session of their own: what PID 1 adopts may stay a zombie for minutes, and
+//! a Ctrl-C at our terminal is for us, who then stop them in order.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::proc::{self, Child};
+
+/// Who was started, a line each: name, pid, start time.
+const LEDGER: &str = "pids";
+/// How long daemons may take to end politely. All at once they take a second or two.
+const POLITE: Duration = Duration::from_secs(8);
+/// How long killed ones may take to be gone.
+const KILLED: Duration = Duration::from_secs(5);
+/// Daemons, or what they fork, that never write themselves down: connections of sshd, steps of Slurm, and
+/// a daemon that a test started again.
+const KIN: &[&str] = &["sshd", "sshd-session", "slurmstepd", "slurmd", "slurmctld", "munged"];
+
+/// Writes itself down and becomes the daemon: no moment in which it runs and nobody knows of it.
+const RECORD: &str = r#"name=$1 ledger=$2; shift 2
+IFS= read -r line < /proc/$$/stat
+start() { shift 19; echo "$1"; }
+echo "$name $$ $(start ${line##*) })" >> "$ledger" || exit 1
+exec "$@""#;
+
+/// The words that start a daemon, from any shell: it writes itself down in the ledger of `dir`.
+pub(super) fn words(dir: &Path, name: &str, command: &[String]) -> Vec<String> {
+    let ledger = dir.join(LEDGER).to_string_lossy().into_owned();
+    let record = ["setsid", "sh", "-c", RECORD, "sh", name, &ledger];
+    record.into_iter().map(str::to_owned).chain(command.iter().cloned()).collect()
+}
+
+/// Starts one, with its output in `log/NAME.out`.
+pub(super) fn start(words: &[String], environment: &[(String, String)], output: &Path) -> Result<()> {
+    let file = File::create(output).with_context(|| format!("could not make {}", output.display()))?;
+    let (program, arguments) = words.split_first().context("a daemon without a command")?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().context("could not share a file")?)
+        .stderr(file);
+    command.spawn().with_context(|| format!("could not start {program}"))?;
+    Ok(())
+}
+
+/// Everyone in the ledger, the last of a name only: a test may have started one again.
+pub(super) fn recorded(dir: &Path) -> Vec<(String, Child)> {
+    let text = fs::read_to_string(dir.join(LEDGER)).unwrap_or_default();
+    let mut all: Vec<(String, Child)> = Vec::new();
+    for (name, child) in text.lines().filter_map(entry) {
+        all.retain(|(other, _)| *other != name);
+        all.push((name, child));
+    }
+    all
+}
+
+fn entry(line: &str) -> Option<(String, Child)> {
+    let mut words = line.split(' ');
+    let name = words.next()?.to_owned();
+    Some((name, Child { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? }))
+}
+
+/// Ends everything that was started in `dir` and what came of it. How many did run.
+pub(super) fn stop(dir: &Path) -> Result<usize> {
+    let mut count = 0;
+    for (signal, patience) in [("TERM", POLITE), ("KILL", KILLED)] {
+        let begun = Instant::now();
+        // Looked for anew each time: a dying daemon may just have forked.
+        loop {
+            let living = family(dir);
+            if living.is_empty() {
+                return Ok(count);
+            }
+            count = count.max(living.len());
+            proc::signal(signal, &living)?;
+            // One that was stopped hears nothing before it goes on.
+            proc::signal("CONT", &living)?;
+            if !wait_for_end(&living, patience.saturating_sub(begun.elapsed())) {
+                break;
+            }
+        }
+    }
+    bail!("could not end {}", describe(&family(dir)));
+}
+
+/// The recorded ones, their kin, and everybody whom these have started.
+fn family(dir: &Path) -> BTreeSet<Child> {
+    // The names under /proc have no links in them.
+    let dir = fs::canonicalize(dir).unwrap_or_else(|_| PathBuf::from(dir));
+    let kin = |child: &Child| {
+        child.program().is_some_and(|program| KIN.contains(&program.as_str())) && child.holds(&dir)
+    };
+    let ledger = fs::read_to_string(dir.join(LEDGER)).unwrap_or_default();
+    let recorded = ledger.lines().filter_map(entry).map(|(_, child)| child);
+    let heads: Vec<Child> =
+        recorded.chain(proc::all().into_iter().filter(kin)).filter(|child| child.is_alive()).collect();
+    let parents = proc::parents();
+    let below = heads.iter().flat_map(|head| proc::descendants(head.pid, &parents));
+    below.filter_map(Child::of).chain(heads.iter().copied()).filter(|child| child.is_alive()).collect()
+}
+
+fn wait_for_end(children: &BTreeSet<Child>, at_most: Duration) -> bool {
+    let begun = Instant::now();
+    while children.iter().any(|child| child.is_alive()) {
+        if begun.elapsed() > at_most {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+fn describe(children: &BTreeSet<Child>) -> String {
+    let one = |child: &Child| format!("{} (pid {})", child.program().unwrap_or_default(), child.pid);
+    children.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(dir: &Path, command: &[&str]) {
+        let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
+        start(&words(dir, "it", &command), &[], &dir.join("out")).unwrap();
+        let begun = Instant::now();
+        while recorded(dir).is_empty() && begun.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn what_was_started_is_written_down_and_stopped_with_its_children() {
+        let dir = tempfile::tempdir().unwrap();
+        started(dir.path(), &["sh", "-c", "sleep 300 & sleep 300"]);
+        let (name, child) = recorded(dir.path()).remove(0);
+        assert_eq!((name.as_str(), child.is_alive()), ("it", true));
+        assert!(stop(dir.path()).unwrap() >= 1);
+        assert!(!child.is_alive());
+        assert_eq!(stop(dir.path()).unwrap(), 0, "a second time is fine");
+    }
+
+    #[test]
+    fn one_that_ignores_politeness_is_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        started(dir.path(), &["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]);
+        stop(dir.path()).unwrap();
+        assert!(!recorded(dir.path())[0].1.is_alive());
+    }
+}

@@ -1,0 +1,154 @@
+//! A private sshd: its own port, host key, client key and `known_hosts`, for the user who starts it.
+//!
+//! Sessions get a home of their own, so that no login file of the user's decides what is tested.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Service, packages};
+
+/// How many ports it needs.
+pub(super) const PORTS: usize = 1;
+/// How long it may take to greet.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One private sshd.
+#[derive(Debug)]
+pub(super) struct Sshd {
+    pub(super) port: u16,
+    pub(super) user: String,
+    pub(super) key: PathBuf,
+    pub(super) known_hosts: PathBuf,
+    /// A client's configuration with the host `ferry-login`, for people and for the OpenSSH client.
+    pub(super) config: PathBuf,
+    /// The file that the daemon reads.
+    server_config: PathBuf,
+}
+
+impl Sshd {
+    /// Makes keys and configuration below `dir`. Sessions get `environment`.
+    pub(super) fn prepare(dir: &Path, port: u16, environment: &[(String, String)]) -> Result<Sshd> {
+        let dir = dir.join("ssh");
+        super::make_dir(&dir)?;
+        super::make_dir(&dir.join("home"))?;
+        if packages::is_root() {
+            // Where sshd, as root, locks its unprivileged half in. Empty, and the same for all.
+            super::make_dir(Path::new("/run/sshd"))?;
+        }
+        let sshd = Sshd {
+            port,
+            user: packages::user("-un").context("`id -un` does not say who we are")?,
+            key: dir.join("id"),
+            known_hosts: dir.join("known_hosts"),
+            config: dir.join("ssh_config"),
+            server_config: dir.join("sshd_config"),
+        };
+        let host_key = dir.join("host_key");
+        keygen(&host_key)?;
+        keygen(&sshd.key)?;
+        fs::copy(sshd.key.with_extension("pub"), dir.join("authorized_keys"))?;
+        let public = fs::read_to_string(host_key.with_extension("pub"))?;
+        let public: Vec<&str> = public.split(' ').take(2).collect();
+        fs::write(&sshd.known_hosts, format!("[127.0.0.1]:{} {}\n", sshd.port, public.join(" ")))?;
+        fs::write(&sshd.server_config, sshd.server_text(&dir, environment))?;
+        fs::write(&sshd.config, sshd.client_text())?;
+        Ok(sshd)
+    }
+
+    /// The daemon.
+    pub(super) fn service(&self) -> Result<Service> {
+        // It starts itself anew for each connection, so it asks for its absolute path.
+        let program = packages::program("sshd").context("no sshd on this machine")?;
+        let config = self.server_config.to_string_lossy().into_owned();
+        Ok(Service::new(
+            "sshd",
+            [program.to_string_lossy().into_owned(), "-D".into(), "-e".into(), "-f".into(), config],
+        ))
+    }
+
+    /// Waits for its greeting.
+    pub(super) fn wait(&self, alive: &dyn Fn() -> Result<()>) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            alive()?;
+            match self.greeting() {
+                Ok(line) if line.starts_with("SSH-2.0-") => return Ok(()),
+                answer if begun.elapsed() > PATIENCE => {
+                    bail!("sshd does not greet on port {}: {answer:?}", self.port)
+                }
+                _ => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    fn greeting(&self) -> std::io::Result<String> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(line)
+    }
+
+    fn server_text(&self, dir: &Path, environment: &[(String, String)]) -> String {
+        let home = ("HOME".to_owned(), dir.join("home").to_string_lossy().into_owned());
+        let set: Vec<String> = std::iter::once(&home)
+            .chain(environment)
+            .map(|(name, value)| format!("\"{name}={value}\""))
+            .collect();
+        let dir = dir.display();
+        format!(
+            "Port {port}\n\
+             ListenAddress 127.0.0.1\n\
+             HostKey {dir}/host_key\n\
+             PidFile none\n\
+             AuthorizedKeysFile {dir}/authorized_keys\n\
+             StrictModes no\n\
+             UsePAM no\n\
+             PasswordAuthentication no\n\
+             KbdInteractiveAuthentication no\n\
+             PubkeyAuthentication yes\n\
+             PermitRootLogin yes\n\
+             PrintMotd no\n\
+             LogLevel VERBOSE\n\
+             Subsystem sftp internal-sftp\n\
+             SetEnv {set}\n",
+            port = self.port,
+            set = set.join(" "),
+        )
+    }
+
+    fn client_text(&self) -> String {
+        format!(
+            "Host ferry-login\n\
+             \x20 HostName 127.0.0.1\n\
+             \x20 Port {}\n\
+             \x20 User {}\n\
+             \x20 IdentityFile {}\n\
+             \x20 IdentitiesOnly yes\n\
+             \x20 UserKnownHostsFile {}\n\
+             \x20 GlobalKnownHostsFile /dev/null\n\
+             \x20 StrictHostKeyChecking yes\n\
+             \x20 BatchMode yes\n",
+            self.port,
+            self.user,
+            self.key.display(),
+            self.known_hosts.display(),
+        )
+    }
+}
+
+fn keygen(file: &Path) -> Result<()> {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-t", "ed25519", "-N", "", "-C", "ferry-services", "-f"]).arg(file);
+    let status = command.stdin(Stdio::null()).status().context("could not start ssh-keygen")?;
+    if !status.success() {
+        bail!("ssh-keygen could not make {}: {status}", file.display());
+    }
+    Ok(())
+}
