@@ -68,7 +68,7 @@ fn a_sum(ferry: &Ferry) -> Result<()> {
     tell("Its results, and the files behind them:");
     ferry.show(&["calcjob", "res", id])?;
     ferry.show(&["calcjob", "outputls", id])?;
-    ferry.show(&["calcjob", "outputcat", id])?;
+    ferry.show(&["calcjob", "outputcat", id, "add.out"])?;
     Ok(())
 }
 
@@ -117,7 +117,7 @@ fn origin(ferry: &Ferry, node: &str) -> Result<()> {
 
 /// The text of a graph, in the form that the file's name asks for.
 fn drawn(ferry: &Ferry, node: &str, file: &str) -> Result<String> {
-    ferry.show(&["node", "graph", "generate", node, "--output", file])?;
+    ferry.show(&["node", "graph", "generate", node, "--output-file", file])?;
     fs::read_to_string(ferry.desk().join(file)).with_context(|| format!("{file} was not written"))
 }
 
