@@ -20,8 +20,8 @@ use tokio::runtime::{self, Runtime};
 use crate::{
     args::{Cli, Command, Global},
     commands::{
-        calcjob, code, completions, computer, config, daemon, group, node, plugin as plugins, process, run,
-        status, submit,
+        calcjob, code, completions, computer, config, daemon, group, limit, node, plugin as plugins, process,
+        run, status, submit,
     },
     error::{Failure, Result},
     home, logging, output,
@@ -146,6 +146,7 @@ async fn dispatch(session: &Session, command: Command) -> Result {
         Command::Code(command) => code::run(session, command).await,
         Command::Plugin(command) => plugins::run(session, command).await,
         Command::Group(command) => group::run(session, command).await,
+        Command::Limit(command) => limit::run(session, command).await,
         Command::Daemon(command) => daemon::run(session, command).await,
         Command::Config(command) => config::run(session, command).await,
         Command::Completions { shell } => completions::print(shell),

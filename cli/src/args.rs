@@ -6,8 +6,8 @@ use clap_complete::Shell;
 use crate::{
     commands::{
         calcjob::CalcjobCommand, code::CodeCommand, computer::ComputerCommand, config::ConfigCommand,
-        daemon::DaemonCommand, group::GroupCommand, launch::LaunchArgs, node::NodeCommand,
-        plugin::PluginCommand, process::ProcessCommand,
+        daemon::DaemonCommand, group::GroupCommand, launch::LaunchArgs, limit::LimitCommand,
+        node::NodeCommand, plugin::PluginCommand, process::ProcessCommand,
     },
     output::Format,
 };
@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// Named sets of nodes
     #[command(subcommand)]
     Group(GroupCommand),
+    /// Limits on the jobs of a computer, and what is in use
+    #[command(subcommand)]
+    Limit(LimitCommand),
     /// The program that brings processes on in the background
     #[command(subcommand)]
     Daemon(DaemonCommand),

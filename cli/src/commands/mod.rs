@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod group;
 pub(crate) mod launch;
+pub(crate) mod limit;
 pub(crate) mod node;
 pub(crate) mod plugin;
 pub(crate) mod process;

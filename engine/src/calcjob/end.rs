@@ -41,7 +41,8 @@ pub(crate) async fn end_killed(job: &mut Calcjob<'_>, message: &str) -> StepResu
     end(job, State::Killed, vec![line]).await
 }
 
-async fn end(job: &mut Calcjob<'_>, state: State, changes: Vec<Change>) -> StepResult {
+async fn end(job: &mut Calcjob<'_>, state: State, mut changes: Vec<Change>) -> StepResult {
+    changes.push(Change::DropTicket(job.process.id));
     job.process.state = state;
     job.process.status = None;
     job.process.paused = false;

@@ -27,7 +27,7 @@ use crate::{
     plugin,
     process::{Options, State},
     runner::{Context, JobWatch, Submitters},
-    scheduler,
+    scheduler::{self, Bounds},
     store::{self, Change, Level, Process},
     transport,
 };
@@ -114,6 +114,8 @@ pub(crate) struct Calcjob<'a> {
     pub(crate) submitters: &'a Submitters,
     pub(crate) process: Process,
     pub(crate) state: Checkpoint,
+    /// The gate's leave to submit, with the bounds it was given under.
+    pub(crate) grant: Option<Bounds>,
 }
 
 /// What a calcjob does after a step.
@@ -122,6 +124,11 @@ pub(crate) enum Next {
     Step,
     /// Nothing, until its job has ended.
     Watch(JobWatch),
+    /// Nothing, until its computer's gate lets it through.
+    Gate {
+        /// Whether the scheduler has just refused it for want of room.
+        refused: bool,
+    },
     /// Nothing more.
     Ended,
 }
@@ -137,7 +144,7 @@ impl<'a> Calcjob<'a> {
         process: Process,
     ) -> StepResult<Self> {
         let state = Checkpoint::read(process.checkpoint.as_deref()).map_err(StepError::Except)?;
-        Ok(Calcjob { cx, submitters, process, state })
+        Ok(Calcjob { cx, submitters, process, state, grant: None })
     }
 
     /// Runs the step that is due.

@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::{Calcjob, Next, Step, StepError, StepResult, end::finish_with};
 use crate::{
+    process::State,
     runner::JobWatch,
-    scheduler::{Error, ErrorKind, JobId, JobRef, Recovery, Submission},
-    store::Level,
+    scheduler::{Bounds, Error, ErrorKind, JobId, JobRef, Limits, Recovery, Submission},
+    store::{self, Change, Level},
 };
 
 /// The engine's exit code for a submission that the scheduler refuses for good.
@@ -24,7 +25,10 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let intent = match job.state.submission.clone() {
         // Somebody may have begun to act on it before a crash.
         Some(submission) => return recover(job, submission).await,
-        None => declare(job).await?,
+        None => match declare(job).await? {
+            Some(intent) => intent,
+            None => return Ok(Next::Gate { refused: false }),
+        },
     };
     let computer = job.process.computer.clone().unwrap_or_default();
     match job.submitters.submit(&computer, intent.clone()).await {
@@ -33,10 +37,17 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     }
 }
 
-/// The intent, on disk before anything is sent.
-async fn declare(job: &mut Calcjob<'_>) -> StepResult<Submission> {
+/// The intent and its ticket, on disk before anything is sent. `None`: the gate must let it through first.
+async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
     let computer = job.process.computer.clone().unwrap_or_default();
     let config = job.cx.store.computer(&computer)?.config;
+    let limits = Limits::of(&config)
+        .map_err(|text| StepError::Pause(format!("submit_rate of `{computer}`: {text}")))?;
+    let bounds = match job.grant.take() {
+        Some(bounds) => bounds,
+        None if !limits.any() && !job.cx.is_clamped(&computer) => Bounds::default(),
+        None => return wait_at_gate(job, &computer).await,
+    };
     let options = job.options()?;
     let missing = || StepError::Except("the work directory is not known".into());
     let submission = Submission {
@@ -48,9 +59,30 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Submission> {
         stdout: options.scheduler_stdout,
         stderr: options.scheduler_stderr,
     };
+    let ticket = Change::TakeTicket {
+        process: job.process.id,
+        computer: computer.clone(),
+        token: submission.token.clone(),
+        bounds,
+    };
     job.state.submission = Some(submission.clone());
+    job.process.state = State::Running;
+    job.process.status = Some("submit".into());
+    match job.commit(vec![ticket]).await {
+        Err(StepError::Store(error)) if *error.kind() == store::ErrorKind::Limit => {
+            job.state.submission = None;
+            wait_at_gate(job, &computer).await
+        }
+        Err(error) => Err(error),
+        Ok(()) => Ok(Some(submission)),
+    }
+}
+
+async fn wait_at_gate(job: &mut Calcjob<'_>, computer: &str) -> StepResult<Option<Submission>> {
+    job.process.state = State::Waiting;
+    job.process.status = Some(format!("waiting for a queue slot on {computer}"));
     job.commit(Vec::new()).await?;
-    Ok(submission)
+    Ok(None)
 }
 
 async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Error) -> StepResult<Next> {
@@ -67,12 +99,14 @@ async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Error) -> Step
             Ok(Next::Ended)
         }
         ErrorKind::Busy => {
+            // Back-pressure: the ticket goes back, and the gate learns.
+            let text = format!("the scheduler takes no more jobs now: {error}");
             job.state.submission = None;
-            job.commit(vec![job.log(Level::Report, error.to_string())]).await?;
-            Err(StepError::Wait(
-                format!("the scheduler takes no more jobs: {error}"),
-                Duration::from_secs(30),
-            ))
+            job.process.state = State::Waiting;
+            job.process.status = Some(text.clone());
+            let line = job.log(Level::Report, text);
+            job.commit(vec![line, Change::DropTicket(job.process.id)]).await?;
+            Ok(Next::Gate { refused: true })
         }
         _ => recover(job, intent).await,
     }
@@ -116,7 +150,7 @@ async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
     job.state.unclear_since = None;
     job.process.job_id = Some(id.0.clone());
     job.state.go(Step::Update);
-    job.process.state = crate::process::State::Waiting;
+    job.process.state = State::Waiting;
     job.process.status = Some("waiting for its job".into());
     job.commit(Vec::new()).await?;
     Ok(Next::Step)

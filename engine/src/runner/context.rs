@@ -1,6 +1,12 @@
 //! What every step works with: the open store, plugin hosts, transports, schedulers and settings.
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use ferry_plugin_proto::{Validate, Validated, Work, WorkReply};
 
@@ -85,6 +91,7 @@ impl Owner {
             library,
             settings,
             store,
+            clamped: Mutex::default(),
             _lock: lock,
         };
         super::setup::first_time(&context).await?;
@@ -111,6 +118,8 @@ pub struct Context {
     pub settings: Settings,
     pub(super) host_exe: PathBuf,
     pub(super) bundled: Vec<PathBuf>,
+    /// Computers whose scheduler has refused jobs for want of room: their gate stands, limits or not.
+    pub(super) clamped: Mutex<HashSet<String>>,
     // Last, so that everything else is closed before the profile is free.
     _lock: Lock,
 }
@@ -159,6 +168,11 @@ impl Context {
             let known: Vec<_> = self.schedulers.keys().copied().collect();
             format!("no scheduler is called `{name}`; this ferry has: {}", known.join(", "))
         })
+    }
+
+    /// Whether the gate of a computer stands because its scheduler refused jobs.
+    pub(crate) fn is_clamped(&self, computer: &str) -> bool {
+        self.clamped.lock().unwrap_or_else(PoisonError::into_inner).contains(computer)
     }
 
     /// A scratch directory that a store error can speak of.

@@ -19,6 +19,13 @@ use crate::{
 pub(super) enum Then {
     /// Watch its job.
     Watch(JobWatch),
+    /// Wait at its computer's gate.
+    Gate {
+        /// Label of the computer.
+        computer: String,
+        /// Whether the scheduler has just refused it for want of room.
+        refused: bool,
+    },
     /// Come back after so long.
     After(Duration),
     /// Nothing, until somebody wakes it.
@@ -158,6 +165,9 @@ async fn drive_calcjob(
     match result {
         Ok(Next::Ended) => Then::Ended,
         Ok(Next::Watch(watch)) => Then::Watch(watch),
+        Ok(Next::Gate { refused }) => {
+            Then::Gate { computer: job.process.computer.clone().unwrap_or_default(), refused }
+        }
         Ok(Next::Step) => Then::After(Duration::ZERO),
         Err(error) => match settle(&mut job, error).await {
             Ok(then) => then,
@@ -198,10 +208,12 @@ async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation>) -> StepR
         job.process.status = Some(job.state.step.as_str().to_owned());
         return job.commit(Vec::new()).await;
     }
-    if job.state.step != Step::Update {
-        return Ok(());
-    }
     match observation {
+        Some(Observation::Granted(bounds)) => {
+            job.grant = Some(bounds);
+            Ok(())
+        }
+        _ if job.state.step != Step::Update => Ok(()),
         None => Ok(()),
         Some(Observation::Adopt(id)) => {
             let line = job.log(Level::Warning, format!("job {id} took the start gate and is adopted"));
@@ -213,7 +225,7 @@ async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation>) -> StepR
                 Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
             job.state.report = Some(*report);
             job.go(Step::Retrieve);
-            job.commit(Vec::new()).await
+            job.commit(vec![Change::DropTicket(job.process.id)]).await
         }
     }
 }

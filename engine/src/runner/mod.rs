@@ -8,6 +8,7 @@ mod context;
 mod drive;
 mod entry;
 mod frame;
+mod gate;
 mod poller;
 mod request;
 mod server;

@@ -10,10 +10,13 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{Context, Event};
+use super::{
+    Context, Event,
+    gate::{Gate, Seen},
+};
 use crate::{
     calcjob,
-    scheduler::{self, JobId, JobRef, JobState, JobStatus, Marker, markers},
+    scheduler::{self, Bounds, JobId, JobRef, JobState, JobStatus, Marker, markers},
     store::{Change, NodeId},
 };
 use ferry_plugin_proto::JobReport;
@@ -40,10 +43,13 @@ pub(crate) enum Observation {
     Ended(Box<JobReport>),
     /// Another copy took the start gate: that one is the job.
     Adopt(JobId),
+    /// It may submit, under these bounds on all tickets of its computer.
+    Granted(Bounds),
 }
 
 enum Word {
     Watch(JobWatch),
+    Want { process: NodeId, refused: bool },
     Forget(NodeId),
 }
 
@@ -63,14 +69,24 @@ impl Pollers {
     }
 
     pub(super) fn watch(&self, watch: JobWatch) {
+        self.send(&watch.computer.clone(), Word::Watch(watch));
+    }
+
+    /// Asks the computer's gate for leave to submit; it comes as an observation.
+    pub(super) fn want(&self, process: NodeId, computer: String, refused: bool) {
+        self.send(&computer, Word::Want { process, refused });
+    }
+
+    fn send(&self, computer: &str, word: Word) {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(watch.computer.clone()).or_insert_with(|| {
+        let queue = queues.entry(computer.to_owned()).or_insert_with(|| {
             let (sender, inbox) = mpsc::unbounded_channel();
             let poller = Poller {
                 cx: self.cx.clone(),
                 events: self.events.clone(),
-                computer: watch.computer.clone(),
+                computer: computer.to_owned(),
                 watched: BTreeMap::new(),
+                gate: Gate::default(),
                 interval: Duration::ZERO,
                 failures: 0,
             };
@@ -78,7 +94,7 @@ impl Pollers {
             sender
         });
         // A poller ends only with the runner.
-        let _ = queue.send(Word::Watch(watch));
+        let _ = queue.send(word);
     }
 
     pub(super) fn forget(&self, process: NodeId) {
@@ -100,6 +116,7 @@ struct Poller {
     events: mpsc::UnboundedSender<Event>,
     computer: String,
     watched: BTreeMap<NodeId, Watched>,
+    gate: Gate,
     interval: Duration,
     failures: u32,
 }
@@ -109,6 +126,9 @@ struct Poller {
 struct Findings {
     listed: BTreeMap<JobId, JobStatus>,
     absent: BTreeMap<PathBuf, Marker>,
+    /// Jobs of this user that are not ours: pending, and pending or running.
+    foreign: (u32, u32),
+    has_queue: bool,
 }
 
 /// The longest wait between two polls, as a multiple of the floor.
@@ -118,7 +138,7 @@ impl Poller {
     async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Word>) {
         while let Some(word) = inbox.recv().await {
             self.take(word);
-            while !self.watched.is_empty() {
+            while !self.watched.is_empty() || self.gate.is_wanted() {
                 if !self.pause(&mut inbox).await {
                     return;
                 }
@@ -132,9 +152,17 @@ impl Poller {
             Word::Watch(watch) => {
                 // A fresh job is looked at soon.
                 self.interval = Duration::ZERO;
+                self.gate.arrived(watch.process);
                 self.watched.insert(watch.process, Watched { watch, missed: 0 });
             }
-            Word::Forget(process) => drop(self.watched.remove(&process)),
+            Word::Want { process, refused } => {
+                self.interval = Duration::ZERO;
+                self.gate.want(process, refused, &self.cx, &self.computer);
+            }
+            Word::Forget(process) => {
+                self.gate.forget(process);
+                self.watched.remove(&process);
+            }
         }
     }
 
@@ -167,12 +195,13 @@ impl Poller {
         match self.ask().await {
             Ok(findings) => {
                 self.failures = 0;
+                let seen = Seen { foreign: findings.foreign, has_queue: findings.has_queue };
                 let changed = self.settle(findings).await;
-                let slower = if changed {
-                    Duration::ZERO
-                } else {
-                    (self.interval.max(floor) * 3 / 2).min(floor * SLOWEST)
-                };
+                let granted = self.gate.admit(&self.cx, &self.computer, seen, &self.events).await;
+                // Who waits at the gate is not made to wait for a slow poll too.
+                let slowest = floor * if self.gate.is_wanted() { 2 } else { SLOWEST };
+                let slower = (self.interval.max(floor) * 3 / 2).min(slowest);
+                let slower = if changed || granted { Duration::ZERO } else { slower };
                 // A slow queue is asked more rarely.
                 self.interval = slower.max(start.elapsed() * 5);
             }
@@ -190,7 +219,15 @@ impl Poller {
         };
         let scheduler = self.cx.scheduler(&row.config.scheduler).map_err(failed)?;
         let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
-        let listed = scheduler.status(&*via, &jobs).await?;
+        let (listed, foreign) = if self.gate.is_wanted() {
+            let tickets = self.cx.store.tickets(&self.computer).map_err(|error| failed(error.to_string()))?;
+            let tokens = tickets.into_iter().map(|ticket| ticket.token).collect();
+            let survey = scheduler.survey(&*via, &jobs, &tokens).await?;
+            (survey.jobs, (survey.foreign_queued, survey.foreign_active))
+        } else {
+            (scheduler.status(&*via, &jobs).await?, (0, 0))
+        };
+        let has_queue = scheduler.capabilities().has_queue;
         let absent: Vec<&Path> = self
             .watched
             .values()
@@ -201,7 +238,7 @@ impl Poller {
             .collect();
         // The markers are read after the listing: a job that ended in between has left one.
         let absent = if absent.is_empty() { BTreeMap::new() } else { markers(&*via, &absent).await? };
-        Ok(Findings { listed, absent })
+        Ok(Findings { listed, absent, foreign, has_queue })
     }
 
     /// Tells the runner and the store what is new. Whether anything was.
@@ -215,7 +252,7 @@ impl Poller {
                     let raw = status.map(|status| status.raw.clone());
                     ended.extend(judge(watched, marker, raw).map(|observation| (*process, observation)));
                 }
-                None => changes.extend(status.and_then(|status| observed(watched, status))),
+                None => changes.extend(status.map(|status| observed(watched, status)).unwrap_or_default()),
             }
         }
         let changed = !changes.is_empty() || !ended.is_empty();
@@ -242,7 +279,8 @@ impl Poller {
             status: Some(status.clone()),
             scheduler_state: watched.watch.shown.clone(),
         };
-        let changes = self.watched.iter().map(change).collect();
+        let mut changes: Vec<Change> = self.watched.iter().map(change).collect();
+        changes.extend(self.gate.unreachable(&self.computer, error));
         self.watched.values_mut().for_each(|watched| watched.watch.shown = None);
         if let Err(error) = self.cx.store.commit(changes).await {
             tracing::warn!(%error, "the state of jobs could not be stored");
@@ -263,17 +301,26 @@ fn judge(watched: &mut Watched, marker: &Marker, raw: Option<String>) -> Option<
     Some(Observation::Ended(Box::new(calcjob::report(marker, raw))))
 }
 
-/// A change of the scheduler's word, to be stored.
-fn observed(watched: &mut Watched, status: &JobStatus) -> Option<Change> {
+/// What a change of the scheduler's word changes in the store.
+fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
     watched.missed = 0;
     if watched.watch.shown.as_deref() == Some(status.raw.as_str()) {
-        return None;
+        return Vec::new();
     }
     watched.watch.shown = Some(status.raw.clone());
     let reason = status.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    Some(Change::Observed {
-        process: watched.watch.process,
+    let process = watched.watch.process;
+    let shown = Change::Observed {
+        process,
         status: Some(format!("job {}{reason}", status.state.as_str())),
         scheduler_state: Some(status.raw.clone()),
-    })
+    };
+    // A requeued job takes its place in the queue back, even over the bound.
+    let ticket = match status.state {
+        JobState::Pending | JobState::Held => Some(true),
+        JobState::Running | JobState::Suspended => Some(false),
+        JobState::Done | JobState::Unknown => None,
+    };
+    let ticket = ticket.map(|queued| Change::TicketQueued { process, queued });
+    [shown].into_iter().chain(ticket).collect()
 }

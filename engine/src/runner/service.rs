@@ -10,6 +10,7 @@ use super::{Context, Request, Response, settings, setup};
 use crate::{
     node::check_body,
     process::{Launched, prepare},
+    scheduler::Limits,
     store::{Change, Error, NewData, NodeId},
 };
 
@@ -27,6 +28,10 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
         Request::Pause { processes, paused } => {
             let change = |id| Change::Pause { process: NodeId(id), paused };
             commit(cx, processes.into_iter().map(change).collect()).await
+        }
+        Request::Computer { config, .. } if Limits::of(&config).is_err() => {
+            let message = Limits::of(&config).err().unwrap_or_default();
+            return Response::Failed { message: format!("submit_rate: {message}"), help: None };
         }
         Request::Computer { config, replace } => commit(cx, vec![Change::Computer { config, replace }]).await,
         Request::Data { data_type, label, description, value, files, computer } => {

@@ -47,6 +47,8 @@ pub(super) struct StepLoop {
     /// Busy ones that were woken meanwhile.
     again: HashSet<NodeId>,
     watching: HashSet<NodeId>,
+    /// Waiting at their computer's gate.
+    gated: HashSet<NodeId>,
     observations: HashMap<NodeId, Observation>,
     timers: BinaryHeap<Reverse<(Instant, NodeId)>>,
     tasks: JoinSet<Then>,
@@ -73,6 +75,7 @@ impl StepLoop {
             busy: HashMap::new(),
             again: HashSet::new(),
             watching: HashSet::new(),
+            gated: HashSet::new(),
             observations: HashMap::new(),
             timers: BinaryHeap::new(),
             tasks: JoinSet::new(),
@@ -125,6 +128,7 @@ impl StepLoop {
             }
             Event::Observed(id, observation) => {
                 self.watching.remove(&id);
+                self.gated.remove(&id);
                 self.observations.insert(id, observation);
                 self.wake(id);
             }
@@ -133,7 +137,7 @@ impl StepLoop {
     }
 
     fn forget(&mut self, id: NodeId) {
-        if self.watching.remove(&id) {
+        if self.watching.remove(&id) | self.gated.remove(&id) {
             self.pollers.forget(id);
         }
     }
@@ -179,6 +183,10 @@ impl StepLoop {
             Then::Watch(watch) => {
                 self.watching.insert(id);
                 self.pollers.watch(watch);
+            }
+            Then::Gate { computer, refused } => {
+                self.gated.insert(id);
+                self.pollers.want(id, computer, refused);
             }
             Then::After(delay) if delay.is_zero() => drop(self.again.insert(id)),
             Then::After(delay) => self.timers.push(Reverse((Instant::now() + delay, id))),

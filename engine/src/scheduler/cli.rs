@@ -1,12 +1,16 @@
 //! Command-line schedulers: a pure [`Dialect`] says the words, [`CliScheduler`] does the I/O.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, Error, ErrorKind, JobId, JobRef, JobStatus, JobTemplate, Recovery, Result, Scheduler,
-    Submission,
+    Capabilities, Error, ErrorKind, JobId, JobRef, JobState, JobStatus, JobTemplate, Listed, Recovery,
+    Result, Scheduler, Submission, Survey,
     claim::{self, Answer, Found},
     template::script,
 };
@@ -81,6 +85,21 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unreachable` or `Unreadable`; a failed listing is never an empty queue.
     fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobId, JobStatus>>;
+
+    /// One command that lists all jobs of this user, ended ones as far as the scheduler remembers them;
+    /// `None` where jobs can't be told apart from anything else.
+    fn survey_command(&self) -> Option<Command> {
+        None
+    }
+
+    /// Reads its output.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Unreadable`; a failed listing is never an empty queue.
+    fn parse_survey(&self, output: &Output) -> Result<Vec<Listed>> {
+        let _ = output;
+        Ok(Vec::new())
+    }
 
     /// One command that ends all these jobs.
     fn cancel_command(&self, jobs: &[JobRef]) -> Command;
@@ -218,6 +237,28 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         let command = self.dialect.status_command(jobs);
         let output = via.exec(&command).await.map_err(|error| claim::unreachable("status", error))?;
         self.dialect.parse_status(jobs, &output)
+    }
+
+    async fn survey(&self, via: &dyn Transport, jobs: &[JobRef], tokens: &HashSet<String>) -> Result<Survey> {
+        let Some(command) = self.dialect.survey_command() else {
+            return Ok(Survey { jobs: self.status(via, jobs).await?, ..Survey::default() });
+        };
+        let output = via.exec(&command).await.map_err(|error| claim::unreachable("survey", error))?;
+        let mut survey = Survey::default();
+        let wanted: BTreeMap<&JobId, &str> = jobs.iter().map(|job| (&job.id, job.token.as_str())).collect();
+        for listed in self.dialect.parse_survey(&output)? {
+            if tokens.contains(&listed.name) {
+                // Ids are forgotten and reused: only the same token is the same job.
+                if wanted.get(&listed.id).is_some_and(|token| *token == listed.name) {
+                    survey.jobs.insert(listed.id, listed.status);
+                }
+                continue;
+            }
+            let state = listed.status.state;
+            survey.foreign_queued += u32::from(matches!(state, JobState::Pending | JobState::Held));
+            survey.foreign_active += u32::from(state != JobState::Done);
+        }
+        Ok(survey)
     }
 
     async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>> {

@@ -6,15 +6,23 @@
 
 mod claim;
 mod cli;
+mod limits;
 mod template;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    path::PathBuf,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use claim::{Marker, Markers, markers};
 pub use cli::{CliScheduler, Dialect, Listing, Recorded};
+pub(crate) use limits::Bucket;
+pub use limits::{Bounds, Limits, Rate, Usage};
 pub use template::{CommandLine, JobTemplate, Resources, script};
 
 use crate::{error, transport::Transport};
@@ -145,6 +153,28 @@ pub struct JobStatus {
     pub reason: Option<String>,
 }
 
+/// One job of this user, whoever submitted it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: JobId,
+    /// Its name; ours bear their token.
+    pub name: String,
+    /// What the scheduler says about it.
+    pub status: JobStatus,
+}
+
+/// The state of our jobs, and how many others this user has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// As [`Scheduler::status`] gives it.
+    pub jobs: BTreeMap<JobId, JobStatus>,
+    /// Pending jobs that bear none of our tokens.
+    pub foreign_queued: u32,
+    /// Pending or running jobs that bear none of our tokens.
+    pub foreign_active: u32,
+}
+
 /// What a scheduler can do.
 #[derive(Debug, Clone, Copy)]
 pub struct Capabilities {
@@ -181,6 +211,13 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// One entry for each job that the scheduler still knows; a job without an entry is *absent*, which is
     /// not the same as done: read its marker.
     async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobId, JobStatus>>;
+
+    /// [`Scheduler::status`], and a count of this user's other jobs: those that bear none of `tokens`. One
+    /// request for both where the scheduler can; where it has no queue of its own, nobody else counts.
+    async fn survey(&self, via: &dyn Transport, jobs: &[JobRef], tokens: &HashSet<String>) -> Result<Survey> {
+        let _ = tokens;
+        Ok(Survey { jobs: self.status(via, jobs).await?, ..Survey::default() })
+    }
 
     /// Ends jobs; one result for each, in order. A job that is gone already is fine.
     async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>>;

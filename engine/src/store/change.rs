@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Content, Error, ErrorKind, Level, LinkType, NodeId, NodeKind, Objects, PluginRow, Process, Result,
+    Content, Error, ErrorKind, GateState, Level, LinkType, NodeId, NodeKind, Objects, PluginRow, Process,
+    Result,
 };
-use crate::{computer::Computer, process::State};
+use crate::{computer::Computer, process::State, scheduler::Bounds};
 
 /// One file to be kept in a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +121,33 @@ pub enum Change {
         /// Still, or on.
         paused: bool,
     },
+    /// A place under a computer's limits, kept if the process has one. `Limit` if the bounds leave no room.
+    TakeTicket {
+        /// Whose job.
+        process: NodeId,
+        /// Label of the computer.
+        computer: String,
+        /// The submission's token.
+        token: String,
+        /// Bounds on our own tickets there.
+        bounds: Bounds,
+    },
+    /// Whether the job of a ticket counts as pending. Without a ticket: nothing.
+    TicketQueued {
+        /// Whose job.
+        process: NodeId,
+        /// Pending, or running.
+        queued: bool,
+    },
+    /// Gives a ticket back. Without one: nothing.
+    DropTicket(NodeId),
+    /// What the gate of a computer saw last.
+    Gate {
+        /// Label of the computer.
+        computer: String,
+        /// What it saw.
+        state: GateState,
+    },
     /// A new computer, or with `replace` new settings of an existing one.
     Computer {
         /// Its settings; the label names it.
@@ -200,6 +228,24 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
                      WHERE id = ?1 AND state IN ('created', 'running', 'waiting')",
                 )?
                 .execute(params![process.0, paused])?;
+            }
+            Change::TakeTicket { process, computer, token, bounds } => {
+                take_ticket(db, *process, computer, token, *bounds, now)?;
+            }
+            Change::TicketQueued { process, queued } => {
+                db.prepare_cached("UPDATE ticket SET queued = ?2 WHERE process = ?1")?
+                    .execute(params![process.0, queued])?;
+            }
+            Change::DropTicket(process) => {
+                db.prepare_cached("DELETE FROM ticket WHERE process = ?1")?.execute([process.0])?;
+            }
+            Change::Gate { computer, state } => {
+                let json = serde_json::to_string(state)
+                    .map_err(|source| Error::new(ErrorKind::Rule, "store gate").source(source))?;
+                db.execute(
+                    "INSERT OR REPLACE INTO gate (computer, state) VALUES (?1, ?2)",
+                    [computer, &json],
+                )?;
             }
             Change::Computer { config, replace } => write_computer(db, config, *replace, now)?,
             Change::Group { label, description, if_missing } => {
@@ -364,6 +410,35 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
         return Err(Error::new(ErrorKind::Conflict, "update process").with("process", process.id));
     }
     db.prepare_cached("UPDATE node SET modified = ?2 WHERE id = ?1")?.execute(params![process.id.0, now])?;
+    Ok(())
+}
+
+/// The bounds are judged here, in the transaction, so that no two submissions can share the last place.
+fn take_ticket(
+    db: &Connection,
+    process: NodeId,
+    computer: &str,
+    token: &str,
+    bounds: Bounds,
+    now: i64,
+) -> Result<()> {
+    let kept = db
+        .prepare_cached("UPDATE ticket SET token = ?2, queued = 1 WHERE process = ?1")?
+        .execute(params![process.0, token])?;
+    if kept == 1 {
+        return Ok(());
+    }
+    let (active, queued): (u32, u32) = db
+        .prepare_cached("SELECT count(*), coalesce(sum(queued), 0) FROM ticket WHERE computer = ?1")?
+        .query_row([computer], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let full = |bound: Option<u32>, used: u32| bound.is_some_and(|bound| used >= bound);
+    if full(bounds.active, active) || full(bounds.queued, queued) {
+        return Err(Error::new(ErrorKind::Limit, "take ticket").with("computer", computer).later());
+    }
+    db.prepare_cached(
+        "INSERT INTO ticket (process, computer, token, queued, taken) VALUES (?1, ?2, ?3, 1, ?4)",
+    )?
+    .execute(params![process.0, computer, token, now])?;
     Ok(())
 }
 

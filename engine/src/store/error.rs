@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Conflict,
     /// A rule of the store forbids it: a link's degree, an unknown object.
     Rule,
+    /// A computer's limit leaves no room for another job.
+    Limit,
     /// The disk is full.
     Full,
     /// The store can't be written.
@@ -42,6 +44,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Exists => "already exists",
             ErrorKind::Conflict => "changed meanwhile",
             ErrorKind::Rule => "not allowed",
+            ErrorKind::Limit => "no room under a limit",
             ErrorKind::Full => "no space left on the disk of the store",
             ErrorKind::ReadOnly => "the store can't be written",
             ErrorKind::Corrupt => "the store is damaged",

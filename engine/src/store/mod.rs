@@ -23,7 +23,8 @@ pub use objects::{Content, INLINE_MAX, Objects};
 pub(crate) use read::SET_UP;
 pub use read::{ProcessFilter, Reader};
 pub use records::{
-    ComputerRow, Group, Level, Link, LinkType, LogLine, Node, NodeFile, NodeId, NodeKind, PluginRow, Process,
+    ComputerRow, GateState, Group, Level, Link, LinkType, LogLine, Node, NodeFile, NodeId, NodeKind,
+    PluginRow, Process, Ticket,
 };
 
 /// A store opened by its owner, for reading and writing. Clones share it.

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{
-    ComputerRow, Content, Error, ErrorKind, Group, Level, Link, LogLine, Node, NodeFile, NodeId, NodeKind,
-    Objects, PluginRow, Process, Result, schema,
+    ComputerRow, Content, Error, ErrorKind, GateState, Group, Level, Link, LogLine, Node, NodeFile, NodeId,
+    NodeKind, Objects, PluginRow, Process, Result, Ticket, schema,
 };
 use crate::process::State;
 
@@ -320,6 +320,22 @@ impl Reader {
         Err(Error::new(ErrorKind::NotFound, "computer")
             .message(format!("no computer is called `{label}`"))
             .help(format!("this profile has: {}", labels.join(", "))))
+    }
+
+    /// The tickets of a computer, by process.
+    pub fn tickets(&self, computer: &str) -> Result<Vec<Ticket>> {
+        let sql = "SELECT process, token, queued FROM ticket WHERE computer = ?1 ORDER BY process";
+        self.with(|db| {
+            query_all(db, sql, [computer], |row| {
+                Ok(Ticket { process: NodeId(row.get(0)?), token: row.get(1)?, queued: row.get(2)? })
+            })
+        })
+    }
+
+    /// What the gate of a computer saw last.
+    pub fn gate(&self, computer: &str) -> Result<Option<GateState>> {
+        let sql = "SELECT state FROM gate WHERE computer = ?1";
+        self.with(|db| db.query_row(sql, [computer], |row| json(row, 0)).optional())
     }
 
     /// All groups, by label.

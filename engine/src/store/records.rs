@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{computer::Computer, process::State};
+use crate::{computer::Computer, process::State, scheduler::Usage};
 
 /// A node's number in its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -250,6 +250,31 @@ pub struct Group {
     pub count: u64,
     /// When it was made.
     pub created: Timestamp,
+}
+
+/// A job's place under its computer's limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// Whose job.
+    pub process: NodeId,
+    /// The submission's token.
+    pub token: String,
+    /// Whether it counts as pending.
+    pub queued: bool,
+}
+
+/// What the gate of a computer saw last.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GateState {
+    /// What is in use.
+    pub usage: Usage,
+    /// A bound on active jobs that the scheduler has taught us by refusing.
+    pub clamp: Option<u32>,
+    /// Processes that wait for a place.
+    pub waiting: u32,
+    /// When the queue was listed, RFC 3339.
+    pub listed: String,
 }
 
 /// A plugin file that was admitted.

@@ -99,6 +99,23 @@ CREATE TABLE group_member (
     PRIMARY KEY (node_group, node)
 ) WITHOUT ROWID;
 
+-- A job's place under its computer's limits: taken with the intent to submit, given back with the observation
+-- that frees it.
+CREATE TABLE ticket (
+    process  INTEGER PRIMARY KEY REFERENCES process (id),
+    computer TEXT NOT NULL,
+    token    TEXT NOT NULL,
+    queued   INTEGER NOT NULL, -- whether it counts as pending
+    taken    INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX ticket_computer ON ticket (computer, queued);
+
+-- What the gate of a computer saw last, JSON, for `limit show`.
+CREATE TABLE gate (
+    computer TEXT PRIMARY KEY,
+    state    TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- Every plugin file that was ever admitted; `active` ones offer their types for new processes.
 CREATE TABLE plugin (
     digest    TEXT PRIMARY KEY,

@@ -5,6 +5,7 @@ mod daemon;
 mod disk;
 mod input;
 mod job;
+mod limits;
 mod plugins;
 mod provenance;
 
@@ -17,8 +18,9 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 7] = [
+        let groups: [(&str, &[Case]); 8] = [
             ("job", job::CASES),
+            ("limits", limits::CASES),
             ("provenance", provenance::CASES),
             ("input", input::CASES),
             ("plugins", plugins::CASES),

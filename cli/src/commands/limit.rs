@@ -1,0 +1,115 @@
+//! `ferry limit`: what bounds the jobs on each computer, and what is in use of it.
+
+use clap::Subcommand;
+use ferry_engine::{
+    process::State,
+    scheduler::Limits,
+    store::{ComputerRow, GateState, Process, ProcessFilter, Reader},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    error::{Failure, Result},
+    output::{self, Format},
+    session::Session,
+};
+
+/// The words of `ferry limit`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LimitCommand {
+    /// Show the limits of a computer, or of all, and what is in use
+    ///
+    /// `ferry computer configure LABEL --max-queued-jobs N` (also --max-active-jobs, --submit-rate) changes
+    /// them, also while jobs run; 0 lets nothing through.
+    Show {
+        /// Label of the computer
+        computer: Option<String>,
+    },
+}
+
+/// Runs a command of this group.
+///
+/// # Errors
+/// What the command can't do.
+pub(crate) async fn run(session: &Session, command: LimitCommand) -> Result {
+    let LimitCommand::Show { computer } = command;
+    let reader = session.reader().await?;
+    let rows = match computer {
+        Some(label) => vec![reader.computer(&label)?],
+        None => reader.computers()?,
+    };
+    let shown = rows.iter().map(|row| Shown::read(&reader, row)).collect::<Result<Vec<_>>>()?;
+    match session.format {
+        Format::Json => output::json(&Value::Array(shown.iter().map(Shown::json).collect())),
+        Format::Table => {
+            let header = ["computer", "queued", "active", "not ours", "waiting", "rate"];
+            output::table(&header, shown.iter().map(Shown::row))
+        }
+    }
+}
+
+/// A computer's limits beside what is in use of them.
+struct Shown {
+    label: String,
+    limits: Limits,
+    rate: Option<String>,
+    /// Our tickets now: queued, and all.
+    queued: u32,
+    active: u32,
+    /// Our processes that wait for a place.
+    waiting: usize,
+    gate: GateState,
+}
+
+impl Shown {
+    fn read(reader: &Reader, row: &ComputerRow) -> Result<Shown> {
+        let label = row.config.label.clone();
+        let limits =
+            Limits::of(&row.config).map_err(|text| Failure::new(format!("{label}: submit_rate: {text}")))?;
+        let tickets = reader.tickets(&label)?;
+        let live = ProcessFilter { states: State::LIVE.to_vec(), ..ProcessFilter::default() };
+        let line = format!("waiting for a queue slot on {label}");
+        let waits =
+            |process: &Process| process.status.as_deref().is_some_and(|status| status.starts_with(&line));
+        Ok(Shown {
+            limits,
+            rate: row.config.submit_rate.clone(),
+            queued: tickets.iter().filter(|ticket| ticket.queued).count() as u32,
+            active: tickets.len() as u32,
+            waiting: reader.processes(&live)?.iter().filter(|process| waits(process)).count(),
+            gate: reader.gate(&label)?.unwrap_or_default(),
+            label,
+        })
+    }
+
+    fn row(&self) -> Vec<String> {
+        let of = |used: u32, bound: Option<u32>| match bound {
+            Some(bound) => format!("{used} of {bound}"),
+            None => used.to_string(),
+        };
+        vec![
+            self.label.clone(),
+            of(self.queued, self.limits.max_queued),
+            of(self.active, self.limits.max_active),
+            self.gate.usage.foreign_active.to_string(),
+            self.waiting.to_string(),
+            self.rate.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "computer": self.label,
+            "max_queued_jobs": self.limits.max_queued,
+            "max_active_jobs": self.limits.max_active,
+            "submit_rate": self.rate,
+            "queued": self.queued,
+            "active": self.active,
+            "foreign_queued": self.gate.usage.foreign_queued,
+            "foreign_active": self.gate.usage.foreign_active,
+            "waiting": self.waiting,
+            "learned_bound": self.gate.clamp,
+            "listed": (!self.gate.listed.is_empty()).then_some(&self.gate.listed),
+        })
+    }
+}

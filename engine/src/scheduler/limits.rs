@@ -1,0 +1,189 @@
+//! Limits of a computer: how many jobs may be pending or active at once, and how fast they may come. Pure
+//! accounting; the gate in the runner's poller asks it.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::computer::Computer;
+
+/// What a user allows on a computer.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    /// Most jobs pending, or submitted and not yet seen.
+    pub max_queued: Option<u32>,
+    /// Most jobs pending or running.
+    pub max_active: Option<u32>,
+    /// Fastest submission.
+    pub rate: Option<Rate>,
+}
+
+impl Limits {
+    /// The limits in a computer's settings.
+    ///
+    /// # Errors
+    /// A rate that can't be read.
+    pub fn of(computer: &Computer) -> Result<Limits, String> {
+        let rate =
+            computer.submit_rate.as_deref().filter(|text| !text.is_empty()).map(str::parse).transpose()?;
+        Ok(Limits { max_queued: computer.max_queued_jobs, max_active: computer.max_active_jobs, rate })
+    }
+
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        *self != Limits::default()
+    }
+}
+
+/// So many submissions in so much time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// How many.
+    pub permits: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
+impl std::str::FromStr for Rate {
+    type Err = String;
+
+    /// Reads `50/2min`, `10/s`, `1/30s`, `100/h`.
+    fn from_str(text: &str) -> Result<Rate, String> {
+        let wrong = || format!("`{text}` is no rate; write it as `50/2min`, `10/s` or `100/h`");
+        let (permits, time) = text.split_once('/').ok_or_else(wrong)?;
+        let permits: u32 = permits.trim().parse().ok().filter(|n| *n > 0).ok_or_else(wrong)?;
+        let time = time.trim();
+        let digits = time.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let count: u64 = if digits == 0 { 1 } else { time[..digits].parse().map_err(|_| wrong())? };
+        let unit = match time[digits..].trim() {
+            "s" | "sec" | "second" | "seconds" => 1,
+            "m" | "min" | "minute" | "minutes" => 60,
+            "h" | "hour" | "hours" => 3600,
+            _ => return Err(wrong()),
+        };
+        let seconds = count.checked_mul(unit).filter(|seconds| *seconds > 0).ok_or_else(wrong)?;
+        Ok(Rate { permits, per: Duration::from_secs(seconds) })
+    }
+}
+
+/// Permits of a rate that have not been used. Fills evenly; begins with one, so that restarts can't outrun it.
+#[derive(Debug, Clone)]
+pub(crate) struct Bucket {
+    rate: Rate,
+    level: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
+        Bucket { rate, level: 1.0, at: now }
+    }
+
+    pub(crate) fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Takes as many permits as there are, at most `wanted`.
+    pub(crate) fn take(&mut self, wanted: u32, now: Instant) -> u32 {
+        let grown = now.duration_since(self.at).as_secs_f64() / self.rate.per.as_secs_f64();
+        self.level = (self.level + grown * f64::from(self.rate.permits)).min(f64::from(self.rate.permits));
+        self.at = now;
+        let taken = wanted.min(self.level as u32);
+        self.level -= f64::from(taken);
+        taken
+    }
+}
+
+/// What of a computer's limits is in use, as `limit show` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Our jobs that are pending, or submitted and not yet seen.
+    pub queued: u32,
+    /// Our jobs that are pending or running.
+    pub active: u32,
+    /// Pending jobs of this user that are not ours.
+    pub foreign_queued: u32,
+    /// Pending or running jobs of this user that are not ours.
+    pub foreign_active: u32,
+}
+
+/// Bounds on our own tickets, once what is not ours is taken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bounds {
+    /// On those that count as queued.
+    pub queued: Option<u32>,
+    /// On all.
+    pub active: Option<u32>,
+}
+
+impl Limits {
+    /// Bounds on our own tickets. Where nothing can be pending, the queue's bound is one on active jobs.
+    /// `clamp`: a bound on active jobs that the scheduler itself has taught us.
+    pub fn bounds(&self, usage: &Usage, has_queue: bool, clamp: Option<u32>) -> Bounds {
+        let least = |a: Option<u32>, b: Option<u32>| a.into_iter().chain(b).min();
+        let own = |bound: Option<u32>, foreign: u32| bound.map(|bound| bound.saturating_sub(foreign));
+        let (queued, active) = if has_queue {
+            (self.max_queued, self.max_active)
+        } else {
+            (None, least(self.max_queued, self.max_active))
+        };
+        Bounds {
+            queued: own(queued, usage.foreign_queued),
+            active: least(own(active, usage.foreign_active), clamp),
+        }
+    }
+}
+
+impl Bounds {
+    /// How many more tickets fit; `None`: any number.
+    pub fn room(&self, usage: &Usage) -> Option<u32> {
+        let left = |bound: Option<u32>, used: u32| bound.map(|bound| bound.saturating_sub(used));
+        left(self.queued, usage.queued).into_iter().chain(left(self.active, usage.active)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_or_explained() {
+        let rate = |text: &str| text.parse::<Rate>().map(|rate| (rate.permits, rate.per.as_secs()));
+        assert_eq!(rate("50/2min"), Ok((50, 120)));
+        assert_eq!(rate("10/s"), Ok((10, 1)));
+        assert_eq!(rate("1 / 30s"), Ok((1, 30)));
+        assert_eq!(rate("100/h"), Ok((100, 3600)));
+        for bad in ["", "5", "0/s", "5/", "5/2", "5/0s", "x/s", "5/2weeks"] {
+            assert!(rate(bad).unwrap_err().contains("50/2min"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_never_gives_more_than_its_rate() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(Rate { permits: 10, per: Duration::from_secs(10) }, start);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(bucket.take(5, at(0)), 1);
+        assert_eq!(bucket.take(5, at(0)), 0);
+        assert_eq!(bucket.take(5, at(3)), 3);
+        assert_eq!(bucket.take(50, at(1000)), 10);
+    }
+
+    #[test]
+    fn what_is_not_ours_takes_room_and_nothing_goes_below_zero() {
+        let limits = Limits { max_queued: Some(10), max_active: Some(20), rate: None };
+        let usage = Usage { queued: 4, active: 12, foreign_queued: 3, foreign_active: 5 };
+        assert_eq!(limits.bounds(&usage, true, None).room(&usage), Some(3));
+        assert_eq!(
+            limits.bounds(&usage, false, None).active,
+            Some(5),
+            "no queue: the smaller bound, on active jobs"
+        );
+        assert_eq!(limits.bounds(&usage, true, Some(13)).room(&usage), Some(1));
+        let over = Usage { queued: 30, active: 30, ..usage };
+        assert_eq!(limits.bounds(&over, true, None).room(&over), Some(0));
+        assert_eq!(Limits::default().bounds(&usage, true, None).room(&usage), None);
+        let closed = Limits { max_active: Some(0), ..Limits::default() };
+        assert_eq!(closed.bounds(&Usage::default(), true, None).room(&Usage::default()), Some(0));
+    }
+}
