@@ -14,7 +14,10 @@ use super::{
     claim::{self, Answer, Found},
     template::script,
 };
-use crate::transport::{Command, Output, Transport};
+use crate::{
+    error::Effect,
+    transport::{Command, Output, Transport},
+};
 
 /// What the wrapper recorded of the scheduler's answer to a submission.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,7 +75,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unreachable` or `Unreadable`; never `Absent` from a failed command.
-    fn parse_find(&self, output: &Output) -> Result<Listing>;
+    fn parse_find(&self, job: &Submission, output: &Output) -> Result<Listing>;
 
     /// How long after the first look a second one must confirm an absence.
     fn grace(&self) -> Duration;
@@ -99,6 +102,19 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn parse_survey(&self, output: &Output) -> Result<Vec<Listed>> {
         let _ = output;
         Ok(Vec::new())
+    }
+
+    /// One command that asks what became of jobs that no listing shows any more; `None` where nobody remembers.
+    fn history_command(&self, jobs: &[JobRef]) -> Option<Command> {
+        let _ = jobs;
+        None
+    }
+
+    /// Reads its output: only jobs that are known to have ended. What can't be read is no entry, since this
+    /// only adds to a listing that has answered.
+    fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobId, JobStatus> {
+        let _ = (jobs, output);
+        BTreeMap::new()
     }
 
     /// One command that ends all these jobs.
@@ -138,15 +154,16 @@ impl<D: Dialect> CliScheduler<D> {
         }
     }
 
-    /// The claim is taken, no answer is recorded and no copy runs: asks the scheduler, twice.
-    async fn ask_by_token(&self, via: &dyn Transport, job: &Submission, age: Duration) -> Result<Recovery> {
+    /// The claim is taken, no copy runs, and no answer is recorded or none that tells: asks the scheduler,
+    /// twice. `has_ended`: the wrapper is known to have come to its end.
+    async fn ask_by_token(&self, via: &dyn Transport, job: &Submission, has_ended: bool) -> Result<Recovery> {
         let command = self.dialect.find_command(job);
         for look in 0..2 {
             let output = via.exec(&command).await.map_err(|error| claim::unreachable("recover", error))?;
-            match self.dialect.parse_find(&output)? {
+            match self.dialect.parse_find(job, &output)? {
                 Listing::Job(id) => return Ok(Recovery::Found(id)),
                 Listing::Busy(reason) | Listing::Blind(reason) => return Ok(Recovery::Unclear(reason)),
-                Listing::Absent if look == 0 && !self.wrapper_is_dead(age) => {
+                Listing::Absent if look == 0 && !has_ended => {
                     return Ok(Recovery::Unclear("the submission may still be under way".into()));
                 }
                 Listing::Absent => {}
@@ -154,7 +171,11 @@ impl<D: Dialect> CliScheduler<D> {
             // A copy may have taken the gate meanwhile.
             match claim::investigate(via, job).await? {
                 Found::Owner(id) => return Ok(Recovery::Found(id)),
-                Found::Recorded(recorded) => return self.read_record(&recorded),
+                Found::Recorded(recorded) => {
+                    if let Some(recovery) = self.read_record(&recorded) {
+                        return Ok(recovery);
+                    }
+                }
                 Found::Missing => return Ok(Recovery::Unclear("the work directory is missing".into())),
                 Found::Claimed | Found::Claim { .. } => {}
             }
@@ -173,14 +194,30 @@ impl<D: Dialect> CliScheduler<D> {
             || age > claim::WRAPPER_DEADLINE + Duration::from_secs(10)
     }
 
-    fn read_record(&self, recorded: &Recorded) -> Result<Recovery> {
+    /// What a recorded answer settles; `None` if it leaves the truth open.
+    fn read_record(&self, recorded: &Recorded) -> Option<Recovery> {
         match self.dialect.parse_submit(recorded) {
-            Ok(id) => Ok(Recovery::Found(id)),
-            Err(error) if matches!(error.kind(), ErrorKind::Permanent | ErrorKind::Busy) => {
-                Ok(Recovery::NeverSubmitted)
-            }
-            Err(error) => Ok(Recovery::Unclear(error.to_string())),
+            Ok(id) => Some(Recovery::Found(id)),
+            Err(error) if error.effect() == Effect::None => Some(Recovery::NeverSubmitted),
+            Err(_) => None,
         }
+    }
+
+    /// Adds the ends of jobs that the listing lacks.
+    async fn add_history(
+        &self,
+        via: &dyn Transport,
+        jobs: &[JobRef],
+        mut listed: BTreeMap<JobId, JobStatus>,
+    ) -> BTreeMap<JobId, JobStatus> {
+        let absent: Vec<JobRef> = jobs.iter().filter(|job| !listed.contains_key(&job.id)).cloned().collect();
+        let command = if absent.is_empty() { None } else { self.dialect.history_command(&absent) };
+        if let Some(command) = command
+            && let Ok(output) = via.exec(&command).await
+        {
+            listed.extend(self.dialect.parse_history(&absent, &output));
+        }
+        listed
     }
 }
 
@@ -221,12 +258,15 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         match claim::investigate(via, job).await? {
             Found::Owner(id) => Ok(Recovery::Found(id)),
             Found::Claimed => Ok(Recovery::NeverSubmitted),
-            Found::Recorded(recorded) => self.read_record(&recorded),
+            Found::Recorded(recorded) => match self.read_record(&recorded) {
+                Some(recovery) => Ok(recovery),
+                None => self.ask_by_token(via, job, true).await,
+            },
             Found::Missing => Ok(Recovery::Unclear(format!(
                 "the work directory {} or its sentinel is missing",
                 job.dir.display()
             ))),
-            Found::Claim { age } => self.ask_by_token(via, job, age).await,
+            Found::Claim { age } => self.ask_by_token(via, job, self.wrapper_is_dead(age)).await,
         }
     }
 
@@ -236,7 +276,8 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         }
         let command = self.dialect.status_command(jobs);
         let output = via.exec(&command).await.map_err(|error| claim::unreachable("status", error))?;
-        self.dialect.parse_status(jobs, &output)
+        let listed = self.dialect.parse_status(jobs, &output)?;
+        Ok(self.add_history(via, jobs, listed).await)
     }
 
     async fn survey(&self, via: &dyn Transport, jobs: &[JobRef], tokens: &HashSet<String>) -> Result<Survey> {
@@ -258,6 +299,7 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
             survey.foreign_queued += u32::from(matches!(state, JobState::Pending | JobState::Held));
             survey.foreign_active += u32::from(state != JobState::Done);
         }
+        survey.jobs = self.add_history(via, jobs, survey.jobs).await;
         Ok(survey)
     }
 

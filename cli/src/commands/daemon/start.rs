@@ -52,7 +52,7 @@ pub(super) async fn start(session: &Session, args: StartArgs) -> Result {
     if args.is_foreground() {
         return serve(session, args.detached).await;
     }
-    if let Some(pid) = daemon_pid(session) {
+    if let Some(pid) = living_daemon(session).await {
         return tell(session, pid, "is running already");
     }
     let (child, log) = spawn(session)?;
@@ -69,6 +69,23 @@ fn tell(session: &Session, pid: u32, what: &str) -> Result {
 
 fn daemon_pid(session: &Session) -> Option<u32> {
     Lock::holder(&session.paths().lock()).filter(|(_, role)| role == "daemon").map(|(pid, _)| pid)
+}
+
+/// The daemon that runs, if one does. One that was killed a moment ago may hold its lock for another: so it must
+/// greet, or hold the lock for longer than a death takes.
+async fn living_daemon(session: &Session) -> Option<u32> {
+    for _ in 0..40 {
+        let pid = daemon_pid(session)?;
+        match Connection::open(session.paths()).await {
+            Ok(Some(connection)) if connection.peer.pid == pid && daemon_pid(session) == Some(pid) => {
+                return Some(pid);
+            }
+            // It is there, but stopped or of another version.
+            Err(_) => return Some(pid),
+            Ok(_) => sleep(LOOK * 2).await,
+        }
+    }
+    daemon_pid(session)
 }
 
 /// Is the daemon, until it is told to stop.

@@ -56,15 +56,27 @@ impl Observer {
     }
 }
 
+/// The job scripts below a directory that run at one moment: listing `/proc` takes a while, in which one may end
+/// and the next begin, so those found are looked at once more.
 fn jobs_below(root: &std::path::Path) -> usize {
     let Ok(children) = fs::read_dir("/proc") else { return 0 };
     let runs_here = |pid: &str| {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let script =
             command.split(|byte| *byte == 0).nth(1).is_some_and(|word| word.ends_with(b"_ferrysubmit.sh"));
-        script && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(root))
+        script
+            && leads_its_session(pid)
+            && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(root))
     };
-    children.flatten().filter(|child| child.file_name().to_str().is_some_and(runs_here)).count()
+    let names = children.flatten().filter_map(|child| child.file_name().into_string().ok());
+    let found: Vec<String> = names.filter(|pid| runs_here(pid)).collect();
+    found.iter().filter(|pid| runs_here(pid)).count()
+}
+
+/// A script leads its session; a copy of it that is about to become a command does not.
+fn leads_its_session(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(3)) == Some(pid)
 }
 
 fn sleepers(ferry: &Profile, count: usize, seconds: &str) -> Result {
