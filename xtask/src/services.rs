@@ -105,6 +105,10 @@ impl Service {
     fn new(name: &str, command: impl IntoIterator<Item = String>) -> Service {
         Service { name: name.to_owned(), command: command.into_iter().collect() }
     }
+
+    fn start(&self, dir: &Path) -> Result<()> {
+        daemon::start(dir, &self.name, &self.command)
+    }
 }
 
 fn up(dir: &Path) -> Result<ExitCode> {
@@ -183,12 +187,7 @@ fn start(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec
     let slurm = if kinds.slurm { Some(Slurm::prepare(dir, ports)?) } else { None };
     let environment = slurm.as_ref().map(Slurm::environment).unwrap_or_default();
     let sshd = if kinds.ssh { Some(Sshd::prepare(dir, login[0], &environment)?) } else { None };
-    let logs = dir.join("log");
-    make_dir(&logs)?;
-    let launch = |service: &Service| {
-        let words = daemon::words(dir, &service.name, &service.command);
-        daemon::start(&words, &environment, &logs.join(format!("{}.out", service.name)))
-    };
+    daemon::prepare(dir, &environment)?;
     let alive = || {
         go_on()?;
         match daemon::recorded(dir).iter().find(|(_, child)| !child.is_alive()) {
@@ -199,11 +198,11 @@ fn start(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec
     let mut services = Vec::new();
     if let Some(sshd) = &sshd {
         services.push(sshd.service()?);
-        launch(&services[0])?;
+        services[0].start(dir)?;
     }
     if let Some(slurm) = &slurm {
         for service in slurm.services()? {
-            launch(&service)?;
+            service.start(dir)?;
             if service.name == "munged" {
                 slurm.wait_for_munge(&alive)?;
             }

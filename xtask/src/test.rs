@@ -9,11 +9,13 @@ mod tally;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::flags::TestFlags;
+use crate::interrupt::Interrupt;
+use crate::services::{Kinds, Services};
 use crate::shell;
 use crate::workspace::Workspace;
 use cells::{Cell, Choice};
@@ -33,8 +35,12 @@ pub(crate) fn run(workspace: &Workspace, flags: &TestFlags) -> Result<ExitCode> 
             return Ok(ExitCode::from(2));
         }
     };
-    let mut suite = Suite { workspace, flags, choice, report: Report::default() };
-    suite.run()?;
+    let interrupt = Interrupt::listen()?;
+    let mut suite = Suite { workspace, flags, choice, interrupt, services: None, report: Report::default() };
+    let outcome = suite.run();
+    // Before the table, so that its closing line is the last; and whatever the outcome.
+    suite.services = None;
+    outcome?;
     suite.report.print();
     Ok(if suite.report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -43,6 +49,8 @@ struct Suite<'a> {
     workspace: &'a Workspace,
     flags: &'a TestFlags,
     choice: Choice,
+    interrupt: Interrupt,
+    services: Option<Services>,
     report: Report,
 }
 
@@ -54,6 +62,7 @@ impl Suite<'_> {
         let plugins = self.test_plugins();
         self.unit()?;
         self.docs()?;
+        self.bring_up();
         self.conformance()?;
         for cell in cells::CELLS {
             self.cell(cell, plugins.as_deref())?;
@@ -95,9 +104,27 @@ impl Suite<'_> {
         self.part("doc tests", command)
     }
 
+    /// Brings up what the suites and cells need. What needs it fails if it does not come up, and only that.
+    fn bring_up(&mut self) {
+        let kinds = self.choice.kinds(self.suites());
+        if kinds == Kinds::default() {
+            return;
+        }
+        println!("\n== services");
+        let begun = Instant::now();
+        match Services::for_test(kinds, &self.interrupt) {
+            Ok(services) => self.services = Some(services),
+            Err(error) => self.report.failed_part("services", begun.elapsed(), &format!("{error:#}")),
+        }
+    }
+
+    fn suites(&self) -> &[String] {
+        let member = self.workspace.members.iter().find(|member| member.name == CONFORMANCE);
+        member.map_or(&[][..], |member| &member.tests)
+    }
+
     fn conformance(&mut self) -> Result<()> {
-        let suites = self.workspace.members.iter().find(|member| member.name == CONFORMANCE);
-        let suites = suites.map_or(&[][..], |member| &member.tests);
+        let suites = self.suites().to_vec();
         if suites.is_empty() {
             self.report.failed_part(
                 "conformance",
@@ -105,12 +132,15 @@ impl Suite<'_> {
                 &format!("missing: the tests of {CONFORMANCE}"),
             );
         }
-        for suite in suites {
+        for suite in &suites {
             let name = format!("conformance: {suite}");
             if self.choice.leaves_out_suite(suite) {
                 self.report.skipped_part(&name, "left out");
             } else {
-                let command = self.runner(&["--package", CONFORMANCE, "--test", suite]);
+                let mut command = self.runner(&["--package", CONFORMANCE, "--test", suite]);
+                self.point_at_services(&mut command);
+                // A suite that finds no services may skip itself; one that was asked for may not.
+                command.env("FERRY_CELLS", suite);
                 self.part(&name, command)?;
             }
         }
@@ -123,7 +153,7 @@ impl Suite<'_> {
             self.report.skipped_part(&name, "left out");
             return Ok(());
         }
-        let missing = cell.missing();
+        let missing = Cell::missing();
         if !missing.is_empty() {
             self.report.failed_part(&name, Duration::ZERO, &format!("missing: {}", missing.join(", ")));
             return Ok(());
@@ -132,6 +162,10 @@ impl Suite<'_> {
             self.report.failed_part(&name, Duration::ZERO, "missing: the test plugins, which do not build");
             return Ok(());
         };
+        if cell.kinds() != Kinds::default() && self.services.is_none() {
+            self.report.failed_part(&name, Duration::ZERO, "missing: its services, which did not come up");
+            return Ok(());
+        }
         let command = self.matrix(cell, plugins);
         self.part(&name, command)
     }
@@ -143,10 +177,18 @@ impl Suite<'_> {
             .env("FERRY_CELLS", cell.to_string())
             .env("FERRY_BIN", self.workspace.binary("debug", "ferry"))
             .env("FERRY_TEST_PLUGINS", plugins);
+        self.point_at_services(&mut command);
         if self.flags.full {
             command.env("FERRY_FULL", "1");
         }
         command
+    }
+
+    /// Tells tests where the services are.
+    fn point_at_services(&self, command: &mut Command) {
+        if let Some(services) = &self.services {
+            command.envs(services.environment());
+        }
     }
 
     /// A test runner over some packages: nextest where it is installed, since it runs each test in its own
@@ -168,8 +210,10 @@ impl Suite<'_> {
     }
 
     fn part(&mut self, name: &str, mut command: Command) -> Result<()> {
+        self.interrupt.check()?;
         println!("\n== {name}");
         let finished = shell::watch(&mut command)?;
+        self.interrupt.check()?;
         let counts = Counts::read(&finished.lines);
         self.report.part(name, counts, finished.status.success(), finished.took);
         Ok(())

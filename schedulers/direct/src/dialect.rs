@@ -112,7 +112,7 @@ impl Dialect for Direct {
         Command::sh(script).stdin(format!("{}\n", job.token))
     }
 
-    fn parse_find(&self, output: &Output) -> Result<Listing> {
+    fn parse_find(&self, _job: &Submission, output: &Output) -> Result<Listing> {
         let text = output.text();
         let (_, _, lines) = answer("find", output, &text)?;
         Ok(match lines.first() {

@@ -4,52 +4,68 @@
 //! a Ctrl-C at our terminal is for us, who then stop them in order.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::proc::{self, Child};
+use crate::shell;
 
 /// Who was started, a line each: name, pid, start time.
 const LEDGER: &str = "pids";
 /// How long daemons may take to end politely. All at once they take a second or two.
-const POLITE: Duration = Duration::from_secs(8);
+const POLITE: Duration = Duration::from_secs(5);
 /// How long killed ones may take to be gone.
 const KILLED: Duration = Duration::from_secs(5);
-/// Daemons, or what they fork, that never write themselves down: connections of sshd, steps of Slurm, and
-/// a daemon that a test started again.
-const KIN: &[&str] = &["sshd", "sshd-session", "slurmstepd", "slurmd", "slurmctld", "munged"];
+/// Beginnings of the names of daemons, and of what they fork, that never write themselves down: connections
+/// of sshd, steps of Slurm, a daemon that a test started its own way. Debian says `slurmstepd-wlm`.
+const KIN: &[&str] = &["sshd", "slurm", "munged"];
 
-/// Writes itself down and becomes the daemon: no moment in which it runs and nobody knows of it.
-const RECORD: &str = r#"name=$1 ledger=$2; shift 2
+/// The program that starts them.
+const LAUNCHER: &str = "launch.sh";
+
+/// Makes the program that starts daemons in `dir`: it writes its name, pid and start time down and becomes
+/// the daemon, so there is no moment in which one runs and nobody knows of it. Tests start daemons with it
+/// that they have killed.
+pub(super) fn prepare(dir: &Path, environment: &[(String, String)]) -> Result<()> {
+    let exports: String =
+        environment.iter().map(|(name, value)| format!("export {name}={}\n", shell::quote(value))).collect();
+    let text = format!(
+        r#"# usage: setsid sh launch.sh NAME PROGRAM [WORDS]
+{exports}name=$1; shift
+cd {dir} || exit 1
 IFS= read -r line < /proc/$$/stat
-start() { shift 19; echo "$1"; }
-echo "$name $$ $(start ${line##*) })" >> "$ledger" || exit 1
-exec "$@""#;
-
-/// The words that start a daemon, from any shell: it writes itself down in the ledger of `dir`.
-pub(super) fn words(dir: &Path, name: &str, command: &[String]) -> Vec<String> {
-    let ledger = dir.join(LEDGER).to_string_lossy().into_owned();
-    let record = ["setsid", "sh", "-c", RECORD, "sh", name, &ledger];
-    record.into_iter().map(str::to_owned).chain(command.iter().cloned()).collect()
+start() {{ shift 19; echo "$1"; }}
+echo "$name $$ $(start ${{line##*) }})" >> {LEDGER} || exit 1
+exec "$@" < /dev/null >> "log/$name.out" 2>&1
+"#,
+        dir = shell::quote(&dir.to_string_lossy()),
+    );
+    fs::create_dir_all(dir.join("log"))?;
+    fs::write(dir.join(LAUNCHER), text).with_context(|| format!("could not write into {}", dir.display()))
 }
 
-/// Starts one, with its output in `log/NAME.out`.
-pub(super) fn start(words: &[String], environment: &[(String, String)], output: &Path) -> Result<()> {
-    let file = File::create(output).with_context(|| format!("could not make {}", output.display()))?;
-    let (program, arguments) = words.split_first().context("a daemon without a command")?;
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .envs(environment.iter().map(|(name, value)| (name, value)))
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(file.try_clone().context("could not share a file")?)
-        .stderr(file);
-    command.spawn().with_context(|| format!("could not start {program}"))?;
+/// The words that start a daemon, from any shell and directory, also once more.
+pub(super) fn words(dir: &Path, name: &str, command: &[String]) -> Vec<String> {
+    let launcher = dir.join(LAUNCHER).to_string_lossy().into_owned();
+    let words = ["setsid", "sh", &launcher, name];
+    words.into_iter().map(str::to_owned).chain(command.iter().cloned()).collect()
+}
+
+/// Starts one and returns when it is written down.
+pub(super) fn start(dir: &Path, name: &str, command: &[String]) -> Result<()> {
+    let words = words(dir, name, command);
+    Command::new(&words[0]).args(&words[1..]).spawn().context("could not start setsid")?;
+    let begun = Instant::now();
+    while !recorded(dir).iter().any(|(other, _)| other == name) {
+        if begun.elapsed() > POLITE {
+            bail!("{name} did not start");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
     Ok(())
 }
 
@@ -98,7 +114,8 @@ fn family(dir: &Path) -> BTreeSet<Child> {
     // The names under /proc have no links in them.
     let dir = fs::canonicalize(dir).unwrap_or_else(|_| PathBuf::from(dir));
     let kin = |child: &Child| {
-        child.program().is_some_and(|program| KIN.contains(&program.as_str())) && child.holds(&dir)
+        child.program().is_some_and(|program| KIN.iter().any(|name| program.starts_with(name)))
+            && child.holds(&dir)
     };
     let ledger = fs::read_to_string(dir.join(LEDGER)).unwrap_or_default();
     let recorded = ledger.lines().filter_map(entry).map(|(_, child)| child);
@@ -130,12 +147,9 @@ mod tests {
     use super::*;
 
     fn started(dir: &Path, command: &[&str]) {
+        prepare(dir, &[]).unwrap();
         let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
-        start(&words(dir, "it", &command), &[], &dir.join("out")).unwrap();
-        let begun = Instant::now();
-        while recorded(dir).is_empty() && begun.elapsed() < Duration::from_secs(10) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        start(dir, "it", &command).unwrap();
     }
 
     #[test]

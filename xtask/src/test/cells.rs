@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::services::Kinds;
 use crate::shell;
 
 /// One transport with one scheduler.
@@ -10,16 +11,22 @@ use crate::shell;
 pub(super) struct Cell {
     transport: &'static str,
     scheduler: &'static str,
-    /// Programs it can't do without, each with the Debian package that has it.
-    needs: &'static [(&'static str, &'static str)],
 }
 
-/// Every cell of this version.
-pub(super) const CELLS: &[Cell] = &[Cell {
-    transport: "local",
-    scheduler: "direct",
-    needs: &[("bash", "bash"), ("setsid", "util-linux"), ("ps", "procps")],
-}];
+/// Every cell there is.
+pub(super) const CELLS: &[Cell] = &[
+    Cell { transport: "local", scheduler: "direct" },
+    Cell { transport: "local", scheduler: "slurm" },
+    Cell { transport: "ssh", scheduler: "direct" },
+    Cell { transport: "ssh", scheduler: "slurm" },
+];
+
+/// Those that run when the user names none.
+const DEFAULT: &[&str] = &["local+direct"];
+
+/// Programs that no cell can do without, each with the Debian package that has it. What the services need is
+/// their own affair.
+const NEEDS: &[(&str, &str)] = &[("bash", "bash"), ("setsid", "util-linux"), ("ps", "procps")];
 
 /// What the user asked for. Empty means all.
 #[derive(Debug)]
@@ -29,9 +36,14 @@ pub(super) struct Choice {
 }
 
 impl Cell {
-    /// The Debian packages that this machine lacks for it.
-    pub(super) fn missing(&self) -> Vec<String> {
-        self.needs
+    /// The services that it needs.
+    pub(super) fn kinds(&self) -> Kinds {
+        Kinds { ssh: self.transport == "ssh", slurm: self.scheduler == "slurm" }
+    }
+
+    /// The Debian packages that this machine lacks for any of them.
+    pub(super) fn missing() -> Vec<String> {
+        NEEDS
             .iter()
             .filter(|(program, _)| !shell::has(program))
             .map(|(program, package)| format!("{program} (Debian package {package})"))
@@ -58,7 +70,21 @@ impl Choice {
 
     /// Whether the user wants this cell.
     pub(super) fn takes(&self, cell: &Cell) -> bool {
+        if self.transports.is_empty() && self.schedulers.is_empty() {
+            return DEFAULT.contains(&cell.to_string().as_str());
+        }
         wants(&self.transports, cell.transport) && wants(&self.schedulers, cell.scheduler)
+    }
+
+    /// The services that these conformance suites and the cells together need.
+    pub(super) fn kinds(&self, suites: &[String]) -> Kinds {
+        let cells = CELLS.iter().filter(|cell| self.takes(cell)).map(Cell::kinds);
+        let suites =
+            suites.iter().filter(|suite| !self.leaves_out_suite(suite)).map(|suite| suite_kinds(suite));
+        cells.chain(suites).fold(Kinds::default(), |all, one| Kinds {
+            ssh: all.ssh || one.ssh,
+            slurm: all.slurm || one.slurm,
+        })
     }
 
     /// Whether a conformance suite, named after its implementation, is for one that the user left out.
@@ -72,12 +98,19 @@ impl Choice {
     }
 }
 
+/// Suites are named after what they test.
+fn suite_kinds(suite: &str) -> Kinds {
+    let tests = |name| suite.split('_').any(|word| word == name);
+    Kinds { ssh: tests("ssh"), slurm: tests("slurm") }
+}
+
 fn wants(chosen: &[String], name: &str) -> bool {
     chosen.is_empty() || chosen.iter().any(|word| word == name)
 }
 
 fn known(what: &str, chosen: &[String], of: fn(&Cell) -> &'static str) -> Result<(), String> {
     let mut names: Vec<_> = CELLS.iter().map(of).collect();
+    names.sort_unstable();
     names.dedup();
     match chosen.iter().find(|word| !names.contains(&word.as_str())) {
         Some(word) => {
@@ -96,24 +129,39 @@ mod tests {
         Choice::new(&own(transport), &own(scheduler))
     }
 
-    #[test]
-    fn what_this_version_lacks_is_refused_by_name() {
-        let error = choice(&[], &["direct", "slurm"]).unwrap_err();
-        assert_eq!(error, "the scheduler 'slurm' is not in this version of ferry; it has: direct");
-        assert!(choice(&["ssh"], &[]).unwrap_err().contains("transport 'ssh'"));
+    fn taken(choice: &Choice) -> Vec<String> {
+        CELLS.iter().filter(|cell| choice.takes(cell)).map(Cell::to_string).collect()
     }
 
     #[test]
-    fn nothing_asked_is_everything() {
-        assert!(choice(&[], &[]).unwrap().takes(&CELLS[0]));
-        assert!(choice(&["local"], &["direct"]).unwrap().takes(&CELLS[0]));
+    fn what_this_version_lacks_is_refused_by_name() {
+        let error = choice(&[], &["direct", "pbs"]).unwrap_err();
+        assert_eq!(error, "the scheduler 'pbs' is not in this version of ferry; it has: direct, slurm");
+        assert!(choice(&["smoke"], &[]).unwrap_err().contains("transport 'smoke'"));
+    }
+
+    #[test]
+    fn cells_are_taken_by_name_or_by_default() {
+        assert_eq!(taken(&choice(&[], &[]).unwrap()), DEFAULT);
+        assert_eq!(taken(&choice(&["local"], &["direct"]).unwrap()), ["local+direct"]);
+        assert_eq!(taken(&choice(&[], &["slurm"]).unwrap()), ["local+slurm", "ssh+slurm"]);
     }
 
     #[test]
     fn a_suite_of_an_implementation_left_out_is_left_out() {
-        let other = Choice { transports: vec!["ssh".into()], schedulers: vec![] };
+        let other = choice(&["ssh"], &[]).unwrap();
         assert!(other.leaves_out_suite("transport_local"));
         assert!(!other.leaves_out_suite("direct"));
-        assert!(!other.takes(&CELLS[0]));
+        assert_eq!(taken(&other), ["ssh+direct", "ssh+slurm"]);
+    }
+
+    #[test]
+    fn services_come_up_for_who_needs_them() {
+        let suites = ["direct".to_owned(), "local".to_owned()];
+        let direct = choice(&["local"], &["direct"]).unwrap();
+        assert_eq!(direct.kinds(&suites), Kinds::default());
+        let slurm = choice(&["local"], &[]).unwrap();
+        assert_eq!(slurm.kinds(&suites), Kinds { ssh: false, slurm: true });
+        assert_eq!(direct.kinds(&["slurm".to_owned()]), Kinds::default(), "the user left it out");
     }
 }

@@ -18,26 +18,32 @@ use ferry_engine::{
 };
 use libtest_mimic::Failed;
 
-/// A scheduler on its computer.
+/// A scheduler on its computer, for the suite's cases and for those of one's own.
 #[derive(Debug, Clone)]
-pub(super) struct Bench {
-    pub(super) scheduler: Arc<dyn Scheduler>,
-    pub(super) via: Arc<dyn Transport>,
+pub struct Bench {
+    /// The scheduler.
+    pub scheduler: Arc<dyn Scheduler>,
+    /// The way to its computer.
+    pub via: Arc<dyn Transport>,
     scratch: PathBuf,
 }
 
 /// What a case ends with.
-pub(super) type Outcome<T = ()> = Result<T, Failed>;
+pub type Outcome<T = ()> = Result<T, Failed>;
 
 const SCRIPT: &str = "job.sh";
 
 impl Bench {
-    pub(super) fn new(scheduler: Arc<dyn Scheduler>, via: Arc<dyn Transport>, scratch: PathBuf) -> Self {
+    /// Works below `scratch`.
+    pub fn new(scheduler: Arc<dyn Scheduler>, via: Arc<dyn Transport>, scratch: PathBuf) -> Self {
         Bench { scheduler, via, scratch }
     }
 
     /// A work directory with the script of a job that runs `body`, and a submission for it.
-    pub(super) async fn job(&self, body: &str) -> Outcome<Submission> {
+    ///
+    /// # Errors
+    /// The scheduler's, which can't write the script, or the transport's.
+    pub async fn job(&self, body: &str) -> Outcome<Submission> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = self.scratch.join(format!("job {number}"));
@@ -73,30 +79,46 @@ impl Bench {
     }
 
     /// The same job with a fresh token.
-    pub(super) fn again(&self, job: &Submission) -> Submission {
+    #[must_use]
+    pub fn again(&self, job: &Submission) -> Submission {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let token = format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         Submission { token, ..job.clone() }
     }
 
-    pub(super) async fn submit(&self, job: &Submission) -> Outcome<JobRef> {
+    /// Submits one job.
+    ///
+    /// # Errors
+    /// The scheduler's.
+    pub async fn submit(&self, job: &Submission) -> Outcome<JobRef> {
         let mut ids = self.scheduler.submit(&*self.via, std::slice::from_ref(job)).await;
         let id = ids.pop().ok_or("no result for the job")??;
         Ok(JobRef { id, token: job.token.clone() })
     }
 
-    pub(super) async fn status(&self, job: &JobRef) -> Outcome<Option<JobStatus>> {
+    /// What the scheduler says about a job; `None` if it is absent.
+    ///
+    /// # Errors
+    /// The scheduler's.
+    pub async fn status(&self, job: &JobRef) -> Outcome<Option<JobStatus>> {
         let mut all: BTreeMap<JobId, JobStatus> =
             self.scheduler.status(&*self.via, std::slice::from_ref(job)).await?;
         Ok(all.remove(&job.id))
     }
 
-    pub(super) async fn marker(&self, dir: &Path) -> Outcome<Marker> {
+    /// The markers in a work directory.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub async fn marker(&self, dir: &Path) -> Outcome<Marker> {
         Ok(markers(&*self.via, &[dir]).await?.remove(dir).unwrap_or_default())
     }
 
     /// Waits for the exit marker.
-    pub(super) async fn exit(&self, dir: &Path) -> Outcome<i32> {
+    ///
+    /// # Errors
+    /// There is none after two minutes.
+    pub async fn exit(&self, dir: &Path) -> Outcome<i32> {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(120) {
             if let Some(status) = self.marker(dir).await?.exit {
@@ -108,12 +130,18 @@ impl Bench {
     }
 
     /// How often the job's payload ran.
-    pub(super) async fn runs(&self, dir: &Path) -> Outcome<usize> {
+    ///
+    /// # Errors
+    /// The transport's.
+    pub async fn runs(&self, dir: &Path) -> Outcome<usize> {
         Ok(self.text(&dir.join("ran")).await?.lines().count())
     }
 
     /// The text of a file; empty where there is none.
-    pub(super) async fn text(&self, path: &Path) -> Outcome<String> {
+    ///
+    /// # Errors
+    /// The transport's.
+    pub async fn text(&self, path: &Path) -> Outcome<String> {
         let words = ["sh", "-c", "cat \"$1\" 2> /dev/null; true", "sh", path.to_str().unwrap_or_default()];
         Ok(self.via.exec(&Command::new(words)).await?.text())
     }

@@ -12,7 +12,7 @@ use ferry_engine::{scheduler::Scheduler, transport::Transport};
 use libtest_mimic::{Failed, Trial};
 use tokio::{runtime::Runtime, time::timeout};
 
-use bench::Bench;
+pub use bench::{Bench, Outcome};
 
 /// The most that a case may take: beyond it, something hangs.
 const LIMIT: Duration = Duration::from_secs(300);

@@ -7,8 +7,10 @@ use ferry_matrix::{Profile, Result, check, kill};
 
 use crate::Case;
 
-pub(crate) const CASES: &[Case] =
-    &[("a_hundred_jobs_survive_a_dozen_kills", a_hundred_jobs_survive_a_dozen_kills)];
+pub(crate) const CASES: &[Case] = &[
+    ("a_hundred_jobs_survive_a_dozen_kills", a_hundred_jobs_survive_a_dozen_kills),
+    ("a_burst_survives_kills_while_it_is_submitted", a_burst_survives_kills_while_it_is_submitted),
+];
 
 const JOBS: usize = 100;
 const KILLS: usize = 12;
@@ -31,6 +33,36 @@ impl Random {
 fn a_hundred_jobs_survive_a_dozen_kills() -> Result {
     let seed = seed();
     trial(seed).map_err(|error| format!("FERRY_SEED={seed}: {error}"))
+}
+
+/// All jobs wait when the daemon starts, so its first moments, in which the kills fall, are all uploads and
+/// submissions.
+fn a_burst_survives_kills_while_it_is_submitted() -> Result {
+    let seed = seed();
+    burst(seed).map_err(|error| format!("FERRY_SEED={seed}: {error}"))
+}
+
+fn burst(seed: u64) -> Result {
+    let mut random = Random(seed);
+    let ferry = Profile::new()?;
+    let mut jobs = Vec::new();
+    for i in 0..JOBS {
+        let marker = ferry.scratch().join(format!("marker-{i}"));
+        let words = [format!("x={i}"), format!("marker={}", marker.display())];
+        let id = submit(&ferry, &["arithmetic.add_job", &words[0], "y=1", "sleep=0.5", &words[1]])?;
+        jobs.push((id, marker));
+    }
+    for _ in 0..KILLS {
+        ferry.ok(&["daemon", "start"])?;
+        let (daemon, hosts) = ferry.daemon()?;
+        std::thread::sleep(Duration::from_millis(random.below(120)));
+        for pid in hosts.into_iter().chain([daemon]) {
+            kill(pid, 9);
+        }
+    }
+    ferry.ok(&["daemon", "start"])?;
+    ferry.all_ended(Duration::from_secs(180))?;
+    jobs.iter().enumerate().try_for_each(|(i, (id, marker))| judge(&ferry, i, id, marker))
 }
 
 fn trial(seed: u64) -> Result {
