@@ -74,7 +74,7 @@ impl Tree {
         self
     }
 
-    /// Checks every name before anything is written; each [`Transport::put_tree`] begins with it.
+    /// Checks every name before anything is written; each [`super::Transport::put_tree`] begins with it.
     ///
     /// # Errors
     /// `InvalidPath`, effect none: a name that is empty, absolute, holds `..` or a NUL, or lies below an entry

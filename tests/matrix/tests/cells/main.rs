@@ -1,5 +1,6 @@
 //! The matrix: every case, in every cell that was asked for (`FERRY_CELLS`, default `local+direct`).
 
+mod cell;
 mod crash;
 mod daemon;
 mod disk;
@@ -34,5 +35,18 @@ fn main() {
             }));
         }
     }
+    for name in cells.split(',').filter(|name| *name != "local+direct" && !name.is_empty()) {
+        trials.extend(cell_trials(&cell::Cell { name: name.to_owned() }));
+    }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// What must hold in every cell, in one that is not this machine's own.
+fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
+    let queue = if cell.has_queue() { cell::QUEUE_CASES } else { &[] };
+    let trial = |(name, case): &cell::CellCase| {
+        let (cell, case) = (cell.clone(), *case);
+        Trial::test(format!("{}/cell/{name}", cell.name), move || Ok(case(&cell)?))
+    };
+    cell::CASES.iter().chain(queue).map(trial).collect()
 }

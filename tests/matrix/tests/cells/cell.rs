@@ -1,0 +1,233 @@
+//! The same calculation in every cell of {local, ssh} x {direct, slurm}: what must hold wherever jobs run.
+//!
+//! The computers come from `FERRY_SERVICES`, the report of `cargo xtask services`; `local+direct` needs none.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use ferry_matrix::{Profile, Result, check, kill, text};
+use serde_json::Value;
+
+/// A transport with a scheduler, `ssh+slurm`.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    pub(crate) name: String,
+}
+
+pub(crate) type CellCase = (&'static str, fn(&Cell) -> Result);
+
+/// What runs in every cell.
+pub(crate) const CASES: &[CellCase] = &[
+    ("computer_test_finds_nothing_wrong", computer_test_finds_nothing_wrong),
+    ("add_gives_the_sum", add_gives_the_sum),
+    ("exit_codes_come_home", exit_codes_come_home),
+    ("files_go_there_and_come_back", files_go_there_and_come_back),
+    ("kill_ends_the_job", kill_ends_the_job),
+    ("two_hundred_at_once", two_hundred_at_once),
+    ("kills_of_the_daemon_repeat_nothing", kills_of_the_daemon_repeat_nothing),
+];
+
+/// What runs where there is a queue.
+pub(crate) const QUEUE_CASES: &[CellCase] =
+    &[("the_queue_stays_under_its_bound", the_queue_stays_under_its_bound)];
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+impl Cell {
+    /// Whether jobs can be pending.
+    pub(crate) fn has_queue(&self) -> bool {
+        self.name.ends_with("+slurm")
+    }
+
+    fn computer(&self) -> String {
+        if self.name == "local+direct" { "localhost".into() } else { self.name.replace('+', "-") }
+    }
+
+    /// A profile that knows the cell's computer, polled often.
+    fn profile(&self) -> Result<Profile> {
+        let ferry = Profile::new()?;
+        if self.name != "local+direct" {
+            let services = services()?;
+            let file =
+                services["computers"][&self.name].as_str().ok_or("the services have no such computer")?;
+            ferry.ok(&["computer", "setup", "-n", "--config", file])?;
+        }
+        ferry.ok(&["computer", "configure", &self.computer(), "-n", "--poll-interval", "0.3"])?;
+        Ok(ferry)
+    }
+
+    fn submit(&self, ferry: &Profile, words: &[&str]) -> Result<String> {
+        ferry.submit(&[words, &["--computer", &self.computer()]].concat())
+    }
+}
+
+fn services() -> Result<Value> {
+    let path =
+        std::env::var_os("FERRY_SERVICES").ok_or("FERRY_SERVICES is not set; use `cargo xtask test`")?;
+    let text =
+        fs::read_to_string(&path).map_err(|error| format!("{}: {error}", PathBuf::from(&path).display()))?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+fn computer_test_finds_nothing_wrong(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    let steps = ferry.json(&["computer", "test", &cell.computer(), "--job"])?;
+    let all = steps.as_array().ok_or("no array")?;
+    check(all.len() >= 6 && all.iter().all(|step| step["ok"] == true), || format!("{steps:#}"))
+}
+
+fn add_gives_the_sum(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let id = cell.submit(&ferry, &["arithmetic.add_job", "x=2", "y=3"])?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["outputs"]["sum"]["value"] == 5 && shown["exit_code"] == 0, || format!("{shown:#}"))?;
+    check(shown["job_id"].is_string() && shown["computer"] == *cell.computer(), || format!("{shown:#}"))
+}
+
+fn exit_codes_come_home(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let negative = cell.submit(&ferry, &["arithmetic.add_job", "x=2", "y=-3"])?;
+    let failing = cell.submit(&ferry, &["shell.run", "command=ls", "arguments=/no/such/place"])?;
+    let shown = ferry.ended(&negative, LIMIT)?;
+    check(shown["exit_code"] == 410 && shown["outputs"]["sum"]["value"] == -1, || format!("{shown:#}"))?;
+    let shown = ferry.ended(&failing, LIMIT)?;
+    check(shown["exit_code"] == 400, || format!("{shown:#}"))
+}
+
+fn files_go_there_and_come_back(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let file = ferry.scratch().join("in put.txt");
+    let lines: String = (0..200_000).rev().map(|i| format!("{i:07}\n")).collect();
+    fs::write(&file, &lines).map_err(|error| error.to_string())?;
+    let node = format!("nodes.numbers=file:{}", text(&file));
+    let id = cell.submit(&ferry, &["shell.run", "command=sort", "arguments={numbers}", &node])?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
+    let sorted = ferry.ferry(&["calcjob", "outputcat", &id, "stdout"])?.expect(0)?.stdout;
+    let expected: String = (0..200_000).map(|i| format!("{i:07}\n")).collect();
+    check(sorted == expected, || "the lines are not sorted".into())
+}
+
+fn kill_ends_the_job(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let marker = ferry.scratch().join("alive");
+    let script = format!("arguments=[\"-c\", \"while sleep 0.2; do date >> {}; done\"]", marker.display());
+    let id = cell.submit(&ferry, &["shell.run", "command=sh", &script])?;
+    for _ in 0..300 {
+        if marker.exists() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    check(marker.exists(), || "the job did not start".into())?;
+    ferry.ok(&["process", "kill", &id])?;
+    check(ferry.ended(&id, LIMIT)?["state"] == "killed", || "not killed".into())?;
+    let size = || fs::metadata(&marker).map_or(0, |found| found.len());
+    thread::sleep(Duration::from_secs(2));
+    let before = size();
+    thread::sleep(Duration::from_secs(1));
+    check(size() == before, || "the job lives on".into())
+}
+
+fn submit_markers(cell: &Cell, ferry: &Profile, count: usize, sleep: &str) -> Result<Vec<(String, PathBuf)>> {
+    let one = |i: usize| {
+        let marker = ferry.scratch().join(format!("marker-{i}"));
+        let words = [format!("x={i}"), format!("sleep={sleep}"), format!("marker={}", marker.display())];
+        let id = cell.submit(ferry, &["arithmetic.add_job", &words[0], "y=1", &words[1], &words[2]])?;
+        Ok((id, marker))
+    };
+    (0..count).map(one).collect()
+}
+
+fn judge(ferry: &Profile, jobs: &[(String, PathBuf)]) -> Result {
+    for (i, (id, marker)) in jobs.iter().enumerate() {
+        let shown = ferry.json(&["process", "show", id])?;
+        let good = shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == i + 1;
+        check(good, || format!("process {id}: {shown:#}\n{}", ferry.log_tail()))?;
+        let lines = fs::read_to_string(marker).map_err(|error| format!("{}: {error}", marker.display()))?;
+        check(lines.lines().count() == 1, || format!("process {id} ran {} times", lines.lines().count()))?;
+    }
+    Ok(())
+}
+
+fn two_hundred_at_once(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let jobs = submit_markers(cell, &ferry, 200, "0")?;
+    ferry.all_ended(Duration::from_secs(400))?;
+    judge(&ferry, &jobs)
+}
+
+fn kills_of_the_daemon_repeat_nothing(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    let jobs = submit_markers(cell, &ferry, 100, "0.3")?;
+    for round in 0..12_u64 {
+        ferry.ok(&["daemon", "start"])?;
+        let (daemon, _) = ferry.daemon()?;
+        thread::sleep(Duration::from_millis(100 + round * 37 % 400));
+        kill(daemon, 9);
+    }
+    ferry.ok(&["daemon", "start"])?;
+    ferry.all_ended(Duration::from_secs(400))?;
+    judge(&ferry, &jobs)
+}
+
+/// Jobs in the real queue, pending or configuring, every 50 ms; the most that were seen.
+fn watch_queue(stop: Arc<AtomicBool>) -> thread::JoinHandle<usize> {
+    thread::spawn(move || {
+        let most = AtomicUsize::new(0);
+        while !stop.load(Ordering::Relaxed) {
+            let listed = Command::new("squeue").args(["-h", "-t", "PD,CF", "-o", "%i"]).output();
+            if let Ok(listed) = listed.map(|listed| String::from_utf8_lossy(&listed.stdout).lines().count()) {
+                most.fetch_max(listed, Ordering::Relaxed);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        most.into_inner()
+    })
+}
+
+fn the_queue_stays_under_its_bound(cell: &Cell) -> Result {
+    const FOREIGN: usize = 3;
+    const BOUND: usize = 10;
+    let ferry = cell.profile()?;
+    ferry.ok(&["computer", "configure", &cell.computer(), "-n", "--max-queued-jobs", &BOUND.to_string()])?;
+    let mut foreign = Vec::new();
+    for _ in 0..FOREIGN {
+        let made = Command::new("sbatch")
+            .args(["--parsable", "--hold", "--wrap", "true"])
+            .current_dir("/tmp")
+            .output();
+        let made = made.map_err(|error| format!("sbatch: {error}"))?;
+        foreign.push(String::from_utf8_lossy(&made.stdout).trim().to_owned());
+    }
+    ferry.ok(&["daemon", "start"])?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let observer = watch_queue(stop.clone());
+    let run = || {
+        let jobs = submit_markers(cell, &ferry, 100, "0")?;
+        ferry.all_ended(Duration::from_secs(400))?;
+        judge(&ferry, &jobs)
+    };
+    let outcome = run();
+    stop.store(true, Ordering::Relaxed);
+    let most = observer.join().map_err(|_| "the observer failed")?;
+    let _ = Command::new("scancel").args(&foreign).output();
+    outcome?;
+    check((FOREIGN + 1..=BOUND).contains(&most), || {
+        format!("{most} jobs were queued at once, {BOUND} are allowed")
+    })
+}
