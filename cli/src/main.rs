@@ -4,5 +4,6 @@ fn main() -> std::process::ExitCode {
     ferry_cli::App::builder()
         .transport(ferry_transport_local::register())
         .scheduler(ferry_scheduler_direct::register())
+        .scheduler(ferry_scheduler_slurm::register())
         .main()
 }

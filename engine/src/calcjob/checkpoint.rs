@@ -72,6 +72,9 @@ pub struct Checkpoint {
     /// Since when the outcome of a submission is unclear.
     #[serde(default)]
     pub unclear_since: Option<Timestamp>,
+    /// Jobs of this process that their scheduler forgot before they began.
+    #[serde(default)]
+    pub forgotten: u32,
     /// How the job ended.
     #[serde(default)]
     pub report: Option<JobReport>,
@@ -92,6 +95,7 @@ impl Default for Checkpoint {
             digest: None,
             submission: None,
             unclear_since: None,
+            forgotten: 0,
             report: None,
             deaths: 0,
         }

@@ -10,7 +10,7 @@ use super::{Context, JobWatch, Submitters, poller::Observation};
 use crate::{
     calcjob::{self, Calcjob, Next, Step, StepError, StepResult},
     process::{State, run_calcfunction},
-    scheduler::{JobId, JobRef, Recovery},
+    scheduler::{JobId, JobRef, Marker, Recovery},
     store::{self, Change, Level, NodeId, Process},
 };
 
@@ -220,6 +220,7 @@ async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation>) -> StepR
             job.process.job_id = Some(id.0);
             job.commit(vec![line]).await
         }
+        Some(Observation::Vanished) => vanished(job).await,
         Some(Observation::Ended(report)) => {
             job.process.scheduler_state =
                 Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
@@ -228,6 +229,29 @@ async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation>) -> StepR
             job.commit(vec![Change::DropTicket(job.process.id)]).await
         }
     }
+}
+
+/// Jobs that a scheduler may forget before their process fails.
+const FORGOTTEN: u32 = 5;
+
+/// The scheduler forgot the job before it began: it is submitted again, with a fresh token. Should the old one
+/// turn up after all, the start gate lets only one of them run.
+async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
+    let id = job.process.job_id.take().unwrap_or_default();
+    job.state.forgotten += 1;
+    if job.state.forgotten > FORGOTTEN {
+        job.process.job_id = Some(id);
+        let marker = Marker::default();
+        job.state.report = Some(calcjob::report(&marker, None));
+        job.go(Step::Retrieve);
+        return job.commit(vec![Change::DropTicket(job.process.id)]).await;
+    }
+    let line =
+        job.log(Level::Warning, format!("the scheduler forgot job {id} before it began; submitting anew"));
+    job.process.scheduler_state = None;
+    job.state.submission = None;
+    job.go(Step::Submit);
+    job.commit(vec![line, Change::DropTicket(job.process.id)]).await
 }
 
 /// Cancels what was submitted, then ends the process.

@@ -43,6 +43,8 @@ pub(crate) enum Observation {
     Ended(Box<JobReport>),
     /// Another copy took the start gate: that one is the job.
     Adopt(JobId),
+    /// The scheduler has forgotten it before it began.
+    Vanished,
     /// It may submit, under these bounds on all tickets of its computer.
     Granted(Bounds),
 }
@@ -109,6 +111,8 @@ struct Watched {
     watch: JobWatch,
     /// Looks that found neither the job nor an exit marker.
     missed: u32,
+    /// When the first of them was.
+    missing_since: Option<Instant>,
 }
 
 struct Poller {
@@ -129,7 +133,12 @@ struct Findings {
     /// Jobs of this user that are not ours: pending, and pending or running.
     foreign: (u32, u32),
     has_queue: bool,
+    /// How long a job must be missing before that counts.
+    confirm_after: Duration,
 }
+
+/// How long a job must be missing from a listing that is not the whole truth.
+const CONFIRM: Duration = Duration::from_secs(10);
 
 /// The longest wait between two polls, as a multiple of the floor.
 const SLOWEST: u32 = 10;
@@ -153,7 +162,7 @@ impl Poller {
                 // A fresh job is looked at soon.
                 self.interval = Duration::ZERO;
                 self.gate.arrived(watch.process);
-                self.watched.insert(watch.process, Watched { watch, missed: 0 });
+                self.watched.insert(watch.process, Watched { watch, missed: 0, missing_since: None });
             }
             Word::Want { process, refused } => {
                 self.interval = Duration::ZERO;
@@ -227,7 +236,8 @@ impl Poller {
         } else {
             (scheduler.status(&*via, &jobs).await?, (0, 0))
         };
-        let has_queue = scheduler.capabilities().has_queue;
+        let capabilities = scheduler.capabilities();
+        let confirm_after = if capabilities.listing_is_authoritative { Duration::ZERO } else { CONFIRM };
         let absent: Vec<&Path> = self
             .watched
             .values()
@@ -238,7 +248,7 @@ impl Poller {
             .collect();
         // The markers are read after the listing: a job that ended in between has left one.
         let absent = if absent.is_empty() { BTreeMap::new() } else { markers(&*via, &absent).await? };
-        Ok(Findings { listed, absent, foreign, has_queue })
+        Ok(Findings { listed, absent, foreign, has_queue: capabilities.has_queue, confirm_after })
     }
 
     /// Tells the runner and the store what is new. Whether anything was.
@@ -250,7 +260,8 @@ impl Poller {
             match findings.absent.get(&watched.watch.dir) {
                 Some(marker) => {
                     let raw = status.map(|status| status.raw.clone());
-                    ended.extend(judge(watched, marker, raw).map(|observation| (*process, observation)));
+                    let observation = judge(watched, marker, raw, findings.confirm_after);
+                    ended.extend(observation.map(|observation| (*process, observation)));
                 }
                 None => changes.extend(status.map(|status| observed(watched, status)).unwrap_or_default()),
             }
@@ -289,14 +300,26 @@ impl Poller {
 }
 
 /// What a job that is not listed any more has come to; `None`: look again.
-fn judge(watched: &mut Watched, marker: &Marker, raw: Option<String>) -> Option<Observation> {
+fn judge(
+    watched: &mut Watched,
+    marker: &Marker,
+    raw: Option<String>,
+    confirm_after: Duration,
+) -> Option<Observation> {
     let other = marker.run.as_ref().filter(|(_, id)| *id != watched.watch.job.id);
     if let (None, Some((_, id))) = (marker.exit, other) {
         return Some(Observation::Adopt(id.clone()));
     }
-    watched.missed += 1;
-    if marker.exit.is_none() && watched.missed < 2 {
-        return None;
+    if marker.exit.is_none() {
+        let since = *watched.missing_since.get_or_insert_with(Instant::now);
+        watched.missed += 1;
+        if watched.missed < 2 || since.elapsed() < confirm_after {
+            return None;
+        }
+        // A controller that was killed forgets jobs that it had taken; one that never began can begin anew.
+        if raw.is_none() && marker.run.is_none() && marker.sentinel.is_some() {
+            return Some(Observation::Vanished);
+        }
     }
     Some(Observation::Ended(Box::new(calcjob::report(marker, raw))))
 }
@@ -304,6 +327,7 @@ fn judge(watched: &mut Watched, marker: &Marker, raw: Option<String>) -> Option<
 /// What a change of the scheduler's word changes in the store.
 fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
     watched.missed = 0;
+    watched.missing_since = None;
     if watched.watch.shown.as_deref() == Some(status.raw.as_str()) {
         return Vec::new();
     }

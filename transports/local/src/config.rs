@@ -54,6 +54,6 @@ mod tests {
     fn only_true_and_false_are_understood() {
         check(None, Ok(false));
         check(Some("true"), Ok(true));
-        check(Some("\"yes\""), Err("computer: `use_login_shell` is \"yes\", computer: here"));
+        check(Some("\"yes\""), Err("`use_login_shell` is \"yes\", computer: here"));
     }
 }

@@ -223,7 +223,7 @@ mod tests {
     async fn a_time_out_shows_the_command_and_its_last_words() {
         let command = Command::sh("echo stuck >&2; sleep 60").timeout(Duration::from_millis(300));
         let text = exec(Config::default(), &command).await.unwrap_err().to_string();
-        let expect = "exec: did not end within 300ms and was killed, command: sh -c 'echo stuck >&2; sleep 60', \
+        let expect = "did not end within 300ms and was killed, command: sh -c 'echo stuck >&2; sleep 60', \
                       stderr: stuck";
         assert_eq!(text, expect);
     }

@@ -5,7 +5,7 @@
 use std::{
     fs,
     path::PathBuf,
-    process::Command,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -37,8 +37,16 @@ pub(crate) const CASES: &[CellCase] = &[
 ];
 
 /// What runs where there is a queue.
-pub(crate) const QUEUE_CASES: &[CellCase] =
-    &[("the_queue_stays_under_its_bound", the_queue_stays_under_its_bound)];
+pub(crate) const QUEUE_CASES: &[CellCase] = &[
+    ("the_queue_stays_under_its_bound", the_queue_stays_under_its_bound),
+    ("a_killed_controller_repeats_nothing", a_killed_controller_repeats_nothing),
+];
+
+/// What runs where a link can be lost.
+pub(crate) const LINK_CASES: &[CellCase] = &[
+    ("a_killed_connection_repeats_nothing", a_killed_connection_repeats_nothing),
+    ("a_stopped_server_hangs_nobody", a_stopped_server_hangs_nobody),
+];
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -46,6 +54,11 @@ impl Cell {
     /// Whether jobs can be pending.
     pub(crate) fn has_queue(&self) -> bool {
         self.name.ends_with("+slurm")
+    }
+
+    /// Whether there is a connection to lose.
+    pub(crate) fn has_link(&self) -> bool {
+        self.name.starts_with("ssh+")
     }
 
     fn computer(&self) -> String {
@@ -143,13 +156,24 @@ fn kill_ends_the_job(cell: &Cell) -> Result {
 }
 
 fn submit_markers(cell: &Cell, ferry: &Profile, count: usize, sleep: &str) -> Result<Vec<(String, PathBuf)>> {
+    submit_markers_from(cell, ferry, 0, count, sleep)
+}
+
+/// Jobs that append a line to a file of their own; the sum of job `i` is `i + 1`.
+fn submit_markers_from(
+    cell: &Cell,
+    ferry: &Profile,
+    first: usize,
+    count: usize,
+    sleep: &str,
+) -> Result<Vec<(String, PathBuf)>> {
     let one = |i: usize| {
         let marker = ferry.scratch().join(format!("marker-{i}"));
         let words = [format!("x={i}"), format!("sleep={sleep}"), format!("marker={}", marker.display())];
         let id = cell.submit(ferry, &["arithmetic.add_job", &words[0], "y=1", &words[1], &words[2]])?;
         Ok((id, marker))
     };
-    (0..count).map(one).collect()
+    (first..first + count).map(one).collect()
 }
 
 fn judge(ferry: &Profile, jobs: &[(String, PathBuf)]) -> Result {
@@ -230,4 +254,90 @@ fn the_queue_stays_under_its_bound(cell: &Cell) -> Result {
     check((FOREIGN + 1..=BOUND).contains(&most), || {
         format!("{most} jobs were queued at once, {BOUND} are allowed")
     })
+}
+
+/// The pid of a daemon of the services, the newest if it was started again.
+fn service_pid(name: &str) -> Result<i32> {
+    let services = services()?;
+    let pids = fs::read_to_string(services["pids"].as_str().unwrap_or_default())
+        .map_err(|error| error.to_string())?;
+    let of = |line: &str| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok();
+    pids.lines().rev().find_map(of).ok_or_else(|| format!("no {name} was started"))
+}
+
+/// Starts a daemon of the services again, the way they did.
+fn start_service(name: &str) -> Result {
+    let services = services()?;
+    let words: Vec<&str> =
+        services["daemons"][name].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let (program, words) = words.split_first().ok_or_else(|| format!("no words for {name}"))?;
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map(drop).map_err(|error| format!("{program}: {error}"))
+}
+
+fn a_killed_controller_repeats_nothing(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let mut jobs = submit_markers(cell, &ferry, 30, "1")?;
+    for _ in 0..2 {
+        thread::sleep(Duration::from_secs(2));
+        kill(service_pid("slurmctld")?, 9);
+        thread::sleep(Duration::from_secs(3));
+        start_service("slurmctld")?;
+    }
+    let more = submit_markers_from(cell, &ferry, jobs.len(), 10, "0")?;
+    jobs.extend(more);
+    ferry.all_ended(Duration::from_secs(300))?;
+    judge(&ferry, &jobs)
+}
+
+/// The children of the private sshd: one for each connection.
+fn connections() -> Result<Vec<i32>> {
+    let listed = Command::new("pgrep").args(["-P", &service_pid("sshd")?.to_string()]).output();
+    let listed = listed.map_err(|error| format!("pgrep: {error}"))?;
+    Ok(String::from_utf8_lossy(&listed.stdout).lines().filter_map(|line| line.trim().parse().ok()).collect())
+}
+
+fn a_killed_connection_repeats_nothing(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let jobs = submit_markers(cell, &ferry, 60, "0.5")?;
+    for _ in 0..6 {
+        thread::sleep(Duration::from_millis(700));
+        for pid in connections()? {
+            kill(pid, 9);
+        }
+    }
+    ferry.all_ended(Duration::from_secs(300))?;
+    judge(&ferry, &jobs)
+}
+
+/// A stopped server is a link that is cut without a word.
+fn a_stopped_server_hangs_nobody(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let jobs = submit_markers(cell, &ferry, 20, "1")?;
+    let mut stopped = connections()?;
+    stopped.push(service_pid("sshd")?);
+    signal_all(&stopped, 19);
+    thread::sleep(Duration::from_secs(3));
+    let start = std::time::Instant::now();
+    let listed = ferry.json(&["process", "list"]);
+    let stop = ferry.ferry(&["daemon", "stop"]);
+    let took = start.elapsed();
+    thread::sleep(Duration::from_secs(17));
+    signal_all(&stopped, 18);
+    listed?;
+    stop?.expect(0)?;
+    check(took < Duration::from_secs(20), || format!("list and stop took {took:?}"))?;
+    ferry.ok(&["daemon", "start"])?;
+    ferry.all_ended(Duration::from_secs(300))?;
+    judge(&ferry, &jobs)
+}
+
+fn signal_all(pids: &[i32], signal: i32) {
+    for pid in pids {
+        kill(*pid, signal);
+    }
 }

@@ -44,9 +44,10 @@ fn main() {
 /// What must hold in every cell, in one that is not this machine's own.
 fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     let queue = if cell.has_queue() { cell::QUEUE_CASES } else { &[] };
+    let link = if cell.has_link() { cell::LINK_CASES } else { &[] };
     let trial = |(name, case): &cell::CellCase| {
         let (cell, case) = (cell.clone(), *case);
         Trial::test(format!("{}/cell/{name}", cell.name), move || Ok(case(&cell)?))
     };
-    cell::CASES.iter().chain(queue).map(trial).collect()
+    cell::CASES.iter().chain(queue).chain(link).map(trial).collect()
 }

@@ -1,0 +1,148 @@
+//! The `#SBATCH` lines of a job script, and what Slurm tells a job about itself.
+//!
+//! Name, comment, directory and output files are words of the `sbatch` command instead: there the shell quotes
+//! them, and a user's own header lines can't undo them.
+
+use ferry_engine::scheduler::{Error, ErrorKind, JobTemplate, Resources, Result};
+
+/// Shell text of the job script. A job that kept nothing of the login's environment would keep `srun` from
+/// passing on what the script sets.
+pub(crate) const IDENTITY: &str = "ferry_job=${SLURM_JOB_ID:-none}
+ferry_restart=${SLURM_RESTART_COUNT:-0}
+SLURM_EXPORT_ENV=ALL
+export SLURM_EXPORT_ENV";
+
+/// The lines.
+///
+/// # Errors
+/// `Permanent` for what they can't express.
+pub(crate) fn lines(job: &JobTemplate) -> Result<Vec<String>> {
+    for name in [&job.stdout, &job.stderr] {
+        // Slurm takes a backslash out of a file name.
+        if name.contains(['\\', '\n']) {
+            return Err(refuse(format!("the file name `{name}` can't be given to Slurm")));
+        }
+    }
+    let mut lines = resources(&job.resources)?;
+    if let Some(seconds) = job.max_wallclock_seconds {
+        lines.push(format!("time={}", time(seconds)?));
+    }
+    if let Some(kb) = job.max_memory_kb {
+        // Rounded up, since 0 means all there is.
+        lines.push(format!("mem={}M", kb.div_ceil(1024)));
+    }
+    let named = [("partition", &job.queue_name), ("account", &job.account), ("qos", &job.qos)];
+    for (option, value) in named {
+        if let Some(value) = value {
+            lines.push(format!("{option}={}", word(option, value)?));
+        }
+    }
+    if let Some(priority) = &job.priority {
+        let nice: i64 = priority.trim().parse().map_err(|_| {
+            refuse(format!("`{priority}` is no priority: Slurm wants a whole number for --nice"))
+        })?;
+        lines.push(format!("nice={nice}"));
+    }
+    lines.push(if job.rerunnable { "requeue" } else { "no-requeue" }.to_owned());
+    lines.push(format!("export={}", if job.import_sys_environment { "ALL" } else { "NONE" }));
+    Ok(lines.into_iter().map(|line| format!("#SBATCH --{line}")).collect())
+}
+
+fn resources(resources: &Resources) -> Result<Vec<String>> {
+    let Resources { machines, tasks_per_machine, cores_per_task } = *resources;
+    if machines == 0 || tasks_per_machine == 0 || cores_per_task == Some(0) {
+        return Err(refuse("a job needs at least one machine, one process and one core".to_owned()));
+    }
+    let mut lines = vec![format!("nodes={machines}"), format!("ntasks-per-node={tasks_per_machine}")];
+    lines.extend(cores_per_task.map(|cores| format!("cpus-per-task={cores}")));
+    Ok(lines)
+}
+
+/// `days-hours:minutes:seconds`; Slurm itself rounds up to minutes.
+fn time(seconds: u64) -> Result<String> {
+    if seconds == 0 {
+        return Err(refuse("a wall time of 0 s leaves no time to run".to_owned()));
+    }
+    let (minutes, seconds) = (seconds / 60, seconds % 60);
+    let (hours, minutes) = (minutes / 60, minutes % 60);
+    Ok(format!("{}-{:02}:{minutes:02}:{seconds:02}", hours / 24, hours % 24))
+}
+
+/// A value that is one word on its line.
+fn word<'a>(option: &str, value: &'a str) -> Result<&'a str> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'\\#".contains(c);
+    if value.is_empty() || value.contains(odd) {
+        return Err(refuse(format!("`{value}` is no name of a Slurm {option}")));
+    }
+    Ok(value)
+}
+
+fn refuse(message: String) -> Error {
+    Error::new(ErrorKind::Permanent, "slurm").message(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one() -> JobTemplate {
+        JobTemplate {
+            resources: Resources { machines: 1, tasks_per_machine: 1, cores_per_task: None },
+            import_sys_environment: true,
+            ..JobTemplate::default()
+        }
+    }
+
+    fn check(job: &JobTemplate, expect: Result<&[&str], &str>) {
+        let lines = lines(job).map_err(|error| error.to_string());
+        let expect = expect.map(|lines| lines.iter().map(|line| format!("#SBATCH --{line}")).collect());
+        assert_eq!(lines, expect.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn lines_say_what_was_asked_for() {
+        check(&one(), Ok(&["nodes=1", "ntasks-per-node=1", "no-requeue", "export=ALL"]));
+        let all = JobTemplate {
+            resources: Resources { machines: 2, tasks_per_machine: 8, cores_per_task: Some(4) },
+            max_wallclock_seconds: Some(90_061),
+            max_memory_kb: Some(1_000_000),
+            queue_name: Some("debug".into()),
+            account: Some("sci".into()),
+            qos: Some("high".into()),
+            priority: Some("100".into()),
+            rerunnable: true,
+            import_sys_environment: false,
+            ..one()
+        };
+        check(
+            &all,
+            Ok(&[
+                "nodes=2",
+                "ntasks-per-node=8",
+                "cpus-per-task=4",
+                "time=1-01:01:01",
+                "mem=977M",
+                "partition=debug",
+                "account=sci",
+                "qos=high",
+                "nice=100",
+                "requeue",
+                "export=NONE",
+            ]),
+        );
+    }
+
+    #[test]
+    fn what_slurm_can_t_express_is_refused() {
+        let queue = JobTemplate { queue_name: Some("a --wrap=rm".into()), ..one() };
+        check(&queue, Err("`a --wrap=rm` is no name of a Slurm partition"));
+        let priority = JobTemplate { priority: Some("high".into()), ..one() };
+        check(&priority, Err("`high` is no priority: Slurm wants a whole number for --nice"));
+        let time = JobTemplate { max_wallclock_seconds: Some(0), ..one() };
+        check(&time, Err("a wall time of 0 s leaves no time to run"));
+        let none = JobTemplate { resources: Resources::default(), ..one() };
+        check(&none, Err("a job needs at least one machine, one process and one core"));
+        let file = JobTemplate { stdout: "a\\b".into(), ..one() };
+        check(&file, Err("the file name `a\\b` can't be given to Slurm"));
+    }
+}

@@ -1,0 +1,42 @@
+//! Slurm's dialect: builds `sbatch`, `squeue`, `sacct` and `scancel` commands and reads what they print. Runs
+//! nothing; the engine's `CliScheduler` does, with the claim protocol around each submission.
+//!
+//! A job's name and comment are its token, and a job is known by its id *and* its token: a controller that was
+//! killed forgets the ids of its last seconds and gives them to others. Every client is bounded by `timeout`,
+//! since one that talks to a hung controller waits for minutes.
+//!
+//! Needs no accounting: where there is none, the end of a job is read from the queue, which remembers ended
+//! jobs for a while (`MinJobAge`), and from the exit marker. Works from Slurm 20.02; the tests' recorded
+//! answers are from 22.05.8.
+//!
+//! ```
+//! use ferry_engine::scheduler::{Dialect, JobId, Recorded};
+//! use ferry_scheduler_slurm::Slurm;
+//!
+//! let answer = Recorded { stdout: "42\n".into(), status: Some(0), ..Recorded::default() };
+//! assert_eq!(Slurm.parse_submit(&answer).unwrap(), JobId("42".into()));
+//! ```
+
+mod accounting;
+mod cancel;
+mod client;
+mod dialect;
+mod header;
+mod queue;
+mod refusal;
+mod state;
+mod submit;
+
+use std::sync::Arc;
+
+use ferry_engine::scheduler::{CliScheduler, Scheduler};
+
+pub use dialect::Slurm;
+
+/// Its name in computer files.
+pub const NAME: &str = "slurm";
+
+/// The scheduler, ready for `App::scheduler`.
+pub fn register() -> (&'static str, Arc<dyn Scheduler>) {
+    (NAME, Arc::new(CliScheduler::new(Slurm)))
+}

@@ -1,0 +1,98 @@
+//! Slurm's words for a job's state and reason, and ours.
+
+use ferry_engine::scheduler::{JobState, JobStatus};
+
+/// Every state of the manual, and every state flag, which `squeue` prints in the state's place.
+///
+/// From `squeue`'s manual, section JOB STATE CODES, Slurm 22.05
+/// (<https://slurm.schedmd.com/archive/slurm-22.05.8/squeue.html#SECTION_JOB-STATE-CODES>), and the flags
+/// added up to 24.11 (<https://slurm.schedmd.com/job_state_codes.html>).
+const STATES: &[(&str, JobState)] = &[
+    ("BOOT_FAIL", JobState::Done),
+    ("CANCELLED", JobState::Done),
+    ("COMPLETED", JobState::Done),
+    // It has nodes, which are still booting: nothing of it runs.
+    ("CONFIGURING", JobState::Pending),
+    // Some of its processes may still live, and so may its last writes.
+    ("COMPLETING", JobState::Running),
+    ("DEADLINE", JobState::Done),
+    ("FAILED", JobState::Done),
+    ("NODE_FAIL", JobState::Done),
+    ("OUT_OF_MEMORY", JobState::Done),
+    ("PENDING", JobState::Pending),
+    ("POWER_UP_NODE", JobState::Pending),
+    ("PREEMPTED", JobState::Done),
+    ("RUNNING", JobState::Running),
+    ("RESV_DEL_HOLD", JobState::Held),
+    ("REQUEUE_FED", JobState::Pending),
+    ("REQUEUE_HOLD", JobState::Held),
+    ("REQUEUED", JobState::Pending),
+    ("RESIZING", JobState::Running),
+    // A sibling in another cluster of the federation took over: neither done nor to be seen from here.
+    ("REVOKED", JobState::Unknown),
+    ("SIGNALING", JobState::Running),
+    ("SPECIAL_EXIT", JobState::Held),
+    ("STAGE_OUT", JobState::Running),
+    ("STOPPED", JobState::Suspended),
+    ("SUSPENDED", JobState::Suspended),
+    ("TIMEOUT", JobState::Done),
+];
+
+/// Reasons for which a pending job waits for a person and not for resources, from the same manual.
+const HOLDS: &[&str] = &[
+    "JobHeldUser",
+    "JobHeldAdmin",
+    "JobHoldMaxRequeue",
+    "DependencyNeverSatisfied",
+    "launch failed requeued held",
+];
+
+/// A job's state from Slurm's word and reason. Both are kept raw.
+pub(crate) fn status(word: &str, reason: &str) -> JobStatus {
+    // Accounting says by whom: "CANCELLED by 1000".
+    let name = word.split(' ').next().unwrap_or_default();
+    let state =
+        STATES.iter().find(|(known, _)| *known == name).map_or(JobState::Unknown, |(_, state)| *state);
+    let state = if state == JobState::Pending && HOLDS.contains(&reason) { JobState::Held } else { state };
+    let reason = (!matches!(reason, "" | "None")).then(|| reason.to_owned());
+    JobStatus { state, raw: word.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(word: &str, reason: &str, expect: JobState) {
+        let status = status(word, reason);
+        assert_eq!((status.state, status.raw.as_str()), (expect, word), "{word} {reason}");
+    }
+
+    #[test]
+    fn states_and_reasons_have_our_words_and_keep_theirs() {
+        check("PENDING", "Resources", JobState::Pending);
+        check("PENDING", "Dependency", JobState::Pending);
+        check("PENDING", "BeginTime", JobState::Pending);
+        check("PENDING", "ReqNodeNotAvail, UnavailableNodes:n4", JobState::Pending);
+        check("PENDING", "JobHeldUser", JobState::Held);
+        check("PENDING", "JobHeldAdmin", JobState::Held);
+        check("PENDING", "DependencyNeverSatisfied", JobState::Held);
+        check("CANCELLED", "JobHeldUser", JobState::Done);
+        check("CANCELLED by 1000", "", JobState::Done);
+        check("COMPLETING", "None", JobState::Running);
+        for word in ["OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "DEADLINE", "BOOT_FAIL", "FAILED"]
+        {
+            check(word, "None", JobState::Done);
+        }
+        check("SOMETHING_NEW", "None", JobState::Unknown);
+        check("", "", JobState::Unknown);
+        assert_eq!(status("RUNNING", "None").reason, None);
+        assert_eq!(status("PENDING", "Priority").reason.as_deref(), Some("Priority"));
+    }
+
+    #[test]
+    fn no_word_stands_twice() {
+        for (index, (word, _)) in STATES.iter().enumerate() {
+            assert!(STATES[index + 1..].iter().all(|(other, _)| other != word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `sbatch`: the words, and the id in its answer.
+
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+};
+
+use ferry_engine::{
+    scheduler::{JobId, Recorded, Result, Submission},
+    transport::{quote, quote_path},
+};
+
+use crate::refusal;
+
+/// How long `sbatch` may take, s. When the queue is full it would try again for two minutes, and when the
+/// controller hangs it waits for `MessageTimeout`, 10 s by default.
+const PATIENCE: u32 = 40;
+
+/// Variables of a user that would change how often the job runs or when we hear of it, and one that a daemon
+/// which itself runs in a job must not hand on. Defaults for what a header says always are among them.
+const UNSET: &str = "SBATCH_ARRAY_INX SBATCH_EXPORT SBATCH_IMMEDIATE SBATCH_NO_REQUEUE SBATCH_REQUEUE SBATCH_WAIT \
+                     SBATCH_WAIT_ALL_NODES SLURM_RESTART_COUNT";
+
+/// Defaults of a user that a header may overrule, and its lines. To `sbatch` such a variable counts more than a
+/// line of the script; to us less.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("partition", "SBATCH_PARTITION"),
+    ("account", "SBATCH_ACCOUNT"),
+    ("qos", "SBATCH_QOS"),
+    ("time", "SBATCH_TIMELIMIT"),
+    ("mem", "SBATCH_MEM_PER_NODE SBATCH_MEM_PER_CPU SBATCH_MEM_PER_GPU"),
+];
+
+/// Shell text that submits a job; `$1` is its token.
+pub(crate) fn text(job: &Submission) -> String {
+    let file = |name: &str| quote_path(&literal(&job.dir.join(name)));
+    let script = quote(&format!("./{}", job.script));
+    let cases: String =
+        DEFAULTS.iter().map(|(option, names)| format!("'#SBATCH --{option}='*) unset {names};; ")).collect();
+    // In a shell of its own: what is unset for this job may be meant for the next.
+    format!(
+        "(unset {UNSET}; while IFS= read -r line; do case $line in {cases}'#'*) ;; *) break;; esac; done < {script}; \
+         exec timeout -k 2 {PATIENCE} sbatch --parsable --job-name=\"$1\" --comment=\"$1\" --chdir={} --output={} \
+         --error={} {script} \"$1\")",
+        quote_path(&job.dir),
+        file(&job.stdout),
+        file(&job.stderr),
+    )
+}
+
+/// A path for `--output`, where a percent sign begins a pattern; in a directory's name as well.
+fn literal(path: &Path) -> PathBuf {
+    let bytes = path.as_os_str().as_bytes().iter();
+    let doubled: Vec<u8> =
+        bytes.flat_map(|&byte| [byte; 2].into_iter().take(if byte == b'%' { 2 } else { 1 })).collect();
+    OsString::from_vec(doubled).into()
+}
+
+/// The job's id. It counts beside any exit status and any complaint: who prints it has been told it.
+///
+/// # Errors
+/// As [`refusal::read`].
+pub(crate) fn read(recorded: &Recorded) -> Result<JobId> {
+    recorded.stdout.lines().find_map(id).map_or_else(|| Err(refusal::read(recorded)), Ok)
+}
+
+/// `ID` or, where there are several clusters, `ID;CLUSTER`.
+fn id(line: &str) -> Option<JobId> {
+    let id = line.trim().split(';').next()?;
+    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    is_id.then(|| JobId(id.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ferry_engine::scheduler::ErrorKind;
+
+    use super::*;
+
+    fn check(stdout: &str, stderr: &str, status: i32, expect: Result<&str, ErrorKind>) {
+        let recorded = Recorded { stdout: stdout.into(), stderr: stderr.into(), status: Some(status) };
+        let read = read(&recorded).map_err(|error| *error.kind());
+        assert_eq!(read, expect.map(|id| JobId(id.into())), "{stdout:?} {stderr:?} {status}");
+    }
+
+    #[test]
+    fn an_id_is_read_from_whatever_is_around_it() {
+        // Slurm 22.05.8.
+        check("41\n", "", 0, Ok("41"));
+        check("42;t25000\n", "", 0, Ok("42"));
+        // A site's submit filter speaks first.
+        check("Welcome! You have 3 jobs.\n43\n", "", 0, Ok("43"));
+        // sisyphus issue 156: an id and a complaint together.
+        let retry = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n";
+        check("44\n", retry, 0, Ok("44"));
+        check("44\n", retry, 1, Ok("44"));
+        check("45\n", "", 124, Ok("45"));
+        check("", "", 0, Err(ErrorKind::Ambiguous));
+        check("", "", 1, Err(ErrorKind::Ambiguous));
+    }
+
+    #[test]
+    fn names_reach_sbatch_as_they_are() {
+        let job = Submission {
+            token: "t".into(),
+            dir: "/scratch/it's 100%".into(),
+            script: "job.sh".into(),
+            digest: "d".into(),
+            interpreter: vec!["/bin/sh".into()],
+            stdout: "out %j".into(),
+            stderr: "err".into(),
+        };
+        let text = text(&job);
+        let dir = r"'/scratch/it'\''s 100%'";
+        assert!(text.contains(&format!("--chdir={dir}")), "{text}");
+        assert!(text.contains(r"--output='/scratch/it'\''s 100%%/out %%j'"), "{text}");
+    }
+}
