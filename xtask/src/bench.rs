@@ -1,10 +1,13 @@
 //! `cargo xtask bench`: throughput, memory and start-up of a release build, each beside a baseline of the
-//! same run, since an absolute figure says more about the machine than about ferry.
+//! same run, since an absolute figure says more about the machine than about ferry. `--cluster` adds jobs on a
+//! private Slurm beside a bare `sbatch` loop, and SSH beside OpenSSH.
 //!
 //! It prints figures and says whether each aim is met; a missed aim is news, not a failure.
 
 mod bare;
 mod memory;
+mod slurm;
+mod ssh;
 mod startup;
 mod table;
 mod throughput;
@@ -39,6 +42,10 @@ pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode>
         ferry.show(&["daemon", "stop"])?;
     }
     throughput::report(&rounds, flags.jobs, &mut table);
+    if flags.cluster {
+        slurm::report(&binary, &interrupt, &mut table)?;
+        ssh::report(workspace, &interrupt, &mut table)?;
+    }
     table.print();
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,9 @@
-//! `cargo xtask demo`: a newcomer's first five minutes, run for real in a scratch profile. Each `ferry`
-//! command is printed before it runs, results are checked, and nothing is left behind.
+//! `cargo xtask demo`: a newcomer's first five minutes, run for real in a scratch profile; `--cluster` shows
+//! the same over SSH and Slurm. Each `ferry` command is printed before it runs, results are checked, and
+//! nothing that was started is left behind.
+
+mod cluster;
+mod silicon;
 
 use std::fs;
 use std::process::ExitCode;
@@ -22,16 +26,21 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the chore.
 pub(crate) fn run(workspace: &Workspace, flags: &DemoFlags) -> Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    // Before the build, which takes minutes: what is missing is told at once. And before the profile, so that
+    // its daemon is stopped while the cluster still answers.
+    let services = if flags.cluster { Some(cluster::bring_up(&interrupt)?) } else { None };
     tell("Build ferry and the plugins that come with it.");
     let binary = ferry::build(workspace, "debug")?;
-    let ferry = Ferry::scratch(binary, flags.keep, Interrupt::listen()?)?;
+    let ferry = Ferry::scratch(binary, flags.keep, interrupt.clone())?;
     println!(
         "\nferry keeps everything in FERRY_HOME; here it is {}, a scratch profile.",
         ferry.home().display()
     );
-    first_look(&ferry)?;
-    a_sum(&ferry)?;
-    a_sorted_file(&ferry)?;
+    match &services {
+        Some(services) => cluster::show(&ferry, services, &interrupt, &workspace.target.join("demo"))?,
+        None => on_this_computer(&ferry)?,
+    }
     tell("That is all. Stop the daemon; a later start would go on where it stopped.");
     ferry.show(&["daemon", "stop"])?;
     if flags.keep {
@@ -39,6 +48,13 @@ pub(crate) fn run(workspace: &Workspace, flags: &DemoFlags) -> Result<ExitCode> 
     }
     println!("\ndemo: every step worked");
     Ok(ExitCode::SUCCESS)
+}
+
+fn on_this_computer(ferry: &Ferry) -> Result<()> {
+    first_look(ferry)?;
+    tell("Submit a calculation: a job on this computer that adds two numbers. Its id comes back at once.");
+    add(ferry, &[])?;
+    a_sorted_file(ferry)
 }
 
 fn first_look(ferry: &Ferry) -> Result<()> {
@@ -52,9 +68,9 @@ fn first_look(ferry: &Ferry) -> Result<()> {
     Ok(())
 }
 
-fn a_sum(ferry: &Ferry) -> Result<()> {
-    tell("Submit a calculation: a job on this computer that adds two numbers. Its id comes back at once.");
-    let id = ferry.show(&["submit", "arithmetic.add_job", "x=2", "y=3"])?;
+/// The main job, with more words for `ferry submit`.
+fn add(ferry: &Ferry, words: &[&str]) -> Result<()> {
+    let id = ferry.show(&[&["submit", "arithmetic.add_job", "x=2", "y=3"], words].concat())?;
     let id = id.trim();
     ferry.show(&["process", "list", "-a"])?;
     let process = ferry.wait(id, PATIENCE)?;
@@ -115,7 +131,7 @@ fn origin(ferry: &Ferry, node: &str) -> Result<()> {
     Ok(())
 }
 
-/// The text of a graph, in the form that the file's name asks for.
+/// The text of a graph, in the form that the file's name asks for; relative names count from the desk.
 fn drawn(ferry: &Ferry, node: &str, file: &str) -> Result<String> {
     ferry.show(&["node", "graph", "generate", node, "--output-file", file])?;
     fs::read_to_string(ferry.desk().join(file)).with_context(|| format!("{file} was not written"))

@@ -70,6 +70,9 @@ pub(crate) enum ServicesVerb {
 /// Flags of `demo`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct DemoFlags {
+    /// Show it over SSH and Slurm, on services of the demo's own, with a calculation by Quantum ESPRESSO
+    #[arg(long)]
+    pub(crate) cluster: bool,
     /// Keep the scratch profile and say where it is
     #[arg(long)]
     pub(crate) keep: bool,
@@ -78,6 +81,9 @@ pub(crate) struct DemoFlags {
 /// Flags of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchFlags {
+    /// Measure Slurm and SSH too, on services of the bench's own
+    #[arg(long)]
+    pub(crate) cluster: bool,
     /// How many jobs a round submits
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) jobs: u32,

@@ -1,18 +1,25 @@
 //! The baseline: a plain shell loop that makes a directory, writes the files of a real job into it and runs
-//! its script, for as many jobs as ferry ran.
+//! its script or hands it to Slurm, for as many jobs as ferry ran.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::ferry::Ferry;
+use crate::interrupt::Interrupt;
+
+/// The exit marker, which a script writes when it ends.
+const EXIT: &str = ".ferry/exit";
+/// Time between two looks for it.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What the loop does: `$1` old work directory, `$2` new root, `$3` first job, `$4` step, `$5` jobs,
 /// `$6` the script's name, `$7` its interpreter, then the names of all files, read from the old directory.
+/// The function `run` is defined before it.
 ///
 /// The texts are held in the shell, so that a job costs it one `mkdir` and one interpreter.
 const LOOP: &str = r#"
@@ -29,9 +36,26 @@ for ((i = first; i < jobs; i += step)); do
         printf '%s\n' "${texts[number]//"$old"/"$dir"}" > "$dir/$file"
         number=$((number + 1))
     done
-    $interpreter "$dir/$script" baseline < /dev/null > "$dir/out.txt" 2> "$dir/err.txt"
+    run
 done
 "#;
+/// Runs the script and waits for its end.
+const RUN: &str =
+    r#"run() { $interpreter "$dir/$script" baseline < /dev/null > "$dir/out.txt" 2> "$dir/err.txt"; }"#;
+/// Leaves the script to Slurm.
+const SUBMIT: &str = r#"run() {
+    sbatch --parsable --chdir="$dir" --output="$dir/out.txt" --error="$dir/err.txt" "$dir/$script" baseline > "$dir/id"
+}"#;
+
+/// A Slurm to leave the scripts to.
+#[derive(Debug)]
+pub(super) struct Cluster<'a> {
+    /// What its clients need.
+    pub(super) environment: Vec<(String, String)>,
+    /// How long all jobs together may take.
+    pub(super) patience: Duration,
+    pub(super) interrupt: &'a Interrupt,
+}
 
 /// What a job needs, as found in the work directory of one that has run.
 #[derive(Debug)]
@@ -76,12 +100,10 @@ impl Recipe {
     pub(super) fn run(&self, root: &Path, jobs: u32, loops: u32) -> Result<Duration> {
         fs::create_dir(root).with_context(|| format!("could not make {}", root.display()))?;
         let begun = Instant::now();
-        let children: Vec<_> = (0..loops).map(|first| self.start(root, first, loops, jobs).spawn()).collect();
+        let children: Vec<_> =
+            (0..loops).map(|first| self.start(RUN, root, [first, loops, jobs]).spawn()).collect();
         for child in children {
-            let status = child.and_then(|mut child| child.wait()).context("could not run the bare loop")?;
-            if !status.success() {
-                bail!("the bare loop failed: {status}");
-            }
+            succeeded(child.and_then(|mut child| child.wait()))?;
         }
         let took = begun.elapsed();
         for job in 0..jobs {
@@ -90,12 +112,29 @@ impl Recipe {
         Ok(took)
     }
 
-    fn start(&self, root: &Path, first: u32, step: u32, jobs: u32) -> Command {
+    /// Leaves so many to Slurm, by one loop; how long it took until the last had ended.
+    pub(super) fn submit(&self, root: &Path, jobs: u32, cluster: &Cluster<'_>) -> Result<Duration> {
+        fs::create_dir(root).with_context(|| format!("could not make {}", root.display()))?;
+        let begun = Instant::now();
+        succeeded(self.start(SUBMIT, root, [0, 1, jobs]).envs(cluster.environment.iter().cloned()).status())?;
+        for job in 0..jobs {
+            let dir = root.join(job.to_string());
+            while !dir.join(EXIT).exists() && begun.elapsed() < cluster.patience {
+                cluster.interrupt.check()?;
+                std::thread::sleep(LOOK);
+            }
+            check(&dir)?;
+        }
+        Ok(begun.elapsed())
+    }
+
+    /// One loop; `numbers` are first job, step and jobs.
+    fn start(&self, run: &str, root: &Path, numbers: [u32; 3]) -> Command {
         let mut command = Command::new("bash");
         command
-            .args(["-c", LOOP, "bare-loop"])
+            .args(["-c", &format!("{run}\n{LOOP}"), "bare-loop"])
             .args([&self.dir, root])
-            .args([first, step, jobs].map(|number| number.to_string()))
+            .args(numbers.map(|number| number.to_string()))
             .args([&self.script, &self.interpreter])
             .args(&self.files)
             .stdin(Stdio::null());
@@ -103,9 +142,17 @@ impl Recipe {
     }
 }
 
+fn succeeded(ended: std::io::Result<ExitStatus>) -> Result<()> {
+    let status = ended.context("could not run the bare loop")?;
+    if !status.success() {
+        bail!("the bare loop failed: {status}");
+    }
+    Ok(())
+}
+
 /// The job ran to its end: ferry's exit marker in the script says 0.
 fn check(dir: &Path) -> Result<()> {
-    let marker = fs::read_to_string(dir.join(".ferry/exit")).unwrap_or_default();
+    let marker = fs::read_to_string(dir.join(EXIT)).unwrap_or_default();
     if !marker.starts_with("0 ") {
         bail!("the bare job in {} did not run: exit marker '{}'", dir.display(), marker.trim());
     }

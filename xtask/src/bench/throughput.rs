@@ -13,7 +13,7 @@ use crate::json;
 /// How many terminals submit at once: enough to keep two cores busy.
 const SUBMITTERS: u32 = 2;
 /// How long all jobs together may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Times of one round, s.
 #[derive(Debug)]
@@ -28,14 +28,12 @@ pub(super) struct Round {
 pub(super) fn round(ferry: &Ferry, jobs: u32) -> Result<Round> {
     println!("submitting {jobs} arithmetic.add_job from {SUBMITTERS} terminals");
     let begun = Instant::now();
-    let ids = submit(ferry, jobs)?;
+    let ids = submit(ferry, jobs, &[])?;
     let submitted = begun.elapsed().as_secs_f64();
     wait(ferry)?;
     let finished = begun.elapsed().as_secs_f64();
     println!("finished after {finished:.2} s; checking the sums");
-    for (number, id) in &ids {
-        check(ferry, *number, id)?;
-    }
+    check_all(ferry, &ids)?;
     let (_, id) = ids.first().context("no job was submitted")?;
     let recipe = Recipe::of(ferry, id)?;
     println!("the same scripts in a bare loop, one after another, then two at a time");
@@ -71,12 +69,13 @@ pub(super) fn report(rounds: &[Round], jobs: u32, table: &mut Table) {
     table.note("share of the loop with two at a time", share(|round| round.bare_pairs), "", &pairs);
 }
 
-/// Submits from several terminals; returns each job's number and id.
-fn submit(ferry: &Ferry, jobs: u32) -> Result<Vec<(u32, String)>> {
+/// Submits from several terminals, with more words for `ferry submit`; returns each job's number and id.
+pub(super) fn submit(ferry: &Ferry, jobs: u32, words: &[&str]) -> Result<Vec<(u32, String)>> {
     let terminal = |first: u32| -> Result<Vec<(u32, String)>> {
         let mine = (first..jobs).step_by(SUBMITTERS as usize);
         mine.map(|number| {
-            let id = ferry.ask(&["submit", "arithmetic.add_job", &format!("x={number}"), "y=1"])?;
+            let job = ["submit", "arithmetic.add_job", &format!("x={number}"), "y=1"];
+            let id = ferry.ask(&[&job, words].concat())?;
             Ok((number, id.trim().to_owned()))
         })
         .collect()
@@ -92,7 +91,7 @@ fn submit(ferry: &Ferry, jobs: u32) -> Result<Vec<(u32, String)>> {
 }
 
 /// Waits until no process is active.
-fn wait(ferry: &Ferry) -> Result<()> {
+pub(super) fn wait(ferry: &Ferry) -> Result<()> {
     let begun = Instant::now();
     while !json::list(&ferry.json(&["process", "list"])?, "")?.is_empty() {
         if begun.elapsed() > PATIENCE {
@@ -101,6 +100,11 @@ fn wait(ferry: &Ferry) -> Result<()> {
         std::thread::sleep(Duration::from_millis(200));
     }
     Ok(())
+}
+
+/// Looks whether every job has the right sum.
+pub(super) fn check_all(ferry: &Ferry, ids: &[(u32, String)]) -> Result<()> {
+    ids.iter().try_for_each(|(number, id)| check(ferry, *number, id))
 }
 
 fn check(ferry: &Ferry, number: u32, id: &str) -> Result<()> {

@@ -1,10 +1,10 @@
-//! The programs that the services are made of, and the Debian packages that have them: installed when we may,
-//! named when we may not.
+//! The programs that the services and the demo are made of, and the Debian packages that have them: installed
+//! when we may, named when we may not.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::Kinds;
 use crate::shell;
@@ -22,18 +22,61 @@ const SLURM: &[(&str, &str)] = &[
     ("sinfo", "slurm-wlm"),
 ];
 const ALWAYS: &[(&str, &str)] = &[("setsid", "util-linux"), ("timeout", "coreutils")];
+const ESPRESSO: &[(&str, &str)] = &[("pw.x", "quantum-espresso")];
 
-/// Makes sure that everything is there.
+/// The package with Quantum ESPRESSO's pseudopotentials.
+pub(crate) const ESPRESSO_DATA: &str = "quantum-espresso-data";
+
+/// Makes sure that everything is there that the services need.
 ///
 /// # Errors
 /// Names the packages that are missing, and why they were not installed.
 pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
-    let packages = missing(kinds);
+    let needs: Vec<_> = [(true, ALWAYS), (kinds.ssh, SSH), (kinds.slurm, SLURM)]
+        .iter()
+        .filter(|(wanted, _)| *wanted)
+        .flat_map(|(_, needs)| needs.iter().copied())
+        .collect();
+    // Under systemd, installing them would start system-wide daemons that nobody asked for.
+    let systemd = Path::new("/run/systemd/system").exists();
+    provide(
+        &|| missing(&needs),
+        systemd.then_some("not installed here, since that would start system services"),
+    )
+}
+
+/// Makes sure that Quantum ESPRESSO is there, with its pseudopotentials.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_espresso() -> Result<()> {
+    let lacking = || {
+        let data = files(ESPRESSO_DATA).is_err().then_some(ESPRESSO_DATA);
+        missing(ESPRESSO).into_iter().chain(data).collect()
+    };
+    provide(&lacking, None)
+}
+
+/// The files of an installed package.
+///
+/// # Errors
+/// The package is not installed, or this is no Debian.
+pub(crate) fn files(package: &str) -> Result<Vec<PathBuf>> {
+    let output = Command::new("dpkg").args(["-L", package]).output().context("could not start dpkg")?;
+    if !output.status.success() {
+        bail!("the Debian package {package} is not installed");
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect())
+}
+
+/// Installs what `missing` names, unless there is a reason not to.
+fn provide(missing: &dyn Fn() -> Vec<&'static str>, forbidden: Option<&'static str>) -> Result<()> {
+    let packages = missing();
     if packages.is_empty() {
         return Ok(());
     }
     let names = packages.join(" ");
-    if let Some(reason) = may_not_install() {
+    if let Some(reason) = forbidden.or_else(may_not_install) {
         bail!("missing Debian packages: {names} ({reason}); install with: apt-get install {names}");
     }
     if install(&packages).is_err() {
@@ -41,7 +84,7 @@ pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
         shell::run(Command::new("apt-get").args(["update", "-q"]))?;
         install(&packages)?;
     }
-    match missing(kinds).as_slice() {
+    match missing().as_slice() {
         [] => Ok(()),
         still => bail!("missing Debian packages even after their installation: {}", still.join(" ")),
     }
@@ -54,21 +97,17 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-fn missing(kinds: Kinds) -> Vec<&'static str> {
-    let wanted = [(true, ALWAYS), (kinds.ssh, SSH), (kinds.slurm, SLURM)];
-    let needs = wanted.iter().filter(|(wanted, _)| *wanted).flat_map(|(_, needs)| needs.iter());
+/// The packages of those programs that are not there.
+fn missing(needs: &[(&str, &'static str)]) -> Vec<&'static str> {
     let mut packages: Vec<_> =
-        needs.filter(|(name, _)| program(name).is_none()).map(|&(_, package)| package).collect();
+        needs.iter().filter(|(name, _)| program(name).is_none()).map(|&(_, package)| package).collect();
     packages.sort_unstable();
     packages.dedup();
     packages
 }
 
 fn may_not_install() -> Option<&'static str> {
-    // Under systemd, installing them would start system-wide daemons that nobody asked for.
-    if Path::new("/run/systemd/system").exists() {
-        Some("not installed here, since that would start system services")
-    } else if !shell::has("apt-get") {
+    if !shell::has("apt-get") {
         Some("no apt-get here")
     } else if !is_root() {
         Some("not root")

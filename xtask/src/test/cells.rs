@@ -22,7 +22,7 @@ pub(super) const CELLS: &[Cell] = &[
 ];
 
 /// Those that run when the user names none.
-const DEFAULT: &[&str] = &["local+direct"];
+const DEFAULT: &[&str] = &["local+direct", "local+slurm", "ssh+direct", "ssh+slurm"];
 
 /// Programs that no cell can do without, each with the Debian package that has it. What the services need is
 /// their own affair.

@@ -10,6 +10,8 @@ mod limits;
 mod plugins;
 mod provenance;
 
+use std::sync::{PoisonError, RwLock};
+
 use libtest_mimic::{Arguments, Trial};
 
 type Case = (&'static str, fn() -> ferry_matrix::Result);
@@ -41,13 +43,32 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
+/// Cases that break a service or count all its jobs have it for themselves; the others share it.
+static SERVICES: RwLock<()> = RwLock::new(());
+
 /// What must hold in every cell, in one that is not this machine's own.
 fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
-    let queue = if cell.has_queue() { cell::QUEUE_CASES } else { &[] };
-    let link = if cell.has_link() { cell::LINK_CASES } else { &[] };
-    let trial = |(name, case): &cell::CellCase| {
-        let (cell, case) = (cell.clone(), *case);
-        Trial::test(format!("{}/cell/{name}", cell.name), move || Ok(case(&cell)?))
+    let mut alone: Vec<cell::CellCase> = Vec::new();
+    if cell.has_queue() {
+        alone.extend(cell::QUEUE_CASES);
+    }
+    if cell.has_link() {
+        alone.extend(cell::LINK_CASES);
+    }
+    let trial = |(name, case): cell::CellCase, alone: bool| {
+        let cell = cell.clone();
+        Trial::test(format!("{}/cell/{name}", cell.name), move || {
+            // A case that failed has left nothing behind that the next one could trip over.
+            let outcome = if alone {
+                let _turn = SERVICES.write().unwrap_or_else(PoisonError::into_inner);
+                case(&cell)
+            } else {
+                let _turn = SERVICES.read().unwrap_or_else(PoisonError::into_inner);
+                case(&cell)
+            };
+            Ok(outcome?)
+        })
     };
-    cell::CASES.iter().chain(queue).chain(link).map(trial).collect()
+    let together = cell::CASES.iter().map(|case| trial(*case, false));
+    together.chain(alone.into_iter().map(|case| trial(case, true))).collect()
 }

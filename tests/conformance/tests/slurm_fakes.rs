@@ -1,0 +1,242 @@
+//! What no real Slurm can be made to do at will: commands that lie, hang, answer twice or answer half. They
+//! stand first in `PATH`, in a child that is started for this, since only a child's environment can be chosen.
+
+use std::{
+    env, fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    pin::Pin,
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+use ferry_conformance::{
+    libtest_mimic::{Arguments, Trial, run},
+    scheduler::{Bench, Outcome},
+};
+use ferry_engine::{
+    computer::Computer,
+    scheduler::{Error, ErrorKind, JobId, JobState, Recovery},
+};
+
+/// Says that this is the child, and where the commands are.
+const INSIDE: &str = "FERRY_FAKES";
+
+/// The beginning of each fake `sbatch`: `start ID` starts the job and lets `squeue` show it.
+const SBATCH: &str = r#"#!/bin/sh
+for word; do
+    case $word in --chdir=*) dir=${word#*=};; --output=*) out=${word#*=};; --error=*) err=${word#*=};; esac
+    script=$token token=$word
+done
+start() {
+    cd "$dir" && SLURM_JOB_ID=$1 setsid "$script" "$token" > "$out" 2> "$err" < /dev/null &
+    echo "$1|RUNNING|$token|None" >> "$FERRY_FAKES/queue"
+}
+lost() { echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1; }
+"#;
+
+/// An honest `squeue`, and a site without accounts.
+const SQUEUE: &str = "cat \"$FERRY_FAKES/queue\"";
+const SACCT: &str = "echo 'Slurm accounting storage is disabled' >&2; exit 1";
+
+type Case = fn(Bench, Fakes) -> Pin<Box<dyn Future<Output = Outcome>>>;
+
+macro_rules! cases {
+    ($($name:ident),+ $(,)?) => { [$((stringify!($name), (|bench, fakes| Box::pin($name(bench, fakes))) as Case)),+] };
+}
+
+fn main() -> io::Result<ExitCode> {
+    let Some(dir) = env::var_os(INSIDE) else { return again_with_fakes() };
+    let mut arguments = Arguments::from_args();
+    // The commands are the same files for all cases.
+    arguments.test_threads = Some(1);
+    let cases = cases![
+        an_id_beside_a_failure_counts,
+        a_lost_answer_is_looked_up_and_found,
+        a_lost_answer_is_looked_up_and_found_late,
+        a_lost_request_was_never_submitted,
+        a_failed_squeue_is_never_an_absent_job,
+        half_a_listing_is_none,
+        two_answers_run_once,
+        a_hanging_sbatch_is_ended,
+        a_full_queue_is_busy_and_nothing_is_submitted,
+        an_id_of_somebody_else_is_not_ours,
+    ];
+    let trial = |(name, case): (&str, Case)| {
+        let dir = PathBuf::from(&dir);
+        Trial::test(format!("scheduler/slurm-fakes/{name}"), move || play(&dir, case))
+    };
+    Ok(run(&arguments, cases.into_iter().map(trial).collect()).exit_code())
+}
+
+fn again_with_fakes() -> io::Result<ExitCode> {
+    let dir = tempfile::tempdir()?;
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(dir.path().join("bin")).chain(env::split_paths(&path));
+    let path = env::join_paths(path).map_err(io::Error::other)?;
+    let mut child = Command::new(env::current_exe()?);
+    let status = child.args(env::args_os().skip(1)).env("PATH", path).env(INSIDE, dir.path()).status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[tokio::main]
+async fn play(dir: &Path, case: Case) -> Outcome {
+    let fakes = Fakes { dir: dir.to_owned() };
+    fs::create_dir_all(dir.join("bin"))?;
+    fs::write(dir.join("queue"), "")?;
+    fakes.put("squeue", SQUEUE)?;
+    fakes.put("sacct", SACCT)?;
+    let scratch = tempfile::tempdir()?;
+    let via = ferry_transport_local::register().open(&Computer::default()).await?;
+    let (_, scheduler) = ferry_scheduler_slurm::register();
+    case(Bench::new(scheduler, via, scratch.path().into()), fakes).await
+}
+
+/// The commands.
+struct Fakes {
+    dir: PathBuf,
+}
+
+impl Fakes {
+    fn put(&self, name: &str, text: &str) -> io::Result<()> {
+        let file = self.dir.join("bin").join(name);
+        // Not over the old one, which may still run.
+        let draft = self.dir.join(name);
+        fs::write(&draft, format!("#!/bin/sh\n{text}\n"))?;
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755))?;
+        fs::rename(draft, file)
+    }
+
+    fn sbatch(&self, text: &str) -> io::Result<()> {
+        self.put("sbatch", &format!("{SBATCH}{text}"))
+    }
+}
+
+/// Submits a job whose submission fails; the error.
+async fn failing(bench: &Bench, job: &ferry_engine::scheduler::Submission) -> Error {
+    let mut results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(job)).await;
+    results.remove(0).expect_err("it should have failed")
+}
+
+async fn an_id_beside_a_failure_counts(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 7; echo 7; lost")?;
+    let job = bench.job("true").await?;
+    assert_eq!(bench.submit(&job).await?.id, JobId("7".into()));
+    assert_eq!(bench.exit(&job.dir).await?, 0);
+    Ok(())
+}
+
+async fn a_lost_answer_is_looked_up_and_found(bench: Bench, fakes: Fakes) -> Outcome {
+    // In the queue at once; it runs only after we have gone.
+    fakes.sbatch(
+        "echo \"8|PENDING|$token|Priority\" >> \"$FERRY_FAKES/queue\"
+         { sleep 1; start 8; } > /dev/null 2>&1 & lost",
+    )?;
+    let job = bench.job("true").await?;
+    assert_eq!(*failing(&bench, &job).await.kind(), ErrorKind::Ambiguous);
+    let found = bench.scheduler.recover(&*bench.via, &job).await?;
+    assert_eq!(found, Recovery::Found(JobId("8".into())));
+    assert_eq!(bench.exit(&job.dir).await?, 0);
+    assert_eq!(bench.runs(&job.dir).await?, 1);
+    Ok(())
+}
+
+async fn a_lost_answer_is_looked_up_and_found_late(bench: Bench, fakes: Fakes) -> Outcome {
+    // The controller takes its time, and the first look sees nothing.
+    fakes.sbatch("{ sleep 2; start 9; } > /dev/null 2>&1 & lost")?;
+    let job = bench.job("true").await?;
+    assert_eq!(*failing(&bench, &job).await.kind(), ErrorKind::Ambiguous);
+    let found = bench.scheduler.recover(&*bench.via, &job).await?;
+    assert_eq!(found, Recovery::Found(JobId("9".into())));
+    Ok(())
+}
+
+async fn a_lost_request_was_never_submitted(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("lost")?;
+    let job = bench.job("true").await?;
+    assert_eq!(*failing(&bench, &job).await.kind(), ErrorKind::Ambiguous);
+    for _ in 0..2 {
+        assert_eq!(bench.scheduler.recover(&*bench.via, &job).await?, Recovery::NeverSubmitted);
+    }
+    fakes.sbatch("start 10; echo 10")?;
+    assert!(bench.submit(&job).await.is_err(), "a token that was given up was used");
+    bench.submit(&bench.again(&job)).await?;
+    assert_eq!(bench.exit(&job.dir).await?, 0);
+    assert_eq!(bench.runs(&job.dir).await?, 1);
+    Ok(())
+}
+
+async fn a_failed_squeue_is_never_an_absent_job(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("lost")?;
+    let job = bench.job("true").await?;
+    failing(&bench, &job).await;
+    let reference = ferry_engine::scheduler::JobRef { id: JobId("1".into()), token: job.token.clone() };
+    let complaint = "echo 'slurm_load_jobs error: Socket timed out on send/recv operation' >&2";
+    for text in [format!("{complaint}; exit 0"), format!("{complaint}; exit 1"), "kill -9 $$".to_owned()] {
+        fakes.put("squeue", &text)?;
+        assert!(bench.scheduler.recover(&*bench.via, &job).await.is_err(), "{text}");
+        assert!(bench.status(&reference).await.is_err(), "{text}");
+        let list = bench.scheduler.list(&*bench.via).await;
+        assert_eq!(list.map_err(|error| *error.kind()), Err(ErrorKind::Unreachable), "{text}");
+    }
+    Ok(())
+}
+
+async fn half_a_listing_is_none(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 11; echo 11")?;
+    let job = bench.job("sleep 2").await?;
+    let reference = bench.submit(&job).await?;
+    fakes.put("squeue", "printf '10|RUNNING|x|None\\n11|RUN'")?;
+    assert!(bench.status(&reference).await.is_err());
+    fakes.put("squeue", SQUEUE)?;
+    assert_eq!(bench.status(&reference).await?.map(|status| status.state), Some(JobState::Running));
+    Ok(())
+}
+
+async fn two_answers_run_once(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 12; sleep 0.3; start 13; echo 12; echo 13")?;
+    let job = bench.job("sleep 1; exit 4").await?;
+    bench.submit(&job).await?;
+    assert_eq!(bench.exit(&job.dir).await?, 4);
+    let marker = bench.marker(&job.dir).await?;
+    assert_eq!((bench.runs(&job.dir).await?, marker.fenced), (1, true));
+    assert_eq!(marker.run.map(|(_, id)| id), Some(JobId("12".into())));
+    Ok(())
+}
+
+async fn a_hanging_sbatch_is_ended(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 14; exec sleep 1000")?;
+    let job = bench.job("true").await?;
+    let begun = std::time::Instant::now();
+    // The gate is taken meanwhile, and says whose it is.
+    assert_eq!(bench.submit(&job).await?.id, JobId("14".into()));
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    Ok(())
+}
+
+async fn a_full_queue_is_busy_and_nothing_is_submitted(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch(
+        "echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2
+         echo 'sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)' >&2
+         exit 1",
+    )?;
+    let job = bench.job("true").await?;
+    assert_eq!(*failing(&bench, &job).await.kind(), ErrorKind::Busy);
+    assert_eq!(bench.scheduler.recover(&*bench.via, &job).await?, Recovery::NeverSubmitted);
+    Ok(())
+}
+
+async fn an_id_of_somebody_else_is_not_ours(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 15; echo 15")?;
+    let job = bench.job("true").await?;
+    let reference = bench.submit(&job).await?;
+    bench.exit(&job.dir).await?;
+    fakes.put("squeue", "echo '15|RUNNING|of-somebody-else|None'")?;
+    assert_eq!(bench.status(&reference).await?, None);
+    fakes.put("scancel", "echo \"$@\" >> \"$FERRY_FAKES/cancelled\"")?;
+    for result in bench.scheduler.cancel(&*bench.via, &[reference]).await {
+        result?;
+    }
+    assert!(!fakes.dir.join("cancelled").exists(), "somebody else's job was cancelled");
+    Ok(())
+}

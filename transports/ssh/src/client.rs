@@ -1,0 +1,145 @@
+//! Our side of russh: what it tells us while it runs, and how it is set up.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use ferry_engine::transport::Error;
+use russh::{
+    ChannelId, Preferred, cipher,
+    client::{Config, DisconnectReason, Handler, Session},
+    keys::PublicKeyOrCertificate,
+};
+use tokio::sync::watch;
+
+use crate::host_key::HostKeys;
+
+/// Bytes that the server may send ahead on each channel: russh's 2 MiB halve a download over 50 ms.
+const WINDOW: u32 = 16 << 20;
+
+/// Why a connection is over, once it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Gone(Arc<watch::Sender<Option<Arc<str>>>>);
+
+impl Gone {
+    pub(crate) fn new() -> Self {
+        Gone(Arc::new(watch::Sender::new(None)))
+    }
+
+    /// Says that it is over; the first reason stays.
+    pub(crate) fn tell(&self, reason: &str) {
+        self.0.send_if_modified(|told| {
+            let is_first = told.is_none();
+            if is_first {
+                *told = Some(reason.into());
+            }
+            is_first
+        });
+    }
+
+    /// The reason, if it is over.
+    pub(crate) fn reason(&self) -> Option<Arc<str>> {
+        self.0.borrow().clone()
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn wait(&self) -> Arc<str> {
+        let mut told = self.0.subscribe();
+        match told.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => Arc::default(),
+        }
+    }
+}
+
+/// When the server was last heard of, other than by an answer to our looking.
+#[derive(Debug, Clone)]
+pub(crate) struct Pulse(Arc<Mutex<Instant>>);
+
+impl Pulse {
+    pub(crate) fn new() -> Self {
+        Pulse(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long nothing was heard.
+    pub(crate) fn silence(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+/// What russh asks and tells.
+pub(crate) struct Client {
+    host_keys: HostKeys,
+    gone: Gone,
+    pulse: Pulse,
+    refusal: Arc<Mutex<Option<Error>>>,
+}
+
+impl Client {
+    /// A client, and where to look for the reason when the host key was refused.
+    pub(crate) fn new(host_keys: HostKeys, gone: Gone, pulse: Pulse) -> (Self, Arc<Mutex<Option<Error>>>) {
+        let refusal = Arc::default();
+        (Client { host_keys, gone, pulse, refusal: Arc::clone(&refusal) }, refusal)
+    }
+}
+
+impl Handler for Client {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        let checked = self.host_keys.check(shown);
+        let is_fine = checked.is_ok();
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = checked.err();
+        Ok(is_fine)
+    }
+
+    async fn data(&mut self, _: ChannelId, _: &[u8], _: &mut Session) -> Result<(), russh::Error> {
+        self.pulse.beat();
+        Ok(())
+    }
+
+    async fn window_adjusted(&mut self, _: ChannelId, _: u32, _: &mut Session) -> Result<(), russh::Error> {
+        self.pulse.beat();
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                self.gone.tell(&format!("the server ended the connection: {}", info.message.trim()));
+                Ok(())
+            }
+            DisconnectReason::Error(error) => {
+                self.gone.tell(&format!("the connection was lost: {error}"));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What to agree on with the server, where russh's defaults are wrong for us.
+pub(crate) fn config(host_keys: &HostKeys) -> Arc<Config> {
+    let mut preferred = Preferred::DEFAULT;
+    preferred.cipher = Cow::Borrowed(&[
+        cipher::AES_128_GCM,
+        cipher::AES_256_GCM,
+        cipher::CHACHA20_POLY1305,
+        cipher::AES_256_CTR,
+        cipher::AES_192_CTR,
+        cipher::AES_128_CTR,
+    ]);
+    preferred.key = Cow::Owned(host_keys.preferred(&preferred.key));
+    if host_keys.has_authorities() {
+        preferred.host_key_certificates = preferred.key.clone();
+    }
+    // Compression before the log-in is an attack surface, and after it costs more than it saves.
+    preferred.compression = Cow::Borrowed(&[russh::compression::NONE]);
+    // The connection is watched by `connection.rs`: russh looks for life only while it is not busy writing.
+    Arc::new(Config { preferred, window_size: WINDOW, maximum_packet_size: 65535, ..Config::default() })
+}

@@ -1,0 +1,244 @@
+//! One host to log in to, with everything decided: the computer's settings over OpenSSH's configuration.
+
+use std::{env, path::PathBuf, time::Duration};
+
+use ferry_engine::transport::{Error, ErrorKind, Result};
+
+use crate::{
+    config::{Config, KeyPolicy},
+    home,
+    openssh::{self, Question, Resolved},
+};
+
+/// A host, whom to be there, and how to get there.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    /// As people call it.
+    pub(crate) name: String,
+    /// As it is dialled.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) way: Way,
+    pub(crate) identities: Identities,
+    pub(crate) trust: Trust,
+    pub(crate) timeout: Duration,
+}
+
+/// How to get to a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A TCP connection.
+    Direct,
+    /// Through these hosts, in order.
+    Jump(Vec<Hop>),
+    /// Through the standard streams of a command.
+    Command(String),
+}
+
+/// A host on the way, as a ProxyJump names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub(crate) host: String,
+    pub(crate) user: Option<String>,
+    pub(crate) port: Option<u16>,
+}
+
+/// Where credentials come from.
+#[derive(Debug, Clone)]
+pub(crate) struct Identities {
+    /// Private key files, most wanted first.
+    pub(crate) keys: Vec<PathBuf>,
+    /// Whether the computer's settings name them: a missing one is worth a word then.
+    pub(crate) are_named: bool,
+    pub(crate) certificates: Vec<PathBuf>,
+    /// Use of the agent's keys only those that are also among `keys`.
+    pub(crate) only_these: bool,
+    /// The agent's socket.
+    pub(crate) agent: Option<PathBuf>,
+}
+
+/// What host keys to trust.
+#[derive(Debug, Clone)]
+pub(crate) struct Trust {
+    /// The user's files; the first is written to.
+    pub(crate) files: Vec<PathBuf>,
+    /// Files that are only read.
+    pub(crate) global_files: Vec<PathBuf>,
+    pub(crate) alias: Option<String>,
+    pub(crate) policy: KeyPolicy,
+    /// Write names as hashes.
+    pub(crate) hash: bool,
+}
+
+impl Endpoint {
+    /// Decides everything about the computer itself.
+    ///
+    /// # Errors
+    /// `Config` for a configuration that can't be read or understood.
+    pub(crate) async fn target(host: &str, config: &Config) -> Result<Self> {
+        let hop = Hop { host: host.to_owned(), user: config.username.clone(), port: config.port };
+        let mut endpoint = Self::hop(&hop, config).await?;
+        if let Some(command) = &config.proxy_command {
+            endpoint.way = command_way(command);
+        }
+        if let Some(jump) = &config.proxy_jump {
+            endpoint.way = jump_way(jump)?;
+        }
+        Ok(endpoint)
+    }
+
+    /// Decides everything about a host on the way: its own configuration, and the computer's keys and known
+    /// hosts where the settings name some.
+    ///
+    /// # Errors
+    /// As [`Endpoint::target`].
+    pub(crate) async fn hop(hop: &Hop, config: &Config) -> Result<Self> {
+        let question = Question {
+            host: &hop.host,
+            user: hop.user.as_deref(),
+            port: hop.port,
+            config_file: config.config_file.as_deref(),
+        };
+        let resolved = openssh::resolve(question).await?;
+        let user = hop.user.clone().or_else(|| resolved.user.clone()).or_else(|| env::var("USER").ok());
+        let no_user = || {
+            Error::new(ErrorKind::Config, "computer")
+                .message(format!("no user is known for {}", hop.host))
+                .help("set `username`")
+        };
+        Ok(Endpoint {
+            name: hop.host.clone(),
+            host: resolved.hostname.clone().unwrap_or_else(|| hop.host.clone()),
+            port: hop.port.or(resolved.port).unwrap_or(22),
+            user: user.ok_or_else(no_user)?,
+            way: way(&resolved)?,
+            identities: identities(&resolved, config),
+            trust: trust(&resolved, config),
+            timeout: config.timeout,
+        })
+    }
+
+    /// The host as `known_hosts` and error messages name it.
+    pub(crate) fn address(&self) -> String {
+        if self.port == 22 { self.host.clone() } else { format!("[{}]:{}", self.host, self.port) }
+    }
+}
+
+fn way(resolved: &Resolved) -> Result<Way> {
+    match (&resolved.proxy_jump, &resolved.proxy_command) {
+        (Some(jump), _) => jump_way(jump),
+        (None, Some(command)) => Ok(command_way(command)),
+        (None, None) => Ok(Way::Direct),
+    }
+}
+
+fn command_way(command: &str) -> Way {
+    if command == "none" { Way::Direct } else { Way::Command(command.to_owned()) }
+}
+
+/// Reads `[user@]host[:port],...`; an IPv6 address is in brackets.
+fn jump_way(text: &str) -> Result<Way> {
+    if text == "none" {
+        return Ok(Way::Direct);
+    }
+    let hops: Option<Vec<Hop>> = text.split(',').map(|hop| read_hop(hop.trim())).collect();
+    hops.map(Way::Jump).ok_or_else(|| {
+        Error::new(ErrorKind::Config, "computer")
+            .message(format!("the ProxyJump `{text}` can't be read"))
+            .help("write it as [user@]host[:port], several separated by commas")
+    })
+}
+
+fn read_hop(text: &str) -> Option<Hop> {
+    let text = text.strip_prefix("ssh://").unwrap_or(text);
+    let (user, place) = match text.rsplit_once('@') {
+        Some((user, place)) => (Some(user.to_owned()).filter(|user| !user.is_empty()), place),
+        None => (None, text),
+    };
+    let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest.strip_prefix(':')),
+        None => match place.split_once(':') {
+            // More than one colon is an address without brackets.
+            Some((host, port)) if !port.contains(':') => (host, Some(port)),
+            _ => (place, None),
+        },
+    };
+    let port = port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0));
+    let is_option = |word: &str| word.starts_with('-');
+    if host.is_empty() || is_option(host) || user.as_deref().is_some_and(is_option) || port == Some(None) {
+        return None;
+    }
+    Some(Hop { host: host.to_owned(), user, port: port.flatten() })
+}
+
+fn identities(resolved: &Resolved, config: &Config) -> Identities {
+    let are_named = !config.keys.is_empty();
+    let keys = if are_named { config.keys.clone() } else { resolved.identities.clone() };
+    Identities {
+        keys,
+        are_named,
+        certificates: resolved.certificates.clone(),
+        only_these: resolved.identities_only || are_named,
+        agent: if config.allow_agent { agent(resolved.agent.as_deref()) } else { None },
+    }
+}
+
+/// The socket of the agent that OpenSSH would ask.
+fn agent(setting: Option<&str>) -> Option<PathBuf> {
+    let from_env = |name: &str| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    match setting {
+        None | Some("SSH_AUTH_SOCK") => from_env("SSH_AUTH_SOCK"),
+        Some("none") => None,
+        Some(path) => match path.strip_prefix('$') {
+            Some(name) => from_env(name.trim_matches(['{', '}'])),
+            None => Some(home::expand(path)),
+        },
+    }
+}
+
+fn trust(resolved: &Resolved, config: &Config) -> Trust {
+    let is_named = !config.known_hosts.is_empty();
+    Trust {
+        files: if is_named { config.known_hosts.clone() } else { resolved.known_hosts.clone() },
+        global_files: if is_named { Vec::new() } else { resolved.global_known_hosts.clone() },
+        alias: resolved.host_key_alias.clone(),
+        policy: config.key_policy.unwrap_or_else(|| policy(resolved.strict.as_deref())),
+        hash: resolved.hash_known_hosts,
+    }
+}
+
+/// OpenSSH's `no` also lets changed keys pass, which ferry never does.
+fn policy(strict: Option<&str>) -> KeyPolicy {
+    match strict {
+        Some("accept-new" | "no" | "off" | "false") => KeyPolicy::AcceptNew,
+        _ => KeyPolicy::Strict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: Option<(&str, Option<&str>, Option<u16>)>) {
+        let expect = expect.map(|(host, user, port)| Hop {
+            host: host.to_owned(),
+            user: user.map(str::to_owned),
+            port,
+        });
+        assert_eq!(read_hop(text), expect, "{text}");
+    }
+
+    #[test]
+    fn hops() {
+        check("login1", Some(("login1", None, None)));
+        check("ada@login1:2222", Some(("login1", Some("ada"), Some(2222))));
+        check("ada@uni.example@login1", Some(("login1", Some("ada@uni.example"), None)));
+        check("ssh://login1:22", Some(("login1", None, Some(22))));
+        check("[::1]:2222", Some(("::1", None, Some(2222))));
+        check("fe80::1", Some(("fe80::1", None, None)));
+        check("login1:0", None);
+        check("-oProxyCommand=x", None);
+        check("", None);
+    }
+}

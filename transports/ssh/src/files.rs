@@ -1,0 +1,198 @@
+//! Single files and directories: facts, names, making, removing, renaming.
+
+use std::{path::Path, sync::Arc};
+
+use ferry_engine::transport::{Entry, ErrorKind, FileKind, Metadata, Result};
+
+use crate::{
+    fault::{explain, explain_parent, fault, is},
+    sftp::{LSTAT, MKDIR, OPENDIR, REMOVE, RENAME, RMDIR, Request, SETSTAT, STAT, SYMLINK, Sftp, Status},
+};
+
+/// OpenSSH's rename that replaces, as POSIX has it.
+const POSIX_RENAME: &str = "posix-rename@openssh.com";
+
+pub(crate) async fn stat(sftp: &Sftp, path: &Path) -> Result<Metadata> {
+    sftp.facts("stat", STAT, path).await?.map_err(|status| fault("stat", path, status))
+}
+
+pub(crate) async fn lstat(sftp: &Sftp, path: &Path) -> Result<Metadata> {
+    sftp.facts("lstat", LSTAT, path).await?.map_err(|status| fault("lstat", path, status))
+}
+
+pub(crate) async fn list(sftp: &Arc<Sftp>, operation: &'static str, dir: &Path) -> Result<Vec<Entry>> {
+    let handle = match sftp.handle(operation, Request::new(OPENDIR).path(dir)).await? {
+        Ok(handle) => handle,
+        Err(status) => return not_listed(sftp, operation, dir, status).await,
+    };
+    let mut entries = Vec::new();
+    loop {
+        let more = sftp.names(operation, &handle).await?.map_err(|status| fault(operation, dir, status))?;
+        if more.is_empty() {
+            return Ok(entries);
+        }
+        entries.extend(more);
+    }
+}
+
+async fn not_listed<T>(sftp: &Sftp, operation: &'static str, dir: &Path, status: Status) -> Result<T> {
+    match sftp.facts(operation, STAT, dir).await? {
+        Ok(facts) if facts.kind != FileKind::Dir => Err(is(ErrorKind::NotADirectory, operation, dir)),
+        _ => Err(fault(operation, dir, status)),
+    }
+}
+
+pub(crate) async fn mkdir(sftp: &Sftp, dir: &Path) -> Result<()> {
+    match sftp.act("mkdir", Request::new(MKDIR).path(dir).mode(None)).await? {
+        Ok(()) => Ok(()),
+        Err(status) => explain(sftp, "mkdir", dir, status, |_| Some(ErrorKind::AlreadyExists)).await,
+    }
+}
+
+/// Makes a directory and its parents: looks upwards for one that is there, then makes the rest.
+pub(crate) async fn mkdirs(sftp: &Sftp, operation: &'static str, dir: &Path) -> Result<()> {
+    let mut missing = Vec::new();
+    for above in dir.ancestors() {
+        match sftp.facts(operation, STAT, above).await? {
+            Ok(facts) if facts.kind == FileKind::Dir => break,
+            Ok(_) => return Err(is(ErrorKind::NotADirectory, operation, above)),
+            Err(status) if status.code == Status::NO_SUCH_FILE => missing.push(above),
+            Err(status) => return Err(fault(operation, above, status)),
+        }
+    }
+    for dir in missing.into_iter().rev() {
+        if let Err(status) = sftp.act(operation, Request::new(MKDIR).path(dir).mode(None)).await? {
+            made_meanwhile(sftp, operation, dir, status).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Somebody else may have made it since; anything but a directory is in the way.
+async fn made_meanwhile(sftp: &Sftp, operation: &'static str, dir: &Path, status: Status) -> Result<()> {
+    match sftp.facts(operation, STAT, dir).await? {
+        Ok(facts) if facts.kind == FileKind::Dir => Ok(()),
+        Ok(_) => Err(is(ErrorKind::NotADirectory, operation, dir)),
+        // A link to nowhere, for one.
+        Err(_) => explain(sftp, operation, dir, status, |_| Some(ErrorKind::AlreadyExists)).await,
+    }
+}
+
+pub(crate) async fn remove_file(sftp: &Sftp, path: &Path) -> Result<()> {
+    match sftp.act("remove_file", Request::new(REMOVE).path(path)).await? {
+        Ok(()) => Ok(()),
+        Err(status) => {
+            let is_dir = |facts: &Metadata| (facts.kind == FileKind::Dir).then_some(ErrorKind::IsADirectory);
+            explain(sftp, "remove_file", path, status, is_dir).await
+        }
+    }
+}
+
+pub(crate) async fn remove_dir(sftp: &Sftp, dir: &Path) -> Result<()> {
+    match sftp.act("remove_dir", Request::new(RMDIR).path(dir)).await? {
+        Ok(()) => Ok(()),
+        Err(status) => {
+            let code = status.code;
+            let explanation = move |facts: &Metadata| match facts.kind {
+                FileKind::Dir if code == Status::FAILURE => Some(ErrorKind::NotEmpty),
+                FileKind::Dir => None,
+                _ => Some(ErrorKind::NotADirectory),
+            };
+            explain(sftp, "remove_dir", dir, status, explanation).await
+        }
+    }
+}
+
+pub(crate) async fn symlink(sftp: &Sftp, target: &Path, link: &Path) -> Result<()> {
+    match sftp.act("symlink", link_request(target, link)).await? {
+        Ok(()) => Ok(()),
+        Err(status) => explain(sftp, "symlink", link, status, |_| Some(ErrorKind::AlreadyExists)).await,
+    }
+}
+
+/// OpenSSH has the two paths the other way round than the draft, and everybody follows it.
+pub(crate) fn link_request(target: &Path, link: &Path) -> Request {
+    Request::new(SYMLINK).path(target).path(link)
+}
+
+pub(crate) async fn chmod(sftp: &Sftp, path: &Path, mode: u32) -> Result<()> {
+    let request = Request::new(SETSTAT).path(path).mode(Some(mode & 0o7777));
+    sftp.act("chmod", request).await?.map_err(|status| fault("chmod", path, status))
+}
+
+/// Renames where nothing is. Servers refuse an existing file without a gap; for the rest we look first, and
+/// the gap between the two is why [`Capabilities`](ferry_engine::transport::Capabilities) promises nothing.
+pub(crate) async fn rename(sftp: &Sftp, operation: &'static str, from: &Path, to: &Path) -> Result<()> {
+    let at_target = |kind| is(kind, operation, from).with("target", to.display());
+    if sftp.facts(operation, LSTAT, to).await?.is_ok() {
+        // What is missing is missing, whatever is at the target.
+        sftp.facts(operation, LSTAT, from).await?.map_err(|status| fault(operation, from, status))?;
+        return Err(at_target(ErrorKind::AlreadyExists));
+    }
+    let Err(status) = sftp.act(operation, Request::new(RENAME).path(from).path(to)).await? else {
+        return Ok(());
+    };
+    let there = sftp.facts(operation, LSTAT, from).await?;
+    if there.is_ok() && sftp.facts(operation, LSTAT, to).await?.is_ok() {
+        return Err(at_target(ErrorKind::AlreadyExists));
+    }
+    let into_itself = to.starts_with(from);
+    let error = fault(operation, from, status.clone()).with("target", to.display());
+    if there.is_ok()
+        && status.code == Status::FAILURE
+        && !into_itself
+        && leads_elsewhere(sftp, from, to).await?
+    {
+        return Err(at_target(ErrorKind::Unsupported)
+            .help("copy it, then remove it: it may be on another file system"));
+    }
+    Err(error)
+}
+
+/// Whether a rename failed although both directories are there and may be changed: then only the file system
+/// is left as the reason.
+async fn leads_elsewhere(sftp: &Sftp, from: &Path, to: &Path) -> Result<bool> {
+    for parent in [from.parent(), to.parent()].into_iter().flatten() {
+        match sftp.facts("rename", STAT, parent).await? {
+            Ok(facts) if facts.kind == FileKind::Dir => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Renames over whatever file or link is there.
+///
+/// # Errors
+/// `IsADirectory` if the target is one.
+pub(crate) async fn replace(sftp: &Sftp, operation: &'static str, from: &Path, to: &Path) -> Result<()> {
+    match sftp.act(operation, replace_request(sftp, from, to)).await? {
+        Ok(()) => Ok(()),
+        Err(status) => not_replaced(sftp, operation, from, to, status).await,
+    }
+}
+
+pub(crate) fn replace_request(sftp: &Sftp, from: &Path, to: &Path) -> Request {
+    let request = if sftp.has(POSIX_RENAME) { Request::extended(POSIX_RENAME) } else { Request::new(RENAME) };
+    request.path(from).path(to)
+}
+
+/// Finds out why, and does by two steps what a server without [`POSIX_RENAME`] can't do by one.
+pub(crate) async fn not_replaced(
+    sftp: &Sftp,
+    operation: &'static str,
+    from: &Path,
+    to: &Path,
+    status: Status,
+) -> Result<()> {
+    match sftp.facts(operation, LSTAT, to).await? {
+        Ok(facts) if facts.kind == FileKind::Dir => Err(is(ErrorKind::IsADirectory, operation, to)),
+        Ok(_) if !sftp.has(POSIX_RENAME) && status.code == Status::FAILURE => {
+            let step =
+                |request| async { sftp.act(operation, request).await?.map_err(|s| fault(operation, to, s)) };
+            step(Request::new(REMOVE).path(to)).await?;
+            step(Request::new(RENAME).path(from).path(to)).await
+        }
+        _ => explain_parent(sftp, operation, to, status).await,
+    }
+}

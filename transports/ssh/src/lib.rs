@@ -1,0 +1,116 @@
+//! The transport `ssh`: commands and files of another computer, over one connection that everybody shares.
+//!
+//! It speaks SSH itself and reads what the user's own OpenSSH reads: the configuration as `ssh -G` resolves
+//! it, `known_hosts`, agent, keys, certificates, ProxyJump, ProxyCommand. It never retries, and a wrong
+//! credential least of all.
+//!
+//! ```text
+//! open: endpoint (openssh, config) -> line -> client (host_key, known_hosts) -> auth (keys)
+//! used: transport -> files, write, fetch, tree, glob -> sftp -> session -> connection
+//!                 -> exec (script, marks), remote             -> session
+//! ```
+//!
+//! **Invariant:** russh's types do not leave this crate, every channel is read without pause until both sides
+//! have closed it, and no text of the user's is ever part of a line that a login shell reads.
+//!
+//! ```no_run
+//! use ferry_engine::{computer::Computer, transport::{Command, Transports}};
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let transports = Transports::new([ferry_transport_ssh::register()]);
+//! let computer = Computer { hostname: "login1".into(), transport: "ssh".into(), ..Computer::default() };
+//! let there = transports.get(&computer).await?;
+//! let output = there.exec(&Command::new(["echo", "it's there"])).await?;
+//! assert_eq!(output.text(), "it's there\n");
+//! # Ok::<(), ferry_engine::transport::Error>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod auth;
+mod client;
+mod config;
+mod connection;
+mod draft;
+mod endpoint;
+mod exec;
+mod fault;
+mod fetch;
+mod files;
+mod glob;
+mod home;
+mod host_key;
+mod keys;
+mod known_hosts;
+mod line;
+mod marks;
+mod open;
+mod openssh;
+mod pace;
+mod prompt;
+mod random;
+mod remote;
+mod script;
+mod session;
+mod sftp;
+mod shell;
+mod tar;
+mod transport;
+mod tree;
+mod write;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use ferry_engine::{
+    computer::Computer,
+    transport::{Factory, Result, Setting, Transport},
+};
+
+pub use config::{Config, KeyPolicy};
+pub use keys::Prompt;
+pub use prompt::ask_on_terminal;
+pub use transport::Ssh;
+
+/// The factory to hand to [`Transports::new`](ferry_engine::transport::Transports::new); being linked
+/// registers nothing. Nobody is asked for passphrases: that is what a daemon wants.
+pub fn register() -> Arc<dyn Factory> {
+    Arc::new(SshFactory { prompt: None })
+}
+
+/// As [`register`], for a program with a person in front of it, who is asked for the passphrases of keys.
+pub fn register_with_prompt(prompt: Prompt) -> Arc<dyn Factory> {
+    Arc::new(SshFactory { prompt: Some(prompt) })
+}
+
+struct SshFactory {
+    prompt: Option<Prompt>,
+}
+
+impl fmt::Debug for SshFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SshFactory").field("asks", &self.prompt.is_some()).finish()
+    }
+}
+
+#[async_trait]
+impl Factory for SshFactory {
+    fn name(&self) -> &'static str {
+        "ssh"
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        config::SETTINGS
+    }
+
+    fn check(&self, computer: &Computer) -> Result<()> {
+        Config::read(computer).map(drop)
+    }
+
+    async fn open(&self, computer: &Computer) -> Result<Arc<dyn Transport>> {
+        let config = Config::read(computer)?;
+        let connection = open::open(&computer.hostname, &config, self.prompt.as_ref()).await?;
+        Ok(Arc::new(Ssh::new(&computer.hostname, config, connection)))
+    }
+}

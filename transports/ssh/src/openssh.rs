@@ -1,0 +1,149 @@
+//! What the user's own OpenSSH would do for a host: `ssh -G` resolves Include, Match, tokens and defaults,
+//! which no other reader of its files gets right. Where there is no `ssh`, a few defaults stand in.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use ferry_engine::transport::{Error, ErrorKind, Result};
+use tokio::{process::Command, time::timeout};
+
+use crate::home;
+
+/// How long `ssh -G` may take: a `Match exec` may run anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The resolved configuration of one host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    pub(crate) hostname: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) identities: Vec<PathBuf>,
+    pub(crate) certificates: Vec<PathBuf>,
+    pub(crate) identities_only: bool,
+    /// As written: a path, `none`, or `SSH_AUTH_SOCK`.
+    pub(crate) agent: Option<String>,
+    pub(crate) known_hosts: Vec<PathBuf>,
+    pub(crate) global_known_hosts: Vec<PathBuf>,
+    pub(crate) hash_known_hosts: bool,
+    pub(crate) host_key_alias: Option<String>,
+    pub(crate) strict: Option<String>,
+    pub(crate) proxy_jump: Option<String>,
+    pub(crate) proxy_command: Option<String>,
+}
+
+/// Whom to ask about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) port: Option<u16>,
+    pub(crate) config_file: Option<&'a Path>,
+}
+
+/// Asks `ssh -G`, or falls back to what it would say without any configuration.
+///
+/// # Errors
+/// `Config` with what `ssh` says about its files; `TimedOut`.
+pub(crate) async fn resolve(question: Question<'_>) -> Result<Resolved> {
+    let mut command = Command::new("ssh");
+    command.args(["-G", "-T"]);
+    command.args(question.user.iter().flat_map(|user| ["-l", *user]));
+    command.args(question.port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
+    if let Some(file) = question.config_file {
+        command.arg("-F").arg(file);
+    }
+    command.arg("--").arg(question.host).stdin(Stdio::null()).kill_on_drop(true);
+    let failed = |kind| Error::new(kind, "ssh -G").with("host", question.host);
+    match timeout(PATIENCE, command.output()).await {
+        Ok(Ok(output)) if output.status.success() => Ok(parse(&String::from_utf8_lossy(&output.stdout))),
+        Ok(Ok(output)) => {
+            let said = String::from_utf8_lossy(&output.stderr).trim().replace(['\r', '\n'], "; ");
+            Err(failed(ErrorKind::Config).message(said).help("mend ~/.ssh/config; `ssh -G HOST` must work"))
+        }
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(defaults()),
+        Ok(Err(error)) => Err(failed(ErrorKind::Other).source(error).later()),
+        Err(_) => Err(failed(ErrorKind::TimedOut)
+            .message(format!("`ssh -G` took longer than {PATIENCE:?}"))
+            .help("look at `Match exec` in ~/.ssh/config")
+            .later()),
+    }
+}
+
+fn defaults() -> Resolved {
+    let ssh = home::home().join(".ssh");
+    Resolved {
+        identities: ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"]
+            .map(|name| ssh.join(name))
+            .into(),
+        known_hosts: vec![ssh.join("known_hosts"), ssh.join("known_hosts2")],
+        global_known_hosts: ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"]
+            .map(PathBuf::from)
+            .into(),
+        ..Resolved::default()
+    }
+}
+
+/// Reads the `key value` lines of `ssh -G`.
+fn parse(text: &str) -> Resolved {
+    let mut resolved = Resolved::default();
+    for (key, value) in text.lines().filter_map(|line| line.split_once(' ')) {
+        resolved.set(key, value.trim());
+    }
+    resolved
+}
+
+impl Resolved {
+    fn set(&mut self, key: &str, value: &str) {
+        let text = || Some(value.to_owned()).filter(|value| value != "none");
+        match key {
+            "hostname" => self.hostname = text(),
+            "user" => self.user = text(),
+            "port" => self.port = value.parse().ok(),
+            "identityfile" => self.identities.extend(text().map(|path| home::expand(&path))),
+            "certificatefile" => self.certificates.extend(text().map(|path| home::expand(&path))),
+            "identitiesonly" => self.identities_only = value == "yes",
+            "identityagent" => self.agent = Some(value.to_owned()),
+            "userknownhostsfile" => self.known_hosts = files(value),
+            "globalknownhostsfile" => self.global_known_hosts = files(value),
+            "hashknownhosts" => self.hash_known_hosts = value == "yes",
+            "hostkeyalias" => self.host_key_alias = text(),
+            "stricthostkeychecking" => self.strict = text(),
+            "proxyjump" => self.proxy_jump = text(),
+            "proxycommand" => self.proxy_command = text(),
+            _ => {}
+        }
+    }
+}
+
+/// Paths separated by blanks, as OpenSSH prints them; `none` is no file.
+fn files(value: &str) -> Vec<PathBuf> {
+    value.split_whitespace().filter(|path| *path != "none").map(home::expand).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_and_others_passed_over() {
+        let text = "host login1\nuser ada\nhostname login1.example.org\nport 2222\nfuture thing\n\
+                    identitiesonly yes\nidentityfile /k/one\nidentityfile /k/two words\nproxyjump a@b:3,c\n\
+                    userknownhostsfile /k/hosts /k/hosts2\nproxycommand none\nstricthostkeychecking ask\n";
+        let expect = Resolved {
+            hostname: Some("login1.example.org".into()),
+            user: Some("ada".into()),
+            port: Some(2222),
+            identities: vec!["/k/one".into(), "/k/two words".into()],
+            identities_only: true,
+            known_hosts: vec!["/k/hosts".into(), "/k/hosts2".into()],
+            strict: Some("ask".into()),
+            proxy_jump: Some("a@b:3,c".into()),
+            ..Resolved::default()
+        };
+        assert_eq!(parse(text), expect);
+    }
+}

@@ -1,0 +1,262 @@
+//! The text that runs a command on the far side, whatever shell the user logs in to there. Pure.
+//!
+//! The server is given one constant line that means the same to every shell; `sh` then reads the script from
+//! its standard input, so neither the login shell's quoting nor the length of an argument matters. The
+//! script frames the command's output with marks ([`crate::marks`]): what comes before the first mark was
+//! printed by login files, and the last one carries the exit status behind all that the command wrote.
+//!
+//! ```text
+//! login shell -> exec /bin/sh, reads the script -> subshell -> exec the command's words
+//! ```
+//!
+//! The whole of it is one process group, the session that the server makes. The outer `sh` catches every
+//! signal that can be caught, so that it is still there to tell when the command ends its own group.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ferry_engine::transport::{Command, Error, ErrorKind, Result, check_path, quote};
+
+use crate::marks::Token;
+
+/// What the server is asked to run.
+pub(crate) const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r _ferry && eval "$_ferry"'"#;
+
+/// Finds out the group, which need not be the shell's own number behind a forced command.
+const GROUP: &str = "_f=;{ read -r _f _f _f _f _fg _f </proc/$$/stat; } 2>/dev/null||_fg=$$;";
+const TRAPS: &str = "trap : HUP INT QUIT TERM USR1 USR2 ALRM PIPE;";
+/// Keeps the shell's own words about ended children away from the command's standard error.
+const QUIET: &str = "exec 4>&2 2>/dev/null;";
+/// Changes to the directory after the login files, which may have gone elsewhere.
+const LOGIN: &str = r#"cd -- "$1" && shift && exec "$@""#;
+
+/// What to run: a [`Command`], or words of our own that need not be UTF-8.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    pub(crate) argv: Vec<OsString>,
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) timeout: Duration,
+    pub(crate) use_login_shell: bool,
+}
+
+impl Job {
+    /// Words alone, run without login files.
+    pub(crate) fn new<W: AsRef<OsStr>>(argv: impl IntoIterator<Item = W>, timeout: Duration) -> Self {
+        let argv = argv.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        Job { argv, cwd: None, env: BTreeMap::new(), timeout, use_login_shell: false }
+    }
+
+    /// A command.
+    pub(crate) fn of(command: &Command, use_login_shell: bool) -> Self {
+        Job {
+            argv: command.argv.iter().map(OsString::from).collect(),
+            cwd: command.cwd.clone(),
+            env: command.env.clone(),
+            timeout: command.timeout,
+            use_login_shell: use_login_shell && !command.no_login_shell,
+        }
+    }
+
+    /// The command as people know it, not all of a long script.
+    pub(crate) fn shown(&self) -> String {
+        let words: Vec<String> = self.argv.iter().map(|word| quote(&word.to_string_lossy())).collect();
+        let line = words.join(" ");
+        match line.char_indices().nth(200) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        }
+    }
+
+    /// The script that runs it, ending in a newline.
+    ///
+    /// # Errors
+    /// `InvalidPath` for the working directory, `Other` for words that can't be said; effect none.
+    pub(crate) fn script(&self, token: &Token) -> Result<Vec<u8>> {
+        if self.argv.is_empty() {
+            return Err(unsayable("the command has no words"));
+        }
+        if let Some(dir) = &self.cwd {
+            check_path("exec", dir)?;
+        }
+        let words = self.words(token);
+        if words.iter().any(|word| word.as_bytes().contains(&0)) {
+            return Err(unsayable("a word of the command holds a NUL byte"));
+        }
+        let mut line = Line::default();
+        line.text(TRAPS).text(GROUP).text(QUIET);
+        line.text(&format!("{};", token.print_group("$_fg")));
+        if let Some(dir) = &self.cwd {
+            line.enter(dir, token);
+        }
+        if !self.use_login_shell {
+            line.text(&format!("{};{} >&4;", token.print_begin(), token.print_begin()));
+        }
+        line.text("(exec");
+        words.iter().for_each(|word| line.word(word));
+        line.text(") 2>&4 4>&-;_fs=$?;");
+        line.text(&format!("{};{} >&4;exit $_fs", token.print_end("$_fs"), token.print_end("$_fs")));
+        Ok(line.finish())
+    }
+
+    /// The argv to become: the command's own, with its environment, or a login shell's that becomes it.
+    fn words(&self, token: &Token) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        if self.use_login_shell {
+            let begin = token.print_begin();
+            let login = format!("{begin};{begin} >&2;{LOGIN}");
+            words.extend(["bash", "-l", "-c", &login, "bash"].map(OsString::from));
+            words.push(self.cwd.as_deref().unwrap_or(Path::new(".")).into());
+        }
+        if !self.env.is_empty() {
+            words.push("env".into());
+            words.extend(self.env.iter().map(|(name, value)| format!("{name}={value}").into()));
+        }
+        words.extend(self.argv.iter().cloned());
+        words
+    }
+}
+
+/// What ends a process group: politely, then after a grace of two seconds by force.
+pub(crate) fn end_group(group: u32) -> String {
+    format!(
+        "exec /bin/sh -c 'kill -s TERM -- -{group} 2>/dev/null;i=0;\
+         while [ $i -lt 20 ]&&kill -s 0 -- -{group} 2>/dev/null;do sleep 0.1||sleep 1;i=$((i+1));done;\
+         kill -s KILL -- -{group} 2>/dev/null'"
+    )
+}
+
+fn unsayable(message: &str) -> Error {
+    Error::new(ErrorKind::Other, "exec").message(message)
+}
+
+/// A script without newlines, in which newlines are said by a variable.
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    has_newlines: bool,
+}
+
+impl Line {
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes.extend(text.bytes());
+        self
+    }
+
+    /// Adds a blank and a quoted word.
+    fn word(&mut self, word: &OsStr) {
+        self.bytes.extend(b" '");
+        for byte in word.as_bytes() {
+            match byte {
+                b'\'' => self.bytes.extend(br"'\''"),
+                b'\n' => {
+                    self.has_newlines = true;
+                    self.bytes.extend(br#"'"$_fn"'"#);
+                }
+                byte => self.bytes.push(*byte),
+            }
+        }
+        self.bytes.push(b'\'');
+    }
+
+    /// Goes to the working directory, or tells why it can't.
+    fn enter(&mut self, dir: &Path, token: &Token) {
+        let dir = dir.as_os_str();
+        self.text("cd");
+        self.word(dir);
+        self.text("||{ if [ -d");
+        self.word(dir);
+        self.text(" ];then _fs=denied;elif [ -e");
+        self.word(dir);
+        self.text(" ];then _fs=file;else _fs=missing;fi;");
+        let end = token.print_end("$_fs");
+        self.text(&format!("{end};{end} >&4;exit; }};"));
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let newline: &[u8] = if self.has_newlines { br"_fn=$(printf '\nx');_fn=${_fn%x};" } else { b"" };
+        [newline, &self.bytes, b"\n"].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        process::{Command as Child, Output, Stdio},
+    };
+
+    use super::*;
+    use crate::marks::{Ending, Stream};
+
+    /// Runs a script as a server would, and reads its marks.
+    fn run(shell: &str, command: &Command) -> (Output, Stream, Stream) {
+        let token = Token::new();
+        let script = Job::of(command, false).script(&token).unwrap();
+        let mut child = Child::new(shell)
+            .args(["-c", BOOTSTRAP])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&script).unwrap();
+        stdin.write_all(&command.stdin).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let read = |bytes: &[u8]| {
+            let mut stream = Stream::new(token.clone());
+            stream.push(bytes);
+            stream
+        };
+        let (stdout, stderr) = (read(&output.stdout), read(&output.stderr));
+        (output, stdout, stderr)
+    }
+
+    #[test]
+    fn words_streams_and_status_pass_through() {
+        let words =
+            ["sh", "-c", "cat; printf '<%s>' \"$@\"; echo e >&2; exit 3", "sh", "a\nb", "it's", "", "\\n"];
+        let (_, stdout, stderr) = run("sh", &Command::new(words).stdin("in"));
+        assert_eq!(stdout.ending(), Some(Ending::Status(3)));
+        assert_eq!(stderr.ending(), Some(Ending::Status(3)));
+        assert!(stdout.group().is_some());
+        assert_eq!(stdout.finish().0, b"in<a\nb><it's><><\\n>");
+        assert_eq!(stderr.finish().0, b"e\n");
+    }
+
+    #[test]
+    fn a_directory_that_is_none_is_told() {
+        for (dir, expect) in [("/no/such", Ending::MissingDir), ("/etc/passwd", Ending::FileForDir)] {
+            let (_, stdout, _) = run("sh", &Command::new(["true"]).cwd(dir));
+            assert_eq!(stdout.ending(), Some(expect));
+        }
+    }
+
+    #[test]
+    fn signals_are_told_and_nothing_is_added() {
+        let (_, stdout, stderr) = run("sh", &Command::sh("kill -KILL $$"));
+        assert_eq!(stdout.ending(), Some(Ending::Status(137)));
+        assert_eq!(stderr.finish().0, b"");
+    }
+
+    #[test]
+    fn a_script_that_is_cut_off_runs_nothing() {
+        let token = Token::new();
+        let script = Job::of(&Command::new(["echo", "ran"]), false).script(&token).unwrap();
+        let mut child = Child::new("sh")
+            .args(["-c", BOOTSTRAP])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&script[..script.len() - 1]).unwrap();
+        assert_eq!(child.wait_with_output().unwrap().stdout, b"");
+    }
+}

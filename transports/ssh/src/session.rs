@@ -1,0 +1,199 @@
+//! Sessions on a connection: bounded, never leaked, and as many as the server allows.
+//!
+//! russh's channels have sharp edges that this file keeps away from the others: opening one is not cancel
+//! safe, dropping one leaves it open, and a server refuses more than its `MaxSessions`, which it does not
+//! tell. Servers free a slot only after the other side's end, so a refusal is first of all a reason to wait.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ferry_engine::transport::{Error, ErrorKind, Result};
+use russh::{
+    Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf,
+    client::{Handle, Msg},
+};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{client::Client, connection::Connection};
+
+/// Sessions at a time where the server allows them; OpenSSH's own default is 10.
+const MOST: usize = 8;
+/// How long the server may go on refusing a session.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a slot may be waited for while others have them all: commands end in bounded time.
+const QUEUE: Duration = Duration::from_secs(60 * 60);
+/// How long the server gets to close a session by itself.
+const COURTESY: Duration = Duration::from_millis(300);
+/// How long it may take to answer that it has closed one.
+const CLOSING: Duration = Duration::from_secs(30);
+/// How long a refused opening is repeated before it counts as a limit.
+const SOON: Duration = Duration::from_millis(300);
+/// How long a learned limit is believed.
+const TRUST: Duration = Duration::from_secs(60);
+
+/// How many sessions are open, and how many may be.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    count: Mutex<Count>,
+    freed: Notify,
+}
+
+#[derive(Debug)]
+struct Count {
+    open: usize,
+    limit: usize,
+    learned: Option<Instant>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        let count = Count { open: 0, limit: MOST, learned: None };
+        Slots { count: Mutex::new(count), freed: Notify::new() }
+    }
+}
+
+/// The right to one session; dropped when its channel is closed on both sides.
+#[derive(Debug)]
+pub(crate) struct Slot(Arc<Slots>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.with(|count| count.open -= 1);
+        self.0.freed.notify_one();
+    }
+}
+
+impl Slots {
+    fn with<T>(&self, act: impl FnOnce(&mut Count) -> T) -> T {
+        act(&mut self.count.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take(self: &Arc<Self>) -> Option<Slot> {
+        let is_free = self.with(|count| {
+            if count.learned.is_some_and(|learned| learned.elapsed() > TRUST) {
+                count.limit = (count.limit + 1).min(MOST);
+                count.learned = (count.limit < MOST).then(Instant::now);
+            }
+            let is_free = count.open < count.limit;
+            count.open += usize::from(is_free);
+            is_free
+        });
+        is_free.then(|| Slot(self.clone()))
+    }
+
+    /// Remembers that the server allows no more sessions than there are now.
+    fn learn(&self) {
+        self.with(|count| {
+            count.limit = count.open.max(1);
+            count.learned = Some(Instant::now());
+            tracing::debug!(limit = count.limit, "the server allows no more sessions");
+        });
+    }
+}
+
+impl Connection {
+    /// Opens a session, waiting for a slot and for the server. `make_room` is called when the server allows
+    /// too few, to give up a session that is only kept for later.
+    ///
+    /// # Errors
+    /// `Unreachable`; `TimedOut` if all sessions stay in use.
+    ///
+    /// # Cancel safety
+    /// A session that is opened too late is closed.
+    pub(crate) async fn open_session(
+        self: &Arc<Self>,
+        operation: &'static str,
+        make_room: impl Fn(),
+    ) -> Result<(Channel<Msg>, Slot)> {
+        let mut refused: Option<Instant> = None;
+        loop {
+            let slot = self.slot(operation, &make_room).await?;
+            let error = match self.try_open(slot).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => error,
+            };
+            if !matches!(error, russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) {
+                return Err(self.fault(operation, &error));
+            }
+            make_room();
+            let since = refused.get_or_insert_with(Instant::now).elapsed();
+            if since > SOON {
+                self.slots.learn();
+            }
+            if since > PATIENCE {
+                return Err(self.busy(operation));
+            }
+            self.alive(operation, sleep((since / 2).clamp(Duration::from_millis(5), SOON))).await?;
+        }
+    }
+
+    /// Waits for a slot of ours.
+    async fn slot(&self, operation: &'static str, make_room: &impl Fn()) -> Result<Slot> {
+        let deadline = Instant::now() + QUEUE;
+        loop {
+            let freed = self.slots.freed.notified();
+            if let Some(slot) = self.slots.take() {
+                return Ok(slot);
+            }
+            make_room();
+            // Not for long: room may be made by somebody who does not tell.
+            let _ = self.alive(operation, timeout(SOON, freed)).await?;
+            if Instant::now() > deadline {
+                return Err(self.busy(operation));
+            }
+        }
+    }
+
+    /// Closes a channel, and waits until the server has closed it too.
+    ///
+    /// The server gets to do it first, after the end of what ran there: of a channel that we close first,
+    /// russh (0.65.1) never tells the end, and keeps a little memory for it. Where children hold the streams
+    /// open, we must; the server answers in order, so when it answers a later question, it has done so too.
+    pub(crate) async fn close_channel(&self, mut read: ChannelReadHalf, write: ChannelWriteHalf<Msg>) {
+        // It has been told before that nothing more comes, or is told again, which is harmless.
+        let _ = write.eof().await;
+        let closed = async { while !matches!(read.wait().await, Some(ChannelMsg::Close) | None) {} };
+        if timeout(COURTESY, closed).await.is_err() {
+            // A connection that is over has closed it.
+            let _ = write.close().await;
+            let _ = timeout(CLOSING, self.handle.send_ping()).await;
+        }
+    }
+
+    fn busy(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::TimedOut, operation)
+            .message(format!("the server gave no session within {PATIENCE:?}"))
+            .with("host", self.endpoint.address())
+            .help("its `MaxSessions` is low, or commands hang there")
+            .later()
+    }
+
+    /// Opens a channel in a task of its own, which closes it if nobody waits any more.
+    async fn try_open(self: &Arc<Self>, slot: Slot) -> Result<(Channel<Msg>, Slot), russh::Error> {
+        let (sender, receiver) = oneshot::channel();
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            let opened = handle.channel_open_session().await.map(|channel| (channel, slot));
+            if let Err(Ok((channel, _slot))) = sender.send(opened) {
+                discard(&handle, channel).await;
+            }
+        });
+        tokio::select! {
+            opened = receiver => opened.unwrap_or(Err(russh::Error::SendError)),
+            // Whatever russh still waits for, it will not come.
+            () = self.ended() => Err(russh::Error::SendError),
+        }
+    }
+}
+
+/// Closes a channel that nothing runs on.
+async fn discard(handle: &Handle<Client>, channel: Channel<Msg>) {
+    // A connection that is over has closed all of them.
+    let _ = channel.close().await;
+    let _ = timeout(CLOSING, handle.send_ping()).await;
+}

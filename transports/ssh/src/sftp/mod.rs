@@ -1,0 +1,471 @@
+//! Our own SFTP client: many requests in flight on one session, answered in any order; names are bytes.
+//!
+//! Requests reach the server in the order in which they are sent, also those whose sender has gone since: so
+//! a dropped file is closed, and a dropped draft removed, after whatever was asked about it before.
+
+mod packet;
+mod reader;
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use ferry_engine::transport::{Entry, Error, ErrorKind, Metadata, Result};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
+use tokio::{
+    sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::timeout,
+};
+
+pub(crate) use packet::{Reply, Request, Status};
+pub(crate) use reader::open as open_reader;
+
+use crate::{connection::Connection, session::Slot};
+
+/// How long an answer may take: file systems of clusters stall at times.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Requests with data in flight, for all users together; times [`CHUNK`], what the answers may take.
+const IN_FLIGHT: usize = 512;
+/// Bytes in one request; servers split what is larger.
+pub(crate) const CHUNK: usize = 32 << 10;
+/// The largest packet that a server sends: more is a login file that prints into the protocol.
+const LARGEST: usize = 512 << 10;
+
+/// One open SFTP session.
+pub(crate) struct Sftp {
+    connection: Arc<Connection>,
+    outgoing: mpsc::UnboundedSender<Bytes>,
+    waiting: Arc<Waiting>,
+    next: AtomicU32,
+    budget: Arc<Semaphore>,
+    extensions: Vec<String>,
+}
+
+impl std::fmt::Debug for Sftp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sftp").finish_non_exhaustive()
+    }
+}
+
+/// Who waits for which answer; `None` once the session is over.
+#[derive(Debug)]
+struct Waiting(Mutex<Option<HashMap<u32, Waiter>>>);
+
+#[derive(Debug)]
+struct Waiter {
+    reply: oneshot::Sender<Option<Reply>>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Waiting {
+    fn with<T>(&self, act: impl FnOnce(&mut Option<HashMap<u32, Waiter>>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take(&self, id: u32) -> Option<Waiter> {
+        self.with(|waiting| waiting.as_mut()?.remove(&id))
+    }
+}
+
+/// The session that everybody shares, opened when first needed, and given up where a server allows no other
+/// beside it.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    current: Mutex<Option<Arc<Sftp>>>,
+    opening: AsyncMutex<()>,
+}
+
+impl Cache {
+    /// The session.
+    ///
+    /// # Errors
+    /// `Unsupported` if the server has no SFTP; those of opening a session.
+    pub(crate) async fn get(
+        &self,
+        connection: &Arc<Connection>,
+        operation: &'static str,
+    ) -> Result<Arc<Sftp>> {
+        connection.check(operation)?;
+        if let Some(sftp) = self.current() {
+            return Ok(sftp);
+        }
+        let _alone = self.opening.lock().await;
+        if let Some(sftp) = self.current() {
+            return Ok(sftp);
+        }
+        // In a task of its own, so that a caller who goes away leaves no session behind.
+        let connection = connection.clone();
+        let opening = tokio::spawn(async move { Sftp::open(&connection, operation).await });
+        let lost =
+            |_| Error::new(ErrorKind::Other, operation).message("opening SFTP was interrupted").later();
+        let sftp = Arc::new(opening.await.map_err(lost)??);
+        self.with(|current| *current = Some(sftp.clone()));
+        Ok(sftp)
+    }
+
+    /// Gives the session up if nobody uses it.
+    pub(crate) fn yield_idle(&self) {
+        self.with(|current| {
+            if current.as_ref().is_some_and(|sftp| Arc::strong_count(sftp) == 1) {
+                *current = None;
+            }
+        });
+    }
+
+    fn current(&self) -> Option<Arc<Sftp>> {
+        self.with(|current| current.as_ref().filter(|sftp| !sftp.is_over()).cloned())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Option<Arc<Sftp>>) -> T) -> T {
+        act(&mut self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    reply: oneshot::Receiver<Option<Reply>>,
+    connection: Arc<Connection>,
+    operation: &'static str,
+}
+
+impl Pending {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// `Unreachable`; `TimedOut`; `Other` for an answer that makes no sense.
+    pub(crate) async fn wait(self) -> Result<Reply> {
+        let failed = |kind, message: &str| Error::new(kind, self.operation).message(message).later();
+        match self.connection.alive(self.operation, timeout(PATIENCE, self.reply)).await? {
+            Ok(Ok(Some(reply))) => Ok(reply),
+            Ok(Ok(None)) => Err(failed(ErrorKind::Other, "the server's answer makes no sense")),
+            Ok(Err(_)) => Err(failed(ErrorKind::Unreachable, "the SFTP session ended")),
+            Err(_) => Err(failed(
+                ErrorKind::TimedOut,
+                &format!("the server's files did not answer within {PATIENCE:?}"),
+            )),
+        }
+    }
+
+    /// Waits for a plain yes or no.
+    pub(crate) async fn done(self) -> Result<Result<(), Status>> {
+        let operation = self.operation;
+        match self.wait().await? {
+            Reply::Status(status) if status.code == Status::OK => Ok(Ok(())),
+            Reply::Status(status) => Ok(Err(status)),
+            _ => Err(odd(operation)),
+        }
+    }
+}
+
+fn odd(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Other, operation).message("the server's answer is to another question")
+}
+
+impl Sftp {
+    async fn open(connection: &Arc<Connection>, operation: &'static str) -> Result<Self> {
+        let (channel, slot) = connection.open_session(operation, || ()).await?;
+        let (mut read, write) = channel.split();
+        let greeted = connection.alive(operation, timeout(PATIENCE, greet(&mut read, &write))).await;
+        let extensions = match greeted {
+            Ok(Ok(Ok(extensions))) => extensions,
+            Ok(Ok(Err(fault))) => {
+                connection.close_channel(read, write).await;
+                return Err(fault.error(operation, connection));
+            }
+            Ok(Err(_)) => {
+                connection.close_channel(read, write).await;
+                return Err(Greeting::Silent.error(operation, connection));
+            }
+            Err(error) => return Err(error),
+        };
+        let (outgoing, queue) = mpsc::unbounded_channel();
+        let waiting = Arc::new(Waiting(Mutex::new(Some(HashMap::new()))));
+        let carrier = Carrier {
+            connection: connection.clone(),
+            outgoing: outgoing.downgrade(),
+            waiting: waiting.clone(),
+        };
+        tokio::spawn(carrier.serve(read, write, queue, slot));
+        Ok(Sftp {
+            connection: connection.clone(),
+            outgoing,
+            waiting,
+            next: AtomicU32::new(1),
+            budget: Arc::new(Semaphore::new(IN_FLIGHT)),
+            extensions,
+        })
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.waiting.with(|waiting| waiting.is_none())
+    }
+
+    /// Whether the server has an extension.
+    pub(crate) fn has(&self, extension: &str) -> bool {
+        self.extensions.iter().any(|one| one == extension)
+    }
+
+    /// Sends a request.
+    pub(crate) fn ask(&self, operation: &'static str, request: Request) -> Pending {
+        self.send(operation, request, None)
+    }
+
+    /// Sends a request with data in it or in its answer, once there is room for it.
+    pub(crate) async fn ask_data(&self, operation: &'static str, request: Request) -> Pending {
+        // It is never closed.
+        let permit = self.budget.clone().acquire_owned().await.ok();
+        self.send(operation, request, permit)
+    }
+
+    /// Sends a request whose answer nobody waits for.
+    pub(crate) fn tell(&self, request: Request) {
+        drop(self.ask("tell", request));
+    }
+
+    fn send(
+        &self,
+        operation: &'static str,
+        request: Request,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Pending {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (reply, receiver) = oneshot::channel();
+        self.waiting.with(|waiting| {
+            // Without an entry, the reply's sender is dropped, which says that the session is over.
+            if let Some(waiting) = waiting {
+                waiting.insert(id, Waiter { reply, _permit: permit });
+            }
+        });
+        // As above: a closed queue belongs to a session that is over.
+        let _ = self.outgoing.send(request.finish(id));
+        Pending { reply: receiver, connection: self.connection.clone(), operation }
+    }
+
+    /// Asks for a plain yes or no about a path.
+    pub(crate) async fn act(&self, operation: &'static str, request: Request) -> Result<Result<(), Status>> {
+        self.ask(operation, request).done().await
+    }
+
+    /// Facts about a path.
+    pub(crate) async fn facts(
+        &self,
+        operation: &'static str,
+        kind: u8,
+        path: &Path,
+    ) -> Result<Result<Metadata, Status>> {
+        match self.ask(operation, Request::new(kind).path(path)).wait().await? {
+            Reply::Attributes(metadata) => Ok(Ok(metadata)),
+            Reply::Status(status) => Ok(Err(status)),
+            _ => Err(odd(operation)),
+        }
+    }
+
+    /// Opens a file or a directory.
+    pub(crate) async fn handle(
+        self: &Arc<Self>,
+        operation: &'static str,
+        request: Request,
+    ) -> Result<Result<Handle, Status>> {
+        match self.ask(operation, request).wait().await? {
+            Reply::Handle(id) => Ok(Ok(Handle { sftp: self.clone(), id, is_open: true })),
+            Reply::Status(status) => Ok(Err(status)),
+            _ => Err(odd(operation)),
+        }
+    }
+
+    /// The next names of an open directory; none at its end.
+    pub(crate) async fn names(
+        &self,
+        operation: &'static str,
+        dir: &Handle,
+    ) -> Result<Result<Vec<Entry>, Status>> {
+        match self.ask(operation, Request::new(packet::READDIR).bytes(&dir.id)).wait().await? {
+            Reply::Names(entries) => Ok(Ok(entries)),
+            Reply::Status(status) if status.code == Status::EOF => Ok(Ok(Vec::new())),
+            Reply::Status(status) => Ok(Err(status)),
+            _ => Err(odd(operation)),
+        }
+    }
+}
+
+pub(crate) use packet::{
+    FLAG_NEW, FLAG_READ, LSTAT, MKDIR, OPEN, OPENDIR, REMOVE, RENAME, RMDIR, SETSTAT, STAT, SYMLINK,
+};
+
+/// An open file or directory; dropped, it is closed.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) sftp: Arc<Sftp>,
+    id: Bytes,
+    is_open: bool,
+}
+
+impl Handle {
+    /// Asks for bytes.
+    pub(crate) async fn read(&self, operation: &'static str, offset: u64, length: u32) -> Pending {
+        let request = Request::new(packet::READ).bytes(&self.id).offset(offset).number(length);
+        self.sftp.ask_data(operation, request).await
+    }
+
+    /// Sends bytes.
+    pub(crate) async fn write(&self, operation: &'static str, offset: u64, bytes: &[u8]) -> Pending {
+        let request = Request::new(packet::WRITE).bytes(&self.id).offset(offset).bytes(bytes);
+        self.sftp.ask_data(operation, request).await
+    }
+
+    /// Closes it, and says whether that worked: some file systems find out only then.
+    pub(crate) fn close(mut self, operation: &'static str) -> Pending {
+        self.is_open = false;
+        self.sftp.ask(operation, Request::new(packet::CLOSE).bytes(&self.id))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.sftp.tell(Request::new(packet::CLOSE).bytes(&self.id));
+        }
+    }
+}
+
+/// Why a session did not become one of SFTP.
+enum Greeting {
+    NoSubsystem,
+    Noise(String),
+    Silent,
+    Ended,
+}
+
+impl Greeting {
+    fn error(self, operation: &'static str, connection: &Connection) -> Error {
+        let address = connection.endpoint.address();
+        let failed = |kind, message: &str| Error::new(kind, operation).message(message).with("host", address);
+        match self {
+            Greeting::NoSubsystem => failed(ErrorKind::Unsupported, "the server has no SFTP")
+                .help("ask the site for `Subsystem sftp internal-sftp` in its sshd_config"),
+            Greeting::Noise(text) => {
+                failed(ErrorKind::Unsupported, "a login file prints where SFTP should speak")
+                    .with("it said", text)
+                    .help("make the login files (~/.bashrc, ~/.profile) print only for people")
+            }
+            Greeting::Silent => failed(ErrorKind::TimedOut, "the server's SFTP does not start").later(),
+            Greeting::Ended => failed(ErrorKind::Unreachable, "the SFTP session ended at its start")
+                .help("a login file may end the shell; `sftp HOST` must work by hand")
+                .later(),
+        }
+    }
+}
+
+/// Starts the subsystem and exchanges versions.
+async fn greet(read: &mut ChannelReadHalf, write: &ChannelWriteHalf<Msg>) -> Result<Vec<String>, Greeting> {
+    write.request_subsystem(true, "sftp").await.map_err(|_| Greeting::Ended)?;
+    let mut buffer = BytesMut::new();
+    loop {
+        match read.wait().await {
+            Some(ChannelMsg::Data { data }) => buffer.extend_from_slice(&data),
+            // Not earlier: a session has no window before, and writing would wait for ever.
+            Some(ChannelMsg::Success) => {
+                write.data_bytes(packet::hello()).await.map_err(|_| Greeting::Ended)?;
+            }
+            Some(ChannelMsg::Failure) => return Err(Greeting::NoSubsystem),
+            Some(ChannelMsg::Close) | None => return Err(Greeting::Ended),
+            Some(_) => {}
+        }
+        match next(&mut buffer) {
+            Ok(Some(mut packet)) => {
+                packet.advance(5.min(packet.len()));
+                return Ok(packet::extensions(packet));
+            }
+            Ok(None) => {}
+            Err(noise) => return Err(Greeting::Noise(noise)),
+        }
+    }
+}
+
+/// Takes one whole packet from the front; the error is what stands there instead.
+fn next(buffer: &mut BytesMut) -> Result<Option<Bytes>, String> {
+    let Some(length) = buffer.first_chunk().map(|bytes| u32::from_be_bytes(*bytes) as usize) else {
+        return Ok(None);
+    };
+    if !(5..=LARGEST).contains(&length) {
+        let start = &buffer[..buffer.len().min(200)];
+        return Err(String::from_utf8_lossy(start).trim().to_owned());
+    }
+    if buffer.len() < 4 + length {
+        buffer.reserve(4 + length - buffer.len());
+        return Ok(None);
+    }
+    buffer.advance(4);
+    Ok(Some(buffer.split_to(length).freeze()))
+}
+
+/// Carries requests out and answers in, until nobody uses the session any more or it ends.
+struct Carrier {
+    connection: Arc<Connection>,
+    outgoing: mpsc::WeakUnboundedSender<Bytes>,
+    waiting: Arc<Waiting>,
+}
+
+impl Carrier {
+    async fn serve(
+        self,
+        mut read: ChannelReadHalf,
+        write: ChannelWriteHalf<Msg>,
+        mut queue: mpsc::UnboundedReceiver<Bytes>,
+        _slot: Slot,
+    ) {
+        tokio::select! {
+            () = send(&write, &mut queue) => {}
+            () = self.receive(&mut read) => {}
+            () = self.connection.ended() => {}
+        }
+        self.waiting.with(|waiting| *waiting = None);
+        self.connection.close_channel(read, write).await;
+    }
+
+    async fn receive(&self, read: &mut ChannelReadHalf) {
+        let mut buffer = BytesMut::new();
+        while let Some(message) = read.wait().await {
+            match message {
+                ChannelMsg::Data { data } => buffer.extend_from_slice(&data),
+                ChannelMsg::Close => return,
+                _ => {}
+            }
+            loop {
+                match next(&mut buffer) {
+                    Ok(Some(packet)) => self.deliver(packet),
+                    Ok(None) => break,
+                    Err(noise) => return tracing::warn!(noise, "the SFTP session speaks nonsense"),
+                }
+            }
+        }
+    }
+
+    fn deliver(&self, mut packet: Bytes) {
+        let (kind, id) = (packet.get_u8(), packet.get_u32());
+        let Some(waiter) = self.waiting.take(id) else { return };
+        if let Err(Some(Reply::Handle(handle))) = waiter.reply.send(packet::reply(kind, packet))
+            && let Some(outgoing) = self.outgoing.upgrade()
+        {
+            // Whoever opened it has gone. Nobody waits for this answer, so any id will do.
+            let _ = outgoing.send(Request::new(packet::CLOSE).bytes(&handle).finish(u32::MAX));
+        }
+    }
+}
+
+async fn send(write: &ChannelWriteHalf<Msg>, queue: &mut mpsc::UnboundedReceiver<Bytes>) {
+    while let Some(bytes) = queue.recv().await {
+        if write.data_bytes(bytes).await.is_err() {
+            return;
+        }
+    }
+}

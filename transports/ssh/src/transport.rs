@@ -1,0 +1,169 @@
+//! [`Ssh`]: the trait's methods, each handed to the file of its duty.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use ferry_engine::transport::{
+    Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Reader, Result,
+    Transport, Tree, check_path,
+};
+use tokio::{io::AsyncRead, sync::OnceCell};
+
+use crate::{
+    Config,
+    connection::Connection,
+    exec::Runner,
+    fetch, files, glob, remote,
+    sftp::{Sftp, open_reader},
+    shell, tree, write,
+};
+
+/// A computer over SSH, as one user. Opened by the factory that [`register`](crate::register) gives.
+#[derive(Debug)]
+pub struct Ssh {
+    runner: Runner,
+    user: OnceCell<String>,
+}
+
+impl Ssh {
+    pub(crate) fn new(host: &str, config: Config, connection: Arc<Connection>) -> Self {
+        let (host, config) = (Arc::from(host), Arc::new(config));
+        Ssh { runner: Runner { connection, sftp: Arc::default(), host, config }, user: OnceCell::new() }
+    }
+
+    /// The SFTP session, once the paths mean something.
+    async fn sftp(&self, operation: &'static str, paths: &[&Path]) -> Result<Arc<Sftp>> {
+        self.check(operation, paths)?;
+        self.runner.sftp.get(&self.runner.connection, operation).await
+    }
+
+    fn check(&self, operation: &'static str, paths: &[&Path]) -> Result<()> {
+        paths.iter().try_for_each(|path| check_path(operation, path))?;
+        self.runner.connection.check(operation)
+    }
+}
+
+/// A request that was on its way when the connection or our patience ended may have been carried out.
+fn in_doubt(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Unreachable | ErrorKind::TimedOut => error.effect_unknown(),
+        _ => error,
+    }
+}
+
+#[async_trait]
+impl Transport for Ssh {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { is_local: false, atomic_no_replace: false, any_bytes_in_names: true }
+    }
+
+    async fn exec(&self, command: &Command) -> Result<Output> {
+        self.runner.connection.check("exec")?;
+        self.runner.exec(command).await
+    }
+
+    async fn stat(&self, path: &Path) -> Result<Metadata> {
+        files::stat(&*self.sftp("stat", &[path]).await?, path).await
+    }
+
+    async fn lstat(&self, path: &Path) -> Result<Metadata> {
+        files::lstat(&*self.sftp("lstat", &[path]).await?, path).await
+    }
+
+    async fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
+        files::list(&self.sftp("list", &[dir]).await?, "list", dir).await
+    }
+
+    async fn mkdir(&self, dir: &Path) -> Result<()> {
+        let sftp = self.sftp("mkdir", &[dir]).await?;
+        files::mkdir(&sftp, dir).await.map_err(in_doubt)
+    }
+
+    async fn mkdirs(&self, dir: &Path) -> Result<()> {
+        let sftp = self.sftp("mkdirs", &[dir]).await?;
+        files::mkdirs(&sftp, "mkdirs", dir).await.map_err(in_doubt)
+    }
+
+    async fn remove_file(&self, path: &Path) -> Result<()> {
+        let sftp = self.sftp("remove_file", &[path]).await?;
+        files::remove_file(&sftp, path).await.map_err(in_doubt)
+    }
+
+    async fn remove_dir(&self, dir: &Path) -> Result<()> {
+        let sftp = self.sftp("remove_dir", &[dir]).await?;
+        files::remove_dir(&sftp, dir).await.map_err(in_doubt)
+    }
+
+    async fn remove_tree(&self, path: &Path) -> Result<()> {
+        self.check("remove_tree", &[path])?;
+        remote::remove_tree(&self.runner, path).await
+    }
+
+    async fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        let sftp = self.sftp("rename", &[from, to]).await?;
+        files::rename(&sftp, "rename", from, to).await.map_err(in_doubt)
+    }
+
+    async fn copy(&self, from: &Path, to: &Path) -> Result<()> {
+        let sftp = self.sftp("copy", &[from, to]).await?;
+        remote::copy(&self.runner, sftp, from, to).await.map_err(in_doubt)
+    }
+
+    async fn symlink(&self, target: &Path, link: &Path) -> Result<()> {
+        let sftp = self.sftp("symlink", &[target, link]).await?;
+        files::symlink(&sftp, target, link).await.map_err(in_doubt)
+    }
+
+    async fn chmod(&self, path: &Path, mode: u32) -> Result<()> {
+        let sftp = self.sftp("chmod", &[path]).await?;
+        files::chmod(&sftp, path, mode).await.map_err(in_doubt)
+    }
+
+    async fn read(&self, path: &Path, offset: u64) -> Result<Reader> {
+        let sftp = self.sftp("read", &[path]).await?;
+        let (file, _) = open_reader(&sftp, "read", path, offset).await?;
+        Ok(Box::new(file))
+    }
+
+    async fn write(
+        &self,
+        path: &Path,
+        from: &mut (dyn AsyncRead + Send + Unpin),
+        executable: bool,
+    ) -> Result<u64> {
+        let sftp = self.sftp("write", &[path]).await?;
+        write::write(&sftp, "write", path, from, executable, QUIET).await.map_err(in_doubt)
+    }
+
+    async fn put_tree(&self, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()> {
+        tree.check()?;
+        self.check("put_tree", &[to])?;
+        tree::put(&self.runner, tree, to, progress).await.map_err(Error::effect_unknown)
+    }
+
+    async fn get_files(&self, pairs: &[(PathBuf, PathBuf)], progress: Progress<'_>) -> Result<()> {
+        let paths: Vec<&Path> = pairs.iter().flat_map(|(far, local)| [&**far, &**local]).collect();
+        let sftp = self.sftp("get_files", &paths).await?;
+        fetch::get_files(&sftp, pairs, progress).await.map_err(Error::effect_unknown)
+    }
+
+    async fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>> {
+        glob::glob(&self.sftp("glob", &[pattern]).await?, pattern).await
+    }
+
+    async fn whoami(&self) -> Result<String> {
+        self.runner.connection.check("whoami")?;
+        self.user.get_or_try_init(|| remote::whoami(&self.runner)).await.cloned()
+    }
+
+    fn shell_command(&self, dir: &Path) -> Vec<String> {
+        shell::command(&self.runner.host, &self.runner.config, dir)
+    }
+
+    async fn close(&self) {
+        self.runner.connection.close().await;
+    }
+}

@@ -1,0 +1,38 @@
+//! The published suite for transports, on a real sshd of our own: plain, and with a login shell.
+
+mod support;
+
+use std::{fs, process::ExitCode, sync::Arc};
+
+use ferry_conformance::{
+    libtest_mimic::{Arguments, Failed, run},
+    transport::{self, Fixture},
+};
+use ferry_engine::transport::Factory;
+use support::{Options, Sshd};
+
+fn main() -> ExitCode {
+    let sshd =
+        Arc::new(Sshd::with(Options { bashrc: "echo noise\necho noise >&2\n".into(), ..Options::default() }));
+    // Login files that leave the directory and print, as some do.
+    fs::write(sshd.path("home/.bash_profile"), "cd /\necho more noise\n").expect("login files");
+    let suite = |name: &str, use_login_shell: bool| {
+        let sshd = sshd.clone();
+        transport::suite(name, move || open(sshd.clone(), use_login_shell))
+    };
+    let mut trials = suite("ssh", false);
+    trials.extend(suite("ssh-login-shell", true));
+    run(&Arguments::from_args(), trials).exit_code()
+}
+
+async fn open(sshd: Arc<Sshd>, use_login_shell: bool) -> Result<Fixture<impl Sized>, Failed> {
+    let mut computer = sshd.computer();
+    computer.connection.insert("use_login_shell".into(), use_login_shell.into());
+    let factory: Arc<dyn Factory> = ferry_transport_ssh::register();
+    let dir = tempfile::tempdir()?;
+    Ok(Fixture {
+        transport: factory.open(&computer).await?,
+        scratch: dir.path().to_owned(),
+        guard: (dir, sshd),
+    })
+}
