@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
@@ -38,7 +38,10 @@ pub(crate) const CASES: &[CellCase] = &[
 
 /// What runs where there is a queue.
 pub(crate) const QUEUE_CASES: &[CellCase] = &[
-    ("the_queue_stays_under_its_bound", the_queue_stays_under_its_bound),
+    ("queued_jobs_stay_under_their_bound", queued_jobs_stay_under_their_bound),
+    ("active_jobs_stay_under_their_bound", active_jobs_stay_under_their_bound),
+    ("refusals_fail_at_once_with_the_schedulers_words", refusals_fail_at_once_with_the_schedulers_words),
+    ("a_hung_controller_hangs_nobody", a_hung_controller_hangs_nobody),
     ("a_killed_controller_repeats_nothing", a_killed_controller_repeats_nothing),
 ];
 
@@ -209,26 +212,35 @@ fn kills_of_the_daemon_repeat_nothing(cell: &Cell) -> Result {
     judge(&ferry, &jobs)
 }
 
-/// Jobs in the real queue, pending or configuring, every 50 ms; the most that were seen.
-fn watch_queue(stop: Arc<AtomicBool>) -> thread::JoinHandle<usize> {
+/// Jobs in the real queue in these states, every 50 ms; the most that were seen.
+fn watch_queue(states: &'static str, stop: Arc<AtomicBool>) -> thread::JoinHandle<usize> {
     thread::spawn(move || {
-        let most = AtomicUsize::new(0);
+        let mut most = 0;
         while !stop.load(Ordering::Relaxed) {
-            let listed = Command::new("squeue").args(["-h", "-t", "PD,CF", "-o", "%i"]).output();
-            if let Ok(listed) = listed.map(|listed| String::from_utf8_lossy(&listed.stdout).lines().count()) {
-                most.fetch_max(listed, Ordering::Relaxed);
+            if let Ok(listed) = Command::new("squeue").args(["-h", "-t", states, "-o", "%i"]).output() {
+                most = most.max(String::from_utf8_lossy(&listed.stdout).lines().count());
             }
             thread::sleep(Duration::from_millis(50));
         }
-        most.into_inner()
+        most
     })
 }
 
-fn the_queue_stays_under_its_bound(cell: &Cell) -> Result {
-    const FOREIGN: usize = 3;
-    const BOUND: usize = 10;
+const FOREIGN: usize = 3;
+const BOUND: usize = 10;
+
+fn queued_jobs_stay_under_their_bound(cell: &Cell) -> Result {
+    stay_under(cell, "--max-queued-jobs", "PD,CF")
+}
+
+fn active_jobs_stay_under_their_bound(cell: &Cell) -> Result {
+    stay_under(cell, "--max-active-jobs", "PD,CF,R")
+}
+
+/// Two hundred jobs go through beside a few that somebody else holds in the queue.
+fn stay_under(cell: &Cell, limit: &str, states: &'static str) -> Result {
     let ferry = cell.profile()?;
-    ferry.ok(&["computer", "configure", &cell.computer(), "-n", "--max-queued-jobs", &BOUND.to_string()])?;
+    ferry.ok(&["computer", "configure", &cell.computer(), "-n", limit, &BOUND.to_string()])?;
     let mut foreign = Vec::new();
     for _ in 0..FOREIGN {
         let made = Command::new("sbatch")
@@ -240,9 +252,9 @@ fn the_queue_stays_under_its_bound(cell: &Cell) -> Result {
     }
     ferry.ok(&["daemon", "start"])?;
     let stop = Arc::new(AtomicBool::new(false));
-    let observer = watch_queue(stop.clone());
+    let observer = watch_queue(states, stop.clone());
     let run = || {
-        let jobs = submit_markers(cell, &ferry, 100, "0")?;
+        let jobs = submit_markers(cell, &ferry, 200, "0")?;
         ferry.all_ended(Duration::from_secs(400))?;
         judge(&ferry, &jobs)
     };
@@ -251,9 +263,43 @@ fn the_queue_stays_under_its_bound(cell: &Cell) -> Result {
     let most = observer.join().map_err(|_| "the observer failed")?;
     let _ = Command::new("scancel").args(&foreign).output();
     outcome?;
-    check((FOREIGN + 1..=BOUND).contains(&most), || {
-        format!("{most} jobs were queued at once, {BOUND} are allowed")
-    })
+    check((FOREIGN + 1..=BOUND).contains(&most), || format!("{most} jobs at once, {BOUND} are allowed"))
+}
+
+/// What Slurm refuses for good fails the process at once, with Slurm's words, and harms nobody.
+fn refusals_fail_at_once_with_the_schedulers_words(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let id = cell.submit(&ferry, &["arithmetic.add_job", "x=1", "y=1", "--option", "queue_name=nosuch"])?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    let why = shown["exit_message"].as_str().unwrap_or_default();
+    check(shown["exit_code"] == 130 && why.contains("partition"), || format!("{shown:#}"))?;
+    let good = cell.submit(&ferry, &["arithmetic.add_job", "x=1", "y=1"])?;
+    check(ferry.ended(&good, LIMIT)?["exit_code"] == 0, || "a good one was harmed".into())?;
+    let shown = ferry.json(&["limit", "show", &cell.computer()])?;
+    check(shown[0]["active"] == 0, || format!("a ticket leaked: {shown:#}"))
+}
+
+/// A controller that hangs makes processes wait, and nobody else.
+fn a_hung_controller_hangs_nobody(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let pid = service_pid("slurmctld")?;
+    kill(pid, 19);
+    let jobs = submit_markers(cell, &ferry, 5, "0");
+    thread::sleep(Duration::from_secs(5));
+    let start = std::time::Instant::now();
+    let listed = ferry.json(&["process", "list"]);
+    let stopped = ferry.ferry(&["daemon", "stop"]);
+    let took = start.elapsed();
+    kill(pid, 18);
+    let jobs = jobs?;
+    check(listed?.as_array().map(Vec::len) == Some(5), || "not all wait".into())?;
+    stopped?.expect(0)?;
+    check(took < Duration::from_secs(20), || format!("list and stop took {took:?}"))?;
+    ferry.ok(&["daemon", "start"])?;
+    ferry.all_ended(Duration::from_secs(300))?;
+    judge(&ferry, &jobs)
 }
 
 /// The pid of a daemon of the services, the newest if it was started again.
@@ -286,10 +332,22 @@ fn a_killed_controller_repeats_nothing(cell: &Cell) -> Result {
         thread::sleep(Duration::from_secs(3));
         start_service("slurmctld")?;
     }
+    resume_nodes();
     let more = submit_markers_from(cell, &ferry, jobs.len(), 10, "0")?;
     jobs.extend(more);
     ferry.all_ended(Duration::from_secs(300))?;
     judge(&ferry, &jobs)
+}
+
+/// A controller that was killed may find a node with a job that it has forgotten, and take it out of service.
+fn resume_nodes() {
+    for _ in 0..50 {
+        let words = ["update", "nodename=n[1-4]", "state=resume"];
+        match Command::new("scontrol").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status() {
+            Ok(status) if status.success() => return,
+            _ => thread::sleep(Duration::from_millis(200)),
+        }
+    }
 }
 
 /// The children of the private sshd: one for each connection.
