@@ -76,6 +76,32 @@ pub struct Launched {
     pub uuid: String,
 }
 
+/// Why a launch was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Everything that is wrong with it.
+    Problems(Vec<Problem>),
+    /// It could not be judged: the plugin or the disk failed.
+    Failed {
+        /// What happened.
+        message: String,
+        /// The next step.
+        help: Option<String>,
+    },
+}
+
+impl From<crate::store::Error> for Refusal {
+    fn from(error: crate::store::Error) -> Self {
+        Refusal::Failed { message: error.to_string(), help: error.help_text().map(str::to_owned) }
+    }
+}
+
+impl From<crate::plugin::Error> for Refusal {
+    fn from(error: crate::plugin::Error) -> Self {
+        Refusal::Failed { message: error.to_string(), help: error.help_text().map(str::to_owned) }
+    }
+}
+
 /// A launch that was checked and can be committed.
 #[derive(Debug)]
 pub struct Prepared {
@@ -112,16 +138,20 @@ pub fn check(reader: &Reader, launch: &Launch) -> Vec<Problem> {
 ///
 /// # Errors
 /// Everything that is wrong, at once.
-pub async fn prepare(cx: &Context, launch: Launch) -> Result<Prepared, Vec<Problem>> {
-    let Examined { plugin, process_type, resolved, computer, options } = examine(&cx.store, &launch)?;
+pub async fn prepare(cx: &Context, launch: Launch) -> Result<Prepared, Refusal> {
+    let Examined { plugin, process_type, resolved, computer, options } =
+        examine(&cx.store, &launch).map_err(Refusal::Problems)?;
     let problems = ask_plugin(cx, &plugin.digest, &process_type, &resolved).await?;
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(Refusal::Problems(problems));
     }
 
     let uuid = Uuid::now_v7();
     let body = if process_type.kind == Kind::CalcJob {
-        Value::Map([("options".to_owned(), to_value(&options).map_err(whole)?)].into())
+        Value::Map(
+            [("options".to_owned(), to_value(&options).map_err(|text| Refusal::Problems(whole(text)))?)]
+                .into(),
+        )
     } else {
         Value::Map(BTreeMap::new())
     };
@@ -328,8 +358,8 @@ async fn ask_plugin(
     digest: &str,
     process_type: &ProcessType,
     resolved: &BTreeMap<String, Resolved>,
-) -> Result<Vec<Problem>, Vec<Problem>> {
-    let folder = cx.paths.scratch("validate").map_err(|error| whole(error.to_string()))?;
+) -> Result<Vec<Problem>, Refusal> {
+    let folder = cx.scratch("validate")?;
     let mut inputs = Inputs::new();
     for (port, input) in resolved {
         let files = match &input.new {
@@ -338,13 +368,12 @@ async fn ask_plugin(
                 .store
                 .find_node(&input.uuid.to_string())
                 .and_then(|node| lend::node_files(&cx.store, node.id, &folder.path().join(port))),
-        }
-        .map_err(|error| whole(error.to_string()))?;
+        }?;
         let uuid = input.uuid.to_string();
         let value = input.value.clone();
         inputs.insert(port.clone(), PluginNode { uuid, data_type: input.data_type.clone(), value, files });
     }
     let request = Validate { process_type: process_type.name.clone(), inputs };
-    let reply = cx.validate(digest, &request).await.map_err(|error| whole(error.to_string()))?;
+    let reply = cx.validate(digest, &request).await?;
     Ok(reply.problems)
 }

@@ -7,7 +7,7 @@ mod spec;
 mod state;
 
 pub(crate) use call::run as run_calcfunction;
-pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, check, prepare};
+pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
 pub use options::{Options, Resources};
 pub(crate) use spec::closest as closest_name;
 pub use spec::{

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Context, Request, Response, settings, setup};
 use crate::{
     node::check_body,
-    process::{Launched, prepare},
+    process::{Launched, Refusal, prepare},
     scheduler::Limits,
     store::{Change, Error, NewData, NodeId},
 };
@@ -18,7 +18,8 @@ use crate::{
 pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
     let answer = match request {
         Request::Launch(launch) => match prepare(cx, *launch).await {
-            Err(problems) => return Response::Refused(problems),
+            Err(Refusal::Problems(problems)) => return Response::Refused(problems),
+            Err(Refusal::Failed { message, help }) => return Response::Failed { message, help },
             Ok(prepared) => made(cx, prepared.changes, prepared.uuid).await.map(Response::Launched),
         },
         Request::Kill(ids) => {
