@@ -69,6 +69,9 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
             Ok(outcome?)
         })
     };
+    let full = std::env::var_os("FERRY_FULL").is_some();
+    let rare = if cell.has_queue() { cell::FULL_QUEUE_CASES } else { &[] };
+    let rare: Vec<Trial> = rare.iter().map(|case| trial(*case, true).with_ignored_flag(!full)).collect();
     let together = cell::CASES.iter().map(|case| trial(*case, false));
-    together.chain(alone.into_iter().map(|case| trial(case, true))).collect()
+    together.chain(alone.into_iter().map(|case| trial(case, true))).chain(rare).collect()
 }
