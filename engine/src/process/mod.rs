@@ -9,8 +9,8 @@ mod state;
 pub(crate) use call::run as run_calcfunction;
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
 pub use options::{Options, Resources};
-pub(crate) use spec::closest as closest_name;
 pub use spec::{
-    FlatPort, PortProblem, coerce, find_type, flatten, lookup as lookup_port, parse_literal, type_problem,
+    FlatPort, PortProblem, closest as closest_name, coerce, find_type, flatten, lookup as lookup_port,
+    parse_literal, type_problem,
 };
 pub use state::State;

@@ -67,8 +67,8 @@ pub fn lookup<'a>(ports: &'a BTreeMap<String, FlatPort>, name: &str) -> Option<&
     ports.get("").filter(|port| port.dynamic)
 }
 
-/// A name that is close to `wanted`, for "did you mean".
-pub(crate) fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The name that is closest to `wanted`, if one is close enough, for "did you mean".
+pub fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
