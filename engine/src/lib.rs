@@ -4,7 +4,9 @@
 //! schedulers implement. It knows no transport, scheduler or plugin by name.
 
 pub mod calcjob;
+pub mod clock;
 pub mod computer;
+pub mod crash;
 pub mod error;
 pub mod node;
 pub mod plugin;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    plugin,
+    clock, plugin,
     process::{Options, State},
     runner::{Context, JobWatch, Submitters},
     scheduler::{self, Bounds},
@@ -205,6 +205,6 @@ impl<'a> Calcjob<'a> {
 
     /// Notes that the outcome of the submission can't be known yet.
     pub(crate) fn mark_unclear(&mut self) -> Timestamp {
-        *self.state.unclear_since.get_or_insert_with(Timestamp::now)
+        *self.state.unclear_since.get_or_insert_with(clock::now)
     }
 }

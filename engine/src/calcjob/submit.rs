@@ -135,7 +135,7 @@ async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> 
 
 /// How long to wait before the next look: soon at first, then ever more rarely, up to a minute.
 pub(crate) fn recovery_delay(since: jiff::Timestamp) -> Duration {
-    let age = jiff::Timestamp::now().duration_since(since).unsigned_abs();
+    let age = crate::clock::now().duration_since(since).unsigned_abs();
     (age / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))
 }
 

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use ferry_plugin_proto::Kind;
-use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{Context, JobWatch, Submitters, poller::Observation};
 use crate::{
     calcjob::{self, Calcjob, Next, Step, StepError, StepResult},
+    clock,
     process::{State, run_calcfunction},
     scheduler::{JobId, JobRef, Marker, Recovery},
     store::{self, Change, Level, NodeId, Process},
@@ -179,7 +179,7 @@ async fn drive_calcjob(
 
 /// How long a retry that was planned before is still off.
 fn not_yet(job: &Calcjob<'_>) -> Option<Duration> {
-    let wait = job.state.next_try?.duration_since(Timestamp::now());
+    let wait = job.state.next_try?.duration_since(clock::now());
     Duration::try_from(wait).ok().filter(|wait| !wait.is_zero())
 }
 
@@ -339,7 +339,7 @@ async fn retry(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
         return pause(job, format!("{step} failed {most} times: {text}")).await;
     }
     let delay = backoff(job.cx.settings.retry_initial, job.state.attempt, job.process.uuid.as_u128());
-    job.state.next_try = Timestamp::now().checked_add(delay).ok();
+    job.state.next_try = clock::now().checked_add(delay).ok();
     job.process.state = State::Waiting;
     let attempt = job.state.attempt;
     job.process.status = Some(format!(

@@ -71,7 +71,7 @@ impl Running {
             events: events.clone(),
             gauges,
             role,
-            started: jiff::Timestamp::now(),
+            started: crate::clock::now(),
             ends: ends_sender,
         };
         let server = tokio::spawn(Arc::new(server).serve(listener));

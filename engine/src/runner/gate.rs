@@ -7,11 +7,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::PoisonError,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{Context, Event, poller::Observation};
 use crate::{
@@ -178,7 +177,7 @@ impl Gate {
         clamp: Option<u32>,
     ) {
         let waiting = self.wanting.len() as u32;
-        let state = GateState { usage, clamp, waiting, listed: Timestamp::now().to_string() };
+        let state = GateState { usage, clamp, waiting, listed: crate::clock::now().to_string() };
         let same = self.shown.as_ref().is_some_and(|shown| {
             (shown.usage, shown.clamp, shown.waiting) == (state.usage, state.clamp, state.waiting)
         });

@@ -5,10 +5,10 @@ use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
     Context, Event,
@@ -182,7 +182,7 @@ impl Poller {
         loop {
             let due = start + self.interval.max(floor);
             tokio::select! {
-                () = tokio::time::sleep_until(due.into()) => return true,
+                () = tokio::time::sleep_until(due) => return true,
                 word = inbox.recv() => match word {
                     Some(word) => self.take(word),
                     None => return false,

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Context, Response, service::failed};
@@ -120,7 +119,7 @@ async fn offer(
             "abi": format!("{}.{}", facts.abi_major, facts.abi_minor),
             "sdk": facts.sdk, "rustc": facts.rustc, "target": facts.target, "stamp": stamp,
         }),
-        installed: Timestamp::now(),
+        installed: crate::clock::now(),
     })
 }
 

@@ -1,7 +1,9 @@
 //! Limits of a computer: how many jobs may be pending or active at once, and how fast they may come. Pure
 //! accounting; the gate in the runner's poller asks it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use serde::{Deserialize, Serialize};
 

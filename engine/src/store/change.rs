@@ -4,7 +4,6 @@
 //! knowing their numbers.
 
 use ferry_plugin_proto::{Kind, Value};
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -192,7 +191,7 @@ pub enum Change {
 /// Applies one batch inside a transaction; returns the numbers of the nodes it made, in order.
 pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> Result<Vec<NodeId>> {
     let mut made = Vec::new();
-    let now = Timestamp::now().as_microsecond();
+    let now = crate::clock::now().as_microsecond();
     for change in changes {
         match change {
             Change::Data(data) => made.push(insert_data(db, objects, data, now)?),

@@ -1,0 +1,30 @@
+-- From v1: owners with epochs, call trees, and what a process waits for.
+
+-- Raised by each owner when it opens the store; one that finds a higher number than its own writes no more.
+CREATE TABLE owner (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch INTEGER NOT NULL
+);
+INSERT INTO owner (id, epoch) VALUES (1, 0);
+
+-- The call tree. A child's identity is (caller, call), so that a step that is run again can't launch it twice.
+ALTER TABLE process ADD COLUMN caller INTEGER REFERENCES process (id);
+ALTER TABLE process ADD COLUMN call TEXT;
+-- The top of the tree; a process without caller is its own.
+ALTER TABLE process ADD COLUMN root INTEGER;
+ALTER TABLE process ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+-- When a timer wakes it, in microseconds.
+ALTER TABLE process ADD COLUMN wake INTEGER;
+-- Owners that died while they were stepping it, since it last got on.
+ALTER TABLE process ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
+UPDATE process SET root = id;
+CREATE UNIQUE INDEX process_call ON process (caller, call) WHERE caller IS NOT NULL;
+CREATE INDEX process_wake ON process (wake) WHERE wake IS NOT NULL;
+
+-- Which children a waiting process waits for; a row goes when its event was taken in.
+CREATE TABLE awaited (
+    parent INTEGER NOT NULL REFERENCES process (id),
+    child  INTEGER NOT NULL REFERENCES process (id),
+    PRIMARY KEY (parent, child)
+) WITHOUT ROWID;
+CREATE INDEX awaited_child ON awaited (child);
