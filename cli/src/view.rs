@@ -307,6 +307,13 @@ mod tests {
             version: 0,
             created: Timestamp::UNIX_EPOCH,
             modified: Timestamp::UNIX_EPOCH,
+            kill_forced: false,
+            caller: None,
+            call: None,
+            root: NodeId(1),
+            wake: None,
+            woken: 0,
+            crashes: 0,
         }
     }
 
@@ -330,6 +337,7 @@ mod tests {
             plugin: "d".into(),
             computer: None,
             body: Value::Map([].into()),
+            caller: None,
         };
         let target = job.uuid;
         let mut changes = vec![Change::Process(job)];

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 /// The time of day. In a simulation: its own.
 pub fn now() -> Timestamp {
-    #[cfg(feature = "testing")]
+    #[cfg(any(test, feature = "testing"))]
     if let Some(time) = simulated::now() {
         return time;
     }
@@ -13,7 +13,7 @@ pub fn now() -> Timestamp {
 }
 
 /// A clock for one thread, which goes with tokio's paused time and can be set by hand.
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod simulated {
     use std::cell::Cell;
 

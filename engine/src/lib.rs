@@ -16,3 +16,4 @@ pub mod runner;
 pub mod scheduler;
 pub mod store;
 pub mod transport;
+pub mod workflow;

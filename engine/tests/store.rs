@@ -41,6 +41,7 @@ fn process(uuid: Uuid) -> Change {
         plugin: "digest".into(),
         computer: None,
         body: Value::Map([].into()),
+        caller: None,
     })
 }
 

@@ -178,7 +178,7 @@ fn left_behind(id: i64, owned: bool) -> Failure {
 
 /// Kills the process, and sees to it that its job is cancelled. A further Ctrl-C leaves that to a daemon.
 async fn kill(session: &Session, id: i64, interrupts: &mut mpsc::Receiver<()>) -> Result {
-    session.call(Request::Kill(vec![id])).await?;
+    session.call(Request::Kill { processes: vec![id], force: false }).await?;
     let mut progress = Progress::new();
     progress.id = id;
     let end = runner::attach(&session.builder, id, &mut |event| progress.tell(event), interrupts).await;

@@ -35,10 +35,10 @@ pub(super) async fn except(job: &mut Calcjob<'_>, message: String, mut changes: 
 }
 
 /// Killed, by a user's wish.
-pub(crate) async fn end_killed(job: &mut Calcjob<'_>, message: &str) -> StepResult {
+pub(crate) async fn end_killed(job: &mut Calcjob<'_>, message: &str, mut changes: Vec<Change>) -> StepResult {
     job.process.exit_message = Some(message.to_owned());
-    let line = job.log(Level::Report, message);
-    end(job, State::Killed, vec![line]).await
+    changes.push(job.log(Level::Report, message));
+    end(job, State::Killed, changes).await
 }
 
 async fn end(job: &mut Calcjob<'_>, state: State, mut changes: Vec<Change>) -> StepResult {

@@ -53,6 +53,21 @@ pub enum StepError {
     Stopping,
 }
 
+impl std::fmt::Display for StepError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StepError::Store(error) => error.fmt(f),
+            StepError::Stopping => f.write_str("the owner is ending"),
+            StepError::Host(text)
+            | StepError::Later(text)
+            | StepError::Pause(text)
+            | StepError::Wait(text, _)
+            | StepError::Died(text)
+            | StepError::Except(text) => f.write_str(text),
+        }
+    }
+}
+
 impl From<store::Error> for StepError {
     fn from(error: store::Error) -> Self {
         StepError::Store(error)
@@ -175,7 +190,8 @@ impl<'a> Calcjob<'a> {
         let json =
             serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
         let previous = self.process.checkpoint.replace(json);
-        if self.process.state.is_terminal() {
+        // An excepted one may be resumed.
+        if matches!(self.process.state, State::Finished | State::Killed) {
             self.process.checkpoint = None;
         }
         changes.push(Change::Update(Box::new(self.process.clone())));

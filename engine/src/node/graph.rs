@@ -209,6 +209,7 @@ mod tests {
             plugin: String::new(),
             computer: None,
             body: Value::Null,
+            caller: None,
         })
     }
 

@@ -31,7 +31,7 @@ pub use digest::Digest;
 pub use elf::Facts;
 pub use library::{Admitted, Library};
 pub use manifest::check as check_manifest;
-pub use pool::{HostSettings, Hosts};
+pub use pool::{HostSettings, Hosts, Plugins};
 pub use probe::probe;
 pub use serve::host_main;
 

@@ -12,8 +12,11 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use ferry_plugin_abi::method;
-use ferry_plugin_proto::{Task, Validate, Validated, Work, WorkReply, decode, encode};
+use ferry_plugin_proto::{
+    StepReply, StepRequest, Task, Validate, Validated, Work, WorkReply, decode, encode,
+};
 use serde::de::DeserializeOwned;
 use tokio::{
     sync::{OnceCell, Semaphore, watch},
@@ -29,6 +32,57 @@ use super::{
 /// Pause before a host is started again after one failed to start; doubles with each failure.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Whoever answers for plugins: their hosts, or in a simulation plain code.
+#[async_trait]
+pub trait Plugins: std::fmt::Debug + Send + Sync {
+    /// Lets a plugin judge inputs.
+    ///
+    /// # Errors
+    /// As [`Hosts::call`].
+    async fn validate(&self, digest: &Digest, request: &Validate, deadline: Duration) -> Result<Validated>;
+
+    /// Lets a plugin do a task.
+    ///
+    /// # Errors
+    /// As [`Hosts::call`].
+    async fn work(&self, digest: &Digest, request: &Work, deadline: Duration) -> Result<WorkReply>;
+
+    /// Lets a plugin take one step of a process.
+    ///
+    /// # Errors
+    /// As [`Hosts::call`].
+    async fn step(&self, digest: &Digest, request: &StepRequest, deadline: Duration) -> Result<StepReply>;
+
+    /// The children there are now, with the digests that they run, by process id.
+    fn running(&self) -> Vec<(Digest, u32)>;
+
+    /// Ends all hosts; every later call fails with `ShutDown`.
+    async fn shutdown(&self);
+}
+
+#[async_trait]
+impl Plugins for Hosts {
+    async fn validate(&self, digest: &Digest, request: &Validate, deadline: Duration) -> Result<Validated> {
+        Hosts::validate(self, digest, request, deadline).await
+    }
+
+    async fn work(&self, digest: &Digest, request: &Work, deadline: Duration) -> Result<WorkReply> {
+        Hosts::work(self, digest, request, deadline).await
+    }
+
+    async fn step(&self, digest: &Digest, request: &StepRequest, deadline: Duration) -> Result<StepReply> {
+        Hosts::step(self, digest, request, deadline).await
+    }
+
+    fn running(&self) -> Vec<(Digest, u32)> {
+        Hosts::running(self)
+    }
+
+    async fn shutdown(&self) {
+        Hosts::shutdown(self).await;
+    }
+}
 
 /// How hosts are run.
 #[derive(Debug, Clone)]
@@ -65,13 +119,20 @@ pub struct Hosts {
 struct Inner {
     settings: HostSettings,
     library: Library,
-    lanes: Mutex<HashMap<Digest, Arc<Lane>>>,
+    lanes: Mutex<HashMap<(Digest, Purpose), Arc<Lane>>>,
     census: Arc<Census>,
     closing: watch::Sender<bool>,
     sweeper: Once,
 }
 
-/// The hosts of one digest.
+/// What hosts are for. Steps are quick and never queue behind work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Purpose {
+    Work,
+    Steps,
+}
+
+/// The hosts of one digest, for one purpose.
 #[derive(Debug)]
 struct Lane {
     digest: Digest,
@@ -144,6 +205,22 @@ impl Hosts {
         self.ask(digest, Request { what: &what, method, payload: request, deadline }).await
     }
 
+    /// Lets a plugin take one step of a process.
+    ///
+    /// # Errors
+    /// As [`Hosts::call`].
+    pub async fn step(
+        &self,
+        digest: &Digest,
+        request: &StepRequest,
+        deadline: Duration,
+    ) -> Result<StepReply> {
+        let what = format!("stepping {}", request.process_type);
+        let payload = encode(request);
+        let asked = Request { what: &what, method: method::STEP, payload: &payload, deadline };
+        self.ask(digest, asked).await.and_then(|reply| read_reply(&reply, &what))
+    }
+
     /// Lets a plugin judge inputs.
     ///
     /// # Errors
@@ -200,7 +277,8 @@ impl Hosts {
         self.inner.sweeper.call_once(|| {
             tokio::spawn(sweep(Arc::downgrade(&self.inner), self.inner.settings.idle));
         });
-        let lane = self.inner.lane(digest);
+        let purpose = if request.method == method::STEP { Purpose::Steps } else { Purpose::Work };
+        let lane = self.inner.lane(digest, purpose);
         let mut closing = self.inner.closing.subscribe();
         tokio::select! {
             biased;
@@ -211,15 +289,17 @@ impl Hosts {
 }
 
 impl Inner {
-    fn lane(&self, digest: &Digest) -> Arc<Lane> {
+    fn lane(&self, digest: &Digest, purpose: Purpose) -> Arc<Lane> {
         let mut lanes = lock(&self.lanes);
-        lanes.entry(digest.clone()).or_insert_with(|| Arc::new(self.new_lane(digest))).clone()
+        let new = || Arc::new(self.new_lane(digest, purpose));
+        lanes.entry((digest.clone(), purpose)).or_insert_with(new).clone()
     }
 
-    fn new_lane(&self, digest: &Digest) -> Lane {
+    fn new_lane(&self, digest: &Digest, purpose: Purpose) -> Lane {
+        let hosts = if purpose == Purpose::Steps { 1 } else { self.settings.max_hosts.max(1) };
         Lane {
             digest: digest.clone(),
-            permits: Semaphore::new(self.settings.max_hosts.max(1)),
+            permits: Semaphore::new(hosts),
             idle: Mutex::default(),
             plugin: OnceCell::new(),
             starts: Mutex::default(),

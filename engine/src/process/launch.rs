@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::{
     Options, coerce, find_type, flatten,
-    spec::{FlatPort, judge, lookup, unknown_port},
+    spec::{FlatPort, active_plugins, find_pinned_type, judge, lookup, unknown_port},
 };
 use crate::{
     calcjob::lend,
     node::check_body,
     runner::Context,
-    store::{Change, FileContent, LinkType, NewData, NewProcess, NodeKind, PluginRow, Reader},
+    store::{Caller, Change, FileContent, LinkType, NewData, NewProcess, NodeKind, PluginRow, Reader},
 };
 
 /// A request to start a process.
@@ -102,6 +102,17 @@ impl From<crate::plugin::Error> for Refusal {
     }
 }
 
+/// The process that launches another, and as what.
+#[derive(Debug, Clone)]
+pub(crate) struct Calling<'a> {
+    pub(crate) caller: Caller,
+    pub(crate) uuid: Uuid,
+    /// Label of the call link.
+    pub(crate) label: String,
+    /// The plugin files of the call tree.
+    pub(crate) pins: &'a [String],
+}
+
 /// A launch that was checked and can be committed.
 #[derive(Debug)]
 pub struct Prepared {
@@ -131,7 +142,7 @@ struct Examined {
 
 /// Everything that is wrong with a launch, as far as it can be said without running the plugin. Starts nothing.
 pub fn check(reader: &Reader, launch: &Launch) -> Vec<Problem> {
-    examine(reader, launch).err().unwrap_or_default()
+    examine(reader, launch, None).err().unwrap_or_default()
 }
 
 /// Checks a launch and makes the rows of its process. The plugin's own validation runs last, in its host.
@@ -139,22 +150,24 @@ pub fn check(reader: &Reader, launch: &Launch) -> Vec<Problem> {
 /// # Errors
 /// Everything that is wrong, at once.
 pub async fn prepare(cx: &Context, launch: Launch) -> Result<Prepared, Refusal> {
+    prepare_called(cx, launch, None).await
+}
+
+/// The same for a process that another one calls.
+pub(crate) async fn prepare_called(
+    cx: &Context,
+    launch: Launch,
+    calling: Option<Calling<'_>>,
+) -> Result<Prepared, Refusal> {
     let Examined { plugin, process_type, resolved, computer, options } =
-        examine(&cx.store, &launch).map_err(Refusal::Problems)?;
+        examine(&cx.store, &launch, calling.as_ref()).map_err(Refusal::Problems)?;
     let problems = ask_plugin(cx, &plugin.digest, &process_type, &resolved).await?;
     if !problems.is_empty() {
         return Err(Refusal::Problems(problems));
     }
 
     let uuid = Uuid::now_v7();
-    let body = if process_type.kind == Kind::CalcJob {
-        Value::Map(
-            [("options".to_owned(), to_value(&options).map_err(|text| Refusal::Problems(whole(text)))?)]
-                .into(),
-        )
-    } else {
-        Value::Map(BTreeMap::new())
-    };
+    let body = body(cx, process_type.kind, &options, calling.as_ref())?;
     let process = NewProcess {
         uuid,
         process_type: process_type.name.clone(),
@@ -164,13 +177,61 @@ pub async fn prepare(cx: &Context, launch: Launch) -> Result<Prepared, Refusal> 
         plugin: plugin.digest,
         computer,
         body,
+        caller: calling.as_ref().map(|calling| calling.caller.clone()),
     };
-    Ok(Prepared { uuid, changes: changes(process, resolved, &launch.groups) })
+    let mut changes = changes(process, resolved, &launch.groups);
+    changes.extend(calling.map(|calling| call_link(&calling, process_type.kind, uuid)));
+    Ok(Prepared { uuid, changes })
 }
 
-fn examine(reader: &Reader, launch: &Launch) -> Result<Examined, Vec<Problem>> {
-    let (plugin, process_type) = find_type(reader, &launch.process_type).map_err(whole)?;
-    if !matches!(process_type.kind, Kind::CalcJob | Kind::CalcFunction) {
+/// A process's metadata: a job's options; a workflow's plugin files, on which its whole call tree stays.
+fn body(
+    cx: &Context,
+    kind: Kind,
+    options: &Options,
+    calling: Option<&Calling<'_>>,
+) -> Result<Value, Refusal> {
+    let entry = match kind {
+        Kind::CalcJob => {
+            let options = to_value(options).map_err(|text| Refusal::Problems(whole(text)))?;
+            Some(("options".to_owned(), options))
+        }
+        _ if is_workflow(kind) => {
+            let pins = match calling {
+                Some(calling) => calling.pins.to_vec(),
+                None => active_plugins(&cx.store)?,
+            };
+            Some((PINS.to_owned(), Value::from(pins.into_iter().map(Value::Str).collect::<Vec<_>>())))
+        }
+        _ => None,
+    };
+    Ok(Value::Map(entry.into_iter().collect()))
+}
+
+/// The entry of a workflow's body that lists the plugin files of its call tree.
+pub(crate) const PINS: &str = "pins";
+
+/// Whether a process of this kind calls others.
+pub(crate) fn is_workflow(kind: Kind) -> bool {
+    matches!(kind, Kind::WorkChain | Kind::WorkFunction)
+}
+
+fn call_link(calling: &Calling<'_>, kind: Kind, target: Uuid) -> Change {
+    let link_type = if is_workflow(kind) { LinkType::CallWork } else { LinkType::CallCalc };
+    Change::Link { source: calling.uuid, target, link_type, label: calling.label.clone() }
+}
+
+fn examine(
+    reader: &Reader,
+    launch: &Launch,
+    calling: Option<&Calling<'_>>,
+) -> Result<Examined, Vec<Problem>> {
+    let found = match calling {
+        Some(calling) => find_pinned_type(reader, &launch.process_type, calling.pins),
+        None => find_type(reader, &launch.process_type),
+    };
+    let (plugin, process_type) = found.map_err(whole)?;
+    if process_type.kind == Kind::Unknown {
         return Err(whole(format!(
             "`{}` is a {}, which this version of ferry can't run yet",
             process_type.name,
@@ -192,15 +253,11 @@ fn examine(reader: &Reader, launch: &Launch) -> Result<Examined, Vec<Problem>> {
 
 fn changes(process: NewProcess, resolved: BTreeMap<String, Resolved>, groups: &[String]) -> Vec<Change> {
     let target = process.uuid;
+    let link_type = if is_workflow(process.kind) { LinkType::InputWork } else { LinkType::InputCalc };
     let mut changes = vec![Change::Process(process)];
     for (port, input) in resolved {
         changes.extend(input.new.map(Change::Data));
-        changes.push(Change::Link {
-            source: input.uuid,
-            target,
-            link_type: LinkType::InputCalc,
-            label: port,
-        });
+        changes.push(Change::Link { source: input.uuid, target, link_type, label: port });
     }
     for label in groups {
         changes.push(Change::Group { label: label.clone(), description: String::new(), if_missing: true });

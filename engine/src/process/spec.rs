@@ -93,12 +93,30 @@ pub(crate) fn unknown_port(name: &str, ports: &BTreeMap<String, FlatPort>) -> Po
 /// # Errors
 /// A text for the user: unknown, with a suggestion; or claimed by two plugins, naming both.
 pub fn find_type(reader: &Reader, name: &str) -> Result<(PluginRow, ProcessType), String> {
-    let plugins: Vec<PluginRow> = reader
-        .plugins()
-        .map_err(|error| error.to_string())?
-        .into_iter()
-        .filter(|plugin| plugin.active)
-        .collect();
+    let plugins = reader.plugins().map_err(|error| error.to_string())?;
+    choose(plugins.into_iter().filter(|plugin| plugin.active).collect(), name)
+}
+
+/// The same among the plugin files of these digests: those that a call tree was launched with.
+///
+/// # Errors
+/// As [`find_type`].
+pub(crate) fn find_pinned_type(
+    reader: &Reader,
+    name: &str,
+    pins: &[String],
+) -> Result<(PluginRow, ProcessType), String> {
+    let plugins: Result<Vec<PluginRow>, _> = pins.iter().map(|digest| reader.plugin(digest)).collect();
+    choose(plugins.map_err(|error| error.to_string())?, name)
+}
+
+/// Digests of the plugin files that offer types for new processes.
+pub(crate) fn active_plugins(reader: &Reader) -> crate::store::Result<Vec<String>> {
+    let active = reader.plugins()?.into_iter().filter(|plugin| plugin.active);
+    Ok(active.map(|plugin| plugin.digest).collect())
+}
+
+fn choose(plugins: Vec<PluginRow>, name: &str) -> Result<(PluginRow, ProcessType), String> {
     let offers = |plugin: &PluginRow| {
         let fits = |t: &&ProcessType| t.name == name || t.aliases.iter().any(|alias| alias == name);
         plugin.manifest.types.iter().find(fits).cloned()

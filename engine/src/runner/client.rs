@@ -6,9 +6,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::{net::UnixStream, time::timeout};
 
 use super::{
-    Builder, Hello, PROTOCOL, Request, Response, drive,
+    Builder, Hello, PROTOCOL, Request, Response,
     frame::{read_message, write_message},
-    service,
+    kill, service,
 };
 use crate::{
     profile::Paths,
@@ -150,9 +150,13 @@ pub async fn call(builder: &Builder, request: Request) -> Result<(Response, Answ
         match builder.own("command") {
             Ok(owner) => {
                 let context = Arc::new(owner.open().await?);
-                let killed = if let Request::Kill(ids) = &request { ids.clone() } else { Vec::new() };
+                let killed = if let Request::Kill { processes, .. } = &request {
+                    processes.clone()
+                } else {
+                    Vec::new()
+                };
                 let response = service::handle(&context, request).await;
-                drive::kill_at_rest(&context, &killed).await;
+                kill::kill_at_rest(&context, &killed).await;
                 context.hosts.shutdown().await;
                 return Ok((response, Answered::Alone));
             }

@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
-use ferry_plugin_proto::{Validate, Validated, Work, WorkReply};
+use ferry_plugin_proto::{StepReply, StepRequest, Validate, Validated, Work, WorkReply};
+
+use tokio::sync::Notify;
 
 use super::settings::Settings;
 use crate::{
-    plugin::{self, Digest, HostSettings, Hosts, Library},
+    plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
     scheduler::Scheduler,
     store::{ComputerRow, Error, ErrorKind, Lock, Objects, Result, Store},
@@ -82,7 +84,7 @@ impl Owner {
             hosts.max_hosts = max;
         }
         let context = Context {
-            hosts: Hosts::new(hosts, library.clone()),
+            hosts: Arc::new(Hosts::new(hosts, library.clone())),
             transports: Transports::new(builder.transports),
             schedulers: builder.schedulers,
             host_exe: builder.host_exe,
@@ -92,6 +94,7 @@ impl Owner {
             settings,
             store,
             clamped: Mutex::default(),
+            orphaned: Notify::new(),
             _lock: lock,
         };
         super::setup::first_time(&context).await?;
@@ -109,7 +112,7 @@ pub struct Context {
     /// Its plugin files.
     pub library: Library,
     /// The children that run plugins.
-    pub hosts: Hosts,
+    pub hosts: Arc<dyn Plugins>,
     /// Connections to computers.
     pub transports: Transports,
     /// Known schedulers.
@@ -120,6 +123,8 @@ pub struct Context {
     pub(super) bundled: Vec<PathBuf>,
     /// Computers whose scheduler has refused jobs for want of room: their gate stands, limits or not.
     pub(super) clamped: Mutex<HashSet<String>>,
+    /// Told when a process ended whose job could not be cancelled.
+    pub(super) orphaned: Notify,
     // Last, so that everything else is closed before the profile is free.
     _lock: Lock,
 }
@@ -141,6 +146,15 @@ impl Context {
     /// The plugin's host's.
     pub async fn work(&self, digest: &str, request: &Work) -> plugin::Result<WorkReply> {
         self.hosts.work(&parse(digest)?, request, self.settings.plugin_timeout).await
+    }
+
+    /// Lets a plugin take one step. Steps are quick; one that is not is ended.
+    ///
+    /// # Errors
+    /// The plugin's host's.
+    pub async fn step(&self, digest: &str, request: &StepRequest) -> plugin::Result<StepReply> {
+        let deadline = Duration::from_secs(20).min(self.settings.plugin_timeout);
+        self.hosts.step(&parse(digest)?, request, deadline).await
     }
 
     /// A computer and an open connection to it.

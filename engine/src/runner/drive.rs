@@ -5,13 +5,18 @@ use std::{sync::Arc, time::Duration};
 use ferry_plugin_proto::Kind;
 use tokio::sync::Notify;
 
-use super::{Context, JobWatch, Submitters, poller::Observation};
+use super::{
+    Context, JobWatch, Submitters,
+    kill::{BY_USER, kill_calcjob, kill_workflow},
+    poller::Observation,
+};
 use crate::{
     calcjob::{self, Calcjob, Next, Step, StepError, StepResult},
     clock,
-    process::{State, run_calcfunction},
-    scheduler::{JobId, JobRef, Marker, Recovery},
+    process::{State, is_workflow, run_calcfunction},
+    scheduler::Marker,
     store::{self, Change, Level, NodeId, Process},
+    workflow::{Advance, Workflow},
 };
 
 /// What a process does after it was driven.
@@ -34,10 +39,26 @@ pub(super) enum Then {
     Ended,
 }
 
+/// What came of driving a process.
+#[derive(Debug)]
+pub(super) struct Driven {
+    pub(super) then: Then,
+    /// Processes that it launched.
+    pub(super) born: Vec<NodeId>,
+    /// Who called it: to be woken when it has ended.
+    pub(super) caller: Option<NodeId>,
+}
+
+impl From<Then> for Driven {
+    fn from(then: Then) -> Self {
+        Driven { then, born: Vec::new(), caller: None }
+    }
+}
+
 /// How soon a step is run again whose commit failed.
 const STORE_RETRY: Duration = Duration::from_secs(5);
 /// How soon a host that could not be reached is tried again.
-const HOST_RETRY: Duration = Duration::from_secs(10);
+pub(super) const HOST_RETRY: Duration = Duration::from_secs(10);
 /// Deaths of its plugin host that a step may cause.
 const DEATHS: u32 = 3;
 
@@ -51,29 +72,32 @@ pub(super) async fn drive(
     id: NodeId,
     observation: Option<Observation>,
     interrupt: &Notify,
-) -> Then {
+) -> Driven {
     let process = match cx.store.process(id) {
         Ok(process) => process,
         Err(error) => {
             tracing::error!(process = %id, %error, "the process could not be read");
-            return Then::After(STORE_RETRY);
+            return Then::After(STORE_RETRY).into();
         }
     };
     if process.state.is_terminal() {
-        return Then::Ended;
+        return Then::Ended.into();
     }
     if process.paused && !process.kill_requested {
-        return Then::Idle;
+        return Then::Idle.into();
     }
-    match process.kind {
-        Kind::CalcJob => drive_calcjob(cx, submitters, process, observation, interrupt).await,
-        _ => drive_function(cx, process, interrupt).await,
-    }
+    let caller = process.caller;
+    let driven = match process.kind {
+        Kind::CalcJob => drive_calcjob(cx, submitters, process, observation, interrupt).await.into(),
+        kind if is_workflow(kind) => drive_workflow(cx, process, interrupt).await,
+        _ => drive_function(cx, process, interrupt).await.into(),
+    };
+    Driven { caller, ..driven }
 }
 
 async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify) -> Then {
     if process.kill_requested {
-        return end_plain(cx, process, State::Killed, "killed by the user".into()).await;
+        return end_plain(cx, process, State::Killed, BY_USER.into()).await;
     }
     let result = tokio::select! {
         result = run_calcfunction(cx, process.clone()) => result,
@@ -81,43 +105,61 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
     };
     match result {
         Ok(()) => Then::Ended,
-        Err(StepError::Store(error)) => store_trouble(process.id, &error),
-        Err(StepError::Stopping) => Then::After(STORE_RETRY),
-        // It may run twice, so a passing failure is simply tried again.
-        Err(StepError::Later(text) | StepError::Host(text) | StepError::Wait(text, _)) => {
-            tracing::warn!(process = %process.id, "{text}");
+        Err(error) => settle_plain(cx, process.id, error).await,
+    }
+}
+
+/// What becomes of an error in a function or in a step of a workflow. Both may run twice, so a passing failure is
+/// simply tried again.
+async fn settle_plain(cx: &Context, id: NodeId, error: StepError) -> Then {
+    match error {
+        StepError::Store(error) => store_trouble(id, &error),
+        StepError::Stopping => Then::After(STORE_RETRY),
+        StepError::Later(text) | StepError::Host(text) | StepError::Wait(text, _) => {
+            tracing::warn!(process = %id, "{text}");
             Then::After(cx.settings.retry_initial)
         }
-        Err(StepError::Died(text) | StepError::Except(text) | StepError::Pause(text)) => {
-            match cx.store.process(process.id) {
+        StepError::Died(text) | StepError::Except(text) | StepError::Pause(text) => {
+            match cx.store.process(id) {
                 Ok(process) => end_plain(cx, process, State::Excepted, text).await,
-                Err(error) => store_trouble(process.id, &error),
+                Err(error) => store_trouble(id, &error),
             }
         }
     }
 }
 
-/// Ends those of the processes whose end was asked for and who have nothing to cancel on a computer. For an
-/// owner without a loop; the others end when a daemon runs.
-pub(super) async fn kill_at_rest(cx: &Arc<Context>, ids: &[i64]) {
-    for id in ids {
-        let Ok(process) = cx.store.process(NodeId(*id)) else { continue };
-        if process.kill_requested && !process.state.is_terminal() && !may_have_job(&process) {
-            end_plain(cx, process, State::Killed, "killed by the user".into()).await;
-        }
+/// Takes one step of a workflow; then it is another tree's turn.
+async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify) -> Driven {
+    let id = process.id;
+    if process.kill_requested {
+        return kill_workflow(cx, process).await.into();
+    }
+    let mut flow = match Workflow::new(cx, process) {
+        Ok(flow) => flow,
+        Err(error) => return settle_plain(cx, id, error).await.into(),
+    };
+    let advanced = tokio::select! {
+        advanced = flow.advance() => advanced,
+        () = interrupt.notified() => return Then::After(Duration::ZERO).into(),
+    };
+    match advanced {
+        Ok(Advance::Ended) => Then::Ended.into(),
+        Ok(Advance::Rests(None)) => Then::Idle.into(),
+        Ok(Advance::Rests(Some(delay))) => Then::After(delay.max(Duration::from_millis(1))).into(),
+        Ok(Advance::Stepped(born)) => Driven { born, ..Then::After(Duration::ZERO).into() },
+        Err(StepError::Died(text)) => match flow.note_death(&text).await {
+            Ok(DEATHS..) => {
+                let text = format!("{text} ({DEATHS} times)");
+                settle_plain(cx, id, StepError::Except(text)).await.into()
+            }
+            Ok(_) => Then::After(Duration::from_millis(200)).into(),
+            Err(error) => settle_plain(cx, id, error).await.into(),
+        },
+        Err(error) => settle_plain(cx, id, error).await.into(),
     }
 }
 
-/// Whether a process may have a job that is not known to be over.
-fn may_have_job(process: &Process) -> bool {
-    let checkpoint = calcjob::Checkpoint::read(process.checkpoint.as_deref());
-    process.kind == Kind::CalcJob
-        && checkpoint.map_or(true, |saved| {
-            saved.submission.is_some() && matches!(saved.step, Step::Submit | Step::Update)
-        })
-}
-
-async fn end_plain(cx: &Context, mut process: Process, state: State, message: String) -> Then {
+pub(super) async fn end_plain(cx: &Context, mut process: Process, state: State, message: String) -> Then {
     let id = process.id;
     process.state = state;
     process.status = None;
@@ -130,7 +172,7 @@ async fn end_plain(cx: &Context, mut process: Process, state: State, message: St
     }
 }
 
-fn store_trouble(process: NodeId, error: &store::Error) -> Then {
+pub(super) fn store_trouble(process: NodeId, error: &store::Error) -> Then {
     if *error.kind() == store::ErrorKind::Conflict {
         return Then::After(Duration::ZERO);
     }
@@ -252,42 +294,6 @@ async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
     job.state.submission = None;
     job.go(Step::Submit);
     job.commit(vec![line, Change::DropTicket(job.process.id)]).await
-}
-
-/// Cancels what was submitted, then ends the process.
-async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
-    if matches!(job.state.step, Step::Submit | Step::Update)
-        && let Some(intent) = job.state.submission.clone()
-    {
-        if job.process.job_id.is_none() {
-            match calcjob::find_job(job, &intent).await? {
-                Recovery::Found(id) => job.process.job_id = Some(id.0),
-                Recovery::NeverSubmitted => {}
-                Recovery::Unclear(reason) => {
-                    let since = job.mark_unclear();
-                    let status = format!("to be killed, but whether it was submitted is unclear: {reason}");
-                    return Err(StepError::Wait(status, calcjob::recovery_delay(since)));
-                }
-            }
-        }
-        if let Some(id) = job.process.job_id.clone() {
-            cancel(job, JobRef { id: JobId(id), token: intent.token }).await?;
-        }
-    }
-    calcjob::end_killed(job, "killed by the user").await
-}
-
-async fn cancel(job: &Calcjob<'_>, reference: JobRef) -> StepResult {
-    let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
-    let scheduler = job.cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
-    match scheduler.cancel(&*via, std::slice::from_ref(&reference)).await.pop() {
-        None | Some(Ok(())) => Ok(()),
-        Some(Err(error)) => {
-            let status =
-                format!("to be killed, but job {} could not be cancelled yet: {error}", reference.id);
-            Err(StepError::Wait(status, HOST_RETRY))
-        }
-    }
 }
 
 /// What becomes of a step's error.

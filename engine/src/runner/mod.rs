@@ -9,7 +9,10 @@ mod drive;
 mod entry;
 mod frame;
 mod gate;
+mod kill;
 mod poller;
+mod ready;
+mod reaper;
 mod request;
 mod server;
 mod service;
@@ -18,6 +21,7 @@ mod setup;
 mod socket;
 mod step_loop;
 mod submitter;
+mod timers;
 
 pub use client::{Answered, ClientError, Connection, call};
 pub use context::{Builder, Context, Owner, Schedulers};

@@ -33,9 +33,17 @@ pub struct Hello {
 pub enum Request {
     /// Start a process. Answers `Launched` or `Refused`.
     Launch(Box<Launch>),
-    /// Ask for the end of processes. Answers `Done`.
-    Kill(Vec<i64>),
-    /// Let processes stand still, or go on. Answers `Done`.
+    /// Ask for the end of processes and of all that they called. Answers `Done`.
+    Kill {
+        /// Which.
+        processes: Vec<i64>,
+        /// End them even if what runs on a computer can't be cancelled now; it is cancelled when that answers.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Take up excepted processes again, from their last good checkpoint. Answers `Done`.
+    Resume(Vec<i64>),
+    /// Let processes and all that they called stand still, or go on. Answers `Done`.
     Pause {
         /// Which.
         processes: Vec<i64>,

@@ -96,12 +96,22 @@ impl Server {
         match (request, response) {
             (_, Response::Launched(launched)) => send(Event::Wake(NodeId(launched.id))),
             (Request::Attach(id), Response::Done) => send(Event::Attach(NodeId(*id))),
-            (Request::Kill(ids), Response::Done) => ids.iter().for_each(|id| send(Event::Kill(NodeId(*id)))),
-            (Request::Pause { processes, paused: false }, Response::Done) => {
-                processes.iter().for_each(|id| send(Event::Wake(NodeId(*id))));
+            (Request::Kill { processes, .. }, Response::Done) => {
+                self.each_below(processes).for_each(|id| send(Event::Kill(id)));
+            }
+            (Request::Pause { processes, paused: false } | Request::Resume(processes), Response::Done) => {
+                self.each_below(processes).for_each(|id| send(Event::Wake(id)));
             }
             _ => {}
         }
+    }
+
+    /// The live processes of these call trees; who was called comes first, since its end is its caller's.
+    fn each_below(&self, tops: &[i64]) -> impl Iterator<Item = NodeId> {
+        let trees = tops.iter().flat_map(|top| self.cx.store.live_tree(NodeId(*top)).unwrap_or_default());
+        let mut ids: Vec<NodeId> = trees.collect();
+        ids.reverse();
+        ids.into_iter()
     }
 
     fn afterwards(&self, request: &Request, response: &Response) {

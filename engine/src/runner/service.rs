@@ -22,9 +22,12 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             Err(Refusal::Failed { message, help }) => return Response::Failed { message, help },
             Ok(prepared) => made(cx, prepared.changes, prepared.uuid).await.map(Response::Launched),
         },
-        Request::Kill(ids) => {
-            let changes = ids.into_iter().map(|id| Change::RequestKill(NodeId(id))).collect();
-            commit(cx, changes).await
+        Request::Kill { processes, force } => {
+            let change = |id| Change::RequestKill { process: NodeId(id), force };
+            commit(cx, processes.into_iter().map(change).collect()).await
+        }
+        Request::Resume(ids) => {
+            commit(cx, ids.into_iter().map(|id| Change::Resume(NodeId(id))).collect()).await
         }
         Request::Pause { processes, paused } => {
             let change = |id| Change::Pause { process: NodeId(id), paused };

@@ -1,8 +1,7 @@
 //! The loop: who is ready, who is in hand, who comes back when.
 
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use ferry_plugin_proto::Kind;
 use tokio::{
     sync::{Notify, mpsc},
     task::{Id, JoinError, JoinSet},
@@ -18,11 +18,16 @@ use tokio::{
 
 use super::{
     Context, Event, Submitters,
-    drive::{Then, drive},
+    drive::{Driven, Then, drive},
     poller::{Observation, Pollers},
+    ready::Ready,
+    reaper,
+    timers::Timers,
 };
-use crate::store::NodeId;
+use crate::{clock, process::is_workflow, store::NodeId};
 
+/// How soon a process is looked at again whose row could not be read.
+const UNREADABLE: Duration = Duration::from_secs(5);
 /// How long steps that must not be interrupted may go on after a stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -39,22 +44,35 @@ pub(super) struct StepLoop {
     pollers: Pollers,
     inbox: mpsc::UnboundedReceiver<Event>,
     gauges: Arc<Gauges>,
-    /// Only these are stepped (`ferry run`); all others are left to a daemon.
+    /// Only these call trees are stepped (`ferry run`); all others are left to a daemon.
     only: Option<HashSet<NodeId>>,
-    ready: VecDeque<NodeId>,
-    /// What is in `ready`.
-    queued: HashSet<NodeId>,
-    busy: HashMap<NodeId, Arc<Notify>>,
+    /// Steps of workflows: quick, so they never queue behind work.
+    steps: Ready,
+    /// Everything else.
+    work: Ready,
+    /// How many of each are in hand.
+    stepping: usize,
+    working: usize,
+    busy: HashMap<NodeId, Hand>,
     /// Busy ones that were woken meanwhile.
     again: HashSet<NodeId>,
     watching: HashSet<NodeId>,
     /// Waiting at their computer's gate.
     gated: HashSet<NodeId>,
     observations: HashMap<NodeId, Observation>,
-    timers: BinaryHeap<Reverse<(Instant, NodeId)>>,
-    tasks: JoinSet<Then>,
+    timers: Timers,
+    tasks: JoinSet<Driven>,
     names: HashMap<Id, NodeId>,
 }
+
+/// A process in hand.
+struct Hand {
+    interrupt: Arc<Notify>,
+    is_step: bool,
+}
+
+/// Most steps of workflows at the same time.
+const STEPS: usize = 32;
 
 impl StepLoop {
     pub(super) fn new(
@@ -71,14 +89,16 @@ impl StepLoop {
             inbox,
             gauges,
             only: only.map(|id| HashSet::from([id])),
-            ready: VecDeque::new(),
-            queued: HashSet::new(),
+            steps: Ready::default(),
+            work: Ready::default(),
+            stepping: 0,
+            working: 0,
             busy: HashMap::new(),
             again: HashSet::new(),
             watching: HashSet::new(),
             gated: HashSet::new(),
             observations: HashMap::new(),
-            timers: BinaryHeap::new(),
+            timers: Timers::new(),
             tasks: JoinSet::new(),
             names: HashMap::new(),
         }
@@ -87,11 +107,14 @@ impl StepLoop {
     /// Steps until told to stop, beginning with what an earlier owner left unfinished.
     pub(super) async fn run(mut self) {
         self.load();
+        // Ends with the loop: it holds the profile.
+        let mut side = JoinSet::new();
+        side.spawn(reaper::serve(self.cx.clone()));
         loop {
             self.start_ready();
             self.gauges.stepping.store(self.busy.len(), Ordering::Relaxed);
             self.gauges.watching.store(self.watching.len(), Ordering::Relaxed);
-            let next_timer = self.timers.peek().map(|Reverse((at, _))| *at);
+            let next_timer = self.timers.next();
             tokio::select! {
                 event = self.inbox.recv() => match event {
                     Some(Event::Stop) | None => break,
@@ -101,13 +124,23 @@ impl StepLoop {
                 () = sleep_until(next_timer) => self.ring(),
             }
         }
+        side.shutdown().await;
         self.stop().await;
     }
 
+    /// Takes up what has not ended. What waits for a child or a time stays a row.
     fn load(&mut self) {
-        match self.cx.store.live_processes() {
-            Ok(ids) => ids.into_iter().for_each(|id| self.wake(id)),
-            Err(error) => tracing::error!(%error, "unfinished processes could not be read"),
+        let live = match self.cx.store.live_processes() {
+            Ok(live) => live,
+            Err(error) => return tracing::error!(%error, "unfinished processes could not be read"),
+        };
+        for process in live {
+            if !process.at_rest {
+                self.enqueue(process.id, process.root, process.kind);
+            } else if let Some(wake) = process.wake {
+                let delay = wake.duration_since(clock::now());
+                self.timers.set(process.id, Duration::try_from(delay).unwrap_or_default());
+            }
         }
     }
 
@@ -115,15 +148,16 @@ impl StepLoop {
         match event {
             Event::Wake(id) => self.wake(id),
             Event::Attach(id) => {
-                if let Some(only) = &mut self.only {
-                    only.insert(id);
+                let place = self.cx.store.place(id).ok().flatten();
+                if let (Some(only), Some((root, _))) = (&mut self.only, place) {
+                    only.insert(root);
                 }
                 self.wake(id);
             }
             Event::Kill(id) => {
                 self.forget(id);
-                if let Some(interrupt) = self.busy.get(&id) {
-                    interrupt.notify_one();
+                if let Some(hand) = self.busy.get(&id) {
+                    hand.interrupt.notify_one();
                 }
                 self.wake(id);
             }
@@ -144,43 +178,72 @@ impl StepLoop {
     }
 
     fn wake(&mut self, id: NodeId) {
-        if self.only.as_ref().is_some_and(|only| !only.contains(&id)) {
-            return;
-        }
         if self.busy.contains_key(&id) {
             self.again.insert(id);
-        } else if self.queued.insert(id) {
-            self.ready.push_back(id);
+            return;
         }
+        let (root, kind) = match self.cx.store.place(id) {
+            Ok(Some(place)) => place,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(process = %id, %error, "the process could not be read");
+                return self.timers.set(id, UNREADABLE);
+            }
+        };
+        self.enqueue(id, root, kind);
+    }
+
+    fn enqueue(&mut self, id: NodeId, root: NodeId, kind: Kind) {
+        if self.only.as_ref().is_some_and(|only| !only.contains(&root)) {
+            return;
+        }
+        let queue = if is_workflow(kind) { &mut self.steps } else { &mut self.work };
+        queue.push(root, id);
     }
 
     fn start_ready(&mut self) {
-        while self.busy.len() < self.cx.settings.runner_tasks
-            && let Some(id) = self.ready.pop_front()
+        while self.stepping < STEPS
+            && let Some(id) = self.steps.pop()
         {
-            self.queued.remove(&id);
-            let interrupt = Arc::new(Notify::new());
-            let (cx, submitters, heard) = (self.cx.clone(), self.submitters.clone(), interrupt.clone());
-            let observation = self.observations.remove(&id);
-            let task =
-                self.tasks.spawn(async move { drive(&cx, &submitters, id, observation, &heard).await });
-            self.names.insert(task.id(), id);
-            self.busy.insert(id, interrupt);
+            self.start(id, true);
+        }
+        while self.working < self.cx.settings.runner_tasks
+            && let Some(id) = self.work.pop()
+        {
+            self.start(id, false);
         }
     }
 
-    fn finished(&mut self, done: Result<(Id, Then), JoinError>) {
-        let (task, then) = match done {
+    fn start(&mut self, id: NodeId, is_step: bool) {
+        self.timers.clear(id);
+        let interrupt = Arc::new(Notify::new());
+        let (cx, submitters, heard) = (self.cx.clone(), self.submitters.clone(), interrupt.clone());
+        let observation = self.observations.remove(&id);
+        let task = self.tasks.spawn(async move { drive(&cx, &submitters, id, observation, &heard).await });
+        self.names.insert(task.id(), id);
+        self.busy.insert(id, Hand { interrupt, is_step });
+        *self.count(is_step) += 1;
+    }
+
+    fn count(&mut self, is_step: bool) -> &mut usize {
+        if is_step { &mut self.stepping } else { &mut self.working }
+    }
+
+    fn finished(&mut self, done: Result<(Id, Driven), JoinError>) {
+        let (task, driven) = match done {
             Ok(done) => done,
             Err(error) => {
                 // A bug of ours: the process is left as it is on disk and tried again, slowly.
                 tracing::error!(%error, "a step ended in a panic");
-                (error.id(), Then::After(Duration::from_secs(30)))
+                (error.id(), Driven::from(Then::After(Duration::from_secs(30))))
             }
         };
         let Some(id) = self.names.remove(&task) else { return };
-        self.busy.remove(&id);
-        match then {
+        if let Some(hand) = self.busy.remove(&id) {
+            *self.count(hand.is_step) -= 1;
+        }
+        driven.born.into_iter().for_each(|child| self.wake(child));
+        match driven.then {
             Then::Watch(watch) => {
                 self.watching.insert(id);
                 self.pollers.watch(watch);
@@ -190,8 +253,9 @@ impl StepLoop {
                 self.pollers.want(id, computer, refused);
             }
             Then::After(delay) if delay.is_zero() => drop(self.again.insert(id)),
-            Then::After(delay) => self.timers.push(Reverse((Instant::now() + delay, id))),
-            Then::Idle | Then::Ended => {}
+            Then::After(delay) => self.timers.set(id, delay),
+            Then::Ended => driven.caller.into_iter().for_each(|caller| self.wake(caller)),
+            Then::Idle => {}
         }
         if self.again.remove(&id) {
             self.wake(id);
@@ -199,11 +263,7 @@ impl StepLoop {
     }
 
     fn ring(&mut self) {
-        let now = Instant::now();
-        while let Some(Reverse((at, id))) = self.timers.peek().copied()
-            && at <= now
-        {
-            self.timers.pop();
+        for id in self.timers.ring() {
             self.wake(id);
         }
     }
@@ -211,7 +271,7 @@ impl StepLoop {
     /// Interrupts what may be interrupted, gives the rest a little time, and drops what is then left: all of it
     /// can be looked up.
     async fn stop(mut self) {
-        self.busy.values().for_each(|interrupt| interrupt.notify_one());
+        self.busy.values().for_each(|hand| hand.interrupt.notify_one());
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
             tracing::warn!(

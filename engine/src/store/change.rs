@@ -10,9 +10,13 @@ use uuid::Uuid;
 
 use super::{
     Content, Error, ErrorKind, GateState, Level, LinkType, NodeId, NodeKind, Objects, PluginRow, Process,
-    Result,
+    Result, tree,
 };
-use crate::{computer::Computer, process::State, scheduler::Bounds};
+use crate::{
+    computer::Computer,
+    process::State,
+    scheduler::{Bounds, Submission},
+};
 
 /// One file to be kept in a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +68,18 @@ pub struct NewProcess {
     pub computer: Option<String>,
     /// Its metadata (options).
     pub body: Value,
+    /// Who called it.
+    pub caller: Option<Caller>,
+}
+
+/// Who called a process, and as what. A second process under the same call is refused with `Exists`: a step that is run again
+/// can't launch its children twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The calling process.
+    pub process: NodeId,
+    /// The child's name among its calls.
+    pub call: String,
 }
 
 /// One write. See the variants for what makes them fail the whole batch.
@@ -111,9 +127,36 @@ pub enum Change {
         /// What happened.
         message: String,
     },
-    /// Asks for a process's end. Ended ones are left alone.
-    RequestKill(NodeId),
-    /// Lets a process stand still, or go on with its failures forgotten. Ended ones are left alone.
+    /// Asks for the end of a process and of all that it called. Ended ones are left alone.
+    RequestKill {
+        /// Which.
+        process: NodeId,
+        /// Whether it ends even if what runs on its computer can't be cancelled now.
+        force: bool,
+    },
+    /// Takes up an excepted process again, from its last good checkpoint: outputs that its failure left go, its failures
+    /// are forgotten. `Rule` unless it is excepted, and nobody has taken notice of that.
+    Resume(NodeId),
+    /// Keeps in mind a job that is still to be cancelled after its process has ended.
+    Orphan {
+        /// Whose job.
+        process: NodeId,
+        /// Label of the computer.
+        computer: String,
+        /// Its id, if it is known.
+        job_id: Option<String>,
+        /// What recovery needs.
+        submission: Box<Submission>,
+    },
+    /// Why an orphan could not be cancelled; without a reason, it was.
+    Reaped {
+        /// Whose job it was.
+        process: NodeId,
+        /// Why not.
+        error: Option<String>,
+    },
+    /// Lets a process and all that it called stand still, or go on with their failures forgotten. Ended ones are left
+    /// alone.
     Pause {
         /// Which.
         process: NodeId,
@@ -212,22 +255,13 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
                 db.prepare_cached("INSERT INTO log (process, time, level, message) VALUES (?1, ?2, ?3, ?4)")?
                     .execute(params![process.0, now, level.as_str(), message])?;
             }
-            Change::RequestKill(process) => {
-                db.prepare_cached(
-                    "UPDATE process SET kill_requested = 1
-                     WHERE id = ?1 AND state IN ('created', 'running', 'waiting')",
-                )?
-                .execute([process.0])?;
+            Change::RequestKill { process, force } => tree::kill(db, *process, *force)?,
+            Change::Pause { process, paused } => tree::pause(db, *process, *paused)?,
+            Change::Resume(process) => tree::resume(db, *process)?,
+            Change::Orphan { process, computer, job_id, submission } => {
+                tree::orphaned(db, *process, computer, job_id.as_deref(), submission, now)?;
             }
-            Change::Pause { process, paused } => {
-                db.prepare_cached(
-                    "UPDATE process SET paused = ?2, version = version + 1,
-                         checkpoint = CASE WHEN ?2 OR checkpoint IS NULL THEN checkpoint
-                             ELSE json_set(checkpoint, '$.attempt', 0, '$.next_try', NULL) END
-                     WHERE id = ?1 AND state IN ('created', 'running', 'waiting')",
-                )?
-                .execute(params![process.0, paused])?;
-            }
+            Change::Reaped { process, error } => tree::reaped(db, *process, error.as_deref())?,
             Change::TakeTicket { process, computer, token, bounds } => {
                 take_ticket(db, *process, computer, token, *bounds, now)?;
             }
@@ -327,8 +361,13 @@ fn insert_process(db: &Connection, process: &NewProcess, now: i64) -> Result<Nod
         body: &process.body,
     };
     let id = insert_node(db, &row, now)?;
-    db.prepare_cached("INSERT INTO process (id, kind, state, plugin) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![id.0, process.kind.as_str(), State::Created.as_str(), process.plugin])?;
+    db.prepare_cached(
+        "INSERT INTO process (id, kind, state, plugin, root) VALUES (?1, ?2, 'created', ?3, ?1)",
+    )?
+    .execute(params![id.0, process.kind.as_str(), process.plugin])?;
+    if let Some(caller) = &process.caller {
+        tree::called(db, id, caller)?;
+    }
     Ok(id)
 }
 
@@ -389,7 +428,8 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
     let changed = db
         .prepare_cached(
             "UPDATE process SET state = ?3, paused = ?4, status = ?5, exit_status = ?6, exit_message = ?7,
-                 job_id = ?8, scheduler_state = ?9, work_dir = ?10, checkpoint = ?11, version = ?2 + 1
+                 job_id = ?8, scheduler_state = ?9, work_dir = ?10, checkpoint = ?11, version = ?2 + 1,
+                 wake = ?12, noticed = ?13, crashes = 0
              WHERE id = ?1 AND version = ?2 AND state IN ('created', 'running', 'waiting')",
         )?
         .execute(params![
@@ -404,9 +444,14 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
             process.scheduler_state,
             process.work_dir,
             process.checkpoint,
+            process.wake.map(|wake| wake.as_microsecond()),
+            process.woken,
         ])?;
     if changed == 0 {
         return Err(Error::new(ErrorKind::Conflict, "update process").with("process", process.id));
+    }
+    if process.state.is_terminal() {
+        tree::ended(db, process.id)?;
     }
     db.prepare_cached("UPDATE node SET modified = ?2 WHERE id = ?1")?.execute(params![process.id.0, now])?;
     Ok(())

@@ -10,21 +10,22 @@ mod objects;
 mod read;
 mod records;
 mod schema;
+mod tree;
 mod writer;
 
 use std::{path::Path, sync::Arc};
 
 use tokio::sync::watch;
 
-pub use change::{Change, FileContent, NewData, NewProcess};
+pub use change::{Caller, Change, FileContent, NewData, NewProcess};
 pub use error::{Error, ErrorKind, Result};
 pub use lock::Lock;
 pub use objects::{Content, INLINE_MAX, Objects};
 pub(crate) use read::SET_UP;
 pub use read::{ProcessFilter, Reader};
 pub use records::{
-    ComputerRow, GateState, Group, Level, Link, LinkType, LogLine, Node, NodeFile, NodeId, NodeKind,
-    PluginRow, Process, Ticket,
+    Child, ComputerRow, GateState, Group, Level, Link, LinkType, Live, LogLine, Node, NodeFile, NodeId,
+    NodeKind, Orphan, PluginRow, Process, Ticket,
 };
 
 /// A store opened by its owner, for reading and writing. Clones share it.

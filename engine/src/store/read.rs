@@ -8,8 +8,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{
-    ComputerRow, Content, Error, ErrorKind, GateState, Group, Level, Link, LogLine, Node, NodeFile, NodeId,
-    NodeKind, Objects, PluginRow, Process, Result, Ticket, schema,
+    Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, Level, Link, Live, LogLine, Node,
+    NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, Result, Ticket, schema, tree,
 };
 use crate::process::State;
 
@@ -42,7 +42,8 @@ const NODE: &str =
 
 const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n.description, p.state, p.paused,
          p.kill_requested, p.plugin, p.status, p.exit_status, p.exit_message, p.job_id, p.scheduler_state,
-         p.work_dir, c.label, p.checkpoint, p.version, n.created, n.modified
+         p.work_dir, c.label, p.checkpoint, p.version, n.created, n.modified, p.caller, p.call, p.root, p.wake,
+         p.woken, p.crashes
      FROM process p JOIN node n ON n.id = p.id LEFT JOIN computer c ON c.id = n.computer";
 
 const PLUGIN: &str =
@@ -185,10 +186,36 @@ impl Reader {
         self.with(|db| query_all(db, &sql, params![filter.process_type, filter.group, limit], process))
     }
 
-    /// Numbers of the processes that have not ended, oldest first.
-    pub fn live_processes(&self) -> Result<Vec<NodeId>> {
-        let sql = "SELECT id FROM process WHERE state IN ('created', 'running', 'waiting') ORDER BY id";
-        self.with(|db| query_all(db, sql, [], |row| row.get(0).map(NodeId)))
+    /// The processes that have not ended, oldest first.
+    pub fn live_processes(&self) -> Result<Vec<Live>> {
+        self.with(|db| query_all(db, tree::LIVE, [], tree::live))
+    }
+
+    /// The top of a process's call tree, and its kind.
+    pub fn place(&self, process: NodeId) -> Result<Option<(NodeId, Kind)>> {
+        let sql = "SELECT coalesce(root, id), kind FROM process WHERE id = ?1";
+        self.with(|db| {
+            db.prepare_cached(sql)?
+                .query_row([process.0], |row| {
+                    Ok((NodeId(row.get(0)?), parse_kind(&row.get::<_, String>(1)?)))
+                })
+                .optional()
+        })
+    }
+
+    /// The children of a process, in order of their launch.
+    pub fn children(&self, caller: NodeId) -> Result<Vec<Child>> {
+        self.with(|db| query_all(db, tree::CHILDREN, [caller.0], tree::child))
+    }
+
+    /// A process and all that it called, directly or not, as far as they have not ended; callers first.
+    pub fn live_tree(&self, top: NodeId) -> Result<Vec<NodeId>> {
+        self.with(|db| query_all(db, tree::LIVE_TREE, [top.0], |row| row.get(0).map(NodeId)))
+    }
+
+    /// Jobs that are still to be cancelled, oldest first.
+    pub fn orphans(&self) -> Result<Vec<Orphan>> {
+        self.with(|db| query_all(db, tree::ORPHANS, [], tree::orphan))
     }
 
     /// How many processes are in each state.
@@ -438,7 +465,8 @@ fn process(row: &Row<'_>) -> rusqlite::Result<Process> {
         description: row.get(5)?,
         state: parse_state(&row.get::<_, String>(6)?),
         paused: row.get(7)?,
-        kill_requested: row.get(8)?,
+        kill_requested: row.get::<_, i64>(8)? > 0,
+        kill_forced: row.get::<_, i64>(8)? > 1,
         plugin: row.get(9)?,
         status: row.get(10)?,
         exit_status: row.get(11)?,
@@ -451,6 +479,12 @@ fn process(row: &Row<'_>) -> rusqlite::Result<Process> {
         version: row.get(18)?,
         created: time(row, 19)?,
         modified: time(row, 20)?,
+        caller: row.get::<_, Option<i64>>(21)?.map(NodeId),
+        call: row.get(22)?,
+        root: NodeId(row.get::<_, Option<i64>>(23)?.map_or_else(|| row.get(0), Ok)?),
+        wake: optional_time(row, 24)?,
+        woken: row.get(25)?,
+        crashes: row.get(26)?,
     })
 }
 
@@ -478,28 +512,36 @@ fn plugin(row: &Row<'_>) -> rusqlite::Result<PluginRow> {
     })
 }
 
-fn unreadable(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+pub(super) fn unreadable(
+    column: usize,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
 }
 
-fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text).map_err(|error| unreadable(column, error))
 }
 
-fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     row.get_ref(column)?.as_str()?.parse().map_err(|error: uuid::Error| unreadable(column, error))
 }
 
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?).map_err(|error| unreadable(column, error))
 }
 
-fn parse_state(word: &str) -> State {
+pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let micros: Option<i64> = row.get(column)?;
+    micros.map(|_| time(row, column)).transpose()
+}
+
+pub(super) fn parse_state(word: &str) -> State {
     State::read(word).unwrap_or(State::Excepted)
 }
 
-fn parse_kind(word: &str) -> Kind {
+pub(super) fn parse_kind(word: &str) -> Kind {
     [Kind::CalcFunction, Kind::CalcJob, Kind::WorkFunction, Kind::WorkChain]
         .into_iter()
         .find(|kind| kind.as_str() == word)

@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{computer::Computer, process::State, scheduler::Usage};
+use crate::{
+    computer::Computer,
+    process::State,
+    scheduler::{Submission, Usage},
+};
 
 /// A node's number in its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,6 +93,8 @@ pub struct Process {
     pub paused: bool,
     /// Whether its end was asked for.
     pub kill_requested: bool,
+    /// Whether it is to end even if what runs on its computer can't be cancelled now.
+    pub kill_forced: bool,
     /// Digest of the plugin file it runs on.
     pub plugin: String,
     /// What it waits for, in words.
@@ -107,12 +113,71 @@ pub struct Process {
     pub computer: Option<String>,
     /// JSON that its kind understands.
     pub checkpoint: Option<String>,
+    /// The process that called it.
+    pub caller: Option<NodeId>,
+    /// Its name among its caller's calls.
+    pub call: Option<String>,
+    /// The top of its call tree; itself, if nobody called it.
+    pub root: NodeId,
+    /// When a timer wakes it.
+    pub wake: Option<Timestamp>,
+    /// How many of its children have ended; an update takes notice of so many.
+    pub woken: i64,
+    /// Owners that died while they were stepping it, since it last got on.
+    pub crashes: u32,
     /// Counts the changes of this row.
     pub version: i64,
     /// When it was created.
     pub created: Timestamp,
     /// When it changed last.
     pub modified: Timestamp,
+}
+
+/// A process that has not ended, as an owner finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// Which.
+    pub id: NodeId,
+    /// The top of its call tree.
+    pub root: NodeId,
+    /// Kind of its type.
+    pub kind: Kind,
+    /// Whether it waits for nothing but a child, a timer or a person, which has not come.
+    pub at_rest: bool,
+    /// When a timer wakes it.
+    pub wake: Option<Timestamp>,
+}
+
+/// A child, as its caller sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Which.
+    pub id: NodeId,
+    /// Its uuid.
+    pub uuid: Uuid,
+    /// Its name among its caller's calls.
+    pub call: String,
+    /// Where it stands.
+    pub state: State,
+    /// 0: success.
+    pub exit_status: Option<u32>,
+    /// Why it failed.
+    pub exit_message: Option<String>,
+}
+
+/// A job whose process was ended by force: still to be cancelled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Orphan {
+    /// Whose job it was.
+    pub process: NodeId,
+    /// Label of its computer.
+    pub computer: String,
+    /// The job, if its id is known; else it is found by its submission's token.
+    pub job_id: Option<String>,
+    /// What recovery needs.
+    pub submission: Submission,
+    /// Why the last try failed.
+    pub error: Option<String>,
 }
 
 impl Process {

@@ -20,11 +20,17 @@ ALTER TABLE process ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
 UPDATE process SET root = id;
 CREATE UNIQUE INDEX process_call ON process (caller, call) WHERE caller IS NOT NULL;
 CREATE INDEX process_wake ON process (wake) WHERE wake IS NOT NULL;
+-- How many of its children have ended, and of how many it has taken notice.
+ALTER TABLE process ADD COLUMN woken INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE process ADD COLUMN noticed INTEGER NOT NULL DEFAULT 0;
 
--- Which children a waiting process waits for; a row goes when its event was taken in.
-CREATE TABLE awaited (
-    parent INTEGER NOT NULL REFERENCES process (id),
-    child  INTEGER NOT NULL REFERENCES process (id),
-    PRIMARY KEY (parent, child)
+-- Jobs of processes whose user gave up on them: still to be cancelled when their computer answers.
+CREATE TABLE orphan (
+    process  INTEGER PRIMARY KEY REFERENCES process (id),
+    computer TEXT NOT NULL,
+    token    TEXT NOT NULL,
+    job_id   TEXT,          -- NULL: to be found by its token
+    submission TEXT NOT NULL, -- JSON: what recovery needs
+    since    INTEGER NOT NULL,
+    error    TEXT           -- why the last try failed
 ) WITHOUT ROWID;
-CREATE INDEX awaited_child ON awaited (child);

@@ -12,6 +12,7 @@
 
 mod manifest;
 mod message;
+mod step;
 mod value;
 
 pub use manifest::{ExitCode, Kind, Manifest, Namespace, Port, ProcessType, Range};
@@ -19,12 +20,13 @@ pub use message::{
     Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem, Program,
     RemoteItem, Retrieve, Run, Source, Task, Validate, Validated, Work, WorkReply,
 };
+pub use step::{Call, CallInput, Command, Ended, StepEvent, StepReply, StepRequest, Then};
 pub use value::Value;
 
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the message set: what this crate can say.
-pub const PROTO: u32 = 1;
+pub const PROTO: u32 = 2;
 
 /// Encodes a message.
 ///

@@ -4,11 +4,11 @@ use std::fmt;
 
 use ferry_plugin_abi::{method, status};
 use ferry_plugin_proto::{
-    ExitCode, Inputs as Nodes, Kind, Manifest, Namespace, PROTO, ProcessType, Task, Validate, Validated,
-    Work, WorkReply, decode, encode,
+    ExitCode, Inputs as Nodes, Kind, Manifest, Namespace, PROTO, ProcessType, StepReply, StepRequest, Task,
+    Validate, Validated, Work, WorkReply, decode, encode,
 };
 
-use crate::{CalcJob, Problems, calcfunction, calcfunction::CalcFunction, calcjob};
+use crate::{CalcJob, Machine, Problems, calcfunction, calcfunction::CalcFunction, calcjob, machine};
 
 /// What an attribute says of a process type.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ pub struct Entry {
     spec: fn() -> Spec,
     validate: fn(&Nodes) -> Problems,
     work: fn(&Nodes, Task) -> Result<WorkReply, Unable>,
+    step: fn(&StepRequest) -> Result<StepReply, Unable>,
 }
 
 inventory::collect!(Entry);
@@ -60,6 +61,7 @@ impl Entry {
             spec: calcjob::spec::<C>,
             validate: calcjob::validate::<C>,
             work: calcjob::work::<C>,
+            step: no_steps,
         }
     }
 
@@ -71,6 +73,19 @@ impl Entry {
             spec: calcfunction::spec::<F>,
             validate: calcfunction::validate::<F>,
             work: calcfunction::work::<F>,
+            step: no_steps,
+        }
+    }
+
+    /// The entry of a machine of steps.
+    pub const fn machine<M: Machine>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::WorkChain,
+            spec: machine::spec::<M>,
+            validate: machine::validate::<M>,
+            work: machine::work,
+            step: machine::step::<M>,
         }
     }
 
@@ -151,6 +166,7 @@ impl Plugin {
             method::MANIFEST => self.manifest().map(|manifest| encode(&manifest)),
             method::VALIDATE => self.validate(&read(request)?).map(|validated| encode(&validated)),
             method::WORK => self.work(read(request)?).map(|reply| encode(&reply)),
+            method::STEP => self.step(&read(request)?).map(|reply| encode(&reply)),
             _ => Err(Failure {
                 status: status::UNKNOWN_METHOD,
                 message: format!(
@@ -196,6 +212,12 @@ impl Plugin {
             .map_err(|Unable(why)| Failure::error(format!("`{}` can't do that: {why}", request.process_type)))
     }
 
+    fn step(&self, request: &StepRequest) -> Result<StepReply, Failure> {
+        let entry = self.find(&request.process_type)?;
+        (entry.step)(request)
+            .map_err(|Unable(why)| Failure::error(format!("`{}` can't do that: {why}", request.process_type)))
+    }
+
     fn entries(&self) -> impl Iterator<Item = &'static Entry> {
         inventory::iter::<Entry>.into_iter().filter(|entry| entry.krate() == self.krate)
     }
@@ -208,6 +230,10 @@ impl Plugin {
             Failure::error(format!("plugin `{}` has no process type `{name}`; it has: {known}", self.name))
         })
     }
+}
+
+fn no_steps(_: &StepRequest) -> Result<StepReply, Unable> {
+    Err(Unable("it is no machine of steps"))
 }
 
 fn read<T: serde::de::DeserializeOwned>(request: &[u8]) -> Result<T, Failure> {

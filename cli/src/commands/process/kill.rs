@@ -33,6 +33,9 @@ pub(crate) struct KillArgs {
     /// How long to wait for their end, s; 0: only ask for it
     #[arg(short, long, value_name = "SECONDS", default_value_t = KILL_TIMEOUT.as_secs())]
     timeout: u64,
+    /// End them even if a computer can't be reached; what runs there is cancelled when it answers again
+    #[arg(short, long)]
+    force: bool,
     /// Don't ask before all are killed
     #[arg(short, long)]
     yes: bool,
@@ -50,7 +53,7 @@ pub(super) async fn run(session: &Session, args: KillArgs) -> Result {
     {
         return Err(Failure::new("nothing was killed"));
     }
-    kill(session, chosen, Duration::from_secs(args.timeout)).await
+    kill(session, chosen, args.force, Duration::from_secs(args.timeout)).await
 }
 
 /// Asks, where there is somebody to answer.
@@ -68,7 +71,7 @@ fn confirmed(count: usize) -> Result<bool> {
 ///
 /// # Errors
 /// Some have not ended in time; they will, since the wish is on disk.
-async fn kill(session: &Session, processes: Vec<Process>, timeout: Duration) -> Result {
+async fn kill(session: &Session, processes: Vec<Process>, force: bool, timeout: Duration) -> Result {
     let (ended, live): (Vec<_>, Vec<_>) =
         processes.into_iter().partition(|process| process.state.is_terminal());
     for process in &ended {
@@ -77,8 +80,8 @@ async fn kill(session: &Session, processes: Vec<Process>, timeout: Duration) -> 
     if live.is_empty() {
         return Ok(());
     }
-    let (_, answered) =
-        session.call(Request::Kill(live.iter().map(|process| process.id.0).collect())).await?;
+    let processes = live.iter().map(|process| process.id.0).collect();
+    let (_, answered) = session.call(Request::Kill { processes, force }).await?;
     if timeout.is_zero() {
         return Ok(());
     }
@@ -114,8 +117,9 @@ fn not_yet(left: &[Process], answered: Answered, timeout: Duration) -> Failure {
         Failure::new(format!("{many} could not be ended without a daemon; the wish is kept"))
             .help("`ferry daemon start` carries it out")
     } else {
-        Failure::new(format!("{many} did not end within {} s; the wish is kept", timeout.as_secs()))
-            .help("`ferry process watch ID` shows when it comes true")
+        Failure::new(format!("{many} did not end within {} s; the wish is kept", timeout.as_secs())).help(
+            "`ferry process watch ID` shows when it comes true; `--force` does not wait for the computer",
+        )
     };
     failure.lines.extend(left.iter().map(|process| {
         let job = process.job_id.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();

@@ -45,6 +45,12 @@ pub(crate) enum ProcessCommand {
     Pause(Chosen),
     /// Let paused processes go on
     Play(Chosen),
+    /// Take up excepted processes again, from their last good checkpoint
+    Resume {
+        /// Ids, uuids, unique starts of a uuid, or labels
+        #[arg(required = true, value_name = "ID")]
+        processes: Vec<String>,
+    },
     /// Follow processes to their end
     Watch {
         /// Ids, uuids, unique starts of a uuid, or labels
@@ -87,6 +93,7 @@ pub(crate) async fn run(session: &Session, command: ProcessCommand) -> Result {
         ProcessCommand::Kill(args) => kill::run(session, args).await,
         ProcessCommand::Pause(chosen) => pause::set(session, &chosen, true).await,
         ProcessCommand::Play(chosen) => pause::set(session, &chosen, false).await,
+        ProcessCommand::Resume { processes } => pause::resume(session, &processes).await,
         ProcessCommand::Watch { processes } => watch::watch(session, &processes).await,
     }
 }

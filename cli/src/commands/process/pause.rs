@@ -23,3 +23,13 @@ pub(super) async fn set(session: &Session, chosen: &Chosen, paused: bool) -> Res
     }
     Ok(())
 }
+
+/// Takes up excepted processes again.
+pub(super) async fn resume(session: &Session, names: &[String]) -> Result {
+    let chosen = super::find_all(&session.reader().await?, names)?;
+    session.call(Request::Resume(chosen.iter().map(|process| process.id.0).collect())).await?;
+    for process in &chosen {
+        output::note(format!("{} goes on from its last checkpoint", view::title(process)));
+    }
+    Ok(())
+}

@@ -2,8 +2,8 @@
 //! traits say: no type is recognised by its name, so an author's own types work like ours.
 
 mod args;
+mod block;
 mod calcfunction;
-mod calcjob;
 mod exit;
 mod field;
 mod inputs;
@@ -51,7 +51,19 @@ pub fn calcfunction(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn calcjob(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = parse_macro_input!(args);
-    expand(calcjob::expand(&args, parse_macro_input!(item)))
+    let sort = block::Sort { name: "CalcJob", entry: "calcjob" };
+    expand(block::expand(&sort, &args, parse_macro_input!(item)))
+}
+
+/// Registers an `impl Machine for X`: a process that calls others, written as a machine of steps.
+///
+/// `#[machine(name = "plugin.type", alias = "..", cache_version = 2)]`: all may be left out; the name is then
+/// `crate.x`. Without a `type Exit` there are no exit codes.
+#[proc_macro_attribute]
+pub fn machine(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = parse_macro_input!(args);
+    let sort = block::Sort { name: "Machine", entry: "machine" };
+    expand(block::expand(&sort, &args, parse_macro_input!(item)))
 }
 
 fn expand(result: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

@@ -1,0 +1,138 @@
+//! Ending processes at a user's wish, down the call tree: who was called ends before its caller.
+
+use std::{sync::Arc, time::Duration};
+
+use ferry_plugin_proto::Kind;
+use tokio::time::timeout;
+
+use super::{
+    Context,
+    drive::{HOST_RETRY, Then, end_plain, store_trouble},
+};
+use crate::{
+    calcjob::{self, Calcjob, Step, StepError, StepResult},
+    crash,
+    process::{State, is_workflow},
+    scheduler::{JobId, JobRef, Recovery, Submission},
+    store::{Change, Level, NodeId, Process},
+};
+
+/// How long a forced kill tries to cancel the job before it leaves that for later.
+const LAST_TRY: Duration = Duration::from_secs(5);
+
+/// Why a process that was killed ended.
+pub(super) const BY_USER: &str = "killed by the user";
+
+/// A workflow ends after all that it called: the command went down the tree with its own transaction.
+pub(super) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
+    let children = match cx.store.children(process.id) {
+        Ok(children) => children,
+        Err(error) => return store_trouble(process.id, &error),
+    };
+    let live = children.iter().filter(|child| !child.state.is_terminal()).count();
+    if live == 0 {
+        return end_plain(cx, process, State::Killed, BY_USER.into()).await;
+    }
+    let status = format!("to be killed, when the {live} live processes that it called have ended");
+    if process.status.as_deref() != Some(&status) {
+        if process.state == State::Created {
+            process.state = State::Running;
+        }
+        process.status = Some(status);
+        let id = process.id;
+        if let Err(error) = cx.store.commit(vec![Change::Update(Box::new(process))]).await {
+            return store_trouble(id, &error);
+        }
+    }
+    Then::Idle
+}
+
+/// Ends those of the processes whose end was asked for and who have nothing to cancel on a computer. For an
+/// owner without a loop; the others end when a daemon runs. Callers come after those they called.
+pub(super) async fn kill_at_rest(cx: &Arc<Context>, tops: &[i64]) {
+    for top in tops {
+        for id in cx.store.live_tree(NodeId(*top)).unwrap_or_default().into_iter().rev() {
+            let Ok(process) = cx.store.process(id) else { continue };
+            if !process.kill_requested || process.state.is_terminal() || may_have_job(&process) {
+                continue;
+            }
+            if is_workflow(process.kind) {
+                kill_workflow(cx, process).await;
+            } else {
+                end_plain(cx, process, State::Killed, BY_USER.into()).await;
+            }
+        }
+    }
+}
+
+/// Whether a process may have a job that is not known to be over.
+fn may_have_job(process: &Process) -> bool {
+    let checkpoint = calcjob::Checkpoint::read(process.checkpoint.as_deref());
+    process.kind == Kind::CalcJob
+        && checkpoint.map_or(true, |saved| {
+            saved.submission.is_some() && matches!(saved.step, Step::Submit | Step::Update)
+        })
+}
+
+/// Cancels what was submitted, then ends the process. A forced kill ends it anyway, and leaves the job to the
+/// reaper.
+pub(super) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
+    let intent = match job.state.step {
+        Step::Submit | Step::Update => job.state.submission.clone(),
+        _ => None,
+    };
+    let Some(intent) = intent else { return calcjob::end_killed(job, BY_USER, Vec::new()).await };
+    if !job.process.kill_forced {
+        cancel_submission(job, &intent).await?;
+        return calcjob::end_killed(job, BY_USER, Vec::new()).await;
+    }
+    let why = match timeout(LAST_TRY, cancel_submission(job, &intent)).await {
+        Ok(Ok(())) => return calcjob::end_killed(job, BY_USER, Vec::new()).await,
+        Ok(Err(StepError::Store(error))) => return Err(StepError::Store(error)),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("its computer did not answer within {} s", LAST_TRY.as_secs()),
+    };
+    let computer = job.process.computer.clone().unwrap_or_default();
+    let job_id = job.process.job_id.clone();
+    let name = job_id.as_ref().map_or("its job, if there is one,".into(), |id| format!("its job {id}"));
+    let line = format!("killed by force: {name} was not cancelled yet ({why}); ferry keeps trying");
+    let changes = vec![
+        job.log(Level::Warning, line),
+        Change::Orphan { process: job.process.id, computer, job_id, submission: Box::new(intent) },
+    ];
+    calcjob::end_killed(job, BY_USER, changes).await?;
+    job.cx.orphaned.notify_one();
+    Ok(())
+}
+
+async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission) -> StepResult {
+    if job.process.job_id.is_none() {
+        match calcjob::find_job(job, intent).await? {
+            Recovery::Found(id) => job.process.job_id = Some(id.0),
+            Recovery::NeverSubmitted => {}
+            Recovery::Unclear(reason) => {
+                let since = job.mark_unclear();
+                let status = format!("to be killed, but whether it was submitted is unclear: {reason}");
+                return Err(StepError::Wait(status, calcjob::recovery_delay(since)));
+            }
+        }
+    }
+    if let Some(id) = job.process.job_id.clone() {
+        cancel(job, JobRef { id: JobId(id), token: intent.token.clone() }).await?;
+        crash::point("kill.cancelled");
+    }
+    Ok(())
+}
+
+async fn cancel(job: &Calcjob<'_>, reference: JobRef) -> StepResult {
+    let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let scheduler = job.cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
+    match scheduler.cancel(&*via, std::slice::from_ref(&reference)).await.pop() {
+        None | Some(Ok(())) => Ok(()),
+        Some(Err(error)) => {
+            let status =
+                format!("to be killed, but job {} could not be cancelled yet: {error}", reference.id);
+            Err(StepError::Wait(status, HOST_RETRY))
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Jobs whose processes were ended by force: they are cancelled when their computer answers again.
+
+use std::{sync::Arc, time::Duration};
+
+use super::Context;
+use crate::{
+    scheduler::{JobId, JobRef, Recovery},
+    store::{Change, Level, Orphan},
+};
+
+/// How soon another try follows the first; doubles up to [`SLOWEST`].
+const FIRST: Duration = Duration::from_secs(10);
+const SLOWEST: Duration = Duration::from_secs(600);
+
+/// Cancels orphans until dropped. Rests while there are none.
+pub(super) async fn serve(cx: Arc<Context>) {
+    let mut delay = FIRST;
+    loop {
+        let orphans = cx.store.orphans().unwrap_or_default();
+        if orphans.is_empty() {
+            cx.orphaned.notified().await;
+            delay = FIRST;
+            continue;
+        }
+        let mut left = 0;
+        for orphan in orphans {
+            left += usize::from(!reap(&cx, orphan).await);
+        }
+        if left > 0 {
+            // A new one is tried soon, whatever the old ones' computers do.
+            tokio::select! {
+                () = tokio::time::sleep(delay) => delay = (delay * 2).min(SLOWEST),
+                () = cx.orphaned.notified() => delay = FIRST,
+            }
+        }
+    }
+}
+
+/// Cancels one; whether it is settled.
+async fn reap(cx: &Context, orphan: Orphan) -> bool {
+    let process = orphan.process;
+    let (settled, changes) = match cancel(cx, &orphan).await {
+        Ok(what) => {
+            let line = Change::Log { process, level: Level::Report, message: what };
+            (true, vec![Change::Reaped { process, error: None }, line])
+        }
+        Err(error) if orphan.error.as_deref() == Some(&error) => return false,
+        Err(error) => (false, vec![Change::Reaped { process, error: Some(error) }]),
+    };
+    match cx.store.commit(changes).await {
+        Ok(_) => settled,
+        Err(error) => {
+            tracing::warn!(%process, %error, "the end of an orphan could not be stored");
+            false
+        }
+    }
+}
+
+async fn cancel(cx: &Context, orphan: &Orphan) -> Result<String, String> {
+    let (row, via) = cx.connect(Some(&orphan.computer)).await.map_err(|error| error.to_string())?;
+    let scheduler = cx.scheduler(&row.config.scheduler)?;
+    let id = match &orphan.job_id {
+        Some(id) => JobId(id.clone()),
+        None => {
+            match scheduler.recover(&*via, &orphan.submission).await.map_err(|error| error.to_string())? {
+                Recovery::Found(id) => id,
+                Recovery::NeverSubmitted => return Ok("there was no job to cancel".into()),
+                Recovery::Unclear(reason) => {
+                    return Err(format!("whether it was submitted is unclear: {reason}"));
+                }
+            }
+        }
+    };
+    let reference = JobRef { id: id.clone(), token: orphan.submission.token.clone() };
+    match scheduler.cancel(&*via, std::slice::from_ref(&reference)).await.pop() {
+        None | Some(Ok(())) => Ok(format!("job {id} is cancelled")),
+        Some(Err(error)) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,188 @@
+//! Call trees in the store: who called whom, whose end wakes whom, and commands that go down a tree.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    Caller, Child, Error, ErrorKind, Live, NodeId, Orphan, Result,
+    read::{json, optional_time, parse_kind, parse_state, uuid},
+};
+use crate::scheduler::Submission;
+
+/// A workflow that no child has woken since it last looked is at rest, whatever its timer says.
+pub(super) const LIVE: &str = "SELECT id, root, wake, kind,
+         kill_requested = 0 AND (paused OR (state = 'waiting' AND kind IN ('workchain', 'workfunction') AND woken = noticed))
+     FROM process WHERE state IN ('created', 'running', 'waiting') ORDER BY id";
+
+pub(super) fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
+    let id = NodeId(row.get(0)?);
+    Ok(Live {
+        id,
+        root: row.get::<_, Option<i64>>(1)?.map_or(id, NodeId),
+        wake: optional_time(row, 2)?,
+        kind: parse_kind(&row.get::<_, String>(3)?),
+        at_rest: row.get(4)?,
+    })
+}
+
+pub(super) const CHILDREN: &str = "SELECT p.id, n.uuid, p.call, p.state, p.exit_status, p.exit_message
+     FROM process p JOIN node n ON n.id = p.id WHERE p.caller = ?1 ORDER BY p.id";
+
+pub(super) fn child(row: &Row<'_>) -> rusqlite::Result<Child> {
+    Ok(Child {
+        id: NodeId(row.get(0)?),
+        uuid: uuid(row, 1)?,
+        call: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+        state: parse_state(&row.get::<_, String>(3)?),
+        exit_status: row.get(4)?,
+        exit_message: row.get(5)?,
+    })
+}
+
+/// An ended process is passed through: what it called may live.
+const TREE: &str = "WITH RECURSIVE tree (id) AS (
+         SELECT ?1 UNION ALL SELECT p.id FROM process p JOIN tree ON p.caller = tree.id
+     )";
+
+pub(super) const LIVE_TREE: &str = "WITH RECURSIVE tree (id) AS (
+         SELECT ?1 UNION ALL SELECT p.id FROM process p JOIN tree ON p.caller = tree.id
+     )
+     SELECT id FROM process WHERE id IN tree AND state IN ('created', 'running', 'waiting') ORDER BY id";
+
+pub(super) const ORPHANS: &str =
+    "SELECT process, computer, job_id, submission, error FROM orphan ORDER BY since, process";
+
+pub(super) fn orphan(row: &Row<'_>) -> rusqlite::Result<Orphan> {
+    Ok(Orphan {
+        process: NodeId(row.get(0)?),
+        computer: row.get(1)?,
+        job_id: row.get(2)?,
+        submission: json(row, 3)?,
+        error: row.get(4)?,
+    })
+}
+
+/// Records who called a new process. What was asked of the caller meanwhile holds for it too: the command's
+/// transaction could not see it.
+pub(super) fn called(db: &Connection, child: NodeId, caller: &Caller) -> Result<()> {
+    let changed = db
+        .prepare_cached(
+            "UPDATE process SET caller = ?2, call = ?3, root = c.root, kill_requested = c.kill_requested,
+                 paused = c.paused
+             FROM (SELECT root, kill_requested, paused FROM process WHERE id = ?2) AS c WHERE process.id = ?1",
+        )?
+        .execute(params![child.0, caller.process.0, caller.call])
+        .map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                Error::new(ErrorKind::Exists, "launch child")
+                    .message("it has launched another process under this call")
+                    .with("call", &caller.call)
+            }
+            _ => error.into(),
+        })?;
+    if changed == 0 {
+        return Err(Error::new(ErrorKind::NotFound, "launch child").with("caller", caller.process));
+    }
+    Ok(())
+}
+
+/// Wakes the caller of a process that has ended, in the same transaction.
+pub(super) fn ended(db: &Connection, process: NodeId) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE process SET woken = woken + 1 WHERE id = (SELECT caller FROM process WHERE id = ?1)",
+    )?
+    .execute([process.0])?;
+    Ok(())
+}
+
+pub(super) fn kill(db: &Connection, top: NodeId, force: bool) -> Result<()> {
+    db.prepare_cached(&format!(
+        "{TREE} UPDATE process SET kill_requested = max(kill_requested, ?2)
+         WHERE id IN tree AND state IN ('created', 'running', 'waiting')"
+    ))?
+    .execute(params![top.0, if force { 2 } else { 1 }])?;
+    Ok(())
+}
+
+pub(super) fn pause(db: &Connection, top: NodeId, paused: bool) -> Result<()> {
+    db.prepare_cached(&format!(
+        "{TREE} UPDATE process SET paused = ?2, version = version + 1,
+             checkpoint = CASE WHEN ?2 OR checkpoint IS NULL THEN checkpoint
+                 ELSE json_set(checkpoint, '$.attempt', 0, '$.next_try', NULL) END
+         WHERE id IN tree AND state IN ('created', 'running', 'waiting') AND paused <> ?2"
+    ))?
+    .execute(params![top.0, paused])?;
+    Ok(())
+}
+
+/// Outputs that the engine itself makes in an earlier step: they stay.
+const KEPT_OUTPUTS: &str = "('remote_folder', 'retrieved')";
+
+pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {
+    let rule = |message: &str, help: &str| {
+        Err(Error::new(ErrorKind::Rule, "resume").message(message).with("process", process).help(help))
+    };
+    let row: Option<(String, Option<String>)> = db
+        .prepare_cached(
+            "SELECT p.state, c.state FROM process p LEFT JOIN process c ON c.id = p.caller WHERE p.id = ?1",
+        )?
+        .query_row([process.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match row {
+        None => return Err(Error::new(ErrorKind::NotFound, "resume").with("process", process)),
+        Some((state, _)) if state != "excepted" => {
+            return rule(
+                &format!("it is {state}; only an excepted process is resumed"),
+                "a failed one is submitted anew; a paused one goes on with `ferry process play`",
+            );
+        }
+        Some((_, Some(caller))) if caller != "excepted" => {
+            return rule(
+                &format!("the process that called it is {caller} and has taken notice"),
+                "resume its caller, if that is excepted, or submit it anew on its own",
+            );
+        }
+        Some(_) => {}
+    }
+    db.prepare_cached(&format!(
+        "DELETE FROM link WHERE source = ?1 AND type IN ('create', 'return') AND label NOT IN {KEPT_OUTPUTS}"
+    ))?
+    .execute([process.0])?;
+    db.prepare_cached(
+        "UPDATE process SET state = CASE WHEN checkpoint IS NULL THEN 'created' ELSE 'running' END,
+             paused = 0, kill_requested = 0, status = NULL, exit_status = NULL, exit_message = NULL, crashes = 0,
+             version = version + 1,
+             checkpoint = CASE WHEN checkpoint IS NULL THEN NULL
+                 ELSE json_set(checkpoint, '$.attempt', 0, '$.next_try', NULL, '$.deaths', 0) END
+         WHERE id = ?1",
+    )?
+    .execute([process.0])?;
+    Ok(())
+}
+
+pub(super) fn orphaned(
+    db: &Connection,
+    process: NodeId,
+    computer: &str,
+    job_id: Option<&str>,
+    submission: &Submission,
+    now: i64,
+) -> Result<()> {
+    let json = serde_json::to_string(submission)
+        .map_err(|source| Error::new(ErrorKind::Rule, "store orphan").source(source))?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO orphan (process, computer, token, job_id, submission, since)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![process.0, computer, submission.token, job_id, json, now])?;
+    Ok(())
+}
+
+pub(super) fn reaped(db: &Connection, process: NodeId, error: Option<&str>) -> Result<()> {
+    match error {
+        None => db.prepare_cached("DELETE FROM orphan WHERE process = ?1")?.execute([process.0])?,
+        Some(error) => db
+            .prepare_cached("UPDATE orphan SET error = ?2 WHERE process = ?1")?
+            .execute(params![process.0, error])?,
+    };
+    Ok(())
+}

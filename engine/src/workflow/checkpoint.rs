@@ -1,0 +1,100 @@
+//! What a workflow remembers between its steps. Stored as JSON in the process's row, with a version.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version this program writes.
+pub(super) const VERSION: u32 = 1;
+
+/// A workflow's saved state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Checkpoint {
+    /// [`VERSION`] of the writer.
+    pub version: u32,
+    /// Steps taken so far.
+    pub steps: u64,
+    /// What the machine itself saved, opaque.
+    #[serde(default, with = "bytes")]
+    pub state: Vec<u8>,
+    /// What it waits for.
+    #[serde(default)]
+    pub waiting: Option<Waiting>,
+    /// Plugin hosts that died on the step that is due.
+    #[serde(default)]
+    pub deaths: u32,
+}
+
+/// What a workflow waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Waiting {
+    /// Calls whose end is waited for.
+    pub calls: Vec<String>,
+    /// Whether the first of them is enough.
+    pub any: bool,
+    /// The latest time to wake.
+    pub until: Option<Timestamp>,
+    /// Since when it waits.
+    pub since: Timestamp,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Checkpoint { version: VERSION, steps: 0, state: Vec::new(), waiting: None, deaths: 0 }
+    }
+}
+
+impl Checkpoint {
+    /// Reads a saved state; none is the beginning.
+    ///
+    /// # Errors
+    /// A text for the process's report: a newer version, or damage.
+    pub(super) fn read(text: Option<&str>) -> Result<Checkpoint, String> {
+        let Some(text) = text else { return Ok(Checkpoint::default()) };
+        let saved: Checkpoint =
+            serde_json::from_str(text).map_err(|error| format!("the checkpoint can't be read: {error}"))?;
+        match saved.version {
+            ..=VERSION => Ok(saved),
+            newer => Err(format!("the checkpoint was written by a newer ferry (version {newer})")),
+        }
+    }
+}
+
+/// Bytes as base64 text.
+mod bytes {
+    use data_encoding::BASE64;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        BASE64.decode(text.as_bytes()).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_version_1_wrote_is_read() {
+        let golden = include_str!("checkpoint_v1.json");
+        let read = Checkpoint::read(Some(golden)).unwrap();
+        assert_eq!((read.steps, read.state.as_slice()), (3, b"state".as_slice()));
+        assert_eq!(read.waiting.as_ref().unwrap().calls, ["2.0", "2.1"]);
+        let again = serde_json::to_value(&read).unwrap();
+        assert_eq!(
+            again,
+            serde_json::from_str::<serde_json::Value>(golden).unwrap(),
+            "the stored format changed"
+        );
+    }
+
+    #[test]
+    fn a_newer_one_is_refused() {
+        let newer = Checkpoint::read(Some(r#"{"version": 2, "steps": 1}"#));
+        assert!(newer.unwrap_err().contains("newer ferry"));
+    }
+}

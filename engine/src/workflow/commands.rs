@@ -1,0 +1,182 @@
+//! What a step asked for, as changes to the store.
+
+use std::collections::BTreeSet;
+
+use ferry_plugin_proto::{Call, CallInput, Command, Exit, NewNode, ProcessType, Source};
+use uuid::Uuid;
+
+use super::step::Workflow;
+use crate::{
+    calcjob::{StepError, StepResult},
+    process::{
+        Calling, InputValue, Launch, Metadata, PINS, Refusal, flatten, lookup_port, prepare_called,
+        type_problem,
+    },
+    store::{Caller, Change, FileContent, Level, LinkType},
+};
+
+/// AiiDA's exit code for an output that its type does not declare, or of another type.
+const INVALID_OUTPUT: u32 = 10;
+
+/// The effects of a step.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub(super) changes: Vec<Change>,
+    /// All calls of this process, those of this step included.
+    pub(super) launched: BTreeSet<String>,
+    /// All outputs, those of this step included.
+    pub(super) outputs: BTreeSet<String>,
+    /// The first output that may not be.
+    pub(super) wrong_output: Option<Exit>,
+}
+
+impl Effects {
+    /// Report lines alone.
+    pub(super) fn reports_of(flow: &Workflow<'_>, commands: &[Command]) -> Effects {
+        let report = |command: &Command| match command {
+            Command::Report(line) => Some(flow.log(Level::Report, line.clone())),
+            _ => None,
+        };
+        Effects { changes: commands.iter().filter_map(report).collect(), ..Effects::default() }
+    }
+}
+
+/// Turns commands into changes. Children are checked here, as at any launch.
+///
+/// # Errors
+/// `Except` for what can't be done, with everything that is wrong with a launch.
+pub(super) async fn gather(
+    flow: &Workflow<'_>,
+    process_type: &ProcessType,
+    commands: Vec<Command>,
+) -> StepResult<Effects> {
+    let store = &flow.cx.store;
+    let children = store.children(flow.process.id)?;
+    let returned = store.outgoing(flow.process.id)?.into_iter();
+    let mut effects = Effects {
+        launched: children.iter().map(|child| child.call.clone()).collect(),
+        outputs: returned.filter(|link| link.link_type == LinkType::Return).map(|link| link.label).collect(),
+        ..Effects::default()
+    };
+    for command in commands {
+        match command {
+            Command::Report(line) => effects.changes.push(flow.log(Level::Report, line)),
+            Command::Launch(call) => launch(flow, *call, &mut effects).await?,
+            Command::Kill(call) => {
+                let child = children.iter().find(|child| child.call == call);
+                let child = child.ok_or_else(|| {
+                    StepError::Except(format!("it kills `{call}`, which it has not launched before"))
+                })?;
+                effects.changes.push(Change::RequestKill { process: child.id, force: false });
+            }
+            Command::Output { label, node } => output(flow, process_type, label, &node, &mut effects)?,
+        }
+    }
+    Ok(effects)
+}
+
+async fn launch(flow: &Workflow<'_>, call: Call, effects: &mut Effects) -> StepResult {
+    if !effects.launched.insert(call.call.clone()) {
+        return Err(StepError::Except(format!("it launches `{}` twice", call.call)));
+    }
+    let pins = pins(flow)?;
+    let label = if call.link_label.is_empty() { "CALL".to_owned() } else { call.link_label };
+    let calling = Calling {
+        caller: Caller { process: flow.process.id, call: call.call.clone() },
+        uuid: flow.process.uuid,
+        label,
+        pins: &pins,
+    };
+    let inputs = call.inputs.into_iter().map(|(port, input)| Ok((port, given(flow, input)?)));
+    let launch = Launch {
+        process_type: call.process_type.clone(),
+        inputs: inputs.collect::<StepResult<_>>()?,
+        metadata: Metadata {
+            label: call.label,
+            description: call.description,
+            computer: call.computer,
+            options: call.options,
+        },
+        groups: Vec::new(),
+    };
+    match prepare_called(flow.cx, launch, Some(calling)).await {
+        Ok(prepared) => effects.changes.extend(prepared.changes),
+        Err(Refusal::Failed { message, .. }) => return Err(StepError::Later(message)),
+        Err(Refusal::Problems(problems)) => {
+            let told: Vec<_> = problems
+                .into_iter()
+                .map(|problem| match problem.port.as_str() {
+                    "" => problem.message,
+                    port => format!("{port}: {}", problem.message),
+                })
+                .collect();
+            let (call, process_type, told) = (call.call, call.process_type, told.join("; "));
+            return Err(StepError::Except(format!("`{process_type}` can't be launched as `{call}`: {told}")));
+        }
+    }
+    Ok(())
+}
+
+fn given(flow: &Workflow<'_>, input: CallInput) -> StepResult<InputValue> {
+    Ok(match input {
+        CallInput::Node(uuid) => InputValue::Node(uuid),
+        CallInput::Code(name) => InputValue::Code(name),
+        CallInput::New(NewNode { data_type, value, files }) => {
+            let files = files.into_iter().map(|file| match file.source {
+                Source::Inline(bytes) => Ok(FileContent {
+                    path: file.path,
+                    content: flow.cx.store.objects().put_bytes(bytes)?,
+                    executable: false,
+                }),
+                _ => Err(StepError::Except(format!("file `{}` of a new input must be inline", file.path))),
+            });
+            let files = files.collect::<StepResult<_>>()?;
+            InputValue::New { data_type: Some(data_type).filter(|name| !name.is_empty()), value, files }
+        }
+    })
+}
+
+/// The plugin files that this call tree was launched with.
+fn pins(flow: &Workflow<'_>) -> StepResult<Vec<String>> {
+    let node = flow.cx.store.node(flow.process.id)?;
+    let pins = node.body.get(PINS).cloned().unwrap_or_default();
+    ferry_plugin_proto::from_value(&pins)
+        .map_err(|error| StepError::Except(format!("the stored plugin digests can't be read: {error}")))
+}
+
+fn output(
+    flow: &Workflow<'_>,
+    process_type: &ProcessType,
+    label: String,
+    node: &str,
+    effects: &mut Effects,
+) -> StepResult {
+    let target: Uuid =
+        node.parse().map_err(|_| StepError::Except(format!("output `{label}`: `{node}` is no uuid")))?;
+    let stored = flow
+        .cx
+        .store
+        .find_node(node)
+        .map_err(|error| StepError::Except(format!("output `{label}`: {error}")))?;
+    let ports = flatten(&process_type.outputs);
+    let wrong = match lookup_port(&ports, &label) {
+        None => Some(format!("`{label}` is no output of `{}`", process_type.name)),
+        Some(port) if !port.port.types.is_empty() && !port.port.types.contains(&stored.node_type) => {
+            Some(format!("output `{label}`: {}", type_problem(&port.port.types, &stored.node_type)))
+        }
+        Some(_) if effects.outputs.contains(&label) => Some(format!("output `{label}` is returned twice")),
+        Some(_) => None,
+    };
+    match wrong {
+        Some(message) => {
+            let exit = Exit { status: INVALID_OUTPUT, label: "ERROR_INVALID_OUTPUT".into(), message };
+            effects.wrong_output.get_or_insert(exit);
+        }
+        None => {
+            effects.outputs.insert(label.clone());
+            let source = flow.process.uuid;
+            effects.changes.push(Change::Link { source, target, link_type: LinkType::Return, label });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! Processes that call others: a machine of steps in the plugin, driven event by event.
+//!
+//! ```text
+//! event --> plugin: step(state, event) --> state, commands, then --> one commit --+
+//!   ^                                                                             |
+//!   +--- a child ended, a time came <--- waiting: a row, nothing in memory <------+
+//! ```
+//!
+//! A step's children, outputs and report lines are committed with its new state, or not at all; so it may be run
+//! again after any crash. A child is known by its caller and its call; a second one under the same call is refused
+//! by the store. The end of a child wakes its caller in the transaction of that end.
+
+mod checkpoint;
+mod commands;
+mod step;
+
+pub(crate) use step::{Advance, Workflow};

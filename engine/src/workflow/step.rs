@@ -1,0 +1,301 @@
+//! One step of a workflow: from the event to the commit.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use ferry_plugin_proto::{
+    Ended, Exit, Inputs, Node as PluginNode, ProcessType, StepEvent, StepReply, StepRequest, Then,
+};
+use jiff::Timestamp;
+
+use super::{
+    checkpoint::{Checkpoint, Waiting},
+    commands::{Effects, gather},
+};
+use crate::{
+    calcjob::{StepError, StepResult, find_type},
+    clock, crash,
+    process::{State, flatten},
+    runner::Context,
+    store::{Change, Child, ErrorKind, Level, LinkType, NodeId, Process},
+};
+
+/// AiiDA's exit code for an output that was promised and is not there.
+const MISSING_OUTPUT: u32 = 11;
+
+/// How far a workflow came.
+#[derive(Debug)]
+pub(crate) enum Advance {
+    /// It took a step, which launched these processes.
+    Stepped(Vec<NodeId>),
+    /// It waits; a timer wakes it after so long.
+    Rests(Option<Duration>),
+    /// It has ended.
+    Ended,
+}
+
+/// A workflow in hand: its row, and its saved state.
+pub(crate) struct Workflow<'a> {
+    pub(super) cx: &'a Arc<Context>,
+    pub(super) process: Process,
+    pub(super) state: Checkpoint,
+}
+
+impl<'a> Workflow<'a> {
+    /// Takes a process in hand.
+    ///
+    /// # Errors
+    /// `Except` for a saved state that can't be read.
+    pub(crate) fn new(cx: &'a Arc<Context>, process: Process) -> StepResult<Self> {
+        let state = Checkpoint::read(process.checkpoint.as_deref()).map_err(StepError::Except)?;
+        Ok(Workflow { cx, process, state })
+    }
+
+    /// Takes one step, if one is due.
+    ///
+    /// # Errors
+    /// Those of a step; nothing is committed then.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time; the step is then taken again.
+    pub(crate) async fn advance(&mut self) -> StepResult<Advance> {
+        let Some(event) = self.event()? else { return Ok(Advance::Rests(self.until_timer())) };
+        let request = StepRequest {
+            process_type: self.process.process_type.clone(),
+            process: self.process.uuid.to_string(),
+            inputs: inputs(self.cx, self.process.id)?,
+            state: self.state.state.clone(),
+            event,
+            time: clock::now().as_microsecond(),
+        };
+        let reply = self.cx.step(&self.process.plugin, &request).await?;
+        crash::point("step.worked");
+        let advance = self.settle(reply).await?;
+        crash::point("step.stored");
+        Ok(advance)
+    }
+
+    /// Notes that the plugin's host died on the step that is due. Returns how often it has.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn note_death(&mut self, text: &str) -> StepResult<u32> {
+        self.state.deaths += 1;
+        let line = self.log(Level::Warning, format!("{text}; trying again"));
+        self.commit(vec![line]).await?;
+        Ok(self.state.deaths)
+    }
+
+    fn event(&self) -> StepResult<Option<StepEvent>> {
+        let Some(waiting) = &self.state.waiting else {
+            return Ok(Some(if self.state.steps == 0 { StepEvent::Start } else { StepEvent::Continue }));
+        };
+        let timer = waiting.until.is_some_and(|until| until <= clock::now());
+        let may_be_complete = waiting.any || self.process.woken >= waiting.calls.len() as i64;
+        if !timer && !may_be_complete {
+            return Ok(None);
+        }
+        let children = self.cx.store.children(self.process.id)?;
+        let wanted: BTreeSet<&str> = waiting.calls.iter().map(String::as_str).collect();
+        let ended: Vec<Child> = children
+            .into_iter()
+            .filter(|child| child.state.is_terminal() && wanted.contains(child.call.as_str()))
+            .collect();
+        let complete = if waiting.any { !ended.is_empty() } else { ended.len() == wanted.len() };
+        if !timer && (!complete || wanted.is_empty()) {
+            return Ok(None);
+        }
+        let children = ended.into_iter().map(|child| Ok((child.call.clone(), told(self.cx, child)?)));
+        Ok(Some(StepEvent::Resumed { children: children.collect::<StepResult<_>>()?, timer }))
+    }
+
+    fn until_timer(&self) -> Option<Duration> {
+        let until = self.state.waiting.as_ref()?.until?;
+        Some(Duration::try_from(until.duration_since(clock::now())).unwrap_or_default())
+    }
+
+    async fn settle(&mut self, reply: StepReply) -> StepResult<Advance> {
+        let process_type = find_type(&self.cx.store, &self.process.plugin, &self.process.process_type)?;
+        let effects = match reply.then {
+            // Nothing of a step that excepts is done, so that it can be resumed from before it.
+            Then::Except(_) => Effects::reports_of(self, &reply.commands),
+            _ => gather(self, &process_type, reply.commands).await?,
+        };
+        let mut changes = effects.changes;
+        self.begin(&mut changes);
+        self.state.steps += 1;
+        self.state.deaths = 0;
+        self.state.state = reply.state;
+        self.state.waiting = None;
+        self.process.wake = None;
+        self.process.status = reply.position;
+        match (effects.wrong_output, reply.then) {
+            (Some(exit), _) => self.finish(Some(exit), &mut changes),
+            (None, Then::Continue) => self.process.state = State::Running,
+            (None, Then::Wait { calls, any, until }) => {
+                self.wait(calls, any, until, &effects.launched)?;
+            }
+            (None, Then::Finish(exit)) => {
+                let missing = missing_output(&process_type, &effects.outputs);
+                self.finish(exit.or(missing), &mut changes);
+            }
+            (None, Then::Except(text)) => {
+                self.state = Checkpoint::read(self.process.checkpoint.as_deref()).unwrap_or_default();
+                changes.push(self.log(Level::Error, format!("excepted: {text}")));
+                self.end(State::Excepted, text);
+            }
+        }
+        let born = self.commit_step(changes).await?;
+        Ok(if self.process.state.is_terminal() { Advance::Ended } else { Advance::Stepped(born) })
+    }
+
+    /// A created process runs before anything else follows.
+    fn begin(&mut self, changes: &mut Vec<Change>) {
+        if self.process.state == State::Created {
+            self.process.state = State::Running;
+            changes.insert(0, Change::Update(Box::new(self.process.clone())));
+            self.process.version += 1;
+        }
+    }
+
+    fn wait(
+        &mut self,
+        calls: Vec<String>,
+        any: bool,
+        until: Option<i64>,
+        launched: &BTreeSet<String>,
+    ) -> StepResult {
+        let until = until.map(Timestamp::from_microsecond).transpose();
+        let until = until.map_err(|error| StepError::Except(format!("it waits until no time: {error}")))?;
+        if calls.is_empty() && until.is_none() {
+            return Err(StepError::Except("it waits for nothing: neither for a call nor for a time".into()));
+        }
+        if let Some(unknown) = calls.iter().find(|call| !launched.contains(*call)) {
+            return Err(StepError::Except(format!("it waits for `{unknown}`, which it never launched")));
+        }
+        let what = match (calls.len(), until) {
+            (0, Some(until)) => format!("waits until {until}"),
+            (1, _) => "waits for a process that it called".to_owned(),
+            (count, _) if any => format!("waits for the first of {count} processes that it called"),
+            (count, _) => format!("waits for {count} processes that it called"),
+        };
+        let position = self.process.status.take().map(|name| format!("{name}: ")).unwrap_or_default();
+        self.process.status = Some(position + &what);
+        self.process.state = State::Waiting;
+        self.process.wake = until;
+        self.state.waiting = Some(Waiting { calls, any, until, since: clock::now() });
+        Ok(())
+    }
+
+    fn finish(&mut self, exit: Option<Exit>, changes: &mut Vec<Change>) {
+        self.process.exit_status = Some(exit.as_ref().map_or(0, |exit| exit.status));
+        let text = exit.map(|exit| match exit.label.as_str() {
+            "" => (exit.status, exit.message),
+            label => (exit.status, format!("{label}: {}", exit.message)),
+        });
+        self.process.status = None;
+        self.process.state = State::Finished;
+        if let Some((status, text)) = text {
+            changes.push(self.log(Level::Error, format!("finished with exit code {status}: {text}")));
+            self.process.exit_message = Some(text);
+        }
+    }
+
+    fn end(&mut self, state: State, message: String) {
+        self.process.state = state;
+        self.process.status = None;
+        self.process.exit_message = Some(message);
+    }
+
+    /// Commits a step; returns the processes that it launched. What the store's rules forbid is the plugin's error.
+    async fn commit_step(&mut self, changes: Vec<Change>) -> StepResult<Vec<NodeId>> {
+        let makes = changes.iter().filter_map(|change| match change {
+            Change::Process(_) => Some(true),
+            Change::Data(_) => Some(false),
+            _ => None,
+        });
+        let is_process: Vec<bool> = makes.collect();
+        match self.commit(changes).await {
+            Ok(made) => {
+                let born = made.into_iter().zip(is_process);
+                Ok(born.filter_map(|(id, is_process)| is_process.then_some(id)).collect())
+            }
+            Err(StepError::Store(error))
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Rule | ErrorKind::Exists) =>
+            {
+                Err(StepError::Except(error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn commit(&mut self, mut changes: Vec<Change>) -> StepResult<Vec<NodeId>> {
+        let json =
+            serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
+        let done = matches!(self.process.state, State::Finished | State::Killed);
+        self.process.checkpoint = (!done).then_some(json);
+        changes.push(Change::Update(Box::new(self.process.clone())));
+        let made = self.cx.store.commit(changes).await?;
+        self.process.version += 1;
+        Ok(made)
+    }
+
+    pub(super) fn log(&self, level: Level, message: impl Into<String>) -> Change {
+        Change::Log { process: self.process.id, level, message: message.into() }
+    }
+}
+
+/// The inputs of a workflow: values; a step reads no files.
+fn inputs(cx: &Context, process: NodeId) -> StepResult<Inputs> {
+    let mut inputs = Inputs::new();
+    for link in cx.store.incoming(process)? {
+        if matches!(link.link_type, LinkType::InputCalc | LinkType::InputWork) {
+            inputs.insert(link.label, lent(cx, link.source)?);
+        }
+    }
+    Ok(inputs)
+}
+
+fn lent(cx: &Context, node: NodeId) -> StepResult<PluginNode> {
+    let node = cx.store.node(node)?;
+    Ok(PluginNode {
+        uuid: node.uuid.to_string(),
+        data_type: node.node_type,
+        value: node.body,
+        files: BTreeMap::new(),
+    })
+}
+
+/// How a child ended, as its caller is told.
+fn told(cx: &Context, child: Child) -> StepResult<Ended> {
+    let mut outputs = BTreeMap::new();
+    for link in cx.store.outgoing(child.id)? {
+        if matches!(link.link_type, LinkType::Create | LinkType::Return) {
+            outputs.insert(link.label, lent(cx, link.target)?);
+        }
+    }
+    Ok(Ended {
+        uuid: child.uuid.to_string(),
+        state: child.state.as_str().to_owned(),
+        exit_status: child.exit_status,
+        message: child.exit_message.unwrap_or_default(),
+        outputs,
+    })
+}
+
+fn missing_output(process_type: &ProcessType, given: &BTreeSet<String>) -> Option<Exit> {
+    let ports = flatten(&process_type.outputs);
+    let missing: Vec<&str> = ports
+        .values()
+        .filter(|port| port.required && !port.dynamic && !given.contains(&port.name))
+        .map(|port| port.name.as_str())
+        .collect();
+    (!missing.is_empty()).then(|| Exit {
+        status: MISSING_OUTPUT,
+        label: "ERROR_MISSING_OUTPUT".into(),
+        message: format!("the required output {} was not returned", missing.join(", ")),
+    })
+}

@@ -1,0 +1,158 @@
+//! Machines: processes that call others, one step after the other. What workchains and workfunctions are made of,
+//! and open to authors who want to write the state machine themselves.
+
+use ferry_plugin_proto::{
+    Call, Command, Inputs as Nodes, StepEvent, StepReply, StepRequest, Task, Then, WorkReply, decode, encode,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    ExitCodes, Inputs, Outputs, Problems, Result,
+    calcjob::unreadable,
+    input::read_inputs,
+    registry::{Spec, Unable},
+    report,
+};
+
+/// A process that calls others. Implement it under [`#[machine]`](crate::machine), which registers it.
+///
+/// A step is pure and quick: it reads no file and no clock, and what it says depends on its arguments alone. After
+/// a crash it is run again with the same ones; the engine commits one of its answers, whole or not at all.
+///
+/// ```
+/// # use ferry_plugin::{prelude::*, machine, Machine, Steps, proto::{Call, CallInput, StepEvent, Then}};
+/// #[derive(Inputs)]
+/// pub struct TwiceInputs {
+///     /// Starts the sum
+///     pub x: AnyNode,
+/// }
+/// #[derive(Outputs)]
+/// pub struct TwiceOutputs {
+///     /// The sum
+///     pub sum: i64,
+/// }
+///
+/// pub struct Twice;
+///
+/// /// Adds a number to itself, in a job.
+/// #[machine(name = "sums.twice")]
+/// impl Machine for Twice {
+///     type Inputs = TwiceInputs;
+///     type Outputs = TwiceOutputs;
+///     type State = ();
+///
+///     fn step(inputs: &TwiceInputs, _: &mut (), event: &StepEvent, cx: &mut Steps) -> Result<Then> {
+///         let StepEvent::Resumed { children, .. } = event else {
+///             let x = CallInput::Node(inputs.x.uuid().to_owned());
+///             let inputs = [("x".to_owned(), x.clone()), ("y".to_owned(), x)].into();
+///             let process_type = "arithmetic.add_job".to_owned();
+///             cx.launch(Call { call: "add".into(), process_type, inputs, ..Call::default() });
+///             return Ok(Then::Wait { calls: vec!["add".into()], any: false, until: None });
+///         };
+///         let sum = children["add"].outputs.get("sum").ok_or("the job has no sum")?;
+///         cx.output("sum", &sum.uuid);
+///         Ok(Then::Finish(None))
+///     }
+/// }
+/// ```
+pub trait Machine: 'static {
+    /// Its input ports.
+    type Inputs: Inputs;
+    /// Its output ports.
+    type Outputs: Outputs;
+    /// Its exit codes; `NoExit` if the block does not say.
+    type Exit: ExitCodes;
+    /// What it remembers between steps; the default at the beginning.
+    type State: Serialize + DeserializeOwned + Default;
+
+    /// One step.
+    ///
+    /// # Errors
+    /// An exit code finishes the process with it; any other error excepts it. What was asked for before is done.
+    fn step(
+        inputs: &Self::Inputs,
+        state: &mut Self::State,
+        event: &StepEvent,
+        cx: &mut Steps,
+    ) -> Result<Then>;
+}
+
+/// What a step may ask for.
+#[derive(Debug)]
+pub struct Steps {
+    process: String,
+    time: i64,
+    commands: Vec<Command>,
+    position: Option<String>,
+}
+
+impl Steps {
+    /// The process's uuid: the same whenever the step is run.
+    pub fn process(&self) -> &str {
+        &self.process
+    }
+
+    /// When the event happened, microseconds since 1970: the same whenever the step is run.
+    pub fn time(&self) -> i64 {
+        self.time
+    }
+
+    /// Launches a child.
+    pub fn launch(&mut self, call: Call) {
+        self.commands.push(Command::Launch(Box::new(call)));
+    }
+
+    /// Kills a child, if it has not ended.
+    pub fn kill(&mut self, call: &str) {
+        self.commands.push(Command::Kill(call.to_owned()));
+    }
+
+    /// Returns a stored node, by uuid, as an output.
+    pub fn output(&mut self, label: &str, node: &str) {
+        self.commands.push(Command::Output { label: label.to_owned(), node: node.to_owned() });
+    }
+
+    /// Says where the process stands.
+    pub fn position(&mut self, name: &str) {
+        self.position = Some(name.to_owned());
+    }
+}
+
+pub(crate) fn spec<M: Machine>() -> Spec {
+    Spec { inputs: M::Inputs::namespace(), outputs: M::Outputs::namespace(), exit_codes: M::Exit::declared() }
+}
+
+pub(crate) fn validate<M: Machine>(nodes: &Nodes) -> Problems {
+    read_inputs::<M::Inputs>(nodes).err().unwrap_or_default()
+}
+
+pub(crate) fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {
+    Err(Unable("it is a machine of steps, which is neither called nor prepared"))
+}
+
+pub(crate) fn step<M: Machine>(request: &StepRequest) -> Result<StepReply, Unable> {
+    let mut cx =
+        Steps { process: request.process.clone(), time: request.time, commands: Vec::new(), position: None };
+    let (result, reports) = report::collect(|| take::<M>(request, &mut cx));
+    let (state, then) = result.unwrap_or_else(|error| (request.state.clone(), ended(error)));
+    let mut commands: Vec<Command> = reports.into_iter().map(Command::Report).collect();
+    commands.append(&mut cx.commands);
+    Ok(StepReply { state, commands, then, position: cx.position })
+}
+
+fn take<M: Machine>(request: &StepRequest, cx: &mut Steps) -> Result<(Vec<u8>, Then)> {
+    let inputs = read_inputs::<M::Inputs>(&request.inputs).map_err(unreadable)?;
+    let mut state = match request.state.as_slice() {
+        [] => M::State::default(),
+        saved => decode(saved).map_err(|error| format!("the saved state can't be read: {error}"))?,
+    };
+    let then = M::step(&inputs, &mut state, &request.event, cx)?;
+    Ok((encode(&state), then))
+}
+
+fn ended(error: crate::Error) -> Then {
+    match error.into_exit() {
+        Ok(exit) => Then::Finish(Some(exit)),
+        Err(text) => Then::Except(text),
+    }
+}
