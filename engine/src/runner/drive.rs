@@ -7,14 +7,15 @@ use tokio::sync::Notify;
 
 use super::{
     Context, JobWatch, Submitters,
+    begin::begin,
     kill::{BY_USER, kill_calcjob, kill_workflow},
     poller::Observation,
+    retry::not_yet,
+    settle::{DEATHS, settle},
 };
 use crate::{
-    calcjob::{self, Calcjob, Next, Step, StepError, StepResult},
-    clock,
+    calcjob::{Calcjob, Next, Step, StepError, StepResult},
     process::{State, is_workflow, run_calcfunction},
-    scheduler::Marker,
     store::{self, Change, Level, NodeId, Process},
     workflow::{Advance, Workflow},
 };
@@ -56,11 +57,7 @@ impl From<Then> for Driven {
 }
 
 /// How soon a step is run again whose commit failed.
-const STORE_RETRY: Duration = Duration::from_secs(5);
-/// How soon a host that could not be reached is tried again.
-pub(super) const HOST_RETRY: Duration = Duration::from_secs(10);
-/// Deaths of its plugin host that a step may cause.
-const DEATHS: u32 = 3;
+pub(super) const STORE_RETRY: Duration = Duration::from_secs(5);
 
 /// Drives a process as far as it goes now.
 ///
@@ -219,12 +216,6 @@ async fn drive_calcjob(
     }
 }
 
-/// How long a retry that was planned before is still off.
-fn not_yet(job: &Calcjob<'_>) -> Option<Duration> {
-    let wait = job.state.next_try?.duration_since(clock::now());
-    Duration::try_from(wait).ok().filter(|wait| !wait.is_zero())
-}
-
 /// Steps until the process waits, ends or fails. `Step`: interrupted.
 async fn run_steps(job: &mut Calcjob<'_>, interrupt: &Notify) -> StepResult<Next> {
     loop {
@@ -239,149 +230,6 @@ async fn run_steps(job: &mut Calcjob<'_>, interrupt: &Notify) -> StepResult<Next
             Next::Step if job.cx.store.process(job.process.id)?.kill_requested => return Ok(Next::Step),
             Next::Step => {}
             other => return Ok(other),
-        }
-    }
-}
-
-/// A created process runs now; a waiting one takes in what was seen of its job.
-async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation>) -> StepResult {
-    if job.process.state == State::Created {
-        job.process.state = State::Running;
-        job.process.status = Some(job.state.step.as_str().to_owned());
-        return job.commit(Vec::new()).await;
-    }
-    match observation {
-        Some(Observation::Granted(bounds)) => {
-            job.grant = Some(bounds);
-            Ok(())
-        }
-        _ if job.state.step != Step::Update => Ok(()),
-        None => Ok(()),
-        Some(Observation::Adopt(id)) => {
-            let line = job.log(Level::Warning, format!("job {id} took the start gate and is adopted"));
-            job.process.job_id = Some(id.0);
-            job.commit(vec![line]).await
-        }
-        Some(Observation::Vanished) => vanished(job).await,
-        Some(Observation::Ended(report)) => {
-            job.process.scheduler_state =
-                Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
-            job.state.report = Some(*report);
-            job.go(Step::Retrieve);
-            job.commit(vec![Change::DropTicket(job.process.id)]).await
-        }
-    }
-}
-
-/// Jobs that a scheduler may forget before their process fails.
-const FORGOTTEN: u32 = 5;
-
-/// The scheduler forgot the job before it began: it is submitted again, with a fresh token. Should the old one
-/// turn up after all, the start gate lets only one of them run.
-async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
-    let id = job.process.job_id.take().unwrap_or_default();
-    job.state.forgotten += 1;
-    if job.state.forgotten > FORGOTTEN {
-        job.process.job_id = Some(id);
-        let marker = Marker::default();
-        job.state.report = Some(calcjob::report(&marker, None));
-        job.go(Step::Retrieve);
-        return job.commit(vec![Change::DropTicket(job.process.id)]).await;
-    }
-    let line =
-        job.log(Level::Warning, format!("the scheduler forgot job {id} before it began; submitting anew"));
-    job.process.scheduler_state = None;
-    job.state.submission = None;
-    job.go(Step::Submit);
-    job.commit(vec![line, Change::DropTicket(job.process.id)]).await
-}
-
-/// What becomes of a step's error.
-async fn settle(job: &mut Calcjob<'_>, error: StepError) -> StepResult<Then> {
-    let step = job.state.step.as_str();
-    match error {
-        StepError::Store(error) => Ok(store_trouble(job.process.id, &error)),
-        StepError::Stopping => Ok(Then::After(STORE_RETRY)),
-        StepError::Host(text) => {
-            let computer = job.process.computer.clone().unwrap_or_default();
-            job.cx.transports.forget(&computer).await;
-            let status = format!("{step}: computer `{computer}` can't be reached: {text}; trying again");
-            wait(job, status, HOST_RETRY).await
-        }
-        StepError::Wait(status, delay) => wait(job, status, delay).await,
-        StepError::Later(text) => retry(job, text).await,
-        StepError::Died(text) => {
-            job.state.deaths += 1;
-            if job.state.deaths >= DEATHS {
-                calcjob::end_excepted(job, format!("{step}: {text} ({DEATHS} times)")).await?;
-                return Ok(Then::Ended);
-            }
-            let line = job.log(Level::Warning, format!("{step}: {text}; trying again"));
-            job.commit(vec![line]).await?;
-            Ok(Then::After(Duration::from_millis(200)))
-        }
-        StepError::Pause(text) => pause(job, format!("{step}: {text}")).await,
-        StepError::Except(text) => {
-            calcjob::end_excepted(job, format!("{step}: {text}")).await?;
-            Ok(Then::Ended)
-        }
-    }
-}
-
-async fn wait(job: &mut Calcjob<'_>, status: String, delay: Duration) -> StepResult<Then> {
-    if job.process.status.as_deref() != Some(&status) {
-        job.process.state = State::Waiting;
-        job.process.status = Some(status);
-        job.commit(Vec::new()).await?;
-    }
-    Ok(Then::After(delay))
-}
-
-async fn retry(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
-    let step = job.state.step.as_str();
-    let most = job.cx.settings.retry_attempts;
-    job.state.attempt += 1;
-    if job.state.attempt >= most {
-        return pause(job, format!("{step} failed {most} times: {text}")).await;
-    }
-    let delay = backoff(job.cx.settings.retry_initial, job.state.attempt, job.process.uuid.as_u128());
-    job.state.next_try = clock::now().checked_add(delay).ok();
-    job.process.state = State::Waiting;
-    let attempt = job.state.attempt;
-    job.process.status = Some(format!(
-        "{step} failed ({attempt} of {most}), next try in {} s: {text}",
-        delay.as_secs_f64().round()
-    ));
-    let line = job.log(Level::Warning, format!("{step} failed ({attempt} of {most}): {text}"));
-    job.commit(vec![line]).await?;
-    Ok(Then::After(delay))
-}
-
-/// Doubles with each failure; up to a tenth more or less, so that many do not come back at once.
-fn backoff(initial: Duration, attempt: u32, seed: u128) -> Duration {
-    let jitter = (seed.wrapping_mul(u128::from(attempt)) % 21) as f64 / 100.0 - 0.1;
-    initial.mul_f64(f64::from(1u32 << (attempt - 1).min(10)) * (1.0 + jitter))
-}
-
-async fn pause(job: &mut Calcjob<'_>, reason: String) -> StepResult<Then> {
-    let line = job.log(Level::Error, format!("paused: {reason}"));
-    job.process.paused = true;
-    job.process.state = State::Waiting;
-    job.process.status = Some(reason);
-    job.commit(vec![line]).await?;
-    Ok(Then::Idle)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn back_off_doubles_with_little_jitter() {
-        for attempt in 1..5 {
-            let plain = 20.0 * f64::from(1 << (attempt - 1));
-            let delay = backoff(Duration::from_secs(20), attempt, 12345).as_secs_f64();
-            assert!((delay / plain - 1.0).abs() <= 0.101, "{delay} {plain}");
         }
     }
 }

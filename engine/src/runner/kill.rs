@@ -7,7 +7,8 @@ use tokio::time::timeout;
 
 use super::{
     Context,
-    drive::{HOST_RETRY, Then, end_plain, store_trouble},
+    drive::{Then, end_plain, store_trouble},
+    settle::HOST_RETRY,
 };
 use crate::{
     calcjob::{self, Calcjob, Step, StepError, StepResult},

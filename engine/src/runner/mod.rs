@@ -3,6 +3,7 @@
 //! A process in hand is a task; a waiting one is a row, and at most an entry in a poller's map. There are no
 //! worker slots: a bound on tasks limits how much goes on at once, never how much may wait.
 
+mod begin;
 mod client;
 mod context;
 mod drive;
@@ -14,9 +15,11 @@ mod poller;
 mod ready;
 mod reaper;
 mod request;
+mod retry;
 mod server;
 mod service;
 pub mod settings;
+mod settle;
 mod setup;
 mod socket;
 mod step_loop;

@@ -43,7 +43,7 @@ use crate::{
 ///
 ///     fn step(inputs: &TwiceInputs, _: &mut (), event: &StepEvent, cx: &mut Steps) -> Result<Then> {
 ///         let StepEvent::Resumed { children, .. } = event else {
-///             let x = CallInput::Node(inputs.x.uuid().to_owned());
+///             let x = CallInput::Node(inputs.x.uuid.clone());
 ///             let inputs = [("x".to_owned(), x.clone()), ("y".to_owned(), x)].into();
 ///             let process_type = "arithmetic.add_job".to_owned();
 ///             cx.launch(Call { call: "add".into(), process_type, inputs, ..Call::default() });
