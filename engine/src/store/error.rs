@@ -32,6 +32,8 @@ pub enum ErrorKind {
     NetworkFileSystem,
     /// Another process owns it.
     Owned,
+    /// Another owner has opened it since.
+    Fenced,
     /// Anything else.
     Other,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Newer => "the store is newer than this ferry",
             ErrorKind::NetworkFileSystem => "the store is on a network file system",
             ErrorKind::Owned => "the profile is in use",
+            ErrorKind::Fenced => "another owner has taken the store over",
             ErrorKind::Other => "failed",
         })
     }
