@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, mpsc},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use tokio::sync::oneshot;
@@ -19,21 +19,23 @@ struct Request {
     reply: oneshot::Sender<Result<Vec<NodeId>>>,
 }
 
-/// The way to the writing thread, which ends when this is dropped.
+/// The way to the writing thread. Dropping it waits for what is queued, so that the file is closed after it.
 #[derive(Debug)]
 pub(super) struct Writer {
-    requests: mpsc::Sender<Request>,
+    /// `None` only while it is being dropped.
+    requests: Option<mpsc::Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(committer: Arc<Committer>) -> Result<Writer> {
         let (requests, inbox) = mpsc::channel();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("ferry-store".into())
             .spawn(move || serve(&committer, &inbox))
             .map_err(|source| Error::new(ErrorKind::Other, "start store").source(source))?;
-        Ok(Writer { requests })
+        Ok(Writer { requests: Some(requests), thread: Some(thread) })
     }
 
     /// Commits a batch; answers after it is on disk.
@@ -43,8 +45,17 @@ impl Writer {
     pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<Vec<NodeId>> {
         let (reply, answer) = oneshot::channel();
         let gone = || Error::new(ErrorKind::Other, "store").message("the store's thread has ended");
-        self.requests.send(Request { changes, reply }).map_err(|_| gone())?;
+        let queue = self.requests.as_ref().ok_or_else(gone)?;
+        queue.send(Request { changes, reply }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone().effect_unknown())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        // It panicked, or it has ended: either way it is over.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
