@@ -280,7 +280,7 @@ pub(crate) fn option(node: &Node, key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use ferry_engine::store::{Change, NewData, NewProcess, Objects, Store};
+    use ferry_engine::store::{Change, NewData, NewProcess, Objects, SqliteStore, Store};
 
     use super::*;
 
@@ -325,8 +325,8 @@ mod tests {
     }
 
     /// A store with one finished calcjob: `x` in, `sum` and a long `text` out.
-    async fn store(dir: &std::path::Path) -> Store {
-        let store = Store::open(&dir.join("store.db"), Objects::new(dir.join("objects"))).unwrap();
+    async fn store(dir: &std::path::Path) -> SqliteStore {
+        let store = SqliteStore::open(&dir.join("store.db"), Objects::new(dir.join("objects"))).unwrap();
         let id = uuid::Uuid::now_v7;
         let job = NewProcess {
             uuid: id(),

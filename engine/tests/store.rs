@@ -9,14 +9,14 @@ use ferry_engine::{
     process::State,
     store::{
         Change, Content, ErrorKind, FileContent, Level, LinkType, NewData, NewProcess, NodeId, Objects,
-        ProcessFilter, Reader, Store,
+        ProcessFilter, Reader, SqliteStore, Store,
     },
 };
 use ferry_plugin_proto::{Kind, Value};
 use uuid::Uuid;
 
-fn open(dir: &Path) -> Store {
-    Store::open(&dir.join("store.db"), Objects::new(dir.join("objects"))).unwrap()
+fn open(dir: &Path) -> SqliteStore {
+    SqliteStore::open(&dir.join("store.db"), Objects::new(dir.join("objects"))).unwrap()
 }
 
 fn data(uuid: Uuid, value: i64) -> Change {

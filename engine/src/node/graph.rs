@@ -185,7 +185,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::{Change, NewData, NewProcess, Objects, Store};
+    use crate::store::{Change, NewData, NewProcess, Objects, SqliteStore, Store};
 
     fn data(uuid: Uuid) -> Change {
         Change::Data(NewData {
@@ -215,9 +215,9 @@ mod tests {
 
     /// x (1), y (2) -> add (4, called by the workchain 3) -> sum (5) -> add (6) -> last (7); the workchain takes
     /// x and returns the sum.
-    async fn store(dir: &std::path::Path) -> Store {
+    async fn store(dir: &std::path::Path) -> SqliteStore {
         use LinkType as L;
-        let store = Store::open(&dir.join("store.db"), Objects::new(dir.join("objects"))).unwrap();
+        let store = SqliteStore::open(&dir.join("store.db"), Objects::new(dir.join("objects"))).unwrap();
         let ids: Vec<Uuid> = (0..7).map(|_| Uuid::now_v7()).collect();
         let link = |source: usize, target: usize, link_type, label: &str| Change::Link {
             source: ids[source - 1],

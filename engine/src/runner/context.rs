@@ -17,7 +17,7 @@ use crate::{
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
     scheduler::Scheduler,
-    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Result, Store},
+    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Result, SqliteStore, Store},
     transport::{self, Transport, Transports},
 };
 
@@ -75,7 +75,8 @@ impl Owner {
     pub async fn open(self) -> Result<Context> {
         let Owner { builder, lock } = self;
         let paths = builder.paths;
-        let store = Store::open(&paths.store(), Objects::new(paths.objects()))?;
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&paths.store(), Objects::new(paths.objects()))?);
         let library = Library::new(&paths.plugins())
             .map_err(|error| Error::new(ErrorKind::Other, "open plugins").message(error.to_string()))?;
         let settings = Settings::read(&store)?;
@@ -108,7 +109,7 @@ pub struct Context {
     /// The profile's paths.
     pub paths: Paths,
     /// Its store.
-    pub store: Store,
+    pub store: Arc<dyn Store>,
     /// Its plugin files.
     pub library: Library,
     /// The children that run plugins.

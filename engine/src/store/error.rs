@@ -32,6 +32,8 @@ pub enum ErrorKind {
     NetworkFileSystem,
     /// Another process owns it.
     Owned,
+    /// Another owner has opened it since.
+    Fenced,
     /// Anything else.
     Other,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Newer => "the store is newer than this ferry",
             ErrorKind::NetworkFileSystem => "the store is on a network file system",
             ErrorKind::Owned => "the profile is in use",
+            ErrorKind::Fenced => "another owner has taken the store over",
             ErrorKind::Other => "failed",
         })
     }
@@ -61,26 +64,37 @@ pub type Error = error::Error<ErrorKind>;
 /// A store's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What to do about a damaged store.
+pub(super) const DAMAGED: &str = "`ferry storage check` tells what is damaged and what is whole; then restore a backup \
+     (`ferry storage backup` makes them), or move the profile away to begin a new one";
+/// What to do about a full disk.
+const FULL: &str = "free some space, then repeat; nothing stored was harmed";
+/// What to do about a disk that can't be written.
+const READ_ONLY: &str = "the file system or the permissions of the profile's directory forbid writing: make it writable for this user";
+
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode as Code;
-        let kind = match &source {
-            rusqlite::Error::QueryReturnedNoRows => ErrorKind::NotFound,
-            rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
-                Code::DiskFull => ErrorKind::Full,
-                Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen => ErrorKind::ReadOnly,
-                Code::DatabaseCorrupt | Code::NotADatabase => ErrorKind::Corrupt,
-                Code::ConstraintViolation => ErrorKind::Rule,
-                _ => ErrorKind::Other,
-            },
+        Error::new(kind_of(&source), "store").source(source).advised()
+    }
+}
+
+fn kind_of(error: &rusqlite::Error) -> ErrorKind {
+    use rusqlite::{Error as E, ErrorCode as Code};
+    match error {
+        E::QueryReturnedNoRows => ErrorKind::NotFound,
+        // Everything in there was written by us, so what can't be read was damaged.
+        E::FromSqlConversionFailure(..)
+        | E::IntegralValueOutOfRange(..)
+        | E::InvalidColumnType(..)
+        | E::Utf8Error(..) => ErrorKind::Corrupt,
+        E::SqliteFailure(failure, _) => match failure.code {
+            Code::DiskFull => ErrorKind::Full,
+            Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen => ErrorKind::ReadOnly,
+            Code::DatabaseCorrupt | Code::NotADatabase => ErrorKind::Corrupt,
+            Code::ConstraintViolation => ErrorKind::Rule,
             _ => ErrorKind::Other,
-        };
-        let error = Error::new(kind, "store").source(source);
-        match kind {
-            ErrorKind::Full => error.later().help("free some space, then repeat; nothing stored was harmed"),
-            ErrorKind::Corrupt => error.help("restore a copy of it, or move it away to begin a new one"),
-            _ => error,
-        }
+        },
+        _ => ErrorKind::Other,
     }
 }
 
@@ -94,10 +108,16 @@ impl Error {
             Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::ReadOnly,
             _ => ErrorKind::Other,
         };
-        let error = Error::new(kind, operation).with("path", path.display()).source(source);
-        match kind {
-            ErrorKind::Full => error.later().help("free some space, then repeat; nothing stored was harmed"),
-            _ => error,
+        Error::new(kind, operation).with("path", path.display()).source(source).advised()
+    }
+
+    /// Adds the next step that its kind calls for.
+    fn advised(self) -> Self {
+        match self.kind() {
+            ErrorKind::Full => self.later().help(FULL),
+            ErrorKind::ReadOnly => self.help(READ_ONLY),
+            ErrorKind::Corrupt => self.help(DAMAGED),
+            _ => self,
         }
     }
 }

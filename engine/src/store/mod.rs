@@ -1,77 +1,68 @@
-//! Where everything is kept: SQLite for rows, a content-addressed repository for files.
+//! Where everything is kept: rows in a database, the bytes of files in a content-addressed repository.
 //!
-//! One program owns a store at a time ([`Lock`]) and writes through one thread, which commits many batches
-//! with one fsync and answers after it. Readers are read-only and never wait for the writer.
+//! [`Store`] is what an owner holds, [`Reader`] what everybody else opens. The embedded one is [`SqliteStore`]; what
+//! any other must do is said by the suite in `ferry-conformance`. One program owns a store at a time ([`Lock`]), and
+//! an epoch voids what owners before it still have in hand.
 
 mod change;
+mod connections;
 mod error;
+mod group;
 mod lock;
 mod objects;
 mod read;
+mod reader;
 mod records;
 mod schema;
+mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tree;
 mod writer;
 
-use std::{path::Path, sync::Arc};
+use std::{fmt::Debug, ops::Deref};
 
+use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use change::{Caller, Change, FileContent, NewData, NewProcess};
 pub use error::{Error, ErrorKind, Result};
 pub use lock::Lock;
 pub use objects::{Content, INLINE_MAX, Objects};
-pub(crate) use read::SET_UP;
-pub use read::{ProcessFilter, Reader};
+pub use read::SqliteReader;
+pub(crate) use reader::SET_UP;
+pub use reader::{ProcessFilter, Reader, Reads};
 pub use records::{
     Child, ComputerRow, GateState, Group, Level, Link, LinkType, Live, LogLine, Node, NodeFile, NodeId,
     NodeKind, Orphan, PluginRow, Process, Ticket,
 };
+pub use sqlite::SqliteStore;
 
-/// A store opened by its owner, for reading and writing. Clones share it.
-#[derive(Debug, Clone)]
-pub struct Store {
-    reader: Arc<Reader>,
-    writer: writer::Writer,
-    commits: Arc<watch::Sender<u64>>,
-}
-
-impl Store {
-    /// Opens, or makes, the store at `path`. The caller holds the profile's [`Lock`].
+/// A store opened by its owner, for reading and writing. Dereferences to its [`Reader`].
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Commits a batch of changes, all or none; answers after they are on disk. Returns the numbers of new nodes,
+    /// in order. Batches that are committed at once may share a transaction, but never each other's errors.
     ///
     /// # Errors
-    /// `Newer`, `Full`, `ReadOnly`, `Corrupt`, `NetworkFileSystem`.
-    pub fn open(path: &Path, objects: Objects) -> Result<Store> {
-        let writer = writer::Writer::start(path, objects.clone())?;
-        Ok(Store {
-            reader: Arc::new(Reader::open(path, objects)?),
-            writer,
-            commits: Arc::new(watch::Sender::new(0)),
-        })
-    }
-
-    /// Commits a batch of changes; answers after they are on disk. Returns the numbers of new nodes, in order.
-    ///
-    /// # Errors
-    /// Those of each [`Change`], and the disk's. On error nothing of the batch was kept.
+    /// Those of each [`Change`]: nothing of the batch was kept. The disk's (`Full`, `ReadOnly`, `Other`): likewise,
+    /// unless the error says that its effect is unknown; read again before going on. `Fenced`: another owner has
+    /// opened the store since.
     ///
     /// # Cancel safety
     /// A dropped call may still be committed.
-    pub async fn commit(&self, changes: Vec<Change>) -> Result<Vec<NodeId>> {
-        let made = self.writer.commit(changes).await;
-        self.commits.send_modify(|count| *count += 1);
-        made
-    }
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<NodeId>>;
 
     /// Changes after each commit: a hint for those who wait for a row, who then read it.
-    pub fn commits(&self) -> watch::Receiver<u64> {
-        self.commits.subscribe()
-    }
+    fn commits(&self) -> watch::Receiver<u64>;
+
+    /// What it holds.
+    fn reader(&self) -> &Reader;
 }
 
-impl std::ops::Deref for Store {
+impl Deref for dyn Store {
     type Target = Reader;
     fn deref(&self) -> &Reader {
-        &self.reader
+        self.reader()
     }
 }

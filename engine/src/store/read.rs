@@ -1,40 +1,25 @@
-//! Reading: short queries on read-only connections, which never block the writer.
+//! SQLite's answers: short queries on read-only connections, which never block the writer.
 
-use std::{path::Path, sync::Mutex};
+use std::path::Path;
 
 use ferry_plugin_proto::Kind;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{
     Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, Level, Link, Live, LogLine, Node,
-    NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, Result, Ticket, schema, tree,
+    NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, ProcessFilter, Reads, Result, Ticket,
+    connections::Connections, tree,
 };
 use crate::process::State;
 
-/// Which processes to list.
-#[derive(Debug, Clone, Default)]
-pub struct ProcessFilter {
-    /// Those in these states; empty: all.
-    pub states: Vec<State>,
-    /// Those in this group.
-    pub group: Option<String>,
-    /// Those of this type.
-    pub process_type: Option<String>,
-    /// At most so many, the newest.
-    pub limit: Option<usize>,
-}
-
-/// A reading connection. Shared by tasks; each query holds it for microseconds.
+/// An embedded store, open for reading.
 #[derive(Debug)]
-pub struct Reader {
-    db: Mutex<Connection>,
+pub struct SqliteReader {
+    connections: Connections,
     objects: Objects,
 }
-
-/// The setting that says that a profile's first owner has set it up.
-pub(crate) const SET_UP: &str = "profile.set_up";
 
 const NODE: &str =
     "SELECT n.id, n.uuid, n.kind, n.type, n.label, n.description, c.label, n.body, n.created, n.modified
@@ -49,51 +34,42 @@ const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n.descripti
 const PLUGIN: &str =
     "SELECT digest, name, version, origin, bundled, active, manifest, facts, installed FROM plugin";
 
-impl Reader {
+impl SqliteReader {
     /// Opens a store for reading.
     ///
     /// # Errors
     /// `NotFound` where there is none, `Newer` if a newer ferry made it.
-    pub fn open(path: &Path, objects: Objects) -> Result<Reader> {
-        let missing = || Error::new(ErrorKind::NotFound, "open store").with("path", path.display());
-        if !path.exists() {
-            return Err(missing());
-        }
-        let db = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
-        db.pragma_update(None, "busy_timeout", 5000)?;
-        // An owner that has just made the file has not filled it yet.
-        if schema::check(&db)? == 0 {
-            return Err(missing());
-        }
-        db.set_prepared_statement_cache_capacity(64);
-        Ok(Reader { db: Mutex::new(db), objects })
+    pub fn open(path: &Path, objects: Objects) -> Result<SqliteReader> {
+        Ok(SqliteReader { connections: Connections::open(path)?, objects })
+    }
+
+    /// Reads on the writer's own connection.
+    #[cfg(feature = "testing")]
+    pub(super) fn sharing(connection: super::connections::Shared, objects: Objects) -> SqliteReader {
+        SqliteReader { connections: Connections::Shared(connection), objects }
     }
 
     fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        // A panic inside a query leaves the connection usable: it is read-only.
-        let db = self.db.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        query(&db).map_err(Error::from)
+        self.connections.with(query)
     }
 
-    /// The node with this number.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub fn node(&self, id: NodeId) -> Result<Node> {
+    fn links(&self, end: &str, node: NodeId) -> Result<Vec<Link>> {
+        let sql = format!(
+            "SELECT source, target, type, label FROM link WHERE {end} = ?1 ORDER BY label, source, target"
+        );
+        self.with(|db| query_all(db, &sql, [node.0], link))
+    }
+}
+
+impl Reads for SqliteReader {
+    fn node(&self, id: NodeId) -> Result<Node> {
         self.with(|db| {
             db.prepare_cached(&format!("{NODE} WHERE n.id = ?1"))?.query_row([id.0], node).optional()
         })?
         .ok_or_else(|| Error::new(ErrorKind::NotFound, "node").message(format!("no node has the id {id}")))
     }
 
-    /// Finds a node by id, uuid, unique uuid prefix (4 characters or more), or label.
-    ///
-    /// # Errors
-    /// `NotFound`; `Ambiguous`, naming the candidates.
-    pub fn find_node(&self, name: &str) -> Result<Node> {
+    fn find_node(&self, name: &str) -> Result<Node> {
         if let Ok(id) = name.parse() {
             return self.node(NodeId(id));
         }
@@ -123,45 +99,11 @@ impl Reader {
         }
     }
 
-    /// The code called `label` or `label@computer`.
-    ///
-    /// # Errors
-    /// `NotFound`, `Ambiguous`.
-    pub fn find_code(&self, name: &str) -> Result<Node> {
-        let (label, computer) = name.split_once('@').map_or((name, None), |(l, c)| (l, Some(c)));
-        let codes: Vec<_> = self
-            .codes()?
-            .into_iter()
-            .filter(|code| {
-                code.label == label && (computer.is_none() || code.computer.as_deref() == computer)
-            })
-            .collect();
-        match codes.as_slice() {
-            [one] => Ok(one.clone()),
-            [] => Err(Error::new(ErrorKind::NotFound, "code")
-                .message(format!("no code is called `{name}`"))
-                .help("`ferry code list` shows them; `ferry code create` makes one")),
-            several => {
-                let names: Vec<_> = several
-                    .iter()
-                    .map(|code| format!("{}@{}", code.label, code.computer.as_deref().unwrap_or("")))
-                    .collect();
-                Err(Error::new(ErrorKind::Ambiguous, "code")
-                    .message(format!("`{name}` names several codes: {}", names.join(", "))))
-            }
-        }
-    }
-
-    /// All codes, by number.
-    pub fn codes(&self) -> Result<Vec<Node>> {
+    fn codes(&self) -> Result<Vec<Node>> {
         self.with(|db| query_all(db, &format!("{NODE} WHERE n.type = 'code' ORDER BY n.id"), [], node))
     }
 
-    /// The process with this number.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub fn process(&self, id: NodeId) -> Result<Process> {
+    fn process(&self, id: NodeId) -> Result<Process> {
         self.with(|db| {
             db.prepare_cached(&format!("{PROCESS} WHERE p.id = ?1"))?.query_row([id.0], process).optional()
         })?
@@ -170,8 +112,7 @@ impl Reader {
         })
     }
 
-    /// Processes, oldest first.
-    pub fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>> {
+    fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>> {
         let states: Vec<_> = filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
         let states =
             if states.is_empty() { "1".into() } else { format!("p.state IN ({})", states.join(", ")) };
@@ -186,13 +127,11 @@ impl Reader {
         self.with(|db| query_all(db, &sql, params![filter.process_type, filter.group, limit], process))
     }
 
-    /// The processes that have not ended, oldest first.
-    pub fn live_processes(&self) -> Result<Vec<Live>> {
+    fn live_processes(&self) -> Result<Vec<Live>> {
         self.with(|db| query_all(db, tree::LIVE, [], tree::live))
     }
 
-    /// The top of a process's call tree, and its kind.
-    pub fn place(&self, process: NodeId) -> Result<Option<(NodeId, Kind)>> {
+    fn place(&self, process: NodeId) -> Result<Option<(NodeId, Kind)>> {
         let sql = "SELECT coalesce(root, id), kind FROM process WHERE id = ?1";
         self.with(|db| {
             db.prepare_cached(sql)?
@@ -203,23 +142,19 @@ impl Reader {
         })
     }
 
-    /// The children of a process, in order of their launch.
-    pub fn children(&self, caller: NodeId) -> Result<Vec<Child>> {
+    fn children(&self, caller: NodeId) -> Result<Vec<Child>> {
         self.with(|db| query_all(db, tree::CHILDREN, [caller.0], tree::child))
     }
 
-    /// A process and all that it called, directly or not, as far as they have not ended; callers first.
-    pub fn live_tree(&self, top: NodeId) -> Result<Vec<NodeId>> {
+    fn live_tree(&self, top: NodeId) -> Result<Vec<NodeId>> {
         self.with(|db| query_all(db, tree::LIVE_TREE, [top.0], |row| row.get(0).map(NodeId)))
     }
 
-    /// Jobs that are still to be cancelled, oldest first.
-    pub fn orphans(&self) -> Result<Vec<Orphan>> {
+    fn orphans(&self) -> Result<Vec<Orphan>> {
         self.with(|db| query_all(db, tree::ORPHANS, [], tree::orphan))
     }
 
-    /// How many processes are in each state.
-    pub fn count_processes(&self) -> Result<Vec<(State, u64)>> {
+    fn count_processes(&self) -> Result<Vec<(State, u64)>> {
         self.with(|db| {
             query_all(db, "SELECT state, count(*) FROM process GROUP BY state", [], |row| {
                 Ok((parse_state(&row.get::<_, String>(0)?), row.get::<_, i64>(1)? as u64))
@@ -227,25 +162,15 @@ impl Reader {
         })
     }
 
-    /// Links that end at a node.
-    pub fn incoming(&self, node: NodeId) -> Result<Vec<Link>> {
+    fn incoming(&self, node: NodeId) -> Result<Vec<Link>> {
         self.links("target", node)
     }
 
-    /// Links that begin at a node.
-    pub fn outgoing(&self, node: NodeId) -> Result<Vec<Link>> {
+    fn outgoing(&self, node: NodeId) -> Result<Vec<Link>> {
         self.links("source", node)
     }
 
-    fn links(&self, end: &str, node: NodeId) -> Result<Vec<Link>> {
-        let sql = format!(
-            "SELECT source, target, type, label FROM link WHERE {end} = ?1 ORDER BY label, source, target"
-        );
-        self.with(|db| query_all(db, &sql, [node.0], link))
-    }
-
-    /// A process's report, oldest line first.
-    pub fn logs(&self, process: NodeId) -> Result<Vec<LogLine>> {
+    fn logs(&self, process: NodeId) -> Result<Vec<LogLine>> {
         self.with(|db| {
             query_all(
                 db,
@@ -263,8 +188,7 @@ impl Reader {
         })
     }
 
-    /// The files of a node, by path.
-    pub fn files(&self, node: NodeId) -> Result<Vec<NodeFile>> {
+    fn files(&self, node: NodeId) -> Result<Vec<NodeFile>> {
         self.with(|db| {
             query_all(
                 db,
@@ -282,11 +206,7 @@ impl Reader {
         })
     }
 
-    /// The bytes of an object: those of a row, or the path of its file.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub fn object(&self, digest: &str) -> Result<Content> {
+    fn object(&self, digest: &str) -> Result<Content> {
         let (size, bytes) = self
             .with(|db| {
                 db.prepare_cached("SELECT size, bytes FROM object WHERE digest = ?1")?
@@ -299,11 +219,7 @@ impl Reader {
         Ok(bytes.map_or_else(|| Content::Object { digest: digest.to_owned(), size }, Content::Inline))
     }
 
-    /// Opens an object for reading.
-    ///
-    /// # Errors
-    /// `NotFound`; `Corrupt` where the row names a file that is gone.
-    pub fn open_object(&self, digest: &str) -> Result<Box<dyn std::io::Read + Send>> {
+    fn open_object(&self, digest: &str) -> Result<Box<dyn std::io::Read + Send>> {
         match self.object(digest)? {
             Content::Inline(bytes) => Ok(Box::new(std::io::Cursor::new(bytes))),
             Content::Object { digest, .. } => {
@@ -315,13 +231,11 @@ impl Reader {
         }
     }
 
-    /// The directory of large objects.
-    pub fn objects(&self) -> &Objects {
+    fn objects(&self) -> &Objects {
         &self.objects
     }
 
-    /// All computers, by label.
-    pub fn computers(&self) -> Result<Vec<ComputerRow>> {
+    fn computers(&self) -> Result<Vec<ComputerRow>> {
         self.with(|db| {
             query_all(db, "SELECT id, uuid, config, created FROM computer ORDER BY label", [], |row| {
                 Ok(ComputerRow {
@@ -334,23 +248,7 @@ impl Reader {
         })
     }
 
-    /// The computer of this label.
-    ///
-    /// # Errors
-    /// `NotFound`, listing the ones there are.
-    pub fn computer(&self, label: &str) -> Result<ComputerRow> {
-        let mut computers = self.computers()?;
-        if let Some(at) = computers.iter().position(|computer| computer.config.label == label) {
-            return Ok(computers.swap_remove(at));
-        }
-        let labels: Vec<_> = computers.iter().map(|computer| computer.config.label.as_str()).collect();
-        Err(Error::new(ErrorKind::NotFound, "computer")
-            .message(format!("no computer is called `{label}`"))
-            .help(format!("this profile has: {}", labels.join(", "))))
-    }
-
-    /// The tickets of a computer, by process.
-    pub fn tickets(&self, computer: &str) -> Result<Vec<Ticket>> {
+    fn tickets(&self, computer: &str) -> Result<Vec<Ticket>> {
         let sql = "SELECT process, token, queued FROM ticket WHERE computer = ?1 ORDER BY process";
         self.with(|db| {
             query_all(db, sql, [computer], |row| {
@@ -359,14 +257,12 @@ impl Reader {
         })
     }
 
-    /// What the gate of a computer saw last.
-    pub fn gate(&self, computer: &str) -> Result<Option<GateState>> {
+    fn gate(&self, computer: &str) -> Result<Option<GateState>> {
         let sql = "SELECT state FROM gate WHERE computer = ?1";
         self.with(|db| db.query_row(sql, [computer], |row| json(row, 0)).optional())
     }
 
-    /// All groups, by label.
-    pub fn groups(&self) -> Result<Vec<Group>> {
+    fn groups(&self) -> Result<Vec<Group>> {
         self.with(|db| {
             query_all(
                 db,
@@ -388,8 +284,7 @@ impl Reader {
         })
     }
 
-    /// The nodes of a group, by number.
-    pub fn members(&self, group: &str) -> Result<Vec<Node>> {
+    fn members(&self, group: &str) -> Result<Vec<Node>> {
         let sql = format!(
             "{NODE} JOIN group_member m ON m.node = n.id JOIN node_group g ON g.id = m.node_group
              WHERE g.label = ?1 ORDER BY n.id"
@@ -397,24 +292,16 @@ impl Reader {
         self.with(|db| query_all(db, &sql, [group], node))
     }
 
-    /// All plugin files, active ones first.
-    pub fn plugins(&self) -> Result<Vec<PluginRow>> {
+    fn plugins(&self) -> Result<Vec<PluginRow>> {
         self.with(|db| query_all(db, &format!("{PLUGIN} ORDER BY active DESC, bundled, name"), [], plugin))
     }
 
-    /// The plugin file with this digest.
-    pub fn plugin(&self, digest: &str) -> Result<PluginRow> {
+    fn plugin(&self, digest: &str) -> Result<PluginRow> {
         self.with(|db| db.query_row(&format!("{PLUGIN} WHERE digest = ?1"), [digest], plugin).optional())?
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "plugin").with("digest", digest))
     }
 
-    /// Whether the profile's first owner has come to the end of setting it up.
-    pub fn is_set_up(&self) -> Result<bool> {
-        Ok(self.setting(SET_UP)?.is_some())
-    }
-
-    /// All settings of the profile.
-    pub fn settings(&self) -> Result<Vec<(String, String)>> {
+    fn settings(&self) -> Result<Vec<(String, String)>> {
         self.with(|db| {
             query_all(db, "SELECT key, value FROM setting ORDER BY key", [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
@@ -422,8 +309,7 @@ impl Reader {
         })
     }
 
-    /// One setting of the profile.
-    pub fn setting(&self, key: &str) -> Result<Option<String>> {
+    fn setting(&self, key: &str) -> Result<Option<String>> {
         self.with(|db| {
             db.query_row("SELECT value FROM setting WHERE key = ?1", [key], |row| row.get(0)).optional()
         })

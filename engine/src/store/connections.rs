@@ -1,0 +1,110 @@
+//! Connections to one database file: for reading as many as are used at once, or the writer's own.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Error, ErrorKind, Result, schema};
+
+/// How long a connection waits for another program's lock, ms.
+const BUSY_MS: u32 = 5000;
+/// Prepared statements kept by each connection.
+const STATEMENTS: usize = 64;
+/// Idle reading connections kept.
+const IDLE_MAX: usize = 4;
+
+/// A connection that reader and writer use in turn.
+pub(super) type Shared = Arc<Mutex<Connection>>;
+
+/// Where queries are run.
+#[derive(Debug)]
+pub(super) enum Connections {
+    /// Read-only ones, opened as they are needed.
+    Pool {
+        /// The database.
+        path: PathBuf,
+        /// Those not in use.
+        idle: Mutex<Vec<Connection>>,
+    },
+    /// The writer's.
+    #[cfg(feature = "testing")]
+    Shared(Shared),
+}
+
+impl Connections {
+    /// Opens a first connection.
+    pub(super) fn open(path: &Path) -> Result<Connections> {
+        let first = for_reading(path)?;
+        Ok(Connections::Pool { path: path.to_owned(), idle: Mutex::new(vec![first]) })
+    }
+
+    /// Runs a query. A connection on which one failed is not used again.
+    pub(super) fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        match self {
+            #[cfg(feature = "testing")]
+            Connections::Shared(shared) => Ok(query(&lock(shared))?),
+            Connections::Pool { path, idle } => {
+                let waiting = lock(idle).pop();
+                let connection = waiting.map_or_else(|| for_reading(path), Ok)?;
+                let answer = query(&connection)?;
+                let mut idle = lock(idle);
+                if idle.len() < IDLE_MAX {
+                    idle.push(connection);
+                }
+                Ok(answer)
+            }
+        }
+    }
+}
+
+/// A panic elsewhere leaves a connection usable: SQLite rolls back what was open.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A read-only connection.
+pub(super) fn for_reading(path: &Path) -> Result<Connection> {
+    let missing = || Error::new(ErrorKind::NotFound, "open store").with("path", path.display());
+    if !path.exists() {
+        return Err(missing());
+    }
+    let db = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    db.pragma_update(None, "busy_timeout", BUSY_MS)?;
+    // An owner that has just made the file has not filled it yet.
+    if schema::check(&db)? == 0 {
+        return Err(missing());
+    }
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(db)
+}
+
+/// The owner's connection, each commit of which is synced.
+pub(super) fn for_writing(path: &Path) -> Result<Connection> {
+    let db = Connection::open(path)?;
+    schema::check(&db)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    prepare_for_writing(&db)?;
+    Ok(db)
+}
+
+/// A database that ends with its connection.
+#[cfg(feature = "testing")]
+pub(super) fn in_memory() -> Result<Connection> {
+    let db = Connection::open_in_memory()?;
+    prepare_for_writing(&db)?;
+    Ok(db)
+}
+
+fn prepare_for_writing(db: &Connection) -> Result<()> {
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.pragma_update(None, "busy_timeout", BUSY_MS)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}

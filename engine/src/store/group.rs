@@ -1,0 +1,151 @@
+//! Group commit: many batches in one transaction, a savepoint each, one fsync for all. Nobody is told of success
+//! before it.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::watch;
+
+use super::{
+    Change, Error, ErrorKind, NodeId, Objects, Result, change,
+    connections::{self, Shared, lock},
+    schema,
+};
+
+/// What became of each batch of a group.
+pub(super) type Outcomes = Vec<Result<Vec<NodeId>>>;
+
+/// The one writing connection of an owner.
+#[derive(Debug)]
+pub(super) struct Committer {
+    db: Shared,
+    /// To open it anew; none for a database in memory.
+    file: Option<PathBuf>,
+    objects: Objects,
+    epoch: i64,
+    commits: watch::Sender<u64>,
+}
+
+impl Committer {
+    /// Brings the format up to date and raises the epoch: owners before this one write no more.
+    pub(super) fn begin(db: Connection, file: Option<&Path>, objects: Objects) -> Result<Committer> {
+        let mut db = db;
+        schema::migrate(&mut db)?;
+        let epoch = raise_epoch(&mut db)?;
+        Ok(Committer {
+            db: Shared::new(db.into()),
+            file: file.map(Path::to_owned),
+            objects,
+            epoch,
+            commits: watch::Sender::new(0),
+        })
+    }
+
+    /// The connection, for those who read on it.
+    #[cfg(feature = "testing")]
+    pub(super) fn shared(&self) -> Shared {
+        self.db.clone()
+    }
+
+    /// Counts the commits.
+    pub(super) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+
+    /// Commits a group. The outer error means that nothing was kept; an inner one that this batch alone was
+    /// rolled back.
+    pub(super) fn commit<'a>(&self, batches: impl Iterator<Item = &'a [Change]>) -> Result<Outcomes> {
+        self.transact(|tx| batches.map(|changes| self.apply(tx, changes)).collect())
+    }
+
+    /// Runs `work` in a transaction of its own, under the owner's epoch. After a failure the connection is fit
+    /// for the next attempt, as soon as the cause is gone.
+    pub(super) fn transact<T>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut db = lock(&self.db);
+        let done = self.attempt(&mut db, work);
+        match &done {
+            Ok(_) => self.commits.send_modify(|count| *count += 1),
+            Err(error) => self.mend(&mut db, error),
+        }
+        done
+    }
+
+    fn attempt<T>(
+        &self,
+        db: &mut Connection,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.check_epoch(&tx)?;
+        let done = work(&mut tx)?;
+        crate::crash::point("commit.before");
+        tx.commit().map_err(after_commit)?;
+        crate::crash::point("commit.after");
+        Ok(done)
+    }
+
+    fn check_epoch(&self, tx: &Transaction<'_>) -> Result<()> {
+        let now: i64 = tx.prepare_cached("SELECT epoch FROM owner")?.query_row([], |row| row.get(0))?;
+        if now == self.epoch {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Fenced, "commit")
+            .message("another owner has taken the store over; this one writes no more")
+            .with("epoch", self.epoch)
+            .with("epoch of the store", now)
+            .help("end this program: `ferry daemon status` shows who owns the profile"))
+    }
+
+    fn apply(&self, tx: &mut Transaction<'_>, changes: &[Change]) -> Result<Result<Vec<NodeId>>> {
+        let savepoint = tx.savepoint()?;
+        match change::apply(&savepoint, &self.objects, changes) {
+            Ok(made) => {
+                savepoint.commit()?;
+                Ok(Ok(made))
+            }
+            // The disk's trouble is everybody's: SQLite may have rolled the transaction back already.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Full | ErrorKind::ReadOnly)
+                    || savepoint.is_autocommit() =>
+            {
+                Err(error)
+            }
+            Err(error) => {
+                // Rolls back, and says if it can't: a batch kept in part would be worse than a lost group.
+                savepoint.finish()?;
+                Ok(Err(error))
+            }
+        }
+    }
+
+    /// A connection that met the disk's trouble may hold a half-written log: a fresh one reads it anew.
+    fn mend(&self, db: &mut Connection, error: &Error) {
+        if !db.is_autocommit() {
+            let _ = db.execute_batch("ROLLBACK");
+        }
+        if matches!(error.kind(), ErrorKind::Fenced | ErrorKind::Rule | ErrorKind::NotFound) {
+            return;
+        }
+        if let Some(file) = &self.file
+            && let Ok(fresh) = connections::for_writing(file)
+        {
+            *db = fresh;
+        }
+    }
+}
+
+/// A sync that failed may have reached the disk all the same; a full or read-only one has not.
+fn after_commit(error: rusqlite::Error) -> Error {
+    let error = Error::from(error);
+    match error.kind() {
+        ErrorKind::Full | ErrorKind::ReadOnly => error,
+        _ => error.effect_unknown(),
+    }
+}
+
+fn raise_epoch(db: &mut Connection) -> Result<i64> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let epoch = tx.query_row("UPDATE owner SET epoch = epoch + 1 RETURNING epoch", [], |row| row.get(0))?;
+    tx.commit()?;
+    Ok(epoch)
+}

@@ -1,0 +1,209 @@
+//! What can be asked of a store, whatever keeps it.
+
+use std::{ops::Deref, path::Path};
+
+use ferry_plugin_proto::Kind;
+
+use super::{
+    Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, Link, Live, LogLine, Node, NodeFile,
+    NodeId, Objects, Orphan, PluginRow, Process, Result, SqliteReader, Ticket,
+};
+use crate::process::State;
+
+/// The setting that says that a profile's first owner has set it up.
+pub(crate) const SET_UP: &str = "profile.set_up";
+
+/// Which processes to list.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessFilter {
+    /// Those in these states; empty: all.
+    pub states: Vec<State>,
+    /// Those in this group.
+    pub group: Option<String>,
+    /// Those of this type.
+    pub process_type: Option<String>,
+    /// At most so many, the newest.
+    pub limit: Option<usize>,
+}
+
+/// The questions. Each is answered from one snapshot, never waits for a writer, and sees every commit that was
+/// answered before it was asked.
+///
+/// They block, for microseconds: they are point look-ups and short lists on a local file, called between two
+/// awaits, where a hop to another thread would cost more than the answer. A store that lies behind a network
+/// answers with `tokio::task::block_in_place`.
+///
+/// # Errors
+/// Beside those named: `Corrupt` where what is asked for lies in a damaged part; other parts go on answering.
+pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
+    /// The node with this number.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn node(&self, id: NodeId) -> Result<Node>;
+
+    /// Finds a node by id, uuid, unique uuid prefix (4 characters or more), or label.
+    ///
+    /// # Errors
+    /// `NotFound`; `Ambiguous`, naming the candidates.
+    fn find_node(&self, name: &str) -> Result<Node>;
+
+    /// All codes, by number.
+    fn codes(&self) -> Result<Vec<Node>>;
+
+    /// The process with this number.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn process(&self, id: NodeId) -> Result<Process>;
+
+    /// Processes, oldest first.
+    fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>>;
+
+    /// The processes that have not ended, oldest first.
+    fn live_processes(&self) -> Result<Vec<Live>>;
+
+    /// The top of a process's call tree, and its kind.
+    fn place(&self, process: NodeId) -> Result<Option<(NodeId, Kind)>>;
+
+    /// The children of a process, in order of their launch.
+    fn children(&self, caller: NodeId) -> Result<Vec<Child>>;
+
+    /// A process and all that it called, directly or not, as far as they have not ended; callers first.
+    fn live_tree(&self, top: NodeId) -> Result<Vec<NodeId>>;
+
+    /// Jobs that are still to be cancelled, oldest first.
+    fn orphans(&self) -> Result<Vec<Orphan>>;
+
+    /// How many processes are in each state.
+    fn count_processes(&self) -> Result<Vec<(State, u64)>>;
+
+    /// Links that end at a node.
+    fn incoming(&self, node: NodeId) -> Result<Vec<Link>>;
+
+    /// Links that begin at a node.
+    fn outgoing(&self, node: NodeId) -> Result<Vec<Link>>;
+
+    /// A process's report, oldest line first.
+    fn logs(&self, process: NodeId) -> Result<Vec<LogLine>>;
+
+    /// The files of a node, by path.
+    fn files(&self, node: NodeId) -> Result<Vec<NodeFile>>;
+
+    /// The bytes of an object: those of a row, or the path of its file.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn object(&self, digest: &str) -> Result<Content>;
+
+    /// Opens an object for reading.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt` where the row names a file that is gone.
+    fn open_object(&self, digest: &str) -> Result<Box<dyn std::io::Read + Send>>;
+
+    /// The directory of large objects.
+    fn objects(&self) -> &Objects;
+
+    /// All computers, by label.
+    fn computers(&self) -> Result<Vec<ComputerRow>>;
+
+    /// The tickets of a computer, by process.
+    fn tickets(&self, computer: &str) -> Result<Vec<Ticket>>;
+
+    /// What the gate of a computer saw last.
+    fn gate(&self, computer: &str) -> Result<Option<GateState>>;
+
+    /// All groups, by label.
+    fn groups(&self) -> Result<Vec<Group>>;
+
+    /// The nodes of a group, by number.
+    fn members(&self, group: &str) -> Result<Vec<Node>>;
+
+    /// All plugin files, active ones first.
+    fn plugins(&self) -> Result<Vec<PluginRow>>;
+
+    /// The plugin file with this digest.
+    fn plugin(&self, digest: &str) -> Result<PluginRow>;
+
+    /// All settings of the profile.
+    fn settings(&self) -> Result<Vec<(String, String)>>;
+
+    /// One setting of the profile.
+    fn setting(&self, key: &str) -> Result<Option<String>>;
+
+    /// The code called `label` or `label@computer`.
+    ///
+    /// # Errors
+    /// `NotFound`, `Ambiguous`.
+    fn find_code(&self, name: &str) -> Result<Node> {
+        let (label, computer) = name.split_once('@').map_or((name, None), |(l, c)| (l, Some(c)));
+        let codes: Vec<_> = self
+            .codes()?
+            .into_iter()
+            .filter(|code| {
+                code.label == label && (computer.is_none() || code.computer.as_deref() == computer)
+            })
+            .collect();
+        match codes.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(Error::new(ErrorKind::NotFound, "code")
+                .message(format!("no code is called `{name}`"))
+                .help("`ferry code list` shows them; `ferry code create` makes one")),
+            several => {
+                let names: Vec<_> = several
+                    .iter()
+                    .map(|code| format!("{}@{}", code.label, code.computer.as_deref().unwrap_or("")))
+                    .collect();
+                Err(Error::new(ErrorKind::Ambiguous, "code")
+                    .message(format!("`{name}` names several codes: {}", names.join(", "))))
+            }
+        }
+    }
+
+    /// The computer of this label.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the ones there are.
+    fn computer(&self, label: &str) -> Result<ComputerRow> {
+        let mut computers = self.computers()?;
+        if let Some(at) = computers.iter().position(|computer| computer.config.label == label) {
+            return Ok(computers.swap_remove(at));
+        }
+        let labels: Vec<_> = computers.iter().map(|computer| computer.config.label.as_str()).collect();
+        Err(Error::new(ErrorKind::NotFound, "computer")
+            .message(format!("no computer is called `{label}`"))
+            .help(format!("this profile has: {}", labels.join(", "))))
+    }
+
+    /// Whether the profile's first owner has come to the end of setting it up.
+    fn is_set_up(&self) -> Result<bool> {
+        Ok(self.setting(SET_UP)?.is_some())
+    }
+}
+
+/// An open store as those see it who only look. Dereferences to [`Reads`].
+#[derive(Debug)]
+pub struct Reader(Box<dyn Reads>);
+
+impl Reader {
+    /// Opens an embedded store for reading.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none, `Newer` if a newer ferry made it.
+    pub fn open(path: &Path, objects: Objects) -> Result<Reader> {
+        SqliteReader::open(path, objects).map(Reader::new)
+    }
+
+    /// What answers.
+    pub fn new(reads: impl Reads) -> Reader {
+        Reader(Box::new(reads))
+    }
+}
+
+impl Deref for Reader {
+    type Target = dyn Reads;
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}

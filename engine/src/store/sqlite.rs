@@ -1,0 +1,77 @@
+//! The embedded store: one SQLite file in WAL mode beside a directory of objects.
+
+use std::{ops::Deref, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{Change, NodeId, Objects, Reader, Result, Store, connections, group::Committer, writer::Writer};
+
+/// An embedded store opened by its owner. Clones share it.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    reader: Reader,
+    committer: Arc<Committer>,
+    /// Without one, the calling thread commits.
+    writer: Option<Writer>,
+}
+
+impl SqliteStore {
+    /// Opens, or makes, the store at `path`, and voids the claims of all owners before this one. The caller holds
+    /// the profile's [`Lock`](super::Lock).
+    ///
+    /// # Errors
+    /// `Newer`, `Full`, `ReadOnly`, `Corrupt`.
+    pub fn open(path: &Path, objects: Objects) -> Result<SqliteStore> {
+        let db = connections::for_writing(path)?;
+        let committer = Arc::new(Committer::begin(db, Some(path), objects.clone())?);
+        let writer = Some(Writer::start(committer.clone())?);
+        let reader = Reader::open(path, objects)?;
+        Ok(SqliteStore { inner: Arc::new(Inner { reader, committer, writer }) })
+    }
+
+    /// A new store in memory, whose commits are done on the calling thread; `objects` alone is on disk. For
+    /// simulations, where a second thread would have a clock of its own.
+    ///
+    /// # Errors
+    /// SQLite's, for want of memory.
+    #[cfg(feature = "testing")]
+    pub fn inline(objects: Objects) -> Result<SqliteStore> {
+        let committer = Committer::begin(connections::in_memory()?, None, objects.clone())?;
+        let reader = Reader::new(super::SqliteReader::sharing(committer.shared(), objects));
+        Ok(SqliteStore { inner: Arc::new(Inner { reader, committer: Arc::new(committer), writer: None }) })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<NodeId>> {
+        match &self.inner.writer {
+            Some(writer) => writer.commit(changes).await,
+            None => {
+                let mut outcomes = self.inner.committer.commit(std::iter::once(changes.as_slice()))?;
+                outcomes.pop().unwrap_or_else(|| Ok(Vec::new()))
+            }
+        }
+    }
+
+    fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.committer.commits()
+    }
+
+    fn reader(&self) -> &Reader {
+        &self.inner.reader
+    }
+}
+
+impl Deref for SqliteStore {
+    type Target = Reader;
+    fn deref(&self) -> &Reader {
+        &self.inner.reader
+    }
+}
