@@ -1,0 +1,3 @@
+//! The plugin file of [`script`].
+
+ferry_plugin::export_plugin!(script);
