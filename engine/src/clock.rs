@@ -37,6 +37,11 @@ pub mod simulated {
         }
     }
 
+    /// Whether this thread's clock is simulated.
+    pub fn is_set() -> bool {
+        ANCHOR.get().is_some()
+    }
+
     /// Real time again.
     pub fn clear() {
         ANCHOR.set(None);

@@ -3,6 +3,7 @@
 //! The engine owns files, timers, storage and concurrency, and defines the traits that transports and
 //! schedulers implement. It knows no transport, scheduler or plugin by name.
 
+mod blocking;
 pub mod calcjob;
 pub mod clock;
 pub mod computer;

@@ -4,6 +4,7 @@ use ferry_plugin_proto::{Exit, JobReport};
 
 use super::{Calcjob, StepResult};
 use crate::{
+    crash,
     process::State,
     scheduler::Marker,
     store::{Change, Level},
@@ -38,7 +39,9 @@ pub(super) async fn except(job: &mut Calcjob<'_>, message: String, mut changes: 
 pub(crate) async fn end_killed(job: &mut Calcjob<'_>, message: &str, mut changes: Vec<Change>) -> StepResult {
     job.process.exit_message = Some(message.to_owned());
     changes.push(job.log(Level::Report, message));
-    end(job, State::Killed, changes).await
+    end(job, State::Killed, changes).await?;
+    crash::point("kill.stored");
+    Ok(())
 }
 
 async fn end(job: &mut Calcjob<'_>, state: State, mut changes: Vec<Change>) -> StepResult {

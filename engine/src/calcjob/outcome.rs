@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Calcjob, StepError, StepResult, end, prepare};
 use crate::{
+    blocking,
     node::check_body,
     process::{flatten, lookup_port},
     store::{Change, Content, FileContent, Level, LinkType, NewData, NodeFile, Reader},
@@ -155,9 +156,9 @@ async fn content(reader: &Reader, source: &Source, roots: &Roots) -> StepResult<
         Source::Sandbox(path) => (roots.sandbox.clone().ok_or_else(|| named("sandbox"))?, path.clone()),
     };
     let objects = reader.objects().clone();
-    tokio::task::spawn_blocking(move || Ok(objects.put_file(&prepare::no_links(&root, &path)?)?))
+    blocking::run(move || Ok(objects.put_file(&prepare::no_links(&root, &path)?)?))
         .await
-        .map_err(|error| StepError::Later(error.to_string()))?
+        .map_err(StepError::Later)?
 }
 
 fn node_content(reader: &Reader, uuid: &str, path: &str) -> StepResult<Content> {

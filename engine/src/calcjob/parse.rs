@@ -9,6 +9,7 @@ use super::{
     outcome::{Roots, store_outcome},
     retrieve::{RETRIEVED, TEMPORARY},
 };
+use crate::crash;
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let store = &job.cx.store;
@@ -53,8 +54,10 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
             Outcome { exception: Some("the plugin answered parse with a job".into()), ..Outcome::default() }
         }
     };
+    crash::point("parse.worked");
     let stored = job.cx.store.files(retrieved)?;
     let roots = Roots { sandbox: Some(sandbox), retrieved: Some(files), temporary, stored };
     store_outcome(job, outcome, roots).await?;
+    crash::point("parse.stored");
     Ok(Next::Ended)
 }

@@ -12,6 +12,7 @@ use ferry_plugin_proto::{JobDescription, Program, Retrieve, Source, Task, Work, 
 
 use super::{Calcjob, Next, Step, StepError, StepResult, lend, outcome::store_outcome};
 use crate::store::{Change, FileContent, Level, Objects};
+use crate::{blocking, crash};
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let folder = job.cx.scratch("prepare")?;
@@ -34,15 +35,16 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
             let reports = std::mem::take(&mut description.reports);
             check(&description, &uuids).map_err(StepError::Except)?;
             let objects = job.cx.store.objects().clone();
-            let (description, files) =
-                tokio::task::spawn_blocking(move || take_in(&objects, &sandbox, description))
-                    .await
-                    .map_err(|error| StepError::Later(error.to_string()))??;
+            let (description, files) = blocking::run(move || take_in(&objects, &sandbox, description))
+                .await
+                .map_err(StepError::Later)??;
+            crash::point("prepare.worked");
             let mut changes = vec![Change::Files { process: job.process.id, files }];
             changes.extend(reports.into_iter().map(|line| job.log(Level::Report, line)));
             job.state.job = Some(description);
             job.go(Step::Upload);
             job.commit(changes).await?;
+            crash::point("prepare.stored");
             Ok(Next::Step)
         }
     }

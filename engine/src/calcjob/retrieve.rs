@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{Calcjob, Next, Step, StepError, StepResult, lend, prepare};
 use crate::{
+    blocking, crash,
     process::Options,
     store::{Change, FileContent, Level, LinkType, NewData, Objects},
     transport::{ErrorKind, FileKind, QUIET, Transport},
@@ -45,8 +46,10 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     if !already_stored(job)? {
         changes.extend(folder_node(job, kept, staging.join(RETRIEVED)).await?);
     }
+    crash::point("retrieve.fetched");
     job.go(Step::Parse);
     job.commit(changes).await?;
+    crash::point("retrieve.stored");
     Ok(Next::Step)
 }
 
@@ -164,9 +167,7 @@ async fn add(
 
 async fn folder_node(job: &Calcjob<'_>, names: Vec<String>, root: PathBuf) -> StepResult<[Change; 2]> {
     let objects = job.cx.store.objects().clone();
-    let files = tokio::task::spawn_blocking(move || take_in(&objects, &root, names))
-        .await
-        .map_err(|error| StepError::Later(error.to_string()))??;
+    let files = blocking::run(move || take_in(&objects, &root, names)).await.map_err(StepError::Later)??;
     let uuid = Uuid::now_v7();
     let data = NewData {
         uuid,

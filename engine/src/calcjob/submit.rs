@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Calcjob, Next, Step, StepError, StepResult, end::finish_with};
 use crate::{
+    crash,
     process::State,
     runner::JobWatch,
     scheduler::{Bounds, Error, ErrorKind, JobId, JobRef, Limits, Recovery, Submission},
@@ -30,8 +31,11 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
             None => return Ok(Next::Gate { refused: false }),
         },
     };
+    crash::point("submit.intended");
     let computer = job.process.computer.clone().unwrap_or_default();
-    match job.submitters.submit(&computer, intent.clone()).await {
+    let sent = job.submitters.submit(&computer, intent.clone()).await;
+    crash::point("submit.sent");
+    match sent {
         Ok(id) => submitted(job, id).await,
         Err(error) => failed(job, intent, error).await,
     }
@@ -153,6 +157,7 @@ async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
     job.process.state = State::Waiting;
     job.process.status = Some("waiting for its job".into());
     job.commit(Vec::new()).await?;
+    crash::point("submit.stored");
     Ok(Next::Step)
 }
 

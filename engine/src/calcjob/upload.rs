@@ -15,6 +15,7 @@ use super::{
     script::{Parts, template},
 };
 use crate::{
+    crash,
     process::Options,
     store::{Change, ComputerRow, Content, FileContent, LinkType, NewData, Reader},
     transport::{self, Command, ErrorKind, QUIET, Transport, Tree, TreeEntry, quote_path},
@@ -33,9 +34,12 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
 
     if sentinel(&*via, &dir).await?.as_deref() != Some(&digest) {
         let tree = tree(job, &description, &options, &script, &digest)?;
+        crash::point("upload.begun");
         publish(job, &*via, &description, &tree, &dir, &digest).await?;
+        crash::point("upload.published");
     }
     finish(job, &computer, options, script, dir, digest).await?;
+    crash::point("upload.stored");
     Ok(Next::Step)
 }
 

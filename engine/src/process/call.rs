@@ -1,15 +1,19 @@
 //! Running a calcfunction: the plugin's work, once or, after a crash, again; its outputs commit once.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use ferry_plugin_proto::{Task, Work, WorkReply};
 
 use super::State;
 use crate::{
     calcjob::{Added, Roots, StepError, StepResult, add_outputs, find_type, lend},
+    crash,
     runner::Context,
     store::{Change, Level, Process},
 };
+
+/// A function that takes no longer is never seen running.
+const QUICK: Duration = Duration::from_millis(100);
 
 /// Runs a calcfunction to its end.
 ///
@@ -19,26 +23,26 @@ use crate::{
 /// # Cancel safety
 /// May be dropped at any time; it then runs again.
 pub(crate) async fn run(cx: &Arc<Context>, mut process: Process) -> StepResult {
-    if process.state == State::Created {
-        process.state = State::Running;
-        cx.store.commit(vec![Change::Update(Box::new(process.clone()))]).await?;
-        process.version += 1;
-    }
     let folder = cx.scratch("call")?;
     let sandbox = folder.path().join("sandbox");
     fs::create_dir(&sandbox).map_err(|error| StepError::Later(error.to_string()))?;
     let inputs = lend::inputs(&cx.store, process.id, &folder.path().join("inputs"))?;
     let task = Task::Call { sandbox: sandbox.to_string_lossy().into_owned() };
     let work = Work { process_type: process.process_type.clone(), inputs, task };
-    let WorkReply::Outcome(outcome) = cx.work(&process.plugin, &work).await? else {
+    let WorkReply::Outcome(outcome) = call(cx, &mut process, &work).await? else {
         return Err(StepError::Except("the plugin answered a call with a job".into()));
     };
+    crash::point("function.worked");
 
     let process_type = find_type(&cx.store, &process.plugin, &process.process_type)?;
     let roots = Roots { sandbox: Some(sandbox), ..Roots::default() };
     let Added { mut changes, exit } =
         add_outputs(&cx.store, &process_type, process.uuid, &outcome, roots).await?;
-    let log = |level, message| Change::Log { process: process.id, level, message };
+    let id = process.id;
+    let log = |level, message| Change::Log { process: id, level, message };
+    if process.state == State::Created {
+        changes.push(begin(&mut process));
+    }
     changes.extend(outcome.reports.into_iter().map(|line| log(Level::Report, line)));
     process.state = State::Finished;
     process.exit_status = Some(0);
@@ -57,5 +61,32 @@ pub(crate) async fn run(cx: &Arc<Context>, mut process: Process) -> StepResult {
     process.status = None;
     changes.push(Change::Update(Box::new(process)));
     cx.store.commit(changes).await?;
+    crash::point("function.stored");
     Ok(())
+}
+
+/// The change to *running*.
+fn begin(process: &mut Process) -> Change {
+    process.state = State::Running;
+    let change = Change::Update(Box::new(process.clone()));
+    process.version += 1;
+    change
+}
+
+/// Lets the plugin work. A function that takes its time is shown as running; for a quick one that is part of its
+/// last commit.
+async fn call(cx: &Context, process: &mut Process, work: &Work) -> StepResult<WorkReply> {
+    let digest = process.plugin.clone();
+    let reply = cx.work(&digest, work);
+    tokio::pin!(reply);
+    if process.state == State::Created {
+        tokio::select! {
+            biased;
+            reply = &mut reply => return Ok(reply?),
+            () = tokio::time::sleep(QUICK) => {}
+        }
+        let change = begin(process);
+        cx.store.commit(vec![change]).await?;
+    }
+    Ok(reply.await?)
 }

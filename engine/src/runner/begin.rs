@@ -3,6 +3,7 @@
 use super::poller::Observation;
 use crate::{
     calcjob::{self, Calcjob, Step, StepResult},
+    crash,
     process::State,
     scheduler::Marker,
     store::{Change, Level},
@@ -33,7 +34,10 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
                 Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
             job.state.report = Some(*report);
             job.go(Step::Retrieve);
-            job.commit(vec![Change::DropTicket(job.process.id)]).await
+            crash::point("observed");
+            job.commit(vec![Change::DropTicket(job.process.id)]).await?;
+            crash::point("update.stored");
+            Ok(())
         }
     }
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Context, Request, Response, settings, setup};
 use crate::{
+    crash,
     node::check_body,
     process::{Launched, Refusal, prepare},
     scheduler::Limits,
@@ -20,7 +21,12 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
         Request::Launch(launch) => match prepare(cx, *launch).await {
             Err(Refusal::Problems(problems)) => return Response::Refused(problems),
             Err(Refusal::Failed { message, help }) => return Response::Failed { message, help },
-            Ok(prepared) => made(cx, prepared.changes, prepared.uuid).await.map(Response::Launched),
+            Ok(prepared) => {
+                crash::point("launch.before");
+                let launched = made(cx, prepared.changes, prepared.uuid).await.map(Response::Launched);
+                crash::point("launch.after");
+                launched
+            }
         },
         Request::Kill { processes, force } => {
             let change = |id| Change::RequestKill { process: NodeId(id), force };
