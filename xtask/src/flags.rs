@@ -1,5 +1,6 @@
 //! The words of `cargo xtask`.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
@@ -20,6 +21,9 @@ pub(crate) enum Subcommand {
     Test(TestFlags),
     /// Bring up, take down or show a private sshd and a private Slurm for tests
     Services(ServicesFlags),
+    /// Keep the door of a wire that can be cut; `services` starts it
+    #[command(hide = true)]
+    Door(DoorFlags),
     /// Build ferry and show its main job in a scratch profile, command by command
     Demo(DemoFlags),
     /// Measure throughput, memory and start-up, each beside a baseline of the same run
@@ -65,6 +69,20 @@ pub(crate) enum ServicesVerb {
     Down,
     /// Say which daemons run; status 1 if one does not
     Status,
+}
+
+/// Words of `door`.
+#[derive(Debug, Args)]
+pub(crate) struct DoorFlags {
+    /// The network namespace to listen in
+    pub(crate) namespace: String,
+    /// Where to listen
+    pub(crate) address: Ipv4Addr,
+    /// On which port
+    pub(crate) port: u16,
+    /// What answers each connection, on its standard input and output
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<String>,
 }
 
 /// Flags of `demo`.

@@ -44,12 +44,14 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(flags: Flags) -> Result<ExitCode> {
-    let workspace = Workspace::load()?;
+    let workspace = Workspace::load;
     match flags.subcommand {
-        Subcommand::Test(flags) => test::run(&workspace, &flags),
+        Subcommand::Test(flags) => test::run(&workspace()?, &flags),
         Subcommand::Services(flags) => services::run(&flags),
-        Subcommand::Demo(flags) => demo::run(&workspace, &flags),
-        Subcommand::Bench(flags) => bench::run(&workspace, &flags),
-        Subcommand::Tidy => tidy::run(&workspace),
+        // Outlives the chore that started it, perhaps the workspace too.
+        Subcommand::Door(flags) => services::keep_door(&flags),
+        Subcommand::Demo(flags) => demo::run(&workspace()?, &flags),
+        Subcommand::Bench(flags) => bench::run(&workspace()?, &flags),
+        Subcommand::Tidy => tidy::run(&workspace()?),
     }
 }

@@ -5,24 +5,29 @@
 //! touched; ports are free ones of the loopback address; jobs and sessions run as the user who starts them.
 
 mod daemon;
+mod door;
 pub(crate) mod packages;
 mod ports;
 mod report;
 mod slurm;
 mod sshd;
+mod wire;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use crate::flags::{ServicesFlags, ServicesVerb};
+use crate::flags::{DoorFlags, ServicesFlags, ServicesVerb};
 use crate::interrupt::Interrupt;
 use crate::proc::Child;
+use report::Login;
 use slurm::Slurm;
 use sshd::Sshd;
+use wire::Wire;
 
 /// How often to begin anew: between finding a port and binding it, another may take it.
 const TRIES: usize = 3;
@@ -70,6 +75,11 @@ pub(crate) fn run(flags: &ServicesFlags) -> Result<ExitCode> {
         }
         ServicesVerb::Status => status(&dir),
     }
+}
+
+/// Keeps the door of a wire, as one of the services.
+pub(crate) fn keep_door(flags: &DoorFlags) -> Result<ExitCode> {
+    door::run(flags)
 }
 
 impl Services {
@@ -141,6 +151,7 @@ fn down(dir: &Path) -> Result<usize> {
         let _ = slurm::client(&conf, 3, &["scancel", "--user", &user]);
     }
     let count = daemon::stop(dir)?;
+    wire::remove(dir)?;
     fs::remove_dir_all(dir).with_context(|| format!("could not remove {}", dir.display()))?;
     Ok(count)
 }
@@ -210,9 +221,29 @@ fn start(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec
         }
         slurm.wait(&alive)?;
     }
-    sshd.as_ref().map_or(Ok(()), |sshd| sshd.wait(&alive))?;
-    report::write(dir, &services, &environment, sshd.as_ref(), slurm.as_ref())?;
+    let login = match &sshd {
+        Some(sshd) => {
+            sshd.wait(Ipv4Addr::LOCALHOST, &alive)?;
+            Some(Login { sshd, wire: lay_wire(dir, sshd, &alive)? })
+        }
+        None => None,
+    };
+    report::write(dir, &services, &environment, login.as_ref(), slurm.as_ref())?;
     Ok(environment)
+}
+
+/// Reaches the sshd by a wire too, or says why this machine can't have one. Only once our sshd has its port:
+/// the wire is named after it.
+fn lay_wire(dir: &Path, sshd: &Sshd, alive: &dyn Fn() -> Result<()>) -> Result<Result<Wire>> {
+    alive()?;
+    let wire = match Wire::lay(dir, sshd.port) {
+        Ok(wire) => wire,
+        Err(missing) => return Ok(Err(missing)),
+    };
+    sshd.make_known(wire.address)?;
+    door::service(sshd, &wire, &dir.join(report::HIDDEN))?.start(dir)?;
+    sshd.wait(wire.address, alive)?;
+    Ok(Ok(wire))
 }
 
 /// Makes the directory ours. One that holds anything of somebody else's is refused.

@@ -56,24 +56,28 @@ async fn end(job: &mut Calcjob<'_>, state: State, mut changes: Vec<Change>) -> S
 }
 
 /// What the engine itself concludes from how a job ended.
-pub(crate) fn engine_exit(marker: &Marker, raw: Option<&str>) -> Option<Exit> {
+fn engine_exit(marker: &Marker, raw: Option<&str>, computer: &str) -> Option<Exit> {
     if marker.exit.is_some() {
         return None;
     }
     let how = raw.map(|raw| format!(" (the scheduler says {raw})")).unwrap_or_default();
-    Some(Exit {
-        status: LOST,
-        label: "ERROR_SCHEDULER_NODE_FAILURE".into(),
-        message: format!("the job ended without an exit status: it was killed, or its computer stopped{how}"),
-    })
+    let message = if marker.run.is_some() {
+        format!("the job ended without an exit status: it was killed, or its computer stopped{how}")
+    } else {
+        format!(
+            "the job ended before its script began{how}: it was cancelled, or the compute nodes do not see its \
+             work directory; `ferry computer test {computer} --job` tells"
+        )
+    };
+    Some(Exit { status: LOST, label: "ERROR_SCHEDULER_NODE_FAILURE".into(), message })
 }
 
-/// The report of a job for its parser.
-pub(crate) fn report(marker: &Marker, raw: Option<String>) -> JobReport {
+/// The report of a job of this computer for its parser.
+pub(crate) fn report(marker: &Marker, raw: Option<String>, computer: &str) -> JobReport {
     JobReport {
         exit_status: marker.exit,
         scheduler_state: raw.clone(),
-        engine_exit: engine_exit(marker, raw.as_deref()),
+        engine_exit: engine_exit(marker, raw.as_deref(), computer),
         ..JobReport::default()
     }
 }

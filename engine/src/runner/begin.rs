@@ -53,7 +53,8 @@ async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
     if job.state.forgotten > FORGOTTEN {
         job.process.job_id = Some(id);
         let marker = Marker::default();
-        job.state.report = Some(calcjob::report(&marker, None));
+        let computer = job.process.computer.clone().unwrap_or_default();
+        job.state.report = Some(calcjob::report(&marker, None, &computer));
         job.go(Step::Retrieve);
         return job.commit(vec![Change::DropTicket(job.process.id)]).await;
     }

@@ -321,7 +321,7 @@ fn judge(
             return Some(Observation::Vanished);
         }
     }
-    Some(Observation::Ended(Box::new(calcjob::report(marker, raw))))
+    Some(Observation::Ended(Box::new(calcjob::report(marker, raw, &watched.watch.computer))))
 }
 
 /// What a change of the scheduler's word changes in the store.

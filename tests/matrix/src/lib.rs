@@ -131,8 +131,15 @@ impl Profile {
     /// # Errors
     /// If it can't be started.
     pub fn ferry(&self, words: &[&str]) -> Result<Answer> {
-        let output =
-            self.command(words).output().map_err(|error| format!("{}: {error}", binary().display()))?;
+        Profile::run(self.command(words))
+    }
+
+    /// Runs a command that was changed.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn run(mut command: Command) -> Result<Answer> {
+        let output = command.output().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
         Ok(Answer::of(output))
     }
 

@@ -14,6 +14,8 @@ const SYSTEM: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 const SSH: &[(&str, &str)] =
     &[("sshd", "openssh-server"), ("ssh", "openssh-client"), ("ssh-keygen", "openssh-client")];
+/// What a wire that can be cut takes, where we may make one.
+const WIRE: &[(&str, &str)] = &[("ip", "iproute2"), ("unshare", "util-linux"), ("mount", "mount")];
 const SLURM: &[(&str, &str)] = &[
     ("munged", "munge"),
     ("slurmctld", "slurm-wlm"),
@@ -32,11 +34,12 @@ pub(crate) const ESPRESSO_DATA: &str = "quantum-espresso-data";
 /// # Errors
 /// Names the packages that are missing, and why they were not installed.
 pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
-    let needs: Vec<_> = [(true, ALWAYS), (kinds.ssh, SSH), (kinds.slurm, SLURM)]
-        .iter()
-        .filter(|(wanted, _)| *wanted)
-        .flat_map(|(_, needs)| needs.iter().copied())
-        .collect();
+    let needs: Vec<_> =
+        [(true, ALWAYS), (kinds.ssh, SSH), (kinds.ssh && is_root(), WIRE), (kinds.slurm, SLURM)]
+            .iter()
+            .filter(|(wanted, _)| *wanted)
+            .flat_map(|(_, needs)| needs.iter().copied())
+            .collect();
     // Under systemd, installing them would start system-wide daemons that nobody asked for.
     let systemd = Path::new("/run/systemd/system").exists();
     provide(

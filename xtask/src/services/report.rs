@@ -1,36 +1,62 @@
 //! What a test needs to know of the services: `services.json`, and a computer's YAML for each cell.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use super::{Service, daemon, slurm::Slurm, sshd::Sshd};
+use super::{Service, daemon, slurm::Slurm, sshd::Sshd, wire::Wire};
 
 /// The file's name below the services' directory. Written last, so who finds it finds everything ready.
 pub(super) const NAME: &str = "services.json";
+
+/// The directory that only sessions behind the wire see something in.
+pub(super) const HIDDEN: &str = "hidden";
+
+/// The private sshd, and the wire that it is reached by too, or why there is none.
+#[derive(Debug)]
+pub(super) struct Login<'a> {
+    pub(super) sshd: &'a Sshd,
+    pub(super) wire: Result<Wire>,
+}
+
+/// Computers of one kind: where they are described, where they are reached, and where their jobs work.
+struct Place<'a> {
+    folder: PathBuf,
+    work: PathBuf,
+    address: Option<(&'a Sshd, Ipv4Addr)>,
+    slurm: bool,
+}
 
 /// Writes the file; returns where it is.
 pub(super) fn write(
     dir: &Path,
     services: &[Service],
     environment: &[(String, String)],
-    sshd: Option<&Sshd>,
+    login: Option<&Login<'_>>,
     slurm: Option<&Slurm>,
 ) -> Result<PathBuf> {
     let mut report = Map::new();
     report.insert("dir".into(), json!(dir));
     report.insert("environment".into(), environment.iter().map(|(k, v)| (k.clone(), json!(v))).collect());
-    if let Some(sshd) = sshd {
-        report.insert("ssh".into(), ssh(sshd));
+    if let Some(login) = login {
+        report.insert("ssh".into(), ssh(login.sshd));
+        report.insert("wire".into(), wire(dir, login, slurm.is_some())?);
     }
     if let Some(slurm) = slurm {
         let nodes = Slurm::nodes();
         let partitions = json!({"default": "debug", "one_minute": "short", "down": "closed"});
         report.insert("slurm".into(), json!({"conf": slurm.conf, "nodes": nodes, "partitions": partitions}));
     }
-    report.insert("computers".into(), computers(dir, sshd, slurm.is_some())?);
+    let place = Place {
+        folder: dir.join("computers"),
+        work: dir.join("work"),
+        address: login.map(|login| (login.sshd, Ipv4Addr::LOCALHOST)),
+        slurm: slurm.is_some(),
+    };
+    report.insert("computers".into(), computers(&place, &["local", "ssh"])?);
     // Run again, these words start the daemon again and write it down, so that `down` finds it.
     let commands =
         services.iter().map(|it| (it.name.clone(), json!(daemon::words(dir, &it.name, &it.command))));
@@ -51,37 +77,60 @@ fn ssh(sshd: &Sshd) -> Value {
         "key": sshd.key,
         "known_hosts": sshd.known_hosts,
         "config": sshd.config,
+        "commands": sshd.commands,
         "config_host": "ferry-login",
     })
 }
 
-/// Writes `computers/CELL.yaml` for each cell that the services make possible; cell -> file.
-fn computers(dir: &Path, sshd: Option<&Sshd>, slurm: bool) -> Result<Value> {
-    let folder = dir.join("computers");
-    super::make_dir(&folder)?;
+/// How to cut the wire and mend it, and the computers behind it; or what is missing for one.
+fn wire(dir: &Path, login: &Login<'_>, slurm: bool) -> Result<Value> {
+    let wire = match &login.wire {
+        Ok(wire) => wire,
+        Err(missing) => return Ok(json!({"missing": format!("{missing:#}")})),
+    };
+    let place = Place {
+        folder: dir.join("computers/wire"),
+        work: dir.join("work/wire"),
+        address: Some((login.sshd, wire.address)),
+        slurm,
+    };
+    let [cut, mend] = wire.cut_and_mend();
+    Ok(json!({
+        "host": wire.address.to_string(),
+        "port": login.sshd.port,
+        "namespace": wire.namespace,
+        "cut": cut,
+        "mend": mend,
+        "computers": computers(&place, &["ssh"])?,
+        "hidden": dir.join(HIDDEN),
+    }))
+}
+
+/// Writes `CELL.yaml` for each cell that the services make possible; cell -> file.
+fn computers(place: &Place<'_>, transports: &[&str]) -> Result<Value> {
+    super::make_dir(&place.folder)?;
     let mut files = Map::new();
-    for transport in ["local", "ssh"] {
+    for transport in transports {
         for scheduler in ["direct", "slurm"] {
-            let connection = match (transport, sshd) {
+            let (hostname, connection) = match (*transport, place.address) {
                 ("ssh", None) => continue,
-                ("ssh", Some(sshd)) => connection(sshd),
-                _ => String::new(),
+                ("ssh", Some((sshd, address))) => (address.to_string(), connection(sshd)),
+                _ => ("localhost".to_owned(), String::new()),
             };
-            if scheduler == "slurm" && !slurm {
+            if scheduler == "slurm" && !place.slurm {
                 continue;
             }
-            let work = dir.join(format!("work/{transport}-{scheduler}"));
+            let work = place.work.join(format!("{transport}-{scheduler}"));
             fs::create_dir_all(&work)?;
-            let file = folder.join(format!("{transport}+{scheduler}.yaml"));
-            fs::write(&file, computer(transport, scheduler, &work) + &connection)?;
+            let file = place.folder.join(format!("{transport}+{scheduler}.yaml"));
+            fs::write(&file, computer(transport, scheduler, &hostname, &work) + &connection)?;
             files.insert(format!("{transport}+{scheduler}"), json!(file));
         }
     }
     Ok(Value::Object(files))
 }
 
-fn computer(transport: &str, scheduler: &str, work: &Path) -> String {
-    let hostname = if transport == "ssh" { "127.0.0.1" } else { "localhost" };
+fn computer(transport: &str, scheduler: &str, hostname: &str, work: &Path) -> String {
     format!(
         "label: {transport}-{scheduler}\n\
          hostname: {hostname}\n\

@@ -3,7 +3,7 @@
 //! Sessions get a home of their own, so that no login file of the user's decides what is tested.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,6 +15,8 @@ use super::{Service, packages};
 
 /// How many ports it needs.
 pub(super) const PORTS: usize = 1;
+/// Where sessions find programs, behind the tests' own.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long it may take to greet.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,8 +29,10 @@ pub(super) struct Sshd {
     pub(super) known_hosts: PathBuf,
     /// A client's configuration with the host `ferry-login`, for people and for the OpenSSH client.
     pub(super) config: PathBuf,
+    /// Holds commands that stand before all others in sessions. Empty; tests put theirs in.
+    pub(super) commands: PathBuf,
     /// The file that the daemon reads.
-    server_config: PathBuf,
+    pub(super) server_config: PathBuf,
 }
 
 impl Sshd {
@@ -37,6 +41,7 @@ impl Sshd {
         let dir = dir.join("ssh");
         super::make_dir(&dir)?;
         super::make_dir(&dir.join("home"))?;
+        super::make_dir(&dir.join("commands"))?;
         if packages::is_root() {
             // Where sshd, as root, locks its unprivileged half in. Empty, and the same for all.
             super::make_dir(Path::new("/run/sshd"))?;
@@ -47,18 +52,28 @@ impl Sshd {
             key: dir.join("id"),
             known_hosts: dir.join("known_hosts"),
             config: dir.join("ssh_config"),
+            commands: dir.join("commands"),
             server_config: dir.join("sshd_config"),
         };
         let host_key = dir.join("host_key");
         keygen(&host_key)?;
         keygen(&sshd.key)?;
         fs::copy(sshd.key.with_extension("pub"), dir.join("authorized_keys"))?;
-        let public = fs::read_to_string(host_key.with_extension("pub"))?;
-        let public: Vec<&str> = public.split(' ').take(2).collect();
-        fs::write(&sshd.known_hosts, format!("[127.0.0.1]:{} {}\n", sshd.port, public.join(" ")))?;
+        fs::write(&sshd.known_hosts, "")?;
+        sshd.make_known(Ipv4Addr::LOCALHOST)?;
         fs::write(&sshd.server_config, sshd.server_text(&dir, environment))?;
         fs::write(&sshd.config, sshd.client_text())?;
         Ok(sshd)
+    }
+
+    /// Lets clients know the host key at an address.
+    pub(super) fn make_known(&self, address: Ipv4Addr) -> Result<()> {
+        let public = fs::read_to_string(self.server_config.with_file_name("host_key.pub"))?;
+        let public: Vec<&str> = public.split(' ').take(2).collect();
+        let line = format!("[{address}]:{} {}\n", self.port, public.join(" "));
+        let known = fs::OpenOptions::new().append(true).open(&self.known_hosts);
+        let written = known.and_then(|mut file| file.write_all(line.as_bytes()));
+        written.with_context(|| format!("could not write {}", self.known_hosts.display()))
     }
 
     /// The daemon.
@@ -72,23 +87,23 @@ impl Sshd {
         ))
     }
 
-    /// Waits for its greeting.
-    pub(super) fn wait(&self, alive: &dyn Fn() -> Result<()>) -> Result<()> {
+    /// Waits for its greeting at an address.
+    pub(super) fn wait(&self, address: Ipv4Addr, alive: &dyn Fn() -> Result<()>) -> Result<()> {
         let begun = Instant::now();
         loop {
             alive()?;
-            match self.greeting() {
+            match self.greeting(address) {
                 Ok(line) if line.starts_with("SSH-2.0-") => return Ok(()),
                 answer if begun.elapsed() > PATIENCE => {
-                    bail!("sshd does not greet on port {}: {answer:?}", self.port)
+                    bail!("sshd does not greet at {address}:{}: {answer:?}", self.port)
                 }
                 _ => std::thread::sleep(Duration::from_millis(20)),
             }
         }
     }
 
-    fn greeting(&self) -> std::io::Result<String> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+    fn greeting(&self, address: Ipv4Addr) -> std::io::Result<String> {
+        let stream = TcpStream::connect((address, self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line)?;
@@ -97,7 +112,9 @@ impl Sshd {
 
     fn server_text(&self, dir: &Path, environment: &[(String, String)]) -> String {
         let home = ("HOME".to_owned(), dir.join("home").to_string_lossy().into_owned());
-        let set: Vec<String> = std::iter::once(&home)
+        let path = ("PATH".to_owned(), format!("{}:{PATH}", self.commands.display()));
+        let set: Vec<String> = [&home, &path]
+            .into_iter()
             .chain(environment)
             .map(|(name, value)| format!("\"{name}={value}\""))
             .collect();

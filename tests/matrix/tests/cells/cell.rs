@@ -4,8 +4,8 @@
 
 use std::{
     fs,
-    path::PathBuf,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +15,11 @@ use std::{
 };
 
 use ferry_matrix::{Profile, Result, check, kill, text};
-use serde_json::Value;
+
+use crate::{
+    crash::{Random, seed},
+    services::services,
+};
 
 /// A transport with a scheduler, `ssh+slurm`.
 #[derive(Debug, Clone)]
@@ -41,18 +45,6 @@ pub(crate) const QUEUE_CASES: &[CellCase] = &[
     ("queued_jobs_stay_under_their_bound", queued_jobs_stay_under_their_bound),
     ("active_jobs_stay_under_their_bound", active_jobs_stay_under_their_bound),
     ("refusals_fail_at_once_with_the_schedulers_words", refusals_fail_at_once_with_the_schedulers_words),
-    ("a_hung_controller_hangs_nobody", a_hung_controller_hangs_nobody),
-];
-
-/// What runs with `--full` alone. A killed controller reuses ids, and the nodes cancel a job whose id they
-/// remember: that is Slurm's own doing, and would fall on the cases that come after.
-pub(crate) const FULL_QUEUE_CASES: &[CellCase] =
-    &[("a_killed_controller_repeats_nothing", a_killed_controller_repeats_nothing)];
-
-/// What runs where a link can be lost.
-pub(crate) const LINK_CASES: &[CellCase] = &[
-    ("a_killed_connection_repeats_nothing", a_killed_connection_repeats_nothing),
-    ("a_stopped_server_hangs_nobody", a_stopped_server_hangs_nobody),
 ];
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -68,34 +60,38 @@ impl Cell {
         self.name.starts_with("ssh+")
     }
 
-    fn computer(&self) -> String {
+    /// Label of its computer.
+    pub(crate) fn computer(&self) -> String {
         if self.name == "local+direct" { "localhost".into() } else { self.name.replace('+', "-") }
     }
 
     /// A profile that knows the cell's computer, polled often.
-    fn profile(&self) -> Result<Profile> {
-        let ferry = Profile::new()?;
-        if self.name != "local+direct" {
-            let services = services()?;
-            let file =
-                services["computers"][&self.name].as_str().ok_or("the services have no such computer")?;
-            ferry.ok(&["computer", "setup", "-n", "--config", file])?;
+    pub(crate) fn profile(&self) -> Result<Profile> {
+        if self.name == "local+direct" {
+            let ferry = Profile::new()?;
+            self.poll_often(&ferry)?;
+            return Ok(ferry);
         }
-        ferry.ok(&["computer", "configure", &self.computer(), "-n", "--poll-interval", "0.3"])?;
+        let services = services()?;
+        let file = services["computers"][&self.name].as_str().ok_or("the services have no such computer")?;
+        self.profile_with(Path::new(file))
+    }
+
+    /// A profile that knows the cell's computer as a file describes it.
+    pub(crate) fn profile_with(&self, computer: &Path) -> Result<Profile> {
+        let ferry = Profile::new()?;
+        ferry.ok(&["computer", "setup", "-n", "--config", text(computer)])?;
+        self.poll_often(&ferry)?;
         Ok(ferry)
     }
 
-    fn submit(&self, ferry: &Profile, words: &[&str]) -> Result<String> {
+    fn poll_often(&self, ferry: &Profile) -> Result {
+        ferry.ok(&["computer", "configure", &self.computer(), "-n", "--poll-interval", "0.3"]).map(drop)
+    }
+
+    pub(crate) fn submit(&self, ferry: &Profile, words: &[&str]) -> Result<String> {
         ferry.submit(&[words, &["--computer", &self.computer()]].concat())
     }
-}
-
-fn services() -> Result<Value> {
-    let path =
-        std::env::var_os("FERRY_SERVICES").ok_or("FERRY_SERVICES is not set; use `cargo xtask test`")?;
-    let text =
-        fs::read_to_string(&path).map_err(|error| format!("{}: {error}", PathBuf::from(&path).display()))?;
-    serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
 fn computer_test_finds_nothing_wrong(cell: &Cell) -> Result {
@@ -162,12 +158,18 @@ fn kill_ends_the_job(cell: &Cell) -> Result {
     check(size() == before, || "the job lives on".into())
 }
 
-fn submit_markers(cell: &Cell, ferry: &Profile, count: usize, sleep: &str) -> Result<Vec<(String, PathBuf)>> {
+/// Jobs that append a line to a file of their own, so that it tells how often each ran.
+pub(crate) fn submit_markers(
+    cell: &Cell,
+    ferry: &Profile,
+    count: usize,
+    sleep: &str,
+) -> Result<Vec<(String, PathBuf)>> {
     submit_markers_from(cell, ferry, 0, count, sleep)
 }
 
-/// Jobs that append a line to a file of their own; the sum of job `i` is `i + 1`.
-fn submit_markers_from(
+/// More of them; the sum of job `i` is `i + 1`.
+pub(crate) fn submit_markers_from(
     cell: &Cell,
     ferry: &Profile,
     first: usize,
@@ -183,7 +185,8 @@ fn submit_markers_from(
     (first..first + count).map(one).collect()
 }
 
-fn judge(ferry: &Profile, jobs: &[(String, PathBuf)]) -> Result {
+/// Each has ended with the right sum, and its payload ran once.
+pub(crate) fn judge(ferry: &Profile, jobs: &[(String, PathBuf)]) -> Result {
     for (i, (id, marker)) in jobs.iter().enumerate() {
         let shown = ferry.json(&["process", "show", id])?;
         let good = shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == i + 1;
@@ -203,12 +206,17 @@ fn two_hundred_at_once(cell: &Cell) -> Result {
 }
 
 fn kills_of_the_daemon_repeat_nothing(cell: &Cell) -> Result {
+    let seed = seed();
+    kill_daemons(cell, Random(seed)).map_err(|error| format!("FERRY_SEED={seed}: {error}"))
+}
+
+fn kill_daemons(cell: &Cell, mut random: Random) -> Result {
     let ferry = cell.profile()?;
     let jobs = submit_markers(cell, &ferry, 100, "0.3")?;
-    for round in 0..12_u64 {
+    for _ in 0..12 {
         ferry.ok(&["daemon", "start"])?;
         let (daemon, _) = ferry.daemon()?;
-        thread::sleep(Duration::from_millis(100 + round * 37 % 400));
+        thread::sleep(Duration::from_millis(random.below(500)));
         kill(daemon, 9);
     }
     ferry.ok(&["daemon", "start"])?;
@@ -282,136 +290,4 @@ fn refusals_fail_at_once_with_the_schedulers_words(cell: &Cell) -> Result {
     check(ferry.ended(&good, LIMIT)?["exit_code"] == 0, || "a good one was harmed".into())?;
     let shown = ferry.json(&["limit", "show", &cell.computer()])?;
     check(shown[0]["active"] == 0, || format!("a ticket leaked: {shown:#}"))
-}
-
-/// A controller that hangs makes processes wait, and nobody else.
-fn a_hung_controller_hangs_nobody(cell: &Cell) -> Result {
-    let ferry = cell.profile()?;
-    ferry.ok(&["daemon", "start"])?;
-    let pid = service_pid("slurmctld")?;
-    kill(pid, 19);
-    let jobs = submit_markers(cell, &ferry, 5, "0");
-    thread::sleep(Duration::from_secs(5));
-    let start = std::time::Instant::now();
-    let listed = ferry.json(&["process", "list"]);
-    let stopped = ferry.ferry(&["daemon", "stop"]);
-    let took = start.elapsed();
-    kill(pid, 18);
-    let jobs = jobs?;
-    check(listed?.as_array().map(Vec::len) == Some(5), || "not all wait".into())?;
-    stopped?.expect(0)?;
-    check(took < Duration::from_secs(20), || format!("list and stop took {took:?}"))?;
-    ferry.ok(&["daemon", "start"])?;
-    ferry.all_ended(Duration::from_secs(300))?;
-    judge(&ferry, &jobs)
-}
-
-/// The pid of a daemon of the services, the newest if it was started again.
-fn service_pid(name: &str) -> Result<i32> {
-    let services = services()?;
-    let pids = fs::read_to_string(services["pids"].as_str().unwrap_or_default())
-        .map_err(|error| error.to_string())?;
-    let of = |line: &str| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok();
-    pids.lines().rev().find_map(of).ok_or_else(|| format!("no {name} was started"))
-}
-
-/// Starts a daemon of the services again, the way they did.
-fn start_service(name: &str) -> Result {
-    let services = services()?;
-    let words: Vec<&str> =
-        services["daemons"][name].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let (program, words) = words.split_first().ok_or_else(|| format!("no words for {name}"))?;
-    let mut command = Command::new(program);
-    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().map(drop).map_err(|error| format!("{program}: {error}"))
-}
-
-fn a_killed_controller_repeats_nothing(cell: &Cell) -> Result {
-    let ferry = cell.profile()?;
-    ferry.ok(&["daemon", "start"])?;
-    let mut jobs = submit_markers(cell, &ferry, 30, "1")?;
-    for _ in 0..2 {
-        thread::sleep(Duration::from_secs(2));
-        let used = next_job_id()?;
-        kill(service_pid("slurmctld")?, 9);
-        thread::sleep(Duration::from_secs(3));
-        start_service("slurmctld")?;
-        resume_nodes();
-        while next_job_id()? <= used {}
-    }
-    let more = submit_markers_from(cell, &ferry, jobs.len(), 10, "0")?;
-    jobs.extend(more);
-    ferry.all_ended(Duration::from_secs(300))?;
-    judge(&ferry, &jobs)
-}
-
-/// Uses up one job id, and says which.
-fn next_job_id() -> Result<u64> {
-    let made =
-        Command::new("sbatch").args(["--parsable", "--hold", "--wrap", "true"]).current_dir("/tmp").output();
-    let made = made.map_err(|error| format!("sbatch: {error}"))?;
-    let id = String::from_utf8_lossy(&made.stdout).trim().to_owned();
-    let _ = Command::new("scancel").arg(&id).output();
-    id.parse().map_err(|_| format!("sbatch gave no id: {}", String::from_utf8_lossy(&made.stderr)))
-}
-
-/// A controller that was killed may find a node with a job that it has forgotten, and take it out of service.
-fn resume_nodes() {
-    for _ in 0..50 {
-        let words = ["update", "nodename=n[1-4]", "state=resume"];
-        match Command::new("scontrol").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status() {
-            Ok(status) if status.success() => return,
-            _ => thread::sleep(Duration::from_millis(200)),
-        }
-    }
-}
-
-/// The children of the private sshd: one for each connection.
-fn connections() -> Result<Vec<i32>> {
-    let listed = Command::new("pgrep").args(["-P", &service_pid("sshd")?.to_string()]).output();
-    let listed = listed.map_err(|error| format!("pgrep: {error}"))?;
-    Ok(String::from_utf8_lossy(&listed.stdout).lines().filter_map(|line| line.trim().parse().ok()).collect())
-}
-
-fn a_killed_connection_repeats_nothing(cell: &Cell) -> Result {
-    let ferry = cell.profile()?;
-    ferry.ok(&["daemon", "start"])?;
-    let jobs = submit_markers(cell, &ferry, 60, "0.5")?;
-    for _ in 0..6 {
-        thread::sleep(Duration::from_millis(700));
-        for pid in connections()? {
-            kill(pid, 9);
-        }
-    }
-    ferry.all_ended(Duration::from_secs(300))?;
-    judge(&ferry, &jobs)
-}
-
-/// A stopped server is a link that is cut without a word.
-fn a_stopped_server_hangs_nobody(cell: &Cell) -> Result {
-    let ferry = cell.profile()?;
-    ferry.ok(&["daemon", "start"])?;
-    let jobs = submit_markers(cell, &ferry, 20, "1")?;
-    let mut stopped = connections()?;
-    stopped.push(service_pid("sshd")?);
-    signal_all(&stopped, 19);
-    thread::sleep(Duration::from_secs(3));
-    let start = std::time::Instant::now();
-    let listed = ferry.json(&["process", "list"]);
-    let stop = ferry.ferry(&["daemon", "stop"]);
-    let took = start.elapsed();
-    thread::sleep(Duration::from_secs(17));
-    signal_all(&stopped, 18);
-    listed?;
-    stop?.expect(0)?;
-    check(took < Duration::from_secs(20), || format!("list and stop took {took:?}"))?;
-    ferry.ok(&["daemon", "start"])?;
-    ferry.all_ended(Duration::from_secs(300))?;
-    judge(&ferry, &jobs)
-}
-
-fn signal_all(pids: &[i32], signal: i32) {
-    for pid in pids {
-        kill(*pid, signal);
-    }
 }

@@ -16,15 +16,16 @@ const JOBS: usize = 100;
 const KILLS: usize = 12;
 
 /// A seed that a failure prints, so that a run can be looked at again.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let given = std::env::var("FERRY_SEED").ok().and_then(|text| text.parse().ok());
     given.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 % 1_000_003)
 }
 
-struct Random(u64);
+/// Numbers that a seed decides.
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }

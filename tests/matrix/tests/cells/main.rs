@@ -4,11 +4,15 @@ mod cell;
 mod crash;
 mod daemon;
 mod disk;
+mod fault;
+mod hidden;
 mod input;
 mod job;
 mod limits;
 mod plugins;
 mod provenance;
+mod services;
+mod squeue;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -48,13 +52,18 @@ static SERVICES: RwLock<()> = RwLock::new(());
 
 /// What must hold in every cell, in one that is not this machine's own.
 fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
+    // Those that mostly wait begin first, beside the others.
+    let mut together: Vec<cell::CellCase> = Vec::new();
     let mut alone: Vec<cell::CellCase> = Vec::new();
-    if cell.has_queue() {
-        alone.extend(cell::QUEUE_CASES);
-    }
     if cell.has_link() {
-        alone.extend(cell::LINK_CASES);
+        together.extend(fault::WIRE_CASES);
+        alone.extend(fault::LINK_CASES);
     }
+    if cell.has_queue() {
+        together.extend(hidden::CASES);
+        alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
+    }
+    together.extend(cell::CASES);
     let trial = |(name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();
         Trial::test(format!("{}/cell/{name}", cell.name), move || {
@@ -69,9 +78,6 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
             Ok(outcome?)
         })
     };
-    let full = std::env::var_os("FERRY_FULL").is_some();
-    let rare = if cell.has_queue() { cell::FULL_QUEUE_CASES } else { &[] };
-    let rare: Vec<Trial> = rare.iter().map(|case| trial(*case, true).with_ignored_flag(!full)).collect();
-    let together = cell::CASES.iter().map(|case| trial(*case, false));
-    together.chain(alone.into_iter().map(|case| trial(case, true))).chain(rare).collect()
+    let together = together.into_iter().map(|case| trial(case, false));
+    together.chain(alone.into_iter().map(|case| trial(case, true))).collect()
 }

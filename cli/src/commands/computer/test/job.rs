@@ -7,7 +7,7 @@ use std::{
 };
 
 use ferry_engine::{
-    scheduler::{CommandLine, JobId, JobRef, JobTemplate, Resources, Submission, markers},
+    scheduler::{CommandLine, JobId, JobRef, JobState, JobTemplate, Resources, Submission, markers},
     transport::{QUIET, Tree, TreeEntry},
 };
 use tokio::io::AsyncReadExt;
@@ -22,6 +22,8 @@ const STDOUT: &str = "stdout.txt";
 const STDERR: &str = "stderr.txt";
 /// What the job writes: where it ran.
 const PLACE: &str = "place.txt";
+/// How long a shared file system may take to show here what a job has left there.
+const SETTLING: Duration = Duration::from_secs(10);
 /// Most of a file that is read back, bytes.
 const MAX: u64 = 4096;
 
@@ -149,10 +151,14 @@ async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Resul
     let end = Instant::now() + limit;
     let floor = bench.scheduler.capabilities().poll_floor.max(Duration::from_millis(200));
     let pause = bench.computer.poll_interval().unwrap_or(floor).max(floor);
+    let is_authoritative = bench.scheduler.capabilities().listing_is_authoritative;
     let mut absent = 0;
+    let mut done_since = None;
     while Instant::now() < end {
-        // The listing first: a job that it lacks has left its marker before.
-        absent = if is_gone(bench, job).await { absent + 1 } else { 0 };
+        // The listing first: a job that it lacks, or says is done, has left its marker before.
+        let listed = bench.scheduler.status(&*bench.via, std::slice::from_ref(job)).await;
+        let status = listed.as_ref().ok().and_then(|jobs| jobs.get(&job.id));
+        absent = if listed.is_ok() && status.is_none() && is_authoritative { absent + 1 } else { 0 };
         let found = markers(&*bench.via, &[dir]).await.unwrap_or_default();
         if let Some(status) = found.get(dir).and_then(|marker| marker.exit) {
             return Ok(status);
@@ -160,18 +166,27 @@ async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Resul
         if absent > 1 {
             return Err(vanished(bench, dir, job).await);
         }
+        if let Some(status) = status.filter(|status| status.state == JobState::Done) {
+            let since = *done_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > SETTLING {
+                return Err(unseen(bench, dir, job, &status.raw));
+            }
+        }
         tokio::time::sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
     }
     Err(too_late(bench, dir, job, limit).await)
 }
 
-/// Whether the scheduler knows for sure that the job runs no more.
-async fn is_gone(bench: &Bench, job: &JobRef) -> bool {
-    if !bench.scheduler.capabilities().listing_is_authoritative {
-        return false;
+/// The scheduler is done with the job, and nothing of it is to be seen here.
+fn unseen(bench: &Bench, dir: &Path, job: &JobRef, raw: &str) -> Trouble {
+    Trouble {
+        detail: format!("{} ended ({raw}) and left nothing in {}", job.id, dir.display()),
+        help: format!(
+            "do the compute nodes see {}? Choose a work_dir on a file system that they share with the login node",
+            bench.work_dir.display()
+        ),
+        ended: true,
     }
-    let listed = bench.scheduler.status(&*bench.via, std::slice::from_ref(job)).await;
-    listed.is_ok_and(|jobs| !jobs.contains_key(&job.id))
 }
 
 async fn vanished(bench: &Bench, dir: &Path, job: &JobRef) -> Trouble {

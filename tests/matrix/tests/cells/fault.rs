@@ -1,0 +1,261 @@
+//! What breaks between ferry and its jobs, while a hundred of them run: connections, the wire itself, Slurm's
+//! controller. Everything finishes, and each payload runs exactly once.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ferry_matrix::{Profile, Result, check, kill};
+
+use crate::{
+    cell::{Cell, CellCase, judge, submit_markers, submit_markers_from},
+    crash::{Random, seed},
+    services::{Wire, service_pid, services, start_service},
+};
+
+/// What breaks only what it has for itself.
+pub(crate) const WIRE_CASES: &[CellCase] = &[("a_cut_wire_repeats_nothing", a_cut_wire_repeats_nothing)];
+
+/// What breaks the connections of all.
+pub(crate) const LINK_CASES: &[CellCase] = &[
+    ("killed_connections_repeat_nothing", killed_connections_repeat_nothing),
+    ("a_stopped_server_hangs_nobody", a_stopped_server_hangs_nobody),
+];
+
+/// What breaks Slurm's controller.
+pub(crate) const CONTROLLER_CASES: &[CellCase] = &[
+    ("a_hung_controller_hangs_nobody", a_hung_controller_hangs_nobody),
+    ("a_killed_controller_repeats_nothing", a_killed_controller_repeats_nothing),
+];
+
+const JOBS: usize = 100;
+/// How often a connection is killed.
+const KILLS: usize = 4;
+/// How long the wire is cut.
+const CUT: Duration = Duration::from_secs(20);
+/// How long what ferry had under way may take to notice that.
+const NOTICE: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The processes that have not ended.
+fn live(ferry: &Profile) -> Result<usize> {
+    ferry.json(&["process", "list"])?.as_array().map(Vec::len).ok_or_else(|| "no array".into())
+}
+
+/// Waits until so many have ended, and the rest is on its way.
+fn wait_for_some(ferry: &Profile, ended: usize) -> Result {
+    let begun = Instant::now();
+    while live(ferry)? + ended > JOBS {
+        check(begun.elapsed() < LIMIT, || format!("nothing moves\n{}", ferry.log_tail()))?;
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+/// The wire is cut for 20 s: no packet passes, and nobody is told. The far side works on meanwhile.
+fn a_cut_wire_repeats_nothing(cell: &Cell) -> Result {
+    let wire = Wire::take()?;
+    let ferry = cell.profile_with(&wire.computer(&cell.name)?)?;
+    ferry.ok(&["daemon", "start"])?;
+    let jobs = submit_markers(cell, &ferry, JOBS, "1")?;
+    wait_for_some(&ferry, 5)?;
+    let cut = wire.cut()?;
+    let begun = Instant::now();
+    thread::sleep(NOTICE);
+    let left = live(&ferry)?;
+    let took = begun.elapsed() - NOTICE;
+    thread::sleep(CUT.saturating_sub(begun.elapsed()));
+    let left_after = live(&ferry)?;
+    drop(cut);
+    check(took < Duration::from_secs(5), || format!("a list took {took:?}"))?;
+    check(left > 0 && left == left_after, || format!("{left}, then {left_after} left: the wire was whole"))?;
+    ferry.all_ended(LIMIT)?;
+    judge(&ferry, &jobs)
+}
+
+/// The children of the private sshd: one for each connection.
+fn connections() -> Result<Vec<i32>> {
+    let listed = Command::new("pgrep").args(["-P", &service_pid("sshd")?.to_string()]).output();
+    let listed = listed.map_err(|error| format!("pgrep: {error}"))?;
+    Ok(String::from_utf8_lossy(&listed.stdout).lines().filter_map(|line| line.trim().parse().ok()).collect())
+}
+
+/// Waits until ferry has one, after the last was killed.
+fn wait_for_connections() -> Result<Vec<i32>> {
+    let begun = Instant::now();
+    loop {
+        let open = connections()?;
+        if !open.is_empty() {
+            return Ok(open);
+        }
+        check(begun.elapsed() < LIMIT, || "ferry does not connect again".into())?;
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn killed_connections_repeat_nothing(cell: &Cell) -> Result {
+    let seed = seed();
+    kill_connections(cell, Random(seed)).map_err(|error| format!("FERRY_SEED={seed}: {error}"))
+}
+
+fn kill_connections(cell: &Cell, mut random: Random) -> Result {
+    let ferry = cell.profile()?;
+    // Some wait already, so that the kills fall on uploads and submissions too.
+    let mut jobs = submit_markers(cell, &ferry, JOBS / 2, "1")?;
+    ferry.ok(&["daemon", "start"])?;
+    for round in 0..KILLS {
+        let open = wait_for_connections()?;
+        thread::sleep(Duration::from_millis(random.below(400)));
+        check(live(&ferry)? > 0, || format!("all have ended after {round} kills"))?;
+        signal_all(&open, 9);
+        if round == KILLS / 2 {
+            let more = submit_markers_from(cell, &ferry, JOBS / 2, JOBS / 2, "1")?;
+            jobs.extend(more);
+        }
+    }
+    ferry.all_ended(LIMIT)?;
+    judge(&ferry, &jobs)
+}
+
+/// A server that was stopped takes everything and answers nothing.
+fn a_stopped_server_hangs_nobody(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let jobs = submit_markers(cell, &ferry, 20, "1")?;
+    let mut stopped = connections()?;
+    stopped.push(service_pid("sshd")?);
+    signal_all(&stopped, 19);
+    thread::sleep(Duration::from_secs(3));
+    let start = Instant::now();
+    let listed = ferry.json(&["process", "list"]);
+    let stop = ferry.ferry(&["daemon", "stop"]);
+    let took = start.elapsed();
+    signal_all(&stopped, 18);
+    listed?;
+    stop?.expect(0)?;
+    check(took < Duration::from_secs(20), || format!("list and stop took {took:?}"))?;
+    ferry.ok(&["daemon", "start"])?;
+    ferry.all_ended(LIMIT)?;
+    judge(&ferry, &jobs)
+}
+
+fn signal_all(pids: &[i32], signal: i32) {
+    for pid in pids {
+        kill(*pid, signal);
+    }
+}
+
+/// A controller that hangs makes processes wait, and nobody else.
+fn a_hung_controller_hangs_nobody(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let pid = service_pid("slurmctld")?;
+    kill(pid, 19);
+    let jobs = submit_markers(cell, &ferry, 5, "0");
+    thread::sleep(Duration::from_secs(5));
+    let start = Instant::now();
+    let listed = ferry.json(&["process", "list"]);
+    let stopped = ferry.ferry(&["daemon", "stop"]);
+    let took = start.elapsed();
+    kill(pid, 18);
+    let jobs = jobs?;
+    check(listed?.as_array().map(Vec::len) == Some(5), || "not all wait".into())?;
+    stopped?.expect(0)?;
+    check(took < Duration::from_secs(20), || format!("list and stop took {took:?}"))?;
+    ferry.ok(&["daemon", "start"])?;
+    ferry.all_ended(LIMIT)?;
+    judge(&ferry, &jobs)
+}
+
+/// The controller is killed while jobs come in and run, so it forgets what it took in its last seconds.
+fn a_killed_controller_repeats_nothing(cell: &Cell) -> Result {
+    let seed = seed();
+    kill_controllers(cell, Random(seed)).map_err(|error| format!("FERRY_SEED={seed}: {error}"))
+}
+
+fn kill_controllers(cell: &Cell, mut random: Random) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let mut jobs = submit_markers(cell, &ferry, JOBS / 2, "1")?;
+    for round in 0..2 {
+        thread::sleep(Duration::from_millis(500 + random.below(2000)));
+        let used = highest_job_id()?;
+        kill(service_pid("slurmctld")?, 9);
+        begin_ids_at(used + ROOM)?;
+        if round == 0 {
+            // While nobody answers.
+            let more = submit_markers_from(cell, &ferry, JOBS / 2, JOBS / 2, "1")?;
+            jobs.extend(more);
+        }
+        thread::sleep(Duration::from_secs(2));
+        start_service("slurmctld")?;
+    }
+    let outcome = wait_and_resume(&ferry).and_then(|()| judge(&ferry, &jobs));
+    resume_nodes()?;
+    outcome
+}
+
+/// More than a case submits between two looks.
+const ROOM: u64 = 10_000;
+
+/// The highest id that the controller has given.
+fn highest_job_id() -> Result<u64> {
+    let listed = Command::new("squeue").args(["-h", "-t", "all", "-o", "%A"]).output();
+    let listed = listed.map_err(|error| format!("squeue: {error}"))?;
+    let ids = String::from_utf8_lossy(&listed.stdout);
+    ids.lines().filter_map(|line| line.trim().parse().ok()).max().ok_or_else(|| "squeue lists nothing".into())
+}
+
+/// Makes the next controller begin its ids here. A controller that was killed would give some a second time,
+/// and the nodes, which remember them for minutes, would cancel those jobs and go out of service: that is
+/// Slurm's own doing, and would fall on the cases that come after.
+fn begin_ids_at(id: u64) -> Result {
+    let services = services()?;
+    let file = services["slurm"]["conf"].as_str().ok_or("no slurm.conf")?;
+    let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let mut lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("FirstJobId=")).collect();
+    let first = format!("FirstJobId={id}");
+    lines.push(&first);
+    let draft = format!("{file}.new");
+    fs::write(&draft, lines.join("\n") + "\n")
+        .and_then(|()| fs::rename(&draft, file))
+        .map_err(|error| format!("{file}: {error}"))
+}
+
+/// Waits for the end of all, and lets nodes work again that the controller takes out of service: it may find
+/// one with a job that it has forgotten, or start a job there that has begun already.
+fn wait_and_resume(ferry: &Profile) -> Result {
+    let begun = Instant::now();
+    while live(ferry)? > 0 {
+        if begun.elapsed() > LIMIT {
+            return ferry.all_ended(Duration::ZERO);
+        }
+        resume();
+        thread::sleep(Duration::from_millis(500));
+    }
+    Ok(())
+}
+
+/// Gives the nodes back as they were.
+fn resume_nodes() -> Result {
+    let begun = Instant::now();
+    loop {
+        resume();
+        let idle = Command::new("sinfo").args(["-h", "-p", "debug", "-t", "idle", "-o", "%D"]).output();
+        let idle = idle.map_err(|error| format!("sinfo: {error}"))?;
+        if String::from_utf8_lossy(&idle.stdout).trim() == "4" {
+            return Ok(());
+        }
+        check(begun.elapsed() < Duration::from_secs(60), || "the nodes don't come back".into())?;
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Refused for nodes that need it not, which is no failure.
+fn resume() {
+    let words = ["update", "nodename=n[1-4]", "state=resume"];
+    let _ = Command::new("scontrol").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}

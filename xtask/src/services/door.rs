@@ -1,0 +1,76 @@
+//! The door at the far end of the [wire](super::wire): listens in the wire's namespace and starts an sshd for
+//! each connection, as inetd does, in this machine's own network. So cutting the wire cuts connections, and
+//! not their sessions from Slurm.
+//!
+//! What is behind it has a directory that nobody else sees, as a login node has: a file system in memory,
+//! mounted in the door's own mount namespace.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode};
+
+use anyhow::{Context, Result};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use super::{Service, packages, sshd::Sshd, wire};
+use crate::flags::DoorFlags;
+
+/// Mounts its first word and becomes the rest.
+const MOUNT: &str = r#"mount -t tmpfs -o size=64m ferry "$1" && shift && exec "$@""#;
+
+/// The daemon that keeps the door of a wire. `hidden` is what only its sessions see something in.
+///
+/// # Errors
+/// A program is missing.
+pub(super) fn service(sshd: &Sshd, wire: &wire::Wire, hidden: &Path) -> Result<Service> {
+    super::make_dir(hidden)?;
+    let own = std::env::current_exe().context("could not find out where this program is")?;
+    let program = packages::program("sshd").context("no sshd on this machine")?;
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut words: Vec<String> =
+        ["unshare", "--mount", "--propagation", "slave", "sh", "-c", MOUNT, "sh"].map(str::to_owned).to_vec();
+    words.extend([text(hidden), text(&own), "door".into(), wire.namespace.clone()]);
+    words.extend([wire.address.to_string(), sshd.port.to_string(), "--".into(), text(&program)]);
+    words.extend(["-i".into(), "-e".into(), "-f".into(), text(&sshd.server_config)]);
+    Ok(Service::new("door", words))
+}
+
+/// Runs the chore; never returns but with an error.
+///
+/// # Errors
+/// No such namespace, or its address is taken.
+pub(crate) fn run(flags: &DoorFlags) -> Result<ExitCode> {
+    let listener = listen(&flags.namespace, flags.address, flags.port)?;
+    let mut sessions: Vec<Child> = Vec::new();
+    loop {
+        let (stream, _) = listener.accept().context("could not accept a connection")?;
+        // Those that have ended are reaped by being asked.
+        sessions.retain_mut(|session| matches!(session.try_wait(), Ok(None)));
+        match answer(stream, &flags.command) {
+            Ok(session) => sessions.push(session),
+            Err(error) => eprintln!("{error:#}"),
+        }
+    }
+}
+
+/// A socket stays in the namespace it was made in; so a thread goes there to make it, and nobody else has to.
+fn listen(namespace: &str, address: Ipv4Addr, port: u16) -> Result<TcpListener> {
+    let file = wire::namespace_file(namespace);
+    let inside = move || {
+        let file =
+            std::fs::File::open(&file).with_context(|| format!("could not open {}", file.display()))?;
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+            .context("could not enter the namespace")?;
+        TcpListener::bind((address, port)).with_context(|| format!("could not listen on {address}:{port}"))
+    };
+    std::thread::spawn(inside).join().map_err(|_| anyhow::anyhow!("the listening thread panicked"))?
+}
+
+fn answer(stream: TcpStream, command: &[String]) -> Result<Child> {
+    let (program, words) = command.split_first().context("no command to answer with")?;
+    let out = OwnedFd::from(stream.try_clone().context("could not share a connection")?);
+    let mut session = Command::new(program);
+    session.args(words).stdin(OwnedFd::from(stream)).stdout(out);
+    session.spawn().with_context(|| format!("could not start {program}"))
+}
