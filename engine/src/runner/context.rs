@@ -12,7 +12,7 @@ use ferry_plugin_proto::{StepReply, StepRequest, Validate, Validated, Work, Work
 
 use tokio::sync::Notify;
 
-use super::settings::Settings;
+use super::{board::Board, settings::Settings};
 use crate::{
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
@@ -96,6 +96,7 @@ impl Owner {
             store,
             clamped: Mutex::default(),
             orphaned: Notify::new(),
+            board: Board::default(),
             _lock: lock,
         };
         super::setup::first_time(&context).await?;
@@ -126,6 +127,8 @@ pub struct Context {
     pub(super) clamped: Mutex<HashSet<String>>,
     /// Told when a process ended whose job could not be cancelled.
     pub(super) orphaned: Notify,
+    /// Who waits in this program for the end of a process.
+    pub(super) board: Board,
     // Last, so that everything else is closed before the profile is free.
     _lock: Lock,
 }

@@ -4,9 +4,11 @@
 //! worker slots: a bound on tasks limits how much goes on at once, never how much may wait.
 
 mod begin;
+mod board;
 mod client;
 mod context;
 mod drive;
+mod engine;
 mod entry;
 mod frame;
 mod gate;
@@ -24,10 +26,12 @@ mod setup;
 mod socket;
 mod step_loop;
 mod submitter;
+mod tell;
 mod timers;
 
 pub use client::{Answered, ClientError, Connection, call};
 pub use context::{Builder, Context, Owner, Schedulers};
+pub use engine::{Blocking, Engine, Handle};
 pub use entry::{RunEnd, RunError, RunEvent, attach, run_daemon, run_tree};
 pub use poller::JobWatch;
 pub use request::{Hello, OwnerStatus, PROTOCOL, Request, Response, WATCHED_VARIABLES};

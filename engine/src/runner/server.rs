@@ -18,6 +18,7 @@ use super::{
     frame::{read_message, write_message},
     hello, service,
     step_loop::Gauges,
+    tell,
 };
 use crate::store::NodeId;
 
@@ -92,26 +93,9 @@ impl Server {
 
     /// The loop learns of what is on disk, whether or not the peer stays for the answer.
     fn tell(&self, request: &Request, response: &Response) {
-        let send = |event| drop(self.events.send(event));
-        match (request, response) {
-            (_, Response::Launched(launched)) => send(Event::Wake(NodeId(launched.id))),
-            (Request::Attach(id), Response::Done) => send(Event::Attach(NodeId(*id))),
-            (Request::Kill { processes, .. }, Response::Done) => {
-                self.each_below(processes).for_each(|id| send(Event::Kill(id)));
-            }
-            (Request::Pause { processes, paused: false } | Request::Resume(processes), Response::Done) => {
-                self.each_below(processes).for_each(|id| send(Event::Wake(id)));
-            }
-            _ => {}
+        for event in tell::events(&self.cx, request, response) {
+            let _ = self.events.send(event);
         }
-    }
-
-    /// The live processes of these call trees; who was called comes first, since its end is its caller's.
-    fn each_below(&self, tops: &[i64]) -> impl Iterator<Item = NodeId> {
-        let trees = tops.iter().flat_map(|top| self.cx.store.live_tree(NodeId(*top)).unwrap_or_default());
-        let mut ids: Vec<NodeId> = trees.collect();
-        ids.reverse();
-        ids.into_iter()
     }
 
     fn afterwards(&self, request: &Request, response: &Response) {

@@ -254,7 +254,10 @@ impl StepLoop {
             }
             Then::After(delay) if delay.is_zero() => drop(self.again.insert(id)),
             Then::After(delay) => self.timers.set(id, delay),
-            Then::Ended => driven.caller.into_iter().for_each(|caller| self.wake(caller)),
+            Then::Ended => {
+                self.cx.board.tell(id);
+                driven.caller.into_iter().for_each(|caller| self.wake(caller));
+            }
             Then::Idle => {}
         }
         if self.again.remove(&id) {

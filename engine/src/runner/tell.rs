@@ -1,0 +1,25 @@
+//! What the loop must hear of a request that was carried out.
+
+use super::{Context, Event, Request, Response};
+use crate::store::NodeId;
+
+/// The events that follow from a request and its answer.
+pub(super) fn events(cx: &Context, request: &Request, response: &Response) -> Vec<Event> {
+    match (request, response) {
+        (_, Response::Launched(launched)) => vec![Event::Wake(NodeId(launched.id))],
+        (Request::Attach(id), Response::Done) => vec![Event::Attach(NodeId(*id))],
+        (Request::Kill { processes, .. }, Response::Done) => each_below(cx, processes, Event::Kill),
+        (Request::Pause { processes, paused: false } | Request::Resume(processes), Response::Done) => {
+            each_below(cx, processes, Event::Wake)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The live processes of call trees; who was called comes first, since its end is its caller's.
+fn each_below(cx: &Context, tops: &[i64], event: impl Fn(NodeId) -> Event) -> Vec<Event> {
+    let trees = tops.iter().flat_map(|top| cx.store.live_tree(NodeId(*top)).unwrap_or_default());
+    let mut events: Vec<Event> = trees.map(event).collect();
+    events.reverse();
+    events
+}
