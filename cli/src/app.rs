@@ -21,7 +21,7 @@ use crate::{
     args::{Cli, Command, Global},
     commands::{
         calcjob, code, completions, computer, config, daemon, group, limit, node, plugin as plugins, process,
-        run, status, submit,
+        run, status, storage, submit,
     },
     error::{Failure, Result},
     home, logging, output,
@@ -149,6 +149,7 @@ async fn dispatch(session: &Session, command: Command) -> Result {
         Command::Limit(command) => limit::run(session, command).await,
         Command::Daemon(command) => daemon::run(session, command).await,
         Command::Config(command) => config::run(session, command).await,
+        Command::Storage(command) => storage::run(session, command).await,
         Command::Completions { shell } => completions::print(shell),
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     commands::{
         calcjob::CalcjobCommand, code::CodeCommand, computer::ComputerCommand, config::ConfigCommand,
         daemon::DaemonCommand, group::GroupCommand, launch::LaunchArgs, limit::LimitCommand,
-        node::NodeCommand, plugin::PluginCommand, process::ProcessCommand,
+        node::NodeCommand, plugin::PluginCommand, process::ProcessCommand, storage::StorageCommand,
     },
     output::Format,
 };
@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// Settings of the profile
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// The store of the profile: what it holds, whether it is whole, backups
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -39,8 +39,10 @@ impl Session {
         let open = || Reader::open(&self.paths().store(), Objects::new(self.paths().objects()));
         match open() {
             Ok(reader) if reader.is_set_up()? => return Ok(reader),
-            Err(error) if *error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            // None yet, or its first owner is still at it: an answer comes after the set-up.
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Older) => {
+                return Err(error.into());
+            }
+            // None yet, or one that its owner has to set up or bring up to date: an answer comes after that.
             _ => {}
         }
         self.call(Request::Status).await?;

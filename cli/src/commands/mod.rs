@@ -14,4 +14,5 @@ pub(crate) mod plugin;
 pub(crate) mod process;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod storage;
 pub(crate) mod submit;

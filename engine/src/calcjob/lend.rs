@@ -61,7 +61,7 @@ pub fn new_files(reader: &Reader, files: &[FileContent], dir: &Path) -> Result<B
 
 fn lend(reader: &Reader, content: &Content, path: &str, dir: &Path) -> Result<String> {
     let place = match content {
-        Content::Object { digest, .. } => reader.objects().path(digest),
+        Content::Object { digest, .. } => reader.object_file(digest)?,
         Content::Inline(bytes) => {
             let place = dir.join(path);
             write(&place, bytes)?;
@@ -84,7 +84,7 @@ pub fn folder(reader: &Reader, node: NodeId, dir: &Path) -> Result<()> {
             Content::Inline(bytes) => write(&place, &bytes)?,
             Content::Object { digest, .. } => {
                 make_parent(&place)?;
-                let object = reader.objects().path(&digest);
+                let object = reader.object_file(&digest)?;
                 fs::hard_link(&object, &place)
                     .or_else(|_| fs::copy(&object, &place).map(drop))
                     .map_err(|error| Error::from_io("lend folder", &place, error))?;

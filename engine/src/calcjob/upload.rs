@@ -114,7 +114,7 @@ fn tree(
     }
     for file in store.files(job.process.id)? {
         let content = store.object(&file.digest)?;
-        tree.entries.insert(file.path.into(), entry(store, content, file.executable));
+        tree.entries.insert(file.path.into(), entry(store, content, file.executable)?);
     }
     let text = |text: String| TreeEntry::Bytes { bytes: Arc::from(text.into_bytes()), executable: false };
     let script_entry = TreeEntry::Bytes { bytes: Arc::from(script.as_bytes()), executable: true };
@@ -123,11 +123,11 @@ fn tree(
     Ok(tree)
 }
 
-fn entry(store: &Reader, content: Content, executable: bool) -> TreeEntry {
-    match content {
+fn entry(store: &Reader, content: Content, executable: bool) -> StepResult<TreeEntry> {
+    Ok(match content {
         Content::Inline(bytes) => TreeEntry::Bytes { bytes: Arc::from(bytes), executable },
-        Content::Object { digest, .. } => TreeEntry::File { from: store.objects().path(&digest), executable },
-    }
+        Content::Object { digest, .. } => TreeEntry::File { from: store.object_file(&digest)?, executable },
+    })
 }
 
 /// One file of a node, or with an empty path all of them.
@@ -153,7 +153,7 @@ fn add_node(
         let target =
             if rest.is_empty() || whole_file { PathBuf::from(target) } else { Path::new(target).join(rest) };
         let content = store.object(&file.digest)?;
-        tree.entries.insert(target, entry(store, content, executable || file.executable));
+        tree.entries.insert(target, entry(store, content, executable || file.executable)?);
     }
     if found { Ok(()) } else { Err(StepError::Except(format!("input node {node} has no file `{path}`"))) }
 }

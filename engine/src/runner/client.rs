@@ -101,6 +101,8 @@ impl Connection {
     pub async fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
         let limit = match request {
             Request::Wait { seconds, .. } => Duration::from_secs(*seconds) + ANSWER,
+            // Its last step may write the whole database anew.
+            Request::Maintain(_) => ANSWER * 40,
             Request::InstallPlugin { .. } | Request::Launch(_) => ANSWER * 4,
             _ => ANSWER,
         };

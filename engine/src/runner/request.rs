@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     computer::Computer,
     process::{Launch, Launched, State},
-    store::FileContent,
+    store::{FileContent, Stage, Tidied},
 };
 
 /// Raised when an older peer could misread a newer one.
@@ -112,6 +112,8 @@ pub enum Request {
     },
     /// A terminal follows this process: step it, even where only some are stepped. Answers `Done`.
     Attach(i64),
+    /// One step of tidying the store. Answers `Tidied`.
+    Maintain(Stage),
     /// How the owner is. Answers `Status`.
     Status,
     /// Stop gracefully. Answers `Done`, then ends.
@@ -153,6 +155,13 @@ pub enum Response {
         state: State,
         /// What it waits for.
         status: Option<String>,
+    },
+    /// A step of tidying is done.
+    Tidied {
+        /// What it did.
+        tidied: Tidied,
+        /// What comes next, if anything does.
+        next: Option<Stage>,
     },
     /// How the owner is.
     Status(Box<OwnerStatus>),

@@ -60,6 +60,9 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             Ok(()) => commit(cx, vec![Change::Setting { key, value }]).await,
             Err(message) => return Response::Failed { message, help: None },
         },
+        Request::Maintain(stage) => {
+            cx.store.maintain(stage).await.map(|(tidied, next)| Response::Tidied { tidied, next })
+        }
         Request::Wait { process, .. } => cx.store.process(NodeId(process)).map(|process| Response::Process {
             version: process.version,
             state: process.state,

@@ -376,7 +376,7 @@ fn insert_files(db: &Connection, objects: &Objects, node: NodeId, files: &[FileC
         let (digest, size) = file.content.identity();
         let bytes = match &file.content {
             Content::Inline(bytes) => Some(bytes),
-            Content::Object { .. } if objects.has(&digest, size) => None,
+            Content::Object { .. } if objects.has(&digest, size) || is_packed(db, &digest)? => None,
             Content::Object { .. } => {
                 return Err(Error::new(ErrorKind::Rule, "store node")
                     .message("a file is not in the object repository")
@@ -392,6 +392,10 @@ fn insert_files(db: &Connection, objects: &Objects, node: NodeId, files: &[FileC
         .execute(params![node.0, file.path, digest, size as i64, file.executable])?;
     }
     Ok(())
+}
+
+fn is_packed(db: &Connection, digest: &str) -> Result<bool> {
+    Ok(db.prepare_cached("SELECT 1 FROM object WHERE digest = ?1 AND pack IS NOT NULL")?.exists([digest])?)
 }
 
 fn node_id(db: &Connection, uuid: &Uuid) -> Result<i64> {

@@ -41,6 +41,15 @@ impl Connections {
         Ok(Connections::Pool { path: path.to_owned(), idle: Mutex::new(vec![first]) })
     }
 
+    /// The database's file; none for one in memory.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Connections::Pool { path, .. } => Some(path),
+            #[cfg(feature = "testing")]
+            Connections::Shared(_) => None,
+        }
+    }
+
     /// Runs a query. A connection on which one failed is not used again.
     pub(super) fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         match self {
@@ -67,19 +76,15 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A read-only connection.
 pub(super) fn for_reading(path: &Path) -> Result<Connection> {
-    let missing = || Error::new(ErrorKind::NotFound, "open store").with("path", path.display());
     if !path.exists() {
-        return Err(missing());
+        return Err(Error::new(ErrorKind::NotFound, "open store").with("path", path.display()));
     }
     let db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     db.pragma_update(None, "busy_timeout", BUSY_MS)?;
-    // An owner that has just made the file has not filled it yet.
-    if schema::check(&db)? == 0 {
-        return Err(missing());
-    }
+    schema::check_for_reading(&db)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(db)
 }

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Corrupt,
     /// A newer ferry made it.
     Newer,
+    /// An older ferry made it, and no owner has brought it up to date.
+    Older,
     /// The store lies on a file system that can't lock.
     NetworkFileSystem,
     /// Another process owns it.
@@ -51,6 +53,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::ReadOnly => "the store can't be written",
             ErrorKind::Corrupt => "the store is damaged",
             ErrorKind::Newer => "the store is newer than this ferry",
+            ErrorKind::Older => "the store is older than this ferry",
             ErrorKind::NetworkFileSystem => "the store is on a network file system",
             ErrorKind::Owned => "the profile is in use",
             ErrorKind::Fenced => "another owner has taken the store over",

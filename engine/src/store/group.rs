@@ -70,6 +70,17 @@ impl Committer {
         done
     }
 
+    /// Runs what can't be part of a transaction.
+    pub(super) fn outside(&self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+        let mut db = lock(&self.db);
+        self.check_epoch(&db)?;
+        let done = work(&db);
+        if let Err(error) = &done {
+            self.mend(&mut db, error);
+        }
+        done
+    }
+
     fn attempt<T>(
         &self,
         db: &mut Connection,
@@ -84,8 +95,8 @@ impl Committer {
         Ok(done)
     }
 
-    fn check_epoch(&self, tx: &Transaction<'_>) -> Result<()> {
-        let now: i64 = tx.prepare_cached("SELECT epoch FROM owner")?.query_row([], |row| row.get(0))?;
+    fn check_epoch(&self, db: &Connection) -> Result<()> {
+        let now: i64 = db.prepare_cached("SELECT epoch FROM owner")?.query_row([], |row| row.get(0))?;
         if now == self.epoch {
             return Ok(());
         }

@@ -4,12 +4,20 @@
 //! any other must do is said by the suite in `ferry-conformance`. One program owns a store at a time ([`Lock`]), and
 //! an epoch voids what owners before it still have in hand.
 
+mod backup;
 mod change;
+mod check;
+mod check_objects;
 mod connections;
 mod error;
 mod group;
+mod info;
 mod lock;
+mod maintain;
 mod objects;
+mod pack;
+mod pin;
+mod place;
 mod read;
 mod reader;
 mod records;
@@ -25,9 +33,13 @@ use std::{fmt::Debug, ops::Deref};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use backup::Backup;
 pub use change::{Caller, Change, FileContent, NewData, NewProcess};
+pub use check::Finding;
 pub use error::{Error, ErrorKind, Result};
+pub use info::{Count, Info};
 pub use lock::Lock;
+pub use maintain::{Stage, Tidied};
 pub use objects::{Content, INLINE_MAX, Objects};
 pub use read::SqliteReader;
 pub(crate) use reader::SET_UP;
@@ -55,6 +67,13 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Changes after each commit: a hint for those who wait for a row, who then read it.
     fn commits(&self) -> watch::Receiver<u64>;
+
+    /// Tidies: one bounded step, and which comes next. [`Stage::FIRST`] begins. What is committed, read or lent
+    /// meanwhile is not harmed, and neither is anything by a crash.
+    ///
+    /// # Errors
+    /// The disk's; `Owned` while a backup is made.
+    async fn maintain(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)>;
 
     /// What it holds.
     fn reader(&self) -> &Reader;

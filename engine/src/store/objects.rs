@@ -9,6 +9,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
@@ -76,7 +77,10 @@ mod bytes_as_list_or_bytes {
     }
 }
 
-/// The directory of large objects.
+/// Where packs lie, in the directory of objects.
+pub(super) const PACKS: &str = "packs";
+
+/// The directory of large objects. Most are a file each; the rows say which lie together in a pack.
 #[derive(Debug, Clone)]
 pub struct Objects {
     dir: PathBuf,
@@ -92,6 +96,16 @@ impl Objects {
     pub fn path(&self, digest: &str) -> PathBuf {
         let (head, tail) = digest.split_at(digest.len().min(2));
         self.dir.join(head).join(tail)
+    }
+
+    /// The directory itself.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where a pack lies.
+    pub(super) fn pack(&self, name: &str) -> PathBuf {
+        self.dir.join(PACKS).join(name)
     }
 
     /// Takes in bytes.
@@ -128,7 +142,7 @@ impl Objects {
         self.put_reader(&mut file)
     }
 
-    fn put_reader(&self, from: &mut dyn Read) -> Result<Content> {
+    pub(super) fn put_reader(&self, from: &mut dyn Read) -> Result<Content> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| Error::from_io("store object", &path, source)
@@ -138,7 +152,8 @@ impl Objects {
             tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir).map_err(failed(&self.dir))?;
         let (digest, size) = copy_hashing(from, temporary.as_file_mut()).map_err(failed(temporary.path()))?;
         let target = self.path(&digest);
-        if !target.exists() {
+        // One that is there is used anew: collection must spare it.
+        if !freshen(&target) {
             let parent = target.parent().unwrap_or(&self.dir).to_owned();
             temporary
                 .as_file()
@@ -174,6 +189,13 @@ fn copy_hashing(from: &mut dyn Read, to: &mut File) -> io::Result<(String, u64)>
         size += n as u64;
     }
     Ok((hasher.finalize().to_string(), size))
+}
+
+/// Makes an object young again; whether it is there.
+pub(super) fn freshen(path: &Path) -> bool {
+    let now = SystemTime::from(crate::clock::now());
+    // What belongs to somebody else keeps its age.
+    File::open(path).map(|file| file.set_modified(now)).is_ok()
 }
 
 /// Makes the names in a directory durable.

@@ -1,6 +1,9 @@
 //! SQLite's answers: short queries on read-only connections, which never block the writer.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ferry_plugin_proto::Kind;
 use jiff::Timestamp;
@@ -10,15 +13,15 @@ use uuid::Uuid;
 use super::{
     Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, Level, Link, Live, LogLine, Node,
     NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, ProcessFilter, Reads, Result, Ticket,
-    connections::Connections, tree,
+    connections::Connections, place::Place, tree,
 };
 use crate::process::State;
 
-/// An embedded store, open for reading.
-#[derive(Debug)]
+/// An embedded store, open for reading. Clones share its connections.
+#[derive(Debug, Clone)]
 pub struct SqliteReader {
-    connections: Connections,
-    objects: Objects,
+    connections: Arc<Connections>,
+    pub(super) objects: Objects,
 }
 
 const NODE: &str =
@@ -38,19 +41,24 @@ impl SqliteReader {
     /// Opens a store for reading.
     ///
     /// # Errors
-    /// `NotFound` where there is none, `Newer` if a newer ferry made it.
+    /// As [`Reader::open`](super::Reader::open).
     pub fn open(path: &Path, objects: Objects) -> Result<SqliteReader> {
-        Ok(SqliteReader { connections: Connections::open(path)?, objects })
+        Ok(SqliteReader { connections: Arc::new(Connections::open(path)?), objects })
     }
 
     /// Reads on the writer's own connection.
     #[cfg(feature = "testing")]
     pub(super) fn sharing(connection: super::connections::Shared, objects: Objects) -> SqliteReader {
-        SqliteReader { connections: Connections::Shared(connection), objects }
+        SqliteReader { connections: Arc::new(Connections::Shared(connection)), objects }
     }
 
-    fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    pub(super) fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.connections.with(query)
+    }
+
+    /// The database's file; none for one in memory.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.connections.path()
     }
 
     fn links(&self, end: &str, node: NodeId) -> Result<Vec<Link>> {
@@ -207,28 +215,18 @@ impl Reads for SqliteReader {
     }
 
     fn object(&self, digest: &str) -> Result<Content> {
-        let (size, bytes) = self
-            .with(|db| {
-                db.prepare_cached("SELECT size, bytes FROM object WHERE digest = ?1")?
-                    .query_row([digest], |row| {
-                        Ok((row.get::<_, i64>(0)? as u64, row.get::<_, Option<Vec<u8>>>(1)?))
-                    })
-                    .optional()
-            })?
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, "object").with("digest", digest))?;
-        Ok(bytes.map_or_else(|| Content::Object { digest: digest.to_owned(), size }, Content::Inline))
+        Ok(match self.locate(digest)? {
+            (_, Place::Row(bytes)) => Content::Inline(bytes),
+            (size, _) => Content::Object { digest: digest.to_owned(), size },
+        })
     }
 
     fn open_object(&self, digest: &str) -> Result<Box<dyn std::io::Read + Send>> {
-        match self.object(digest)? {
-            Content::Inline(bytes) => Ok(Box::new(std::io::Cursor::new(bytes))),
-            Content::Object { digest, .. } => {
-                let path = self.objects.path(&digest);
-                std::fs::File::open(&path).map(|file| Box::new(file) as _).map_err(|source| {
-                    Error::new(ErrorKind::Corrupt, "open object").with("path", path.display()).source(source)
-                })
-            }
-        }
+        self.open_place(digest)
+    }
+
+    fn object_file(&self, digest: &str) -> Result<PathBuf> {
+        self.place_as_file(digest)
     }
 
     fn objects(&self) -> &Objects {
@@ -316,7 +314,7 @@ impl Reads for SqliteReader {
     }
 }
 
-fn query_all<T, P: rusqlite::Params>(
+pub(super) fn query_all<T, P: rusqlite::Params>(
     db: &Connection,
     sql: &str,
     params: P,

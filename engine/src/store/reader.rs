@@ -1,6 +1,9 @@
 //! What can be asked of a store, whatever keeps it.
 
-use std::{ops::Deref, path::Path};
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+};
 
 use ferry_plugin_proto::Kind;
 
@@ -90,7 +93,7 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     /// The files of a node, by path.
     fn files(&self, node: NodeId) -> Result<Vec<NodeFile>>;
 
-    /// The bytes of an object: those of a row, or the path of its file.
+    /// An object: its bytes if it is small, else its size.
     ///
     /// # Errors
     /// `NotFound`.
@@ -101,6 +104,13 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `NotFound`; `Corrupt` where the row names a file that is gone.
     fn open_object(&self, digest: &str) -> Result<Box<dyn std::io::Read + Send>>;
+
+    /// The path of a plain file with an object's bytes, which stays for a day at least. An object that lies in a
+    /// pack is laid out as a file again.
+    ///
+    /// # Errors
+    /// As [`Reads::open_object`], and the disk's.
+    fn object_file(&self, digest: &str) -> Result<PathBuf>;
 
     /// The directory of large objects.
     fn objects(&self) -> &Objects;
@@ -190,7 +200,7 @@ impl Reader {
     /// Opens an embedded store for reading.
     ///
     /// # Errors
-    /// `NotFound` where there is none, `Newer` if a newer ferry made it.
+    /// `NotFound` where there is none, `Newer` if a newer ferry made it, `Older` if no owner has migrated it yet.
     pub fn open(path: &Path, objects: Objects) -> Result<Reader> {
         SqliteReader::open(path, objects).map(Reader::new)
     }

@@ -11,7 +11,7 @@ use super::{Error, ErrorKind, Result};
 const MIGRATIONS: &[&str] = &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")];
 
 /// The number this program writes.
-pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// What `PRAGMA application_id` says: "FRRY".
 const APPLICATION_ID: i64 = 0x4652_5259;
@@ -31,6 +31,18 @@ pub(super) fn check(db: &Connection) -> Result<i64> {
             .help("use that newer ferry, or point FERRY_HOME at another directory"));
     }
     Ok(version)
+}
+
+/// Refuses what can't be read as it is: beside those of [`check`] a store that no owner has brought up to date.
+pub(super) fn check_for_reading(db: &Connection) -> Result<()> {
+    match check(db)? {
+        // An owner that has just made the file has not filled it yet.
+        0 => Err(Error::new(ErrorKind::NotFound, "open store").message("the store is empty")),
+        VERSION => Ok(()),
+        older => Err(Error::new(ErrorKind::Older, "open store")
+            .message(format!("the store has format {older}, and no owner has brought it to {VERSION} yet"))
+            .help("`ferry status` does, or if a daemon of an older ferry runs `ferry daemon restart`")),
+    }
 }
 
 /// Brings the store to [`VERSION`]. Only the owner may.

@@ -34,3 +34,16 @@ CREATE TABLE orphan (
     since    INTEGER NOT NULL,
     error    TEXT           -- why the last try failed
 ) WITHOUT ROWID;
+
+-- Large objects that lie together in one file; the others are a file each.
+CREATE TABLE pack (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE, -- of the file, in objects/packs
+    size INTEGER NOT NULL,
+    made INTEGER NOT NULL
+);
+ALTER TABLE object ADD COLUMN pack INTEGER REFERENCES pack (id);
+ALTER TABLE object ADD COLUMN offset INTEGER; -- of its bytes in the pack
+CREATE INDEX object_pack ON object (pack) WHERE pack IS NOT NULL;
+CREATE INDEX object_loose ON object (digest) WHERE bytes IS NULL AND pack IS NULL;
+CREATE INDEX node_file_digest ON node_file (digest);

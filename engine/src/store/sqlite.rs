@@ -5,7 +5,10 @@ use std::{ops::Deref, path::Path, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Change, NodeId, Objects, Reader, Result, Store, connections, group::Committer, writer::Writer};
+use super::{
+    Change, Error, ErrorKind, NodeId, Objects, Reader, Result, SqliteReader, Stage, Store, Tidied,
+    connections, group::Committer, maintain::Tidying, writer::Writer,
+};
 
 /// An embedded store opened by its owner. Clones share it.
 #[derive(Debug, Clone)]
@@ -16,6 +19,8 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Inner {
     reader: Reader,
+    /// The same, as this room knows it.
+    own: SqliteReader,
     committer: Arc<Committer>,
     /// Without one, the calling thread commits.
     writer: Option<Writer>,
@@ -31,8 +36,8 @@ impl SqliteStore {
         let db = connections::for_writing(path)?;
         let committer = Arc::new(Committer::begin(db, Some(path), objects.clone())?);
         let writer = Some(Writer::start(committer.clone())?);
-        let reader = Reader::open(path, objects)?;
-        Ok(SqliteStore { inner: Arc::new(Inner { reader, committer, writer }) })
+        let own = SqliteReader::open(path, objects)?;
+        Ok(SqliteStore::new(own, committer, writer))
     }
 
     /// A new store in memory, whose commits are done on the calling thread; `objects` alone is on disk. For
@@ -43,8 +48,12 @@ impl SqliteStore {
     #[cfg(feature = "testing")]
     pub fn inline(objects: Objects) -> Result<SqliteStore> {
         let committer = Committer::begin(connections::in_memory()?, None, objects.clone())?;
-        let reader = Reader::new(super::SqliteReader::sharing(committer.shared(), objects));
-        Ok(SqliteStore { inner: Arc::new(Inner { reader, committer: Arc::new(committer), writer: None }) })
+        let own = SqliteReader::sharing(committer.shared(), objects);
+        Ok(SqliteStore::new(own, Arc::new(committer), None))
+    }
+
+    fn new(own: SqliteReader, committer: Arc<Committer>, writer: Option<Writer>) -> SqliteStore {
+        SqliteStore { inner: Arc::new(Inner { reader: Reader::new(own.clone()), own, committer, writer }) }
     }
 }
 
@@ -62,6 +71,17 @@ impl Store for SqliteStore {
 
     fn commits(&self) -> watch::Receiver<u64> {
         self.inner.committer.commits()
+    }
+
+    async fn maintain(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)> {
+        let inner = self.inner.clone();
+        let step = move || Tidying { committer: &inner.committer, reader: &inner.own }.step(stage);
+        if self.inner.writer.is_none() {
+            return step();
+        }
+        tokio::task::spawn_blocking(step)
+            .await
+            .map_err(|source| Error::new(ErrorKind::Other, "tidy store").source(source))?
     }
 
     fn reader(&self) -> &Reader {

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Change, Error, ErrorKind, NodeId, Reader, Result, Store};
+use super::{Change, Error, ErrorKind, NodeId, Reader, Result, Stage, Store, Tidied};
 
 /// What befalls one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,10 @@ impl Store for Faulty {
 
     fn commits(&self) -> watch::Receiver<u64> {
         self.store.commits()
+    }
+
+    async fn maintain(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)> {
+        self.store.maintain(stage).await
     }
 
     fn reader(&self) -> &Reader {

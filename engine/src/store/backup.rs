@@ -1,0 +1,144 @@
+//! A copy of a store, made while its owner goes on.
+//!
+//! The database first, by `VACUUM INTO` from one snapshot; then the objects, which are never changed: all that the
+//! copy names were on disk before the snapshot, and a [`Pin`] keeps tidying from moving them until they are copied.
+//! The other way round, the database could name what came after the objects.
+//!
+//! Its live processes are paused, so that the copy, should somebody wake it, does not act beside the original.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
+
+use super::{
+    Error, ErrorKind, Objects, Result, SqliteReader, connections::for_reading, objects::sync_dir, pin::Pin,
+    read::query_all,
+};
+use crate::profile::Paths;
+
+/// What a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backup {
+    /// Files of objects, packs included.
+    pub files: u64,
+    /// Bytes of all files, database included.
+    pub size: u64,
+    /// Files that share their bytes with the original's: hard links.
+    pub linked: u64,
+}
+
+impl SqliteReader {
+    /// Copies the store of `from` into the directory `dest`, which becomes a home of its own that holds this profile:
+    /// database, objects and the plugin files that its processes run on. Files that don't change are hard links
+    /// where `dest` is on the same file system.
+    ///
+    /// # Errors
+    /// `Exists` if `dest` is there and not empty; `Owned` while the store is tidied; the disk's. On error `dest` holds
+    /// an unfinished copy.
+    pub fn backup(&self, from: &Paths, dest: &Path) -> Result<Backup> {
+        refuse_occupied(dest)?;
+        let to = Paths::new(dest, &from.profile);
+        make_dir(to.root())?;
+        let _pin = Pin::still(self.objects.dir())?;
+        copy_database(&from.store(), &to.store())?;
+        let mut backup = Backup::default();
+        for path in named_files(&to.store())? {
+            let target = to.objects().join(&path);
+            copy_file(&from.objects().join(&path), &target, &mut backup)?;
+        }
+        copy_dir(&from.plugins(), &to.plugins(), &mut backup)?;
+        pause(&to.store())?;
+        backup.size += fs::metadata(to.store()).map_or(0, |found| found.len());
+        sync_tree(to.root()).map_err(|source| Error::from_io("backup", dest, source))?;
+        Ok(backup)
+    }
+}
+
+fn refuse_occupied(dest: &Path) -> Result<()> {
+    let occupied = match fs::read_dir(dest) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(Error::from_io("backup", dest, error)),
+    };
+    if !occupied {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Exists, "backup")
+        .message(format!("{} is not empty", dest.display()))
+        .help("name a directory that does not exist yet: a backup never replaces another"))
+}
+
+fn make_dir(dir: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| Error::from_io("backup", dir, source))
+}
+
+fn copy_database(from: &Path, to: &Path) -> Result<()> {
+    let db = for_reading(from)?;
+    db.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    Ok(())
+}
+
+/// Paths in the directory of objects of everything that a database names there.
+fn named_files(store: &Path) -> Result<Vec<PathBuf>> {
+    let db = for_reading(store)?;
+    let inside = Objects::new("");
+    let loose = "SELECT digest FROM object WHERE bytes IS NULL AND pack IS NULL";
+    let mut files: Vec<PathBuf> =
+        query_all(&db, loose, [], |row| Ok(inside.path(&row.get::<_, String>(0)?)))?;
+    files.extend(query_all(&db, "SELECT name FROM pack", [], |row| {
+        Ok(inside.pack(&row.get::<_, String>(0)?))
+    })?);
+    Ok(files)
+}
+
+fn copy_file(from: &Path, to: &Path, backup: &mut Backup) -> Result<()> {
+    make_dir(to.parent().unwrap_or(to))?;
+    if fs::hard_link(from, to).is_ok() {
+        backup.linked += 1;
+    } else {
+        fs::copy(from, to)
+            .and_then(|_| File::open(to)?.sync_all())
+            .map_err(|source| Error::from_io("backup", from, source))?;
+    }
+    backup.files += 1;
+    backup.size += fs::metadata(to).map_or(0, |found| found.len());
+    Ok(())
+}
+
+fn copy_dir(from: &Path, to: &Path, backup: &mut Backup) -> Result<()> {
+    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+        let target = to.join(entry.file_name());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => copy_dir(&entry.path(), &target, backup)?,
+            Ok(kind) if kind.is_file() => copy_file(&entry.path(), &target, backup)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn pause(store: &Path) -> Result<()> {
+    let db = Connection::open(store)?;
+    db.execute(
+        "UPDATE process SET paused = 1, version = version + 1,
+             status = 'paused: this store is a backup, the original may be at it'
+         WHERE state IN ('created', 'running', 'waiting')",
+        [],
+    )?;
+    Ok(())
+}
+
+fn sync_tree(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)?.flatten() {
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        }
+    }
+    sync_dir(dir)
+}

@@ -1,0 +1,142 @@
+//! Is everything that was stored still there, and does it make sense?
+
+use rusqlite::Connection;
+
+use super::{Result, SqliteReader, connections::for_reading, read::query_all};
+
+/// Most lines that one rule reports.
+const LINES: usize = 100;
+
+/// Something that is wrong with a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which rule, in a word.
+    pub rule: &'static str,
+    /// What breaks it.
+    pub what: String,
+}
+
+/// Rules about rows: a name, and a query for a line about each row that breaks it.
+const RULES: &[(&str, &str)] = &[
+    ("owner", "SELECT 'the row of the owner is missing' WHERE NOT EXISTS (SELECT 1 FROM owner)"),
+    (
+        "process",
+        "SELECT 'node ' || n.id || ' is a process without a process row' FROM node n
+         WHERE n.kind = 'process' AND NOT EXISTS (SELECT 1 FROM process p WHERE p.id = n.id)
+         UNION ALL
+         SELECT 'process ' || p.id || ' has a node of data' FROM process p JOIN node n ON n.id = p.id
+         WHERE n.kind <> 'process'",
+    ),
+    (
+        "end",
+        "SELECT 'process ' || id || ' is finished without an exit status' FROM process
+         WHERE state = 'finished' AND exit_status IS NULL
+         UNION ALL
+         SELECT 'process ' || t.process || ' has ended and still holds a ticket of ' || t.computer
+         FROM ticket t JOIN process p ON p.id = t.process WHERE p.state IN ('finished', 'excepted', 'killed')
+         UNION ALL
+         SELECT 'process ' || id || ' has ended and still has a timer' FROM process
+         WHERE wake IS NOT NULL AND state IN ('finished', 'excepted', 'killed')",
+    ),
+    (
+        "json",
+        "SELECT 'node ' || id || ' has a value that is no JSON' FROM node WHERE NOT json_valid(body)
+         UNION ALL
+         SELECT 'process ' || id || ' has a checkpoint that is no JSON' FROM process
+         WHERE checkpoint IS NOT NULL AND NOT json_valid(checkpoint)",
+    ),
+    (
+        "link",
+        "SELECT 'the ' || l.type || ' link `' || l.label || '` from node ' || l.source || ' to node ' || l.target
+             || ' joins the wrong kinds of node'
+         FROM link l JOIN node s ON s.id = l.source JOIN node t ON t.id = l.target
+         WHERE s.kind <> CASE WHEN l.type IN ('input_calc', 'input_work') THEN 'data' ELSE 'process' END
+            OR t.kind <> CASE WHEN l.type IN ('create', 'return') THEN 'data' ELSE 'process' END",
+    ),
+    (
+        "degree",
+        "SELECT 'process ' || target || ' has two inputs `' || label || '`' FROM link NOT INDEXED
+         WHERE type IN ('input_calc', 'input_work') GROUP BY target, label HAVING count(*) > 1
+         UNION ALL
+         SELECT 'process ' || source || ' has two outputs `' || label || '`' FROM link NOT INDEXED
+         WHERE type IN ('create', 'return') GROUP BY source, label HAVING count(*) > 1
+         UNION ALL
+         SELECT 'node ' || target || ' has two creators' FROM link NOT INDEXED
+         WHERE type = 'create' GROUP BY target HAVING count(*) > 1
+         UNION ALL
+         SELECT 'process ' || target || ' has two callers' FROM link NOT INDEXED
+         WHERE type IN ('call_calc', 'call_work') GROUP BY target HAVING count(*) > 1",
+    ),
+    (
+        "caller",
+        "SELECT 'process ' || p.id || ' has no link from its caller ' || p.caller FROM process p
+         WHERE p.caller IS NOT NULL AND NOT EXISTS (
+             SELECT 1 FROM link l
+             WHERE l.source = p.caller AND l.target = p.id AND l.type IN ('call_calc', 'call_work'))",
+    ),
+    (
+        "object",
+        "SELECT 'file `' || f.path || '` of node ' || f.node || ' and its object differ in size'
+         FROM node_file f JOIN object o ON o.digest = f.digest WHERE o.size <> f.size
+         UNION ALL
+         SELECT 'object ' || digest || ' is shorter or longer than its size says' FROM object
+         WHERE bytes IS NOT NULL AND length(bytes) <> size",
+    ),
+];
+
+impl SqliteReader {
+    /// Looks for everything that is wrong: SQLite's own structures, references, the rules of links and ends, and
+    /// that the bytes of every object are there; with `full` that they are those that were stored.
+    ///
+    /// Reads from one snapshot while the owner goes on.
+    ///
+    /// # Errors
+    /// A store that can't be opened. What is damaged inside is a finding.
+    pub fn check(&self, full: bool) -> Result<Vec<Finding>> {
+        let mut findings = self.with_snapshot(|db| {
+            let mut findings = structure(db, full);
+            for (rule, sql) in RULES {
+                findings.extend(broken(db, rule, sql));
+            }
+            findings
+        })?;
+        findings.extend(self.objects_broken(full)?);
+        Ok(findings)
+    }
+
+    fn with_snapshot<T>(&self, look: impl FnOnce(&Connection) -> T) -> Result<T> {
+        match self.path() {
+            Some(path) => {
+                let mut db = for_reading(path)?;
+                let tx = db.transaction()?;
+                Ok(look(&tx))
+            }
+            None => self.with(|db| Ok(look(db))),
+        }
+    }
+}
+
+/// SQLite's own judgement. `quick_check` leaves out whether indexes and tables agree.
+fn structure(db: &Connection, full: bool) -> Vec<Finding> {
+    let sql = if full { "PRAGMA integrity_check" } else { "PRAGMA quick_check" };
+    let mut findings = broken(db, "database", sql);
+    findings.retain(|finding| finding.what != "ok");
+    let sql =
+        "SELECT 'row ' || coalesce(rowid, '?') || ' of `' || \"table\" || '` refers to a row of `' || parent
+                   || '` that is not there' FROM pragma_foreign_key_check";
+    findings.extend(broken(db, "reference", sql));
+    findings
+}
+
+/// A query that can't be answered is a finding itself.
+fn broken(db: &Connection, rule: &'static str, sql: &str) -> Vec<Finding> {
+    let lines = query_all(db, sql, [], |row| row.get::<_, String>(0));
+    match lines {
+        Ok(lines) => {
+            let more = lines.len().saturating_sub(LINES);
+            let rest = (more > 0).then(|| format!("and {more} more"));
+            lines.into_iter().take(LINES).chain(rest).map(|what| Finding { rule, what }).collect()
+        }
+        Err(error) => vec![Finding { rule, what: format!("it can't be checked: {error}") }],
+    }
+}

@@ -1,0 +1,316 @@
+//! Tidying a store, in steps that are each bounded and each safe to be cut off anywhere:
+//!
+//! | stage | what it does |
+//! |---|---|
+//! | [`Stage::Rows`] | forgets objects that no node names |
+//! | [`Stage::Files`] | removes files that no row names, older than a day |
+//! | [`Stage::Pack`] | lays many files together in one pack |
+//! | [`Stage::Repack`] | writes a pack anew that is mostly holes, and removes packs that no row names |
+//! | [`Stage::Finish`] | empties SQLite's log and gives free pages back |
+//!
+//! Bytes are on disk under their new name before a row says so, and the old name goes last. Whatever could take
+//! away what a commit is about to name holds the writing connection meanwhile.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Objects, Result, SqliteReader,
+    group::Committer,
+    objects::PACKS,
+    pack::{Draft, Pack},
+    pin::Pin,
+    read::query_all,
+};
+
+/// Objects younger than this are spared: a command line may be about to name them.
+const YOUNG: Duration = Duration::from_secs(24 * 3600);
+/// Objects larger than this stay files of their own.
+const PACKED_MAX: u64 = 4 << 20;
+/// A pack is closed beyond this size.
+const PACK_SIZE: u64 = 64 << 20;
+/// Fewest files that are worth a pack.
+const PACK_MIN: usize = 32;
+/// Rows that are forgotten in one transaction.
+const ROWS: usize = 1000;
+/// Directories of objects that are looked through in one step; a divisor of 256.
+const DIRECTORIES: u8 = 16;
+/// Share of free pages above which the database is written anew.
+const FREE_MAX: f64 = 0.25;
+
+/// One kind of step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Rows of objects that no node names.
+    Rows,
+    /// Files in a few directories of objects, from that of this first byte on.
+    Files(u8),
+    /// One pack.
+    Pack,
+    /// One pack that is mostly holes.
+    Repack,
+    /// The database itself.
+    Finish,
+}
+
+impl Stage {
+    /// Where tidying begins.
+    pub const FIRST: Stage = Stage::Rows;
+}
+
+/// What was tidied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tidied {
+    /// Objects that nothing named, taken away.
+    pub collected: u64,
+    /// Files of objects that lie in a pack or a row too, taken away.
+    pub doubles: u64,
+    /// Objects laid into packs.
+    pub packed: u64,
+    /// Packs made.
+    pub packs: u64,
+    /// Objects whose bytes are not those of their name: left where they are.
+    pub damaged: u64,
+    /// Bytes of files that were taken away.
+    pub freed: u64,
+}
+
+impl std::ops::AddAssign for Tidied {
+    fn add_assign(&mut self, more: Tidied) {
+        self.collected += more.collected;
+        self.doubles += more.doubles;
+        self.packed += more.packed;
+        self.packs += more.packs;
+        self.damaged += more.damaged;
+        self.freed += more.freed;
+    }
+}
+
+/// What a step works with.
+pub(super) struct Tidying<'a> {
+    pub(super) committer: &'a Committer,
+    pub(super) reader: &'a SqliteReader,
+}
+
+impl Tidying<'_> {
+    /// Does one step; the next one, if there is.
+    ///
+    /// # Errors
+    /// The disk's; a backup that is being made.
+    pub(super) fn step(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)> {
+        let _alone = Pin::alone(self.objects().dir())?;
+        match stage {
+            Stage::Rows => self.rows(),
+            Stage::Files(first) => {
+                let tidied = self.files(first)?;
+                Ok((tidied, Some(first.checked_add(DIRECTORIES).map_or(Stage::Pack, Stage::Files))))
+            }
+            Stage::Pack => self.pack(),
+            Stage::Repack => self.repack(),
+            Stage::Finish => self.finish().map(|()| (Tidied::default(), None)),
+        }
+    }
+
+    fn objects(&self) -> &Objects {
+        &self.reader.objects
+    }
+
+    fn rows(&self) -> Result<(Tidied, Option<Stage>)> {
+        let sql = "DELETE FROM object WHERE digest IN (
+                       SELECT digest FROM object o
+                       WHERE NOT EXISTS (SELECT 1 FROM node_file f WHERE f.digest = o.digest) LIMIT ?1)";
+        let gone = self.committer.transact(|tx| Ok(tx.execute(sql, [ROWS as i64])?))?;
+        let tidied = Tidied { collected: gone as u64, ..Tidied::default() };
+        Ok((tidied, Some(if gone == ROWS { Stage::Rows } else { Stage::Files(0) })))
+    }
+
+    /// Holds the writing connection while it looks and removes, so that no commit names a file in between.
+    fn files(&self, first: u8) -> Result<Tidied> {
+        let directories = first..=first.saturating_add(DIRECTORIES - 1);
+        let mut old: Vec<PathBuf> = directories
+            .flat_map(|first| old_files(&self.objects().dir().join(format!("{first:02x}"))))
+            .collect();
+        if first == 0 {
+            old.extend(old_files(self.objects().dir()));
+        }
+        let mut tidied = Tidied::default();
+        for some in old.chunks(ROWS) {
+            self.committer
+                .transact(|tx| some.iter().try_for_each(|file| remove_unnamed(tx, file, &mut tidied)))?;
+        }
+        Ok(tidied)
+    }
+
+    fn pack(&self) -> Result<(Tidied, Option<Stage>)> {
+        let mut chosen = Vec::new();
+        let mut size = 0;
+        for (digest, bytes) in self.loose()? {
+            if size < PACK_SIZE && is_old(&self.objects().path(&digest)) {
+                size += bytes;
+                chosen.push((digest, bytes));
+            }
+        }
+        if chosen.len() < PACK_MIN {
+            return Ok((Tidied::default(), Some(Stage::Repack)));
+        }
+        let (pack, mut tidied) = self.write(&chosen)?;
+        self.committer.transact(|tx| enter(tx, &pack, None))?;
+        for (digest, _) in &pack.entries {
+            remove(&self.objects().path(digest), &mut tidied);
+        }
+        // With nothing but damaged ones the next step would find the same.
+        let next = if pack.entries.is_empty() || tidied.damaged > 0 { Stage::Repack } else { Stage::Pack };
+        Ok((tidied, Some(next)))
+    }
+
+    fn loose(&self) -> Result<Vec<(String, u64)>> {
+        let sql = "SELECT digest, size FROM object WHERE bytes IS NULL AND pack IS NULL AND size <= ?1";
+        self.reader.with(|db| {
+            query_all(db, sql, [PACKED_MAX as i64], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))
+        })
+    }
+
+    /// Writes a pack of these objects, wherever they lie; those that are damaged are counted and left out.
+    fn write(&self, objects: &[(String, u64)]) -> Result<(Pack, Tidied)> {
+        let mut draft = Draft::begin(self.objects())?;
+        let mut tidied = Tidied { packs: 1, ..Tidied::default() };
+        for (digest, size) in objects {
+            let whole = match self.reader.open_place(digest) {
+                Ok(mut bytes) => draft.add(digest, *size, &mut bytes)?,
+                Err(_) => false,
+            };
+            if whole {
+                tidied.packed += 1;
+            } else {
+                tidied.damaged += 1;
+            }
+        }
+        Ok((draft.finish()?, tidied))
+    }
+
+    fn repack(&self) -> Result<(Tidied, Option<Stage>)> {
+        let mut tidied = self.remove_nameless_packs()?;
+        let sql =
+            "SELECT p.id, p.name, (SELECT coalesce(sum(o.size), 0) FROM object o WHERE o.pack = p.id) AS live
+                   FROM pack p WHERE live * 2 < p.size ORDER BY p.id LIMIT 1";
+        let found: Option<(i64, String)> =
+            self.reader.with(|db| db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional())?;
+        let Some((id, name)) = found else { return Ok((tidied, Some(Stage::Finish))) };
+        let sql = "SELECT digest, size FROM object WHERE pack = ?1 ORDER BY offset";
+        let live: Vec<(String, u64)> = self
+            .reader
+            .with(|db| query_all(db, sql, [id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))))?;
+        if !live.is_empty() {
+            let (pack, written) = self.write(&live)?;
+            tidied += written;
+            if written.damaged > 0 {
+                remove(&self.objects().pack(&pack.name), &mut Tidied::default());
+                return Ok((Tidied { packs: 0, packed: 0, ..tidied }, Some(Stage::Finish)));
+            }
+            self.committer.transact(|tx| enter(tx, &pack, Some(id)))?;
+        }
+        self.committer.transact(|tx| Ok(tx.execute("DELETE FROM pack WHERE id = ?1", [id])?))?;
+        remove(&self.objects().pack(&name), &mut tidied);
+        Ok((tidied, Some(Stage::Repack)))
+    }
+
+    /// Packs whose making was cut off before a row named them, and drafts.
+    fn remove_nameless_packs(&self) -> Result<Tidied> {
+        let named: Vec<String> =
+            self.reader.with(|db| query_all(db, "SELECT name FROM pack", [], |row| row.get(0)))?;
+        let mut tidied = Tidied::default();
+        for path in files_in(&self.objects().dir().join(PACKS)) {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if !named.iter().any(|known| known == name) {
+                remove(&path, &mut tidied);
+            }
+        }
+        Ok(tidied)
+    }
+
+    fn finish(&self) -> Result<()> {
+        self.committer.outside(|db| {
+            let pages = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            if pages("freelist_count")? as f64 > pages("page_count")? as f64 * FREE_MAX {
+                db.execute_batch("VACUUM")?;
+            }
+            db.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")?;
+            Ok(())
+        })
+    }
+}
+
+/// Says where the objects of a pack lie now: those that were files, or those of the pack that it replaces.
+fn enter(tx: &Transaction<'_>, pack: &Pack, replaces: Option<i64>) -> Result<()> {
+    let now = crate::clock::now().as_microsecond();
+    tx.execute(
+        "INSERT INTO pack (name, size, made) VALUES (?1, ?2, ?3)",
+        params![pack.name, pack.size as i64, now],
+    )?;
+    let id = tx.last_insert_rowid();
+    let mut statement = tx.prepare_cached(
+        "UPDATE object SET pack = ?2, offset = ?3 WHERE digest = ?1 AND bytes IS NULL AND pack IS ?4",
+    )?;
+    for (digest, offset) in &pack.entries {
+        statement.execute(params![digest, id, *offset as i64, replaces])?;
+    }
+    Ok(())
+}
+
+/// Removes a file unless a row says that its object lies there.
+fn remove_unnamed(tx: &Transaction<'_>, path: &Path, tidied: &mut Tidied) -> Result<()> {
+    // It may have become young since it was listed.
+    if !is_old(path) {
+        return Ok(());
+    }
+    let place: Option<bool> = tx
+        .prepare_cached("SELECT bytes IS NULL AND pack IS NULL FROM object WHERE digest = ?1")?
+        .query_row([digest_of(path)], |row| row.get(0))
+        .optional()?;
+    match place {
+        Some(true) => return Ok(()),
+        Some(false) => tidied.doubles += 1,
+        None => tidied.collected += 1,
+    }
+    remove(path, tidied);
+    Ok(())
+}
+
+fn digest_of(path: &Path) -> String {
+    let part = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
+    let head = part(path.parent().and_then(Path::file_name)).unwrap_or_default();
+    head + &part(path.file_name()).unwrap_or_default()
+}
+
+fn old_files(dir: &Path) -> Vec<PathBuf> {
+    files_in(dir).into_iter().filter(|path| is_old(path)).collect()
+}
+
+fn files_in(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    files.map(|entry| entry.path()).filter(|path| !path.ends_with(super::pin::NAME)).collect()
+}
+
+fn is_old(path: &Path) -> bool {
+    let now = SystemTime::from(crate::clock::now());
+    let modified = fs::metadata(path).and_then(|found| found.modified());
+    modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > YOUNG))
+}
+
+fn remove(path: &Path, tidied: &mut Tidied) {
+    let size = fs::metadata(path).map_or(0, |found| found.len());
+    match fs::remove_file(path) {
+        Ok(()) => tidied.freed += size,
+        // The next round meets it again.
+        Err(error) => tracing::warn!(path = %path.display(), %error, "a file can't be removed"),
+    }
+}

@@ -1,0 +1,101 @@
+//! A pack: many large objects in one file, which is never changed once it has its name.
+//!
+//! ```text
+//! ferry pack 1\n
+//! <digest> <size in decimal>\n<bytes>\n
+//! <digest> <size in decimal>\n<bytes>\n
+//! ```
+//!
+//! The rows say where each object's bytes begin; the lines between are for a day on which the rows are lost.
+
+use std::{
+    fs,
+    io::{self, BufWriter, Read, Write},
+    path::PathBuf,
+};
+
+use tempfile::NamedTempFile;
+use uuid::Uuid;
+
+use super::{Error, Objects, Result, objects::sync_dir};
+
+const HEADER: &[u8] = b"ferry pack 1\n";
+
+/// A pack that is written, and has no name yet: a crash leaves nothing that anybody would read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    file: BufWriter<NamedTempFile>,
+    size: u64,
+    /// Digest and offset of what is in it.
+    pub(super) entries: Vec<(String, u64)>,
+    target: PathBuf,
+    name: String,
+}
+
+/// A pack that is on disk.
+#[derive(Debug)]
+pub(super) struct Pack {
+    /// Its file's name.
+    pub(super) name: String,
+    /// Bytes.
+    pub(super) size: u64,
+    /// Digest and offset of what is in it.
+    pub(super) entries: Vec<(String, u64)>,
+}
+
+impl Draft {
+    /// Begins one.
+    pub(super) fn begin(objects: &Objects) -> Result<Draft> {
+        let name = format!("{}.pack", Uuid::now_v7());
+        let target = objects.pack(&name);
+        let failed = |source| Error::from_io("pack objects", &target, source);
+        let dir = target.parent().unwrap_or(objects.dir());
+        fs::create_dir_all(dir).map_err(failed)?;
+        let file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(failed)?;
+        let mut draft = Draft { file: BufWriter::new(file), size: 0, entries: Vec::new(), target, name };
+        draft.write(HEADER)?;
+        Ok(draft)
+    }
+
+    /// Adds an object; `false` if its bytes are not those of its digest, which leaves them out of the entries.
+    pub(super) fn add(&mut self, digest: &str, size: u64, from: &mut dyn Read) -> Result<bool> {
+        self.write(format!("{digest} {size}\n").as_bytes())?;
+        let offset = self.size;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    hasher.update(&buffer[..read]);
+                    self.write(&buffer[..read])?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::from_io("pack objects", &self.target, error)),
+            }
+        }
+        let whole = self.size - offset == size && hasher.finalize().to_string() == digest;
+        self.write(b"\n")?;
+        if whole {
+            self.entries.push((digest.to_owned(), offset));
+        }
+        Ok(whole)
+    }
+
+    /// Syncs it and gives it its name, durably.
+    pub(super) fn finish(self) -> Result<Pack> {
+        let Draft { file, size, entries, target, name } = self;
+        let failed = |source| Error::from_io("pack objects", &target, source);
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist_noclobber(&target).map_err(|error| failed(error.error))?;
+        let dir = target.parent().unwrap_or(&target);
+        sync_dir(dir).and_then(|()| dir.parent().map_or(Ok(()), sync_dir)).map_err(failed)?;
+        Ok(Pack { name, size, entries })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.size += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(|source| Error::from_io("pack objects", &self.target, source))
+    }
+}
