@@ -48,7 +48,7 @@ pub(crate) async fn store_outcome(job: &mut Calcjob<'_>, outcome: Outcome, roots
 /// The process type that a process runs on: that of its own plugin file, not of a newer one.
 pub(crate) fn find_type(reader: &Reader, digest: &str, name: &str) -> StepResult<ProcessType> {
     let plugin = reader.plugin(digest)?;
-    let found = plugin.manifest.types.into_iter().find(|t| t.name == name);
+    let found = plugin.manifest.types.iter().find(|t| t.name == name).cloned();
     found.ok_or_else(|| StepError::Except(format!("plugin {} does not offer `{name}`", plugin.name)))
 }
 

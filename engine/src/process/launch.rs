@@ -1,9 +1,13 @@
 //! Launching: from what a user asked for to the rows of a new process, or to everything that is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use ferry_plugin_proto::{Inputs, Kind, Node as PluginNode, Problem, ProcessType, Validate, Value, to_value};
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{
@@ -416,16 +420,10 @@ async fn ask_plugin(
     process_type: &ProcessType,
     resolved: &BTreeMap<String, Resolved>,
 ) -> Result<Vec<Problem>, Refusal> {
-    let folder = cx.scratch("validate")?;
+    let mut folder = None;
     let mut inputs = Inputs::new();
     for (port, input) in resolved {
-        let files = match &input.new {
-            Some(new) => lend::new_files(&cx.store, &new.files, &folder.path().join(port)),
-            None => cx
-                .store
-                .find_node(&input.uuid.to_string())
-                .and_then(|node| lend::node_files(&cx.store, node.id, &folder.path().join(port))),
-        }?;
+        let files = lend_files(cx, port, input, &mut folder)?;
         let uuid = input.uuid.to_string();
         let value = input.value.clone();
         inputs.insert(port.clone(), PluginNode { uuid, data_type: input.data_type.clone(), value, files });
@@ -433,4 +431,31 @@ async fn ask_plugin(
     let request = Validate { process_type: process_type.name.clone(), inputs };
     let reply = cx.validate(digest, &request).await?;
     Ok(reply.problems)
+}
+
+/// The files of an input, where the plugin can read them. The folder is made for the first that has any.
+fn lend_files(
+    cx: &Context,
+    port: &str,
+    input: &Resolved,
+    folder: &mut Option<TempDir>,
+) -> crate::store::Result<BTreeMap<String, String>> {
+    let mut place = || -> crate::store::Result<PathBuf> {
+        let made = match folder.take() {
+            Some(made) => made,
+            None => cx.scratch("validate")?,
+        };
+        Ok(folder.insert(made).path().join(port))
+    };
+    match &input.new {
+        Some(new) if new.files.is_empty() => Ok(BTreeMap::new()),
+        Some(new) => lend::new_files(&cx.store, &new.files, &place()?),
+        None => {
+            let node = cx.store.find_node(&input.uuid.to_string())?;
+            if cx.store.files(node.id)?.is_empty() {
+                return Ok(BTreeMap::new());
+            }
+            lend::node_files(&cx.store, node.id, &place()?)
+        }
+    }
 }

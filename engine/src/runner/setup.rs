@@ -114,7 +114,7 @@ async fn offer(
         origin: origin.to_string_lossy().into_owned(),
         bundled,
         active: true,
-        manifest,
+        manifest: manifest.into(),
         facts: json!({
             "abi": format!("{}.{}", facts.abi_major, facts.abi_minor),
             "sdk": facts.sdk, "rustc": facts.rustc, "target": facts.target, "stamp": stamp,

@@ -551,7 +551,7 @@ fn insert_member(db: &Connection, group: &str, node: &Uuid) -> Result<()> {
 }
 
 fn insert_plugin(db: &Connection, plugin: &PluginRow) -> Result<()> {
-    let manifest = serde_json::to_string(&plugin.manifest)
+    let manifest = serde_json::to_string(&*plugin.manifest)
         .map_err(|source| Error::new(ErrorKind::Rule, "store plugin").source(source))?;
     if plugin.active {
         db.execute(

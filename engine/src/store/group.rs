@@ -108,22 +108,22 @@ impl Committer {
     }
 
     fn apply(&self, tx: &mut Transaction<'_>, changes: &[Change]) -> Result<Result<Vec<NodeId>>> {
-        let savepoint = tx.savepoint()?;
-        match change::apply(&savepoint, &self.objects, changes) {
+        run(tx, "SAVEPOINT batch")?;
+        match change::apply(tx, &self.objects, changes) {
             Ok(made) => {
-                savepoint.commit()?;
+                run(tx, "RELEASE batch")?;
                 Ok(Ok(made))
             }
             // The disk's trouble is everybody's: SQLite may have rolled the transaction back already.
             Err(error)
-                if matches!(error.kind(), ErrorKind::Full | ErrorKind::ReadOnly)
-                    || savepoint.is_autocommit() =>
+                if matches!(error.kind(), ErrorKind::Full | ErrorKind::ReadOnly) || tx.is_autocommit() =>
             {
                 Err(error)
             }
             Err(error) => {
                 // Rolls back, and says if it can't: a batch kept in part would be worse than a lost group.
-                savepoint.finish()?;
+                run(tx, "ROLLBACK TO batch")?;
+                run(tx, "RELEASE batch")?;
                 Ok(Err(error))
             }
         }
@@ -143,6 +143,11 @@ impl Committer {
             *db = fresh;
         }
     }
+}
+
+/// A word of SQL that is needed for every batch: prepared once.
+fn run(db: &Connection, sql: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// A sync that failed may have reached the disk all the same; a full or read-only one has not.

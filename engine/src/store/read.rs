@@ -1,11 +1,12 @@
 //! SQLite's answers: short queries on read-only connections, which never block the writer.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use ferry_plugin_proto::Kind;
+use ferry_plugin_proto::{Kind, Manifest};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -22,6 +23,8 @@ use crate::process::State;
 pub struct SqliteReader {
     connections: Arc<Connections>,
     pub(super) objects: Objects,
+    /// Those read before: a digest's manifest never changes, and reading it costs more than the rest of a launch.
+    manifests: Arc<Mutex<HashMap<String, Arc<Manifest>>>>,
 }
 
 const NODE: &str =
@@ -43,13 +46,21 @@ impl SqliteReader {
     /// # Errors
     /// As [`Reader::open`](super::Reader::open).
     pub fn open(path: &Path, objects: Objects) -> Result<SqliteReader> {
-        Ok(SqliteReader { connections: Arc::new(Connections::open(path)?), objects })
+        Ok(SqliteReader {
+            connections: Arc::new(Connections::open(path)?),
+            objects,
+            manifests: Arc::default(),
+        })
     }
 
     /// Reads on the writer's own connection.
     #[cfg(feature = "testing")]
     pub(super) fn sharing(connection: super::connections::Shared, objects: Objects) -> SqliteReader {
-        SqliteReader { connections: Arc::new(Connections::Shared(connection)), objects }
+        SqliteReader {
+            connections: Arc::new(Connections::Shared(connection)),
+            objects,
+            manifests: Arc::default(),
+        }
     }
 
     pub(super) fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
@@ -59,6 +70,16 @@ impl SqliteReader {
     /// The database's file; none for one in memory.
     pub(super) fn path(&self) -> Option<&Path> {
         self.connections.path()
+    }
+
+    fn plugin_row(&self, row: &Row<'_>) -> rusqlite::Result<PluginRow> {
+        let digest: String = row.get(0)?;
+        let mut known = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        let manifest = match known.get(&digest) {
+            Some(manifest) => manifest.clone(),
+            None => known.entry(digest).or_insert(Arc::new(json(row, 6)?)).clone(),
+        };
+        plugin(row, manifest)
     }
 
     fn links(&self, end: &str, node: NodeId) -> Result<Vec<Link>> {
@@ -291,11 +312,13 @@ impl Reads for SqliteReader {
     }
 
     fn plugins(&self) -> Result<Vec<PluginRow>> {
-        self.with(|db| query_all(db, &format!("{PLUGIN} ORDER BY active DESC, bundled, name"), [], plugin))
+        let sql = format!("{PLUGIN} ORDER BY active DESC, bundled, name");
+        self.with(|db| query_all(db, &sql, [], |row| self.plugin_row(row)))
     }
 
     fn plugin(&self, digest: &str) -> Result<PluginRow> {
-        self.with(|db| db.query_row(&format!("{PLUGIN} WHERE digest = ?1"), [digest], plugin).optional())?
+        let sql = format!("{PLUGIN} WHERE digest = ?1");
+        self.with(|db| db.prepare_cached(&sql)?.query_row([digest], |row| self.plugin_row(row)).optional())?
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "plugin").with("digest", digest))
     }
 
@@ -382,7 +405,7 @@ fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
     })
 }
 
-fn plugin(row: &Row<'_>) -> rusqlite::Result<PluginRow> {
+fn plugin(row: &Row<'_>, manifest: Arc<Manifest>) -> rusqlite::Result<PluginRow> {
     Ok(PluginRow {
         digest: row.get(0)?,
         name: row.get(1)?,
@@ -390,7 +413,7 @@ fn plugin(row: &Row<'_>) -> rusqlite::Result<PluginRow> {
         origin: row.get(3)?,
         bundled: row.get(4)?,
         active: row.get(5)?,
-        manifest: json(row, 6)?,
+        manifest,
         facts: json(row, 7)?,
         installed: time(row, 8)?,
     })

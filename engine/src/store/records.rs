@@ -1,6 +1,6 @@
 //! Rows as the rest of the engine sees them. Nothing else in the engine derives what is stored.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use ferry_plugin_proto::{Kind, Manifest, Value};
 use jiff::Timestamp;
@@ -358,7 +358,7 @@ pub struct PluginRow {
     /// Whether its types are offered for new processes.
     pub active: bool,
     /// What it offers.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// Compiler, target and SDK, for people.
     pub facts: serde_json::Value,
     /// When it was admitted.

@@ -51,11 +51,15 @@ pub(super) async fn gather(
     commands: Vec<Command>,
 ) -> StepResult<Effects> {
     let store = &flow.cx.store;
-    let children = store.children(flow.process.id)?;
-    let returned = store.outgoing(flow.process.id)?.into_iter();
+    // A process in its first step has neither called nor returned anything.
+    let (children, links) = match flow.state.steps {
+        0 => Default::default(),
+        _ => (store.children(flow.process.id)?, store.outgoing(flow.process.id)?),
+    };
+    let returned = links.into_iter().filter(|link| link.link_type == LinkType::Return);
     let mut effects = Effects {
         launched: children.iter().map(|child| child.call.clone()).collect(),
-        outputs: returned.filter(|link| link.link_type == LinkType::Return).map(|link| link.label).collect(),
+        outputs: returned.map(|link| link.label).collect(),
         ..Effects::default()
     };
     for command in commands {
