@@ -46,13 +46,15 @@ pub(super) struct Driven {
     pub(super) then: Then,
     /// Processes that it launched.
     pub(super) born: Vec<NodeId>,
+    /// Processes whose end it asked for.
+    pub(super) killed: Vec<NodeId>,
     /// Who called it: to be woken when it has ended.
     pub(super) caller: Option<NodeId>,
 }
 
 impl From<Then> for Driven {
     fn from(then: Then) -> Self {
-        Driven { then, born: Vec::new(), caller: None }
+        Driven { then, born: Vec::new(), killed: Vec::new(), caller: None }
     }
 }
 
@@ -143,7 +145,9 @@ async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify)
         Ok(Advance::Ended) => Then::Ended.into(),
         Ok(Advance::Rests(None)) => Then::Idle.into(),
         Ok(Advance::Rests(Some(delay))) => Then::After(delay.max(Duration::from_millis(1))).into(),
-        Ok(Advance::Stepped(born)) => Driven { born, ..Then::After(Duration::ZERO).into() },
+        Ok(Advance::Stepped { born, killed }) => {
+            Driven { born, killed, ..Then::After(Duration::ZERO).into() }
+        }
         Err(StepError::Died(text)) => match flow.note_death(&text).await {
             Ok(DEATHS..) => {
                 let text = format!("{text} ({DEATHS} times)");

@@ -243,6 +243,10 @@ impl StepLoop {
             *self.count(hand.is_step) -= 1;
         }
         driven.born.into_iter().for_each(|child| self.wake(child));
+        for top in driven.killed {
+            let tree = self.cx.store.live_tree(top).unwrap_or_default();
+            tree.into_iter().rev().for_each(|id| self.take(Event::Kill(id)));
+        }
         match driven.then {
             Then::Watch(watch) => {
                 self.watching.insert(id);

@@ -114,7 +114,8 @@ pub(super) fn pause(db: &Connection, top: NodeId, paused: bool) -> Result<()> {
     Ok(())
 }
 
-/// Outputs that the engine itself makes in an earlier step: they stay.
+/// Outputs that the engine itself makes in an earlier step: they stay, as does what a workflow returned, since a
+/// step that excepts returns nothing.
 const KEPT_OUTPUTS: &str = "('remote_folder', 'retrieved')";
 
 pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {
@@ -144,7 +145,7 @@ pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {
         Some(_) => {}
     }
     db.prepare_cached(&format!(
-        "DELETE FROM link WHERE source = ?1 AND type IN ('create', 'return') AND label NOT IN {KEPT_OUTPUTS}"
+        "DELETE FROM link WHERE source = ?1 AND type = 'create' AND label NOT IN {KEPT_OUTPUTS}"
     ))?
     .execute([process.0])?;
     db.prepare_cached(

@@ -29,8 +29,13 @@ const MISSING_OUTPUT: u32 = 11;
 /// How far a workflow came.
 #[derive(Debug)]
 pub(crate) enum Advance {
-    /// It took a step, which launched these processes.
-    Stepped(Vec<NodeId>),
+    /// It took a step, which launched some processes and asked for the end of others.
+    Stepped {
+        /// Launched.
+        born: Vec<NodeId>,
+        /// To be ended.
+        killed: Vec<NodeId>,
+    },
     /// It waits; a timer wakes it after so long.
     Rests(Option<Duration>),
     /// It has ended.
@@ -148,8 +153,13 @@ impl<'a> Workflow<'a> {
                 self.end(State::Excepted, text);
             }
         }
+        let killed = changes.iter().filter_map(|change| match change {
+            Change::RequestKill { process, .. } => Some(*process),
+            _ => None,
+        });
+        let killed = killed.collect();
         let born = self.commit_step(changes).await?;
-        Ok(if self.process.state.is_terminal() { Advance::Ended } else { Advance::Stepped(born) })
+        Ok(if self.process.state.is_terminal() { Advance::Ended } else { Advance::Stepped { born, killed } })
     }
 
     /// A created process runs before anything else follows.

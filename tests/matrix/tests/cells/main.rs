@@ -13,6 +13,7 @@ mod plugins;
 mod provenance;
 mod services;
 mod squeue;
+mod tree;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -25,7 +26,7 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 8] = [
+        let groups: [(&str, &[Case]); 9] = [
             ("job", job::CASES),
             ("limits", limits::CASES),
             ("provenance", provenance::CASES),
@@ -34,6 +35,7 @@ fn main() {
             ("daemon", daemon::CASES),
             ("disk", disk::CASES),
             ("crash", crash::CASES),
+            ("tree", tree::CASES),
         ];
         for (group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
