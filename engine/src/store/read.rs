@@ -7,7 +7,7 @@ use std::{
 
 use ferry_plugin_proto::Kind;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value as Sql};
 use uuid::Uuid;
 
 use super::{
@@ -126,9 +126,8 @@ impl Reads for SqliteReader {
     }
 
     fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>> {
-        let sql = listing(filter);
-        let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        self.with(|db| query_all(db, &sql, params![limit, filter.process_type, filter.group], process))
+        let (sql, values) = listing(filter);
+        self.with(|db| query_all(db, &sql, params_from_iter(values), process))
     }
 
     fn live_processes(&self) -> Result<Vec<Live>> {
@@ -311,21 +310,28 @@ impl Reads for SqliteReader {
 }
 
 /// Only the conditions that are asked for: SQLite chooses its index by them. Words of states are our own.
-fn listing(filter: &ProcessFilter) -> String {
-    let mut conditions = vec!["?1 <> 0".to_owned()];
+fn listing(filter: &ProcessFilter) -> (String, Vec<Sql>) {
+    let mut conditions = vec!["1".to_owned()];
+    let mut values = Vec::new();
     conditions.extend(of_states(&filter.states));
-    if filter.process_type.is_some() {
-        conditions.push("n.type = ?2".into());
+    if let Some(process_type) = &filter.process_type {
+        conditions.push("n.type = ?".into());
+        values.push(Sql::from(process_type.clone()));
     }
-    if filter.group.is_some() {
+    if let Some(group) = &filter.group {
         let members = "SELECT m.node FROM group_member m JOIN node_group g ON g.id = m.node_group
-                       WHERE g.label = ?3";
+                       WHERE g.label = ?";
         conditions.push(format!("p.id IN ({members})"));
+        values.push(Sql::from(group.clone()));
     }
-    let conditions = conditions.join(" AND ");
     // The same number; but by its own table's an index of types is in order, and need not be sorted.
     let newest = if filter.process_type.is_some() && filter.states.is_empty() { "n.id" } else { "p.id" };
-    format!("SELECT * FROM ({PROCESS} WHERE {conditions} ORDER BY {newest} DESC LIMIT ?1) ORDER BY id")
+    let conditions = conditions.join(" AND ");
+    let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    values.push(Sql::from(limit));
+    let sql =
+        format!("SELECT * FROM ({PROCESS} WHERE {conditions} ORDER BY {newest} DESC LIMIT ?) ORDER BY id");
+    (sql, values)
 }
 
 /// One state, or those of the live, are found by an index. Others are met soon enough on the way back from the newest,
