@@ -89,7 +89,7 @@ pub enum Change {
     Data(NewData),
     /// A process.
     Process(NewProcess),
-    /// A link. `Rule` where the degree rules forbid it.
+    /// A link. `Rule` where the degree rules forbid it, or it joins the wrong kinds of node.
     Link {
         /// From.
         source: Uuid,
@@ -405,6 +405,10 @@ fn node_id(db: &Connection, uuid: &Uuid) -> Result<i64> {
         .ok_or_else(|| Error::new(ErrorKind::NotFound, "store link").message(format!("no node {uuid}")))
 }
 
+fn is_process(db: &Connection, node: i64) -> Result<bool> {
+    Ok(db.prepare_cached("SELECT 1 FROM process WHERE id = ?1")?.exists([node])?)
+}
+
 fn insert_link(
     db: &Connection,
     source: &Uuid,
@@ -413,6 +417,13 @@ fn insert_link(
     label: &str,
 ) -> Result<()> {
     let (source, target) = (node_id(db, source)?, node_id(db, target)?);
+    let joins = (is_process(db, source)?, is_process(db, target)?);
+    if joins != link_type.joins_processes() {
+        return Err(Error::new(ErrorKind::Rule, "store link")
+            .message(format!("a link `{}` can't join these kinds of node", link_type.as_str()))
+            .with("source", source)
+            .with("target", target));
+    }
     db.prepare_cached("INSERT INTO link (source, target, type, label) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![source, target, link_type.as_str(), label])?;
     Ok(())

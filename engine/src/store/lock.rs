@@ -96,19 +96,32 @@ const NETWORK: &[(u64, &str)] = &[
 
 fn refuse_network_file_system(file: &File, path: &Path) -> Result<()> {
     let Ok(info) = rustix::fs::fstatfs(file) else { return Ok(()) };
-    let magic = info.f_type as u64 & 0xffff_ffff;
-    match NETWORK.iter().find(|(known, _)| *known == magic) {
+    match network_name(info.f_type as u64 & 0xffff_ffff) {
         None => Ok(()),
-        Some((_, name)) => Err(Error::new(ErrorKind::NetworkFileSystem, "lock profile")
+        Some(name) => Err(Error::new(ErrorKind::NetworkFileSystem, "lock profile")
             .message(format!("{name} can't keep a store safe"))
             .with("path", path.display())
             .help("set FERRY_HOME to a directory on a local disk")),
     }
 }
 
+fn network_name(magic: u64) -> Option<&'static str> {
+    NETWORK.iter().find(|(known, _)| *known == magic).map(|(_, name)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Numbers from `man 2 statfs`.
+    #[test]
+    fn network_file_systems_are_told_from_local_ones() {
+        assert_eq!(network_name(0x6969), Some("NFS"));
+        assert_eq!(network_name(0x0bd0_0bd0), Some("Lustre"));
+        for local in [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630] {
+            assert_eq!(network_name(local), None, "{local:x}");
+        }
+    }
 
     #[test]
     fn a_second_taker_is_told_who_has_it_and_a_stale_file_is_no_holder() {

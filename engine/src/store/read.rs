@@ -8,7 +8,7 @@ use std::{
 
 use ferry_plugin_proto::{Kind, Manifest};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value as Sql};
 use uuid::Uuid;
 
 use super::{
@@ -107,11 +107,16 @@ impl Reads for SqliteReader {
             let (column, pattern) = if looks_like_uuid {
                 ("uuid GLOB", format!("{name}*"))
             } else {
-                ("label =", name.to_owned())
+                ("label <> '' AND n.label =", name.to_owned())
             };
             let mut found = query_all(db, &format!("{NODE} WHERE n.{column} ?1 LIMIT 5"), [pattern], node)?;
             if found.is_empty() && looks_like_uuid {
-                found = query_all(db, &format!("{NODE} WHERE n.label = ?1 LIMIT 5"), [name], node)?;
+                found = query_all(
+                    db,
+                    &format!("{NODE} WHERE n.label = ?1 AND n.label <> '' LIMIT 5"),
+                    [name],
+                    node,
+                )?;
             }
             Ok(found)
         })?;
@@ -142,18 +147,8 @@ impl Reads for SqliteReader {
     }
 
     fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>> {
-        let states: Vec<_> = filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-        let states =
-            if states.is_empty() { "1".into() } else { format!("p.state IN ({})", states.join(", ")) };
-        let sql = format!(
-            "SELECT * FROM ({PROCESS} WHERE {states}
-                 AND (?1 IS NULL OR n.type = ?1)
-                 AND (?2 IS NULL OR n.id IN (SELECT node FROM group_member m JOIN node_group g
-                                             ON g.id = m.node_group WHERE g.label = ?2))
-             ORDER BY p.id DESC LIMIT ?3) ORDER BY id"
-        );
-        let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        self.with(|db| query_all(db, &sql, params![filter.process_type, filter.group, limit], process))
+        let (sql, values) = listing(filter);
+        self.with(|db| query_all(db, &sql, params_from_iter(values), process))
     }
 
     fn live_processes(&self) -> Result<Vec<Live>> {
@@ -335,6 +330,40 @@ impl Reads for SqliteReader {
             db.query_row("SELECT value FROM setting WHERE key = ?1", [key], |row| row.get(0)).optional()
         })
     }
+}
+
+/// Only the conditions that are asked for: SQLite chooses its index by them. Words of states are our own.
+fn listing(filter: &ProcessFilter) -> (String, Vec<Sql>) {
+    let mut conditions = vec!["1".to_owned()];
+    let mut values = Vec::new();
+    conditions.extend(of_states(&filter.states));
+    if let Some(process_type) = &filter.process_type {
+        conditions.push("n.type = ?".into());
+        values.push(Sql::from(process_type.clone()));
+    }
+    if let Some(group) = &filter.group {
+        let members = "SELECT m.node FROM group_member m JOIN node_group g ON g.id = m.node_group
+                       WHERE g.label = ?";
+        conditions.push(format!("p.id IN ({members})"));
+        values.push(Sql::from(group.clone()));
+    }
+    // The same number; but by its own table's an index of types is in order, and need not be sorted.
+    let newest = if filter.process_type.is_some() && filter.states.is_empty() { "n.id" } else { "p.id" };
+    let conditions = conditions.join(" AND ");
+    let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    values.push(Sql::from(limit));
+    let sql =
+        format!("SELECT * FROM ({PROCESS} WHERE {conditions} ORDER BY {newest} DESC LIMIT ?) ORDER BY id");
+    (sql, values)
+}
+
+/// One state, or those of the live, are found by an index. Others are met soon enough on the way back from the newest,
+/// where an index would want them all sorted.
+fn of_states(states: &[State]) -> Option<String> {
+    let words: Vec<_> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+    let few = states.len() == 1 || states.iter().all(|state| !state.is_terminal());
+    let index = if few { "" } else { "+" };
+    (!words.is_empty()).then(|| format!("{index}p.state IN ({})", words.join(", ")))
 }
 
 pub(super) fn query_all<T, P: rusqlite::Params>(

@@ -3,6 +3,7 @@
 use std::{
     ops::Deref,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ferry_plugin_proto::Kind;
@@ -192,9 +193,9 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// An open store as those see it who only look. Dereferences to [`Reads`].
-#[derive(Debug)]
-pub struct Reader(Box<dyn Reads>);
+/// An open store as those see it who only look. Dereferences to [`Reads`]; clones share it.
+#[derive(Debug, Clone)]
+pub struct Reader(Arc<dyn Reads>);
 
 impl Reader {
     /// Opens an embedded store for reading.
@@ -207,7 +208,7 @@ impl Reader {
 
     /// What answers.
     pub fn new(reads: impl Reads) -> Reader {
-        Reader(Box::new(reads))
+        Reader(Arc::new(reads))
     }
 }
 

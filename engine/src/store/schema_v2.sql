@@ -47,3 +47,6 @@ ALTER TABLE object ADD COLUMN offset INTEGER; -- of its bytes in the pack
 CREATE INDEX object_pack ON object (pack) WHERE pack IS NOT NULL;
 CREATE INDEX object_loose ON object (digest) WHERE bytes IS NULL AND pack IS NULL;
 CREATE INDEX node_file_digest ON node_file (digest);
+
+-- For lists by state, newest first, and for counts.
+CREATE INDEX process_state ON process (state);

@@ -1,4 +1,4 @@
-//! What ferry expects of a transport or a scheduler, as named cases that anybody can run on their own.
+//! What ferry expects of a transport, a scheduler or a store, as named cases that anybody can run on their own.
 //!
 //! A third party's `tests/conformance.rs`, with `harness = false` in its manifest:
 //!
@@ -17,7 +17,9 @@
 //! `cargo test --test conformance -- transport/local/rename` then runs the cases of one duty. A case that needs
 //! what the transport says it lacks is reported as ignored, with the reason.
 
+mod harness;
 pub mod scheduler;
+pub mod store;
 pub mod transport;
 
 pub use libtest_mimic;

@@ -9,8 +9,9 @@ mod cases;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ferry_engine::{scheduler::Scheduler, transport::Transport};
-use libtest_mimic::{Failed, Trial};
-use tokio::{runtime::Runtime, time::timeout};
+use libtest_mimic::{Completion, Failed, Trial};
+
+use crate::harness;
 
 pub use bench::{Bench, Outcome};
 
@@ -40,18 +41,13 @@ where
     F: Future<Output = Result<Fixture<G>, Failed>>,
     G: Send + 'static,
 {
-    let runtime = Arc::new(Runtime::new().expect("a runtime needs threads and descriptors"));
-    let trial = |(case, run): (&'static str, cases::Run)| {
-        let (runtime, build) = (runtime.clone(), build.clone());
-        Trial::test(format!("scheduler/{name}/{case}"), move || {
-            runtime.block_on(async {
-                let fixture = build().await?;
-                let bench = Bench::new(fixture.scheduler, fixture.transport, fixture.scratch);
-                let outcome = timeout(LIMIT, run(bench)).await;
-                drop(fixture.guard);
-                outcome.map_err(|_| Failed::from(format!("the case did not end within {LIMIT:?}")))?
-            })
-        })
-    };
-    cases::all().into_iter().map(trial).collect()
+    let named = cases::all().into_iter().map(|(case, run)| (case.to_owned(), run));
+    harness::trials(&format!("scheduler/{name}"), named, build, play)
+}
+
+async fn play<G>(case: cases::Run, fixture: Fixture<G>) -> Result<Completion, Failed> {
+    let bench = Bench::new(fixture.scheduler, fixture.transport, fixture.scratch);
+    let outcome = harness::within(LIMIT, case(bench)).await;
+    drop(fixture.guard);
+    outcome?.map(|()| Completion::Completed)
 }

@@ -30,8 +30,8 @@ use std::{
 
 use ferry_engine::transport::Transport;
 use libtest_mimic::{Completion, Failed, Trial};
-use tokio::{runtime::Runtime, time::timeout};
 
+use crate::harness;
 use case::Case;
 use site::Site;
 
@@ -59,14 +59,8 @@ where
     F: Future<Output = Result<Fixture<G>, Failed>>,
     G: Send + 'static,
 {
-    let runtime = Arc::new(Runtime::new().expect("a runtime needs threads and descriptors"));
-    let trial = |case: Case| {
-        let (runtime, build) = (runtime.clone(), build.clone());
-        Trial::ignorable_test(format!("transport/{name}/{}", case.name), move || {
-            runtime.block_on(async { run(case, build().await?).await })
-        })
-    };
-    cases().into_iter().map(trial).collect()
+    let named = cases().into_iter().map(|case| (case.name.clone(), case));
+    harness::trials(&format!("transport/{name}"), named, build, run)
 }
 
 /// In the order in which a new transport best gets them right.
@@ -99,8 +93,8 @@ async fn run<G>(case: Case, fixture: Fixture<G>) -> Result<Completion, Failed> {
     let unique = format!("case-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let site = Site::new(fixture.transport.clone(), fixture.scratch.join(unique));
     site.mkdirs(site.dir()).await?;
-    let outcome = timeout(LIMIT, case.run(site.clone())).await;
+    let outcome = harness::within(LIMIT, case.run(site.clone())).await;
     // The case that closes the transport leaves this to its guard.
     let _ = site.remove_tree(site.dir()).await;
-    outcome.map_err(|_| Failed::from(format!("the case did not end within {LIMIT:?}")))?
+    outcome?
 }

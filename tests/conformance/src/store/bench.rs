@@ -1,0 +1,179 @@
+//! What cases work with: a store, and short words for changes.
+
+use std::sync::Arc;
+
+use ferry_engine::{
+    process::State,
+    scheduler::Bounds,
+    store::{
+        Caller, Change, Content, Error, ErrorKind, FileContent, Level, LinkType, NewData, NewProcess, NodeId,
+        Process, Reader, Store,
+    },
+};
+use ferry_plugin_proto::{Kind, Value};
+use libtest_mimic::{Completion, Failed};
+use uuid::Uuid;
+
+use super::Reopen;
+
+/// What a case ends with.
+pub type Outcome<T = ()> = Result<T, Failed>;
+
+/// A case that ran to its end, or was ignored.
+pub(super) trait Done {
+    fn done(self) -> Completion;
+}
+
+impl Done for () {
+    fn done(self) -> Completion {
+        Completion::Completed
+    }
+}
+
+impl Done for Completion {
+    fn done(self) -> Completion {
+        self
+    }
+}
+
+/// A store, for the suite's cases and for those of one's own.
+#[expect(missing_debug_implementations, reason = "a way to open a store has nothing to show")]
+pub struct Bench {
+    /// The owner's.
+    pub store: Arc<dyn Store>,
+    /// Somebody else's view of it.
+    pub reader: Reader,
+    /// Opens it as its next owner does.
+    pub reopen: Option<Reopen>,
+}
+
+impl Bench {
+    /// A process of a calcjob; its number and uuid.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn process(&self) -> Outcome<(NodeId, Uuid)> {
+        let uuid = Uuid::now_v7();
+        Ok((self.one(process(uuid)).await?, uuid))
+    }
+
+    /// A data node; its number and uuid.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn data(&self) -> Outcome<(NodeId, Uuid)> {
+        let uuid = Uuid::now_v7();
+        Ok((self.one(data(uuid)).await?, uuid))
+    }
+
+    /// Commits a change that makes one node.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn one(&self, change: Change) -> Outcome<NodeId> {
+        let made = self.store.commit(vec![change]).await?;
+        made.first().copied().ok_or_else(|| "no number for the new node".into())
+    }
+
+    /// Commits changes that make no node.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn commit(&self, changes: impl IntoIterator<Item = Change>) -> Outcome {
+        let made = self.store.commit(changes.into_iter().collect()).await?;
+        if made.is_empty() { Ok(()) } else { Err("numbers, though no node was made".into()) }
+    }
+
+    /// Brings a process through states, one commit each.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn bring(&self, process: NodeId, states: &[State]) -> Outcome<Process> {
+        for state in states {
+            let mut row = self.store.process(process)?;
+            row.state = *state;
+            row.exit_status = (*state == State::Finished).then_some(0);
+            self.commit([update(row)]).await?;
+        }
+        Ok(self.store.process(process)?)
+    }
+
+    /// Commits what must be refused with this kind.
+    ///
+    /// # Errors
+    /// It was taken, or refused as something else.
+    pub async fn refused(
+        &self,
+        changes: impl IntoIterator<Item = Change>,
+        kind: ErrorKind,
+    ) -> Outcome<Error> {
+        match self.store.commit(changes.into_iter().collect()).await {
+            Ok(_) => Err(format!("it was taken, not refused as `{kind}`").into()),
+            Err(error) if *error.kind() == kind => Ok(error),
+            Err(error) => Err(format!("refused with {error:?}, not as `{kind}`").into()),
+        }
+    }
+}
+
+/// A new data node, the integer 1.
+pub(super) fn data(uuid: Uuid) -> Change {
+    Change::Data(NewData {
+        uuid,
+        data_type: "int".into(),
+        label: String::new(),
+        description: String::new(),
+        body: Value::Int(1),
+        files: Vec::new(),
+        computer: None,
+    })
+}
+
+/// A new data node with one file.
+pub(super) fn file(content: Content) -> Change {
+    Change::Data(NewData {
+        uuid: Uuid::now_v7(),
+        data_type: "file".into(),
+        label: String::new(),
+        description: String::new(),
+        body: Value::Map([("filename".to_owned(), Value::from("a"))].into()),
+        files: vec![FileContent { path: "a".into(), content, executable: false }],
+        computer: None,
+    })
+}
+
+/// A new process that nobody called.
+pub(super) fn process(uuid: Uuid) -> Change {
+    called(uuid, Kind::CalcJob, None)
+}
+
+/// A new process, of a kind and a caller.
+pub(super) fn called(uuid: Uuid, kind: Kind, caller: Option<(NodeId, &str)>) -> Change {
+    Change::Process(NewProcess {
+        uuid,
+        process_type: "test.type".into(),
+        kind,
+        label: String::new(),
+        description: String::new(),
+        plugin: "digest".into(),
+        computer: None,
+        body: Value::Map([].into()),
+        caller: caller.map(|(process, call)| Caller { process, call: call.into() }),
+    })
+}
+
+pub(super) fn link(source: Uuid, target: Uuid, link_type: LinkType, label: &str) -> Change {
+    Change::Link { source, target, link_type, label: label.into() }
+}
+
+pub(super) fn update(row: Process) -> Change {
+    Change::Update(Box::new(row))
+}
+
+pub(super) fn log(process: NodeId, message: &str) -> Change {
+    Change::Log { process, level: Level::Report, message: message.into() }
+}
+
+pub(super) fn ticket(process: NodeId, token: &str, queued: Option<u32>, active: Option<u32>) -> Change {
+    let bounds = Bounds { active, queued };
+    Change::TakeTicket { process, computer: "there".into(), token: token.into(), bounds }
+}

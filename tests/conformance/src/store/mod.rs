@@ -1,0 +1,108 @@
+//! The suite for stores: what was answered is there, a batch is whole or nothing, rules hold whoever writes, and
+//! nobody who looks is ever in the way.
+//!
+//! ```no_run
+//! use ferry_conformance::{libtest_mimic::{Arguments, run}, store::{self, Fixture}};
+//! use ferry_engine::store::{Objects, SqliteStore, Store};
+//!
+//! let trials = store::suite("mine", || async {
+//!     let dir = tempfile::tempdir()?;
+//!     let store = SqliteStore::open(&dir.path().join("store.db"), Objects::new(dir.path().join("objects")))?;
+//!     let reader = store.reader().clone();
+//!     Ok(Fixture { store: std::sync::Arc::new(store), reader, reopen: None, guard: dir })
+//! });
+//! run(&Arguments::from_args(), trials).exit();
+//! ```
+
+mod batches;
+mod bench;
+mod links;
+mod objects;
+mod owners;
+mod processes;
+mod reading;
+mod tickets;
+mod trees;
+
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+
+use ferry_engine::store::{Reader, Store};
+use libtest_mimic::{Completion, Failed, Trial};
+
+use crate::harness;
+pub use bench::{Bench, Outcome};
+
+/// The most that a case may take: beyond it, something hangs.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Opens the store of a fixture once more.
+pub type Reopen =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Arc<dyn Store>, Failed>> + Send>> + Send + Sync>;
+
+/// A store, and other ways to it.
+pub struct Fixture<G> {
+    /// Empty, and open for its first owner.
+    pub store: Arc<dyn Store>,
+    /// The same, as somebody else sees it: a connection of its own, where there are several.
+    pub reader: Reader,
+    /// Opens it as its next owner does, while the one before may live. `None` if it ends with its owner.
+    pub reopen: Option<Reopen>,
+    /// Dropped when the case is over.
+    pub guard: G,
+}
+
+impl<G> fmt::Debug for Fixture<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fixture").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// All cases, named `store/<name>/<duty>/<case>`; `build` is called once for each.
+///
+/// # Panics
+/// If this machine can't start the threads of a runtime.
+pub fn suite<B, F, G>(name: &str, build: B) -> Vec<Trial>
+where
+    B: Fn() -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Fixture<G>, Failed>>,
+    G: Send + 'static,
+{
+    harness::trials(&format!("store/{name}"), all(), build, play)
+}
+
+/// A case; it says `Ignored` where the fixture can't show it.
+type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Outcome<Completion>>>>;
+
+fn all() -> Vec<(String, Run)> {
+    let duties = [
+        ("batches", batches::cases()),
+        ("links", links::cases()),
+        ("processes", processes::cases()),
+        ("trees", trees::cases()),
+        ("tickets", tickets::cases()),
+        ("reading", reading::cases()),
+        ("objects", objects::cases()),
+        ("owners", owners::cases()),
+    ];
+    duties
+        .into_iter()
+        .flat_map(|(duty, cases)| cases.into_iter().map(move |(name, run)| (format!("{duty}/{name}"), run)))
+        .collect()
+}
+
+async fn play<G>(case: Run, fixture: Fixture<G>) -> Result<Completion, Failed> {
+    let Fixture { store, reader, reopen, guard } = fixture;
+    let outcome = harness::within(LIMIT, case(Bench { store, reader, reopen })).await;
+    drop(guard);
+    outcome?
+}
+
+/// Cases named as their functions.
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {
+        vec![$((stringify!($case), |bench| {
+            Box::pin(async move { $case(bench).await.map($crate::store::bench::Done::done) })
+        })),+]
+    };
+}
+use cases;

@@ -1,0 +1,220 @@
+//! Rows of processes: guarded by their version, moved by legal transitions only, steered by flags.
+
+use ferry_engine::{
+    process::State,
+    store::{Change, ErrorKind, Level, NodeId, ProcessFilter},
+};
+
+use super::{
+    Run,
+    bench::{Bench, Outcome, log, update},
+    cases,
+};
+
+pub(super) fn cases() -> Vec<(&'static str, Run)> {
+    cases![
+        a_new_process_is_created_and_live,
+        a_row_that_changed_meanwhile_is_not_overwritten,
+        each_update_counts,
+        only_legal_transitions_are_taken,
+        nothing_follows_an_end,
+        the_live_are_listed_until_they_end,
+        filters_choose_and_limits_take_the_newest,
+        the_states_are_counted,
+        an_observation_changes_no_version,
+        pause_and_play_change_the_version_once,
+        a_kill_is_asked_once_and_for_all,
+        the_ended_are_left_alone,
+        reports_keep_their_order,
+    ]
+}
+
+async fn a_new_process_is_created_and_live(bench: Bench) -> Outcome {
+    let (id, uuid) = bench.process().await?;
+    let row = bench.reader.process(id)?;
+    assert_eq!((row.uuid, row.state, row.paused, row.kill_requested), (uuid, State::Created, false, false));
+    assert_eq!((row.exit_status, row.checkpoint, row.root), (None, None, id));
+    Ok(())
+}
+
+async fn a_row_that_changed_meanwhile_is_not_overwritten(bench: Bench) -> Outcome {
+    let (id, _) = bench.process().await?;
+    let (mut mine, mut theirs) = (bench.store.process(id)?, bench.store.process(id)?);
+    mine.state = State::Running;
+    mine.status = Some("mine".into());
+    bench.commit([update(mine)]).await?;
+    theirs.state = State::Killed;
+    bench.refused([log(id, "theirs"), update(theirs)], ErrorKind::Conflict).await?;
+    assert_eq!(bench.store.process(id)?.status.as_deref(), Some("mine"));
+    assert_eq!(bench.store.logs(id)?, [], "the rest of the late batch was kept");
+    Ok(())
+}
+
+async fn each_update_counts(bench: Bench) -> Outcome {
+    let (id, _) = bench.process().await?;
+    let before = bench.store.process(id)?;
+    let after = bench.bring(id, &[State::Running, State::Waiting]).await?;
+    assert_eq!(after.version, before.version + 2);
+    assert!(after.modified >= before.modified);
+    Ok(())
+}
+
+/// A process in this state, by the shortest way.
+async fn one_in(bench: &Bench, state: State) -> Outcome<NodeId> {
+    let (id, _) = bench.process().await?;
+    match state {
+        State::Created => {}
+        State::Running => drop(bench.bring(id, &[State::Running]).await?),
+        other => drop(bench.bring(id, &[State::Running, other]).await?),
+    }
+    Ok(id)
+}
+
+async fn only_legal_transitions_are_taken(bench: Bench) -> Outcome {
+    for from in State::LIVE {
+        for to in State::ALL {
+            let mut row = bench.store.process(one_in(&bench, from).await?)?;
+            row.state = to;
+            row.exit_status = (to == State::Finished).then_some(0);
+            let taken = bench.store.commit(vec![update(row)]).await;
+            let legal = from == to || from.may_become(to);
+            assert_eq!(taken.is_ok(), legal, "from {from:?} to {to:?}: {taken:?}");
+            assert!(legal || taken.is_err_and(|error| *error.kind() == ErrorKind::Rule));
+        }
+    }
+    Ok(())
+}
+
+async fn nothing_follows_an_end(bench: Bench) -> Outcome {
+    for end in [State::Finished, State::Excepted, State::Killed] {
+        let id = one_in(&bench, end).await?;
+        for next in State::ALL {
+            let mut row = bench.store.process(id)?;
+            row.state = next;
+            row.status = Some("after the end".into());
+            assert!(bench.store.commit(vec![update(row)]).await.is_err(), "{next:?} after {end:?}");
+        }
+        assert_eq!(bench.store.process(id)?.state, end);
+    }
+    Ok(())
+}
+
+async fn the_live_are_listed_until_they_end(bench: Bench) -> Outcome {
+    let mut live = Vec::new();
+    for state in State::ALL {
+        let id = one_in(&bench, state).await?;
+        if !state.is_terminal() {
+            live.push(id);
+        }
+    }
+    let listed: Vec<_> = bench.reader.live_processes()?.into_iter().map(|live| live.id).collect();
+    assert_eq!(listed, live);
+    Ok(())
+}
+
+async fn filters_choose_and_limits_take_the_newest(bench: Bench) -> Outcome {
+    let mut all = Vec::new();
+    for state in [State::Finished, State::Created, State::Finished, State::Killed, State::Finished] {
+        all.push(one_in(&bench, state).await?);
+    }
+    let list = |filter: ProcessFilter| -> Outcome<Vec<NodeId>> {
+        Ok(bench.reader.processes(&filter)?.into_iter().map(|process| process.id).collect())
+    };
+    let none = ProcessFilter::default();
+    assert_eq!(list(none.clone())?, all, "oldest first");
+    assert_eq!(list(ProcessFilter { limit: Some(2), ..none.clone() })?, all[3..]);
+    let finished = ProcessFilter { states: vec![State::Finished], ..none.clone() };
+    assert_eq!(list(finished.clone())?, [all[0], all[2], all[4]]);
+    assert_eq!(list(ProcessFilter { limit: Some(1), ..finished })?, [all[4]]);
+    assert_eq!(list(ProcessFilter { process_type: Some("test.type".into()), ..none.clone() })?, all);
+    assert_eq!(list(ProcessFilter { process_type: Some("test.other".into()), ..none.clone() })?, []);
+    bench.commit([group("g"), member("g", bench.store.node(all[1])?.uuid)]).await?;
+    assert_eq!(list(ProcessFilter { group: Some("g".into()), ..none })?, [all[1]]);
+    Ok(())
+}
+
+fn group(label: &str) -> Change {
+    Change::Group { label: label.into(), description: String::new(), if_missing: false }
+}
+
+fn member(group: &str, node: uuid::Uuid) -> Change {
+    Change::Member { group: group.into(), node }
+}
+
+async fn the_states_are_counted(bench: Bench) -> Outcome {
+    for state in [State::Finished, State::Created, State::Finished] {
+        one_in(&bench, state).await?;
+    }
+    let mut counts = bench.reader.count_processes()?;
+    counts.sort_by_key(|(state, _)| state.as_str());
+    assert_eq!(counts, [(State::Created, 1), (State::Finished, 2)]);
+    Ok(())
+}
+
+async fn an_observation_changes_no_version(bench: Bench) -> Outcome {
+    let id = one_in(&bench, State::Waiting).await?;
+    let before = bench.store.process(id)?;
+    let seen = Change::Observed {
+        process: id,
+        status: Some("waiting for its job".into()),
+        scheduler_state: Some("RUNNING".into()),
+    };
+    bench.commit([seen.clone(), seen]).await?;
+    let after = bench.store.process(id)?;
+    assert_eq!((after.version, after.scheduler_state.as_deref()), (before.version, Some("RUNNING")));
+    Ok(())
+}
+
+async fn pause_and_play_change_the_version_once(bench: Bench) -> Outcome {
+    let id = one_in(&bench, State::Running).await?;
+    let before = bench.store.process(id)?;
+    for (paused, changes) in [(true, 1), (true, 1), (false, 2), (false, 2)] {
+        bench.commit([Change::Pause { process: id, paused }]).await?;
+        let row = bench.store.process(id)?;
+        assert_eq!((row.paused, row.version), (paused, before.version + changes));
+    }
+    bench.refused([update(before)], ErrorKind::Conflict).await.map(drop)
+}
+
+async fn a_kill_is_asked_once_and_for_all(bench: Bench) -> Outcome {
+    let id = one_in(&bench, State::Waiting).await?;
+    let before = bench.store.process(id)?;
+    let kill = |force| Change::RequestKill { process: id, force };
+    bench.commit([kill(false)]).await?;
+    assert!(bench.store.process(id)?.kill_requested);
+    bench.commit([kill(true), kill(false)]).await?;
+    assert!(bench.store.process(id)?.kill_forced, "a milder wish takes nothing back");
+    // The flag is not the row's: who steps the process meanwhile is not disturbed, and does not lose it.
+    bench.commit([update(before)]).await?;
+    assert!(bench.store.process(id)?.kill_requested);
+    Ok(())
+}
+
+async fn the_ended_are_left_alone(bench: Bench) -> Outcome {
+    let id = one_in(&bench, State::Finished).await?;
+    let before = bench.store.process(id)?;
+    bench
+        .commit([
+            Change::RequestKill { process: id, force: true },
+            Change::Pause { process: id, paused: true },
+            Change::Observed { process: id, status: Some("late".into()), scheduler_state: None },
+            Change::DropTicket(id),
+        ])
+        .await?;
+    assert_eq!(bench.store.process(id)?, before);
+    Ok(())
+}
+
+async fn reports_keep_their_order(bench: Bench) -> Outcome {
+    let ((id, _), (other, _)) = (bench.process().await?, bench.process().await?);
+    for number in 0..20 {
+        let odd = Change::Log { process: other, level: Level::Error, message: "another's".into() };
+        bench.commit([log(id, &format!("{number}a")), odd, log(id, &format!("{number}b"))]).await?;
+    }
+    let lines = bench.reader.logs(id)?;
+    let expected: Vec<_> = (0..20).flat_map(|n| [format!("{n}a"), format!("{n}b")]).collect();
+    assert_eq!(lines.iter().map(|line| line.message.clone()).collect::<Vec<_>>(), expected);
+    assert!(lines.is_sorted_by_key(|line| line.time));
+    assert_eq!(bench.reader.logs(other)?[0].level, Level::Error);
+    Ok(())
+}
