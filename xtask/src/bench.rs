@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: throughput, memory and start-up of a release build, each beside a baseline of the
 //! same run, since an absolute figure says more about the machine than about ferry. `--cluster` adds jobs on a
-//! private Slurm beside a bare `sbatch` loop, and SSH beside OpenSSH.
+//! private Slurm beside a bare `sbatch` loop, and SSH beside OpenSSH; `engine` measures the engine without jobs.
 //!
 //! It prints figures and says whether each aim is met; a missed aim is news, not a failure.
 
 mod bare;
+mod engine;
 mod memory;
 mod slurm;
 mod ssh;
@@ -17,15 +18,21 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::ferry::{self, Ferry};
-use crate::flags::BenchFlags;
+use crate::flags::{BenchFlags, BenchWhat};
 use crate::interrupt::Interrupt;
 use crate::workspace::Workspace;
 use table::Table;
 
 /// Runs the chore.
 pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode> {
-    let binary = ferry::build(workspace, "release")?;
     let interrupt = Interrupt::listen()?;
+    if flags.what == Some(BenchWhat::Engine) {
+        let mut table = Table::default();
+        engine::run(workspace, &interrupt, &mut table)?;
+        table.print();
+        return Ok(ExitCode::SUCCESS);
+    }
+    let binary = ferry::build(workspace, "release")?;
     let mut rounds = Vec::new();
     let mut table = Table::default();
     for round in 1..=flags.rounds {

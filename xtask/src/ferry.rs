@@ -143,7 +143,7 @@ impl Ferry {
     }
 
     /// Whether the child with this pid works on our profile: a pid may have been given to another.
-    fn is_ours(&self, pid: u32) -> bool {
+    pub(crate) fn is_ours(&self, pid: u32) -> bool {
         let home = format!("FERRY_HOME={}", self.home.display());
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|&byte| byte == 0).any(|entry| entry == home.as_bytes())

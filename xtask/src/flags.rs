@@ -99,6 +99,9 @@ pub(crate) struct DemoFlags {
 /// Flags of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchFlags {
+    /// Measure this instead
+    #[arg(value_enum)]
+    pub(crate) what: Option<BenchWhat>,
     /// Measure Slurm and SSH too, on services of the bench's own
     #[arg(long)]
     pub(crate) cluster: bool,
@@ -108,6 +111,13 @@ pub(crate) struct BenchFlags {
     /// How many rounds; the median is printed
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
+}
+
+/// What else there is to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchWhat {
+    /// The engine alone, without jobs: commits, steps, very many processes
+    Engine,
 }
 
 #[cfg(test)]

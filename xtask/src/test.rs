@@ -4,7 +4,7 @@
 //! What the user left out is printed as skipped; what can't run is a failure that names what is missing.
 
 mod cells;
-mod plugins;
+pub(crate) mod plugins;
 mod tally;
 
 use std::path::Path;

@@ -44,6 +44,11 @@ pub(super) fn idle(ferry: &Ferry) -> Result<Idle> {
     Ok(Idle { daemon: own, with_hosts, hosts: hosts.len() })
 }
 
+/// Resident memory of a child, MB.
+pub(super) fn resident(pid: u32) -> Option<f64> {
+    read(pid).map(|memory| megabytes(memory.rss))
+}
+
 /// Adds the figures of a fresh daemon and of one that has worked.
 pub(super) fn report(fresh: &Idle, worked: &Idle, table: &mut Table) {
     for (when, idle) in [("fresh", fresh), ("after the jobs", worked)] {

@@ -11,7 +11,7 @@ use crate::shell;
 use crate::workspace::Workspace;
 
 /// Builds them all and returns the directory of their `.so` files.
-pub(super) fn build(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let target = workspace.target.join("test-plugins");
     let gathered = target.join("files");
     fs::create_dir_all(&gathered).with_context(|| format!("could not make {}", gathered.display()))?;
