@@ -85,6 +85,17 @@ impl Cell {
         Ok(ferry)
     }
 
+    /// As before, with one setting of the computer changed.
+    pub(crate) fn profile_changed(&self, computer: &Path, key: &str, value: &str) -> Result<Profile> {
+        let described = fs::read_to_string(computer).map_err(|error| error.to_string())?;
+        let other = |line: &&str| !line.starts_with(&format!("{key}:"));
+        let kept: String = described.lines().filter(other).map(|line| format!("{line}\n")).collect();
+        let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let file = scratch.path().join("computer.yaml");
+        fs::write(&file, format!("{kept}{key}: {value}\n")).map_err(|error| error.to_string())?;
+        self.profile_with(&file)
+    }
+
     fn poll_often(&self, ferry: &Profile) -> Result {
         ferry.ok(&["computer", "configure", &self.computer(), "-n", "--poll-interval", "0.3"]).map(drop)
     }

@@ -2,8 +2,7 @@
 //! job can begin there; each process says so and what to do, and nothing else is harmed.
 
 use std::{
-    fs,
-    path::PathBuf,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -26,13 +25,13 @@ const MOUNT: &str = r#"mount -t tmpfs -o size=64m ferry "$1" && shift && exec "$
 fn a_work_directory_that_nodes_do_not_see(cell: &Cell) -> Result {
     if cell.has_link() {
         let wire = Wire::take()?;
-        let ferry = with_work_dir(cell, &wire.computer(&cell.name)?, &wire.hidden())?;
+        let ferry = cell.profile_changed(&wire.computer(&cell.name)?, "work_dir", text(&wire.hidden()))?;
         return fails_with_advice(cell, &ferry, |command| command);
     }
     let services = services()?;
     let file = services["computers"][&cell.name].as_str().ok_or("the services have no such computer")?;
     let hidden = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let ferry = with_work_dir(cell, &PathBuf::from(file), hidden.path())?;
+    let ferry = cell.profile_changed(Path::new(file), "work_dir", text(hidden.path()))?;
     let inside = |command: Command| behind_mount(hidden.path(), &command);
     Profile::run(inside(Command::new("true")))?
         .expect(0)
@@ -40,20 +39,8 @@ fn a_work_directory_that_nodes_do_not_see(cell: &Cell) -> Result {
     fails_with_advice(cell, &ferry, inside)
 }
 
-/// A profile whose computer works in this directory.
-fn with_work_dir(cell: &Cell, computer: &std::path::Path, dir: &std::path::Path) -> Result<Profile> {
-    let described = fs::read_to_string(computer).map_err(|error| error.to_string())?;
-    let mut lines: Vec<&str> = described.lines().filter(|line| !line.starts_with("work_dir:")).collect();
-    let work_dir = format!("work_dir: {:?}", text(dir));
-    lines.push(&work_dir);
-    let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let file = scratch.path().join("computer.yaml");
-    fs::write(&file, lines.join("\n") + "\n").map_err(|error| error.to_string())?;
-    cell.profile_with(&file)
-}
-
 /// The same command, where the directory holds what nobody else sees.
-fn behind_mount(dir: &std::path::Path, command: &Command) -> Command {
+fn behind_mount(dir: &Path, command: &Command) -> Command {
     let mut inside = Command::new("unshare");
     inside.args(["--mount", "--propagation", "slave", "sh", "-c", MOUNT, "sh", text(dir)]);
     inside.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());

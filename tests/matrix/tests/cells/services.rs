@@ -60,7 +60,10 @@ impl Wire {
         if let Some(missing) = report["missing"].as_str() {
             return Err(format!("can't run without a wire to cut, and there is none: {missing}"));
         }
-        Ok(Wire { report, _turn: turn })
+        let wire = Wire { report, _turn: turn };
+        // A run that was killed may have left it cut.
+        wire.run("mend")?;
+        Ok(wire)
     }
 
     /// The file of the cell's computer behind the wire.

@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Longer than a job must be missing before ferry takes it for gone.
 const HALVES: Duration = Duration::from_secs(12);
 
-/// Shows every other line, and the others the next time; or some lines, the last one cut; and fails or dies.
+/// Shows every other line, and the others the next time; or the first half, and cuts a line, fails, or dies.
 const WRAPPER: &str = r#"#!/bin/sh
 mode=$(cat "$here/mode")
 echo "$mode" >> "$here/asked"
@@ -34,8 +34,9 @@ echo "$mode" >> "$here/asked"
 lines=$(wc -l < "$here/answer.$$")
 case $mode in
 half) awk -v n="$(wc -l < "$here/asked")" 'NR % 2 == n % 2' "$here/answer.$$";;
-*) head -n $((lines / 2)) "$here/answer.$$"; tail -n 1 "$here/answer.$$" | head -c 3;;
+*) head -n $((lines / 2)) "$here/answer.$$";;
 esac
+[ "$mode" != cut ] || tail -n 1 "$here/answer.$$" | head -c 3
 rm "$here/answer.$$"
 case $mode in
 failed) echo "slurm_load_jobs error: Unexpected message received" >&2; exit 1;;
@@ -152,7 +153,9 @@ fn submit_waiting(cell: &Cell, ferry: &Profile, gate: &Path) -> Result<Vec<Strin
     let mut processes = Vec::new();
     for number in 0..JOBS {
         let ran = ferry.scratch().join(format!("ran-{number}"));
-        let script = format!("echo >> {}; until [ -e {} ]; do sleep 0.3; done", text(&ran), text(gate));
+        // Not for ever: without the profile nobody opens the gate any more.
+        let (ran, scratch, gate) = (text(&ran), text(ferry.scratch()), text(gate));
+        let script = format!("echo >> {ran}; while [ -d {scratch} ] && [ ! -e {gate} ]; do sleep 0.3; done");
         let words = serde_json::json!(["-c", script]);
         processes.push(cell.submit(ferry, &["shell.run", "command=sh", &format!("arguments={words}")])?);
     }
