@@ -18,6 +18,9 @@ pub(crate) const CASES: &[Case] = &[
     ("a_paused_parent_is_killed_with_its_children", a_paused_parent_is_killed_with_its_children),
     ("a_parent_that_waits_at_a_gate_is_killed", a_parent_that_waits_at_a_gate_is_killed),
     ("kill_without_a_daemon_ends_what_has_no_job", kill_without_a_daemon_ends_what_has_no_job),
+    ("a_host_that_never_answered_blocks_no_kill", a_host_that_never_answered_blocks_no_kill),
+    ("what_was_paused_by_its_failures_is_killed", what_was_paused_by_its_failures_is_killed),
+    ("all_and_names_exclude_one_another", all_and_names_exclude_one_another),
     ("commands_to_the_dead_change_nothing", commands_to_the_dead_change_nothing),
     ("an_excepted_parent_is_resumed", an_excepted_parent_is_resumed),
     ("a_step_that_dies_harms_only_its_process", a_step_that_dies_harms_only_its_process),
@@ -245,6 +248,63 @@ fn kill_without_a_daemon_ends_what_has_no_job() -> Result {
     check(state_of(&ferry, &waits)? == "killed", || "it lives".into())
 }
 
+fn set_up(ferry: &Profile, label: &str, lines: &str) -> Result {
+    let file = ferry.scratch().join(format!("{label}.yaml"));
+    let yaml = format!("label: {label}\nscheduler: core.direct\n{lines}\n");
+    fs::write(&file, yaml).map_err(|error| error.to_string())?;
+    ferry.ok(&["computer", "setup", "--non-interactive", "--config", text(&file)]).map(drop)
+}
+
+fn a_host_that_never_answered_blocks_no_kill() -> Result {
+    let ferry = with_daemon()?;
+    // Nobody listens on port 1.
+    let lines = "hostname: 127.0.0.1\nport: 1\ntransport: core.ssh\nwork_dir: /tmp/nowhere";
+    set_up(&ferry, "gone", lines)?;
+    let mut call = add("a", json!(1), json!(1));
+    call["computer"] = json!("gone");
+    let id = submit(&ferry, &json!([call, {"wait": ["a"]}]))?;
+    let child = called(&until(&ferry, &id, |shown| called(shown).len() == 1)?).remove(0);
+    until(&ferry, &child, |shown| shown["waiting_for"].to_string().contains("gone"))?;
+    ferry.ok(&["process", "kill", "--timeout", "5", &id])?;
+    check(state_of(&ferry, &child)? == "killed", || "the child lives".into())
+}
+
+fn what_was_paused_by_its_failures_is_killed() -> Result {
+    let ferry = with_daemon()?;
+    let blocked = ferry.scratch().join("a-file");
+    fs::write(&blocked, "").map_err(|error| error.to_string())?;
+    set_up(
+        &ferry,
+        "blocked",
+        &format!("hostname: localhost\ntransport: core.local\nwork_dir: {}/work", blocked.display()),
+    )?;
+    ferry.ok(&["config", "set", "retry.attempts", "1"])?;
+    ferry.ok(&["daemon", "restart"])?;
+    let mut call = add("a", json!(1), json!(1));
+    call["computer"] = json!("blocked");
+    let id = submit(&ferry, &json!([call, {"wait": ["a"]}]))?;
+    let child = called(&until(&ferry, &id, |shown| called(shown).len() == 1)?).remove(0);
+    until(&ferry, &child, |shown| shown["paused"] == true)?;
+    // Zero: only ask for it.
+    ferry.ok(&["process", "kill", "--timeout", "0", &id])?;
+    check(ferry.ended(&id, LIMIT)?["state"] == "killed", || "the parent lives".into())?;
+    check(state_of(&ferry, &child)? == "killed", || "the child lives".into())
+}
+
+fn all_and_names_exclude_one_another() -> Result {
+    let ferry = with_daemon()?;
+    let ids = [submit(&ferry, &json!([{"sleep": 1000}]))?, submit(&ferry, &json!([{"sleep": 1000}]))?];
+    for word in ["kill", "pause", "play"] {
+        ferry.ferry(&["process", word, "--all", &ids[0]])?.expect(2)?.says(&["--all"])?;
+    }
+    ferry.ok(&["process", "pause", "--all"])?;
+    ferry.ok(&["process", "kill", "--all", "--yes"])?;
+    for id in &ids {
+        check(state_of(&ferry, id)? == "killed", || format!("{id} lives"))?;
+    }
+    Ok(())
+}
+
 fn commands_to_the_dead_change_nothing() -> Result {
     let ferry = with_daemon()?;
     let id = submit(&ferry, &json!([]))?;
@@ -270,14 +330,9 @@ fn an_excepted_parent_is_resumed() -> Result {
     let shown = ferry.ended(&id, LIMIT)?;
     check(shown["state"] == "excepted", || format!("{shown:#}"))?;
     check(shown["exit_message"].to_string().contains("later"), || format!("{shown:#}"))?;
-    let file = ferry.scratch().join("later.yaml");
     let work = ferry.scratch().join("later");
-    let yaml = format!(
-        "label: later\nhostname: localhost\ntransport: core.local\nscheduler: core.direct\nwork_dir: {}\n",
-        work.display()
-    );
-    fs::write(&file, yaml).map_err(|error| error.to_string())?;
-    ferry.ok(&["computer", "setup", "--non-interactive", "--config", text(&file)])?;
+    let lines = format!("hostname: localhost\ntransport: core.local\nwork_dir: {}", work.display());
+    set_up(&ferry, "later", &lines)?;
     ferry.ok(&["process", "resume", &id])?;
     let shown = ferry.ended(&id, LIMIT)?;
     let outputs = &shown["outputs"];
