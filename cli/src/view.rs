@@ -1,7 +1,9 @@
 //! Processes and nodes as people and scripts see them. The keys of the JSON are a contract.
 
 use ferry_engine::{
+    calcjob::{self, Explanation},
     process::State,
+    runner::{RetryPlan, Settings},
     store::{Content, Link, LinkType, Node, NodeId, NodeKind, Process, Reader},
 };
 use ferry_plugin_proto::{Kind, Value};
@@ -83,6 +85,7 @@ pub(crate) fn find_process(reader: &Reader, name: &str) -> Result<Process> {
 /// The store's.
 pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -> Result<serde_json::Value> {
     let live = !process.state.is_terminal();
+    let explained = explain(reader, process)?.unwrap_or_default();
     let mut value = json!({
         "id": process.id,
         "uuid": process.uuid,
@@ -97,7 +100,12 @@ pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -
         "exit_message": process.exit_message,
         "created": time(process.created),
         "modified": time(process.modified),
-        "waiting_for": process.status.as_deref().filter(|_| live),
+        "waiting_for": explained.waiting_for,
+        "waiting_since": explained.since.map(time),
+        "attempt": explained.attempt,
+        "max_attempts": explained.max_attempts,
+        "next_try": explained.next_try.map(time),
+        "last_error": explained.last_error,
         "computer": process.computer,
         "job_id": process.job_id,
         "scheduler_state": process.scheduler_state,
@@ -108,6 +116,21 @@ pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -
         add_details(reader, process, map)?;
     }
     Ok(value)
+}
+
+/// What an unfinished process waits for, what was retried, and what happens next; `None` for one that has ended.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn explain(reader: &Reader, process: &Process) -> Result<Option<Explanation>> {
+    if process.state.is_terminal() {
+        return Ok(None);
+    }
+    let label = process.computer.as_deref();
+    let host = label.map(|label| reader.host(label)).transpose()?.unwrap_or_default();
+    let computer = label.and_then(|label| reader.computer(label).ok());
+    let plan = RetryPlan::of(&Settings::read(reader)?, computer.as_ref().map(|row| &row.config));
+    Ok(calcjob::explain(process, &host, &plan))
 }
 
 fn add_details(reader: &Reader, process: &Process, map: &mut Map<String, serde_json::Value>) -> Result {
