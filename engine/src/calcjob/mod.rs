@@ -21,7 +21,7 @@ pub(crate) use end::{end_excepted, end_killed, report};
 pub use explain::{Explanation, explain};
 pub(crate) use outcome::{Added, Roots, add_outputs, find_type};
 pub(crate) use resubmit::request_resubmit;
-pub(crate) use submit::{adopt, find_job, is_proven, recovery_delay};
+pub(crate) use submit::{adopt, find_job, recovery_delay};
 
 use std::sync::Arc;
 

@@ -157,17 +157,8 @@ pub(crate) fn recovery_delay(since: jiff::Timestamp) -> Duration {
 pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Recovery> {
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
-    let intent = Submission { proven: is_proven(job)?, ..intent.clone() };
+    let intent = Submission { proven: job.cx.is_proven(&computer.config)?, ..intent.clone() };
     Ok(scheduler.recover(&*via, &intent).await?)
-}
-
-/// Whether listings and the start gate may be relied on there: always where jobs are children of the host
-/// that answers, elsewhere after a test job.
-pub(crate) fn is_proven(job: &Calcjob<'_>) -> StepResult<bool> {
-    let config = job.cx.store.computer(job.computer())?.config;
-    let scheduler = job.cx.scheduler(&config.scheduler).map_err(StepError::Pause)?;
-    let shown = || job.cx.store.host(&config.label).map(|host| host.is_proven(&config));
-    Ok(scheduler.capabilities().listing_is_authoritative || shown()?)
 }
 
 /// The copy of the job that took the start gate is the job from now on, token and all.

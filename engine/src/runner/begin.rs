@@ -59,7 +59,7 @@ const FORGOTTEN: u32 = 5;
 ///
 /// Where nobody has seen that the gate works there, the user decides.
 async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
-    if !calcjob::is_proven(job)? {
+    if !job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)? {
         let since = job.mark_unclear();
         let (id, process) = (job.process.job_id.clone().unwrap_or_default(), job.process.id);
         let status = format!(

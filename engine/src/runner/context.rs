@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::{Health, board::Board, settings::Settings};
 use crate::{
+    computer::Computer,
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
     scheduler::Scheduler,
@@ -219,6 +220,14 @@ impl Context {
             let known: Vec<_> = self.schedulers.keys().copied().collect();
             format!("no scheduler is called `{name}`; this ferry has: {}", known.join(", "))
         })
+    }
+
+    /// Whether listings and the start gate of a computer may be relied on: always where jobs are children of the
+    /// host that answers, elsewhere once a test job has shown it.
+    pub(crate) fn is_proven(&self, computer: &Computer) -> Result<bool> {
+        let scheduler = self.scheduler(&computer.scheduler);
+        let is_obvious = scheduler.is_ok_and(|scheduler| scheduler.capabilities().listing_is_authoritative);
+        Ok(is_obvious || self.store.host(&computer.label)?.is_proven(computer))
     }
 
     /// Whether the gate of a computer stands because its scheduler refused jobs.
