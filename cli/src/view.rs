@@ -1,10 +1,13 @@
 //! Processes and nodes as people and scripts see them. The keys of the JSON are a contract.
 
+use std::collections::BTreeMap;
+
 use ferry_engine::{
     calcjob::{self, Explanation},
+    computer::Computer,
     process::State,
     runner::{RetryPlan, Settings},
-    store::{Content, Link, LinkType, Node, NodeId, NodeKind, Process, Reader},
+    store::{Content, HostRow, Link, LinkType, Node, NodeId, NodeKind, Process, Reader},
 };
 use ferry_plugin_proto::{Kind, Value};
 use jiff::{Timestamp, Unit, tz::TimeZone};
@@ -84,8 +87,21 @@ pub(crate) fn find_process(reader: &Reader, name: &str) -> Result<Process> {
 /// # Errors
 /// The store's.
 pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -> Result<serde_json::Value> {
+    process_json_with(reader, &Explainer::new(reader)?, process, detailed)
+}
+
+/// The same for one of many.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn process_json_with(
+    reader: &Reader,
+    explainer: &Explainer,
+    process: &Process,
+    detailed: bool,
+) -> Result<serde_json::Value> {
     let live = !process.state.is_terminal();
-    let explained = explain(reader, process)?.unwrap_or_default();
+    let explained = explainer.explain(process).unwrap_or_default();
     let mut value = json!({
         "id": process.id,
         "uuid": process.uuid,
@@ -118,19 +134,43 @@ pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -
     Ok(value)
 }
 
-/// What an unfinished process waits for, what was retried, and what happens next; `None` for one that has ended.
-///
-/// # Errors
-/// The store's.
-pub(crate) fn explain(reader: &Reader, process: &Process) -> Result<Option<Explanation>> {
-    if process.state.is_terminal() {
-        return Ok(None);
+/// Explains processes: what they wait for, what was retried, and what happens next. Asks the store once for many.
+pub(crate) struct Explainer {
+    hosts: BTreeMap<String, HostRow>,
+    plans: BTreeMap<String, RetryPlan>,
+    plan: RetryPlan,
+}
+
+impl Explainer {
+    /// As things are now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn new(reader: &Reader) -> Result<Explainer> {
+        let settings = Settings::read(reader)?;
+        let computers = reader.computers()?.into_iter().map(|row| row.config);
+        let plan = |config: Computer| (config.label.clone(), RetryPlan::of(&settings, Some(&config)));
+        Ok(Explainer {
+            hosts: reader.hosts()?,
+            plans: computers.map(plan).collect(),
+            plan: RetryPlan::of(&settings, None),
+        })
     }
-    let label = process.computer.as_deref();
-    let host = label.map(|label| reader.host(label)).transpose()?.unwrap_or_default();
-    let computer = label.and_then(|label| reader.computer(label).ok());
-    let plan = RetryPlan::of(&Settings::read(reader)?, computer.as_ref().map(|row| &row.config));
-    Ok(calcjob::explain(process, &host, &plan))
+
+    /// `None` for a process that has ended.
+    pub(crate) fn explain(&self, process: &Process) -> Option<Explanation> {
+        let label = process.computer.as_deref().unwrap_or_default();
+        let host = self.hosts.get(label).cloned().unwrap_or_default();
+        calcjob::explain(process, &host, self.plans.get(label).unwrap_or(&self.plan))
+    }
+
+    /// What a process waits for, or why it ended as it did.
+    pub(crate) fn status(&self, process: &Process) -> Option<String> {
+        match self.explain(process) {
+            Some(told) => told.waiting_for,
+            None => process.exit_message.clone(),
+        }
+    }
 }
 
 fn add_details(reader: &Reader, process: &Process, map: &mut Map<String, serde_json::Value>) -> Result {

@@ -66,7 +66,7 @@ pub(super) async fn report(session: &Session, args: ReportArgs) -> Result {
 
 /// How an unfinished one stands at this moment.
 fn now(reader: &Reader, process: &Process) -> Result {
-    let Some(told) = view::explain(reader, process)? else { return Ok(()) };
+    let Some(told) = view::Explainer::new(reader)?.explain(process) else { return Ok(()) };
     let since = told.since.map(|since| format!(" since {}", view::time(since))).unwrap_or_default();
     let what = told.waiting_for.unwrap_or_else(|| "its turn".to_owned());
     output::line(format!("now: {}{since}: {what}", view::state(process)))?;

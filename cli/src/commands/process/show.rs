@@ -35,7 +35,7 @@ fn facts(reader: &Reader, process: &Process) -> Result<Vec<(&'static str, String
     let known = [
         ("label", Some(process.label.clone()).filter(|text| !text.is_empty())),
         ("description", Some(process.description.clone()).filter(|text| !text.is_empty())),
-        ("status", view::status(process).filter(|_| process.state.is_terminal()).map(str::to_owned)),
+        ("status", process.exit_message.clone()),
         ("computer", process.computer.clone()),
         ("job id", process.job_id.clone()),
         ("scheduler state", process.scheduler_state.clone()),
@@ -48,7 +48,7 @@ fn facts(reader: &Reader, process: &Process) -> Result<Vec<(&'static str, String
         ("state", view::state(process)),
     ];
     facts.extend(known.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    facts.extend(waiting(view::explain(reader, process)?));
+    facts.extend(waiting(view::Explainer::new(reader)?.explain(process)));
     facts.push(("created", view::time(process.created)));
     facts.push(("modified", view::time(process.modified)));
     facts.push(("plugin", process.plugin.clone()));
