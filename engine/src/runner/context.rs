@@ -12,13 +12,14 @@ use ferry_plugin_proto::{StepReply, StepRequest, Validate, Validated, Work, Work
 
 use tokio::sync::Notify;
 
-use super::{Health, board::Board, settings::Settings};
+use super::{Health, RetryPlan, board::Board, settings::Settings};
 use crate::{
+    calcjob,
     computer::Computer,
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
     scheduler::Scheduler,
-    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Result, SqliteStore, Store},
+    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Process, Result, SqliteStore, Store},
     transport::{self, Transport, Transports, Trouble},
 };
 
@@ -220,6 +221,15 @@ impl Context {
             let known: Vec<_> = self.schedulers.keys().copied().collect();
             format!("no scheduler is called `{name}`; this ferry has: {}", known.join(", "))
         })
+    }
+
+    /// What a process waits for, with what is known about its computer.
+    pub(crate) fn status(&self, process: &Process) -> Option<String> {
+        let label = process.computer.as_deref().unwrap_or_default();
+        let host = self.store.host(label).unwrap_or_default();
+        // Attempts are not told here.
+        let told = calcjob::explain(process, &host, &RetryPlan::of(&self.settings, None));
+        told.map_or_else(|| process.status.clone(), |told| told.waiting_for)
     }
 
     /// Whether listings and the start gate of a computer may be relied on: always where jobs are children of the

@@ -73,7 +73,7 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
         Request::Wait { process, .. } => cx.store.process(NodeId(process)).map(|process| Response::Process {
             version: process.version,
             state: process.state,
-            status: process.status,
+            status: cx.status(&process),
         }),
         Request::Attach(_) => Ok(Response::Done),
         Request::Status => Ok(Response::Status(Box::default())),

@@ -55,7 +55,7 @@ async fn host_failed(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
     let step = job.state.step.as_str();
     job.cx.host_failed(&computer, job.epoch, &text).await;
     job.state.host_failures += 1;
-    if job.state.host_failures % HOST_FAILURES == 0 {
+    if job.state.host_failures.is_multiple_of(HOST_FAILURES) {
         return retry(job, format!("{text} ({HOST_FAILURES} times, while computer `{computer}` answers)"))
             .await;
     }

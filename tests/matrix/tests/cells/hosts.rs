@@ -24,6 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_disabled_computer_drains_and_resumes", a_disabled_computer_drains_and_resumes),
     ("an_unclear_submission_waits_for_the_user", an_unclear_submission_waits_for_the_user),
     ("a_missing_work_directory_loses_nothing", a_missing_work_directory_loses_nothing),
+    ("a_directory_removed_before_its_job_is_made_anew", a_directory_removed_before_its_job_is_made_anew),
     ("a_full_quota_ends_when_there_is_room", a_full_quota_ends_when_there_is_room),
     ("failures_are_counted_shown_and_survive_a_restart", failures_are_counted_shown_and_survive_a_restart),
 ];
@@ -168,6 +169,28 @@ fn a_missing_work_directory_loses_nothing() -> Result {
     let shown = until(&ferry, &id, "told", |shown| waits_for(shown, "is gone from computer"))?;
     check(shown["attempt"] == 1 && shown["next_try"].is_string(), || format!("{shown:#}"))?;
     fs::rename(&away, &place).map_err(|error| error.to_string())?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))
+}
+
+fn a_directory_removed_before_its_job_is_made_anew() -> Result {
+    let ferry = Profile::new()?;
+    let limit = |bound: &str| {
+        ferry.ok(&["computer", "configure", "localhost", "-n", "--max-active-jobs", bound]).map(drop)
+    };
+    limit("0")?;
+    ferry.ok(&["daemon", "start"])?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3"])?;
+    let shown = until(&ferry, &id, "uploaded", |shown| waits_for(shown, "queue slot"))?;
+    ferry
+        .ferry(&["process", "resubmit", &id, "--yes"])?
+        .expect(1)?
+        .says(&["is not unclear", "queue slot"])?;
+    let place = shown["work_dir"].as_str().unwrap_or_default().to_owned();
+    fs::remove_dir_all(&place).map_err(|error| error.to_string())?;
+    limit("5")?;
+    until(&ferry, &id, "unclear", |shown| waits_for(shown, "unclear since") && waits_for(shown, &place))?;
+    ferry.ok(&["process", "resubmit", &id, "--yes"])?;
     let shown = ferry.ended(&id, LIMIT)?;
     check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))
 }
