@@ -23,6 +23,7 @@ use crate::{
 pub(crate) const CASES: &[Case] = &[
     ("a_disabled_computer_drains_and_resumes", a_disabled_computer_drains_and_resumes),
     ("an_unclear_submission_waits_for_the_user", an_unclear_submission_waits_for_the_user),
+    ("a_test_job_lets_ferry_conclude_by_itself", a_test_job_lets_ferry_conclude_by_itself),
     ("a_missing_work_directory_loses_nothing", a_missing_work_directory_loses_nothing),
     ("a_directory_removed_before_its_job_is_made_anew", a_directory_removed_before_its_job_is_made_anew),
     ("a_full_quota_ends_when_there_is_room", a_full_quota_ends_when_there_is_room),
@@ -125,6 +126,7 @@ const HONEST: &str = r#"for word; do
     case $word in --chdir=*) dir=${word#*=};; --output=*) out=${word#*=};; --error=*) err=${word#*=};; esac
     script=$token token=$word
 done
+echo "77|COMPLETED|$token|None" >> "$(dirname "$0")/queue"
 cd "$dir" && SLURM_JOB_ID=77 setsid "$script" "$token" > "$out" 2> "$err" < /dev/null &
 echo 77"#;
 
@@ -148,6 +150,28 @@ fn an_unclear_submission_waits_for_the_user() -> Result {
     let ran = fs::read_to_string(&marker).unwrap_or_default().lines().count();
     check(ran == 1, || format!("it ran {ran} times"))?;
     ferry.ferry(&["process", "resubmit", &id, "--yes"])?.expect(1)?.says(&["has ended"]).map(drop)
+}
+
+fn a_test_job_lets_ferry_conclude_by_itself() -> Result {
+    let ferry = Profile::new()?;
+    let fakes = Fakes::new(&ferry)?;
+    fakes.put("sbatch", LOST)?;
+    fakes.start_daemon(&ferry)?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "--computer", "fake"])?;
+    until(&ferry, &id, "unclear", |shown| waits_for(shown, "unclear since"))?;
+    fakes.put("sbatch", HONEST)?;
+    let mut command = ferry.command(&["computer", "test", "fake", "--job"]);
+    let path = format!("{}:{}", text(&fakes.bin), std::env::var("PATH").unwrap_or_default());
+    let tested = command.env("PATH", path).output().map_err(|error| error.to_string())?;
+    check(tested.status.success(), || String::from_utf8_lossy(&tested.stdout).into_owned())?;
+    let shown = ferry.ended(&id, LIMIT * 2)?;
+    check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
+    // Other settings, which nobody has tested.
+    let other = ferry.scratch().join("other");
+    ferry.ok(&["computer", "configure", "fake", "-n", "--work-dir", text(&other)])?;
+    fakes.put("sbatch", LOST)?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "--computer", "fake"])?;
+    until(&ferry, &id, "unclear again", |shown| waits_for(shown, "computer test --job")).map(drop)
 }
 
 fn a_missing_work_directory_loses_nothing() -> Result {
@@ -262,6 +286,9 @@ fn a_server_that_is_down_is_tried_rarely(cell: &Cell) -> Result {
     let last = jobs.last().map(|(id, _)| id.clone()).unwrap_or_default();
     let shown = until(&ferry, &last, "told why", |shown| waits_for(shown, "unreachable since"))?;
     check(waits_for(&shown, "next try") && shown["attempt"] == 0, || format!("{shown:#}"))?;
+    ferry.ok(&["daemon", "restart"])?;
+    let shown = ferry.json(&["process", "show", &last])?;
+    check(waits_for(&shown, "unreachable since"), || format!("a restart has forgotten: {shown:#}"))?;
     let listed = ferry.json(&["computer", "show", &cell.computer()])?;
     check(listed["host"]["breaker"] != "closed", || format!("{listed:#}"))?;
     ferry.ferry(&["status"])?.expect(0)?.says(&["unreachable since"])?;
