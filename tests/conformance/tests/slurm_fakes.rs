@@ -59,6 +59,7 @@ fn main() -> io::Result<ExitCode> {
         a_fenced_token_is_never_used_and_its_job_meets_the_gate,
         an_older_token_that_won_the_gate_is_the_job,
         a_claim_that_can_t_be_made_is_unclear,
+        a_restart_of_its_own_goes_on_and_leaves_no_old_end,
         a_failed_squeue_is_never_an_absent_job,
         half_a_listing_is_none,
         two_answers_run_once,
@@ -221,6 +222,29 @@ async fn a_claim_that_can_t_be_made_is_unclear(bench: Bench, fakes: Fakes) -> Ou
     let recovery = bench.scheduler.recover(&*bench.via, &long).await?;
     assert!(matches!(recovery, Recovery::Unclear(_)), "{recovery:?}");
     assert!(!bench.text(&fakes.dir.join("queue")).await?.contains("23|"), "it was submitted without a claim");
+    Ok(())
+}
+
+async fn a_restart_of_its_own_goes_on_and_leaves_no_old_end(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 24; echo 24")?;
+    // Its second start is killed hard, as by a node that stops.
+    let job = bench.job("[ -e again ] && kill -9 $PPID; touch again; exit 4").await?;
+    bench.submit(&job).await?;
+    assert_eq!(bench.exit(&job.dir).await?, 4);
+    let start = |id: &str, restart: u32| {
+        let mut script = Command::new(job.dir.join(&job.script));
+        script
+            .arg(&job.token)
+            .env("SLURM_JOB_ID", id)
+            .env("SLURM_RESTART_COUNT", restart.to_string())
+            .status()
+    };
+    assert_eq!(start("24", 0)?.code(), Some(98), "the same start twice");
+    assert_eq!(start("25", 1)?.code(), Some(98), "another job");
+    assert_eq!(bench.marker(&job.dir).await?.exit, Some(4));
+    start("24", 1)?;
+    assert_eq!(bench.marker(&job.dir).await?.exit, None, "the first start's end is not the second's");
+    assert_eq!(bench.runs(&job.dir).await?, 2);
     Ok(())
 }
 

@@ -33,6 +33,7 @@ pub(crate) const CASES: &[Case] = &[
 /// What runs where a server can be down.
 pub(crate) const LINK_CASES: &[CellCase] = &[
     ("a_server_that_is_down_is_tried_rarely", a_server_that_is_down_is_tried_rarely),
+    ("a_full_quota_over_there_ends_when_there_is_room", a_full_quota_over_there_ends_when_there_is_room),
     ("refused_credentials_wait_for_the_user", refused_credentials_wait_for_the_user),
 ];
 
@@ -220,24 +221,31 @@ fn a_directory_removed_before_its_job_is_made_anew() -> Result {
 }
 
 fn a_full_quota_ends_when_there_is_room() -> Result {
-    let ferry = Profile::new()?;
+    full_quota(&Profile::new()?, "localhost")
+}
+
+fn a_full_quota_over_there_ends_when_there_is_room(cell: &Cell) -> Result {
+    full_quota(&cell.profile()?, &cell.computer())
+}
+
+fn full_quota(ferry: &Profile, computer: &str) -> Result {
     let place = ferry.scratch().join("small");
     let _small = Tmpfs::mount(&place, "256k")?;
     let words = ["--work-dir", text(&place), "--poll-interval", "0.2", "--retry-initial", "0.5"];
-    ferry.ok(&[&["computer", "configure", "localhost", "-n"], &words[..]].concat())?;
+    ferry.ok(&[&["computer", "configure", computer, "-n"], &words[..]].concat())?;
     ferry.ok(&["daemon", "start"])?;
     let filler = place.join("filler");
     // As much as fits, and the error of what does not.
     let _ = fs::write(&filler, vec![0; 1 << 20]);
-    let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3"])?;
-    let shown = until(&ferry, &id, "told", |shown| waits_for(shown, "no space or quota is left"))?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3", "--computer", computer])?;
+    let shown = until(ferry, &id, "told", |shown| waits_for(shown, "no space or quota is left"))?;
     check(shown["attempt"] == 0 && shown["paused"] == false, || format!("{shown:#}"))?;
     fs::remove_file(&filler).map_err(|error| error.to_string())?;
     let shown = ferry.ended(&id, LIMIT)?;
     check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))
 }
 
-/// A work directory that is a file: the process's own trouble, as far as ferry can tell.
+/// A work directory that can't be: the process's own trouble, as far as ferry can tell.
 fn failures_are_counted_shown_and_survive_a_restart() -> Result {
     let ferry = Profile::new()?;
     // An endless chain of links is no error that a person is asked about at once.
