@@ -1,8 +1,13 @@
 //! Processes and nodes as people and scripts see them. The keys of the JSON are a contract.
 
+use std::collections::BTreeMap;
+
 use ferry_engine::{
+    calcjob::{self, Explanation},
+    computer::Computer,
     process::State,
-    store::{Content, Link, LinkType, Node, NodeId, NodeKind, Process, Reader},
+    runner::{RetryPlan, Settings},
+    store::{Content, HostRow, Link, LinkType, Node, NodeId, NodeKind, Process, Reader},
 };
 use ferry_plugin_proto::{Kind, Value};
 use jiff::{Timestamp, Unit, tz::TimeZone};
@@ -82,7 +87,21 @@ pub(crate) fn find_process(reader: &Reader, name: &str) -> Result<Process> {
 /// # Errors
 /// The store's.
 pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -> Result<serde_json::Value> {
+    process_json_with(reader, &Explainer::new(reader)?, process, detailed)
+}
+
+/// The same for one of many.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn process_json_with(
+    reader: &Reader,
+    explainer: &Explainer,
+    process: &Process,
+    detailed: bool,
+) -> Result<serde_json::Value> {
     let live = !process.state.is_terminal();
+    let explained = explainer.explain(process).unwrap_or_default();
     let mut value = json!({
         "id": process.id,
         "uuid": process.uuid,
@@ -97,7 +116,12 @@ pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -
         "exit_message": process.exit_message,
         "created": time(process.created),
         "modified": time(process.modified),
-        "waiting_for": process.status.as_deref().filter(|_| live),
+        "waiting_for": explained.waiting_for,
+        "waiting_since": explained.since.map(time),
+        "attempt": explained.attempt,
+        "max_attempts": explained.max_attempts,
+        "next_try": explained.next_try.map(time),
+        "last_error": explained.last_error,
         "computer": process.computer,
         "job_id": process.job_id,
         "scheduler_state": process.scheduler_state,
@@ -108,6 +132,45 @@ pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -
         add_details(reader, process, map)?;
     }
     Ok(value)
+}
+
+/// Explains processes: what they wait for, what was retried, and what happens next. Asks the store once for many.
+pub(crate) struct Explainer {
+    hosts: BTreeMap<String, HostRow>,
+    plans: BTreeMap<String, RetryPlan>,
+    plan: RetryPlan,
+}
+
+impl Explainer {
+    /// As things are now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn new(reader: &Reader) -> Result<Explainer> {
+        let settings = Settings::read(reader)?;
+        let computers = reader.computers()?.into_iter().map(|row| row.config);
+        let plan = |config: Computer| (config.label.clone(), RetryPlan::of(&settings, Some(&config)));
+        Ok(Explainer {
+            hosts: reader.hosts()?,
+            plans: computers.map(plan).collect(),
+            plan: RetryPlan::of(&settings, None),
+        })
+    }
+
+    /// `None` for a process that has ended.
+    pub(crate) fn explain(&self, process: &Process) -> Option<Explanation> {
+        let label = process.computer.as_deref().unwrap_or_default();
+        let host = self.hosts.get(label).cloned().unwrap_or_default();
+        calcjob::explain(process, &host, self.plans.get(label).unwrap_or(&self.plan))
+    }
+
+    /// What a process waits for, or why it ended as it did.
+    pub(crate) fn status(&self, process: &Process) -> Option<String> {
+        match self.explain(process) {
+            Some(told) => told.waiting_for,
+            None => process.exit_message.clone(),
+        }
+    }
 }
 
 fn add_details(reader: &Reader, process: &Process, map: &mut Map<String, serde_json::Value>) -> Result {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::transport::Pace;
+
 /// Settings of a computer, with AiiDA's names. Stored as they are; the label is unique in a profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -42,6 +44,14 @@ pub struct Computer {
     pub submit_rate: Option<String>,
     /// Least time between two listings of the queue, s; `None`: the scheduler's own floor.
     pub poll_interval: Option<f64>,
+    /// Wait after a first failure of a process here, s; `None`: the profile's `retry.initial`.
+    pub retry_initial: Option<f64>,
+    /// Failures of one step after which a process pauses; `None`: the profile's `retry.attempts`.
+    pub retry_attempts: Option<u32>,
+    /// Wait between the first probes of a host in trouble, s; doubles with each.
+    pub probe_initial: Option<f64>,
+    /// The longest wait between two probes, s.
+    pub probe_max: Option<f64>,
     /// The transport's own settings (`use_login_shell`, `username`, ...).
     pub connection: serde_json::Map<String, serde_json::Value>,
 }
@@ -66,6 +76,10 @@ impl Default for Computer {
             max_active_jobs: None,
             submit_rate: None,
             poll_interval: None,
+            retry_initial: None,
+            retry_attempts: None,
+            probe_initial: None,
+            probe_max: None,
             connection: serde_json::Map::new(),
         }
     }
@@ -82,6 +96,14 @@ impl Computer {
         let words: Vec<String> =
             self.shebang.trim_start_matches("#!").split_whitespace().map(str::to_owned).collect();
         if words.is_empty() { vec!["/bin/sh".into()] } else { words }
+    }
+
+    /// How a host in trouble is probed.
+    pub fn probe_pace(&self) -> Pace {
+        let seconds = |value: Option<f64>| value.and_then(|value| Duration::try_from_secs_f64(value).ok());
+        let default = Pace::default();
+        let first = seconds(self.probe_initial).unwrap_or(default.first);
+        Pace { first, longest: seconds(self.probe_max).unwrap_or(default.longest).max(first) }
     }
 
     /// Least time between two listings, if the user set one.

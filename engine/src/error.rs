@@ -123,6 +123,13 @@ impl<K> Error<K> {
     }
 }
 
+impl<K: fmt::Display> Error<K> {
+    /// The text, with the next step beside it.
+    pub fn explained(&self) -> String {
+        self.help_text().map_or_else(|| self.to_string(), |help| format!("{self} ({help})"))
+    }
+}
+
 impl<K: fmt::Display> fmt::Display for Error<K> {
     /// What a person needs: the message, or operation and kind; context; cause. No retry or effect.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -26,7 +26,7 @@ pub(crate) async fn run(session: &Session) -> Result {
         Format::Table => show(session, &reader, &owner),
     }?;
     warn(&owner);
-    Ok(())
+    troubles(&reader)
 }
 
 fn counts(reader: &Reader) -> Result<Vec<(State, u64)>> {
@@ -37,6 +37,22 @@ fn counts(reader: &Reader) -> Result<Vec<(State, u64)>> {
 
 fn plugins(reader: &Reader) -> Result<usize> {
     Ok(reader.plugins()?.iter().filter(|plugin| plugin.active).count())
+}
+
+/// Computers in trouble, or disabled.
+fn hosts(reader: &Reader) -> Result<Vec<(String, Value)>> {
+    let hosts = reader.hosts()?.into_iter();
+    let troubled = hosts.filter(|(_, host)| host.breaker.is_some() || host.disabled.is_some());
+    Ok(troubled.map(|(label, host)| (label, super::computer::host_json(&host))).collect())
+}
+
+fn troubles(reader: &Reader) -> Result {
+    for (label, host) in reader.hosts()? {
+        if let Some(text) = host.explain(&label, true) {
+            output::warn(text);
+        }
+    }
+    Ok(())
 }
 
 fn as_json(session: &Session, reader: &Reader, owner: &Owner) -> Result<Value> {
@@ -51,6 +67,7 @@ fn as_json(session: &Session, reader: &Reader, owner: &Owner) -> Result<Value> {
         "daemon": owner::as_json(session.paths(), owner),
         "computers": reader.computers()?.len(),
         "plugins": plugins(reader)?,
+        "hosts": hosts(reader)?.into_iter().collect::<Map<String, Value>>(),
     }))
 }
 

@@ -1,6 +1,6 @@
 //! What a calcjob remembers between its steps. Stored as JSON in the process's row, with a version.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use ferry_plugin_proto::{JobDescription, JobReport};
 use jiff::Timestamp;
@@ -44,6 +44,11 @@ impl Step {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// A calcjob's saved state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
@@ -57,6 +62,15 @@ pub struct Checkpoint {
     /// When it is tried again.
     #[serde(default)]
     pub next_try: Option<Timestamp>,
+    /// How long a retry was put off: it never waits longer, whatever the clock does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Duration>,
+    /// What went wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// Failures of this step that were the host's, as far as the process could tell.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub host_failures: u32,
     /// What the plugin prepared.
     #[serde(default)]
     pub job: Option<JobDescription>,
@@ -72,6 +86,9 @@ pub struct Checkpoint {
     /// Since when the outcome of a submission is unclear.
     #[serde(default)]
     pub unclear_since: Option<Timestamp>,
+    /// The user has decided that it is submitted anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resubmit: bool,
     /// Jobs of this process that their scheduler forgot before they began.
     #[serde(default)]
     pub forgotten: u32,
@@ -90,11 +107,15 @@ impl Default for Checkpoint {
             step: Step::default(),
             attempt: 0,
             next_try: None,
+            planned: None,
+            last_error: None,
+            host_failures: 0,
             job: None,
             dir: None,
             digest: None,
             submission: None,
             unclear_since: None,
+            resubmit: false,
             forgotten: 0,
             report: None,
             deaths: 0,
@@ -125,6 +146,9 @@ impl Checkpoint {
         self.step = step;
         self.attempt = 0;
         self.next_try = None;
+        self.planned = None;
+        self.last_error = None;
+        self.host_failures = 0;
         self.deaths = 0;
     }
 }

@@ -5,10 +5,12 @@
 
 mod checkpoint;
 mod end;
+mod explain;
 pub mod lend;
 mod outcome;
 mod parse;
 mod prepare;
+mod resubmit;
 mod retrieve;
 mod script;
 mod submit;
@@ -16,8 +18,10 @@ mod upload;
 
 pub use checkpoint::{Checkpoint, Step, VERSION};
 pub(crate) use end::{end_excepted, end_killed, report};
+pub use explain::{Explanation, explain};
 pub(crate) use outcome::{Added, Roots, add_outputs, find_type};
-pub(crate) use submit::{find_job, recovery_delay};
+pub(crate) use resubmit::request_resubmit;
+pub(crate) use submit::{adopt, find_job, recovery_delay};
 
 use std::sync::Arc;
 
@@ -39,6 +43,10 @@ pub enum StepError {
     Store(store::Error),
     /// The host's trouble: costs no attempt.
     Host(String),
+    /// The computer is in trouble or disabled, which is known: nothing was tried.
+    Parked,
+    /// No room or quota is left on the computer: costs no attempt, and goes on by itself.
+    Full(String),
     /// The process's own trouble that may pass: costs an attempt.
     Later(String),
     /// A person must act; the process pauses with the reason and the next step.
@@ -58,7 +66,9 @@ impl std::fmt::Display for StepError {
         match self {
             StepError::Store(error) => error.fmt(f),
             StepError::Stopping => f.write_str("the owner is ending"),
+            StepError::Parked => f.write_str("its computer is in trouble, or disabled"),
             StepError::Host(text)
+            | StepError::Full(text)
             | StepError::Later(text)
             | StepError::Pause(text)
             | StepError::Wait(text, _)
@@ -77,14 +87,14 @@ impl From<store::Error> for StepError {
 impl From<transport::Error> for StepError {
     fn from(error: transport::Error) -> Self {
         use transport::ErrorKind as Kind;
-        let text = with_help(&error.to_string(), error.help_text());
+        let text = error.explained();
         match error.kind() {
-            Kind::Unreachable | Kind::TimedOut => StepError::Host(text),
-            Kind::PermissionDenied
-            | Kind::Config
-            | Kind::Authentication
-            | Kind::Unsupported
-            | Kind::InvalidPath => StepError::Pause(text),
+            Kind::Unreachable | Kind::TimedOut | Kind::Authentication => StepError::Host(text),
+            Kind::CircuitOpen => StepError::Parked,
+            Kind::StorageFull => StepError::Full(text),
+            Kind::PermissionDenied | Kind::Config | Kind::Unsupported | Kind::InvalidPath => {
+                StepError::Pause(text)
+            }
             _ => StepError::Later(text),
         }
     }
@@ -93,7 +103,7 @@ impl From<transport::Error> for StepError {
 impl From<scheduler::Error> for StepError {
     fn from(error: scheduler::Error) -> Self {
         use scheduler::ErrorKind as Kind;
-        let text = with_help(&error.to_string(), error.help_text());
+        let text = error.explained();
         match error.kind() {
             Kind::Unreachable | Kind::Ambiguous => StepError::Host(text),
             Kind::Busy => StepError::Wait(text, std::time::Duration::from_secs(30)),
@@ -116,10 +126,6 @@ impl From<plugin::Error> for StepError {
     }
 }
 
-fn with_help(text: &str, help: Option<&str>) -> String {
-    help.map_or_else(|| text.to_owned(), |help| format!("{text} ({help})"))
-}
-
 /// A step's result.
 pub type StepResult<T = ()> = Result<T, StepError>;
 
@@ -129,6 +135,8 @@ pub(crate) struct Calcjob<'a> {
     pub(crate) submitters: &'a Submitters,
     pub(crate) process: Process,
     pub(crate) state: Checkpoint,
+    /// The epoch of its computer's breaker when it was taken in hand.
+    pub(crate) epoch: u64,
     /// The gate's leave to submit, with the bounds it was given under.
     pub(crate) grant: Option<Bounds>,
 }
@@ -159,7 +167,8 @@ impl<'a> Calcjob<'a> {
         process: Process,
     ) -> StepResult<Self> {
         let state = Checkpoint::read(process.checkpoint.as_deref()).map_err(StepError::Except)?;
-        Ok(Calcjob { cx, submitters, process, state, grant: None })
+        let epoch = cx.health.epoch(process.computer.as_deref().unwrap_or_default());
+        Ok(Calcjob { cx, submitters, process, state, epoch, grant: None })
     }
 
     /// Runs the step that is due.
@@ -167,6 +176,12 @@ impl<'a> Calcjob<'a> {
     /// # Cancel safety
     /// May be dropped at any time, like a crash: what it had begun is looked up when it runs again.
     pub(crate) async fn step(&mut self) -> StepResult<Next> {
+        if self.is_new_work() && self.cx.health.is_disabled(self.computer()) {
+            return Err(StepError::Parked);
+        }
+        if self.state.resubmit {
+            return resubmit::run(self).await;
+        }
         match self.state.step {
             Step::Prepare => prepare::run(self).await,
             Step::Upload => upload::run(self).await,
@@ -174,6 +189,20 @@ impl<'a> Calcjob<'a> {
             Step::Update => submit::watch(self).map(Next::Watch),
             Step::Retrieve => retrieve::run(self).await,
             Step::Parse => parse::run(self).await,
+        }
+    }
+
+    /// Label of its computer.
+    pub(crate) fn computer(&self) -> &str {
+        self.process.computer.as_deref().unwrap_or("localhost")
+    }
+
+    /// Whether its next step would bring new work to its computer. A submission that may have happened is old.
+    pub(crate) fn is_new_work(&self) -> bool {
+        match self.state.step {
+            Step::Upload => true,
+            Step::Submit => self.state.submission.is_none(),
+            _ => false,
         }
     }
 

@@ -36,6 +36,9 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         fetch(&*via, &dir, &keep_list(&description, &options), &staging.join(RETRIEVED)).await?;
     let (_, gone) = fetch(&*via, &dir, &description.retrieve_temporary, &staging.join(TEMPORARY)).await?;
     missing.extend(gone);
+    if kept.is_empty() && !missing.is_empty() {
+        still_there(job, &*via, &dir).await?;
+    }
     let engine_files = [&options.scheduler_stdout, &options.scheduler_stderr];
     missing.retain(|pattern| !engine_files.contains(&pattern));
 
@@ -51,6 +54,21 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     job.commit(changes).await?;
     crash::point("retrieve.stored");
     Ok(Next::Step)
+}
+
+/// Nothing to retrieve may mean that nothing was made, or that the whole directory is away.
+async fn still_there(job: &Calcjob<'_>, via: &dyn Transport, dir: &Path) -> StepResult {
+    match via.stat(dir).await {
+        Err(error) if *error.kind() == ErrorKind::NotFound => Err(StepError::Later(format!(
+            "the work directory {} is gone from computer `{}`: it was removed, or its file system is not mounted; the \
+             process goes on when it is back, else `ferry process kill {}`",
+            dir.display(),
+            job.computer(),
+            job.process.id
+        ))),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// A second retrieve, for the temporary files, finds the node of the first.

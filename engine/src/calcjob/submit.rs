@@ -62,6 +62,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         interpreter: config.interpreter(),
         stdout: options.scheduler_stdout,
         stderr: options.scheduler_stderr,
+        proven: false,
     };
     let ticket = Change::TakeTicket {
         process: job.process.id,
@@ -112,7 +113,12 @@ async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Error) -> Step
             job.commit(vec![line, Change::DropTicket(job.process.id)]).await?;
             Ok(Next::Gate { refused: true })
         }
-        _ => recover(job, intent).await,
+        kind => {
+            let is_down = *kind == ErrorKind::Unreachable;
+            let next = recover(job, intent).await?;
+            // Known not to have happened: once the host or its scheduler is back, it is tried anew.
+            if is_down && job.state.submission.is_none() { Err(error.into()) } else { Ok(next) }
+        }
     }
 }
 
@@ -130,8 +136,12 @@ async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> 
         }
         Recovery::Unclear(reason) => {
             let since = job.mark_unclear();
-            let status =
-                format!("submitting: unclear since {}: {reason}", since.strftime("%Y-%m-%dT%H:%M:%SZ"));
+            let status = format!(
+                "submitting: unclear since {}: {reason}; looked up again until it clears, or until you decide: \
+                 `ferry process resubmit {}`",
+                since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                job.process.id
+            );
             Err(StepError::Wait(status, recovery_delay(since)))
         }
     }
@@ -147,10 +157,32 @@ pub(crate) fn recovery_delay(since: jiff::Timestamp) -> Duration {
 pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Recovery> {
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
-    Ok(scheduler.recover(&*via, intent).await?)
+    let intent = Submission { proven: job.cx.is_proven(&computer.config)?, ..intent.clone() };
+    Ok(scheduler.recover(&*via, &intent).await?)
 }
 
-async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
+/// The copy of the job that took the start gate is the job from now on, token and all.
+pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
+    let line = job.log(Level::Warning, format!("job {} took the start gate and is adopted", owner.id));
+    let ticket = Change::TakeTicket {
+        process: job.process.id,
+        computer: job.computer().to_owned(),
+        token: owner.token.clone(),
+        // It is there already, whatever the bounds.
+        bounds: Bounds::default(),
+    };
+    if let Some(submission) = &mut job.state.submission {
+        submission.token = owner.token;
+    }
+    job.state.unclear_since = None;
+    job.process.job_id = Some(owner.id.0);
+    job.process.state = State::Waiting;
+    job.process.status = Some("waiting for its job".into());
+    job.state.go(Step::Update);
+    job.commit(vec![line, ticket]).await
+}
+
+pub(super) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
     job.state.unclear_since = None;
     job.process.job_id = Some(id.0.clone());
     job.state.go(Step::Update);

@@ -255,7 +255,10 @@ async fn finish(
         ("path".to_owned(), Value::from(path.as_str())),
     ];
     let content = job.cx.store.objects().put_bytes(script.into_bytes())?;
-    let changes = vec![
+    let files = vec![FileContent { path: options.submit_script_filename, content, executable: true }];
+    let mut changes = vec![Change::Files { process: job.process.id, files }];
+    // A second upload, for a job that is submitted anew, has the same directory and its node.
+    let remote_folder = [
         Change::Data(NewData {
             uuid: remote,
             data_type: "remote_folder".into(),
@@ -271,11 +274,10 @@ async fn finish(
             link_type: LinkType::Create,
             label: "remote_folder".into(),
         },
-        Change::Files {
-            process: job.process.id,
-            files: vec![FileContent { path: options.submit_script_filename, content, executable: true }],
-        },
     ];
+    if !job.cx.store.outgoing(job.process.id)?.iter().any(|link| link.label == "remote_folder") {
+        changes.extend(remote_folder);
+    }
     job.process.work_dir = Some(path);
     job.state.dir = Some(dir);
     job.state.digest = Some(digest);

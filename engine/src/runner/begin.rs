@@ -2,11 +2,11 @@
 
 use super::poller::Observation;
 use crate::{
-    calcjob::{self, Calcjob, Step, StepResult},
+    calcjob::{self, Calcjob, Step, StepError, StepResult},
     crash,
     process::State,
     scheduler::Marker,
-    store::{Change, Level},
+    store::{Change, Level, clock_words},
 };
 
 /// A created process runs now; a waiting one takes in what was seen of its job.
@@ -23,16 +23,14 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
         }
         _ if job.state.step != Step::Update => Ok(()),
         None => Ok(()),
-        Some(Observation::Adopt(id)) => {
-            let line = job.log(Level::Warning, format!("job {id} took the start gate and is adopted"));
-            job.process.job_id = Some(id.0);
-            job.commit(vec![line]).await
-        }
+        Some(Observation::Adopt(owner)) => calcjob::adopt(job, owner).await,
         Some(Observation::Vanished) => vanished(job).await,
+        Some(Observation::DirMissing) => Err(dir_missing(job)),
         Some(Observation::Ended(report)) => {
             job.process.scheduler_state =
                 Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
             job.state.report = Some(*report);
+            job.state.unclear_since = None;
             job.go(Step::Retrieve);
             crash::point("observed");
             job.commit(vec![Change::DropTicket(job.process.id)]).await?;
@@ -42,12 +40,37 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
     }
 }
 
+fn dir_missing(job: &Calcjob<'_>) -> StepError {
+    let (computer, process) = (job.computer(), job.process.id);
+    StepError::Later(format!(
+        "job {} has ended, and its work directory {} is gone from computer `{computer}`: it was removed, or its file \
+         system is not mounted; the process goes on when it is back (`ferry process play {process}` if it was \
+         paused by then), else `ferry process kill {process}`",
+        job.process.job_id.as_deref().unwrap_or_default(),
+        job.process.work_dir.as_deref().unwrap_or_default(),
+    ))
+}
+
 /// Jobs that a scheduler may forget before their process fails.
 const FORGOTTEN: u32 = 5;
 
 /// The scheduler forgot the job before it began: it is submitted again, with a fresh token. Should the old one
 /// turn up after all, the start gate lets only one of them run.
+///
+/// Where nobody has seen that the gate works there, the user decides.
 async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
+    if !job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)? {
+        let since = job.mark_unclear();
+        let (id, process) = (job.process.job_id.clone().unwrap_or_default(), job.process.id);
+        let status = format!(
+            "unclear since {}: the scheduler forgot job {id}, which left no trace of having begun, and this computer \
+             was not seen yet to share work directories with its jobs (`ferry computer test {} --job` shows that); \
+             `ferry process resubmit {process}` submits it anew",
+            clock_words(since),
+            job.computer(),
+        );
+        return Err(StepError::Wait(status, calcjob::recovery_delay(since)));
+    }
     let id = job.process.job_id.take().unwrap_or_default();
     job.state.forgotten += 1;
     if job.state.forgotten > FORGOTTEN {

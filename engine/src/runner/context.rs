@@ -12,13 +12,15 @@ use ferry_plugin_proto::{StepReply, StepRequest, Validate, Validated, Work, Work
 
 use tokio::sync::Notify;
 
-use super::{board::Board, settings::Settings};
+use super::{Health, RetryPlan, board::Board, settings::Settings};
 use crate::{
+    calcjob,
+    computer::Computer,
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
     scheduler::Scheduler,
-    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Result, SqliteStore, Store},
-    transport::{self, Transport, Transports},
+    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Process, Result, SqliteStore, Store},
+    transport::{self, Transport, Transports, Trouble},
 };
 
 /// Schedulers by name.
@@ -80,6 +82,7 @@ impl Owner {
         let library = Library::new(&paths.plugins())
             .map_err(|error| Error::new(ErrorKind::Other, "open plugins").message(error.to_string()))?;
         let settings = Settings::read(&store)?;
+        let health = Health::load(&store)?;
         let mut hosts = HostSettings::new(builder.host_exe.clone());
         if let Some(max) = settings.plugin_max_hosts {
             hosts.max_hosts = max;
@@ -93,6 +96,7 @@ impl Owner {
             paths,
             library,
             settings,
+            health,
             store,
             clamped: Mutex::default(),
             orphaned: Notify::new(),
@@ -121,6 +125,8 @@ pub struct Context {
     pub schedulers: Schedulers,
     /// Settings, as they were at the start.
     pub settings: Settings,
+    /// How the hosts of computers are.
+    pub health: Health,
     pub(super) host_exe: PathBuf,
     pub(super) bundled: Vec<PathBuf>,
     /// Computers whose scheduler has refused jobs for want of room: their gate stands, limits or not.
@@ -164,7 +170,8 @@ impl Context {
     /// A computer and an open connection to it.
     ///
     /// # Errors
-    /// `Config` for a computer that is gone, else those of the transport.
+    /// `Config` for a computer that is gone; `CircuitOpen` while its host is in trouble, or when this very
+    /// call found out: nobody else tries then.
     pub async fn connect(
         &self,
         computer: Option<&str>,
@@ -173,8 +180,36 @@ impl Context {
             |error: Error| transport::Error::new(transport::ErrorKind::Config, "connect").source(error);
         let label = computer.unwrap_or("localhost");
         let row = self.store.computer(label).map_err(gone)?;
-        let via = self.transports.get(&row.config).await?;
-        Ok((row, via))
+        if let Some(via) = self.transports.opened(&row.config).await
+            && self.health.admits(label)
+        {
+            return Ok((row, via));
+        }
+        let turn = self.health.turn(label);
+        let _turn = turn.lock().await;
+        if !self.health.admits(label) {
+            return Err(circuit_open(label));
+        }
+        match self.transports.get(&row.config).await {
+            Ok(via) => Ok((row, via)),
+            Err(error) => {
+                self.transports.forget(label).await;
+                let trouble = Trouble::of(&error).unwrap_or(Trouble::Passing);
+                tracing::warn!(computer = label, %error, "the computer can't be reached");
+                self.health.failed(label, None, trouble, &error.explained(), row.config.probe_pace());
+                Err(circuit_open(label))
+            }
+        }
+    }
+
+    /// Takes note that a connection was lost, or a scheduler does not answer, during work that began under
+    /// this epoch of the computer's breaker.
+    pub(crate) async fn host_failed(&self, computer: &str, epoch: u64, error: &str) {
+        let pace = self.store.computer(computer).map(|row| row.config.probe_pace()).unwrap_or_default();
+        if self.health.failed(computer, Some(epoch), Trouble::Passing, error, pace) {
+            tracing::warn!(computer, error, "the computer is in trouble");
+            self.transports.forget(computer).await;
+        }
     }
 
     /// The scheduler of a name, `core.` in front or not.
@@ -188,6 +223,23 @@ impl Context {
         })
     }
 
+    /// What a process waits for, with what is known about its computer.
+    pub(crate) fn status(&self, process: &Process) -> Option<String> {
+        let label = process.computer.as_deref().unwrap_or_default();
+        let host = self.store.host(label).unwrap_or_default();
+        // Attempts are not told here.
+        let told = calcjob::explain(process, &host, &RetryPlan::of(&self.settings, None));
+        told.map_or_else(|| process.status.clone(), |told| told.waiting_for)
+    }
+
+    /// Whether listings and the start gate of a computer may be relied on: always where jobs are children of the
+    /// host that answers, elsewhere once a test job has shown it.
+    pub(crate) fn is_proven(&self, computer: &Computer) -> Result<bool> {
+        let scheduler = self.scheduler(&computer.scheduler);
+        let is_obvious = scheduler.is_ok_and(|scheduler| scheduler.capabilities().listing_is_authoritative);
+        Ok(is_obvious || self.store.host(&computer.label)?.is_proven(computer))
+    }
+
     /// Whether the gate of a computer stands because its scheduler refused jobs.
     pub(crate) fn is_clamped(&self, computer: &str) -> bool {
         self.clamped.lock().unwrap_or_else(PoisonError::into_inner).contains(computer)
@@ -199,6 +251,12 @@ impl Context {
             .scratch(what)
             .map_err(|error: io::Error| Error::from_io("scratch", &self.paths.scratch_dir(), error))
     }
+}
+
+fn circuit_open(computer: &str) -> transport::Error {
+    transport::Error::new(transport::ErrorKind::CircuitOpen, "connect")
+        .message(format!("computer `{computer}` is in trouble, and waited for"))
+        .later()
 }
 
 fn parse(digest: &str) -> plugin::Result<Digest> {

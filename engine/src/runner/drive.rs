@@ -113,8 +113,8 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
 async fn settle_plain(cx: &Context, id: NodeId, error: StepError) -> Then {
     match error {
         StepError::Store(error) => store_trouble(id, &error),
-        StepError::Stopping => Then::After(STORE_RETRY),
-        StepError::Later(text) | StepError::Host(text) | StepError::Wait(text, _) => {
+        StepError::Stopping | StepError::Parked => Then::After(STORE_RETRY),
+        StepError::Later(text) | StepError::Host(text) | StepError::Full(text) | StepError::Wait(text, _) => {
             tracing::warn!(process = %id, "{text}");
             Then::After(cx.settings.retry_initial)
         }
@@ -197,7 +197,7 @@ async fn drive_calcjob(
     };
     let result = if kill {
         kill_calcjob(&mut job).await.map(|()| Next::Ended)
-    } else if let Some(wait) = not_yet(&job) {
+    } else if let Some(wait) = not_yet(&job.state) {
         return Then::After(wait);
     } else {
         match begin(&mut job, observation).await {

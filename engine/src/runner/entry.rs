@@ -289,7 +289,7 @@ async fn watch_own(
     let mut shown = None;
     loop {
         if let Ok(process) = running.cx.store.process(NodeId(id)) {
-            let now = (process.state, process.status);
+            let now = (process.state, running.cx.status(&process));
             if shown.as_ref() != Some(&now) {
                 observer(RunEvent::Changed { state: now.0, status: now.1.clone() });
                 shown = Some(now);

@@ -14,7 +14,7 @@ use crate::{
     calcjob::{self, Calcjob, Step, StepError, StepResult},
     crash,
     process::{State, is_workflow},
-    scheduler::{JobId, JobRef, Recovery, Submission},
+    scheduler::{ErrorKind, JobId, JobRef, Recovery, Submission},
     store::{Change, Level, NodeId, Process},
 };
 
@@ -130,6 +130,7 @@ async fn cancel(job: &Calcjob<'_>, reference: JobRef) -> StepResult {
     let scheduler = job.cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
     match scheduler.cancel(&*via, std::slice::from_ref(&reference)).await.pop() {
         None | Some(Ok(())) => Ok(()),
+        Some(Err(error)) if *error.kind() == ErrorKind::Unreachable => Err(error.into()),
         Some(Err(error)) => {
             let status =
                 format!("to be killed, but job {} could not be cancelled yet: {error}", reference.id);

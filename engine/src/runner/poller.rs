@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
 
 use super::{
     Context, Event,
@@ -42,9 +46,11 @@ pub(crate) enum Observation {
     /// It has ended.
     Ended(Box<JobReport>),
     /// Another copy took the start gate: that one is the job.
-    Adopt(JobId),
+    Adopt(JobRef),
     /// The scheduler has forgotten it before it began.
     Vanished,
+    /// It has ended, or was forgotten, and its work directory is gone.
+    DirMissing,
     /// It may submit, under these bounds on all tickets of its computer.
     Granted(Bounds),
 }
@@ -145,15 +151,38 @@ const SLOWEST: u32 = 10;
 
 impl Poller {
     async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Word>) {
-        while let Some(word) = inbox.recv().await {
-            self.take(word);
-            while !self.watched.is_empty() || self.gate.is_wanted() {
-                if !self.pause(&mut inbox).await {
-                    return;
-                }
+        let mut changes = self.cx.health.changes();
+        while self.rest(&mut inbox, &mut changes).await && self.pause(&mut inbox).await {
+            if self.has_work() {
                 self.look().await;
             }
         }
+    }
+
+    /// Whether there is anything to ask the computer now. A disabled one is asked about its jobs alone, and
+    /// one in trouble about nothing.
+    fn has_work(&self) -> bool {
+        let health = &self.cx.health;
+        let gate = self.gate.is_wanted() && !health.is_disabled(&self.computer);
+        (gate || !self.watched.is_empty()) && health.admits(&self.computer)
+    }
+
+    /// Waits until there is something to ask. False: the runner has ended.
+    async fn rest(
+        &mut self,
+        inbox: &mut mpsc::UnboundedReceiver<Word>,
+        changes: &mut watch::Receiver<u64>,
+    ) -> bool {
+        while !self.has_work() {
+            tokio::select! {
+                word = inbox.recv() => match word {
+                    Some(word) => self.take(word),
+                    None => return false,
+                },
+                changed = changes.changed() => if changed.is_err() { return false },
+            }
+        }
+        true
     }
 
     fn take(&mut self, word: Word) {
@@ -201,12 +230,14 @@ impl Poller {
     async fn look(&mut self) {
         let start = Instant::now();
         let floor = self.floor();
+        let epoch = self.cx.health.epoch(&self.computer);
         match self.ask().await {
             Ok(findings) => {
                 self.failures = 0;
                 let seen = Seen { foreign: findings.foreign, has_queue: findings.has_queue };
                 let changed = self.settle(findings).await;
-                let granted = self.gate.admit(&self.cx, &self.computer, seen, &self.events).await;
+                let granted = !self.cx.health.is_disabled(&self.computer)
+                    && self.gate.admit(&self.cx, &self.computer, seen, &self.events).await;
                 // Who waits at the gate is not made to wait for a slow poll too.
                 let slowest = floor * if self.gate.is_wanted() { 2 } else { SLOWEST };
                 let slower = (self.interval.max(floor) * 3 / 2).min(slowest);
@@ -214,17 +245,20 @@ impl Poller {
                 // A slow queue is asked more rarely.
                 self.interval = slower.max(start.elapsed() * 5);
             }
-            Err(error) => self.unreachable(&error).await,
+            Err(error) => self.failed(&error, epoch).await,
         }
     }
 
     async fn ask(&self) -> scheduler::Result<Findings> {
         let failed = |text: String| {
-            scheduler::Error::new(scheduler::ErrorKind::Unreachable, "poll").message(text).later()
+            scheduler::Error::new(scheduler::ErrorKind::Unreadable, "poll").message(text).later()
         };
         let (row, via) = match self.cx.connect(Some(&self.computer)).await {
             Ok(connected) => connected,
-            Err(error) => return Err(failed(error.to_string())),
+            Err(error) => {
+                let error = scheduler::Error::new(scheduler::ErrorKind::Unreachable, "poll").source(error);
+                return Err(error.later());
+            }
         };
         let scheduler = self.cx.scheduler(&row.config.scheduler).map_err(failed)?;
         let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
@@ -279,12 +313,21 @@ impl Poller {
         changed
     }
 
-    async fn unreachable(&mut self, error: &scheduler::Error) {
+    /// A host in trouble is the breaker's to watch; an answer that can't be read is asked for again by us.
+    async fn failed(&mut self, error: &scheduler::Error, epoch: u64) {
+        if matches!(error.kind(), scheduler::ErrorKind::Unreachable | scheduler::ErrorKind::Ambiguous) {
+            self.interval = Duration::ZERO;
+            self.cx.host_failed(&self.computer, epoch, &error.explained()).await;
+            return;
+        }
         self.failures += 1;
         self.interval = Duration::from_secs(1 << self.failures.min(6));
-        self.cx.transports.forget(&self.computer).await;
         tracing::warn!(computer = self.computer, %error, "poll failed");
-        let status = format!("can't ask computer `{}` about its job: {error}; trying again", self.computer);
+        let status = format!(
+            "the answer of computer `{}` about its jobs can't be used: {error}; asked again in {} s",
+            self.computer,
+            self.interval.as_secs()
+        );
         let change = |(process, watched): (&NodeId, &Watched)| Change::Observed {
             process: *process,
             status: Some(status.clone()),
@@ -306,9 +349,10 @@ fn judge(
     raw: Option<String>,
     confirm_after: Duration,
 ) -> Option<Observation> {
-    let other = marker.run.as_ref().filter(|(_, id)| *id != watched.watch.job.id);
-    if let (None, Some((_, id))) = (marker.exit, other) {
-        return Some(Observation::Adopt(id.clone()));
+    // Ids are forgotten and reused, and an earlier token may have won: only both together name the job.
+    let owner = marker.run.clone().map(|(token, id)| JobRef { id, token });
+    if let Some(owner) = owner.filter(|owner| *owner != watched.watch.job) {
+        return Some(Observation::Adopt(owner));
     }
     if marker.exit.is_none() {
         let since = *watched.missing_since.get_or_insert_with(Instant::now);
@@ -319,6 +363,9 @@ fn judge(
         // A controller that was killed forgets jobs that it had taken; one that never began can begin anew.
         if raw.is_none() && marker.run.is_none() && marker.sentinel.is_some() {
             return Some(Observation::Vanished);
+        }
+        if marker.sentinel.is_none() && marker.run.is_none() {
+            return Some(Observation::DirMissing);
         }
     }
     Some(Observation::Ended(Box::new(calcjob::report(marker, raw, &watched.watch.computer))))
@@ -347,4 +394,60 @@ fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
     };
     let ticket = ticket.map(|queued| Change::TicketQueued { process, queued });
     [shown].into_iter().chain(ticket).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(id: &str, token: &str) -> Watched {
+        let watch = JobWatch {
+            process: NodeId(1),
+            computer: "far".into(),
+            job: JobRef { id: JobId(id.into()), token: token.into() },
+            dir: "/w".into(),
+            shown: None,
+        };
+        Watched { watch, missed: 0, missing_since: None }
+    }
+
+    fn marker(run: Option<(&str, &str)>, exit: Option<i32>) -> Marker {
+        let run = run.map(|(token, id)| (token.to_owned(), JobId(id.to_owned())));
+        Marker { sentinel: Some("d".into()), run, exit, fenced: false }
+    }
+
+    /// Looks twice, and again when the time of confirmation is over.
+    fn look(watched: &mut Watched, marker: &Marker, raw: Option<&str>) -> Option<Observation> {
+        let once = |watched: &mut Watched| judge(watched, marker, raw.map(str::to_owned), Duration::ZERO);
+        once(watched).or_else(|| once(watched))
+    }
+
+    #[test]
+    fn whoever_took_the_gate_is_the_job() {
+        // The same id with another token is another job: the controller has used it twice.
+        for (token, id) in [("old", "7"), ("old", "6"), ("new", "8")] {
+            let seen = look(&mut watched("7", "new"), &marker(Some((token, id)), None), None);
+            let owner = JobRef { id: JobId(id.into()), token: token.into() };
+            assert_eq!(seen, Some(Observation::Adopt(owner)));
+        }
+        let ended = look(&mut watched("7", "new"), &marker(Some(("new", "7")), Some(3)), None);
+        assert!(matches!(ended, Some(Observation::Ended(report)) if report.exit_status == Some(3)));
+    }
+
+    #[test]
+    fn absent_is_confirmed_before_it_counts() {
+        let mut job = watched("7", "t");
+        let gone = marker(None, None);
+        assert_eq!(judge(&mut job, &gone, None, Duration::from_secs(10)), None);
+        assert_eq!(judge(&mut job, &gone, None, Duration::from_secs(10)), None, "too soon");
+        assert_eq!(look(&mut watched("7", "t"), &gone, None), Some(Observation::Vanished));
+        let lost = look(&mut watched("7", "t"), &marker(Some(("t", "7")), None), None);
+        assert!(matches!(lost, Some(Observation::Ended(report)) if report.engine_exit.is_some()));
+    }
+
+    #[test]
+    fn a_missing_directory_is_no_end() {
+        let seen = look(&mut watched("7", "t"), &Marker::default(), Some("COMPLETED"));
+        assert_eq!(seen, Some(Observation::DirMissing));
+    }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::Context;
 use crate::{
-    scheduler::{JobId, JobRef, Recovery},
+    scheduler::{JobId, JobRef, Recovery, Submission},
     store::{Change, Level, Orphan},
 };
 
@@ -62,7 +62,9 @@ async fn cancel(cx: &Context, orphan: &Orphan) -> Result<String, String> {
     let id = match &orphan.job_id {
         Some(id) => JobId(id.clone()),
         None => {
-            match scheduler.recover(&*via, &orphan.submission).await.map_err(|error| error.to_string())? {
+            let proven = cx.is_proven(&row.config).map_err(|error| error.to_string())?;
+            let submission = Submission { proven, ..orphan.submission.clone() };
+            match scheduler.recover(&*via, &submission).await.map_err(|error| error.to_string())? {
                 Recovery::Found(id) => id,
                 Recovery::NeverSubmitted => return Ok("there was no job to cancel".into()),
                 Recovery::Unclear(reason) => {

@@ -57,6 +57,15 @@ pub enum Request {
         /// Whether it is there already.
         replace: bool,
     },
+    /// What the user decided about a computer, or found out. Answers `Done`.
+    Host {
+        /// Its label.
+        computer: String,
+        /// What it is.
+        action: HostAction,
+    },
+    /// Submit anew a job whose submission stays unclear. Answers `Done`.
+    Resubmit(i64),
     /// A data node of its own, as `code create` makes one. Answers `Node`.
     Data {
         /// Its data type.
@@ -120,6 +129,23 @@ pub enum Request {
     Stop,
     /// A `ferry run` gives the profile to a daemon that starts. Answers `Done`, then lets go; a daemon refuses.
     HandOver,
+}
+
+/// What a user decides about a computer, or finds out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostAction {
+    /// It gets no new work; its jobs go on being watched and brought home.
+    Disable {
+        /// Why, for people.
+        reason: String,
+    },
+    /// It gets work again, and is tried now if it was in trouble.
+    Enable,
+    /// It works for the user: it is tried now if it was in trouble.
+    TryNow,
+    /// A test job has seen its work directory and kept its name.
+    Proven,
 }
 
 /// The answer to a request.

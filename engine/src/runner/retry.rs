@@ -2,56 +2,136 @@
 
 use std::time::Duration;
 
-use super::{drive::Then, settle::pause};
+use super::{drive::Then, settings::Settings, settle::pause};
 use crate::{
-    calcjob::{Calcjob, StepResult},
+    calcjob::{Calcjob, Checkpoint, StepResult},
     clock,
+    computer::Computer,
     process::State,
-    store::Level,
+    store::{Level, clock_words},
 };
 
-/// How long a retry that was planned before is still off.
-pub(super) fn not_yet(job: &Calcjob<'_>) -> Option<Duration> {
-    let wait = job.state.next_try?.duration_since(clock::now());
-    Duration::try_from(wait).ok().filter(|wait| !wait.is_zero())
+/// The longest back-off.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// How often and how soon a failed step is tried again on a computer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RetryPlan {
+    /// Wait after the first failure.
+    pub initial: Duration,
+    /// Failures of one step after which a process pauses.
+    pub attempts: u32,
 }
 
+impl RetryPlan {
+    /// The computer's own, else the profile's.
+    pub fn of(settings: &Settings, computer: Option<&Computer>) -> RetryPlan {
+        let initial = computer.and_then(|computer| computer.retry_initial);
+        let attempts = computer.and_then(|computer| computer.retry_attempts);
+        RetryPlan {
+            initial: initial
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .unwrap_or(settings.retry_initial),
+            attempts: attempts.unwrap_or(settings.retry_attempts).max(1),
+        }
+    }
+
+    /// Doubles with each failure; up to a tenth more or less, so that many do not come back at once.
+    fn delay(&self, attempt: u32, seed: u128) -> Duration {
+        let jitter = (seed.wrapping_mul(u128::from(attempt)) % 21) as f64 / 100.0 - 0.1;
+        let doublings = f64::from(1u32 << (attempt.max(1) - 1).min(20));
+        Duration::try_from_secs_f64(self.initial.as_secs_f64() * doublings * (1.0 + jitter))
+            .unwrap_or(LONGEST)
+    }
+}
+
+/// How long a retry that was planned before is still off. Never longer than it was put off, also when the
+/// clock was set back meanwhile.
+pub(super) fn not_yet(state: &Checkpoint) -> Option<Duration> {
+    let wait = state.next_try?.duration_since(clock::now());
+    let wait = Duration::try_from(wait).ok().filter(|wait| !wait.is_zero())?;
+    Some(state.planned.map_or(wait, |planned| wait.min(planned)))
+}
+
+/// A failure that uses up an attempt.
 pub(super) async fn retry(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
     let step = job.state.step.as_str();
-    let most = job.cx.settings.retry_attempts;
+    let plan = plan(job);
     job.state.attempt += 1;
-    if job.state.attempt >= most {
+    let (attempt, most) = (job.state.attempt, plan.attempts);
+    if attempt >= most {
+        job.state.last_error = Some(text.clone());
         return pause(job, format!("{step} failed {most} times: {text}")).await;
     }
-    let delay = backoff(job.cx.settings.retry_initial, job.state.attempt, job.process.uuid.as_u128());
-    job.state.next_try = clock::now().checked_add(delay).ok();
-    job.process.state = State::Waiting;
-    let attempt = job.state.attempt;
-    job.process.status = Some(format!(
-        "{step} failed ({attempt} of {most}), next try in {} s: {text}",
-        delay.as_secs_f64().round()
-    ));
-    let line = job.log(Level::Warning, format!("{step} failed ({attempt} of {most}): {text}"));
-    job.commit(vec![line]).await?;
-    Ok(Then::After(delay))
+    let line = format!("{step} failed ({attempt} of {most})");
+    put_off(job, line, text, plan.delay(attempt, job.process.uuid.as_u128())).await
 }
 
-/// Doubles with each failure; up to a tenth more or less, so that many do not come back at once.
-fn backoff(initial: Duration, attempt: u32, seed: u128) -> Duration {
-    let jitter = (seed.wrapping_mul(u128::from(attempt)) % 21) as f64 / 100.0 - 0.1;
-    initial.mul_f64(f64::from(1u32 << (attempt - 1).min(10)) * (1.0 + jitter))
+/// A failure that is tried again for ever, ever more rarely.
+pub(super) async fn retry_later(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
+    job.state.host_failures += 1;
+    let delay = plan(job).delay(job.state.host_failures, job.process.uuid.as_u128()).min(LONGEST);
+    put_off(job, job.state.step.as_str().to_owned(), text, delay).await
+}
+
+fn plan(job: &Calcjob<'_>) -> RetryPlan {
+    let computer = job.process.computer.as_deref().and_then(|label| job.cx.store.computer(label).ok());
+    RetryPlan::of(&job.cx.settings, computer.as_ref().map(|row| &row.config))
+}
+
+async fn put_off(job: &mut Calcjob<'_>, what: String, text: String, delay: Duration) -> StepResult<Then> {
+    let next_try = clock::now().checked_add(delay).ok();
+    job.state.next_try = next_try;
+    job.state.planned = Some(delay);
+    job.process.state = State::Waiting;
+    let next = next_try.map(clock_words).unwrap_or_default();
+    job.process.status = Some(format!("{what}, next try {next}: {text}"));
+    let line = job.log(Level::Warning, format!("{what}: {text}; next try {next}"));
+    job.state.last_error = Some(text);
+    job.commit(vec![line]).await?;
+    Ok(Then::After(delay))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PLAN: RetryPlan = RetryPlan { initial: Duration::from_secs(20), attempts: 5 };
+
     #[test]
     fn back_off_doubles_with_little_jitter() {
         for attempt in 1..5 {
             let plain = 20.0 * f64::from(1 << (attempt - 1));
-            let delay = backoff(Duration::from_secs(20), attempt, 12345).as_secs_f64();
+            let delay = PLAN.delay(attempt, 12345).as_secs_f64();
             assert!((delay / plain - 1.0).abs() <= 0.101, "{delay} {plain}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_nobody_wait_longer_than_planned() {
+        let planned = Duration::from_secs(20);
+        let next_try = clock::now().checked_add(Duration::from_secs(3620)).ok();
+        let state = Checkpoint { next_try, planned: Some(planned), ..Checkpoint::default() };
+        assert_eq!(not_yet(&state), Some(planned));
+        let past = clock::now().checked_sub(Duration::from_secs(1)).ok();
+        assert_eq!(
+            not_yet(&Checkpoint { next_try: past, planned: Some(planned), ..Checkpoint::default() }),
+            None
+        );
+    }
+
+    #[test]
+    fn a_computer_s_own_plan_comes_first() {
+        let settings = Settings {
+            plugin_timeout: Duration::ZERO,
+            plugin_max_hosts: None,
+            retry_initial: Duration::from_secs(20),
+            retry_attempts: 5,
+            runner_tasks: 1,
+        };
+        let own = Computer { retry_initial: Some(0.5), retry_attempts: Some(2), ..Computer::default() };
+        assert_eq!(RetryPlan::of(&settings, None), PLAN);
+        let plan = RetryPlan::of(&settings, Some(&own));
+        assert_eq!(plan, RetryPlan { initial: Duration::from_millis(500), attempts: 2 });
     }
 }

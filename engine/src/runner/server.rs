@@ -114,7 +114,8 @@ impl Server {
             };
             let over = row.version != seen || row.state.is_terminal();
             if over || !matches!(timeout_at(deadline, commits.changed()).await, Ok(Ok(()))) {
-                return Response::Process { version: row.version, state: row.state, status: row.status };
+                let status = self.cx.status(&row);
+                return Response::Process { version: row.version, state: row.state, status };
             }
         }
     }

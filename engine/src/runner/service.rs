@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ferry_plugin_proto::Value;
 use uuid::Uuid;
 
-use super::{Context, Request, Response, settings, setup};
+use super::{Context, Request, Response, settings, setup, steer};
 use crate::{
     crash,
     node::check_body,
@@ -43,7 +43,14 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             let message = Limits::of(&config).err().unwrap_or_default();
             return Response::Failed { message: format!("submit_rate: {message}"), help: None };
         }
-        Request::Computer { config, replace } => commit(cx, vec![Change::Computer { config, replace }]).await,
+        Request::Computer { config, replace } => {
+            let label = config.label.clone();
+            let done = commit(cx, vec![Change::Computer { config, replace }]).await;
+            cx.health.hurry(&label);
+            done
+        }
+        Request::Host { computer, action } => steer::host(cx, computer, action).await,
+        Request::Resubmit(id) => steer::resubmit(cx, id).await,
         Request::Data { data_type, label, description, value, files, computer } => {
             data(
                 cx,
@@ -66,7 +73,7 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
         Request::Wait { process, .. } => cx.store.process(NodeId(process)).map(|process| Response::Process {
             version: process.version,
             state: process.state,
-            status: process.status,
+            status: cx.status(&process),
         }),
         Request::Attach(_) => Ok(Response::Done),
         Request::Status => Ok(Response::Status(Box::default())),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     drive::{STORE_RETRY, Then, store_trouble},
-    retry::retry,
+    retry::{retry, retry_later},
 };
 use crate::{
     calcjob::{self, Calcjob, StepError, StepResult},
@@ -12,8 +12,10 @@ use crate::{
     store::Level,
 };
 
-/// How soon a host that could not be reached is tried again.
-pub(super) const HOST_RETRY: Duration = Duration::from_secs(10);
+/// How soon a step is tried again whose host was in trouble and is well again.
+pub(super) const HOST_RETRY: Duration = Duration::from_secs(2);
+/// Failures of one step that look like the host's although it answers everybody else.
+const HOST_FAILURES: u32 = 5;
 /// Deaths of its plugin host that a step may cause.
 pub(super) const DEATHS: u32 = 3;
 
@@ -23,12 +25,9 @@ pub(super) async fn settle(job: &mut Calcjob<'_>, error: StepError) -> StepResul
     match error {
         StepError::Store(error) => Ok(store_trouble(job.process.id, &error)),
         StepError::Stopping => Ok(Then::After(STORE_RETRY)),
-        StepError::Host(text) => {
-            let computer = job.process.computer.clone().unwrap_or_default();
-            job.cx.transports.forget(&computer).await;
-            let status = format!("{step}: computer `{computer}` can't be reached: {text}; trying again");
-            wait(job, status, HOST_RETRY).await
-        }
+        StepError::Host(text) => host_failed(job, text).await,
+        StepError::Parked => park(job).await,
+        StepError::Full(text) => full(job, text).await,
         StepError::Wait(status, delay) => wait(job, status, delay).await,
         StepError::Later(text) => retry(job, text).await,
         StepError::Died(text) => {
@@ -49,6 +48,56 @@ pub(super) async fn settle(job: &mut Calcjob<'_>, error: StepError) -> StepResul
     }
 }
 
+/// The host's trouble costs no attempt. Only a step that meets it time and again while the host answers the
+/// probes of others is in trouble itself.
+async fn host_failed(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
+    let computer = job.computer().to_owned();
+    let step = job.state.step.as_str();
+    job.cx.host_failed(&computer, job.epoch, &text).await;
+    job.state.host_failures += 1;
+    if job.state.host_failures.is_multiple_of(HOST_FAILURES) {
+        return retry(job, format!("{text} ({HOST_FAILURES} times, while computer `{computer}` answers)"))
+            .await;
+    }
+    let line = job.log(Level::Warning, format!("{step}: computer `{computer}`: {text}; costs no attempt"));
+    job.state.last_error = Some(text);
+    job.process.state = State::Waiting;
+    job.process.status = Some(parked_status(&computer));
+    job.commit(vec![line]).await?;
+    park(job).await
+}
+
+/// The status of who waits for a host. What the host's trouble is, and when it is tried next, is added for
+/// who looks: it changes for all of them at once.
+pub(crate) fn parked_status(computer: &str) -> String {
+    format!("waiting for computer `{computer}`")
+}
+
+/// Waits as an entry, without a timer, until the computer is well and enabled.
+async fn park(job: &mut Calcjob<'_>) -> StepResult<Then> {
+    let computer = job.computer().to_owned();
+    let status = parked_status(&computer);
+    if job.process.status.as_deref() != Some(&status) || job.process.state == State::Created {
+        job.process.state = State::Waiting;
+        job.process.status = Some(status);
+        job.commit(Vec::new()).await?;
+    }
+    // Last, so that a wake that comes at once finds everything written.
+    match job.cx.health.park(&computer, job.process.id, job.is_new_work()) {
+        true => Ok(Then::Idle),
+        false => Ok(Then::After(HOST_RETRY)),
+    }
+}
+
+/// No room on the computer: that is tried for ever, since it ends when somebody makes room.
+async fn full(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
+    let text = format!(
+        "no space or quota is left on computer `{}`: {text}; it goes on by itself when there is room",
+        job.computer()
+    );
+    retry_later(job, text).await
+}
+
 async fn wait(job: &mut Calcjob<'_>, status: String, delay: Duration) -> StepResult<Then> {
     if job.process.status.as_deref() != Some(&status) {
         job.process.state = State::Waiting;
@@ -58,6 +107,7 @@ async fn wait(job: &mut Calcjob<'_>, status: String, delay: Duration) -> StepRes
     Ok(Then::After(delay))
 }
 
+/// A person must act.
 pub(super) async fn pause(job: &mut Calcjob<'_>, reason: String) -> StepResult<Then> {
     let line = job.log(Level::Error, format!("paused: {reason}"));
     job.process.paused = true;

@@ -20,6 +20,7 @@ use super::{
     Context, Event, Submitters,
     drive::{Driven, Then, drive},
     poller::{Observation, Pollers},
+    prober::watch_hosts,
     ready::Ready,
     reaper,
     timers::Timers,
@@ -60,6 +61,8 @@ pub(super) struct StepLoop {
     /// Waiting at their computer's gate.
     gated: HashSet<NodeId>,
     observations: HashMap<NodeId, Observation>,
+    /// Watches computers in trouble; ends with the loop.
+    watcher: JoinSet<()>,
     timers: Timers,
     tasks: JoinSet<Driven>,
     names: HashMap<Id, NodeId>,
@@ -82,7 +85,10 @@ impl StepLoop {
         gauges: Arc<Gauges>,
         only: Option<NodeId>,
     ) -> Self {
+        let mut watcher = JoinSet::new();
+        watcher.spawn(watch_hosts(cx.clone(), events.clone()));
         StepLoop {
+            watcher,
             submitters: Arc::new(Submitters::new(cx.clone())),
             pollers: Pollers::new(cx.clone(), events),
             cx,
@@ -278,6 +284,7 @@ impl StepLoop {
     /// Interrupts what may be interrupted, gives the rest a little time, and drops what is then left: all of it
     /// can be looked up.
     async fn stop(mut self) {
+        self.watcher.abort_all();
         self.busy.values().for_each(|hand| hand.interrupt.notify_one());
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {

@@ -8,6 +8,7 @@ pub(super) fn events(cx: &Context, request: &Request, response: &Response) -> Ve
     match (request, response) {
         (_, Response::Launched(launched)) => vec![Event::Wake(NodeId(launched.id))],
         (Request::Attach(id), Response::Done) => vec![Event::Attach(NodeId(*id))],
+        (Request::Resubmit(id), Response::Done) => vec![Event::Wake(NodeId(*id))],
         (Request::Kill { processes, .. }, Response::Done) => each_below(cx, processes, Event::Kill),
         (Request::Pause { processes, paused: false } | Request::Resume(processes), Response::Done) => {
             each_below(cx, processes, Event::Wake)

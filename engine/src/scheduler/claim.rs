@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `sentinel` | upload | the directory is this job's and whole |
 //! | `submit-TOKEN/` | wrapper, or recovery | whoever made it alone may call the scheduler for this token |
+//! | `submit-TOKEN/host` | wrapper | where it ran |
 //! | `submit-TOKEN/{out,err,rc}` | wrapper | what the scheduler said; `rc` comes last, by rename |
 //! | `submit-TOKEN/recovered` | recovery | nobody will ever submit with this token |
 //! | `run` | job script | token, job id and restart count of the one copy that runs |
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Error, ErrorKind, JobId, Recorded, Result, Submission};
+use super::{Error, ErrorKind, JobId, JobRef, Recorded, Result, Submission};
 use crate::transport::{self, Command, Transport, quote, quote_path};
 
 /// After so long a wrapper is ended, with the scheduler's client that it waits for.
@@ -51,16 +52,23 @@ const PRINT: &str = r#"
 p() { [ -e "$2" ] || return 0; while IFS= read -r l || [ -n "$l" ]; do printf '%s%s\n' "$1" "$l"; done < "$2"; }
 "#;
 
+/// Shell text that sets `h` to the name of this host.
+const HOST: &str = "h=; { IFS= read -r h < /proc/sys/kernel/hostname; } 2> /dev/null; h=${h:-$(uname -n)}";
+
 /// The text that submits: a detached wrapper for all jobs, then what each recorded.
 pub(super) fn submit_command(jobs: &[(&Submission, String)]) -> Command {
-    let mut wrapper = String::from(
+    let mut wrapper = format!("{HOST}\n");
+    wrapper.push_str(
         r#"s() {
     cd "$1" || return
     d=; IFS= read -r d < .ferry/sentinel; [ "$d" = "$2" ] || return
-    mkdir ".ferry/submit-$3" 2> /dev/null || return
-    f "$3" > ".ferry/submit-$3/out" 2> ".ferry/submit-$3/err" < /dev/null
-    printf '%s\n' "$?" > ".ferry/submit-$3/rc.new"
-    mv ".ferry/submit-$3/rc.new" ".ferry/submit-$3/rc"
+    c=.ferry/submit-$3
+    mkdir "$c" 2> /dev/null || return
+    # Without room for an answer nothing is asked, and the claim goes back.
+    { printf '%s\n' "$h" > "$c/host" && : > "$c/out" && : > "$c/err"; } 2> /dev/null || { rm -rf "$c"; return; }
+    f "$3" > "$c/out" 2> "$c/err" < /dev/null
+    printf '%s\n' "$?" > "$c/rc.new"
+    mv "$c/rc.new" "$c/rc"
 }
 "#,
     );
@@ -159,11 +167,15 @@ pub(super) enum Found {
     Claimed,
     /// The wrapper had the claim and recorded an answer.
     Recorded(Recorded),
-    /// The wrapper had the claim and recorded nothing. So many seconds ago, by the far side's clock.
+    /// The wrapper had the claim and recorded nothing.
     Claim {
-        /// Age of the claim.
+        /// Age of the claim, by the clock of the file system that it lies on.
         age: Duration,
+        /// The host that it ran on, if another one answers now (login nodes that share a name).
+        elsewhere: Option<String>,
     },
+    /// Nobody has the claim, and it could not be taken: no room, for instance.
+    Unclaimed(String),
 }
 
 /// Looks at the work directory, and takes the claim if nobody has.
@@ -173,14 +185,21 @@ pub(super) async fn investigate(via: &dyn Transport, job: &Submission) -> Result
     let script = format!(
         r#"{PRINT}
 cd {dir} 2> /dev/null || {{ echo missing; exit 0; }}
-d=; IFS= read -r d < .ferry/sentinel; [ "$d" = {digest} ] || {{ echo missing; exit 0; }}
+d=; {{ IFS= read -r d < .ferry/sentinel; }} 2> /dev/null; [ "$d" = {digest} ] || {{ echo missing; exit 0; }}
 set -- .ferry/* .ferry/submit-{token}/*
 if [ -e .ferry/run ]; then p g .ferry/run; exit 0; fi
 c=.ferry/submit-{token}
-if mkdir "$c" 2> /dev/null; then : > "$c/recovered"; echo claimed; exit 0; fi
+if e=$(mkdir "$c" 2>&1); then
+    if {{ : > "$c/recovered"; }} 2> /dev/null; then echo claimed; else rmdir "$c"; echo 'xno room for the claim'; fi
+    exit 0
+fi
 if [ -e "$c/recovered" ]; then echo claimed; exit 0; fi
-p o "$c/out"; p e "$c/err"; p r "$c/rc"; p g .ferry/run
-echo "a$(( $(date +%s) - $(stat -c %Y "$c") ))"
+if [ ! -d "$c" ]; then echo "x$e"; exit 0; fi
+p o "$c/out"; p e "$c/err"; p r "$c/rc"; p g .ferry/run; p h "$c/host"
+{HOST}; echo "i$h"
+born=$(stat -c %Y "$c"); n=.ferry/now-$$
+{{ : > "$n"; }} 2> /dev/null && now=$(stat -c %Y "$n"); rm -f "$n"
+echo "a$(( ${{now:-$born}} - born ))"
 "#,
         digest = quote(&job.digest)
     );
@@ -194,6 +213,7 @@ echo "a$(( $(date +%s) - $(stat -c %Y "$c") ))"
     match lines.first().copied() {
         Some("missing") => Ok(Found::Missing),
         Some("claimed") => Ok(Found::Claimed),
+        Some(line) if line.starts_with('x') => Ok(Found::Unclaimed(line[1..].to_owned())),
         _ if recorded.status.is_some() => Ok(Found::Recorded(recorded)),
         _ => {
             let age = find(&lines, 'a').and_then(|word| word.parse::<i64>().ok()).ok_or_else(|| {
@@ -202,7 +222,9 @@ echo "a$(( $(date +%s) - $(stat -c %Y "$c") ))"
                     .with("stderr", output.error_text())
                     .later()
             })?;
-            Ok(Found::Claim { age: Duration::from_secs(age.max(0) as u64) })
+            let elsewhere = find(&lines, 'h').filter(|host| find(&lines, 'i') != Some(*host));
+            let elsewhere = elsewhere.map(str::to_owned);
+            Ok(Found::Claim { age: Duration::from_secs(age.max(0) as u64), elsewhere })
         }
     }
 }
@@ -218,6 +240,47 @@ pub(super) async fn seal(via: &dyn Transport, job: &Submission) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Unreadable, "recover").message(output.error_text()).later())
+}
+
+/// What fencing off a submission found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fenced {
+    /// No wrapper can submit with this token any more. A job that it brought about all the same meets the
+    /// start gate.
+    Yes,
+    /// A copy of the job has taken the gate: it is the one that counts.
+    Runs(JobRef),
+    /// The work directory or its sentinel is gone, which fences it off as well.
+    Gone,
+}
+
+/// Fences off a submission whose outcome stays unclear, when the user has decided to submit anew.
+///
+/// # Errors
+/// `Unreachable`; `Unreadable` where the mark can't be left.
+pub async fn fence(via: &dyn Transport, job: &Submission) -> Result<Fenced> {
+    let (dir, token) = (quote_path(&job.dir), quote(&job.token));
+    let script = format!(
+        r#"{PRINT}
+cd {dir} 2> /dev/null || {{ echo gone; exit 0; }}
+d=; {{ IFS= read -r d < .ferry/sentinel; }} 2> /dev/null; [ "$d" = {digest} ] || {{ echo gone; exit 0; }}
+set -- .ferry/*
+c=.ferry/submit-{token}; mkdir -p "$c" && : > "$c/recovered" || exit 1
+p g .ferry/run; echo fenced
+"#,
+        digest = quote(&job.digest)
+    );
+    let output = via.exec(&Command::sh(script)).await.map_err(|error| unreachable("fence", error))?;
+    let text = output.text();
+    let lines: Vec<&str> = text.lines().collect();
+    if let Some((token, id)) = owner(&lines) {
+        return Ok(Fenced::Runs(JobRef { id, token }));
+    }
+    match lines.last().copied() {
+        Some("gone") => Ok(Fenced::Gone),
+        Some("fenced") => Ok(Fenced::Yes),
+        _ => Err(Error::new(ErrorKind::Unreadable, "fence").message(output.error_text()).later()),
+    }
 }
 
 /// Reads the markers of many work directories in one round trip. A directory without an entry in the answer

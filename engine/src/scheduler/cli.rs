@@ -176,12 +176,16 @@ impl<D: Dialect> CliScheduler<D> {
                         return Ok(recovery);
                     }
                 }
-                Found::Missing => return Ok(Recovery::Unclear("the work directory is missing".into())),
+                Found::Missing => return Ok(missing(job)),
+                Found::Unclaimed(reason) => return Ok(unclaimed(&reason)),
                 Found::Claimed | Found::Claim { .. } => {}
             }
             if look == 0 {
                 tokio::time::sleep(self.dialect.grace()).await;
             }
+        }
+        if !job.proven && !self.dialect.capabilities().listing_is_authoritative {
+            return Ok(Recovery::Unclear(UNPROVEN.into()));
         }
         claim::seal(via, job).await?;
         Ok(Recovery::NeverSubmitted)
@@ -189,8 +193,8 @@ impl<D: Dialect> CliScheduler<D> {
 
     /// A find that sees wrappers (an authoritative listing) has just not seen this one; any other must wait
     /// until the wrapper's deadline is past.
-    fn wrapper_is_dead(&self, age: Duration) -> bool {
-        self.dialect.capabilities().listing_is_authoritative
+    fn wrapper_is_dead(&self, age: Duration, elsewhere: Option<&str>) -> bool {
+        (self.dialect.capabilities().listing_is_authoritative && elsewhere.is_none())
             || age > claim::WRAPPER_DEADLINE + Duration::from_secs(10)
     }
 
@@ -219,6 +223,18 @@ impl<D: Dialect> CliScheduler<D> {
         }
         listed
     }
+}
+
+/// Why two listings without the job are not enough.
+const UNPROVEN: &str = "the scheduler does not list it, but this computer was not seen yet to share work directories \
+                        with its jobs and to keep their names: `ferry computer test --job` shows that";
+
+fn missing(job: &Submission) -> Recovery {
+    Recovery::Unclear(format!("the work directory {} or its sentinel is missing", job.dir.display()))
+}
+
+fn unclaimed(reason: &str) -> Recovery {
+    Recovery::Unclear(format!("the work directory takes no mark of ours: {reason}"))
 }
 
 fn ambiguous(message: &str) -> Error {
@@ -262,11 +278,12 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
                 Some(recovery) => Ok(recovery),
                 None => self.ask_by_token(via, job, true).await,
             },
-            Found::Missing => Ok(Recovery::Unclear(format!(
-                "the work directory {} or its sentinel is missing",
-                job.dir.display()
-            ))),
-            Found::Claim { age } => self.ask_by_token(via, job, self.wrapper_is_dead(age)).await,
+            Found::Missing => Ok(missing(job)),
+            Found::Unclaimed(reason) => Ok(unclaimed(&reason)),
+            Found::Claim { age, elsewhere } => {
+                let is_dead = self.wrapper_is_dead(age, elsewhere.as_deref());
+                self.ask_by_token(via, job, is_dead).await
+            }
         }
     }
 

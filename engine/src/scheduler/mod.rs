@@ -19,7 +19,7 @@ use std::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-pub use claim::{Marker, Markers, markers};
+pub use claim::{Fenced, Marker, Markers, fence, markers};
 pub use cli::{CliScheduler, Dialect, Listing, Recorded};
 pub(crate) use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
@@ -88,6 +88,10 @@ pub struct Submission {
     pub stdout: String,
     /// As above.
     pub stderr: String,
+    /// A test job has shown that jobs of this computer see its directory and keep their names, so that what two
+    /// listings do not show was never submitted. Looked up anew for each recovery.
+    #[serde(skip)]
+    pub proven: bool,
 }
 
 /// A job to ask about.

@@ -176,16 +176,20 @@ if ! ln "$ferry_owner" .ferry/run 2> /dev/null; then
     ferry_t= ferry_j= ferry_r=
     read -r ferry_t ferry_j ferry_r < .ferry/run || {{ echo "ferry: cannot make hard links in $ferry_dir" >&2; exit {NO_DIRECTORY}; }}
     if [ "$ferry_t" = "$ferry_token" ] && [ "$ferry_j" = "$ferry_job" ] && [ "$ferry_restart" -gt "$ferry_r" ]; then
+        # What the earlier start left as its end is not this one's.
+        rm -f .ferry/exit
         mv -f "$ferry_owner" .ferry/run
     else
         printf '%s %s\n' "$ferry_token" "$ferry_job" >> .ferry/fenced
         exit {FENCED}
     fi
 fi
+# Room for the exit marker is taken now, so that a disk that is full by then does not swallow it.
+printf '%0255d\n' 0 > ".ferry/exit-$$" || exit {NO_DIRECTORY}
 ferry_end() {{
     ferry_code=$?
     trap - EXIT
-    printf '%s %s %s\n' "$ferry_code" "$ferry_token" "$ferry_job" > "$ferry_dir/.ferry/exit-$$"
+    printf '%s %s %s\n' "$ferry_code" "$ferry_token" "$ferry_job" 1<> "$ferry_dir/.ferry/exit-$$"
     mv -f "$ferry_dir/.ferry/exit-$$" "$ferry_dir/.ferry/exit"
     exit "$ferry_code"
 }}

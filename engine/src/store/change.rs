@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Content, Error, ErrorKind, GateState, Level, LinkType, NodeId, NodeKind, Objects, PluginRow, Process,
-    Result, tree,
+    Content, Error, ErrorKind, GateState, HostChange, Level, LinkType, NodeId, NodeKind, Objects, PluginRow,
+    Process, Result, hosts, tree,
 };
 use crate::{
     computer::Computer,
@@ -190,6 +190,13 @@ pub enum Change {
         /// What it saw.
         state: GateState,
     },
+    /// What is known about a computer's host.
+    Host {
+        /// Label of the computer.
+        computer: String,
+        /// What changes.
+        change: HostChange,
+    },
     /// A new computer, or with `replace` new settings of an existing one.
     Computer {
         /// Its settings; the label names it.
@@ -280,6 +287,7 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
                     [computer, &json],
                 )?;
             }
+            Change::Host { computer, change } => hosts::write(db, computer, change)?,
             Change::Computer { config, replace } => write_computer(db, config, *replace, now)?,
             Change::Group { label, description, if_missing } => {
                 insert_group(db, label, description, *if_missing, now)?;

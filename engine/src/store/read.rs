@@ -1,7 +1,7 @@
 //! SQLite's answers: short queries on read-only connections, which never block the writer.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,9 +12,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Valu
 use uuid::Uuid;
 
 use super::{
-    Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, Level, Link, Live, LogLine, Node,
-    NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, ProcessFilter, Reads, Result, Ticket,
-    connections::Connections, place::Place, tree,
+    Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Level, Link, Live, LogLine,
+    Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, ProcessFilter, Reads, Result,
+    Ticket, connections::Connections, hosts, place::Place, tree,
 };
 use crate::process::State;
 
@@ -274,6 +274,10 @@ impl Reads for SqliteReader {
     fn gate(&self, computer: &str) -> Result<Option<GateState>> {
         let sql = "SELECT state FROM gate WHERE computer = ?1";
         self.with(|db| db.query_row(sql, [computer], |row| json(row, 0)).optional())
+    }
+
+    fn hosts(&self) -> Result<BTreeMap<String, HostRow>> {
+        self.with(hosts::read)
     }
 
     fn groups(&self) -> Result<Vec<Group>> {

@@ -1,6 +1,7 @@
 //! What can be asked of a store, whatever keeps it.
 
 use std::{
+    collections::BTreeMap,
     ops::Deref,
     path::{Path, PathBuf},
     sync::Arc,
@@ -9,8 +10,8 @@ use std::{
 use ferry_plugin_proto::Kind;
 
 use super::{
-    Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, Link, Live, LogLine, Node, NodeFile,
-    NodeId, Objects, Orphan, PluginRow, Process, Result, SqliteReader, Ticket,
+    Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Link, Live, LogLine, Node,
+    NodeFile, NodeId, Objects, Orphan, PluginRow, Process, Result, SqliteReader, Ticket,
 };
 use crate::process::State;
 
@@ -124,6 +125,14 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
 
     /// What the gate of a computer saw last.
     fn gate(&self, computer: &str) -> Result<Option<GateState>>;
+
+    /// What is known about the hosts of computers, by label; those without an entry are well.
+    fn hosts(&self) -> Result<BTreeMap<String, HostRow>>;
+
+    /// What is known about the host of one computer.
+    fn host(&self, computer: &str) -> Result<HostRow> {
+        Ok(self.hosts()?.remove(computer).unwrap_or_default())
+    }
 
     /// All groups, by label.
     fn groups(&self) -> Result<Vec<Group>>;

@@ -50,3 +50,12 @@ CREATE INDEX node_file_digest ON node_file (digest);
 
 -- For lists by state, newest first, and for counts.
 CREATE INDEX process_state ON process (state);
+
+-- What is known about a computer's host, by label: its circuit breaker (NULL: closed), whether the user has
+-- disabled it, and the settings under which a test job has shown that recovery may rely on listings. JSON.
+CREATE TABLE host (
+    computer TEXT PRIMARY KEY,
+    breaker  TEXT,
+    disabled TEXT,
+    proof    TEXT
+) WITHOUT ROWID;

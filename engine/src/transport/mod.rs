@@ -4,6 +4,7 @@
 //! method takes `&self`. It never retries by itself. Implementations live in crates of their own; the
 //! published suite in `tests/conformance` says what they must do.
 
+mod breaker;
 mod command;
 mod path;
 mod pattern;
@@ -20,6 +21,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
+pub use breaker::{Breaker, Pace, Phase, Trouble};
 pub use command::{Command, Output};
 pub use path::{check_path, fresh_name};
 pub use pattern::Pattern;
@@ -55,6 +57,8 @@ pub enum ErrorKind {
     Unreachable,
     /// The credentials or the host key were refused; never retried by itself.
     Authentication,
+    /// The host is known to be in trouble, or was disabled: nothing was tried.
+    CircuitOpen,
     /// This transport can't do it.
     Unsupported,
     /// Wrong settings.
@@ -77,6 +81,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::TimedOut => "timed out",
             ErrorKind::Unreachable => "unreachable",
             ErrorKind::Authentication => "authentication failed",
+            ErrorKind::CircuitOpen => "not tried",
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Config => "wrong settings",
             ErrorKind::Other => "failed",

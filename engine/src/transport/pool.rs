@@ -97,6 +97,13 @@ impl Transports {
         slot.get_or_try_init(|| factory.open(computer)).await.cloned()
     }
 
+    /// The computer's connection, if it is open under these settings.
+    pub async fn opened(&self, computer: &Computer) -> Option<Arc<dyn Transport>> {
+        let open = self.open.lock().await;
+        let (settings, slot) = open.get(&computer.label)?;
+        slot.get().filter(|_| settings == computer).cloned()
+    }
+
     /// Forgets a connection that was lost, so that the next [`Transports::get`] opens a new one.
     pub async fn forget(&self, label: &str) {
         self.open.lock().await.remove(label);

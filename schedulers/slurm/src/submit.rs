@@ -110,6 +110,7 @@ mod tests {
             interpreter: vec!["/bin/sh".into()],
             stdout: "out %j".into(),
             stderr: "err".into(),
+            proven: false,
         };
         let text = text(&job);
         let dir = r"'/scratch/it'\''s 100%'";

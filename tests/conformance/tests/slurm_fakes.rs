@@ -16,7 +16,7 @@ use ferry_conformance::{
 };
 use ferry_engine::{
     computer::Computer,
-    scheduler::{Error, ErrorKind, JobId, JobState, Recovery},
+    scheduler::{Error, ErrorKind, Fenced, JobId, JobRef, JobState, Recovery, Submission, fence},
 };
 
 /// Says that this is the child, and where the commands are.
@@ -55,6 +55,11 @@ fn main() -> io::Result<ExitCode> {
         a_lost_answer_is_looked_up_and_found,
         a_lost_answer_is_looked_up_and_found_late,
         a_lost_request_was_never_submitted,
+        without_proof_two_listings_decide_nothing,
+        a_fenced_token_is_never_used_and_its_job_meets_the_gate,
+        an_older_token_that_won_the_gate_is_the_job,
+        a_claim_that_can_t_be_made_is_unclear,
+        a_restart_of_its_own_goes_on_and_leaves_no_old_end,
         a_failed_squeue_is_never_an_absent_job,
         half_a_listing_is_none,
         two_answers_run_once,
@@ -113,7 +118,7 @@ impl Fakes {
 }
 
 /// Submits a job whose submission fails; the error.
-async fn failing(bench: &Bench, job: &ferry_engine::scheduler::Submission) -> Error {
+async fn failing(bench: &Bench, job: &Submission) -> Error {
     let mut results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(job)).await;
     results.remove(0).expect_err("it should have failed")
 }
@@ -166,11 +171,88 @@ async fn a_lost_request_was_never_submitted(bench: Bench, fakes: Fakes) -> Outco
     Ok(())
 }
 
+async fn without_proof_two_listings_decide_nothing(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("lost")?;
+    let job = Submission { proven: false, ..bench.job("true").await? };
+    failing(&bench, &job).await;
+    let Recovery::Unclear(reason) = bench.scheduler.recover(&*bench.via, &job).await? else {
+        return Err("nobody has seen that this computer shares its directories".into());
+    };
+    assert!(reason.contains("computer test"), "{reason}");
+    let job = Submission { proven: true, ..job };
+    assert_eq!(bench.scheduler.recover(&*bench.via, &job).await?, Recovery::NeverSubmitted);
+    Ok(())
+}
+
+async fn a_fenced_token_is_never_used_and_its_job_meets_the_gate(bench: Bench, fakes: Fakes) -> Outcome {
+    // The first request arrives very late, after the user has decided.
+    fakes.sbatch("{ sleep 4; start 20; } > /dev/null 2>&1 & lost")?;
+    let job = Submission { proven: false, ..bench.job("sleep 5; exit 3").await? };
+    failing(&bench, &job).await;
+    assert_eq!(fence(&*bench.via, &job).await?, Fenced::Yes);
+    fakes.sbatch("start 21; echo 21")?;
+    assert!(bench.submit(&job).await.is_err(), "a token that was fenced off was used");
+    let again = bench.again(&job);
+    bench.submit(&again).await?;
+    assert_eq!(bench.exit(&job.dir).await?, 3);
+    let marker = bench.marker(&job.dir).await?;
+    assert_eq!((bench.runs(&job.dir).await?, marker.fenced), (1, true));
+    assert_eq!(marker.run, Some((again.token, JobId("21".into()))));
+    Ok(())
+}
+
+async fn an_older_token_that_won_the_gate_is_the_job(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 22; echo 22")?;
+    let job = bench.job("sleep 1").await?;
+    bench.submit(&job).await?;
+    while bench.marker(&job.dir).await?.run.is_none() {}
+    let newer = bench.again(&job);
+    let owner = JobRef { id: JobId("22".into()), token: job.token.clone() };
+    assert_eq!(fence(&*bench.via, &newer).await?, Fenced::Runs(owner));
+    bench.exit(&job.dir).await?;
+    Ok(())
+}
+
+async fn a_claim_that_can_t_be_made_is_unclear(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 23; echo 23")?;
+    let job = bench.job("true").await?;
+    // Stands for a full disk, which stops root too: the claim's name is too long for any file system.
+    let long = Submission { token: "t".repeat(300), ..job };
+    assert_eq!(*failing(&bench, &long).await.kind(), ErrorKind::Ambiguous);
+    let recovery = bench.scheduler.recover(&*bench.via, &long).await?;
+    assert!(matches!(recovery, Recovery::Unclear(_)), "{recovery:?}");
+    assert!(!bench.text(&fakes.dir.join("queue")).await?.contains("23|"), "it was submitted without a claim");
+    Ok(())
+}
+
+async fn a_restart_of_its_own_goes_on_and_leaves_no_old_end(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 24; echo 24")?;
+    // Its second start is killed hard, as by a node that stops.
+    let job = bench.job("[ -e again ] && kill -9 $PPID; touch again; exit 4").await?;
+    bench.submit(&job).await?;
+    assert_eq!(bench.exit(&job.dir).await?, 4);
+    let start = |id: &str, restart: u32| {
+        let mut script = Command::new(job.dir.join(&job.script));
+        script
+            .arg(&job.token)
+            .env("SLURM_JOB_ID", id)
+            .env("SLURM_RESTART_COUNT", restart.to_string())
+            .status()
+    };
+    assert_eq!(start("24", 0)?.code(), Some(98), "the same start twice");
+    assert_eq!(start("25", 1)?.code(), Some(98), "another job");
+    assert_eq!(bench.marker(&job.dir).await?.exit, Some(4));
+    start("24", 1)?;
+    assert_eq!(bench.marker(&job.dir).await?.exit, None, "the first start's end is not the second's");
+    assert_eq!(bench.runs(&job.dir).await?, 2);
+    Ok(())
+}
+
 async fn a_failed_squeue_is_never_an_absent_job(bench: Bench, fakes: Fakes) -> Outcome {
     fakes.sbatch("lost")?;
     let job = bench.job("true").await?;
     failing(&bench, &job).await;
-    let reference = ferry_engine::scheduler::JobRef { id: JobId("1".into()), token: job.token.clone() };
+    let reference = JobRef { id: JobId("1".into()), token: job.token.clone() };
     let complaint = "echo 'slurm_load_jobs error: Socket timed out on send/recv operation' >&2";
     for text in [format!("{complaint}; exit 0"), format!("{complaint}; exit 1"), "kill -9 $$".to_owned()] {
         fakes.put("squeue", &text)?;

@@ -8,7 +8,7 @@ use crate::{
     error::{Failure, Result},
 };
 
-const SETUP: [Key; 27] = [
+const SETUP: [Key; 31] = [
     Key::new("label", "label", Shape::Text, "Name in this profile").short('L'),
     Key::new("transport", "transport", Shape::Text, "How to reach it, such as core.local").short('T'),
     Key::new("hostname", "hostname", Shape::Text, "Host name or address").short('H'),
@@ -48,6 +48,20 @@ const SETUP: [Key; 27] = [
         Shape::Number,
         "Least time between two listings of the queue, s",
     ),
+    Key::new(
+        "retry_initial",
+        "retry-initial",
+        Shape::Number,
+        "Wait after a first failure of a process there, s; doubles",
+    ),
+    Key::new("retry_attempts", "retry-attempts", Shape::Count, "Failures after which a process pauses"),
+    Key::new(
+        "probe_initial",
+        "probe-initial",
+        Shape::Number,
+        "Wait between the first probes of a host that is down, s; doubles",
+    ),
+    Key::new("probe_max", "probe-max", Shape::Number, "Longest wait between two such probes, s"),
     Key::new("use_login_shell", "use-login-shell", Shape::Truth, "Run commands through a login shell"),
     Key::new("username", "username", Shape::Text, "User name there"),
     Key::new("port", "port", Shape::Count, "Port of the SSH server"),
@@ -66,7 +80,7 @@ const SETUP: [Key; 27] = [
 ];
 
 /// How many of [`SETUP`] are ferry's; the others are the transport's.
-const OWN: usize = 17;
+const OWN: usize = 21;
 
 /// Keys that AiiDA has and ferry has no use for, with the reason.
 pub(super) const UNUSED: &[(&str, &str)] = &[

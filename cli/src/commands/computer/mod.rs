@@ -1,13 +1,15 @@
 //! `ferry computer`: where jobs run.
 
+mod host;
 mod keys;
 mod setup;
 mod test;
 
 use clap::Subcommand;
-use ferry_engine::store::ComputerRow;
+use ferry_engine::store::{ComputerRow, HostRow};
 use serde_json::{Value, json};
 
+pub(crate) use self::host::to_json as host_json;
 use self::keys::{ConfigureKeys, SetupKeys};
 use crate::{
     config_file::Flags,
@@ -39,6 +41,19 @@ pub(crate) enum ComputerCommand {
         /// The computer
         label: String,
     },
+    /// Give a computer no new jobs. Jobs that it has already are still watched and brought home
+    Disable {
+        /// The computer
+        label: String,
+        /// Why, for those who ask why their processes wait
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+    /// Give a computer jobs again; one that refused, or could not be reached, is tried at once
+    Enable {
+        /// The computer
+        label: String,
+    },
     /// Test a computer step by step, and say what to do about each failure
     Test {
         /// The computer
@@ -64,6 +79,8 @@ pub(crate) async fn run(session: &Session, command: ComputerCommand) -> Result {
         }
         ComputerCommand::List => list(session).await,
         ComputerCommand::Show { label } => show(session, &label).await,
+        ComputerCommand::Disable { label, reason } => host::disable(session, label, reason).await,
+        ComputerCommand::Enable { label } => host::enable(session, label).await,
         ComputerCommand::Test { label, job, timeout } => {
             let job = job.then(|| std::time::Duration::from_secs(timeout));
             test::run(session, &label, job).await
@@ -72,21 +89,29 @@ pub(crate) async fn run(session: &Session, command: ComputerCommand) -> Result {
 }
 
 async fn list(session: &Session) -> Result {
-    let computers = session.reader().await?.computers()?;
+    let reader = session.reader().await?;
+    let (computers, hosts) = (reader.computers()?, reader.hosts()?);
+    let host = |computer: &ComputerRow| hosts.get(&computer.config.label).cloned().unwrap_or_default();
     if session.format == Format::Json {
-        return output::json(&Value::Array(computers.iter().map(to_json).collect()));
+        let all = computers.iter().map(|computer| to_json(computer, &host(computer)));
+        return output::json(&all.collect());
     }
     let row = |computer: &ComputerRow| {
         let config = &computer.config;
         let fields =
             [&config.label, &config.hostname, &config.transport, &config.scheduler, &config.work_dir];
-        fields.map(Clone::clone).to_vec()
+        fields.map(Clone::clone).into_iter().chain([host::word(&host(computer))]).collect()
     };
-    output::table(&["label", "hostname", "transport", "scheduler", "work_dir"], computers.iter().map(row))
+    output::table(
+        &["label", "hostname", "transport", "scheduler", "work_dir", "state"],
+        computers.iter().map(row),
+    )
 }
 
 async fn show(session: &Session, label: &str) -> Result {
-    let computer = to_json(&session.reader().await?.computer(label)?);
+    let reader = session.reader().await?;
+    let host = reader.host(label)?;
+    let computer = to_json(&reader.computer(label)?, &host);
     if session.format == Format::Json {
         return output::json(&computer);
     }
@@ -98,13 +123,15 @@ async fn show(session: &Session, label: &str) -> Result {
     // What a third party's transport reads comes after the keys that have an order.
     let ordered: Vec<&str> = ["id", "uuid", "created"].into_iter().chain(keys::names()).collect();
     let others = computer.as_object().into_iter().flatten();
-    let others = others.filter(|(name, value)| !value.is_null() && !ordered.contains(&name.as_str()));
+    let others = others
+        .filter(|(name, value)| *name != "host" && !value.is_null() && !ordered.contains(&name.as_str()));
     let others = others.map(|(name, value)| (name.as_str(), text(value)));
-    output::details(ordered.iter().filter_map(|name| said(name)).chain(others))
+    let state = [("state", host::words(label, &host))];
+    output::details(ordered.iter().filter_map(|name| said(name)).chain(others).chain(state))
 }
 
 /// All settings under the names that files use, connection settings among them.
-fn to_json(computer: &ComputerRow) -> Value {
+fn to_json(computer: &ComputerRow, host: &HostRow) -> Value {
     let mut fields = json!({
         "id": computer.id,
         "uuid": computer.uuid.to_string(),
@@ -119,5 +146,6 @@ fn to_json(computer: &ComputerRow) -> Value {
     if let Some(Value::Object(connection)) = connection {
         fields_map.extend(connection);
     }
+    fields_map.insert("host".into(), host::to_json(host));
     fields
 }

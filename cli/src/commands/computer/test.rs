@@ -8,6 +8,7 @@ use std::{fmt::Display, path::PathBuf, sync::Arc, time::Duration};
 
 use ferry_engine::{
     computer::Computer,
+    runner::{HostAction, Request},
     scheduler::Scheduler,
     transport::{Transport, Transports},
 };
@@ -113,12 +114,23 @@ pub(super) async fn run(session: &Session, label: &str, job: Option<Duration>) -
         Ok(bench) => {
             let how = format!("{} to {}", bench.computer.transport, bench.computer.hostname);
             shown.add(Check::ok("connect", how))?;
-            all(&bench, job, &mut shown).await?;
+            let proven = all(&bench, job, &mut shown).await?;
             bench.via.close().await;
+            tell(session, label, proven).await?;
         }
         Err(check) => drop(shown.add(check)?),
     }
     shown.finish(label)
+}
+
+/// The owner learns that the computer works, and what a job has shown.
+async fn tell(session: &Session, label: &str, proven: bool) -> Result {
+    let is_waited_for = session.reader().await?.host(label)?.breaker.is_some();
+    let action = if proven { HostAction::Proven } else { HostAction::TryNow };
+    if proven || is_waited_for {
+        session.call(Request::Host { computer: label.to_owned(), action }).await?;
+    }
+    Ok(())
 }
 
 fn unreachable(label: &str) -> String {
@@ -142,7 +154,8 @@ async fn open(session: &Session, computer: Computer, via: Arc<dyn Transport>) ->
     Ok(Bench { computer, via, scheduler, work_dir })
 }
 
-async fn all(bench: &Bench, job: Option<Duration>, shown: &mut Shown) -> Result {
+/// All steps; whether a job has run as it must.
+async fn all(bench: &Bench, job: Option<Duration>, shown: &mut Shown) -> Result<bool> {
     shown.add(shell::quiet(bench).await)?;
     shown.add(shell::login_time(bench).await)?;
     shown.add(shell::user(bench).await)?;
@@ -154,12 +167,11 @@ async fn all(bench: &Bench, job: Option<Duration>, shown: &mut Shown) -> Result 
     match job {
         Some(_) if !sound => {
             let help = "do what the failed steps above say, then test again";
-            shown.add(Check::failed("job", "not tried, since it could not work", help))?;
+            shown.add(Check::failed("job", "not tried, since it could not work", help))
         }
-        Some(limit) => drop(shown.add(job::run(bench, limit).await)?),
-        None => {}
+        Some(limit) => shown.add(job::run(bench, limit).await),
+        None => Ok(false),
     }
-    Ok(())
 }
 
 async fn queue(bench: &Bench) -> Check {

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     output::{self, Format},
     session::Session,
-    view,
+    view::{self, Explainer},
     words::suggestion,
 };
 
@@ -56,12 +56,13 @@ impl ListArgs {
 pub(super) async fn list(session: &Session, args: ListArgs) -> Result {
     let reader = session.reader().await?;
     let processes = reader.processes(&args.filter())?;
+    let explainer = Explainer::new(&reader)?;
     if session.format == Format::Json {
-        let list: Result<Vec<_>> =
-            processes.iter().map(|process| view::process_json(&reader, process, false)).collect();
+        let one = |process| view::process_json_with(&reader, &explainer, process, false);
+        let list: Result<Vec<_>> = processes.iter().map(one).collect();
         return output::json(&list?.into());
     }
-    show(&processes)?;
+    show(&explainer, &processes)?;
     let total: u64 = reader.count_processes()?.iter().map(|(_, count)| count).sum();
     if std::io::stdout().is_terminal() {
         output::note("");
@@ -70,7 +71,7 @@ pub(super) async fn list(session: &Session, args: ListArgs) -> Result {
     Ok(())
 }
 
-fn show(processes: &[Process]) -> Result {
+fn show(explainer: &Explainer, processes: &[Process]) -> Result {
     if processes.is_empty() {
         return Ok(());
     }
@@ -78,7 +79,7 @@ fn show(processes: &[Process]) -> Result {
     let mut header = vec!["id", "created", "type", "label", "state", "status"];
     header.retain(|name| labelled || *name != "label");
     let rows = processes.iter().map(|process| {
-        let status = view::status(process).unwrap_or_default().to_owned();
+        let status = explainer.status(process).unwrap_or_default();
         let mut row = vec![process.id.to_string(), view::age(process.created), process.process_type.clone()];
         if labelled {
             row.push(process.label.clone());

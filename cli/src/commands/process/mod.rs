@@ -4,6 +4,7 @@ mod kill;
 mod list;
 mod pause;
 mod report;
+mod resubmit;
 mod show;
 mod tree;
 mod watch;
@@ -51,6 +52,8 @@ pub(crate) enum ProcessCommand {
         #[arg(required = true, value_name = "ID")]
         processes: Vec<String>,
     },
+    /// Submit anew a job of which nobody can find out whether it was submitted
+    Resubmit(resubmit::ResubmitArgs),
     /// Follow processes to their end
     Watch {
         /// Ids, uuids, unique starts of a uuid, or labels
@@ -94,6 +97,7 @@ pub(crate) async fn run(session: &Session, command: ProcessCommand) -> Result {
         ProcessCommand::Pause(chosen) => pause::set(session, &chosen, true).await,
         ProcessCommand::Play(chosen) => pause::set(session, &chosen, false).await,
         ProcessCommand::Resume { processes } => pause::resume(session, &processes).await,
+        ProcessCommand::Resubmit(args) => resubmit::run(session, args).await,
         ProcessCommand::Watch { processes } => watch::watch(session, &processes).await,
     }
 }

@@ -60,7 +60,22 @@ pub(super) async fn report(session: &Session, args: ReportArgs) -> Result {
             view::state(&process)
         ));
     }
-    lines.iter().try_for_each(|(process, line)| show(process, line))
+    lines.iter().try_for_each(|(process, line)| show(process, line))?;
+    now(&reader, &process)
+}
+
+/// How an unfinished one stands at this moment.
+fn now(reader: &Reader, process: &Process) -> Result {
+    let Some(told) = view::Explainer::new(reader)?.explain(process) else { return Ok(()) };
+    let since = told.since.map(|since| format!(" since {}", view::time(since))).unwrap_or_default();
+    let what = told.waiting_for.unwrap_or_else(|| "its turn".to_owned());
+    output::line(format!("now: {}{since}: {what}", view::state(process)))?;
+    if told.attempt > 0 {
+        let error = told.last_error.unwrap_or_default();
+        output::line(format!("tried: {} of {} attempts failed: {error}", told.attempt, told.max_attempts))?;
+    }
+    let when = told.next_try.map(|next| format!("{}: ", view::time(next))).unwrap_or_default();
+    output::line(format!("next: {when}{}", told.next))
 }
 
 fn gather(reader: &Reader, process: Process, lines: &mut Vec<(Process, LogLine)>) -> Result {

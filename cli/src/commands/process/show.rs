@@ -1,6 +1,9 @@
 //! `ferry process show`.
 
-use ferry_engine::store::{Node, Process, Reader};
+use ferry_engine::{
+    calcjob::Explanation,
+    store::{Node, Process, Reader},
+};
 
 use crate::{
     error::Result,
@@ -16,7 +19,7 @@ pub(super) async fn show(session: &Session, name: &str) -> Result {
     if session.format == Format::Json {
         return output::json(&view::process_json(&reader, &process, true)?);
     }
-    output::details(facts(&process))?;
+    output::details(facts(&reader, &process)?)?;
     ports(&reader, "inputs", view::inputs(&reader, process.id)?)?;
     ports(&reader, "outputs", view::outputs(&reader, process.id)?)?;
     called(&reader, &process)?;
@@ -28,11 +31,11 @@ pub(super) async fn show(session: &Session, name: &str) -> Result {
     Ok(())
 }
 
-fn facts(process: &Process) -> Vec<(&'static str, String)> {
+fn facts(reader: &Reader, process: &Process) -> Result<Vec<(&'static str, String)>> {
     let known = [
         ("label", Some(process.label.clone()).filter(|text| !text.is_empty())),
         ("description", Some(process.description.clone()).filter(|text| !text.is_empty())),
-        ("status", view::status(process).map(str::to_owned)),
+        ("status", process.exit_message.clone()),
         ("computer", process.computer.clone()),
         ("job id", process.job_id.clone()),
         ("scheduler state", process.scheduler_state.clone()),
@@ -45,10 +48,26 @@ fn facts(process: &Process) -> Vec<(&'static str, String)> {
         ("state", view::state(process)),
     ];
     facts.extend(known.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    facts.extend(waiting(view::Explainer::new(reader)?.explain(process)));
     facts.push(("created", view::time(process.created)));
     facts.push(("modified", view::time(process.modified)));
     facts.push(("plugin", process.plugin.clone()));
-    facts
+    Ok(facts)
+}
+
+/// Why it stands where it stands.
+fn waiting(explanation: Option<Explanation>) -> Vec<(&'static str, String)> {
+    let Some(told) = explanation else { return Vec::new() };
+    let attempts = format!("{} of {} failed", told.attempt, told.max_attempts);
+    let known = [
+        ("status", told.waiting_for),
+        ("since", told.since.map(view::time)),
+        ("attempts", (told.attempt > 0).then_some(attempts)),
+        ("last error", told.last_error),
+        ("next try", told.next_try.map(view::time)),
+        ("next", Some(told.next)),
+    ];
+    known.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 fn ports(reader: &Reader, title: &str, nodes: Vec<(String, Node)>) -> Result {

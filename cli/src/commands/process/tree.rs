@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     output::{self, Format},
     session::Session,
-    view,
+    view::{self, Explainer},
 };
 
 /// A process with those that it called.
@@ -23,7 +23,7 @@ pub(super) async fn status(session: &Session, name: &str) -> Result {
         Format::Json => output::json(&json(&reader, &tree)?),
         Format::Table => {
             let mut lines = Vec::new();
-            draw(&tree, "", "", &mut lines);
+            draw(&view::Explainer::new(&reader)?, &tree, "", "", &mut lines);
             output::line(lines.join("\n"))
         }
     }
@@ -42,14 +42,14 @@ fn json(reader: &Reader, tree: &Tree) -> Result<serde_json::Value> {
     Ok(value)
 }
 
-fn draw(tree: &Tree, here: &str, below: &str, lines: &mut Vec<String>) {
+fn draw(explainer: &Explainer, tree: &Tree, here: &str, below: &str, lines: &mut Vec<String>) {
     let Process { id, process_type, label, .. } = &tree.process;
     let label = if label.is_empty() { String::new() } else { format!(" \"{label}\"") };
-    let status = view::status(&tree.process).map(|status| format!(": {status}")).unwrap_or_default();
+    let status = explainer.status(&tree.process).map(|status| format!(": {status}")).unwrap_or_default();
     lines.push(format!("{here}{process_type} ({id}){label} {}{status}", view::state(&tree.process)));
     for (at, child) in tree.called.iter().enumerate() {
         let last = at + 1 == tree.called.len();
         let (branch, trunk) = if last { ("└── ", "    ") } else { ("├── ", "│   ") };
-        draw(child, &format!("{below}{branch}"), &format!("{below}{trunk}"), lines);
+        draw(explainer, child, &format!("{below}{branch}"), &format!("{below}{trunk}"), lines);
     }
 }

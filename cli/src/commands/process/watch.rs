@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferry_engine::store::{Lock, Process};
+use ferry_engine::store::{Lock, Process, Reader};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::sleep;
@@ -23,7 +23,7 @@ pub(super) async fn watch(session: &Session, names: &[String]) -> Result {
     let reader = session.reader().await?;
     let mut live = find_all(&reader, names)?;
     for process in &live {
-        show(session.format, process)?;
+        show(&reader, session.format, process)?;
     }
     live.retain(|process| !process.state.is_terminal());
     if !live.is_empty() && Lock::holder(&session.paths().lock()).is_none() {
@@ -35,7 +35,7 @@ pub(super) async fn watch(session: &Session, names: &[String]) -> Result {
         for process in &mut live {
             let now = reader.process(process.id)?;
             if facts(&now) != facts(process) {
-                show(session.format, &now)?;
+                show(&reader, session.format, &now)?;
             }
             *process = now;
         }
@@ -49,7 +49,8 @@ fn facts(process: &Process) -> (String, Option<&str>, Option<&str>) {
     (view::state(process), view::status(process), process.scheduler_state.as_deref())
 }
 
-fn show(format: Format, process: &Process) -> Result {
+fn show(reader: &Reader, format: Format, process: &Process) -> Result {
+    let status = view::Explainer::new(reader)?.status(process);
     let now = view::time(Timestamp::now());
     if format == Format::Json {
         // A line each, so that a script can read them as they come.
@@ -60,11 +61,11 @@ fn show(format: Format, process: &Process) -> Result {
             "state": process.state.as_str(),
             "paused": process.paused,
             "exit_code": process.exit_status,
-            "status": view::status(process),
+            "status": status,
             "scheduler_state": process.scheduler_state,
         });
         return output::line(value.to_string());
     }
-    let status = view::status(process).map(|status| format!(": {status}")).unwrap_or_default();
+    let status = status.map(|status| format!(": {status}")).unwrap_or_default();
     output::line(format!("{now} [{} {}] {}{status}", process.id, process.process_type, view::state(process)))
 }

@@ -74,7 +74,12 @@ impl Cell {
         }
         let services = services()?;
         let file = services["computers"][&self.name].as_str().ok_or("the services have no such computer")?;
-        self.profile_with(Path::new(file))
+        let ferry = self.profile_with(Path::new(file))?;
+        if self.has_queue() {
+            // What recovery may conclude from a listing depends on it, as it does for a user.
+            ferry.ok(&["computer", "test", &self.computer(), "--job"])?;
+        }
+        Ok(ferry)
     }
 
     /// A profile that knows the cell's computer as a file describes it.

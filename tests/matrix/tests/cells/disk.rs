@@ -43,10 +43,10 @@ fn a_file_that_is_no_store_is_refused() -> Result {
 }
 
 /// A small file system of its own, unmounted when dropped.
-struct Tmpfs<'a>(&'a Path);
+pub(crate) struct Tmpfs<'a>(&'a Path);
 
 impl Tmpfs<'_> {
-    fn mount<'p>(place: &'p Path, size: &str) -> Result<Tmpfs<'p>> {
+    pub(crate) fn mount<'p>(place: &'p Path, size: &str) -> Result<Tmpfs<'p>> {
         fs::create_dir_all(place).map_err(|error| error.to_string())?;
         let size = format!("size={size}");
         let done = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs", text(place)]).output();

@@ -6,10 +6,12 @@ mod daemon;
 mod disk;
 mod fault;
 mod hidden;
+mod hosts;
 mod input;
 mod job;
 mod limits;
 mod plugins;
+mod port;
 mod provenance;
 mod services;
 mod squeue;
@@ -26,7 +28,7 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 9] = [
+        let groups: [(&str, &[Case]); 10] = [
             ("job", job::CASES),
             ("limits", limits::CASES),
             ("provenance", provenance::CASES),
@@ -36,6 +38,7 @@ fn main() {
             ("disk", disk::CASES),
             ("crash", crash::CASES),
             ("tree", tree::CASES),
+            ("hosts", hosts::CASES),
         ];
         for (group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
@@ -58,7 +61,7 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     let mut together: Vec<cell::CellCase> = Vec::new();
     let mut alone: Vec<cell::CellCase> = Vec::new();
     if cell.has_link() {
-        together.extend(fault::WIRE_CASES);
+        together.extend(fault::WIRE_CASES.iter().chain(hosts::LINK_CASES));
         alone.extend(fault::LINK_CASES);
     }
     if cell.has_queue() {

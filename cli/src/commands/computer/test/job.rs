@@ -61,7 +61,8 @@ async fn tried(bench: &Bench, dir: &Path, limit: Duration) -> Result<Check, Trou
     let submission = upload(bench, dir).await?;
     let id = submit(bench, &submission).await?;
     output::note(format!("job {id} is submitted; waiting for its end"));
-    let status = wait(bench, dir, &JobRef { id: id.clone(), token: submission.token }, limit).await?;
+    let job = JobRef { id: id.clone(), token: submission.token };
+    let (status, named) = wait(bench, dir, &job, limit).await?;
     if status != 0 {
         return Ok(died(bench, dir, status).await);
     }
@@ -73,6 +74,22 @@ async fn tried(bench: &Bench, dir: &Path, limit: Duration) -> Result<Check, Trou
             format!("it ran in `{}` rather than in {}", shorten(&place), dir.display()),
             help,
         ));
+    }
+    let found = markers(&*bench.via, &[dir]).await.unwrap_or_default();
+    let owner = found.get(dir).and_then(|marker| marker.run.clone());
+    if owner != Some((job.token.clone(), job.id.clone())) {
+        let help = "the job must call itself by the id that it was submitted under: look at prepend_text and the \
+                    scheduler's prolog";
+        return Ok(Check::failed(
+            STEP,
+            format!("the job {id} did not sign its start gate with its id"),
+            help,
+        ));
+    }
+    if !named {
+        let help = "ferry names jobs by a token of its own; after a lost answer it can look only for that name: does a \
+                    submit filter there rename jobs, or hide ended ones at once?";
+        return Ok(Check::failed(STEP, format!("{id} ran, but was never listed under its name"), help));
     }
     Ok(Check::ok(
         STEP,
@@ -106,6 +123,7 @@ async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
         interpreter: bench.computer.interpreter(),
         stdout: STDOUT.into(),
         stderr: STDERR.into(),
+        proven: false,
         token,
     })
 }
@@ -146,22 +164,24 @@ async fn submit(bench: &Bench, submission: &Submission) -> Result<JobId, Trouble
     }
 }
 
-/// Waits for the job's exit marker; its exit status.
-async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Result<i32, Trouble> {
+/// Waits for the job's exit marker; its exit status, and whether it was listed under its name meanwhile.
+async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Result<(i32, bool), Trouble> {
     let end = Instant::now() + limit;
     let floor = bench.scheduler.capabilities().poll_floor.max(Duration::from_millis(200));
     let pause = bench.computer.poll_interval().unwrap_or(floor).max(floor);
     let is_authoritative = bench.scheduler.capabilities().listing_is_authoritative;
-    let mut absent = 0;
+    // Children of this host have no names to be kept.
+    let (mut absent, mut named) = (0, is_authoritative);
     let mut done_since = None;
     while Instant::now() < end {
         // The listing first: a job that it lacks, or says is done, has left its marker before.
         let listed = bench.scheduler.status(&*bench.via, std::slice::from_ref(job)).await;
         let status = listed.as_ref().ok().and_then(|jobs| jobs.get(&job.id));
+        named |= status.is_some();
         absent = if listed.is_ok() && status.is_none() && is_authoritative { absent + 1 } else { 0 };
         let found = markers(&*bench.via, &[dir]).await.unwrap_or_default();
         if let Some(status) = found.get(dir).and_then(|marker| marker.exit) {
-            return Ok(status);
+            return Ok((status, named));
         }
         if absent > 1 {
             return Err(vanished(bench, dir, job).await);

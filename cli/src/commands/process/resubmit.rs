@@ -1,0 +1,56 @@
+//! `ferry process resubmit`: the user's decision where nobody can find out whether a job was submitted.
+
+use std::io::{BufRead, IsTerminal};
+
+use clap::Args;
+use ferry_engine::runner::{Answered, Request};
+
+use crate::{
+    error::{Failure, Result},
+    output,
+    session::Session,
+    view,
+};
+
+/// Whose job to submit anew.
+#[derive(Debug, Args)]
+pub(crate) struct ResubmitArgs {
+    /// Id, uuid, unique start of a uuid, or label
+    #[arg(value_name = "ID")]
+    process: String,
+    /// Don't ask first
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Takes down the decision.
+pub(super) async fn run(session: &Session, args: ResubmitArgs) -> Result {
+    let process = view::find_process(&session.reader().await?, &args.process)?;
+    if !args.yes && !session.non_interactive && !confirmed(&view::title(&process))? {
+        return Err(Failure::new("nothing was resubmitted"));
+    }
+    let (_, answered) = session.call(Request::Resubmit(process.id.0)).await?;
+    let when = match answered {
+        Answered::Alone => " when a daemon runs (`ferry daemon start`)",
+        _ => "",
+    };
+    output::note(format!(
+        "{} is looked up once more, then submitted anew{when}; should both jobs start, only one of them runs",
+        view::title(&process)
+    ));
+    Ok(())
+}
+
+/// Asks, where there is somebody to answer.
+fn confirmed(title: &str) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    output::note(format!(
+        "submit {title} anew? A first job may still be in the queue; if the two do not see the same work directory, \
+         both run. [y/N]"
+    ));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,196 @@
+//! What an unfinished process waits for, since when, what was retried and why, and what happens next: from its
+//! row, its saved state, and what is known about its computer. Pure.
+
+use ferry_plugin_proto::Kind;
+use jiff::Timestamp;
+
+use super::{Checkpoint, Step};
+use crate::{
+    process::State,
+    runner::{RetryPlan, parked_status},
+    store::{HostRow, Process},
+};
+
+/// Why a process stands where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Explanation {
+    /// What it waits for, in words.
+    pub waiting_for: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Failures of its present step that count.
+    pub attempt: u32,
+    /// As many let it pause.
+    pub max_attempts: u32,
+    /// When it is tried again.
+    pub next_try: Option<Timestamp>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// What happens next, in words.
+    pub next: String,
+}
+
+/// Explains a process that has not ended; `None` for one that has.
+pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Explanation> {
+    if process.state.is_terminal() {
+        return None;
+    }
+    let saved = match process.kind {
+        Kind::CalcJob => Checkpoint::read(process.checkpoint.as_deref()).unwrap_or_default(),
+        _ => Checkpoint::default(),
+    };
+    let wait = if process.paused { None } else { host_wait(process, &saved, host) };
+    let status = process.status.clone().filter(|_| !process.state.is_terminal());
+    let since = if wait.is_some() { host_since(host) } else { saved.unclear_since };
+    let probe = host.breaker.as_ref().filter(|_| wait.is_some()).and_then(|breaker| breaker.next_probe);
+    Some(Explanation {
+        next: next(process, &saved, wait.is_some()),
+        waiting_for: join(process, status, wait),
+        since: Some(since.unwrap_or(process.modified)),
+        attempt: saved.attempt,
+        max_attempts: plan.attempts,
+        next_try: saved.next_try.filter(|_| !process.paused).or(probe),
+        last_error: saved.last_error,
+    })
+}
+
+/// Why its host keeps it waiting, if that is what it waits for.
+fn host_wait(process: &Process, saved: &Checkpoint, host: &HostRow) -> Option<String> {
+    let is_remote = process.kind == Kind::CalcJob && !matches!(saved.step, Step::Prepare | Step::Parse);
+    let is_new = match saved.step {
+        Step::Upload => true,
+        Step::Submit => saved.submission.is_none(),
+        _ => false,
+    };
+    host.explain(process.computer.as_deref()?, is_new).filter(|_| is_remote)
+}
+
+fn host_since(host: &HostRow) -> Option<Timestamp> {
+    let breaker = host.breaker.as_ref().map(|breaker| breaker.since);
+    breaker.or(host.disabled.as_ref().map(|disabled| disabled.since))
+}
+
+/// The host's trouble takes the place of the bare words for it, and stands beside any others.
+fn join(process: &Process, status: Option<String>, wait: Option<String>) -> Option<String> {
+    let parked = parked_status(process.computer.as_deref().unwrap_or("localhost"));
+    match (status, wait) {
+        (Some(status), Some(wait)) if status != parked => Some(format!("{status}; {wait}")),
+        (status, wait) => wait.or(status),
+    }
+}
+
+fn next(process: &Process, saved: &Checkpoint, waits_for_host: bool) -> String {
+    let (id, step) = (process.id, saved.step.as_str());
+    if process.kill_requested {
+        return "it is killed as soon as its computer allows".into();
+    }
+    if process.paused {
+        return format!("nothing, until `ferry process play {id}`");
+    }
+    if waits_for_host {
+        return format!("{step}, by itself, as soon as its computer is well and enabled");
+    }
+    if saved.unclear_since.is_some() {
+        return format!("it is looked up again, until it clears or `ferry process resubmit {id}` decides");
+    }
+    if saved.next_try.is_some() {
+        return format!("{step} is tried again");
+    }
+    match (process.kind, process.state) {
+        (Kind::CalcJob, _) if saved.step == Step::Update => {
+            "its job is asked about, then its files are retrieved".into()
+        }
+        (Kind::CalcJob, _) => step.into(),
+        (_, State::Waiting) => "it goes on when what it waits for has come".into(),
+        _ => "its next step".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::{BreakerState, Disabled, NodeId};
+
+    const PLAN: RetryPlan = RetryPlan { initial: Duration::from_secs(20), attempts: 5 };
+
+    fn process(checkpoint: &Checkpoint, status: &str) -> Process {
+        Process {
+            id: NodeId(12),
+            uuid: uuid::Uuid::nil(),
+            process_type: "t.job".into(),
+            kind: Kind::CalcJob,
+            label: String::new(),
+            description: String::new(),
+            state: State::Waiting,
+            paused: false,
+            kill_requested: false,
+            plugin: "d".into(),
+            status: Some(status.into()),
+            exit_status: None,
+            exit_message: None,
+            job_id: None,
+            scheduler_state: None,
+            work_dir: None,
+            computer: Some("daint".into()),
+            checkpoint: serde_json::to_string(checkpoint).ok(),
+            version: 0,
+            created: Timestamp::UNIX_EPOCH,
+            modified: Timestamp::UNIX_EPOCH,
+            caller: None,
+            call: None,
+            root: NodeId(12),
+            wake: None,
+            woken: 0,
+            crashes: 0,
+            kill_forced: false,
+        }
+    }
+
+    fn down() -> HostRow {
+        let breaker = BreakerState {
+            state: "open".into(),
+            since: Timestamp::UNIX_EPOCH,
+            failures: 1,
+            error: "connection refused".into(),
+            next_probe: Some(Timestamp::MAX),
+            needs_user: false,
+            waiting: 3,
+        };
+        HostRow { breaker: Some(breaker), ..HostRow::default() }
+    }
+
+    #[test]
+    fn a_host_in_trouble_is_told_once_and_beside_what_else_there_is() {
+        let upload = Checkpoint { step: Step::Upload, ..Checkpoint::default() };
+        let told = explain(&process(&upload, "waiting for computer `daint`"), &down(), &PLAN).unwrap();
+        let words = told.waiting_for.unwrap();
+        assert!(words.starts_with("waiting for computer `daint`: unreachable since"), "{words}");
+        assert_eq!(told.next_try, Some(Timestamp::MAX));
+        let update = Checkpoint { step: Step::Update, ..Checkpoint::default() };
+        let told = explain(&process(&update, "job running"), &down(), &PLAN).unwrap();
+        assert!(told.waiting_for.unwrap().starts_with("job running; waiting for computer `daint`"));
+        let parse = Checkpoint { step: Step::Parse, ..Checkpoint::default() };
+        assert_eq!(explain(&process(&parse, "parse"), &down(), &PLAN).unwrap().waiting_for.unwrap(), "parse");
+    }
+
+    #[test]
+    fn a_disabled_computer_keeps_new_work_alone() {
+        let disabled = Disabled { since: Timestamp::UNIX_EPOCH, reason: "repair".into() };
+        let host = HostRow { disabled: Some(disabled), ..HostRow::default() };
+        let told = |step| {
+            let saved = Checkpoint { step, ..Checkpoint::default() };
+            explain(&process(&saved, "x"), &host, &PLAN).unwrap().waiting_for.unwrap()
+        };
+        assert!(told(Step::Upload).contains("disabled since"));
+        assert_eq!(told(Step::Update), "x");
+    }
+
+    #[test]
+    fn attempts_and_the_last_error_are_told() {
+        let saved = Checkpoint { attempt: 2, last_error: Some("why".into()), ..Checkpoint::default() };
+        let told = explain(&process(&saved, "x"), &HostRow::default(), &PLAN).unwrap();
+        assert_eq!((told.attempt, told.max_attempts, told.last_error.as_deref()), (2, 5, Some("why")));
+    }
+}

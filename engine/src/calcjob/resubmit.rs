@@ -1,0 +1,87 @@
+//! The user's decision about a submission whose outcome stays unclear: it is fenced off, then made anew with a
+//! fresh token. Should the old job turn up after all, the start gate lets only one of the two run.
+
+use ferry_plugin_proto::Kind;
+
+use super::{Calcjob, Checkpoint, Next, Step, StepError, StepResult, adopt, find_job, submit::submitted};
+use crate::{
+    scheduler::{Fenced, JobId, JobRef, Recovery, Submission, fence},
+    store::{Change, Level, Process},
+};
+
+/// Takes down the decision: the process's row to store.
+///
+/// # Errors
+/// Why there is nothing to decide.
+pub(crate) fn request_resubmit(mut process: Process) -> Result<Process, String> {
+    let id = process.id;
+    if process.state.is_terminal() {
+        return Err(format!("process {id} has ended: {}", process.state.as_str()));
+    }
+    if process.kind != Kind::CalcJob {
+        return Err(format!("process {id} is no calcjob: it submits nothing"));
+    }
+    if process.kill_requested {
+        return Err(format!("process {id} is to be killed"));
+    }
+    let mut state = Checkpoint::read(process.checkpoint.as_deref())?;
+    if state.submission.is_none() || state.unclear_since.is_none() {
+        let what = process.status.as_deref().unwrap_or(state.step.as_str());
+        return Err(format!("the submission of process {id} is not unclear: {what}"));
+    }
+    state.resubmit = true;
+    process.checkpoint = Some(serde_json::to_string(&state).map_err(|error| error.to_string())?);
+    process.paused = false;
+    Ok(process)
+}
+
+/// A last look, the fence, and the way back to *submit*, or to *upload* where the directory is gone.
+pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+    let Some(intent) = job.state.submission.clone() else {
+        return anew(job, Step::Submit, "").await;
+    };
+    if let Some(id) = last_look(job, &intent).await? {
+        job.state.resubmit = false;
+        return submitted(job, id).await;
+    }
+    let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    match fence(&*via, &intent).await? {
+        Fenced::Runs(owner) => {
+            job.state.resubmit = false;
+            adopt(job, owner).await?;
+            Ok(Next::Step)
+        }
+        Fenced::Yes => anew(job, Step::Submit, &intent.token).await,
+        Fenced::Gone => anew(job, Step::Upload, &intent.token).await,
+    }
+}
+
+/// The job, if it can be seen now.
+async fn last_look(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Option<JobId>> {
+    let Some(id) = job.process.job_id.clone() else {
+        return Ok(match find_job(job, intent).await? {
+            Recovery::Found(id) => Some(id),
+            Recovery::NeverSubmitted | Recovery::Unclear(_) => None,
+        });
+    };
+    let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
+    let reference = JobRef { id: JobId(id), token: intent.token.clone() };
+    let listed = scheduler.status(&*via, std::slice::from_ref(&reference)).await?;
+    Ok(listed.contains_key(&reference.id).then_some(reference.id))
+}
+
+async fn anew(job: &mut Calcjob<'_>, step: Step, token: &str) -> StepResult<Next> {
+    let id = job.process.job_id.take().map(|id| format!(" (job {id})")).unwrap_or_default();
+    let line = format!(
+        "submitted anew by the user's decision; what became of submission {token}{id} stayed unclear"
+    );
+    let line = job.log(Level::Warning, line);
+    job.state.resubmit = false;
+    job.state.submission = None;
+    job.state.unclear_since = None;
+    job.process.scheduler_state = None;
+    job.go(step);
+    job.commit(vec![line, Change::DropTicket(job.process.id)]).await?;
+    Ok(Next::Step)
+}

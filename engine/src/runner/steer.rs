@@ -1,0 +1,55 @@
+//! The user's decisions about computers, and about submissions that stay unclear.
+
+use std::sync::Arc;
+
+use super::{Context, HostAction, Response};
+use crate::{
+    calcjob::request_resubmit,
+    clock,
+    store::{Change, Disabled, Error, ErrorKind, HostChange, NodeId, proof_of},
+};
+
+/// How often a decision is written again over a step that was quicker.
+const TRIES: u32 = 20;
+
+/// Does what was decided about a computer.
+pub(super) async fn host(cx: &Arc<Context>, computer: String, action: HostAction) -> Result<Response, Error> {
+    let config = cx.store.computer(&computer)?.config;
+    let change = match &action {
+        HostAction::Disable { reason } => {
+            // Disabling again changes the reason alone.
+            let since = cx.store.host(&computer)?.disabled.map_or_else(clock::now, |old| old.since);
+            Some(HostChange::Disabled(Some(Disabled { since, reason: reason.clone() })))
+        }
+        HostAction::Enable => Some(HostChange::Disabled(None)),
+        HostAction::Proven => Some(HostChange::Proof(Some(proof_of(&config)))),
+        HostAction::TryNow => None,
+    };
+    if let Some(change) = change.clone() {
+        cx.store.commit(vec![Change::Host { computer: computer.clone(), change }]).await?;
+    }
+    match change {
+        Some(HostChange::Disabled(disabled)) => cx.health.set_disabled(&computer, disabled),
+        _ => cx.health.hurry(&computer),
+    }
+    Ok(Response::Done)
+}
+
+/// Takes down that a submission is to be made anew.
+pub(super) async fn resubmit(cx: &Context, id: i64) -> Result<Response, Error> {
+    for _ in 0..TRIES {
+        let process = match request_resubmit(cx.store.process(NodeId(id))?) {
+            Ok(process) => process,
+            Err(message) => return Ok(Response::Failed { message, help: None }),
+        };
+        match cx.store.commit(vec![Change::Update(Box::new(process))]).await {
+            Err(error) if *error.kind() == ErrorKind::Conflict => {}
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(Response::Done),
+        }
+    }
+    Ok(Response::Failed {
+        message: format!("process {id} changes too quickly"),
+        help: Some("try again in a moment".into()),
+    })
+}

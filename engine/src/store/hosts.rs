@@ -1,0 +1,205 @@
+//! What is kept about a computer's host: its breaker, whether it is disabled, and what a test job has proved.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, tz::TimeZone};
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{Error, ErrorKind, Result};
+use crate::computer::Computer;
+
+/// A breaker that is not closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerState {
+    /// `open` or `half-open`.
+    pub state: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The last one.
+    pub error: String,
+    /// When the host is tried again; `None`: when the user says so.
+    pub next_probe: Option<Timestamp>,
+    /// The user must act.
+    pub needs_user: bool,
+    /// Processes that wait for it.
+    pub waiting: u64,
+}
+
+/// A computer that gets no new jobs, by the user's wish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// What is known about a computer's host.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostRow {
+    /// Its breaker, unless that is closed.
+    pub breaker: Option<BreakerState>,
+    /// Whether it is disabled.
+    pub disabled: Option<Disabled>,
+    /// The settings that a test job was run under.
+    pub proof: Option<String>,
+}
+
+/// What changes about a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostChange {
+    /// Its breaker; `None`: closed.
+    Breaker(Option<BreakerState>),
+    /// Whether it is disabled.
+    Disabled(Option<Disabled>),
+    /// What a test job has proved.
+    Proof(Option<String>),
+}
+
+/// A time of day with its date, on this machine's clock.
+pub fn clock_words(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+impl HostRow {
+    /// Why work on this computer waits, if it does. `new`: work that is not known to the computer yet.
+    pub fn explain(&self, computer: &str, new: bool) -> Option<String> {
+        match (&self.breaker, &self.disabled) {
+            (Some(breaker), _) => Some(breaker.explain(computer)),
+            (None, Some(disabled)) if new => Some(disabled.explain(computer)),
+            _ => None,
+        }
+    }
+
+    /// Whether a test job was run under a computer's present settings, and its directory and names were kept.
+    pub fn is_proven(&self, computer: &Computer) -> bool {
+        self.proof.as_ref().is_some_and(|proof| *proof == proof_of(computer))
+    }
+}
+
+/// The settings that a proof holds for.
+pub(crate) fn proof_of(computer: &Computer) -> String {
+    let connection = serde_json::Value::Object(computer.connection.clone());
+    [
+        &computer.transport,
+        &computer.hostname,
+        &computer.scheduler,
+        &computer.work_dir,
+        &connection.to_string(),
+    ]
+    .map(String::as_str)
+    .join("\n")
+}
+
+impl BreakerState {
+    fn explain(&self, computer: &str) -> String {
+        let (since, error) = (clock_words(self.since), &self.error);
+        let waiting = match self.waiting {
+            1 => "1 process waits".to_owned(),
+            many => format!("{many} processes wait"),
+        };
+        match self.next_probe {
+            _ if self.needs_user && self.state == "open" => format!(
+                "waiting for computer `{computer}`: it refuses since {since} ({error}); that is not tried again by \
+                 itself: mend it, then `ferry computer enable {computer}`; {waiting}"
+            ),
+            Some(next) if self.state == "open" => format!(
+                "waiting for computer `{computer}`: unreachable since {since} ({error}), next try {}, {waiting}",
+                clock_words(next)
+            ),
+            _ => format!(
+                "waiting for computer `{computer}`: unreachable since {since} ({error}), tried again now, {waiting}"
+            ),
+        }
+    }
+}
+
+impl Disabled {
+    fn explain(&self, computer: &str) -> String {
+        let reason = if self.reason.is_empty() { String::new() } else { format!(" ({})", self.reason) };
+        format!(
+            "computer `{computer}` is disabled since {}{reason}; `ferry computer enable {computer}` lets it go on",
+            clock_words(self.since)
+        )
+    }
+}
+
+/// What is known about the hosts of computers, by label.
+pub(super) fn read(db: &Connection) -> rusqlite::Result<BTreeMap<String, HostRow>> {
+    db.prepare_cached("SELECT computer, breaker, disabled, proof FROM host")?
+        .query_map([], |row| Ok((row.get(0)?, host(row)?)))?
+        .collect()
+}
+
+fn host(row: &Row<'_>) -> rusqlite::Result<HostRow> {
+    Ok(HostRow { breaker: json(row, 1)?, disabled: json(row, 2)?, proof: row.get(3)? })
+}
+
+fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| {
+        serde_json::from_str(&text).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+        })
+    })
+    .transpose()
+}
+
+/// Writes one change.
+pub(super) fn write(db: &Connection, computer: &str, change: &HostChange) -> Result<()> {
+    let failed = |source| Error::new(ErrorKind::Rule, "store host").source(source);
+    let (column, text) = match change {
+        HostChange::Breaker(state) => ("breaker", state.as_ref().map(serde_json::to_string).transpose()),
+        HostChange::Disabled(state) => ("disabled", state.as_ref().map(serde_json::to_string).transpose()),
+        HostChange::Proof(proof) => ("proof", Ok(proof.clone())),
+    };
+    db.prepare_cached(&format!(
+        "INSERT INTO host (computer, {column}) VALUES (?1, ?2)
+         ON CONFLICT (computer) DO UPDATE SET {column} = excluded.{column}"
+    ))?
+    .execute(params![computer, text.map_err(failed)?])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> HostRow {
+        let breaker = BreakerState {
+            state: "open".into(),
+            since: Timestamp::UNIX_EPOCH,
+            failures: 3,
+            error: "connection refused".into(),
+            next_probe: Some(Timestamp::UNIX_EPOCH),
+            needs_user: false,
+            waiting: 240,
+        };
+        HostRow { breaker: Some(breaker), ..HostRow::default() }
+    }
+
+    #[test]
+    fn a_wait_for_a_host_is_told_in_words() {
+        let text = row().explain("daint", false).unwrap();
+        for word in ["`daint`", "unreachable since", "connection refused", "next try", "240 processes wait"] {
+            assert!(text.contains(word), "{text}");
+        }
+        let disabled = Disabled { since: Timestamp::UNIX_EPOCH, reason: "maintenance".into() };
+        let host = HostRow { disabled: Some(disabled), ..HostRow::default() };
+        assert_eq!(host.explain("daint", false), None, "what it knows of goes on");
+        assert!(host.explain("daint", true).unwrap().contains("disabled since"));
+    }
+
+    #[test]
+    fn a_proof_holds_for_the_settings_it_was_made_under() {
+        let mut computer = Computer { hostname: "a".into(), ..Computer::default() };
+        let host = HostRow { proof: Some(proof_of(&computer)), ..HostRow::default() };
+        computer.max_active_jobs = Some(3);
+        assert!(host.is_proven(&computer));
+        computer.work_dir = "/other".into();
+        assert!(!host.is_proven(&computer));
+    }
+}

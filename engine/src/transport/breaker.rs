@@ -1,0 +1,228 @@
+//! The circuit breaker of one computer: after a failure that is the host's, nobody talks to it but one probe,
+//! ever more rarely, until one succeeds. Pure: times and randomness are arguments.
+//!
+//! ```text
+//! closed --failure--> open --probe due--> half-open --success--> closed
+//!                      ^                      |
+//!                      +------- failure ------+
+//! ```
+//!
+//! The first failure opens it, since the probe that follows soon is cheaper than the same failure in every
+//! process that works there.
+
+use std::{fmt, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Error, ErrorKind};
+
+/// How soon the first probe follows a failure: a connection that was cut is mostly back at once.
+const SOON: Duration = Duration::from_secs(1);
+
+/// How far apart probes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Wait after the first probe that failed; doubles with each further one.
+    pub first: Duration,
+    /// The longest wait.
+    pub longest: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace { first: Duration::from_secs(10), longest: Duration::from_secs(300) }
+    }
+}
+
+impl Pace {
+    /// The wait after so many failures in a row, up to a tenth more or less by `seed`.
+    pub fn wait(&self, failures: u32, seed: u64) -> Duration {
+        let plain = match failures {
+            0 | 1 => SOON.min(self.first),
+            more => self.first.saturating_mul(1 << (more - 2).min(20)).min(self.longest),
+        };
+        plain.mul_f64(0.9 + (seed % 201) as f64 / 1000.0)
+    }
+}
+
+/// Whose trouble a host's failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The host's: it may come back by itself.
+    Passing,
+    /// Refused credentials, an unknown host key, wrong settings: never tried again until the user says so.
+    NeedsUser,
+}
+
+impl Trouble {
+    /// What an error of opening a connection is for its host; `None` if it says nothing about the host.
+    pub fn of(error: &Error) -> Option<Trouble> {
+        match error.kind() {
+            ErrorKind::Authentication | ErrorKind::Config => Some(Trouble::NeedsUser),
+            ErrorKind::CircuitOpen => None,
+            // Whatever else prevents a connection prevents it for everybody.
+            _ => Some(Trouble::Passing),
+        }
+    }
+}
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// All is well.
+    #[default]
+    Closed,
+    /// Nobody talks to the host until this moment; without one, until the user acts.
+    Open(Option<Instant>),
+    /// A probe is under way.
+    HalfOpen,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Closed => "closed",
+            Phase::Open(_) => "open",
+            Phase::HalfOpen => "half-open",
+        })
+    }
+}
+
+/// The breaker of one computer.
+#[derive(Debug, Clone, Default)]
+pub struct Breaker {
+    phase: Phase,
+    failures: u32,
+    epoch: u64,
+    /// The last trouble is one for the user: a probe is one that they asked for.
+    needs_user: bool,
+}
+
+impl Breaker {
+    /// One that an earlier owner left open.
+    pub fn left_open(failures: u32, needs_user: bool, due: Option<Instant>) -> Breaker {
+        Breaker { phase: Phase::Open(due), failures, epoch: 1, needs_user }
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether anybody may talk to the host.
+    pub fn admits(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether it waits for the user.
+    pub fn needs_user(&self) -> bool {
+        self.needs_user
+    }
+
+    /// Counts its openings: who worked under an older one reports a connection that is gone already.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Somebody's work failed with the host's trouble. Whether that opened it: nothing is news while it is open.
+    pub fn failed(&mut self, trouble: Trouble, pace: Pace, seed: u64, now: Instant) -> bool {
+        if self.phase != Phase::Closed {
+            return false;
+        }
+        self.epoch += 1;
+        self.open(trouble, pace, seed, now);
+        true
+    }
+
+    /// Begins the probe that is due, if one is.
+    pub fn begin_probe(&mut self, now: Instant) -> bool {
+        let due = matches!(self.phase, Phase::Open(Some(at)) if at <= now);
+        if due {
+            self.phase = Phase::HalfOpen;
+        }
+        due
+    }
+
+    /// When the next probe is due.
+    pub fn due(&self) -> Option<Instant> {
+        if let Phase::Open(due) = self.phase { due } else { None }
+    }
+
+    /// The probe that was under way failed.
+    pub fn probe_failed(&mut self, trouble: Trouble, pace: Pace, seed: u64, now: Instant) {
+        self.open(trouble, pace, seed, now);
+    }
+
+    /// The host answers.
+    pub fn close(&mut self) {
+        *self = Breaker { epoch: self.epoch, ..Breaker::default() };
+    }
+
+    /// The user says that it may be tried now. Does nothing to a closed one, or to a probe under way.
+    pub fn hurry(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Open(_)) {
+            self.phase = Phase::Open(Some(now));
+        }
+    }
+
+    fn open(&mut self, trouble: Trouble, pace: Pace, seed: u64, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        self.needs_user = trouble == Trouble::NeedsUser;
+        self.phase = Phase::Open((!self.needs_user).then(|| now + pace.wait(self.failures, seed)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { first: Duration::from_secs(10), longest: Duration::from_secs(300) };
+    /// No jitter.
+    const EVEN: u64 = 100;
+
+    #[test]
+    fn probes_come_soon_then_double_up_to_the_longest_wait() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        assert!(breaker.failed(Trouble::Passing, PACE, EVEN, now));
+        assert!(!breaker.failed(Trouble::Passing, PACE, EVEN, now), "open already");
+        assert_eq!(breaker.failures(), 1, "what fails while it is open is the same failure");
+        for expect in [1, 10, 20, 40, 80, 160, 300, 300] {
+            let due = breaker.due().unwrap();
+            assert_eq!((due - now).as_secs_f64().round(), f64::from(expect));
+            assert!(!breaker.begin_probe(due - Duration::from_millis(1)), "too early");
+            assert!(breaker.begin_probe(due) && !breaker.begin_probe(due), "one probe at a time");
+            assert!(!breaker.admits());
+            breaker.probe_failed(Trouble::Passing, PACE, EVEN, now);
+        }
+        breaker.close();
+        assert!(breaker.admits());
+        assert_eq!((breaker.failures(), breaker.due(), breaker.epoch()), (0, None, 1));
+    }
+
+    #[test]
+    fn refused_credentials_are_never_tried_again_by_themselves() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        breaker.failed(Trouble::NeedsUser, PACE, EVEN, now);
+        assert_eq!(breaker.due(), None);
+        assert!(!breaker.begin_probe(now + Duration::from_secs(86_400)));
+        breaker.hurry(now);
+        assert!(breaker.begin_probe(now));
+        breaker.probe_failed(Trouble::Passing, PACE, EVEN, now);
+        assert!(breaker.due().is_some() && !breaker.needs_user(), "another trouble now, which may pass");
+    }
+
+    #[test]
+    fn jitter_is_a_tenth() {
+        for seed in 0..500 {
+            let wait = PACE.wait(3, seed).as_secs_f64();
+            assert!((17.99..=22.01).contains(&wait), "{wait}");
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Computers in trouble, and what their processes say and do meanwhile: a server that is down, one that the user
+//! has disabled, a queue that lies, a work directory that is gone, a disk that is full.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use ferry_matrix::{Profile, Result, check, text};
+use serde_json::Value;
+
+use crate::{
+    Case,
+    cell::{Cell, CellCase, judge, submit_markers},
+    disk::Tmpfs,
+    port::Port,
+};
+
+/// What needs nothing but this machine.
+pub(crate) const CASES: &[Case] = &[
+    ("a_disabled_computer_drains_and_resumes", a_disabled_computer_drains_and_resumes),
+    ("an_unclear_submission_waits_for_the_user", an_unclear_submission_waits_for_the_user),
+    ("a_test_job_lets_ferry_conclude_by_itself", a_test_job_lets_ferry_conclude_by_itself),
+    ("a_missing_work_directory_loses_nothing", a_missing_work_directory_loses_nothing),
+    ("a_directory_removed_before_its_job_is_made_anew", a_directory_removed_before_its_job_is_made_anew),
+    ("a_full_quota_ends_when_there_is_room", a_full_quota_ends_when_there_is_room),
+    ("failures_are_counted_shown_and_survive_a_restart", failures_are_counted_shown_and_survive_a_restart),
+];
+
+/// What runs where a server can be down.
+pub(crate) const LINK_CASES: &[CellCase] = &[
+    ("a_server_that_is_down_is_tried_rarely", a_server_that_is_down_is_tried_rarely),
+    ("a_full_quota_over_there_ends_when_there_is_room", a_full_quota_over_there_ends_when_there_is_room),
+    ("refused_credentials_wait_for_the_user", refused_credentials_wait_for_the_user),
+];
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Waits until `process show` says this of a process; what it says then.
+fn until(ferry: &Profile, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
+    let begun = Instant::now();
+    loop {
+        let shown = ferry.json(&["process", "show", id])?;
+        if is(&shown) {
+            return Ok(shown);
+        }
+        check(begun.elapsed() < LIMIT, || format!("not {what}: {shown:#}\n{}", ferry.log_tail()))?;
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn waits_for(shown: &Value, words: &str) -> bool {
+    shown["waiting_for"].as_str().is_some_and(|text| text.contains(words))
+}
+
+fn a_disabled_computer_drains_and_resumes() -> Result {
+    let ferry = Profile::new()?;
+    ferry.ok(&["daemon", "start"])?;
+    let running = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "sleep=2"])?;
+    until(&ferry, &running, "running", |shown| shown["scheduler_state"] == "running")?;
+    ferry.ok(&["computer", "disable", "localhost", "--reason", "new roof"])?;
+    let waiting = ferry.submit(&["arithmetic.add_job", "x=2", "y=2"])?;
+    until(&ferry, &waiting, "told why", |shown| {
+        waits_for(shown, "disabled since") && waits_for(shown, "new roof")
+    })?;
+    check(ferry.ended(&running, LIMIT)?["exit_code"] == 0, || "a job of it was not brought home".into())?;
+    ferry.ok(&["daemon", "restart"])?;
+    thread::sleep(Duration::from_secs(1));
+    let shown = ferry.json(&["process", "show", &waiting])?;
+    check(waits_for(&shown, "disabled since"), || format!("a restart enabled it: {shown:#}"))?;
+    let listed = ferry.ok(&["computer", "list"])?;
+    check(listed.contains("disabled"), || listed)?;
+    ferry.ok(&["computer", "enable", "localhost"])?;
+    check(ferry.ended(&waiting, LIMIT)?["exit_code"] == 0, || "it did not resume".into())
+}
+
+/// A Slurm that is three scripts. `squeue` shows what `sbatch` put into its file.
+struct Fakes {
+    bin: PathBuf,
+}
+
+impl Fakes {
+    /// And a profile with a computer that has them first in its `PATH`.
+    fn new(ferry: &Profile) -> Result<Fakes> {
+        let bin = ferry.scratch().join("bin");
+        fs::create_dir_all(&bin).map_err(|error| error.to_string())?;
+        let fakes = Fakes { bin };
+        fakes.put("squeue", "cat \"$(dirname \"$0\")/queue\" 2> /dev/null; true")?;
+        fakes.put("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")?;
+        fakes.put("scancel", "true")?;
+        let work = ferry.scratch().join("work");
+        let file = ferry.scratch().join("fake.yml");
+        let yaml = format!(
+            "label: fake\nhostname: localhost\ntransport: core.local\nscheduler: core.slurm\nwork_dir: {}\npoll_interval: 0.2\n",
+            text(&work)
+        );
+        fs::write(&file, yaml).map_err(|error| error.to_string())?;
+        ferry.ok(&["computer", "setup", "-n", "--config", text(&file)])?;
+        Ok(fakes)
+    }
+
+    fn put(&self, name: &str, script: &str) -> Result {
+        let write = || {
+            let draft = self.bin.join(format!(".{name}"));
+            fs::write(&draft, format!("#!/bin/sh\n{script}\n"))?;
+            fs::set_permissions(&draft, fs::Permissions::from_mode(0o755))?;
+            fs::rename(draft, self.bin.join(name))
+        };
+        write().map_err(|error: std::io::Error| error.to_string())
+    }
+
+    fn start_daemon(&self, ferry: &Profile) -> Result {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = ferry.command(&["daemon", "start"]);
+        let done = command.env("PATH", format!("{}:{path}", text(&self.bin))).output();
+        let done = done.map_err(|error| error.to_string())?;
+        check(done.status.success(), || String::from_utf8_lossy(&done.stderr).into_owned())
+    }
+}
+
+const LOST: &str =
+    "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1";
+const HONEST: &str = r#"for word; do
+    case $word in --chdir=*) dir=${word#*=};; --output=*) out=${word#*=};; --error=*) err=${word#*=};; esac
+    script=$token token=$word
+done
+echo "77|COMPLETED|$token|None" >> "$(dirname "$0")/queue"
+cd "$dir" && SLURM_JOB_ID=77 setsid "$script" "$token" > "$out" 2> "$err" < /dev/null &
+echo 77"#;
+
+fn an_unclear_submission_waits_for_the_user() -> Result {
+    let ferry = Profile::new()?;
+    let fakes = Fakes::new(&ferry)?;
+    fakes.put("sbatch", LOST)?;
+    fakes.start_daemon(&ferry)?;
+    let marker = ferry.scratch().join("marker");
+    let marker_word = format!("marker={}", marker.display());
+    let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", &marker_word, "--computer", "fake"])?;
+    let shown = until(&ferry, &id, "unclear", |shown| waits_for(shown, "unclear since"))?;
+    check(waits_for(&shown, "computer test --job") && waits_for(&shown, "process resubmit"), || {
+        format!("{shown:#}")
+    })?;
+    ferry.ok(&["process", "report", &id])?;
+    fakes.put("sbatch", HONEST)?;
+    ferry.ok(&["process", "resubmit", &id, "--yes"])?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
+    let ran = fs::read_to_string(&marker).unwrap_or_default().lines().count();
+    check(ran == 1, || format!("it ran {ran} times"))?;
+    ferry.ferry(&["process", "resubmit", &id, "--yes"])?.expect(1)?.says(&["has ended"]).map(drop)
+}
+
+fn a_test_job_lets_ferry_conclude_by_itself() -> Result {
+    let ferry = Profile::new()?;
+    let fakes = Fakes::new(&ferry)?;
+    fakes.put("sbatch", LOST)?;
+    fakes.start_daemon(&ferry)?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "--computer", "fake"])?;
+    until(&ferry, &id, "unclear", |shown| waits_for(shown, "unclear since"))?;
+    fakes.put("sbatch", HONEST)?;
+    let mut command = ferry.command(&["computer", "test", "fake", "--job"]);
+    let path = format!("{}:{}", text(&fakes.bin), std::env::var("PATH").unwrap_or_default());
+    let tested = command.env("PATH", path).output().map_err(|error| error.to_string())?;
+    check(tested.status.success(), || String::from_utf8_lossy(&tested.stdout).into_owned())?;
+    let shown = ferry.ended(&id, LIMIT * 2)?;
+    check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
+    // Other settings, which nobody has tested.
+    let other = ferry.scratch().join("other");
+    ferry.ok(&["computer", "configure", "fake", "-n", "--work-dir", text(&other)])?;
+    fakes.put("sbatch", LOST)?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "--computer", "fake"])?;
+    until(&ferry, &id, "unclear again", |shown| waits_for(shown, "computer test --job")).map(drop)
+}
+
+fn a_missing_work_directory_loses_nothing() -> Result {
+    let ferry = Profile::new()?;
+    // Time enough to take the directory away between the job's end and the next look.
+    let words = ["--poll-interval", "3", "--retry-initial", "2"];
+    ferry.ok(&[&["computer", "configure", "localhost", "-n"], &words[..]].concat())?;
+    ferry.ok(&["daemon", "start"])?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3"])?;
+    let shown = until(&ferry, &id, "submitted", |shown| shown["job_id"].is_string())?;
+    let place = PathBuf::from(shown["work_dir"].as_str().unwrap_or_default());
+    let begun = Instant::now();
+    while !place.join(".ferry/exit").exists() {
+        check(begun.elapsed() < LIMIT, || "the job does not end".into())?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    let away = ferry.scratch().join("away");
+    fs::rename(&place, &away).map_err(|error| error.to_string())?;
+    let shown = until(&ferry, &id, "told", |shown| waits_for(shown, "is gone from computer"))?;
+    check(shown["attempt"] == 1 && shown["next_try"].is_string(), || format!("{shown:#}"))?;
+    fs::rename(&away, &place).map_err(|error| error.to_string())?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))
+}
+
+fn a_directory_removed_before_its_job_is_made_anew() -> Result {
+    let ferry = Profile::new()?;
+    let limit = |bound: &str| {
+        ferry.ok(&["computer", "configure", "localhost", "-n", "--max-active-jobs", bound]).map(drop)
+    };
+    limit("0")?;
+    ferry.ok(&["daemon", "start"])?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3"])?;
+    let shown = until(&ferry, &id, "uploaded", |shown| waits_for(shown, "queue slot"))?;
+    ferry
+        .ferry(&["process", "resubmit", &id, "--yes"])?
+        .expect(1)?
+        .says(&["is not unclear", "queue slot"])?;
+    let place = shown["work_dir"].as_str().unwrap_or_default().to_owned();
+    fs::remove_dir_all(&place).map_err(|error| error.to_string())?;
+    limit("5")?;
+    until(&ferry, &id, "unclear", |shown| waits_for(shown, "unclear since") && waits_for(shown, &place))?;
+    ferry.ok(&["process", "resubmit", &id, "--yes"])?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))
+}
+
+fn a_full_quota_ends_when_there_is_room() -> Result {
+    full_quota(&Profile::new()?, "localhost")
+}
+
+fn a_full_quota_over_there_ends_when_there_is_room(cell: &Cell) -> Result {
+    full_quota(&cell.profile()?, &cell.computer())
+}
+
+fn full_quota(ferry: &Profile, computer: &str) -> Result {
+    let place = ferry.scratch().join("small");
+    let _small = Tmpfs::mount(&place, "256k")?;
+    let words = ["--work-dir", text(&place), "--poll-interval", "0.2", "--retry-initial", "0.5"];
+    ferry.ok(&[&["computer", "configure", computer, "-n"], &words[..]].concat())?;
+    ferry.ok(&["daemon", "start"])?;
+    let filler = place.join("filler");
+    // As much as fits, and the error of what does not.
+    let _ = fs::write(&filler, vec![0; 1 << 20]);
+    let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3", "--computer", computer])?;
+    let shown = until(ferry, &id, "told", |shown| waits_for(shown, "no space or quota is left"))?;
+    check(shown["attempt"] == 0 && shown["paused"] == false, || format!("{shown:#}"))?;
+    fs::remove_file(&filler).map_err(|error| error.to_string())?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))
+}
+
+/// A work directory that can't be: the process's own trouble, as far as ferry can tell.
+fn failures_are_counted_shown_and_survive_a_restart() -> Result {
+    let ferry = Profile::new()?;
+    // An endless chain of links is no error that a person is asked about at once.
+    let loop_ = ferry.scratch().join("loop");
+    std::os::unix::fs::symlink(&loop_, &loop_).map_err(|error| error.to_string())?;
+    let words = ["--work-dir", text(&loop_), "--retry-initial", "3", "--retry-attempts", "3"];
+    ferry.ok(&[&["computer", "configure", "localhost", "-n"], &words[..]].concat())?;
+    ferry.ok(&["daemon", "start"])?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3"])?;
+    let shown = until(&ferry, &id, "counted", |shown| shown["attempt"] == 1)?;
+    check(shown["max_attempts"] == 3 && shown["last_error"].is_string(), || format!("{shown:#}"))?;
+    let report = ferry.ok(&["process", "report", &id])?;
+    check(report.contains("next: ") && report.contains("tried: 1 of 3"), || report)?;
+    ferry.ok(&["daemon", "restart"])?;
+    let again = ferry.json(&["process", "show", &id])?;
+    check(again["attempt"] == 1 && again["next_try"] == shown["next_try"], || format!("{again:#}"))?;
+    let shown = until(&ferry, &id, "paused", |shown| shown["paused"] == true)?;
+    check(waits_for(&shown, "failed 3 times"), || format!("{shown:#}"))?;
+    fs::remove_file(&loop_).map_err(|error| error.to_string())?;
+    ferry.ok(&["process", "play", &id])?;
+    check(ferry.ended(&id, LIMIT)?["exit_code"] == 0, || "it did not go on".into())
+}
+
+/// The cell's computer behind a port of our own, in a profile that accepts its key.
+fn behind_a_port(cell: &Cell) -> Result<(Profile, Port)> {
+    let ferry = cell.profile()?;
+    let shown = ferry.json(&["computer", "show", &cell.computer()])?;
+    let server = shown["port"].as_u64().and_then(|port| u16::try_from(port).ok());
+    let port = Port::before(server.ok_or_else(|| format!("no port: {shown:#}"))?)?;
+    let (number, known) = (port.number.to_string(), ferry.scratch().join("known_hosts"));
+    let words = ["--port", &number, "--known-hosts", text(&known), "--key-policy", "AutoAddPolicy"];
+    let pace = ["--probe-initial", "1", "--probe-max", "4"];
+    let computer = cell.computer();
+    let all = [&["computer", "configure", &computer, "-n"], &words[..], &pace[..]].concat();
+    ferry.ok(&all)?;
+    Ok((ferry, port))
+}
+
+fn a_server_that_is_down_is_tried_rarely(cell: &Cell) -> Result {
+    let (ferry, port) = behind_a_port(cell)?;
+    ferry.ok(&["daemon", "start"])?;
+    let mut jobs = submit_markers(cell, &ferry, 10, "1")?;
+    thread::sleep(Duration::from_millis(1500));
+    port.close();
+    jobs.extend(crate::cell::submit_markers_from(cell, &ferry, 10, 40, "0")?);
+    let last = jobs.last().map(|(id, _)| id.clone()).unwrap_or_default();
+    let shown = until(&ferry, &last, "told why", |shown| waits_for(shown, "unreachable since"))?;
+    check(waits_for(&shown, "next try") && shown["attempt"] == 0, || format!("{shown:#}"))?;
+    ferry.ok(&["daemon", "restart"])?;
+    let shown = ferry.json(&["process", "show", &last])?;
+    check(waits_for(&shown, "unreachable since"), || format!("a restart has forgotten: {shown:#}"))?;
+    let listed = ferry.json(&["computer", "show", &cell.computer()])?;
+    check(listed["host"]["breaker"] != "closed", || format!("{listed:#}"))?;
+    ferry.ferry(&["status"])?.expect(0)?.says(&["unreachable since"])?;
+    thread::sleep(Duration::from_secs(8));
+    let tries = port.open();
+    check((1..=8).contains(&tries), || format!("{tries} connections to a server that is down"))?;
+    ferry.all_ended(Duration::from_secs(200))?;
+    judge(&ferry, &jobs)
+}
+
+fn refused_credentials_wait_for_the_user(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    let computer = cell.computer();
+    let shown = ferry.json(&["computer", "show", &computer])?;
+    let key = shown["key_filename"].as_str().unwrap_or_default().to_owned();
+    let wrong = ferry.scratch().join("wrong_key");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", text(&wrong)])
+        .output();
+    made.map_err(|error| format!("ssh-keygen: {error}"))?;
+    ferry.ok(&["computer", "configure", &computer, "-n", "--key-filename", text(&wrong)])?;
+    ferry.ok(&["daemon", "start"])?;
+    let ids: Vec<String> =
+        (0..5).map(|_| cell.submit(&ferry, &["arithmetic.add_job", "x=1", "y=1"])).collect::<Result<_>>()?;
+    for id in &ids {
+        let shown = until(&ferry, id, "told", |shown| waits_for(shown, "it refuses since"))?;
+        check(shown["next_try"].is_null() && shown["paused"] == false, || format!("{shown:#}"))?;
+    }
+    // The right key again: changed settings are tried at once.
+    ferry.ok(&["computer", "configure", &computer, "-n", "--key-filename", &key])?;
+    ferry.all_ended(Duration::from_secs(100))
+}
