@@ -31,11 +31,14 @@ fn main() -> ExitCode {
         let reader = store.reader().clone();
         Ok(Fixture { store: Arc::new(store), reader, reopen: None, guard: dir })
     }));
-    let faulty: [(&str, fn() -> Outcome); 2] = [
-        ("a_planned_failure_is_one_commit_s", a_planned_failure_is_one_commit_s),
-        ("a_death_is_before_or_after_a_commit", a_death_is_before_or_after_a_commit),
-    ];
-    trials.extend(faulty.map(|(name, case)| Trial::test(format!("store/faulty/{name}"), case)));
+    trials.push(Trial::test(
+        "store/faulty/a_planned_failure_is_one_commit_s",
+        a_planned_failure_is_one_commit_s,
+    ));
+    trials.push(Trial::test(
+        "store/faulty/a_death_is_before_or_after_a_commit",
+        a_death_is_before_or_after_a_commit,
+    ));
     run(&Arguments::from_args(), trials).exit_code()
 }
 
