@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Checkpoint, Step};
 use crate::{
-    process::State,
+    process::{Failures, State},
     runner::{RetryPlan, parked_status},
     store::{HostRow, Process},
 };
@@ -39,6 +39,7 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         Kind::CalcJob => Checkpoint::read(process.checkpoint.as_deref()).unwrap_or_default(),
         _ => Checkpoint::default(),
     };
+    let failures = Failures::read(process.checkpoint.as_deref());
     let wait = if process.paused { None } else { host_wait(process, &saved, host) };
     let status = process.status.clone().filter(|_| !process.state.is_terminal());
     let since = if wait.is_some() { host_since(host) } else { saved.unclear_since };
@@ -47,10 +48,10 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         next: next(process, &saved, wait.is_some()),
         waiting_for: join(process, status, wait),
         since: Some(since.unwrap_or(process.modified)),
-        attempt: saved.attempt,
+        attempt: failures.attempt,
         max_attempts: plan.attempts,
-        next_try: saved.next_try.filter(|_| !process.paused).or(probe),
-        last_error: saved.last_error,
+        next_try: failures.next_try.filter(|_| !process.paused).or(process.wake).or(probe),
+        last_error: failures.last_error,
     })
 }
 

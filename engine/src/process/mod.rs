@@ -1,12 +1,14 @@
 //! Processes: their states, the ports of their types, and how they are launched.
 
 mod call;
+mod failures;
 mod launch;
 mod options;
 mod spec;
 mod state;
 
 pub(crate) use call::run as run_calcfunction;
+pub(crate) use failures::Failures;
 pub(crate) use launch::{Calling, PINS, is_workflow, prepare_called};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
 pub use options::{Options, Resources};

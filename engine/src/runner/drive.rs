@@ -9,13 +9,13 @@ use super::{
     Context, JobWatch, Submitters,
     begin::begin,
     kill::{BY_USER, kill_calcjob, kill_workflow},
+    plain,
     poller::Observation,
-    retry::not_yet,
-    settle::{DEATHS, settle},
+    settle::settle,
 };
 use crate::{
     calcjob::{Calcjob, Next, Step, StepError, StepResult},
-    process::{State, is_workflow, run_calcfunction},
+    process::{Failures, State, is_workflow, run_calcfunction},
     store::{self, Change, Level, NodeId, Process},
     workflow::{Advance, Workflow},
 };
@@ -85,6 +85,11 @@ pub(super) async fn drive(
     if process.paused && !process.kill_requested {
         return Then::Idle.into();
     }
+    if !process.kill_requested
+        && let Some(wait) = Failures::read(process.checkpoint.as_deref()).wait()
+    {
+        return Then::After(wait).into();
+    }
     let caller = process.caller;
     let driven = match process.kind {
         Kind::CalcJob => drive_calcjob(cx, submitters, process, observation, interrupt).await.into(),
@@ -104,26 +109,7 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
     };
     match result {
         Ok(()) => Then::Ended,
-        Err(error) => settle_plain(cx, process.id, error).await,
-    }
-}
-
-/// What becomes of an error in a function or in a step of a workflow. Both may run twice, so a passing failure is
-/// simply tried again.
-async fn settle_plain(cx: &Context, id: NodeId, error: StepError) -> Then {
-    match error {
-        StepError::Store(error) => store_trouble(id, &error),
-        StepError::Stopping | StepError::Parked => Then::After(STORE_RETRY),
-        StepError::Later(text) | StepError::Host(text) | StepError::Full(text) | StepError::Wait(text, _) => {
-            tracing::warn!(process = %id, "{text}");
-            Then::After(cx.settings.retry_initial)
-        }
-        StepError::Died(text) | StepError::Except(text) | StepError::Pause(text) => {
-            match cx.store.process(id) {
-                Ok(process) => end_plain(cx, process, State::Excepted, text).await,
-                Err(error) => store_trouble(id, &error),
-            }
-        }
+        Err(error) => plain::settle(cx, process.id, error).await,
     }
 }
 
@@ -135,7 +121,7 @@ async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify)
     }
     let mut flow = match Workflow::new(cx, process) {
         Ok(flow) => flow,
-        Err(error) => return settle_plain(cx, id, error).await.into(),
+        Err(error) => return plain::settle(cx, id, error).await.into(),
     };
     let advanced = tokio::select! {
         advanced = flow.advance() => advanced,
@@ -148,15 +134,7 @@ async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify)
         Ok(Advance::Stepped { born, killed }) => {
             Driven { born, killed, ..Then::After(Duration::ZERO).into() }
         }
-        Err(StepError::Died(text)) => match flow.note_death(&text).await {
-            Ok(DEATHS..) => {
-                let text = format!("{text} ({DEATHS} times)");
-                settle_plain(cx, id, StepError::Except(text)).await.into()
-            }
-            Ok(_) => Then::After(Duration::from_millis(200)).into(),
-            Err(error) => settle_plain(cx, id, error).await.into(),
-        },
-        Err(error) => settle_plain(cx, id, error).await.into(),
+        Err(error) => plain::settle(cx, id, error).await.into(),
     }
 }
 
@@ -197,8 +175,6 @@ async fn drive_calcjob(
     };
     let result = if kill {
         kill_calcjob(&mut job).await.map(|()| Next::Ended)
-    } else if let Some(wait) = not_yet(&job.state) {
-        return Then::After(wait);
     } else {
         match begin(&mut job, observation).await {
             Ok(()) => run_steps(&mut job, interrupt).await,

@@ -14,6 +14,7 @@ mod frame;
 mod gate;
 mod health;
 mod kill;
+mod plain;
 mod poller;
 mod prober;
 mod ready;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{drive::Then, settings::Settings, settle::pause};
 use crate::{
-    calcjob::{Calcjob, Checkpoint, StepResult},
+    calcjob::{Calcjob, StepResult},
     clock,
     computer::Computer,
     process::State,
@@ -37,20 +37,12 @@ impl RetryPlan {
     }
 
     /// Doubles with each failure; up to a tenth more or less, so that many do not come back at once.
-    fn delay(&self, attempt: u32, seed: u128) -> Duration {
+    pub(super) fn delay(&self, attempt: u32, seed: u128) -> Duration {
         let jitter = (seed.wrapping_mul(u128::from(attempt)) % 21) as f64 / 100.0 - 0.1;
         let doublings = f64::from(1u32 << (attempt.max(1) - 1).min(20));
         Duration::try_from_secs_f64(self.initial.as_secs_f64() * doublings * (1.0 + jitter))
             .unwrap_or(LONGEST)
     }
-}
-
-/// How long a retry that was planned before is still off. Never longer than it was put off, also when the
-/// clock was set back meanwhile.
-pub(super) fn not_yet(state: &Checkpoint) -> Option<Duration> {
-    let wait = state.next_try?.duration_since(clock::now());
-    let wait = Duration::try_from(wait).ok().filter(|wait| !wait.is_zero())?;
-    Some(state.planned.map_or(wait, |planned| wait.min(planned)))
 }
 
 /// A failure that uses up an attempt.
@@ -105,19 +97,6 @@ mod tests {
             let delay = PLAN.delay(attempt, 12345).as_secs_f64();
             assert!((delay / plain - 1.0).abs() <= 0.101, "{delay} {plain}");
         }
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_makes_nobody_wait_longer_than_planned() {
-        let planned = Duration::from_secs(20);
-        let next_try = clock::now().checked_add(Duration::from_secs(3620)).ok();
-        let state = Checkpoint { next_try, planned: Some(planned), ..Checkpoint::default() };
-        assert_eq!(not_yet(&state), Some(planned));
-        let past = clock::now().checked_sub(Duration::from_secs(1)).ok();
-        assert_eq!(
-            not_yet(&Checkpoint { next_try: past, planned: Some(planned), ..Checkpoint::default() }),
-            None
-        );
     }
 
     #[test]

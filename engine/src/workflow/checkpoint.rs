@@ -19,9 +19,6 @@ pub(super) struct Checkpoint {
     /// What it waits for.
     #[serde(default)]
     pub waiting: Option<Waiting>,
-    /// Plugin hosts that died on the step that is due.
-    #[serde(default)]
-    pub deaths: u32,
 }
 
 /// What a workflow waits for.
@@ -39,7 +36,7 @@ pub(super) struct Waiting {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Checkpoint { version: VERSION, steps: 0, state: Vec::new(), waiting: None, deaths: 0 }
+        Checkpoint { version: VERSION, steps: 0, state: Vec::new(), waiting: None }
     }
 }
 

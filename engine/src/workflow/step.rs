@@ -83,17 +83,6 @@ impl<'a> Workflow<'a> {
         Ok(advance)
     }
 
-    /// Notes that the plugin's host died on the step that is due. Returns how often it has.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) async fn note_death(&mut self, text: &str) -> StepResult<u32> {
-        self.state.deaths += 1;
-        let line = self.log(Level::Warning, format!("{text}; trying again"));
-        self.commit(vec![line]).await?;
-        Ok(self.state.deaths)
-    }
-
     fn event(&self) -> StepResult<Option<StepEvent>> {
         let Some(waiting) = &self.state.waiting else {
             return Ok(Some(if self.state.steps == 0 { StepEvent::Start } else { StepEvent::Continue }));
@@ -132,7 +121,6 @@ impl<'a> Workflow<'a> {
         let mut changes = effects.changes;
         self.begin(&mut changes);
         self.state.steps += 1;
-        self.state.deaths = 0;
         self.state.state = reply.state;
         self.state.waiting = None;
         self.process.wake = None;

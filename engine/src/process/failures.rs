@@ -1,0 +1,78 @@
+//! What failed of a process's present step, as its saved state keeps it. The names are the same for every kind of
+//! process, so whoever explains one need not know its kind.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+
+/// Failures of the present step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Failures {
+    /// Those that count.
+    pub(crate) attempt: u32,
+    /// When it is tried again.
+    pub(crate) next_try: Option<Timestamp>,
+    /// How long it was put off.
+    pub(crate) planned: Option<Duration>,
+    /// What went wrong last.
+    pub(crate) last_error: Option<String>,
+    /// Plugin hosts that died on it.
+    pub(crate) deaths: u32,
+}
+
+impl Failures {
+    /// Reads them out of a saved state; none, if there is none or it can't be read.
+    pub(crate) fn read(checkpoint: Option<&str>) -> Failures {
+        checkpoint.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
+    /// A saved state with these failures in it, and all else as it was.
+    pub(crate) fn write(&self, checkpoint: Option<&str>) -> String {
+        let saved = checkpoint.and_then(|text| serde_json::from_str(text).ok());
+        let mut saved = saved.unwrap_or_else(|| serde_json::json!({ "version": 1 }));
+        if let (Some(saved), Ok(serde_json::Value::Object(own))) =
+            (saved.as_object_mut(), serde_json::to_value(self))
+        {
+            saved.extend(own);
+        }
+        saved.to_string()
+    }
+
+    /// How long the next try is still off. Never longer than it was put off, also when the clock was set back
+    /// meanwhile.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        let wait = self.next_try?.duration_since(clock::now());
+        let wait = Duration::try_from(wait).ok().filter(|wait| !wait.is_zero())?;
+        Some(self.planned.map_or(wait, |planned| wait.min(planned)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_live_beside_what_else_is_saved() {
+        let failures = Failures { attempt: 2, last_error: Some("why".into()), ..Failures::default() };
+        let saved = failures.write(Some(r#"{"version": 1, "steps": 7}"#));
+        assert_eq!(Failures::read(Some(&saved)), failures);
+        let value: serde_json::Value = serde_json::from_str(&saved).unwrap();
+        assert_eq!(value["steps"], 7);
+        assert_eq!(Failures::read(Some(&failures.write(None))), failures);
+        assert_eq!(Failures::read(None), Failures::default());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_nobody_wait_longer_than_planned() {
+        let planned = Duration::from_secs(20);
+        let next_try = clock::now().checked_add(Duration::from_secs(3620)).ok();
+        let failures = Failures { next_try, planned: Some(planned), ..Failures::default() };
+        assert_eq!(failures.wait(), Some(planned));
+        let past = clock::now().checked_sub(Duration::from_secs(1)).ok();
+        assert_eq!(Failures { next_try: past, ..failures }.wait(), None);
+    }
+}
