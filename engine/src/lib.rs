@@ -5,6 +5,7 @@
 
 mod blocking;
 pub mod calcjob;
+pub mod child;
 pub mod clock;
 pub mod computer;
 pub mod crash;

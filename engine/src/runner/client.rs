@@ -3,14 +3,18 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{net::UnixStream, time::timeout};
+use tokio::{
+    net::UnixStream,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
-    Builder, Hello, PROTOCOL, Request, Response,
+    Builder, Hello, Owner, PROTOCOL, Request, Response,
     frame::{read_message, write_message},
     kill, service,
 };
 use crate::{
+    child::Child,
     profile::Paths,
     store::{self, Lock},
 };
@@ -19,6 +23,12 @@ use crate::{
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long it may take to greet.
 const GREETING: Duration = Duration::from_secs(5);
+/// How often we look whether a silent owner was stopped; two looks must agree.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long an owner that does not listen yet is waited for.
+const BEGINNING: Duration = Duration::from_secs(10);
+/// Owners that may go away in the middle of a request that is safe to repeat.
+const LOST_OWNERS: u32 = 3;
 
 /// What can go wrong between the command line and an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,15 +80,14 @@ impl Connection {
             let peer: Hello = read_message(&mut stream).await?;
             Ok::<_, std::io::Error>(Connection { stream, peer })
         };
-        let connection = match timeout(GREETING, greet).await {
+        let owner = Lock::holding(&paths.lock());
+        let connection = match patiently(owner.as_ref().map(|(child, _)| *child), GREETING, greet).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(_)) => return Ok(None),
-            Err(_) => {
-                let who = Lock::holder(&paths.lock()).map(|(pid, role)| format!("the {role} (pid {pid})"));
-                return Err(ClientError::new(
-                    format!("{} does not answer", who.as_deref().unwrap_or("the owner of the profile")),
-                    "it may be stopped (SIGCONT lets it go on); `ferry daemon stop` ends it by force",
-                ));
+            Err(silence) => {
+                let who = owner.map(|(child, role)| format!("the {role} (pid {})", child.pid));
+                let who = who.as_deref().unwrap_or("the owner of the profile");
+                return Err(ClientError::new(format!("{who} {silence}"), silence.help()));
             }
         };
         if connection.peer.protocol != PROTOCOL {
@@ -99,6 +108,12 @@ impl Connection {
     /// # Errors
     /// No answer in time, or the owner went away: what was asked may have been done.
     pub async fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
+        self.try_ask(request).await.map_err(|unanswered| match unanswered {
+            Unanswered::Gone(error) | Unanswered::Silent(error) => error,
+        })
+    }
+
+    async fn try_ask(&mut self, request: &Request) -> Result<Response, Unanswered> {
         let limit = match request {
             Request::Wait { seconds, .. } => Duration::from_secs(*seconds) + ANSWER,
             // Its last step may write the whole database anew.
@@ -106,25 +121,83 @@ impl Connection {
             Request::InstallPlugin { .. } | Request::Launch(_) => ANSWER * 4,
             _ => ANSWER,
         };
+        let (who, look_first) = (
+            format!("the owner of the profile (pid {})", self.peer.pid),
+            "what was asked may have been done, so look before you repeat it",
+        );
+        let child = Child::of(self.peer.pid);
         let exchange = async {
             write_message(&mut self.stream, request).await?;
             read_message(&mut self.stream).await
         };
-        match timeout(limit, exchange).await {
+        match patiently(child, limit, exchange).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(ClientError::new(
-                format!("the owner of the profile (pid {}) went away: {error}", self.peer.pid),
-                "see `ferry daemon logs`; what was asked may have been done, so look before you repeat it",
-            )),
-            Err(_) => Err(ClientError::new(
-                format!(
-                    "the owner of the profile (pid {}) gave no answer in {} s",
-                    self.peer.pid,
-                    limit.as_secs()
-                ),
-                "see `ferry daemon logs`; what was asked may have been done, so look before you repeat it",
-            )),
+            Ok(Err(error)) => Err(Unanswered::Gone(ClientError::new(
+                format!("{who} went away: {error}"),
+                format!("see `ferry daemon logs`; {look_first}"),
+            ))),
+            Err(silence) => Err(Unanswered::Silent(ClientError::new(
+                format!("{who} {silence}"),
+                format!("{}; {look_first}", silence.help()),
+            ))),
         }
+    }
+}
+
+/// Why a request has no answer.
+enum Unanswered {
+    /// The owner went away.
+    Gone(ClientError),
+    /// It is there, and says nothing.
+    Silent(ClientError),
+}
+
+/// How an owner says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Silence {
+    /// SIGSTOP holds it.
+    Stopped,
+    /// Nobody knows why.
+    TimedOut(Duration),
+}
+
+impl Silence {
+    fn help(self) -> &'static str {
+        match self {
+            Silence::Stopped => "`kill -CONT` lets it go on; `ferry daemon stop` ends it by force",
+            Silence::TimedOut(_) => {
+                "see `ferry daemon logs`; `ferry daemon stop` ends it, by force if need be"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Silence::Stopped => f.write_str("does not answer: it was stopped (SIGSTOP)"),
+            Silence::TimedOut(limit) => write!(f, "gave no answer in {} s", limit.as_secs()),
+        }
+    }
+}
+
+/// Waits for a peer's answer, but not to the limit for one that was stopped.
+async fn patiently<T>(
+    peer: Option<Child>,
+    limit: Duration,
+    answer: impl Future<Output = T>,
+) -> Result<T, Silence> {
+    let stopped = async {
+        let mut looks = 0;
+        while looks < 2 {
+            sleep(LOOK).await;
+            looks = if peer.is_some_and(|peer| peer.is_stopped()) { looks + 1 } else { 0 };
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = timeout(limit, answer) => answer.map_err(|_| Silence::TimedOut(limit)),
+        () = stopped => Err(Silence::Stopped),
     }
 }
 
@@ -144,28 +217,22 @@ pub enum Answered {
 /// # Errors
 /// Those of [`Connection`], and the store's where this program becomes owner.
 pub async fn call(builder: &Builder, request: Request) -> Result<(Response, Answered), ClientError> {
-    for _ in 0..20 {
+    let deadline = Instant::now() + BEGINNING;
+    let mut lost = 0;
+    while Instant::now() < deadline {
         if let Some(mut connection) = Connection::open(&builder.paths).await? {
             let answered = if connection.peer.role == "run" { Answered::ByRun } else { Answered::ByOwner };
-            return Ok((connection.ask(&request).await?, answered));
+            match connection.try_ask(&request).await {
+                Ok(response) => return Ok((response, answered)),
+                // Its successor is asked, or we are it.
+                Err(Unanswered::Gone(_)) if request.is_repeatable() && lost < LOST_OWNERS => lost += 1,
+                Err(Unanswered::Gone(error) | Unanswered::Silent(error)) => return Err(error),
+            }
         }
         match builder.own("command") {
-            Ok(owner) => {
-                let context = Arc::new(owner.open().await?);
-                let killed = if let Request::Kill { processes, .. } = &request {
-                    processes.clone()
-                } else {
-                    Vec::new()
-                };
-                let response = service::handle(&context, request).await;
-                kill::kill_at_rest(&context, &killed).await;
-                context.hosts.shutdown().await;
-                return Ok((response, Answered::Alone));
-            }
+            Ok(owner) => return Ok((alone(owner, request).await?, Answered::Alone)),
             // Somebody owns it but does not listen yet, or just ends.
-            Err(error) if *error.kind() == store::ErrorKind::Owned => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            Err(error) if *error.kind() == store::ErrorKind::Owned => sleep(LOOK / 5).await,
             Err(error) => return Err(error.into()),
         }
     }
@@ -175,4 +242,14 @@ pub async fn call(builder: &Builder, request: Request) -> Result<(Response, Answ
         format!("{who} holds the profile but does not listen"),
         "it may be starting or ending: try again; if it stays so, `ferry daemon stop` ends it by force",
     ))
+}
+
+/// Does what is asked as the owner that we are now.
+async fn alone(owner: Owner, request: Request) -> Result<Response, ClientError> {
+    let context = Arc::new(owner.open().await?);
+    let killed = if let Request::Kill { processes, .. } = &request { processes.clone() } else { Vec::new() };
+    let response = service::handle(&context, request).await;
+    kill::kill_at_rest(&context, &killed).await;
+    context.hosts.shutdown().await;
+    Ok(response)
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     calcjob::{Calcjob, Next, Step, StepError, StepResult},
+    crash,
     process::{Failures, State, is_workflow, run_calcfunction},
     store::{self, Change, Level, NodeId, Process},
     workflow::{Advance, Workflow},
@@ -90,6 +91,7 @@ pub(super) async fn drive(
     {
         return Then::After(wait).into();
     }
+    crash::in_step_of(&process.label);
     let caller = process.caller;
     let driven = match process.kind {
         Kind::CalcJob => drive_calcjob(cx, submitters, process, observation, interrupt).await.into(),

@@ -5,19 +5,20 @@ use std::{sync::Arc, time::Duration};
 use ferry_plugin_proto::Problem;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{Notify, mpsc},
     task::JoinHandle,
 };
 
 use super::{
-    Answered, Builder, ClientError, Connection, Context, Event, Owner, Request, Response, call,
+    Answered, Builder, ClientError, Connection, Context, Event, Owner, Request, Response, call, pulse,
     server::Server,
     service, socket,
     step_loop::{Gauges, StepLoop},
+    suspects::Suspects,
 };
 use crate::{
     process::{Launch, Launched, State},
-    store::{ErrorKind, Lock, NodeId},
+    store::{ErrorKind, Lock, NodeId, Objects, Reader},
 };
 
 /// How long a `ferry run` may take to let a daemon have its profile.
@@ -42,7 +43,8 @@ struct Running {
     events: mpsc::UnboundedSender<Event>,
     ends: mpsc::UnboundedReceiver<bool>,
     steps: JoinHandle<()>,
-    server: JoinHandle<()>,
+    server: Arc<Server>,
+    serving: JoinHandle<()>,
 }
 
 impl Running {
@@ -61,29 +63,32 @@ impl Running {
         let (events, inbox) = mpsc::unbounded_channel();
         let (ends_sender, ends) = mpsc::unbounded_channel();
         let gauges = Arc::new(Gauges::default());
-        let steps = StepLoop::new(cx.clone(), events.clone(), inbox, gauges.clone(), only);
+        let mut steps = StepLoop::new(cx.clone(), events.clone(), inbox, gauges.clone(), only);
+        steps.suspects = Suspects::settle(&cx).await;
         let listener = socket::bind(&cx.paths.socket()).map_err(|error| ClientError {
             message: format!("the socket {} can't be made: {error}", cx.paths.socket().display()),
             help: Some("FERRY_HOME must be on a local disk that this user can write".into()),
         })?;
-        let server = Server {
+        let server = Arc::new(Server {
             cx: cx.clone(),
             events: events.clone(),
             gauges,
             role,
             started: crate::clock::now(),
             ends: ends_sender,
-        };
-        let server = tokio::spawn(Arc::new(server).serve(listener));
-        Ok((Running { cx, events, ends, steps: tokio::spawn(steps.run()), server }, launched))
+            settings_changed: Notify::new(),
+        });
+        let serving = tokio::spawn(server.clone().serve(listener));
+        let steps = tokio::spawn(steps.run());
+        Ok((Running { cx, events, ends, steps, server, serving }, launched))
     }
 
     /// Stops gracefully and lets the profile go.
     async fn stop(self) {
-        self.server.abort();
+        self.serving.abort();
         let _ = self.events.send(Event::Stop);
         let _ = self.steps.await;
-        let _ = self.server.await;
+        let _ = self.serving.await;
         self.cx.hosts.shutdown().await;
         let _ = std::fs::remove_file(self.cx.paths.socket());
     }
@@ -107,11 +112,34 @@ fn sweep(cx: &Context) {
     }
 }
 
-/// Owns the profile as its daemon until told to stop. Calls `ready` once it listens.
+/// What a program does for the daemon that it is.
+pub struct DaemonHooks<'a> {
+    /// Called once it listens.
+    pub ready: &'a (dyn Fn() + Sync),
+    /// Called with all settings before anything is stepped, and again whenever one has changed.
+    pub settings: &'a (dyn Fn(&[(String, String)]) + Sync),
+}
+
+impl std::fmt::Debug for DaemonHooks<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DaemonHooks").finish_non_exhaustive()
+    }
+}
+
+impl DaemonHooks<'_> {
+    fn tell_settings(&self, cx: &Context) {
+        match cx.store.settings() {
+            Ok(settings) => (self.settings)(&settings),
+            Err(error) => tracing::warn!(%error, "the settings can't be read"),
+        }
+    }
+}
+
+/// Owns the profile as its daemon until told to stop.
 ///
 /// # Errors
-/// Another owner that does not let go, and the store's.
-pub async fn run_daemon(builder: &Builder, ready: impl FnOnce() + Send) -> Result<(), ClientError> {
+/// Another owner that does not let go, and the store's: then nothing was stepped.
+pub async fn run_daemon(builder: &Builder, hooks: &DaemonHooks<'_>) -> Result<(), ClientError> {
     let owner = own_as_daemon(builder).await?;
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
@@ -125,13 +153,19 @@ pub async fn run_daemon(builder: &Builder, ready: impl FnOnce() + Send) -> Resul
         }
     };
     tracing::info!(pid = std::process::id(), version = super::VERSION, "daemon started");
-    ready();
-    tokio::select! {
-        _ = running.ends.recv() => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    hooks.tell_settings(&running.cx);
+    (hooks.ready)();
+    let pulse = tokio::spawn(pulse::watch());
+    loop {
+        tokio::select! {
+            _ = running.ends.recv() => break,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = running.server.settings_changed.notified() => hooks.tell_settings(&running.cx),
+        }
     }
     tracing::info!("daemon stopping");
+    pulse.abort();
     running.stop().await;
     tracing::info!("daemon stopped");
     Ok(())
@@ -217,7 +251,7 @@ impl From<ClientError> for RunError {
 /// Runs one process in this terminal. Beside an owner it is submit and attach; without one this program owns
 /// the profile and steps this process alone, until it ends, a daemon takes over, or the user lets go.
 ///
-/// The first interrupt detaches, the second kills.
+/// An interrupt detaches; what becomes of the process then is the caller's to say.
 ///
 /// # Errors
 /// A refused launch; another owner that does not answer; the store's.
@@ -341,7 +375,9 @@ pub async fn attach(
         };
         let (response, by) = match answer {
             Ok(answer) => answer,
-            Err(error) if lost == LOST_OWNERS => return Err(error.into()),
+            // Whatever became of the owner, a process that has ended is shown.
+            Err(_) if has_ended(builder, id) => return Ok(RunEnd::Ended { id }),
+            Err(error) if lost == LOST_OWNERS => return Err(lost_sight(id, error).into()),
             // An owner that ends in the middle of an answer is no trouble: the next one is asked, or we are it.
             Err(_) => {
                 lost += 1;
@@ -375,4 +411,17 @@ pub async fn attach(
 async fn look(builder: &Builder, id: i64, seen: i64) -> Result<(Response, Answered), ClientError> {
     call(builder, Request::Attach(id)).await?;
     call(builder, Request::Wait { process: id, seen, seconds: 10 }).await
+}
+
+/// Whether the store says that a process has ended.
+fn has_ended(builder: &Builder, id: i64) -> bool {
+    let reader = Reader::open(&builder.paths.store(), Objects::new(builder.paths.objects()));
+    reader.and_then(|reader| reader.process(NodeId(id))).is_ok_and(|process| process.state.is_terminal())
+}
+
+fn lost_sight(id: i64, error: ClientError) -> ClientError {
+    let message = format!("process {id} can't be followed any more: {}", error.message);
+    let next = format!("nothing of it is lost: `ferry process attach {id}` follows it again");
+    let help = error.help.map_or_else(|| next.clone(), |help| format!("{help}; {next}"));
+    ClientError { message, help: Some(help) }
 }

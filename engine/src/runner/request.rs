@@ -148,6 +148,25 @@ pub enum HostAction {
     Proven,
 }
 
+impl Request {
+    /// Whether asking twice comes to the same as asking once, so that it may be repeated when an owner went away in
+    /// the middle of it.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Request::Kill { .. }
+            | Request::Pause { .. }
+            | Request::Setting { .. }
+            | Request::Wait { .. }
+            | Request::Attach(_)
+            | Request::Status
+            | Request::InstallPlugin { .. } => true,
+            Request::Computer { replace, .. } => *replace,
+            Request::Group { if_missing, .. } => *if_missing,
+            _ => false,
+        }
+    }
+}
+
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

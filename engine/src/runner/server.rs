@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::mpsc,
+    sync::{Notify, mpsc},
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
@@ -38,6 +38,8 @@ pub(super) struct Server {
     pub(super) started: jiff::Timestamp,
     /// Told when a client asks for a stop (`false`) or a hand-over (`true`).
     pub(super) ends: mpsc::UnboundedSender<bool>,
+    /// Told when a setting has changed.
+    pub(super) settings_changed: Notify,
 }
 
 impl Server {
@@ -93,6 +95,9 @@ impl Server {
 
     /// The loop learns of what is on disk, whether or not the peer stays for the answer.
     fn tell(&self, request: &Request, response: &Response) {
+        if matches!((request, response), (Request::Setting { .. }, Response::Done)) {
+            self.settings_changed.notify_one();
+        }
         for event in tell::events(&self.cx, request, response) {
             let _ = self.events.send(event);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::log_levels;
 use crate::store::{Reader, Result};
 
 /// One setting that can be set.
@@ -15,8 +16,21 @@ pub struct Known {
     pub help: &'static str,
 }
 
-/// All settings there are. Every value is a number.
+/// All settings there are, but for `log.level.TARGET` of further targets. Every value is a number, or a level.
 pub const KNOWN: &[Known] = &[
+    Known {
+        key: log_levels::KEY,
+        default: "info",
+        help: "what the daemon's log tells: off, error, warn, info, debug or trace; at once",
+    },
+    Known {
+        key: "log.level.russh",
+        default: "warn",
+        help: "the same for SSH; `log.level.TARGET` for any other target, as `ferry_engine::runner`",
+    },
+    Known { key: "log.level.runtime", default: "warn", help: "the same for the asynchronous runtime" },
+    Known { key: "log.max_size", default: "10", help: "size at which the log is rotated, MB; 0: never" },
+    Known { key: "log.files", default: "5", help: "how many logs are kept, the current one included" },
     Known {
         key: "plugin.timeout",
         default: "600",
@@ -77,8 +91,11 @@ impl Settings {
 /// Checks a setting before it is stored.
 ///
 /// # Errors
-/// An unknown key, with the known ones; a value that is no number.
+/// An unknown key, with the known ones; a value that is no number, or no level.
 pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
+    if let Some(target) = log_levels::target(key) {
+        return log_levels::check(target, value);
+    }
     if !KNOWN.iter().any(|known| known.key == key) {
         let keys: Vec<_> = KNOWN.iter().map(|known| known.key).collect();
         let hint = crate::process::closest_name(key, keys.iter().copied()).map_or_else(
@@ -94,4 +111,9 @@ pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
             Err(format!("`{key}` wants a number that is not negative, got `{}`", value.unwrap_or_default()))
         }
     }
+}
+
+/// Whether a running daemon takes up a new value at once, not at its next start.
+pub fn is_live(key: &str) -> bool {
+    key.starts_with("log.")
 }

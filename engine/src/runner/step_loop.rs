@@ -23,6 +23,7 @@ use super::{
     prober::watch_hosts,
     ready::Ready,
     reaper,
+    suspects::Suspects,
     timers::Timers,
 };
 use crate::{clock, process::is_workflow, store::NodeId};
@@ -66,6 +67,7 @@ pub(super) struct StepLoop {
     timers: Timers,
     tasks: JoinSet<Driven>,
     names: HashMap<Id, NodeId>,
+    pub(super) suspects: Suspects,
 }
 
 /// A process in hand.
@@ -107,6 +109,7 @@ impl StepLoop {
             timers: Timers::new(),
             tasks: JoinSet::new(),
             names: HashMap::new(),
+            suspects: Suspects::default(),
         }
     }
 
@@ -222,6 +225,10 @@ impl StepLoop {
 
     fn start(&mut self, id: NodeId, is_step: bool) {
         self.timers.clear(id);
+        if let Some(wait) = self.suspects.not_yet(id, Instant::now()) {
+            return self.timers.set(id, wait);
+        }
+        self.suspects.begin(id);
         let interrupt = Arc::new(Notify::new());
         let (cx, submitters, heard) = (self.cx.clone(), self.submitters.clone(), interrupt.clone());
         let observation = self.observations.remove(&id);
@@ -247,6 +254,9 @@ impl StepLoop {
         let Some(id) = self.names.remove(&task) else { return };
         if let Some(hand) = self.busy.remove(&id) {
             *self.count(hand.is_step) -= 1;
+        }
+        if let Some(next) = self.suspects.end(id) {
+            self.wake(next);
         }
         driven.born.into_iter().for_each(|child| self.wake(child));
         for top in driven.killed {

@@ -127,6 +127,8 @@ pub enum Change {
         /// What happened.
         message: String,
     },
+    /// An owner died while it was stepping this process. Forgotten by an [`Change::Update`] that gets it on.
+    Crashed(NodeId),
     /// Asks for the end of a process and of all that it called. Ended ones are left alone.
     RequestKill {
         /// Which.
@@ -261,6 +263,10 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
             Change::Log { process, level, message } => {
                 db.prepare_cached("INSERT INTO log (process, time, level, message) VALUES (?1, ?2, ?3, ?4)")?
                     .execute(params![process.0, now, level.as_str(), message])?;
+            }
+            Change::Crashed(process) => {
+                db.prepare_cached("UPDATE process SET crashes = crashes + 1 WHERE id = ?1")?
+                    .execute([process.0])?;
             }
             Change::RequestKill { process, force } => tree::kill(db, *process, *force)?,
             Change::Pause { process, paused } => tree::pause(db, *process, *paused)?,
@@ -452,7 +458,9 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
         .prepare_cached(
             "UPDATE process SET state = ?3, paused = ?4, status = ?5, exit_status = ?6, exit_message = ?7,
                  job_id = ?8, scheduler_state = ?9, work_dir = ?10, checkpoint = ?11, version = ?2 + 1,
-                 wake = ?12, noticed = ?13, crashes = 0
+                 wake = ?12, noticed = ?13,
+                 crashes = CASE WHEN crashes > 0 AND kind = 'calcjob' AND state = ?3 AND json_valid(?11)
+                     AND json_extract(checkpoint, '$.step') IS json_extract(?11, '$.step') THEN crashes ELSE 0 END
              WHERE id = ?1 AND version = ?2 AND state IN ('created', 'running', 'waiting')",
         )?
         .execute(params![

@@ -1,5 +1,5 @@
-//! The owner's lock: `flock` on a file, released by the kernel however its holder ends. A stale file means
-//! nothing; only a live holder does.
+//! Locks: `flock` on a file, released by the kernel however its holder ends. A stale file means nothing; only a
+//! live holder does. The owner has one, the supervisor another: it never holds the owner's.
 
 use std::{
     fs::{File, OpenOptions},
@@ -12,6 +12,7 @@ use std::{
 use rustix::fs::FlockOperation;
 
 use super::{Error, ErrorKind, Result};
+use crate::child::Child;
 
 /// Held by the one program that steps, polls and writes. Dropping it lets go.
 #[derive(Debug)]
@@ -42,12 +43,18 @@ impl Lock {
             Err(error) => return Err(failed(error.into())),
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-        writeln!(file, "{} {role}", std::process::id()).map_err(failed)?;
+        let started = Child::me().map_or(0, |me| me.started);
+        writeln!(file, "{} {role} {started}", std::process::id()).map_err(failed)?;
         Ok(Lock { _file: file })
     }
 
     /// Pid and role of a live holder, if there is one.
     pub fn holder(path: &Path) -> Option<(u32, String)> {
+        Lock::holding(path).map(|(child, role)| (child.pid, role))
+    }
+
+    /// As [`Lock::holder`], for who wants to signal it: the start time tells it from a later owner of its pid.
+    pub fn holding(path: &Path) -> Option<(Child, String)> {
         let mut file = OpenOptions::new().read(true).open(path).ok()?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
             Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&mut file),
@@ -67,16 +74,20 @@ fn try_exclusive(file: &File) -> rustix::io::Result<()> {
     rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)
 }
 
-fn read_holder(file: &mut File) -> Option<(u32, String)> {
+fn read_holder(file: &mut File) -> Option<(Child, String)> {
     let mut text = String::new();
     file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
-    let (pid, role) = text.trim().split_once(' ')?;
-    Some((pid.parse().ok()?, role.to_owned()))
+    let mut words = text.split_whitespace();
+    let (pid, role) = (words.next()?.parse().ok()?, words.next()?.to_owned());
+    let started = words.next().and_then(|word| word.parse().ok());
+    // A ferry before 0.2 wrote no start time; it holds the lock, so its pid is its own.
+    let started = started.or_else(|| Some(Child::of(pid)?.started)).unwrap_or(0);
+    Some((Child { pid, started }, role))
 }
 
 fn owned(file: &mut File) -> Error {
     let who = read_holder(file)
-        .map_or_else(|| "another ferry".into(), |(pid, role)| format!("a ferry {role} (pid {pid})"));
+        .map_or_else(|| "another ferry".into(), |(who, role)| format!("a ferry {role} (pid {})", who.pid));
     Error::new(ErrorKind::Owned, "lock profile").message(format!("the profile is in use by {who}")).later()
 }
 

@@ -321,6 +321,12 @@ impl Reads for SqliteReader {
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "plugin").with("digest", digest))
     }
 
+    fn suspects(&self) -> Result<Vec<(NodeId, u32)>> {
+        let sql = "SELECT id, crashes FROM process
+                   WHERE crashes > 0 AND state IN ('created', 'running', 'waiting') ORDER BY id";
+        self.with(|db| query_all(db, sql, [], |row| Ok((NodeId(row.get(0)?), row.get(1)?))))
+    }
+
     fn settings(&self) -> Result<Vec<(String, String)>> {
         self.with(|db| {
             query_all(db, "SELECT key, value FROM setting ORDER BY key", [], |row| {

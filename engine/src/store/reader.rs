@@ -80,6 +80,9 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     /// Jobs that are still to be cancelled, oldest first.
     fn orphans(&self) -> Result<Vec<Orphan>>;
 
+    /// Live processes that were being stepped when an owner crashed, and how often, since they last got on.
+    fn suspects(&self) -> Result<Vec<(NodeId, u32)>>;
+
     /// How many processes are in each state.
     fn count_processes(&self) -> Result<Vec<(State, u64)>>;
 

@@ -1,0 +1,147 @@
+//! How a daemon's worker died, and whether that may be the fault of what it was stepping.
+
+use std::{fmt, fs, os::unix::process::ExitStatusExt, process::ExitStatus};
+
+use jiff::Timestamp;
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::child::Child;
+
+/// The exit status of a worker that could not begin, and told its log why. Nothing was stepped.
+pub const NOT_STARTED: i32 = 69;
+
+/// The end of a worker that nobody asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Death {
+    /// Who died.
+    pub worker: Child,
+    /// When it was noticed.
+    pub time: Timestamp,
+    /// The signal that ended it.
+    #[serde(default)]
+    pub signal: Option<i32>,
+    /// Its exit status, if no signal ended it.
+    #[serde(default)]
+    pub code: Option<i32>,
+    /// Whether the kernel killed it for want of memory.
+    #[serde(default)]
+    pub out_of_memory: bool,
+}
+
+impl Death {
+    pub(super) fn new(worker: Child, status: ExitStatus, oom_kills_before: Option<u64>) -> Death {
+        let signal = status.signal();
+        let killed = signal == Some(Signal::KILL.as_raw());
+        let more = oom_kills() > oom_kills_before && oom_kills_before.is_some();
+        Death {
+            worker,
+            time: crate::clock::now(),
+            signal,
+            code: status.code(),
+            out_of_memory: killed && more,
+        }
+    }
+
+    /// Whether what the worker did may have caused it. SIGKILL, SIGTERM and their like come from somebody else,
+    /// unless the kernel sends the first for want of memory.
+    pub fn is_crash(&self) -> bool {
+        const FAULTS: [Signal; 8] = [
+            Signal::SEGV,
+            Signal::ABORT,
+            Signal::BUS,
+            Signal::ILL,
+            Signal::FPE,
+            Signal::SYS,
+            Signal::TRAP,
+            Signal::XFSZ,
+        ];
+        let fault = self.signal.is_some_and(|raw| FAULTS.iter().any(|fault| fault.as_raw() == raw));
+        let failed = self.code.is_some_and(|code| code != 0 && code != NOT_STARTED);
+        self.out_of_memory || fault || failed
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.signal, self.code) {
+            (Some(_), _) if self.out_of_memory => f.write_str("killed by the kernel for want of memory"),
+            (Some(signal), _) => match name(signal) {
+                Some(name) => write!(f, "signal {signal} ({name})"),
+                None => write!(f, "signal {signal}"),
+            },
+            (None, Some(NOT_STARTED)) => f.write_str("it could not start"),
+            (None, Some(code)) => write!(f, "exit status {code}"),
+            (None, None) => f.write_str("an unknown cause"),
+        }
+    }
+}
+
+/// Signals that end programs, by number.
+fn name(signal: i32) -> Option<&'static str> {
+    let names = [
+        (Signal::HUP, "SIGHUP"),
+        (Signal::INT, "SIGINT"),
+        (Signal::QUIT, "SIGQUIT"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::TRAP, "SIGTRAP"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::PIPE, "SIGPIPE"),
+        (Signal::ALARM, "SIGALRM"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::XFSZ, "SIGXFSZ"),
+        (Signal::SYS, "SIGSYS"),
+    ];
+    names.into_iter().find(|(known, _)| known.as_raw() == signal).map(|(_, name)| name)
+}
+
+/// How many programs the kernel has killed for want of memory: in our own control group, where it tells, else on
+/// this machine.
+pub(super) fn oom_kills() -> Option<u64> {
+    let group = fs::read_to_string("/proc/self/cgroup").ok();
+    let group = group.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("0::")));
+    let events = group.and_then(|group| {
+        fs::read_to_string(format!("/sys/fs/cgroup{}/memory.events", group.trim_end_matches('/'))).ok()
+    });
+    events
+        .as_deref()
+        .and_then(oom_line)
+        .or_else(|| oom_line(&fs::read_to_string("/proc/vmstat").unwrap_or_default()))
+}
+
+fn oom_line(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(raw: i32, out_of_memory: bool, expect: (&str, bool)) {
+        let worker = Child { pid: 7, started: 1 };
+        let status = ExitStatus::from_raw(raw);
+        let death = Death { out_of_memory, ..Death::new(worker, status, None) };
+        assert_eq!((death.to_string().as_str(), death.is_crash()), expect);
+    }
+
+    #[test]
+    fn faults_are_crashes_and_signals_from_others_are_not() {
+        check(11, false, ("signal 11 (SIGSEGV)", true));
+        check(6, false, ("signal 6 (SIGABRT)", true));
+        check(9, false, ("signal 9 (SIGKILL)", false));
+        check(9, true, ("killed by the kernel for want of memory", true));
+        check(15, false, ("signal 15 (SIGTERM)", false));
+        check(101 << 8, false, ("exit status 101", true));
+        check(NOT_STARTED << 8, false, ("it could not start", false));
+    }
+
+    #[test]
+    fn kills_for_want_of_memory_are_counted_by_the_kernel() {
+        assert_eq!(oom_line("low 0\noom 3\noom_kill 2\noom_group_kill 0\n"), Some(2));
+        assert_eq!(oom_line("oom_kill_disable 0\n"), None);
+    }
+}

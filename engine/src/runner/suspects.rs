@@ -1,0 +1,238 @@
+//! Who was being stepped when a worker died, and what follows from it.
+//!
+//! An owner keeps the ids that it steps in the file `stepping`: slots of eight bytes, written without sync, so
+//! they outlive the owner's death; a power cut is nobody's fault. The next owner reads it beside what the
+//! supervisor has told of the death. A crash is counted for each of them; after [`CRASHES`] without any progress
+//! a process is excepted. Until then suspects are stepped one at a time, beside those that are none, so that the
+//! innocent are cleared.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use ferry_plugin_proto::Kind;
+use tokio::time::Instant;
+
+use super::{Context, Submitters, death::Death, drive, supervisor::Supervision};
+use crate::{
+    calcjob::{self, Calcjob},
+    child::Child,
+    process::State,
+    profile::Paths,
+    store::{Change, Level, NodeId, Process, Result},
+};
+
+/// Crashes of the daemon after which a process that was being stepped each time is excepted.
+const CRASHES: u32 = 3;
+/// How long the other suspects stand back while one is being stepped.
+const TURN: Duration = Duration::from_secs(30);
+/// The setting that remembers which death was counted, so that none is counted twice.
+const COUNTED: &str = "runner.counted_death";
+/// Bytes of a slot.
+const SLOT: usize = 8;
+/// Slots that name the owner: its pid, and its start time.
+const HEAD: usize = 2;
+
+/// What the loop must know of suspects.
+#[derive(Debug, Default)]
+pub(super) struct Suspects {
+    stepping: Option<Stepping>,
+    /// Those not stepped yet since the crash.
+    left: BTreeSet<NodeId>,
+    /// Whose turn it is, and since when.
+    turn: Option<(NodeId, Instant)>,
+}
+
+impl Suspects {
+    /// Judges what the last owner left, and begins a file of our own. The store's trouble is logged: no process
+    /// may wait for it.
+    pub(super) async fn settle(cx: &Arc<Context>) -> Suspects {
+        if let Err(error) = count(cx).await {
+            tracing::error!(%error, "the last crash could not be counted");
+        }
+        let stepping = Stepping::create(&cx.paths)
+            .inspect_err(|error| tracing::warn!(%error, "a crash of this daemon will not be counted"));
+        let left = cx.store.suspects().unwrap_or_default().into_iter().map(|(id, _)| id).collect();
+        Suspects { stepping: stepping.ok(), left, turn: None }
+    }
+
+    /// How long a suspect waits for its turn, at most.
+    pub(super) fn not_yet(&mut self, id: NodeId, now: Instant) -> Option<Duration> {
+        if !self.left.contains(&id) {
+            return None;
+        }
+        match self.turn {
+            Some((other, since)) if other != id && now < since + TURN => Some(since + TURN - now),
+            _ => {
+                self.turn = Some((id, now));
+                None
+            }
+        }
+    }
+
+    /// A process is being stepped from now on.
+    pub(super) fn begin(&mut self, id: NodeId) {
+        if let Some(stepping) = &mut self.stepping {
+            stepping.begin(id);
+        }
+    }
+
+    /// It is not any more, and this owner lives. Gives the suspect whose turn is next.
+    pub(super) fn end(&mut self, id: NodeId) -> Option<NodeId> {
+        if let Some(stepping) = &mut self.stepping {
+            stepping.end(id);
+        }
+        if !self.left.remove(&id) {
+            return None;
+        }
+        self.turn = self.turn.filter(|(whose, _)| *whose != id);
+        self.left.first().copied()
+    }
+}
+
+/// Counts the last owner's death for those that it stepped, and excepts who has too many.
+async fn count(cx: &Arc<Context>) -> Result<()> {
+    let Some((owner, ids)) = Stepping::read(&cx.paths) else { return Ok(()) };
+    let death = Supervision::read(&cx.paths).and_then(|told| told.last_death);
+    let Some(death) = death.filter(|death| death.worker == owner && death.is_crash()) else { return Ok(()) };
+    let name = format!("{}-{}", owner.pid, owner.started);
+    if cx.store.setting(COUNTED)?.as_ref() == Some(&name) {
+        return Ok(());
+    }
+    let mut changes = vec![Change::Setting { key: COUNTED.into(), value: Some(name) }];
+    for id in &ids {
+        if cx.store.process(*id).is_ok_and(|process| !process.state.is_terminal()) {
+            let message = format!("the daemon died ({death}) while it stepped this process");
+            changes.push(Change::Crashed(*id));
+            changes.push(Change::Log { process: *id, level: Level::Warning, message });
+        }
+    }
+    tracing::warn!(suspects = changes.len() / 2, "the last daemon died: {death}");
+    cx.store.commit(changes).await?;
+    for (id, _) in cx.store.suspects()?.into_iter().filter(|(_, crashes)| *crashes >= CRASHES) {
+        except(cx, cx.store.process(id)?, &death).await;
+    }
+    Ok(())
+}
+
+async fn except(cx: &Arc<Context>, process: Process, death: &Death) {
+    let id = process.id;
+    let saved = calcjob::Checkpoint::read(process.checkpoint.as_deref()).ok();
+    let step = saved.filter(|_| process.kind == Kind::CalcJob).map(|saved| saved.step.as_str());
+    let what = step.map_or("stepped it".to_owned(), |step| format!("was in its step `{step}`"));
+    let message =
+        format!("the daemon died {CRASHES} times while it {what}, the last time at {}: {death}", death.time);
+    tracing::error!(process = %id, "excepted: {message}");
+    let submitters = Submitters::new(cx.clone());
+    let ended = match process.kind {
+        Kind::CalcJob => match Calcjob::new(cx, &submitters, process.clone()) {
+            Ok(mut job) => calcjob::end_excepted(&mut job, message.clone()).await.is_ok(),
+            Err(_) => false,
+        },
+        _ => false,
+    };
+    if !ended {
+        drive::end_plain(cx, process, State::Excepted, message).await;
+    }
+}
+
+/// The file of ids.
+#[derive(Debug)]
+struct Stepping {
+    file: File,
+    slots: HashMap<NodeId, usize>,
+    free: Vec<usize>,
+    len: usize,
+}
+
+impl Stepping {
+    fn create(paths: &Paths) -> io::Result<Stepping> {
+        let me = Child::me().ok_or(io::ErrorKind::NotFound)?;
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path(paths))?;
+        let head = [u64::from(me.pid).to_le_bytes(), me.started.to_le_bytes()].concat();
+        file.write_all_at(&head, 0)?;
+        Ok(Stepping { file, slots: HashMap::new(), free: Vec::new(), len: HEAD })
+    }
+
+    /// Who wrote it last, and what it was stepping.
+    fn read(paths: &Paths) -> Option<(Child, Vec<NodeId>)> {
+        let bytes = fs::read(path(paths)).ok()?;
+        let mut slots = bytes.as_chunks::<SLOT>().0.iter().map(|slot| u64::from_le_bytes(*slot));
+        let owner = Child { pid: u32::try_from(slots.next()?).ok()?, started: slots.next()? };
+        let ids = slots.filter_map(|slot| i64::try_from(slot).ok()).filter(|id| *id != 0).map(NodeId);
+        Some((owner, ids.collect()))
+    }
+
+    fn begin(&mut self, id: NodeId) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.len += 1;
+            self.len - 1
+        });
+        self.slots.insert(id, slot);
+        self.write(slot, id.0);
+    }
+
+    fn end(&mut self, id: NodeId) {
+        if let Some(slot) = self.slots.remove(&id) {
+            self.write(slot, 0);
+            self.free.push(slot);
+        }
+    }
+
+    /// A slot that can't be written, as on a full disk, clears a suspect or two too many.
+    fn write(&self, slot: usize, value: i64) {
+        let _ = self.file.write_all_at(&value.to_le_bytes(), (slot * SLOT) as u64);
+    }
+}
+
+fn path(paths: &Paths) -> PathBuf {
+    paths.root().join("stepping")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_tells_who_is_being_stepped() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::new(home.path(), "default");
+        paths.create().unwrap();
+        assert_eq!(Stepping::read(&paths), None);
+        let mut stepping = Stepping::create(&paths).unwrap();
+        [4, 5, 6].into_iter().for_each(|id| stepping.begin(NodeId(id)));
+        stepping.end(NodeId(5));
+        stepping.begin(NodeId(7));
+        let (owner, ids) = Stepping::read(&paths).unwrap();
+        assert_eq!((owner, ids), (Child::me().unwrap(), vec![NodeId(4), NodeId(7), NodeId(6)]));
+    }
+
+    #[test]
+    fn suspects_take_turns_and_the_others_do_not_wait() {
+        let (a, b, other, now) = (NodeId(1), NodeId(2), NodeId(3), Instant::now());
+        let mut suspects = Suspects { left: BTreeSet::from([a, b]), ..Suspects::default() };
+        assert_eq!(suspects.not_yet(a, now), None);
+        assert_eq!(suspects.not_yet(other, now), None);
+        assert_eq!(suspects.not_yet(b, now), Some(TURN));
+        assert_eq!(suspects.end(other), None);
+        assert_eq!(suspects.end(a), Some(b));
+        assert_eq!(suspects.not_yet(b, now), None);
+        assert_eq!(suspects.not_yet(a, now), None);
+        assert_eq!(suspects.end(b), None);
+    }
+
+    #[test]
+    fn a_long_step_lets_the_next_suspect_go_on() {
+        let (a, b, now) = (NodeId(1), NodeId(2), Instant::now());
+        let mut suspects = Suspects { left: BTreeSet::from([a, b]), ..Suspects::default() };
+        assert_eq!(suspects.not_yet(a, now), None);
+        assert_eq!(suspects.not_yet(b, now + TURN), None);
+    }
+}
