@@ -11,6 +11,7 @@ use std::{
 use clap::Parser;
 use ferry_engine::{
     plugin::{self, HOST_COMMAND},
+    profile::Paths,
     runner::Builder,
     scheduler::Scheduler,
     transport::Factory,
@@ -24,7 +25,9 @@ use crate::{
         run, status, storage, submit,
     },
     error::{Failure, Result},
-    home, logging, output,
+    home,
+    logging::{self, Log},
+    output,
     session::Session,
 };
 
@@ -96,27 +99,29 @@ impl AppBuilder {
         if let Command::Completions { shell } = cli.command {
             return completions::print(shell);
         }
-        logging::start(&cli);
-        let session = self.session(&cli.global)?;
+        let paths = home::paths(cli.global.profile.as_deref())?;
+        let log = logging::start(&cli, &paths);
+        let session = self.session(&cli.global, paths, log);
         runtime(&cli.command)?.block_on(dispatch(&session, cli.command))
     }
 
-    fn session(self, global: &Global) -> Result<Session> {
+    fn session(self, global: &Global, paths: Paths, log: Log) -> Session {
         let mut bundled = home::bundled();
         bundled.extend(self.plugins);
         let builder = Builder {
-            paths: home::paths(global.profile.as_deref())?,
+            paths,
             transports: self.transports,
             schedulers: self.schedulers.into_iter().collect(),
             host_exe: home::executable(),
             bundled,
         };
-        Ok(Session {
+        Session {
             builder,
             format: global.format,
             non_interactive: global.non_interactive,
             verbose: global.verbose,
-        })
+            log,
+        }
     }
 }
 
@@ -128,7 +133,12 @@ fn plugin_host_path() -> Option<OsString> {
 
 /// Threads for what steps processes; a client command is quicker without.
 fn runtime(command: &Command) -> Result<Runtime> {
-    let steps = matches!(command, Command::Run(_) | Command::Daemon(daemon::DaemonCommand::Start(_)));
+    let steps = matches!(
+        command,
+        Command::Run(_)
+            | Command::Process(process::ProcessCommand::Attach { .. })
+            | Command::Daemon(daemon::DaemonCommand::Work(_))
+    );
     let mut builder =
         if steps { runtime::Builder::new_multi_thread() } else { runtime::Builder::new_current_thread() };
     builder.enable_all().build().map_err(|error| Failure::new(format!("can't start the runtime: {error}")))

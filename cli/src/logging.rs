@@ -2,11 +2,18 @@
 
 use std::{env, panic};
 
-use tracing_subscriber::{EnvFilter, fmt};
+use ferry_engine::{
+    profile::Paths,
+    runner::{log_levels, settings},
+};
+use tracing_log::AsLog;
+use tracing_subscriber::{
+    EnvFilter, Registry, filter::LevelFilter, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
 
 use crate::{
     args::{Cli, Command},
-    commands::daemon::DaemonCommand,
+    log_file::{Limits, LogFile},
     output,
 };
 
@@ -24,28 +31,79 @@ pub(crate) fn report_panics() {
     }));
 }
 
-/// Sends events to stderr: always for a daemon, whose stderr is its log, and for others if asked.
-/// `FERRY_LOG` chooses what is told, in the words of `tracing`'s filters.
-pub(crate) fn start(cli: &Cli) {
-    let daemon =
-        matches!(&cli.command, Command::Daemon(DaemonCommand::Start(start)) if start.is_foreground());
-    let chosen = env::var("FERRY_LOG").ok().filter(|filter| !filter.is_empty());
-    let usual = match (daemon, cli.global.verbose) {
-        (true, false) => "info",
-        (_, true) => "debug",
-        (false, false) if chosen.is_some() => "warn",
-        (false, false) => return,
+/// What this program tells, to be changed while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    filter: Option<reload::Handle<EnvFilter, Registry>>,
+    file: Option<LogFile>,
+    /// Directives that stand in for the default level.
+    base: Option<String>,
+}
+
+impl Log {
+    /// Takes up the settings of the profile.
+    pub(crate) fn apply(&self, set: &[(String, String)]) {
+        if let Some(file) = &self.file {
+            file.limit(limits(set));
+        }
+        let Some(handle) = &self.filter else { return };
+        let words = log_levels::filter(self.base.as_deref(), set);
+        let applied = EnvFilter::try_new(&words).map_err(|error| error.to_string());
+        match applied.and_then(|filter| handle.reload(filter).map_err(|error| error.to_string())) {
+            Ok(()) => {
+                // What speaks `log` instead of `tracing` looks at its own bound first.
+                tracing_log::log::set_max_level(LevelFilter::current().as_log());
+                tracing::info!("log levels: {words}");
+            }
+            Err(error) => tracing::warn!("the log levels `{words}` are ignored: {error}"),
+        }
+    }
+}
+
+fn limits(set: &[(String, String)]) -> Limits {
+    let megabytes = settings::number(set, "log.max_size");
+    Limits { bytes_max: (megabytes * 1e6) as u64, files: settings::number(set, "log.files") as u32 }
+}
+
+/// Sends events to stderr: always for a daemon, and for others if asked. A detached daemon's stderr is the log of
+/// the profile. `FERRY_LOG` chooses what is told, in the words of `tracing`'s filters.
+pub(crate) fn start(cli: &Cli, paths: &Paths) -> Log {
+    let part = match &cli.command {
+        Command::Daemon(command) => command.part(),
+        _ => None,
     };
-    let filter = chosen.as_deref().unwrap_or(usual);
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
-        output::warn(format!("FERRY_LOG is ignored: {error}"));
-        EnvFilter::new(usual)
-    });
+    let base = directives(cli.global.verbose);
+    if part.is_none() && base.is_none() {
+        return Log::default();
+    }
+    let words = log_levels::filter(base.as_deref(), &[]);
+    let (filter, handle) = reload::Layer::new(EnvFilter::new(words));
+    let file = part.filter(|part| part.detached).map(|_| LogFile::new(paths.log(), Limits::NEVER));
+    let registry = tracing_subscriber::registry().with(filter);
     // A line that can't be written, as on a full disk, is lost: the daemon goes on.
-    fmt()
-        .log_internal_errors(false)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(!daemon && output::colour())
-        .init();
+    let lines = fmt::layer().log_internal_errors(false);
+    let started = match &file {
+        Some(file) => {
+            let file = file.clone();
+            registry.with(lines.with_ansi(false).with_writer(move || file.clone())).try_init()
+        }
+        None => registry.with(lines.with_ansi(output::colour()).with_writer(std::io::stderr)).try_init(),
+    };
+    if let Err(error) = started {
+        output::warn(format!("nothing is logged: {error}"));
+    }
+    Log { filter: Some(handle), file, base }
+}
+
+/// What the environment and the command line want to be told.
+fn directives(verbose: bool) -> Option<String> {
+    let chosen = env::var("FERRY_LOG").ok().filter(|words| !words.is_empty());
+    let good = chosen.filter(|words| match EnvFilter::try_new(words) {
+        Ok(_) => true,
+        Err(error) => {
+            output::warn(format!("FERRY_LOG is ignored: {error}"));
+            false
+        }
+    });
+    good.or_else(|| verbose.then(|| "debug".to_owned()))
 }

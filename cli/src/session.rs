@@ -8,6 +8,7 @@ use ferry_engine::{
 
 use crate::{
     error::{Failure, Result},
+    logging::Log,
     output::Format,
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) non_interactive: bool,
     /// Tell on stderr what happens inside.
     pub(crate) verbose: bool,
+    /// What this program tells, where it is a daemon.
+    pub(crate) log: Log,
 }
 
 impl Session {

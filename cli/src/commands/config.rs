@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use ferry_engine::{
     runner::{
-        Answered, Request,
-        settings::{self, KNOWN, Known},
+        Answered, Request, log_levels,
+        settings::{self, KNOWN},
     },
     store::Reader,
 };
@@ -57,52 +57,84 @@ fn check(key: &str, value: Option<&str>) -> Result {
     settings::check(key, value).map_err(Failure::usage)
 }
 
-fn value_of(reader: &Reader, known: &Known) -> Result<(String, bool)> {
-    let set = reader.setting(known.key)?;
-    Ok((set.clone().unwrap_or_else(|| known.default.to_owned()), set.is_some()))
+/// A setting, as it stands.
+struct Setting {
+    key: String,
+    /// Its default; none where only a user's setting makes it one.
+    default: Option<&'static str>,
+    set: Option<String>,
+    help: &'static str,
+}
+
+impl Setting {
+    fn value(&self) -> &str {
+        self.set.as_deref().or(self.default).unwrap_or_default()
+    }
+}
+
+/// All settings there are: the known ones, and log levels of further targets.
+fn settings(reader: &Reader) -> Result<Vec<Setting>> {
+    let stored = reader.settings()?;
+    let of = |key: &str| stored.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone());
+    let known = KNOWN.iter().map(|known| Setting {
+        key: known.key.to_owned(),
+        default: Some(known.default),
+        set: of(known.key),
+        help: known.help,
+    });
+    let is_known = |key: &String| KNOWN.iter().any(|known| known.key == key);
+    let levels = stored.iter().filter(|(key, _)| log_levels::target(key).is_some() && !is_known(key));
+    let levels = levels.map(|(key, value)| Setting {
+        key: key.clone(),
+        default: None,
+        set: Some(value.clone()),
+        help: "what the daemon's log tells of this target; at once",
+    });
+    Ok(known.chain(levels).collect())
 }
 
 async fn list(session: &Session) -> Result {
     let reader = session.reader().await?;
-    let mut rows = Vec::new();
-    for known in KNOWN {
-        let (value, set) = value_of(&reader, known)?;
-        rows.push((known, value, set));
-    }
+    let all = settings(&reader)?;
     if session.format == Format::Json {
-        let row = |(known, value, set): &(&Known, String, bool)| {
+        let row = |setting: &Setting| {
             json!({
-                "key": known.key,
-                "value": value,
-                "default": known.default,
-                "set": set,
-                "help": known.help,
+                "key": setting.key,
+                "value": setting.value(),
+                "default": setting.default,
+                "set": setting.set.is_some(),
+                "help": setting.help,
             })
         };
-        return output::json(&rows.iter().map(row).collect());
+        return output::json(&all.iter().map(row).collect());
     }
-    let row = |(known, value, set): (&Known, String, bool)| {
-        let from = if set { "set" } else { "default" };
-        vec![known.key.to_owned(), value, from.to_owned(), known.help.to_owned()]
+    let row = |setting: &Setting| {
+        let from = if setting.set.is_some() { "set" } else { "default" };
+        vec![setting.key.clone(), setting.value().to_owned(), from.to_owned(), setting.help.to_owned()]
     };
-    output::table(&["key", "value", "from", "meaning"], rows.into_iter().map(row))
+    output::table(&["key", "value", "from", "meaning"], all.iter().map(row))
 }
 
 async fn get(session: &Session, key: &str) -> Result {
     check(key, None)?;
     let reader = session.reader().await?;
-    let Some(known) = KNOWN.iter().find(|known| known.key == key) else { return Ok(()) };
-    let (value, set) = value_of(&reader, known)?;
+    let all = settings(&reader)?;
+    let Some(setting) = all.iter().find(|setting| setting.key == key) else {
+        return Err(Failure::new(format!("`{key}` is not set, so `{}` holds", log_levels::KEY)));
+    };
     match session.format {
-        Format::Json => output::json(&json!({ "key": key, "value": value, "set": set })),
-        Format::Table => output::line(value),
+        Format::Json => {
+            output::json(&json!({ "key": key, "value": setting.value(), "set": setting.set.is_some() }))
+        }
+        Format::Table => output::line(setting.value()),
     }
 }
 
 async fn set(session: &Session, key: String, value: Option<String>) -> Result {
     check(&key, value.as_deref())?;
+    let live = settings::is_live(&key);
     let (_, answered) = session.call(Request::Setting { key, value }).await?;
-    if answered == Answered::ByOwner {
+    if answered == Answered::ByOwner && !live {
         output::note("the running daemon takes it up when it starts again: `ferry daemon restart`");
     }
     Ok(())

@@ -27,26 +27,67 @@ const SECOND_THOUGHT: Duration = Duration::from_secs(2);
 /// Everything that is wrong with the launch (exit status 2); a process that did not finish well (1).
 pub(crate) async fn run(session: &Session, args: LaunchArgs) -> Result {
     let launch = args.launch(session).await?;
-    let (interrupts, mut ours) = interrupts();
-    let mut progress = Progress::new();
+    let (interrupts, ours) = interrupts();
+    let mut progress = Progress::new(0);
     let end = runner::run_tree(&session.builder, launch, &mut |event| progress.tell(event), interrupts).await;
     progress.clear();
+    finish(session, end, ours).await
+}
+
+/// `ferry process attach`: the same for a process that is there already.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn attach(session: &Session, name: &str) -> Result {
+    let process = view::find_process(&session.reader().await?, name)?;
+    let id = process.id.0;
+    if process.state.is_terminal() {
+        return conclude(session, id).await;
+    }
+    if process.paused {
+        return Err(paused(&process));
+    }
+    let (mut interrupts, ours) = interrupts();
+    let mut progress = Progress::new(id);
+    let end =
+        runner::attach(&session.builder, id, &mut |event| progress.tell(event), &mut interrupts).await;
+    progress.clear();
+    finish(session, end, ours).await
+}
+
+async fn finish(
+    session: &Session,
+    end: Result<RunEnd, RunError>,
+    mut interrupts: mpsc::Receiver<()>,
+) -> Result {
     match end {
         Err(RunError::Refused(problems)) => Err(Failure::problems("the inputs are not right", &problems)),
         Err(RunError::Client(error)) => Err(error.into()),
         Ok(RunEnd::Ended { id }) => conclude(session, id).await,
+        Ok(RunEnd::Detached { id, .. }) if !interrupts.is_empty() => {
+            let_go(session, id, &mut interrupts).await
+        }
         Ok(RunEnd::Detached { id, owned }) => {
             let found = session.reader().await?.process(NodeId(id))?;
-            if found.paused && ours.is_empty() {
-                return Err(paused(&found));
-            }
-            output::note(format!("detached from process {id}; Ctrl-C again within 2 s kills it"));
-            if second_interrupt(&mut ours).await {
-                return kill(session, id, &mut ours).await;
-            }
-            Err(left_behind(id, owned))
+            Err(if found.paused { paused(&found) } else { left_behind(id, owned) })
         }
     }
+}
+
+/// The first Ctrl-C pauses the process on disk and detaches; a second one kills it.
+async fn let_go(session: &Session, id: i64, interrupts: &mut mpsc::Receiver<()>) -> Result {
+    session.call(Request::Pause { processes: vec![id], paused: true }).await?;
+    if session.reader().await?.process(NodeId(id))?.state.is_terminal() {
+        return conclude(session, id).await;
+    }
+    output::note(format!("process {id} is paused; Ctrl-C again within 2 s kills it"));
+    if second_interrupt(interrupts).await {
+        return kill(session, id, interrupts).await;
+    }
+    Err(Failure::new(format!("process {id} is paused; nothing of it is lost")).help(format!(
+        "`ferry process play {id}` lets it go on: then `ferry daemon start` brings it on in the background, or \
+         `ferry process attach {id}` in this terminal; `ferry process kill {id}` ends it"
+    )))
 }
 
 /// Ctrl-C, told to the engine and to us.
@@ -70,7 +111,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn new() -> Self {
+    fn new(id: i64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
             bar.set_style(
@@ -80,7 +121,7 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Progress { bar, id: 0, last: String::new() }
+        Progress { bar, id, last: String::new() }
     }
 
     fn tell(&mut self, event: RunEvent) {
@@ -179,8 +220,7 @@ fn left_behind(id: i64, owned: bool) -> Failure {
 /// Kills the process, and sees to it that its job is cancelled. A further Ctrl-C leaves that to a daemon.
 async fn kill(session: &Session, id: i64, interrupts: &mut mpsc::Receiver<()>) -> Result {
     session.call(Request::Kill { processes: vec![id], force: false }).await?;
-    let mut progress = Progress::new();
-    progress.id = id;
+    let mut progress = Progress::new(id);
     let end = runner::attach(&session.builder, id, &mut |event| progress.tell(event), interrupts).await;
     progress.clear();
     match end {

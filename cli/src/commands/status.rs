@@ -86,7 +86,7 @@ fn show(session: &Session, reader: &Reader, owner: &Owner) -> Result {
         ("home", session.paths().home.display().to_string()),
         ("store", session.paths().store().display().to_string()),
         ("processes", format!("{total}{parts}")),
-        ("daemon", owner::line(owner)),
+        ("daemon", owner::line(session.paths(), owner)),
         ("computers", reader.computers()?.len().to_string()),
         ("plugins", plugins(reader)?.to_string()),
     ])

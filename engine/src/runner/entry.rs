@@ -332,7 +332,7 @@ async fn watch_own(
             if process.state.is_terminal() {
                 return Some(RunEnd::Ended { id });
             }
-            if process.paused {
+            if process.paused && !process.kill_requested {
                 return Some(RunEnd::Detached { id, owned: false });
             }
         }

@@ -72,11 +72,7 @@ impl Settings {
     /// The store's.
     pub fn read(reader: &Reader) -> Result<Settings> {
         let set = reader.settings()?;
-        let number = |key: &str| {
-            let of = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-            let default = KNOWN.iter().find(|known| known.key == key).and_then(|known| of(known.default));
-            set.iter().find(|(k, _)| k == key).and_then(|(_, value)| of(value)).or(default).unwrap_or(0.0)
-        };
+        let number = |key| number(&set, key);
         let seconds = |key| Duration::try_from_secs_f64(number(key)).unwrap_or(Duration::from_secs(600));
         Ok(Settings {
             plugin_timeout: seconds("plugin.timeout"),
@@ -116,4 +112,11 @@ pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
 /// Whether a running daemon takes up a new value at once, not at its next start.
 pub fn is_live(key: &str) -> bool {
     key.starts_with("log.")
+}
+
+/// The number that a setting has among those that are set, else its default; a level counts as 0.
+pub fn number(set: &[(String, String)], key: &str) -> f64 {
+    let of = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+    let default = KNOWN.iter().find(|known| known.key == key).and_then(|known| of(known.default));
+    set.iter().find(|(k, _)| k == key).and_then(|(_, value)| of(value)).or(default).unwrap_or(0.0)
 }

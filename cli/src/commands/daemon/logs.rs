@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::MetadataExt,
+    path::Path,
     time::Duration,
 };
 
@@ -45,19 +46,28 @@ pub(super) async fn show(session: &Session, args: LogArgs) -> Result {
     let start = last_lines(&mut log, args.lines)?;
     log.seek(SeekFrom::Start(start))?;
     copy(&mut log)?;
-    if args.follow { follow(log).await } else { Ok(()) }
+    if args.follow { follow(&path, log).await } else { Ok(()) }
 }
 
-/// Goes on with what is added, until the user has enough.
-async fn follow(mut log: File) -> Result {
+/// Goes on with what is added, until the user has enough. A rotated log is read to its end before the next one.
+async fn follow(path: &Path, mut log: File) -> Result {
     loop {
         sleep(LOOK).await;
         output::check_reader();
+        let next = File::open(path).ok().filter(|next| !is_same(next, &log));
         if log.stream_position()? > log.metadata()?.size() {
             log.rewind()?;
         }
         copy(&mut log)?;
+        if let Some(next) = next {
+            log = next;
+        }
     }
+}
+
+fn is_same(a: &File, b: &File) -> bool {
+    let name = |file: &File| file.metadata().map(|found| (found.dev(), found.ino())).ok();
+    name(a) == name(b)
 }
 
 fn copy(log: &mut File) -> Result {

@@ -2,6 +2,7 @@
 
 mod logs;
 pub(crate) mod owner;
+mod parts;
 mod start;
 mod status;
 mod stop;
@@ -9,6 +10,8 @@ mod stop;
 use clap::Subcommand;
 
 use crate::{error::Result, session::Session};
+
+pub(crate) use parts::Part;
 
 /// The words of `ferry daemon`.
 #[derive(Debug, Subcommand)]
@@ -23,6 +26,24 @@ pub(crate) enum DaemonCommand {
     Restart(stop::StopArgs),
     /// Print the end of the daemon's log
     Logs(logs::LogArgs),
+    /// Be the supervisor that `daemon start` starts
+    #[command(hide = true)]
+    Supervise,
+    /// Be the worker that a supervisor starts
+    #[command(hide = true)]
+    Work(parts::WorkArgs),
+}
+
+impl DaemonCommand {
+    /// Which part of a daemon this very program becomes, if any.
+    pub(crate) fn part(&self) -> Option<Part> {
+        match self {
+            DaemonCommand::Start(args) => args.foreground.then_some(Part { detached: false }),
+            DaemonCommand::Supervise => Some(Part { detached: true }),
+            DaemonCommand::Work(args) => Some(Part { detached: !args.foreground }),
+            _ => None,
+        }
+    }
 }
 
 /// Runs a command of this group.
@@ -39,5 +60,7 @@ pub(crate) async fn run(session: &Session, command: DaemonCommand) -> Result {
             start::start(session, start::StartArgs::default()).await
         }
         DaemonCommand::Logs(args) => logs::show(session, args).await,
+        DaemonCommand::Supervise => parts::supervise(session, true).await,
+        DaemonCommand::Work(args) => parts::work(session, args).await,
     }
 }

@@ -4,7 +4,7 @@ use std::{env, fs};
 
 use ferry_engine::{
     profile::Paths,
-    runner::{Connection, OwnerStatus, Request, Response, WATCHED_VARIABLES},
+    runner::{Connection, Death, OwnerStatus, Request, Response, Supervision, WATCHED_VARIABLES},
     store::Lock,
 };
 use serde_json::{Value, json};
@@ -57,9 +57,12 @@ async fn ask(paths: &Paths) -> Result<Option<OwnerStatus>, String> {
 }
 
 /// In one line.
-pub(crate) fn line(owner: &Owner) -> String {
+pub(crate) fn line(paths: &Paths, owner: &Owner) -> String {
     match owner {
-        Owner::Nobody => "not running; `ferry daemon start` starts it".into(),
+        Owner::Nobody => match restarting(paths) {
+            Some(why) => format!("not running; {why}"),
+            None => "not running; `ferry daemon start` starts it".into(),
+        },
         Owner::Answers(status) if status.role == "daemon" => {
             format!("running (pid {}) since {}", status.pid, started(status))
         }
@@ -95,9 +98,46 @@ pub(crate) fn as_json(paths: &Paths, owner: &Owner) -> Value {
             "why": why,
         }),
     };
+    value["supervisor"] = supervisor_json(paths);
+    value["last_death"] = last_death(paths).map_or(Value::Null, |death| {
+        json!({
+            "time": view::time(death.time),
+            "pid": death.worker.pid,
+            "reason": death.to_string(),
+            "crash": death.is_crash(),
+        })
+    });
     value["profile"] = paths.profile.as_str().into();
     value["log"] = paths.log().display().to_string().into();
     value
+}
+
+fn supervisor_json(paths: &Paths) -> Value {
+    let Some((supervisor, told)) = Supervision::living(paths) else { return Value::Null };
+    json!({
+        "pid": supervisor.pid,
+        "stopped": supervisor.is_stopped(),
+        "restarts": told.as_ref().map_or(0, |told| told.restarts),
+        "next_start": told.and_then(|told| told.next_start).map(view::time),
+    })
+}
+
+/// How the last worker that died did so.
+pub(crate) fn last_death(paths: &Paths) -> Option<Death> {
+    Supervision::read(paths)?.last_death
+}
+
+/// What to know of a daemon that is about to be started again, if one is.
+pub(crate) fn restarting(paths: &Paths) -> Option<String> {
+    let (supervisor, told) = Supervision::living(paths)?;
+    let pid = supervisor.pid;
+    if supervisor.is_stopped() {
+        return Some(format!("its supervisor (pid {pid}) was stopped (SIGSTOP) and does nothing"));
+    }
+    let told = told?;
+    let death = told.last_death.map(|death| format!("it died ({death}) and ")).unwrap_or_default();
+    let when = view::time(told.next_start?);
+    Some(format!("{death}is started again at {when} by its supervisor (pid {pid})"))
 }
 
 /// When it started, with the offset of this machine.

@@ -1,23 +1,27 @@
-//! `ferry daemon start`: this program again, in a session of its own, with the log as its output.
+//! `ferry daemon start`: this program again as a supervisor, in a session of its own, with the log as its output.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{Read, Seek, SeekFrom},
-    os::unix::{fs::OpenOptionsExt, process::ExitStatusExt},
+    os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use clap::Args;
 use ferry_engine::{
-    runner::{self, Connection},
+    child::Child as Program,
+    runner::{Connection, Supervision},
     store::Lock,
 };
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::parts;
 use crate::{
     error::{Failure, Result},
+    log_file,
     output::{self, Format},
     session::Session,
 };
@@ -29,31 +33,29 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How much of the log is shown when it does not, lines.
 const LOG_LINES: usize = 10;
 
+/// How often a supervisor that waits is hurried.
+const HURRY: Duration = Duration::from_millis(200);
+
 /// How to start.
 #[derive(Debug, Default, Args)]
 pub(crate) struct StartArgs {
     /// Stay in this terminal, with the log on stderr
     #[arg(long)]
-    foreground: bool,
-    /// We are the daemon that `daemon start` started
-    #[arg(long, hide = true)]
-    detached: bool,
-}
-
-impl StartArgs {
-    /// Whether this very program becomes the daemon.
-    pub(crate) fn is_foreground(&self) -> bool {
-        self.foreground || self.detached
-    }
+    pub(super) foreground: bool,
 }
 
 /// Starts.
 pub(super) async fn start(session: &Session, args: StartArgs) -> Result {
-    if args.is_foreground() {
-        return serve(session, args.detached).await;
+    if args.foreground {
+        return serve(session).await;
     }
     if let Some(pid) = living_daemon(session).await {
         return tell(session, pid, "is running already");
+    }
+    if let Some((supervisor, _)) = Supervision::living(session.paths())
+        && let Some(pid) = hurry(session, supervisor).await?
+    {
+        return tell(session, pid, "is running");
     }
     let (child, log) = spawn(session)?;
     wait(session, child, log).await
@@ -81,44 +83,74 @@ async fn living_daemon(session: &Session) -> Option<u32> {
                 return Some(pid);
             }
             // It is there, but stopped or of another version.
-            Err(_) => return Some(pid),
+            Err(error) => {
+                output::warn(error.message);
+                return Some(pid);
+            }
             Ok(_) => sleep(LOOK * 2).await,
         }
     }
     daemon_pid(session)
 }
 
-/// Is the daemon, until it is told to stop.
-async fn serve(session: &Session, detached: bool) -> Result {
-    if detached {
-        // Out of the reach of the terminal's signals. It fails only if we lead a session already.
-        let _ = rustix::process::setsid();
+/// Lets a supervisor that waits after a crash start its daemon now. `None`: it has ended instead.
+async fn hurry(session: &Session, supervisor: Program) -> Result<Option<u32>> {
+    let deadline = Instant::now() + START;
+    while Instant::now() < deadline {
+        if supervisor.is_stopped() {
+            return Err(Failure::new(format!(
+                "the daemon's supervisor (pid {}) was stopped (SIGSTOP)",
+                supervisor.pid
+            ))
+            .help("`kill -CONT` lets it go on; `ferry daemon stop` ends it by force"));
+        }
+        if let Some(pid) = listening(session).await {
+            return Ok(Some(pid));
+        }
+        if Supervision::living(session.paths()).is_none_or(|(child, _)| child != supervisor) {
+            return Ok(None);
+        }
+        supervisor.signal(Signal::USR1)?;
+        sleep(HURRY).await;
     }
-    if let Some(pid) = daemon_pid(session) {
+    Err(Failure::new(format!("the daemon does not listen after {} s", START.as_secs()))
+        .help("`ferry daemon logs` may say why; `ferry daemon stop` ends it"))
+}
+
+/// The daemon that listens, if one does.
+async fn listening(session: &Session) -> Option<u32> {
+    let connection = Connection::open(session.paths()).await.ok().flatten()?;
+    (connection.peer.role == "daemon").then_some(connection.peer.pid)
+}
+
+/// Is the daemon in this terminal, until it is told to stop.
+async fn serve(session: &Session) -> Result {
+    if let Some(pid) = living_daemon(session).await {
         return Err(Failure::new(format!("the daemon of this profile is running already (pid {pid})"))
             .help("`ferry daemon status` shows it, `ferry daemon stop` stops it"));
     }
-    let ready = || {
-        if !detached {
-            output::note(format!("the daemon is listening (pid {}); Ctrl-C stops it", std::process::id()));
-        }
-    };
-    Ok(runner::run_daemon(&session.builder, ready).await?)
+    make_profile(session)?;
+    parts::supervise(session, false).await
+}
+
+fn make_profile(session: &Session) -> Result {
+    let paths = session.paths();
+    paths.create().map_err(|error| {
+        Failure::new(format!("can't make {}: {error}", paths.root().display()))
+            .help("FERRY_HOME must be a directory that you can write")
+    })
 }
 
 /// Starts the daemon; gives it and its log, which stands where its output begins.
 fn spawn(session: &Session) -> Result<(Child, File)> {
     let paths = session.paths();
     let failed = |error| Failure::new(format!("can't write {}: {error}", paths.log().display()));
-    paths.create().map_err(|error| {
-        Failure::new(format!("can't make {}: {error}", paths.root().display()))
-            .help("FERRY_HOME must be a directory that you can write")
-    })?;
-    let open = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(paths.log());
+    make_profile(session)?;
+    let open = || log_file::open(&paths.log());
     let mut log = open().map_err(failed)?;
     log.seek(SeekFrom::End(0)).map_err(failed)?;
     let mut command = Command::new(&session.builder.host_exe);
-    command.args(["daemon", "start", "--detached", "--profile", &paths.profile]);
+    command.args(["daemon", "supervise", "--profile", &paths.profile]);
     if session.verbose {
         command.arg("--verbose");
     }
@@ -142,14 +174,12 @@ async fn wait(session: &Session, mut child: Child, log: File) -> Result {
         if let Some(status) = child.try_wait()? {
             return ended(session, status, log).await;
         }
-        if let Ok(Some(connection)) = Connection::open(session.paths()).await
-            && connection.peer.pid == child.id()
-        {
-            return tell(session, child.id(), "is running");
+        if let Some(pid) = listening(session).await {
+            return tell(session, pid, "is running");
         }
         sleep(LOOK).await;
     }
-    Err(Failure::new(format!("the daemon (pid {}) does not listen after {} s", child.id(), START.as_secs()))
+    Err(Failure::new(format!("the daemon does not listen after {} s", START.as_secs()))
         .help("`ferry daemon logs` may say why; `ferry daemon stop` ends it"))
 }
 

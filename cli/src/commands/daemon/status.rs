@@ -1,12 +1,16 @@
 //! `ferry daemon status`.
 
-use ferry_engine::{profile::Paths, runner::OwnerStatus};
+use ferry_engine::{
+    profile::Paths,
+    runner::{OwnerStatus, Supervision},
+};
 
 use super::owner::{self, Owner};
 use crate::{
     error::{Failure, Result},
     output::{self, Format},
     session::Session,
+    view,
 };
 
 /// Shows whether a daemon runs. Exit status 1 if none does.
@@ -34,7 +38,11 @@ pub(super) async fn show(session: &Session) -> Result {
             status.role, status.pid
         ))
         .help("`ferry daemon start` takes over from it")),
-        Owner::Nobody => Err(Failure::new("no daemon is running").help("`ferry daemon start` starts one")),
+        Owner::Nobody => {
+            let why = owner::restarting(session.paths()).map(|why| format!(": {why}")).unwrap_or_default();
+            let help = "`ferry daemon start` starts one at once";
+            Err(Failure::new(format!("no daemon is running{why}")).help(help))
+        }
     }
 }
 
@@ -46,9 +54,12 @@ fn facts(paths: &Paths, status: &OwnerStatus) -> Vec<(&'static str, String)> {
             format!("pid {pid}, plugin {}, {}", digest.get(..12).unwrap_or(digest), megabytes(*pid))
         })
         .collect();
+    let death = owner::last_death(paths).map(|death| format!("{}: {death}", view::time(death.time)));
     vec![
         ("daemon", format!("running (pid {})", status.pid)),
         ("version", status.version.clone()),
+        ("supervisor", supervisor(paths)),
+        ("last death", death.unwrap_or_else(|| "none".into())),
         ("profile", paths.profile.clone()),
         ("started", owner::started(status)),
         ("processes in hand", status.stepping.to_string()),
@@ -57,6 +68,15 @@ fn facts(paths: &Paths, status: &OwnerStatus) -> Vec<(&'static str, String)> {
         ("memory", megabytes(status.pid)),
         ("log", paths.log().display().to_string()),
     ]
+}
+
+fn supervisor(paths: &Paths) -> String {
+    let Some((supervisor, told)) = Supervision::living(paths) else {
+        return "none: a crash ends this daemon; `ferry daemon restart` gives it one".into();
+    };
+    let stopped = if supervisor.is_stopped() { ", stopped by SIGSTOP" } else { "" };
+    let restarts = told.map_or(0, |told| told.restarts);
+    format!("pid {}{stopped}; it has started this daemon again {restarts} times", supervisor.pid)
 }
 
 fn megabytes(pid: u32) -> String {

@@ -1,14 +1,16 @@
-//! `ferry daemon stop`: ask, then insist. A daemon that hangs, or that was stopped by SIGSTOP, is ended too.
+//! `ferry daemon stop`: ask, then insist. A daemon or supervisor that hangs, or that was stopped by SIGSTOP, is
+//! ended too. No stranger is ever signalled: who holds a lock of the profile is known by pid and start time.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use ferry_engine::{
+    child::Child,
     profile::Paths,
-    runner::{Connection, Request},
+    runner::{Connection, Request, Supervision},
     store::Lock,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -30,30 +32,72 @@ pub(crate) struct StopArgs {
     timeout: u64,
 }
 
+/// What a daemon consists of, as far as it lives.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    worker: Option<Child>,
+    supervisor: Option<Child>,
+}
+
+impl Parts {
+    fn living(paths: &Paths) -> Parts {
+        let daemon = Lock::holding(&paths.lock()).filter(|(_, role)| role == "daemon");
+        let supervisor = Supervision::living(paths).map(|(supervisor, _)| supervisor);
+        Parts { worker: daemon.map(|(worker, _)| worker), supervisor }
+    }
+
+    fn all(self) -> impl Iterator<Item = Child> {
+        self.supervisor.into_iter().chain(self.worker)
+    }
+
+    /// What a user knows the daemon by.
+    fn pid(self) -> u32 {
+        self.worker.or(self.supervisor).map_or(0, |child| child.pid)
+    }
+
+    /// Waits until all are gone. False: not in time, or one is there that can't hear us.
+    async fn gone(self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left: Vec<Child> = self.all().filter(Child::is_alive).collect();
+            if left.is_empty() {
+                return true;
+            }
+            if Instant::now() >= deadline || left.iter().all(Child::is_stopped) {
+                return false;
+            }
+            sleep(LOOK).await;
+        }
+    }
+}
+
 /// Stops the daemon. None there is fine.
 pub(super) async fn stop(session: &Session, args: &StopArgs) -> Result {
     let paths = session.paths();
-    let pid = match Lock::holder(&paths.lock()) {
-        Some((pid, role)) if role == "daemon" => pid,
-        Some((pid, role)) if role == "run" => {
-            output::note(format!("no daemon is running; a `ferry run` (pid {pid}) owns the profile"));
-            return Ok(());
-        }
-        _ => {
-            output::note("no daemon is running");
-            return Ok(());
-        }
-    };
-    let timeout = Duration::from_secs(args.timeout);
-    match ask(paths).await {
-        Ok(()) if gone(paths, pid, timeout).await => {
-            output::note(format!("the daemon (pid {pid}) has stopped"));
-            return Ok(());
-        }
-        Ok(()) => output::note(format!("the daemon (pid {pid}) did not stop within {} s", timeout.as_secs())),
-        Err(why) => output::note(why),
+    let parts = Parts::living(paths);
+    if parts.all().next().is_none() {
+        output::note(match Lock::holder(&paths.lock()) {
+            Some((pid, role)) if role == "run" => {
+                format!("no daemon is running; a `ferry run` (pid {pid}) owns the profile")
+            }
+            _ => "no daemon is running".to_owned(),
+        });
+        return Ok(());
     }
-    force(paths, pid).await
+    let (pid, timeout) = (parts.pid(), Duration::from_secs(args.timeout));
+    if parts.worker.is_some() {
+        match ask(paths).await {
+            Ok(()) if parts.gone(timeout).await => {
+                output::note(format!("the daemon (pid {pid}) has stopped"));
+                return Ok(());
+            }
+            Ok(()) => {
+                output::note(format!("the daemon (pid {pid}) did not stop within {} s", timeout.as_secs()))
+            }
+            Err(why) => output::note(why),
+        }
+    }
+    force(parts).await
 }
 
 async fn ask(paths: &Paths) -> Result<(), String> {
@@ -62,38 +106,27 @@ async fn ask(paths: &Paths) -> Result<(), String> {
     connection.ask(&Request::Stop).await.map(drop).map_err(|error| error.message)
 }
 
-/// Waits until a pid does not hold the profile any more.
-async fn gone(paths: &Paths, pid: u32, timeout: Duration) -> bool {
-    let deadline = Instant::now() + timeout;
-    loop {
-        if !holds(paths, pid) {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        sleep(LOOK).await;
-    }
-}
-
-/// Whether a pid holds the profile: then it is the daemon, and no stranger that got its pid.
-fn holds(paths: &Paths, pid: u32) -> bool {
-    Lock::holder(&paths.lock()).is_some_and(|(holder, _)| holder == pid)
-}
-
-/// Ends the daemon with signals: TERM where it can hear it, then KILL.
-async fn force(paths: &Paths, pid: u32) -> Result {
-    if !is_stopped(pid) {
+/// Ends the daemon with signals: TERM where it can be heard, then KILL. The supervisor comes first, so that it
+/// starts no other worker.
+async fn force(parts: Parts) -> Result {
+    let pid = parts.pid();
+    let hears = |child: &Child| !child.is_stopped();
+    if parts.all().any(|child| hears(&child)) {
         output::note(format!("sending SIGTERM to the daemon (pid {pid})"));
-        signal(paths, pid, Signal::TERM)?;
-        if gone(paths, pid, GRACE).await {
+        parts.all().filter(hears).try_for_each(|child| signal(child, Signal::TERM))?;
+        if parts.worker.is_none_or(|worker| hears(&worker)) && parts.gone(GRACE).await {
             output::note(format!("the daemon (pid {pid}) has stopped"));
             return Ok(());
         }
     }
     output::note(format!("sending SIGKILL to the daemon (pid {pid}); nothing that it stored is lost"));
-    signal(paths, pid, Signal::KILL)?;
-    if gone(paths, pid, GRACE).await {
+    parts.all().filter(Child::is_stopped).try_for_each(|child| signal(child, Signal::KILL))?;
+    // A supervisor that lives ends with its worker; one that does not is ended as well.
+    parts.worker.into_iter().try_for_each(|worker| signal(worker, Signal::KILL))?;
+    if !parts.gone(GRACE / 5).await {
+        parts.all().try_for_each(|child| signal(child, Signal::KILL))?;
+    }
+    if parts.gone(GRACE).await {
         output::note(format!("the daemon (pid {pid}) was ended by force"));
         return Ok(());
     }
@@ -101,20 +134,7 @@ async fn force(paths: &Paths, pid: u32) -> Result {
         .help("it hangs in the kernel, perhaps on a file system that does not answer"))
 }
 
-/// Whether a program was stopped by SIGSTOP or a debugger, and so hears no TERM.
-fn is_stopped(pid: u32) -> bool {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = text.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    matches!(state, Some('T' | 't'))
-}
-
-fn signal(paths: &Paths, pid: u32, signal: Signal) -> Result {
-    if !holds(paths, pid) {
-        return Ok(());
-    }
-    let Some(target) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
-    match kill_process(target, signal) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-        Err(error) => Err(Failure::new(format!("can't signal the daemon (pid {pid}): {error}"))),
-    }
+fn signal(child: Child, signal: Signal) -> Result {
+    let failed = |error| Failure::new(format!("can't signal the daemon (pid {}): {error}", child.pid));
+    child.signal(signal).map(drop).map_err(failed)
 }

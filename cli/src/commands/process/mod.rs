@@ -54,6 +54,12 @@ pub(crate) enum ProcessCommand {
     },
     /// Submit anew a job of which nobody can find out whether it was submitted
     Resubmit(resubmit::ResubmitArgs),
+    /// Follow a process as `ferry run` does, and print its outputs; without a daemon, bring it on here
+    Attach {
+        /// Id, uuid, unique start of a uuid, or label
+        #[arg(value_name = "ID")]
+        process: String,
+    },
     /// Follow processes to their end
     Watch {
         /// Ids, uuids, unique starts of a uuid, or labels
@@ -98,6 +104,7 @@ pub(crate) async fn run(session: &Session, command: ProcessCommand) -> Result {
         ProcessCommand::Play(chosen) => pause::set(session, &chosen, false).await,
         ProcessCommand::Resume { processes } => pause::resume(session, &processes).await,
         ProcessCommand::Resubmit(args) => resubmit::run(session, args).await,
+        ProcessCommand::Attach { process } => super::run::attach(session, &process).await,
         ProcessCommand::Watch { processes } => watch::watch(session, &processes).await,
     }
 }
