@@ -49,8 +49,7 @@ pub(crate) async fn attach(session: &Session, name: &str) -> Result {
     }
     let (mut interrupts, ours) = interrupts();
     let mut progress = Progress::new(id);
-    let end =
-        runner::attach(&session.builder, id, &mut |event| progress.tell(event), &mut interrupts).await;
+    let end = runner::attach(&session.builder, id, &mut |event| progress.tell(event), &mut interrupts).await;
     progress.clear();
     finish(session, end, ours).await
 }

@@ -230,12 +230,12 @@ impl Profile {
 
 impl Drop for Profile {
     fn drop(&mut self) {
-        if let Some((pid, _)) =
-            fs::read_to_string(self.root().join("owner.lock")).ok().as_deref().and_then(|t| t.split_once(' '))
-            && self.daemon().is_ok()
-            && let Ok(pid) = pid.parse()
-        {
+        let worker = self.daemon().ok().map(|(pid, _)| pid);
+        // Without a worker there may still be a supervisor that is about to start one.
+        if self.root().exists() {
             let _ = self.ferry(&["daemon", "stop"]);
+        }
+        if let Some(pid) = worker {
             kill(pid, 9);
         }
     }

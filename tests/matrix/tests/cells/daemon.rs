@@ -126,7 +126,9 @@ fn an_interrupted_run_lets_go() -> Result {
     kill(child.id() as i32, 2);
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    check(said.contains("daemon start"), || said.clone())?;
+    check(said.contains("daemon start") && said.contains(&format!("process play {id}")), || said.clone())?;
+    check(ferry.json(&["process", "show", &id])?["paused"] == true, || said.clone())?;
+    ferry.ok(&["process", "play", &id])?;
     ferry.ok(&["daemon", "start"])?;
     check(ferry.ended(&id, LIMIT)?["exit_code"] == 0, || "not finished".into())
 }

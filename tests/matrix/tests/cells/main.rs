@@ -15,6 +15,7 @@ mod port;
 mod provenance;
 mod services;
 mod squeue;
+mod supervisor;
 mod tree;
 
 use std::sync::{PoisonError, RwLock};
@@ -35,6 +36,7 @@ fn main() {
             ("input", input::CASES),
             ("plugins", plugins::CASES),
             ("daemon", daemon::CASES),
+            ("supervisor", supervisor::CASES),
             ("disk", disk::CASES),
             ("crash", crash::CASES),
             ("tree", tree::CASES),
