@@ -62,6 +62,17 @@ pub fn point(name: &'static str) {
 #[inline(always)]
 pub fn point(_name: &'static str) {}
 
+/// A program that takes the place of one that died lives on: a place ends one life.
+#[cfg(feature = "crash-points")]
+pub(crate) fn only_once(successor: &mut std::process::Command) {
+    successor.env_remove("FERRY_CRASH_AT");
+}
+
+/// Nothing, in a build without crash points.
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+pub(crate) fn only_once(_successor: &mut std::process::Command) {}
+
 /// Aborts while it steps a process with the label in `FERRY_CRASH_LABEL`: a bug that a process brings out.
 #[cfg(feature = "crash-points")]
 pub fn in_step_of(label: &str) {

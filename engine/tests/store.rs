@@ -184,3 +184,22 @@ fn a_reader_says_when_there_is_no_store_or_a_newer_one() {
     db.pragma_update(None, "user_version", 99).unwrap();
     assert_eq!(*read().unwrap_err().kind(), ErrorKind::Newer);
 }
+
+#[tokio::test]
+async fn a_step_that_is_begun_again_is_no_progress() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let id = store.commit(vec![process(Uuid::now_v7())]).await.unwrap()[0];
+    let step = async |name: &str| {
+        let mut row = store.process(id).unwrap();
+        row.state = State::Running;
+        row.checkpoint = Some(format!("{{\"step\":\"{name}\"}}"));
+        store.commit(vec![Change::Update(Box::new(row))]).await.unwrap();
+    };
+    step("upload").await;
+    store.commit(vec![Change::Crashed(id), Change::Crashed(id)]).await.unwrap();
+    step("upload").await;
+    assert_eq!(store.suspects().unwrap(), [(id, 2)]);
+    step("submit").await;
+    assert_eq!(store.suspects().unwrap(), []);
+}

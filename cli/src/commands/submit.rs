@@ -1,6 +1,6 @@
 //! `ferry submit`: start a process and print its id at once.
 
-use ferry_engine::runner::{Answered, Request, Response};
+use ferry_engine::runner::{Answered, Request, Response, Supervision};
 use serde_json::json;
 
 use super::launch::LaunchArgs;
@@ -25,7 +25,10 @@ pub(crate) async fn run(session: &Session, args: LaunchArgs) -> Result {
         Format::Json => output::json(&json!({ "id": launched.id, "uuid": launched.uuid }))?,
     }
     if answered != Answered::ByOwner {
-        output::warn("no daemon runs, so nothing happens to this process until `ferry daemon start`");
+        output::warn(match Supervision::living(session.paths()) {
+            Some(_) => "the daemon has died and is started again; it takes up this process then",
+            None => "no daemon runs, so nothing happens to this process until `ferry daemon start`",
+        });
     }
     Ok(())
 }

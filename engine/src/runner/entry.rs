@@ -112,12 +112,15 @@ fn sweep(cx: &Context) {
     }
 }
 
+/// Takes in settings, as keys and values.
+pub type TakeSettings<'a> = dyn Fn(&[(String, String)]) + Sync + 'a;
+
 /// What a program does for the daemon that it is.
 pub struct DaemonHooks<'a> {
     /// Called once it listens.
     pub ready: &'a (dyn Fn() + Sync),
     /// Called with all settings before anything is stepped, and again whenever one has changed.
-    pub settings: &'a (dyn Fn(&[(String, String)]) + Sync),
+    pub settings: &'a TakeSettings<'a>,
 }
 
 impl std::fmt::Debug for DaemonHooks<'_> {

@@ -42,7 +42,7 @@ pub use client::{Answered, ClientError, Connection, call};
 pub use context::{Builder, Context, Owner, Schedulers};
 pub use death::{Death, NOT_STARTED};
 pub use engine::{Blocking, Engine, Handle};
-pub use entry::{DaemonHooks, RunEnd, RunError, RunEvent, attach, run_daemon, run_tree};
+pub use entry::{DaemonHooks, RunEnd, RunError, RunEvent, TakeSettings, attach, run_daemon, run_tree};
 pub use health::Health;
 pub use poller::JobWatch;
 pub use request::{Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, WATCHED_VARIABLES};

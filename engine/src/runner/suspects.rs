@@ -126,8 +126,9 @@ async fn except(cx: &Arc<Context>, process: Process, death: &Death) {
     let saved = calcjob::Checkpoint::read(process.checkpoint.as_deref()).ok();
     let step = saved.filter(|_| process.kind == Kind::CalcJob).map(|saved| saved.step.as_str());
     let what = step.map_or("stepped it".to_owned(), |step| format!("was in its step `{step}`"));
+    let when = death.time.strftime("%Y-%m-%dT%H:%M:%SZ");
     let message =
-        format!("the daemon died {CRASHES} times while it {what}, the last time at {}: {death}", death.time);
+        format!("the daemon died {CRASHES} times while it {what}, the last time at {when}: {death}");
     tracing::error!(process = %id, "excepted: {message}");
     let submitters = Submitters::new(cx.clone());
     let ended = match process.kind {
@@ -198,7 +199,14 @@ fn path(paths: &Paths) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use ferry_plugin_proto::Value;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::{
+        runner::{Builder, Schedulers},
+        store::NewProcess,
+    };
 
     #[test]
     fn the_file_tells_who_is_being_stepped() {
@@ -234,5 +242,81 @@ mod tests {
         let mut suspects = Suspects { left: BTreeSet::from([a, b]), ..Suspects::default() };
         assert_eq!(suspects.not_yet(a, now), None);
         assert_eq!(suspects.not_yet(b, now + TURN), None);
+    }
+
+    async fn open(paths: &Paths) -> Arc<Context> {
+        let builder = Builder {
+            paths: paths.clone(),
+            transports: Vec::new(),
+            schedulers: Schedulers::new(),
+            host_exe: "/nonexistent".into(),
+            bundled: Vec::new(),
+        };
+        Arc::new(builder.own("daemon").unwrap().open().await.unwrap())
+    }
+
+    fn new_process() -> Change {
+        Change::Process(NewProcess {
+            uuid: Uuid::now_v7(),
+            process_type: "test.call".into(),
+            kind: Kind::CalcFunction,
+            label: String::new(),
+            description: String::new(),
+            plugin: "digest".into(),
+            computer: None,
+            body: Value::Map([].into()),
+            caller: None,
+        })
+    }
+
+    /// As if an owner, number `life`, had died in this way while it stepped these.
+    fn died(paths: &Paths, life: u64, signal: i32, ids: &[NodeId]) {
+        let worker = Child { pid: 1, started: life };
+        let slots = [1, life].into_iter().chain(ids.iter().map(|id| id.0 as u64));
+        fs::write(path(paths), slots.flat_map(u64::to_le_bytes).collect::<Vec<_>>()).unwrap();
+        let death = Death {
+            worker,
+            time: crate::clock::now(),
+            signal: Some(signal),
+            code: None,
+            out_of_memory: false,
+        };
+        let told = Supervision {
+            supervisor: worker,
+            worker: None,
+            restarts: 0,
+            next_start: None,
+            last_death: Some(death),
+        };
+        told.write(paths).unwrap();
+    }
+
+    #[tokio::test]
+    async fn crashes_are_counted_once_each_and_the_third_excepts() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::new(home.path(), "default");
+        let cx = open(&paths).await;
+        let made = cx.store.commit(vec![new_process(), new_process()]).await.unwrap();
+        let [guilty, innocent] = [made[0], made[1]];
+
+        died(&paths, 1, 11, &made);
+        count(&cx).await.unwrap();
+        count(&cx).await.unwrap();
+        assert_eq!(cx.store.suspects().unwrap(), [(guilty, 1), (innocent, 1)]);
+        died(&paths, 2, 9, &made);
+        count(&cx).await.unwrap();
+        assert_eq!(cx.store.suspects().unwrap(), [(guilty, 1), (innocent, 1)]);
+
+        let progress = Change::Update(Box::new(cx.store.process(innocent).unwrap()));
+        cx.store.commit(vec![progress]).await.unwrap();
+        assert_eq!(cx.store.suspects().unwrap(), [(guilty, 1)]);
+        for life in 3..5 {
+            died(&paths, life, 6, &[guilty]);
+            drop(Suspects::settle(&cx).await);
+        }
+        let ended = cx.store.process(guilty).unwrap();
+        assert_eq!(ended.state, State::Excepted);
+        assert!(ended.exit_message.unwrap().contains("SIGABRT"));
+        assert_eq!(cx.store.process(innocent).unwrap().state, State::Created);
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use crate::{
     error::{Failure, Result},
+    log_file::older,
     output,
     session::Session,
 };
@@ -43,7 +44,15 @@ pub(super) async fn show(session: &Session, args: LogArgs) -> Result {
         }
         other => other.map_err(|error| Failure::new(format!("can't read {}: {error}", path.display())))?,
     };
-    let start = last_lines(&mut log, args.lines)?;
+    let (start, found) = last_lines(&mut log, args.lines)?;
+    if let Ok(mut before) = File::open(older(&path, 1))
+        && found < args.lines
+    {
+        // It was rotated a moment ago: the rest is in the one before.
+        let (start, _) = last_lines(&mut before, args.lines - found)?;
+        before.seek(SeekFrom::Start(start))?;
+        copy(&mut before)?;
+    }
     log.seek(SeekFrom::Start(start))?;
     copy(&mut log)?;
     if args.follow { follow(&path, log).await } else { Ok(()) }
@@ -80,11 +89,12 @@ fn copy(log: &mut File) -> Result {
     }
 }
 
-/// Where the last lines begin. Reads backwards, so that a long log costs no more than its end.
-fn last_lines(log: &mut (impl Read + Seek), wanted: usize) -> io::Result<u64> {
+/// Where the last lines begin, and how many there are. Reads backwards, so that a long log costs no more than its
+/// end.
+fn last_lines(log: &mut (impl Read + Seek), wanted: usize) -> io::Result<(u64, usize)> {
     let end = log.seek(SeekFrom::End(0))?;
     if wanted == 0 {
-        return Ok(end);
+        return Ok((end, 0));
     }
     let mut at = end;
     let mut newlines = 0;
@@ -99,13 +109,13 @@ fn last_lines(log: &mut (impl Read + Seek), wanted: usize) -> io::Result<u64> {
             if *byte == b'\n' && place + 1 != end {
                 newlines += 1;
                 if newlines == wanted {
-                    return Ok(place + 1);
+                    return Ok((place + 1, wanted));
                 }
             }
         }
         at = from;
     }
-    Ok(0)
+    Ok((0, if end > 0 { newlines + 1 } else { 0 }))
 }
 
 #[cfg(test)]
@@ -115,8 +125,9 @@ mod tests {
     use super::*;
 
     fn check(text: &str, lines: usize, expect: &str) {
-        let start = last_lines(&mut Cursor::new(text), lines).unwrap() as usize;
-        assert_eq!(&text[start..], expect);
+        let (start, found) = last_lines(&mut Cursor::new(text), lines).unwrap();
+        assert_eq!(&text[start as usize..], expect);
+        assert_eq!(found, expect.lines().count());
     }
 
     #[test]

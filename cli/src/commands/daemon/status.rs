@@ -76,7 +76,7 @@ fn supervisor(paths: &Paths) -> String {
     };
     let stopped = if supervisor.is_stopped() { ", stopped by SIGSTOP" } else { "" };
     let restarts = told.map_or(0, |told| told.restarts);
-    format!("pid {}{stopped}; it has started this daemon again {restarts} times", supervisor.pid)
+    format!("pid {}{stopped}, {restarts} restarts", supervisor.pid)
 }
 
 fn megabytes(pid: u32) -> String {
