@@ -119,7 +119,7 @@ pub type TakeSettings<'a> = dyn Fn(&[(String, String)]) + Sync + 'a;
 pub struct DaemonHooks<'a> {
     /// Called once it listens.
     pub ready: &'a (dyn Fn() + Sync),
-    /// Called with all settings before anything is stepped, and again whenever one has changed.
+    /// Called with all settings at the start, and again whenever one has changed.
     pub settings: &'a TakeSettings<'a>,
 }
 
