@@ -1,0 +1,252 @@
+//! `ferry run`: one process, followed in a terminal to its end, whoever steps it: this program as the owner of the
+//! profile, or somebody else.
+
+use std::{sync::Arc, time::Duration};
+
+use ferry_plugin_proto::Problem;
+use tokio::sync::mpsc;
+
+use super::{
+    Answered, Builder, ClientError, Connection, Context, Request, Response, call,
+    entry::{Duty, Running},
+    service,
+};
+use crate::{
+    process::{Launch, Launched, State},
+    store::{Lock, NodeId, Objects, Reader},
+};
+
+/// Owners that may be lost one after the other while a process is followed.
+const LOST_OWNERS: u32 = 4;
+
+/// What `ferry run` shows while it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEvent {
+    /// The process is on disk.
+    Launched {
+        /// Its number.
+        id: i64,
+        /// Its name everywhere.
+        uuid: String,
+    },
+    /// It stands somewhere else now.
+    Changed {
+        /// Its state.
+        state: State,
+        /// What it waits for.
+        status: Option<String>,
+    },
+    /// A daemon steps it from now on.
+    HandedOver,
+}
+
+/// How `ferry run` ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// The process ended.
+    Ended {
+        /// Its number.
+        id: i64,
+    },
+    /// The user let go of it.
+    Detached {
+        /// Its number.
+        id: i64,
+        /// Whether a daemon goes on with it.
+        owned: bool,
+    },
+}
+
+/// Why `ferry run` could not run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunError {
+    /// Everything that is wrong with the launch.
+    Refused(Vec<Problem>),
+    /// The profile's owner, or the store.
+    Client(ClientError),
+}
+
+impl From<ClientError> for RunError {
+    fn from(error: ClientError) -> Self {
+        RunError::Client(error)
+    }
+}
+
+/// Runs one process in this terminal. Beside an owner it is submit and attach; without one this program owns
+/// the profile and steps this process alone, until it ends, a daemon takes over, or the user lets go.
+///
+/// An interrupt detaches; what becomes of the process then is the caller's to say.
+///
+/// # Errors
+/// A refused launch; another owner that does not answer; the store's.
+pub async fn run_tree(
+    builder: &Builder,
+    launch: Launch,
+    observer: &mut (dyn FnMut(RunEvent) + Send),
+    mut interrupts: mpsc::Receiver<()>,
+) -> Result<RunEnd, RunError> {
+    if Connection::open(&builder.paths).await?.is_none()
+        && let Ok(owner) = builder.own("run")
+    {
+        let (running, launched) = Running::start(owner, Duty::Run(Box::new(launch))).await?;
+        observer(RunEvent::Launched { id: launched.id, uuid: launched.uuid.clone() });
+        return match own_to_the_end(running, launched.id, observer, &mut interrupts).await {
+            Some(end) => Ok(end),
+            None => attach(builder, launched.id, observer, &mut interrupts).await,
+        };
+    }
+    let launched = match call(builder, Request::Launch(Box::new(launch))).await?.0 {
+        Response::Launched(launched) => launched,
+        Response::Refused(problems) => return Err(RunError::Refused(problems)),
+        Response::Failed { message, help } => return Err(ClientError { message, help }.into()),
+        other => return Err(unexpected(&other).into()),
+    };
+    observer(RunEvent::Launched { id: launched.id, uuid: launched.uuid.clone() });
+    attach(builder, launched.id, observer, &mut interrupts).await
+}
+
+fn is_daemon(builder: &Builder) -> bool {
+    Lock::holder(&builder.paths.lock()).is_some_and(|(_, role)| role == "daemon")
+}
+
+fn unexpected(response: &Response) -> ClientError {
+    ClientError { message: format!("the owner of the profile answered oddly: {response:?}"), help: None }
+}
+
+/// Launches as the owner that we are.
+pub(super) async fn launch_alone(cx: &Arc<Context>, launch: Launch) -> Result<Launched, RunError> {
+    match service::handle(cx, Request::Launch(Box::new(launch))).await {
+        Response::Launched(launched) => Ok(launched),
+        Response::Refused(problems) => Err(RunError::Refused(problems)),
+        Response::Failed { message, help } => Err(ClientError { message, help }.into()),
+        other => Err(unexpected(&other).into()),
+    }
+}
+
+/// Steps a process to its end, then lets the profile go. `None`: a daemon took it.
+async fn own_to_the_end(
+    mut running: Running,
+    id: i64,
+    observer: &mut (dyn FnMut(RunEvent) + Send),
+    interrupts: &mut mpsc::Receiver<()>,
+) -> Option<RunEnd> {
+    let end = watch_own(&mut running, id, observer, interrupts).await;
+    running.stop().await;
+    if end.is_none() {
+        observer(RunEvent::HandedOver);
+    }
+    end
+}
+
+async fn watch_own(
+    running: &mut Running,
+    id: i64,
+    observer: &mut (dyn FnMut(RunEvent) + Send),
+    interrupts: &mut mpsc::Receiver<()>,
+) -> Option<RunEnd> {
+    let mut commits = running.cx.store.commits();
+    let mut shown = None;
+    loop {
+        if let Ok(process) = running.cx.store.process(NodeId(id)) {
+            let now = (process.state, running.cx.status(&process));
+            if shown.as_ref() != Some(&now) {
+                observer(RunEvent::Changed { state: now.0, status: now.1.clone() });
+                shown = Some(now);
+            }
+            // A paused process goes on only when somebody acts.
+            if process.state.is_terminal() {
+                return Some(RunEnd::Ended { id });
+            }
+            if process.paused && !process.kill_requested {
+                return Some(RunEnd::Detached { id, owned: false });
+            }
+        }
+        tokio::select! {
+            _ = commits.changed() => {}
+            ended = running.ends.recv() => match ended {
+                Some(true) => return None,
+                _ => return Some(RunEnd::Detached { id, owned: false }),
+            },
+            Some(()) = interrupts.recv() => return Some(RunEnd::Detached { id, owned: false }),
+        }
+    }
+}
+
+/// Follows a process that somebody else steps; where nobody is left who does, takes the profile and goes on. An
+/// interrupt detaches.
+///
+/// # Errors
+/// An owner that does not answer; the store's.
+pub async fn attach(
+    builder: &Builder,
+    id: i64,
+    observer: &mut (dyn FnMut(RunEvent) + Send),
+    interrupts: &mut mpsc::Receiver<()>,
+) -> Result<RunEnd, RunError> {
+    let mut seen = -1;
+    let mut lost = 0;
+    loop {
+        if matches!(Connection::open(&builder.paths).await, Ok(None))
+            && let Ok(owner) = builder.own("run")
+        {
+            let (running, _) = Running::start(owner, Duty::GoOn(id)).await?;
+            if let Some(end) = own_to_the_end(running, id, observer, interrupts).await {
+                return Ok(end);
+            }
+        }
+        let answer = tokio::select! {
+            answer = look(builder, id, seen) => answer,
+            Some(()) = interrupts.recv() => return Ok(RunEnd::Detached { id, owned: is_daemon(builder) }),
+        };
+        let (response, by) = match answer {
+            Ok(answer) => answer,
+            // Whatever became of the owner, a process that has ended is shown.
+            Err(_) if has_ended(builder, id) => return Ok(RunEnd::Ended { id }),
+            Err(error) if lost == LOST_OWNERS => return Err(lost_sight(id, error).into()),
+            // An owner that ends in the middle of an answer is no trouble: the next one is asked, or we are it.
+            Err(_) => {
+                lost += 1;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        lost = 0;
+        match response {
+            // The owner ended between the two; the next round takes over.
+            Response::Process { state, .. } if by == Answered::Alone && !state.is_terminal() => {}
+            Response::Process { version, state, status } => {
+                if version != seen {
+                    observer(RunEvent::Changed { state, status });
+                } else {
+                    // Nobody steps it, or nothing happens: don't ask in a tight circle.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                if state.is_terminal() {
+                    return Ok(RunEnd::Ended { id });
+                }
+                seen = version;
+            }
+            Response::Failed { message, help } => return Err(ClientError { message, help }.into()),
+            other => return Err(unexpected(&other).into()),
+        }
+    }
+}
+
+/// Asks the owner to step a process, and waits until it stands somewhere else.
+async fn look(builder: &Builder, id: i64, seen: i64) -> Result<(Response, Answered), ClientError> {
+    call(builder, Request::Attach(id)).await?;
+    call(builder, Request::Wait { process: id, seen, seconds: 10 }).await
+}
+
+/// Whether the store says that a process has ended.
+fn has_ended(builder: &Builder, id: i64) -> bool {
+    let reader = Reader::open(&builder.paths.store(), Objects::new(builder.paths.objects()));
+    reader.and_then(|reader| reader.process(NodeId(id))).is_ok_and(|process| process.state.is_terminal())
+}
+
+fn lost_sight(id: i64, error: ClientError) -> ClientError {
+    let message = format!("process {id} can't be followed any more: {}", error.message);
+    let next = format!("nothing of it is lost: `ferry process attach {id}` follows it again");
+    let help = error.help.map_or_else(|| next.clone(), |help| format!("{help}; {next}"));
+    ClientError { message, help: Some(help) }
+}
