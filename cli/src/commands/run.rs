@@ -95,8 +95,9 @@ fn interrupts() -> (mpsc::Receiver<()>, mpsc::Receiver<()>) {
     let (own, for_us) = mpsc::channel(8);
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            // A full channel has heard enough.
-            let _ = (engine.try_send(()), own.try_send(()));
+            // A full channel has heard enough. We first: what the engine does then asks us whether it was Ctrl-C.
+            let _ = own.try_send(());
+            let _ = engine.try_send(());
         }
     });
     (for_engine, for_us)

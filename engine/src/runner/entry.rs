@@ -142,8 +142,9 @@ impl DaemonHooks<'_> {
 /// Another owner that does not let go, and the store's: then nothing was stepped.
 pub async fn run_daemon(builder: &Builder, hooks: &DaemonHooks<'_>) -> Result<(), ClientError> {
     let owner = own_as_daemon(builder).await?;
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+    let kinds = (SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup());
+    let signals = (signal(kinds.0), signal(kinds.1), signal(kinds.2));
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)) = signals else {
         return Err(ClientError { message: "signals can't be handled".into(), help: None });
     };
     let (mut running, _) = match Running::start(owner, Duty::Daemon).await {
@@ -162,6 +163,8 @@ pub async fn run_daemon(builder: &Builder, hooks: &DaemonHooks<'_>) -> Result<()
             _ = running.ends.recv() => break,
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            // Its terminal was closed.
+            _ = hang_up.recv() => break,
             () = running.server.settings_changed.notified() => hooks.tell_settings(&running.cx),
         }
     }
