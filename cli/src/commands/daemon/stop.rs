@@ -55,15 +55,24 @@ impl Parts {
         self.worker.or(self.supervisor).map_or(0, |child| child.pid)
     }
 
-    /// Waits until all are gone. False: not in time, or one is there that can't hear us.
+    /// Waits until all that were asked to end are gone. False: not in time, or those that are left can't hear.
+    async fn obey(self, timeout: Duration) -> bool {
+        self.wait(timeout, |left| left.iter().all(Child::is_stopped)).await
+    }
+
+    /// Waits until all are gone, which for a moment after SIGKILL still look as they did.
     async fn gone(self, timeout: Duration) -> bool {
+        self.wait(timeout, |_| false).await
+    }
+
+    async fn wait(self, timeout: Duration, is_hopeless: impl Fn(&[Child]) -> bool) -> bool {
         let deadline = Instant::now() + timeout;
         loop {
             let left: Vec<Child> = self.all().filter(Child::is_alive).collect();
             if left.is_empty() {
                 return true;
             }
-            if Instant::now() >= deadline || left.iter().all(Child::is_stopped) {
+            if Instant::now() >= deadline || is_hopeless(&left) {
                 return false;
             }
             sleep(LOOK).await;
@@ -87,7 +96,7 @@ pub(super) async fn stop(session: &Session, args: &StopArgs) -> Result {
     let (pid, timeout) = (parts.pid(), Duration::from_secs(args.timeout));
     if parts.worker.is_some() {
         match ask(paths).await {
-            Ok(()) if parts.gone(timeout).await => {
+            Ok(()) if parts.obey(timeout).await => {
                 output::note(format!("the daemon (pid {pid}) has stopped"));
                 return Ok(());
             }
@@ -114,7 +123,7 @@ async fn force(parts: Parts) -> Result {
     if parts.all().any(|child| hears(&child)) {
         output::note(format!("sending SIGTERM to the daemon (pid {pid})"));
         parts.all().filter(hears).try_for_each(|child| signal(child, Signal::TERM))?;
-        if parts.worker.is_none_or(|worker| hears(&worker)) && parts.gone(GRACE).await {
+        if parts.worker.is_none_or(|worker| hears(&worker)) && parts.obey(GRACE).await {
             output::note(format!("the daemon (pid {pid}) has stopped"));
             return Ok(());
         }
