@@ -12,6 +12,7 @@ pub(super) struct Checkpoint {
     /// [`VERSION`] of the writer.
     pub version: u32,
     /// Steps taken so far.
+    #[serde(default)]
     pub steps: u64,
     /// What the machine itself saved, opaque.
     #[serde(default, with = "bytes")]
