@@ -9,6 +9,7 @@ pub mod clock;
 pub mod computer;
 pub mod crash;
 pub mod error;
+pub mod ids;
 pub mod node;
 pub mod plugin;
 pub mod process;
@@ -16,5 +17,7 @@ pub mod profile;
 pub mod runner;
 pub mod scheduler;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 pub mod workflow;

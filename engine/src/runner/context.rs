@@ -96,7 +96,7 @@ impl Owner {
             store,
             clamped: Mutex::default(),
             orphaned: Notify::new(),
-            _lock: lock,
+            _lock: Some(lock),
         };
         super::setup::first_time(&context).await?;
         Ok(context)
@@ -127,7 +127,7 @@ pub struct Context {
     /// Told when a process ended whose job could not be cancelled.
     pub(super) orphaned: Notify,
     // Last, so that everything else is closed before the profile is free.
-    _lock: Lock,
+    pub(super) _lock: Option<Lock>,
 }
 
 impl Context {

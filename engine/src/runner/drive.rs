@@ -97,6 +97,7 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
         return end_plain(cx, process, State::Killed, BY_USER.into()).await;
     }
     let result = tokio::select! {
+        biased;
         result = run_calcfunction(cx, process.clone()) => result,
         () = interrupt.notified() => return Then::After(Duration::ZERO),
     };
@@ -136,6 +137,7 @@ async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify)
         Err(error) => return settle_plain(cx, id, error).await.into(),
     };
     let advanced = tokio::select! {
+        biased;
         advanced = flow.advance() => advanced,
         () = interrupt.notified() => return Then::After(Duration::ZERO).into(),
     };

@@ -22,6 +22,8 @@ pub mod settings;
 mod settle;
 mod setup;
 mod socket;
+#[cfg(feature = "testing")]
+mod stage;
 mod step_loop;
 mod submitter;
 mod timers;
@@ -32,6 +34,8 @@ pub use entry::{RunEnd, RunError, RunEvent, attach, run_daemon, run_tree};
 pub use poller::JobWatch;
 pub use request::{Hello, OwnerStatus, PROTOCOL, Request, Response, WATCHED_VARIABLES};
 pub use settings::Settings;
+#[cfg(feature = "testing")]
+pub use stage::{Parts, Stage};
 pub use submitter::Submitters;
 
 use crate::store::NodeId;
