@@ -297,8 +297,11 @@ impl Reads for SqliteReader {
     }
 
     fn plugin(&self, digest: &str) -> Result<PluginRow> {
-        self.with(|db| db.query_row(&format!("{PLUGIN} WHERE digest = ?1"), [digest], plugin).optional())?
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, "plugin").with("digest", digest))
+        self.with(|db| {
+            let sql = format!("{PLUGIN} WHERE digest = ?1");
+            db.prepare_cached(&sql)?.query_row([digest], plugin).optional()
+        })?
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, "plugin").with("digest", digest))
     }
 
     fn settings(&self) -> Result<Vec<(String, String)>> {
