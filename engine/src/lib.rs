@@ -10,6 +10,7 @@ pub mod clock;
 pub mod computer;
 pub mod crash;
 pub mod error;
+pub mod ids;
 pub mod node;
 pub mod plugin;
 pub mod process;
@@ -17,5 +18,7 @@ pub mod profile;
 pub mod runner;
 pub mod scheduler;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 pub mod workflow;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Calcjob, StepError, StepResult, end, prepare};
 use crate::{
-    blocking,
+    blocking, ids,
     node::check_body,
     process::{flatten, lookup_port},
     store::{Change, Content, FileContent, Level, LinkType, NewData, NodeFile, Reader},
@@ -128,7 +128,7 @@ async fn make_node(
         let content = content(reader, &file.source, roots).await?;
         files.push(FileContent { path: file.path.clone(), content, executable: false });
     }
-    let uuid = Uuid::now_v7();
+    let uuid = ids::fresh();
     let data = NewData {
         uuid,
         data_type: node.data_type.clone(),

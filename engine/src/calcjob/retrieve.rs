@@ -8,11 +8,10 @@ use std::{
 };
 
 use ferry_plugin_proto::{JobDescription, Retrieve, Value};
-use uuid::Uuid;
 
 use super::{Calcjob, Next, Step, StepError, StepResult, lend, prepare};
 use crate::{
-    blocking, crash,
+    blocking, crash, ids,
     process::Options,
     store::{Change, FileContent, Level, LinkType, NewData, Objects},
     transport::{ErrorKind, FileKind, QUIET, Transport},
@@ -186,7 +185,7 @@ async fn add(
 async fn folder_node(job: &Calcjob<'_>, names: Vec<String>, root: PathBuf) -> StepResult<[Change; 2]> {
     let objects = job.cx.store.objects().clone();
     let files = blocking::run(move || take_in(&objects, &root, names)).await.map_err(StepError::Later)??;
-    let uuid = Uuid::now_v7();
+    let uuid = ids::fresh();
     let data = NewData {
         uuid,
         data_type: "folder".into(),

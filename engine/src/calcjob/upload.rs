@@ -15,7 +15,7 @@ use super::{
     script::{Parts, template},
 };
 use crate::{
-    crash,
+    crash, ids,
     process::Options,
     store::{Change, ComputerRow, Content, FileContent, LinkType, NewData, Reader},
     transport::{self, Command, ErrorKind, QUIET, Transport, Tree, TreeEntry, quote_path},
@@ -167,9 +167,9 @@ async fn publish(
     digest: &str,
 ) -> StepResult {
     let parent = dir.parent().unwrap_or(Path::new("/"));
-    let attempt = Uuid::new_v4().simple().to_string();
+    let attempt = ids::fresh().simple().to_string();
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    let staging = parent.join(format!(".up-{name}-{}", &attempt[..8]));
+    let staging = parent.join(format!(".up-{name}-{}", &attempt[24..]));
     let filled = fill(job, via, description, tree, &staging).await;
     let published = match filled {
         Ok(()) => via.rename(&staging, dir).await.map_err(StepError::from),
@@ -248,7 +248,7 @@ async fn finish(
     digest: String,
 ) -> StepResult {
     let path = dir.to_string_lossy().into_owned();
-    let remote = Uuid::now_v7();
+    let remote = ids::fresh();
     let label = computer.config.label.clone();
     let body = [
         ("computer".to_owned(), Value::from(label.as_str())),

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     calcjob::lend,
+    ids,
     node::check_body,
     runner::Context,
     store::{Caller, Change, FileContent, LinkType, NewData, NewProcess, NodeKind, PluginRow, Reader},
@@ -170,7 +171,7 @@ pub(crate) async fn prepare_called(
         return Err(Refusal::Problems(problems));
     }
 
-    let uuid = Uuid::now_v7();
+    let uuid = ids::fresh();
     let body = body(cx, process_type.kind, &options, calling.as_ref())?;
     let process = NewProcess {
         uuid,
@@ -330,7 +331,7 @@ fn add_defaults(
 }
 
 fn new_input(data_type: String, value: Value, files: Vec<FileContent>) -> Resolved {
-    let uuid = Uuid::now_v7();
+    let uuid = ids::fresh();
     let new = NewData {
         uuid,
         data_type: data_type.clone(),

@@ -101,7 +101,7 @@ impl Owner {
             clamped: Mutex::default(),
             orphaned: Notify::new(),
             board: Board::default(),
-            _lock: lock,
+            _lock: Some(lock),
         };
         super::setup::first_time(&context).await?;
         Ok(context)
@@ -136,7 +136,7 @@ pub struct Context {
     /// Who waits in this program for the end of a process.
     pub(super) board: Board,
     // Last, so that everything else is closed before the profile is free.
-    _lock: Lock,
+    pub(super) _lock: Option<Lock>,
 }
 
 impl Context {

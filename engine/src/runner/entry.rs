@@ -93,7 +93,7 @@ impl Running {
 }
 
 /// Removes what crashed work left in the scratch directory, but for what a step may still use.
-fn sweep(cx: &Context) {
+pub(super) fn sweep(cx: &Context) {
     let Ok(entries) = std::fs::read_dir(cx.paths.scratch_dir()) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

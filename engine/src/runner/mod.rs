@@ -31,6 +31,8 @@ pub mod settings;
 mod settle;
 mod setup;
 mod socket;
+#[cfg(feature = "testing")]
+mod stage;
 mod steer;
 mod step_loop;
 mod submitter;
@@ -51,6 +53,8 @@ pub use retry::RetryPlan;
 pub use run::{RunEnd, RunError, RunEvent, attach, run_tree};
 pub use settings::Settings;
 pub(crate) use settle::parked_status;
+#[cfg(feature = "testing")]
+pub use stage::{Parts, Stage};
 pub use submitter::Submitters;
 pub use supervisor::{Supervision, SupervisorEnd, die_with, supervise};
 

@@ -2,7 +2,7 @@
 //! their markers say. Absent is not done: without an exit marker a second look must confirm it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     calcjob,
-    scheduler::{self, Bounds, JobId, JobRef, JobState, JobStatus, Marker, markers},
+    scheduler::{self, Bounds, JobId, JobRef, JobState, JobStatus, Marker},
     store::{Change, NodeId},
 };
 use ferry_plugin_proto::JobReport;
@@ -66,7 +66,7 @@ enum Word {
 pub(super) struct Pollers {
     cx: Arc<Context>,
     events: mpsc::UnboundedSender<Event>,
-    queues: Mutex<HashMap<String, mpsc::UnboundedSender<Word>>>,
+    queues: Mutex<BTreeMap<String, mpsc::UnboundedSender<Word>>>,
     /// Ends the tasks with itself: they hold the profile.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -211,6 +211,7 @@ impl Poller {
         loop {
             let due = start + self.interval.max(floor);
             tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(due) => return true,
                 word = inbox.recv() => match word {
                     Some(word) => self.take(word),
@@ -281,7 +282,8 @@ impl Poller {
             .map(|watched| watched.watch.dir.as_path())
             .collect();
         // The markers are read after the listing: a job that ended in between has left one.
-        let absent = if absent.is_empty() { BTreeMap::new() } else { markers(&*via, &absent).await? };
+        let absent =
+            if absent.is_empty() { BTreeMap::new() } else { scheduler.markers(&*via, &absent).await? };
         Ok(Findings { listed, absent, foreign, has_queue: capabilities.has_queue, confirm_after })
     }
 

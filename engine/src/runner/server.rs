@@ -30,6 +30,7 @@ const IDLE: Duration = Duration::from_secs(300);
 const LONGEST_WAIT: u64 = 60;
 
 /// What the server needs to know of its owner.
+#[derive(Debug)]
 pub(super) struct Server {
     pub(super) cx: Arc<Context>,
     pub(super) events: mpsc::UnboundedSender<Event>,
@@ -76,7 +77,7 @@ impl Server {
         }
     }
 
-    async fn answer(&self, request: Request) -> Response {
+    pub(super) async fn answer(&self, request: Request) -> Response {
         match request {
             Request::Wait { process, seen, seconds } => self.wait(process, seen, seconds).await,
             Request::Status => Response::Status(Box::new(self.status())),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Context, Request, Response, settings, setup, steer};
 use crate::{
-    crash,
+    crash, ids,
     node::check_body,
     process::{Launched, Refusal, prepare},
     scheduler::Limits,
@@ -54,7 +54,7 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
         Request::Data { data_type, label, description, value, files, computer } => {
             data(
                 cx,
-                NewData { uuid: Uuid::now_v7(), data_type, label, description, body: value, files, computer },
+                NewData { uuid: ids::fresh(), data_type, label, description, body: value, files, computer },
             )
             .await
         }

@@ -1,7 +1,7 @@
 //! The loop: who is ready, who is in hand, who comes back when.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -55,7 +55,7 @@ pub(super) struct StepLoop {
     /// How many of each are in hand.
     stepping: usize,
     working: usize,
-    busy: HashMap<NodeId, Hand>,
+    busy: BTreeMap<NodeId, Hand>,
     /// Busy ones that were woken meanwhile.
     again: HashSet<NodeId>,
     watching: HashSet<NodeId>,
@@ -101,7 +101,7 @@ impl StepLoop {
             work: Ready::default(),
             stepping: 0,
             working: 0,
-            busy: HashMap::new(),
+            busy: BTreeMap::new(),
             again: HashSet::new(),
             watching: HashSet::new(),
             gated: HashSet::new(),
@@ -125,6 +125,8 @@ impl StepLoop {
             self.gauges.watching.store(self.watching.len(), Ordering::Relaxed);
             let next_timer = self.timers.next();
             tokio::select! {
+                // In a fixed order, so that a simulation can be replayed.
+                biased;
                 event = self.inbox.recv() => match event {
                     Some(Event::Stop) | None => break,
                     Some(event) => self.take(event),

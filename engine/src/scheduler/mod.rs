@@ -12,7 +12,7 @@ mod template;
 use std::{
     collections::{BTreeMap, HashSet},
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -221,6 +221,14 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     async fn survey(&self, via: &dyn Transport, jobs: &[JobRef], tokens: &HashSet<String>) -> Result<Survey> {
         let _ = tokens;
         Ok(Survey { jobs: self.status(via, jobs).await?, ..Survey::default() })
+    }
+
+    /// What the markers of work directories say; without an entry, a directory was not answered for.
+    ///
+    /// # Errors
+    /// `Unreachable`; `Unreadable` for an answer that was cut.
+    async fn markers(&self, via: &dyn Transport, dirs: &[&Path]) -> Result<Markers> {
+        claim::markers(via, dirs).await
     }
 
     /// Ends jobs; one result for each, in order. A job that is gone already is fine.

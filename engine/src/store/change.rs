@@ -546,7 +546,7 @@ fn write_computer(db: &Connection, config: &Computer, replace: bool, now: i64) -
         (None, false) => {
             db.execute(
                 "INSERT INTO computer (uuid, label, config, created, modified) VALUES (?1, ?2, ?3, ?4, ?4)",
-                params![Uuid::now_v7().to_string(), config.label, json, now],
+                params![crate::ids::fresh().to_string(), config.label, json, now],
             )?;
             Ok(())
         }
@@ -556,7 +556,7 @@ fn write_computer(db: &Connection, config: &Computer, replace: bool, now: i64) -
 fn insert_group(db: &Connection, label: &str, description: &str, if_missing: bool, now: i64) -> Result<()> {
     let made = db.execute(
         "INSERT OR IGNORE INTO node_group (uuid, label, description, created) VALUES (?1, ?2, ?3, ?4)",
-        params![Uuid::now_v7().to_string(), label, description, now],
+        params![crate::ids::fresh().to_string(), label, description, now],
     )?;
     if made == 0 && !if_missing {
         return Err(Error::new(ErrorKind::Exists, "group create")

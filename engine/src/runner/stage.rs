@@ -1,0 +1,110 @@
+//! An owner without lock, socket and plugin children, for simulations: the same loop, gate, pollers and requests
+//! as a daemon's, over parts that the caller brings along.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
+
+use super::{
+    Context, Event, Request, Response, Schedulers, Settings,
+    entry::sweep,
+    server::Server,
+    step_loop::{Gauges, StepLoop},
+};
+use crate::{
+    plugin::{Library, Plugins},
+    profile::Paths,
+    store::{Error, ErrorKind, Result, Store},
+    transport::{Factory, Transports},
+};
+
+/// What an owner works with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Where its scratch files go.
+    pub paths: Paths,
+    /// The store, which outlives it.
+    pub store: Arc<dyn Store>,
+    /// Who answers for plugins.
+    pub plugins: Arc<dyn Plugins>,
+    /// Known transports.
+    pub transports: Vec<Arc<dyn Factory>>,
+    /// Known schedulers.
+    pub schedulers: Schedulers,
+}
+
+/// An owner at work. Dropping it is a crash: nothing of it runs any further.
+#[derive(Debug)]
+pub struct Stage {
+    server: Arc<Server>,
+    steps: JoinHandle<()>,
+}
+
+impl Stage {
+    /// Opens what there is and begins to step, as a daemon does after it took the lock.
+    ///
+    /// # Errors
+    /// The disk's and the store's.
+    pub fn start(parts: Parts) -> Result<Stage> {
+        let cx = Arc::new(Context::of_parts(parts)?);
+        sweep(&cx);
+        let (events, inbox) = mpsc::unbounded_channel();
+        let gauges = Arc::new(Gauges::default());
+        let steps = StepLoop::new(cx.clone(), events.clone(), inbox, gauges.clone(), None);
+        let started = crate::clock::now();
+        let server =
+            Server { cx, events, gauges, role: "daemon", started, ends: mpsc::unbounded_channel().0 };
+        Ok(Stage { server: Arc::new(server), steps: tokio::spawn(steps.run()) })
+    }
+
+    /// Answers a request, as over the socket.
+    ///
+    /// # Cancel safety
+    /// Like a client that goes away: the request may have been taken.
+    pub async fn ask(&self, request: Request) -> Response {
+        self.server.answer(request).await
+    }
+
+    /// Stops gracefully.
+    pub async fn stop(mut self) {
+        let _ = self.server.events.send(Event::Stop);
+        let _ = (&mut self.steps).await;
+        self.server.cx.hosts.shutdown().await;
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.steps.abort();
+    }
+}
+
+impl Context {
+    /// A context of parts; nobody's lock is held.
+    fn of_parts(parts: Parts) -> Result<Context> {
+        let Parts { paths, store, plugins, transports, schedulers } = parts;
+        paths.create().map_err(|error: io::Error| Error::from_io("open profile", paths.root(), error))?;
+        let library = Library::new(&paths.plugins())
+            .map_err(|error| Error::new(ErrorKind::Other, "open plugins").message(error.to_string()))?;
+        Ok(Context {
+            hosts: plugins,
+            transports: Transports::new(transports),
+            schedulers,
+            settings: Settings::read(&store)?,
+            paths,
+            library,
+            store,
+            host_exe: Default::default(),
+            bundled: Vec::new(),
+            clamped: Mutex::default(),
+            orphaned: Notify::new(),
+            _lock: None,
+        })
+    }
+}

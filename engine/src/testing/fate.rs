@@ -1,0 +1,179 @@
+//! What befalls an owner, decided beforehand: which commits fail, which remote operations are lost, and when it
+//! dies. Counts both through all crashes, so that "the 17th commit" means one thing in a schedule.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::trace::{Trace, Watch};
+use crate::store::{ErrorKind, testing::Fault};
+
+/// What befalls one remote operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpFault {
+    /// The connection is lost before it acts; the asker can't know.
+    LostBefore,
+    /// The connection is lost after it acted; the asker can't know.
+    LostAfter,
+    /// It takes so much longer to begin.
+    SlowBefore(Duration),
+    /// Its answer takes so much longer.
+    SlowAfter(Duration),
+    /// The owner dies just before it.
+    DieBefore,
+    /// The owner dies after it acted, before the answer.
+    DieAfter,
+    /// A submission's wrapper is on its way, and acts so much later; the connection is lost.
+    Late(Duration),
+    /// The scheduler's client times out, and the job is in.
+    TimedOutIn,
+    /// The scheduler's client times out, and the job is not in.
+    TimedOutNotIn,
+    /// A listing leaves out every other job, and says nothing of it.
+    Half,
+}
+
+/// The faults of a schedule, and what has happened so far.
+pub(super) struct Fate {
+    inner: Mutex<Inner>,
+    crash: Notify,
+    began: Instant,
+}
+
+struct Inner {
+    commits: u64,
+    ops: u64,
+    crashes: u32,
+    on_commit: BTreeMap<u64, Fault>,
+    on_op: BTreeMap<u64, OpFault>,
+    calls: u64,
+    on_call: BTreeSet<u64>,
+    store_down: Option<(Instant, ErrorKind)>,
+    trace: Trace,
+    wrongs: Vec<String>,
+}
+
+impl fmt::Debug for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fate").finish_non_exhaustive()
+    }
+}
+
+impl Fate {
+    pub(super) fn new(
+        on_commit: BTreeMap<u64, Fault>,
+        on_op: BTreeMap<u64, OpFault>,
+        on_call: BTreeSet<u64>,
+        watch: Watch,
+    ) -> Fate {
+        let inner = Inner {
+            commits: 0,
+            ops: 0,
+            crashes: 0,
+            on_commit,
+            on_op,
+            calls: 0,
+            on_call,
+            store_down: None,
+            trace: Trace::new(watch),
+            wrongs: Vec::new(),
+        };
+        Fate { inner: Mutex::new(inner), crash: Notify::new(), began: Instant::now() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what happened.
+    pub(super) fn note(&self, what: fmt::Arguments<'_>) {
+        self.lock().trace.note(self.began.elapsed(), what);
+    }
+
+    /// Notes what must never happen.
+    pub(super) fn wrong(&self, what: String) {
+        self.note(format_args!("WRONG {what}"));
+        let wrongs = &mut self.lock().wrongs;
+        if !wrongs.contains(&what) {
+            wrongs.push(what);
+        }
+    }
+
+    /// Numbers a commit; what befalls it.
+    pub(super) fn commit(&self) -> Fault {
+        let mut inner = self.lock();
+        inner.commits += 1;
+        let number = inner.commits;
+        let down = inner.store_down.filter(|(until, _)| Instant::now() < *until);
+        match inner.on_commit.remove(&number) {
+            Some(fault) => fault,
+            None => down.map_or(Fault::None, |(_, kind)| Fault::Fail(kind)),
+        }
+    }
+
+    /// Numbers a remote operation; what befalls it.
+    pub(super) fn op(&self) -> Option<OpFault> {
+        let mut inner = self.lock();
+        inner.ops += 1;
+        let number = inner.ops;
+        inner.on_op.remove(&number)
+    }
+
+    /// Numbers a call of a plugin; whether its host dies of it.
+    pub(super) fn call(&self) -> bool {
+        let mut inner = self.lock();
+        inner.calls += 1;
+        let number = inner.calls;
+        inner.on_call.remove(&number)
+    }
+
+    /// The store takes nothing for a while.
+    pub(super) fn store_down(&self, lasts: Duration, kind: ErrorKind) {
+        self.lock().store_down = Some((Instant::now() + lasts, kind));
+    }
+
+    /// Nothing more befalls anybody.
+    pub(super) fn calm(&self) {
+        let mut inner = self.lock();
+        inner.on_commit.clear();
+        inner.on_op.clear();
+        inner.on_call.clear();
+        inner.store_down = None;
+    }
+
+    /// The owner dies: whoever calls this is never answered.
+    pub(super) async fn die<T>(&self, of: &str) -> T {
+        self.note(format_args!("CRASH at {of}"));
+        self.lock().crashes += 1;
+        self.crash.notify_one();
+        std::future::pending().await
+    }
+
+    /// The next crash of the owner.
+    pub(super) async fn crashed(&self) {
+        self.crash.notified().await;
+    }
+
+    /// Commits, remote operations and crashes so far.
+    pub(super) fn counts(&self) -> (u64, u64, u32) {
+        let inner = self.lock();
+        (inner.commits, inner.ops, inner.crashes)
+    }
+
+    pub(super) fn wrongs(&self) -> Vec<String> {
+        self.lock().wrongs.clone()
+    }
+
+    pub(super) fn digest(&self) -> String {
+        self.lock().trace.digest()
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.lock().trace.lines()
+    }
+}

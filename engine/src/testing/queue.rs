@@ -1,0 +1,562 @@
+//! A host's queue, and the truth about what ran on it: jobs, claims, start gates and markers, as the claim protocol
+//! leaves them. Plain state that moves only with [`Host::advance`].
+//!
+//! A job's payload is the file `payload` of its work directory, words of `key=value`: `seconds` that it runs,
+//! `exit` status, `value` that it writes into `result`; `refuse=1` makes the scheduler refuse it for good, and
+//! `rerunnable=1` lets it be started again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{fate::Fate, files::Files, rng::Rng};
+use crate::scheduler::{JobId, JobState, JobStatus, Limits, Marker, Submission, Survey};
+
+/// For so long an owner may act on what it was told, or on limits that were changed since.
+const HINDSIGHT: Duration = Duration::from_secs(900);
+/// When a wrapper that recorded nothing is known to be dead.
+const WRAPPER: Duration = Duration::from_secs(70);
+
+/// How a host behaves when nothing goes wrong.
+#[derive(Debug, Clone)]
+pub struct HostSettings {
+    /// Its name, and its scheduler's.
+    pub name: &'static str,
+    /// Jobs may wait in its queue.
+    pub has_queue: bool,
+    /// Its listing is the truth of the moment.
+    pub is_authoritative: bool,
+    /// Jobs that run at the same time.
+    pub slots: usize,
+    /// Longest time that a job waits though there is room, s.
+    pub pending_max: u64,
+    /// Longest time of one round trip, ms.
+    pub latency_max: u64,
+    /// How long it remembers ended jobs.
+    pub remembers: Duration,
+}
+
+/// How a host that is down behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// It refuses connections at once.
+    Refuses,
+    /// It says nothing.
+    Silent,
+}
+
+/// What became of the jobs of one work directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Truth {
+    /// How often its payload was started.
+    pub starts: u32,
+    /// How often its scheduler started it again, being allowed to.
+    pub reruns: u32,
+    /// Its node or its controller died.
+    pub is_lost: bool,
+    /// Its owner cancelled it.
+    pub is_cancelled: bool,
+    /// Its exit status.
+    pub exit: Option<i32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Job(u64),
+    Busy,
+    Refused,
+    Unclear,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// Recovery took it.
+    Recovered,
+    /// A wrapper took it, then, and recorded nothing.
+    Begun(Duration),
+    Recorded(Answer),
+}
+
+#[derive(Debug, Default)]
+struct Dir {
+    claims: BTreeMap<String, Claim>,
+    run: Option<(String, u64, u32)>,
+    exit: Option<i32>,
+    fenced: bool,
+    truth: Truth,
+}
+
+#[derive(Debug, Clone)]
+struct Job {
+    token: String,
+    /// `None`: somebody else's.
+    dir: Option<PathBuf>,
+    /// When it may start.
+    ready: Duration,
+    /// When it ends; `None`: pending.
+    ends: Option<Duration>,
+    seconds: u64,
+    restart: u32,
+}
+
+#[derive(Debug)]
+struct Ended {
+    id: u64,
+    token: String,
+    at: Duration,
+    raw: &'static str,
+}
+
+/// How a submission was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    Job(u64),
+    Busy,
+    Refused,
+    Unclear,
+}
+
+/// What recovery found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trail {
+    Job(String),
+    Never,
+    Missing,
+    /// Nothing in the queue bears its token; whether its wrapper is known to be dead.
+    Absent(bool),
+}
+
+/// A host: its queue and what was seen of it.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) settings: HostSettings,
+    pub(super) down: Option<(Duration, Outage)>,
+    /// Connections opened before an outage are lost.
+    pub(super) generation: u64,
+    pub(super) refuses_until: Duration,
+    limits: Vec<(Instant, Limits)>,
+    told: Vec<(Instant, u32, u32)>,
+    jobs: BTreeMap<u64, Job>,
+    ended: Vec<Ended>,
+    late: Vec<(Duration, Submission)>,
+    dirs: BTreeMap<PathBuf, Dir>,
+    next_id: u64,
+}
+
+/// What a host's queue works with.
+pub(super) struct Means<'a> {
+    pub(super) now: Duration,
+    pub(super) files: &'a mut Files,
+    pub(super) rng: &'a mut Rng,
+    pub(super) fate: &'a Arc<Fate>,
+}
+
+impl Host {
+    pub(super) fn new(settings: HostSettings) -> Host {
+        Host {
+            settings,
+            down: None,
+            generation: 0,
+            refuses_until: Duration::ZERO,
+            limits: vec![(Instant::now(), Limits::default())],
+            told: Vec::new(),
+            jobs: BTreeMap::new(),
+            ended: Vec::new(),
+            late: Vec::new(),
+            dirs: BTreeMap::new(),
+            next_id: 1,
+        }
+    }
+
+    /// Lets everything happen that is due by now, in order of time.
+    pub(super) fn advance(&mut self, means: &mut Means<'_>) {
+        while let Some((at, event)) = self.next_event().filter(|(at, _)| *at <= means.now) {
+            match event {
+                Due::End(id) => self.end(id, at, means),
+                Due::Start(id) => self.start(id, at, means),
+                Due::Late(index) => {
+                    let (_, submission) = self.late.remove(index);
+                    means.fate.note(format_args!("late wrapper of {}", submission.token));
+                    self.wrap(&submission, None, at, means);
+                }
+            }
+        }
+        let oldest = means.now.saturating_sub(self.settings.remembers);
+        self.ended.retain(|ended| ended.at >= oldest);
+    }
+
+    fn next_event(&self) -> Option<(Duration, Due)> {
+        let running = self.jobs.values().filter(|job| job.ends.is_some()).count();
+        let has_room = !self.settings.has_queue || running < self.settings.slots;
+        let jobs = self.jobs.iter().filter_map(|(id, job)| match job.ends {
+            Some(ends) => Some((ends, Due::End(*id))),
+            None => has_room.then_some((job.ready, Due::Start(*id))),
+        });
+        let late = self.late.iter().enumerate().map(|(index, (at, _))| (*at, Due::Late(index)));
+        jobs.chain(late).min()
+    }
+
+    fn start(&mut self, id: u64, at: Duration, means: &mut Means<'_>) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(dir) = job.dir.clone() else {
+            job.ends = Some(at + Duration::from_secs(job.seconds));
+            return;
+        };
+        if means.files.read(&dir.join(".ferry/sentinel")).is_err() {
+            means.fate.note(format_args!("job {id} ends: no sentinel in {}", dir.display()));
+            return self.gone(id, at, "FAILED");
+        }
+        let record = self.dirs.entry(dir.clone()).or_default();
+        let may_go_on = match &record.run {
+            None => true,
+            Some((token, owner, restart)) => *token == job.token && *owner == id && *restart < job.restart,
+        };
+        if !may_go_on {
+            means.fate.note(format_args!("job {id} is fenced in {}", dir.display()));
+            record.fenced = true;
+            return self.gone(id, at, "FAILED");
+        }
+        record.run = Some((job.token.clone(), id, job.restart));
+        record.truth.starts += 1;
+        if record.truth.starts > 1 + record.truth.reruns {
+            means.fate.wrong(format!("executed twice: {}", dir.display()));
+        }
+        means.fate.note(format_args!("job {id} starts in {}", dir.display()));
+        job.ends = Some(at + Duration::from_secs(job.seconds));
+    }
+
+    fn end(&mut self, id: u64, at: Duration, means: &mut Means<'_>) {
+        let dir = self.jobs.get(&id).and_then(|job| job.dir.clone());
+        self.gone(id, at, "COMPLETED");
+        let Some(dir) = dir else { return };
+        let payload = Payload::read(means.files, &dir);
+        let text = |text: String| Arc::from(text.into_bytes());
+        // A directory that is gone takes nothing; the truth is kept all the same.
+        let _ = means.files.write(&dir.join("result"), text(format!("{}\n", payload.value)), false);
+        let _ = means.files.write(&dir.join("_scheduler-stdout.txt"), text("done\n".into()), false);
+        let _ = means.files.write(&dir.join("_scheduler-stderr.txt"), text(String::new()), false);
+        let record = self.dirs.entry(dir).or_default();
+        record.exit = Some(payload.exit);
+        record.truth.exit = Some(payload.exit);
+        means.fate.note(format_args!("job {id} ends with {}", payload.exit));
+    }
+
+    fn gone(&mut self, id: u64, at: Duration, raw: &'static str) {
+        if let Some(job) = self.jobs.remove(&id) {
+            self.ended.push(Ended { id, token: job.token, at, raw });
+        }
+    }
+
+    /// The submit wrapper: takes the claim, asks the scheduler, records its answer. `times_out`: whether the
+    /// scheduler's client does, and whether the job is in then.
+    pub(super) fn wrap(
+        &mut self,
+        job: &Submission,
+        times_out: Option<bool>,
+        at: Duration,
+        means: &mut Means<'_>,
+    ) {
+        if !has_sentinel(means.files, job) || self.claim(job).is_some() {
+            return;
+        }
+        let payload = Payload::read(means.files, &job.dir);
+        let claim = match times_out {
+            Some(is_in) => {
+                if is_in {
+                    self.enqueue(job, &payload, at, means);
+                }
+                if means.rng.chance(50) { Claim::Begun(at) } else { Claim::Recorded(Answer::Unclear) }
+            }
+            None if payload.is_refused => Claim::Recorded(Answer::Refused),
+            None if at < self.refuses_until => Claim::Recorded(Answer::Busy),
+            None => Claim::Recorded(Answer::Job(self.enqueue(job, &payload, at, means))),
+        };
+        self.dirs.entry(job.dir.clone()).or_default().claims.insert(job.token.clone(), claim);
+    }
+
+    /// What the markers say of a submission that was just tried.
+    pub(super) fn said(&self, job: &Submission) -> Said {
+        if let Some((_, id, _)) = self.dirs.get(&job.dir).and_then(|dir| dir.run.as_ref()) {
+            return Said::Job(*id);
+        }
+        match self.claim(job) {
+            Some(Claim::Recorded(Answer::Job(id))) => Said::Job(id),
+            Some(Claim::Recorded(Answer::Busy)) => Said::Busy,
+            Some(Claim::Recorded(Answer::Refused)) => Said::Refused,
+            _ => Said::Unclear,
+        }
+    }
+
+    /// A wrapper that arrives later.
+    pub(super) fn wrap_later(&mut self, job: &Submission, at: Duration) {
+        self.late.push((at, job.clone()));
+    }
+
+    /// Recovery's look at the markers and at the queue; takes the claim if nobody has.
+    pub(super) fn trail(&mut self, job: &Submission, is_half: bool, means: &Means<'_>) -> Trail {
+        if !has_sentinel(means.files, job) {
+            return Trail::Missing;
+        }
+        if let Some((_, id, _)) = self.dirs.get(&job.dir).and_then(|dir| dir.run.as_ref()) {
+            return Trail::Job(id.to_string());
+        }
+        let age = match self.claim(job) {
+            None => {
+                self.seal(job);
+                return Trail::Never;
+            }
+            Some(Claim::Recorded(Answer::Job(id))) => return Trail::Job(id.to_string()),
+            Some(Claim::Recovered | Claim::Recorded(Answer::Busy | Answer::Refused)) => return Trail::Never,
+            Some(Claim::Recorded(Answer::Unclear)) => None,
+            Some(Claim::Begun(at)) => Some(means.now.saturating_sub(at)),
+        };
+        let found = self.jobs.iter().find(|(_, queued)| queued.token == job.token);
+        match found.filter(|_| !is_half) {
+            Some((id, _)) => Trail::Job(id.to_string()),
+            None => Trail::Absent(self.settings.is_authoritative || age.is_none_or(|age| age > WRAPPER)),
+        }
+    }
+
+    /// Nobody will submit with this token any more.
+    pub(super) fn seal(&mut self, job: &Submission) {
+        let dir = self.dirs.entry(job.dir.clone()).or_default();
+        dir.claims.insert(job.token.clone(), Claim::Recovered);
+    }
+
+    fn claim(&self, job: &Submission) -> Option<Claim> {
+        self.dirs.get(&job.dir)?.claims.get(&job.token).copied()
+    }
+
+    fn enqueue(
+        &mut self,
+        submission: &Submission,
+        payload: &Payload,
+        at: Duration,
+        means: &mut Means<'_>,
+    ) -> u64 {
+        let wait = if self.settings.has_queue { self.settings.pending_max } else { 0 };
+        let job = Job {
+            token: submission.token.clone(),
+            dir: Some(submission.dir.clone()),
+            ready: at + Duration::from_secs(means.rng.between(0, wait)),
+            ends: None,
+            seconds: payload.seconds,
+            restart: 0,
+        };
+        let id = self.add(job);
+        means.fate.note(format_args!("job {id} is in for {}", submission.token));
+        self.judge_bounds(means.fate);
+        id
+    }
+
+    fn add(&mut self, job: Job) -> u64 {
+        while self.jobs.contains_key(&self.next_id) {
+            self.next_id += 1;
+        }
+        self.jobs.insert(self.next_id, job);
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    /// After each job of ours that came in. Ours are counted by directory: a job that a listing left out may be
+    /// submitted again, and the start gate lets one of them run. What others do is not ours to bound.
+    fn judge_bounds(&self, fate: &Fate) {
+        let recent = |at: Instant| at.elapsed() <= HINDSIGHT;
+        let last_old = self.limits.iter().rposition(|(at, _)| !recent(*at)).unwrap_or(0);
+        let limits = self.limits.iter().skip(last_old).map(|(_, limits)| limits);
+        let most = |bound: fn(&Limits) -> Option<u32>| {
+            limits.clone().map(bound).reduce(|a, b| Some(a?.max(b?))).flatten()
+        };
+        let told = self.told.iter().filter(|(at, ..)| recent(*at));
+        let (queued, active) = match self.settings.has_queue {
+            true => (most(|limits| limits.max_queued), most(|limits| limits.max_active)),
+            false => (None, most(|limits| limits.max_queued.into_iter().chain(limits.max_active).min())),
+        };
+        let foreign = (told.clone().map(|told| told.1).min(), told.map(|told| told.2).min());
+        let dirs: BTreeSet<&PathBuf> = self.jobs.values().filter_map(|job| job.dir.as_ref()).collect();
+        let is_pending = |job: &&Job| job.ends.is_none() && job.restart == 0;
+        let waiting: BTreeSet<&PathBuf> =
+            self.jobs.values().filter(is_pending).filter_map(|job| job.dir.as_ref()).collect();
+        let exceeded = |bound: Option<u32>, foreign: Option<u32>, used: usize| {
+            bound.is_some_and(|bound| used > bound.saturating_sub(foreign.unwrap_or(0)) as usize)
+        };
+        if exceeded(active, foreign.1, dirs.len()) || exceeded(queued, foreign.0, waiting.len()) {
+            fate.wrong(format!(
+                "bound exceeded on {}: {} active of {active:?}, {} pending of {queued:?}, foreign at least {foreign:?}",
+                self.settings.name,
+                dirs.len(),
+                waiting.len(),
+            ));
+        }
+    }
+
+    /// The user changed the limits.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        self.limits.push((Instant::now(), limits));
+    }
+
+    /// What the queue says of jobs that are told by id and token.
+    pub(super) fn status(
+        &self,
+        jobs: &[crate::scheduler::JobRef],
+        is_half: bool,
+    ) -> BTreeMap<JobId, JobStatus> {
+        let of = |job: &crate::scheduler::JobRef| {
+            let id: u64 = job.id.0.parse().ok()?;
+            let queued = self.jobs.get(&id).filter(|queued| queued.token == job.token);
+            let ended = self.ended.iter().find(|ended| ended.id == id && ended.token == job.token);
+            let (state, raw) = match (queued, ended) {
+                (Some(Job { ends: None, .. }), _) => (JobState::Pending, "PENDING"),
+                (Some(_), _) => (JobState::Running, "RUNNING"),
+                (None, Some(ended)) => (JobState::Done, ended.raw),
+                (None, None) => return None,
+            };
+            Some((job.id.clone(), JobStatus { state, raw: raw.into(), reason: None }))
+        };
+        let shown = jobs.iter().enumerate().filter(|(index, _)| !is_half || index % 2 == 1);
+        shown.filter_map(|(_, job)| of(job)).collect()
+    }
+
+    /// The same, and how many jobs bear none of the tokens.
+    pub(super) fn survey(
+        &mut self,
+        jobs: &[crate::scheduler::JobRef],
+        tokens: &std::collections::HashSet<String>,
+        is_half: bool,
+    ) -> Survey {
+        let foreign = || self.jobs.values().filter(|job| !tokens.contains(&job.token));
+        let half = |count: usize| if is_half { count / 2 } else { count } as u32;
+        let survey = Survey {
+            jobs: self.status(jobs, is_half),
+            foreign_queued: half(foreign().filter(|job| job.ends.is_none()).count()),
+            foreign_active: half(foreign().count()),
+        };
+        let others = || self.jobs.values().filter(|job| job.dir.is_none());
+        let queued = others().filter(|job| job.ends.is_none()).count();
+        self.told.push((Instant::now(), half(queued), half(others().count())));
+        survey
+    }
+
+    /// What lies in a work directory.
+    pub(super) fn marker(&self, files: &Files, dir: &Path) -> Marker {
+        let sentinel = files.read(&dir.join(".ferry/sentinel")).ok();
+        let record = self.dirs.get(dir);
+        let run = record.and_then(|record| record.run.as_ref());
+        Marker {
+            sentinel: sentinel.map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned()),
+            run: run.map(|(token, id, _)| (token.clone(), JobId(id.to_string()))),
+            exit: record.and_then(|record| record.exit),
+            fenced: record.is_some_and(|record| record.fenced),
+        }
+    }
+
+    /// Ends a job, wherever it stands.
+    pub(super) fn cancel(&mut self, job: &crate::scheduler::JobRef, at: Duration) {
+        let Ok(id) = job.id.0.parse() else { return };
+        let Some(queued) = self.jobs.get(&id).filter(|queued| queued.token == job.token) else { return };
+        if let Some(dir) = queued.dir.clone() {
+            self.dirs.entry(dir).or_default().truth.is_cancelled = true;
+        }
+        self.gone(id, at, "CANCELLED");
+    }
+
+    /// Somebody else's jobs come.
+    pub(super) fn add_foreign(&mut self, count: u64, seconds: u64, at: Duration) {
+        for number in 0..count {
+            let token = format!("by-hand-{}-{number}", at.as_millis());
+            self.add(Job { token, dir: None, ready: at, ends: None, seconds, restart: 0 });
+        }
+    }
+
+    /// The controller begins anew: it knows no job, kills what runs, and gives ids again.
+    pub(super) fn forget(&mut self, fate: &Fate) {
+        for (id, job) in std::mem::take(&mut self.jobs) {
+            if let (Some(_), Some(dir)) = (job.ends, job.dir) {
+                fate.note(format_args!("job {id} dies with its controller"));
+                self.dirs.entry(dir).or_default().truth.is_lost = true;
+            }
+        }
+        self.ended.clear();
+        self.next_id = 1;
+    }
+
+    /// The node of a running job dies: the job starts again if it may, else it is lost.
+    pub(super) fn fail_node(&mut self, means: &mut Means<'_>) {
+        let ours: Vec<u64> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.ends.is_some() && job.dir.is_some())
+            .map(|(id, _)| *id)
+            .collect();
+        let Some(id) = means.rng.pick(&ours).copied() else { return };
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let dir = job.dir.clone().unwrap_or_default();
+        let record = self.dirs.entry(dir.clone()).or_default();
+        if Payload::read(means.files, &dir).is_rerunnable {
+            means.fate.note(format_args!("job {id} is requeued"));
+            record.truth.reruns += 1;
+            job.restart += 1;
+            job.ends = None;
+            job.ready = means.now + Duration::from_secs(means.rng.between(0, self.settings.pending_max));
+        } else {
+            means.fate.note(format_args!("job {id} dies with its node"));
+            record.truth.is_lost = true;
+            self.gone(id, means.now, "NODE_FAIL");
+        }
+    }
+
+    /// What became of the jobs of each work directory.
+    pub(super) fn truths(&self) -> impl Iterator<Item = (&PathBuf, &Truth)> {
+        self.dirs.iter().map(|(dir, record)| (dir, &record.truth))
+    }
+
+    /// The work directories of our jobs that are still in the queue.
+    pub(super) fn left(&self) -> Vec<PathBuf> {
+        self.jobs.values().filter_map(|job| job.dir.clone()).collect()
+    }
+}
+
+/// What happens next in a queue; at the same time, ends come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    End(u64),
+    Start(u64),
+    Late(usize),
+}
+
+fn has_sentinel(files: &Files, job: &Submission) -> bool {
+    let found = files.read(&job.dir.join(".ferry/sentinel"));
+    found.is_ok_and(|bytes| String::from_utf8_lossy(&bytes).trim_end() == job.digest)
+}
+
+#[derive(Debug, Default)]
+struct Payload {
+    seconds: u64,
+    exit: i32,
+    value: i64,
+    is_refused: bool,
+    is_rerunnable: bool,
+}
+
+impl Payload {
+    fn read(files: &Files, dir: &Path) -> Payload {
+        let bytes = files.read(&dir.join("payload")).unwrap_or_else(|_| Arc::from([]));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let number = |key: &str| {
+            let word = text.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+            word.and_then(|word| word.parse::<i64>().ok()).unwrap_or_default()
+        };
+        Payload {
+            seconds: number("seconds").unsigned_abs(),
+            exit: number("exit") as i32,
+            value: number("value"),
+            is_refused: number("refuse") != 0,
+            is_rerunnable: number("rerunnable") != 0,
+        }
+    }
+}

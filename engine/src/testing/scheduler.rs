@@ -1,0 +1,163 @@
+//! A scheduler of a [`World`]'s host, with the meaning of the claim protocol but none of its shell text: claims,
+//! start gates and markers are state of the world. So it says nothing about `claim.rs` and `template.rs`; those are
+//! tried on real shells.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::time::sleep;
+
+use super::{
+    fate::OpFault,
+    queue::{Host, HostSettings, Means, Said, Trail},
+    world::{Lost, World},
+};
+use crate::{
+    scheduler::{
+        Capabilities, Error, ErrorKind, JobId, JobRef, JobStatus, JobTemplate, Markers, Recovery, Result,
+        Scheduler, Submission, Survey,
+    },
+    transport::Transport,
+};
+
+/// How long after the first look for a token a second one follows.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The scheduler of one host.
+#[derive(Debug)]
+pub struct ScriptedScheduler {
+    world: Arc<World>,
+    settings: HostSettings,
+}
+
+impl ScriptedScheduler {
+    /// The scheduler of the host with these settings.
+    pub fn new(world: Arc<World>, settings: HostSettings) -> ScriptedScheduler {
+        ScriptedScheduler { world, settings }
+    }
+
+    async fn act<T>(
+        &self,
+        what: &'static str,
+        act: impl FnOnce(&mut Host, &mut Means<'_>, bool) -> T + Send,
+    ) -> Result<T> {
+        let act =
+            |host: &mut Host, means: &mut Means<'_>, fault| act(host, means, fault == Some(OpFault::Half));
+        self.world.act(self.settings.name, what, None, act).await.map_err(|lost| {
+            let error = Error::new(ErrorKind::Unreachable, what).message("the connection was lost").later();
+            if lost == Lost::Unknown { error.effect_unknown() } else { error }
+        })
+    }
+}
+
+/// The wrapper's work for a batch, and what it left.
+fn submit_all(
+    host: &mut Host,
+    means: &mut Means<'_>,
+    jobs: &[Submission],
+    fault: Option<OpFault>,
+) -> Option<Vec<Said>> {
+    let at = means.now;
+    if let Some(OpFault::Late(time)) = fault {
+        jobs.iter().for_each(|job| host.wrap_later(job, at + time));
+        return None;
+    }
+    let times_out = match fault {
+        Some(OpFault::TimedOutIn) => Some(true),
+        Some(OpFault::TimedOutNotIn) => Some(false),
+        _ => None,
+    };
+    jobs.iter().for_each(|job| host.wrap(job, times_out, at, means));
+    Some(jobs.iter().map(|job| host.said(job)).collect())
+}
+
+fn ambiguous() -> Error {
+    Error::new(ErrorKind::Ambiguous, "submit")
+        .message("the submission recorded no answer")
+        .later()
+        .effect_unknown()
+}
+
+#[async_trait]
+impl Scheduler for ScriptedScheduler {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            has_queue: self.settings.has_queue,
+            listing_is_authoritative: self.settings.is_authoritative,
+            poll_floor: Duration::from_secs(10),
+        }
+    }
+
+    fn script(&self, job: &JobTemplate) -> Result<String> {
+        Ok(format!("# {}\n", job.dir.display()))
+    }
+
+    async fn submit(&self, _: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>> {
+        let act = |host: &mut Host, means: &mut Means<'_>, fault| submit_all(host, means, jobs, fault);
+        let Ok(Some(said)) = self.world.act(self.settings.name, "submit", None, act).await else {
+            return jobs.iter().map(|_| Err(ambiguous())).collect();
+        };
+        let read = |said| match said {
+            Said::Job(id) => Ok(JobId(id.to_string())),
+            Said::Busy => Err(Error::new(ErrorKind::Busy, "submit").message("too many jobs").later()),
+            Said::Refused => Err(Error::new(ErrorKind::Permanent, "submit").message("invalid partition")),
+            Said::Unclear => Err(ambiguous()),
+        };
+        said.into_iter().map(read).collect()
+    }
+
+    async fn recover(&self, _: &dyn Transport, job: &Submission) -> Result<Recovery> {
+        for look in 0..2 {
+            let trail = self.act("recover", |host, means, is_half| host.trail(job, is_half, means)).await?;
+            match trail {
+                Trail::Job(id) => return Ok(Recovery::Found(JobId(id))),
+                Trail::Never => return Ok(Recovery::NeverSubmitted),
+                Trail::Missing => return Ok(Recovery::Unclear("the work directory is missing".into())),
+                Trail::Absent(false) => {
+                    return Ok(Recovery::Unclear("the submission may still be under way".into()));
+                }
+                Trail::Absent(true) if look == 0 => sleep(GRACE).await,
+                Trail::Absent(true) => {}
+            }
+        }
+        self.act("seal", |host, _, _| host.seal(job)).await?;
+        Ok(Recovery::NeverSubmitted)
+    }
+
+    async fn status(&self, _: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobId, JobStatus>> {
+        self.act("status", |host, _, is_half| host.status(jobs, is_half)).await
+    }
+
+    async fn survey(&self, _: &dyn Transport, jobs: &[JobRef], tokens: &HashSet<String>) -> Result<Survey> {
+        self.act("survey", |host, _, is_half| host.survey(jobs, tokens, is_half)).await
+    }
+
+    async fn markers(&self, _: &dyn Transport, dirs: &[&Path]) -> Result<Markers> {
+        self.act("markers", |host, means, _| {
+            dirs.iter().map(|dir| ((*dir).to_owned(), host.marker(means.files, dir))).collect()
+        })
+        .await
+    }
+
+    async fn cancel(&self, _: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>> {
+        let cancel = |host: &mut Host, means: &mut Means<'_>, _| {
+            jobs.iter().for_each(|job| host.cancel(job, means.now));
+        };
+        let done = self.act("cancel", cancel).await;
+        let text = done.err().map(|error| error.to_string());
+        let result = |_| match &text {
+            None => Ok(()),
+            Some(text) => Err(Error::new(ErrorKind::Unreachable, "cancel").message(text.clone()).later()),
+        };
+        jobs.iter().map(result).collect()
+    }
+
+    async fn list(&self, _: &dyn Transport) -> Result<usize> {
+        self.act("list", |host, _, _| host.left().len()).await
+    }
+}

@@ -1,0 +1,478 @@
+//! The director: lets owners do a plan's work, one after the other where they die, and judges what they left.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use ferry_plugin_proto::Value;
+use jiff::SignedDuration;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{
+    fate::Fate,
+    plan::{Event, HostPlan, LaunchPlan, Plan},
+    plugins::ScriptedPlugins,
+    rng::Rng,
+    scheduler::ScriptedScheduler,
+    tap::Tap,
+    trace::Watch,
+    transport::MemoryFactory,
+    verdict,
+    world::{World, work_dir},
+};
+use crate::{
+    clock,
+    computer::Computer,
+    ids,
+    process::{InputValue, Launch, Metadata, State},
+    profile::Paths,
+    runner::{Parts, Request, Response, Schedulers, Stage},
+    scheduler::Limits,
+    store::{Change, NodeId, Objects, ProcessFilter, Result, SqliteStore, Store},
+    transport::Factory,
+};
+
+/// How often somebody looks whether a process is paused, once all causes are gone.
+const LOOK: Duration = Duration::from_secs(300);
+/// How long after the last cause is gone, naps aside, everything must have come to its end.
+const PATIENCE: Duration = Duration::from_secs(86_400);
+
+/// What came of a simulation.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// What must never happen, and did.
+    pub wrongs: Vec<String>,
+    /// Of all commits, remote operations and their times, if they were watched.
+    pub digest: String,
+    /// The last of them, if they were watched closely.
+    pub lines: Vec<String>,
+    /// Commits that were tried.
+    pub commits: u64,
+    /// Remote operations that were tried.
+    pub ops: u64,
+    /// Deaths of an owner.
+    pub crashes: u32,
+    /// How long it took, by its own clock.
+    pub lasted: Duration,
+    /// Processes that came to be.
+    pub processes: usize,
+    /// Each launch's call tree as text, without what differs between two runs.
+    pub trees: BTreeMap<String, String>,
+    /// Launches in whose trees somebody was killed or lost his job: those may differ.
+    pub disturbed: BTreeSet<String>,
+}
+
+/// Runs a plan, and the same launches without its faults; what must never happen is in the report's `wrongs`.
+///
+/// # Errors
+/// The disk's, where the scratch files lie.
+pub fn try_out(plan: &Plan, watch: Watch) -> Result<Report> {
+    let mut report = run(plan, watch)?;
+    let ideal = run(&plan.without_faults(), Watch::Off)?;
+    report.wrongs.extend(ideal.wrongs.iter().map(|wrong| format!("without faults: {wrong}")));
+    for (label, tree) in &report.trees {
+        let expected = ideal.trees.get(label);
+        if !report.disturbed.contains(label) && expected != Some(tree) {
+            let expected = expected.cloned().unwrap_or_default();
+            report.wrongs.push(format!("graph differs of {label}:\n{tree}-- without faults:\n{expected}"));
+        }
+    }
+    Ok(report)
+}
+
+/// Runs a plan on this thread, in its own time.
+///
+/// # Errors
+/// The disk's, where the scratch files lie.
+pub fn run(plan: &Plan, watch: Watch) -> Result<Report> {
+    let disk = |error| crate::store::Error::from_io("simulate", &scratch_root(), error);
+    let home = tempfile::Builder::new().prefix("ferry-sim-").tempdir_in(scratch_root()).map_err(disk)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(disk)?;
+    let paths = Paths::new(home.path(), "sim");
+    let report = runtime.block_on(async {
+        clock::simulated::set(jiff::Timestamp::constant(1_767_225_600, 0));
+        ids::simulated::seed(plan.seed);
+        match Director::new(plan, paths, watch).await {
+            Ok(director) => director.direct().await,
+            Err(error) => Err(error),
+        }
+    });
+    drop(runtime);
+    clock::simulated::clear();
+    ids::simulated::clear();
+    report
+}
+
+/// In memory where there is such a place.
+fn scratch_root() -> PathBuf {
+    let shared = PathBuf::from("/dev/shm");
+    if shared.is_dir() { shared } else { std::env::temp_dir() }
+}
+
+struct Director<'a> {
+    plan: &'a Plan,
+    fate: Arc<Fate>,
+    world: Arc<World>,
+    parts: Parts,
+    stage: Option<Stage>,
+    rng: Rng,
+    began: Instant,
+    /// Launches that were answered, or found in the store after a crash.
+    launched: BTreeMap<String, NodeId>,
+    killed: BTreeSet<String>,
+}
+
+impl<'a> Director<'a> {
+    async fn new(plan: &'a Plan, paths: Paths, watch: Watch) -> Result<Director<'a>> {
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::inline(Objects::new(paths.objects()))?);
+        let computers = plan.hosts.iter().map(|host| computer(host, host.max_queued, host.max_active));
+        let computers = computers.map(|config| Change::Computer { config: Box::new(config), replace: false });
+        let offered = Change::Plugin(Box::new(ScriptedPlugins::row()));
+        store.commit(computers.chain([offered]).collect()).await?;
+
+        let fate = Fate::new(plan.on_commit.clone(), plan.on_op.clone(), plan.on_call.clone(), watch);
+        let fate = Arc::new(fate);
+        let settings: Vec<_> = plan.hosts.iter().map(|host| host.settings.clone()).collect();
+        let world = World::new(settings.clone(), plan.seed ^ 1, fate.clone());
+        for host in &plan.hosts {
+            let limits = Limits::of(&computer(host, host.max_queued, host.max_active));
+            world.limit(host.settings.name, limits.unwrap_or_default());
+        }
+        let schedulers = settings.into_iter().map(|settings| {
+            let name = settings.name;
+            let scheduler = ScriptedScheduler::new(world.clone(), settings);
+            (name, Arc::new(scheduler) as Arc<dyn crate::scheduler::Scheduler>)
+        });
+        let transport: Arc<dyn Factory> = Arc::new(MemoryFactory::new(world.clone()));
+        let parts = Parts {
+            paths,
+            store: Arc::new(Tap::new(store, fate.clone())),
+            plugins: Arc::new(ScriptedPlugins::under(fate.clone(), plan.seed ^ 2)),
+            transports: vec![transport],
+            schedulers: schedulers.collect::<Schedulers>(),
+        };
+        Ok(Director {
+            plan,
+            fate,
+            world,
+            parts,
+            stage: None,
+            rng: Rng::new(plan.seed ^ 3),
+            began: Instant::now(),
+            launched: BTreeMap::new(),
+            killed: BTreeSet::new(),
+        })
+    }
+
+    async fn direct(mut self) -> Result<Report> {
+        self.stage = Some(Stage::start(self.parts.clone())?);
+        let plan = self.plan;
+        let mut launches: Vec<&LaunchPlan> = plan.launches.iter().collect();
+        launches.sort_by_key(|launch| launch.at);
+        let (mut launches, mut events) = (launches.into_iter().peekable(), plan.events.iter().peekable());
+        loop {
+            let launch_at = launches.peek().map(|launch| launch.at);
+            let event_at = events.peek().map(|(at, _)| *at);
+            let Some(next) = launch_at.into_iter().chain(event_at).min() else { break };
+            self.until(self.began + next).await?;
+            if launch_at == Some(next) {
+                if let Some(launch) = launches.next() {
+                    self.launch(launch).await?;
+                }
+            } else if let Some((_, event)) = events.next() {
+                self.happen(event).await?;
+            }
+        }
+        self.settle().await?;
+        self.judge()
+    }
+
+    /// Lets the owner work until then, and another one after it if it dies.
+    async fn until(&mut self, at: Instant) -> Result<()> {
+        loop {
+            let fate = self.fate.clone();
+            tokio::select! {
+                biased;
+                () = fate.crashed() => self.replace().await?,
+                () = sleep_until(at) => return Ok(()),
+            }
+        }
+    }
+
+    /// The owner is dead; some time later there is another.
+    async fn replace(&mut self) -> Result<()> {
+        self.stage = None;
+        // Its tasks are dropped when the runtime comes by; nothing of them runs any further.
+        tokio::task::yield_now().await;
+        let pause = Duration::from_millis(*self.rng.pick(&[0, 1000, 20_000, 90_000]).unwrap_or(&0));
+        sleep(pause.max(Duration::from_millis(1))).await;
+        self.fate.note(format_args!("a new owner"));
+        self.stage = Some(Stage::start(self.parts.clone())?);
+        Ok(())
+    }
+
+    /// Asks the owner; `None`: it died, and there is another now.
+    async fn ask(&mut self, request: Request) -> Result<Option<Response>> {
+        let fate = self.fate.clone();
+        let answer = match &self.stage {
+            Some(stage) => tokio::select! {
+                biased;
+                () = fate.crashed() => None,
+                answer = stage.ask(request) => Some(answer),
+            },
+            None => None,
+        };
+        if answer.is_none() {
+            self.replace().await?;
+        }
+        Ok(answer)
+    }
+
+    /// Launches, as often as a user would who was told that nothing was kept, or was told nothing.
+    async fn launch(&mut self, launch: &LaunchPlan) -> Result<()> {
+        let value =
+            |value: &Value| InputValue::New { data_type: None, value: value.clone(), files: Vec::new() };
+        let request = Launch {
+            process_type: launch.process_type.to_owned(),
+            inputs: launch.inputs.iter().map(|(port, given)| (port.clone(), value(given))).collect(),
+            metadata: Metadata {
+                label: launch.label.clone(),
+                computer: launch.computer.map(str::to_owned),
+                ..Metadata::default()
+            },
+            groups: Vec::new(),
+        };
+        loop {
+            self.fate.note(format_args!("launch {}", launch.label));
+            match self.ask(Request::Launch(Box::new(request.clone()))).await? {
+                Some(Response::Launched(launched)) => {
+                    self.launched.insert(launch.label.clone(), NodeId(launched.id));
+                    return Ok(());
+                }
+                Some(Response::Failed { .. }) => self.until(Instant::now() + Duration::from_secs(5)).await?,
+                Some(other) => {
+                    self.fate.wrong(format!("launch of {} was answered with {other:?}", launch.label));
+                    return Ok(());
+                }
+                None => {
+                    let found = self.labelled(&launch.label)?;
+                    if let Some(id) = found.first() {
+                        self.launched.insert(launch.label.clone(), *id);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn labelled(&self, label: &str) -> Result<Vec<NodeId>> {
+        let all = self.parts.store.processes(&ProcessFilter::default())?;
+        Ok(all.into_iter().filter(|process| process.label == label).map(|process| process.id).collect())
+    }
+
+    async fn happen(&mut self, event: &Event) -> Result<()> {
+        self.fate.note(format_args!("event {event:?}"));
+        let id = |label: &String| self.launched.get(label).map(|id| id.0);
+        match event {
+            Event::HostDown { host, lasts, outage } => self.world.take_down(host, *lasts, *outage),
+            Event::Forgets(host) => drop(self.world.with(host, |host, means| host.forget(means.fate))),
+            Event::Refuses { host, lasts } => {
+                self.world.with(host, |host, means| host.refuses_until = means.now + *lasts);
+            }
+            Event::NodeFails(host) => drop(self.world.with(host, |host, means| host.fail_node(means))),
+            Event::Foreign { host, count, seconds } => {
+                self.world.with(host, |host, means| host.add_foreign(*count, *seconds, means.now));
+            }
+            Event::Limits { host, max_queued, max_active } => {
+                self.limit(host, *max_queued, *max_active).await?;
+            }
+            Event::ClockBack(time) => {
+                clock::simulated::jump(-SignedDuration::try_from(*time).unwrap_or_default());
+            }
+            Event::Suspend(time) => {
+                self.world.sleep_through(*time);
+                clock::simulated::jump(SignedDuration::try_from(*time).unwrap_or_default());
+            }
+            Event::StoreDown { lasts, kind } => self.fate.store_down(*lasts, *kind),
+            Event::Kill { label, force } => {
+                if let Some(id) = id(label) {
+                    self.killed.insert(label.clone());
+                    self.command(Request::Kill { processes: vec![id], force: *force }).await?;
+                }
+            }
+            Event::Pause(label) => {
+                if let Some(id) = id(label) {
+                    self.command(Request::Pause { processes: vec![id], paused: true }).await?;
+                }
+            }
+            Event::Play(label) => {
+                if let Some(id) = id(label) {
+                    self.command(Request::Pause { processes: vec![id], paused: false }).await?;
+                }
+            }
+            Event::HandOver => self.hand_over().await?,
+            Event::Crash => self.replace().await?,
+        }
+        Ok(())
+    }
+
+    /// Asks until it is done, as a user would.
+    async fn command(&mut self, request: Request) -> Result<()> {
+        loop {
+            match self.ask(request.clone()).await? {
+                Some(Response::Done) => return Ok(()),
+                Some(Response::Failed { .. }) => self.until(Instant::now() + Duration::from_secs(5)).await?,
+                Some(other) => {
+                    self.fate.wrong(format!("{request:?} was answered with {other:?}"));
+                    return Ok(());
+                }
+                None => {}
+            }
+        }
+    }
+
+    async fn limit(
+        &mut self,
+        name: &'static str,
+        max_queued: Option<u32>,
+        max_active: Option<u32>,
+    ) -> Result<()> {
+        let Some(host) = self.plan.hosts.iter().find(|host| host.settings.name == name) else {
+            return Ok(());
+        };
+        let config = computer(host, max_queued, max_active);
+        let limits = Limits::of(&config).unwrap_or_default();
+        // Before and after: which of them holds is not known until the answer.
+        self.world.limit(name, limits);
+        self.command(Request::Computer { config: Box::new(config), replace: true }).await
+    }
+
+    async fn hand_over(&mut self) -> Result<()> {
+        if let Some(stage) = self.stage.take() {
+            let fate = self.fate.clone();
+            tokio::select! {
+                biased;
+                () = fate.crashed() => {}
+                () = stage.stop() => {}
+            }
+        }
+        self.replace().await
+    }
+
+    /// All causes are gone: everything must come to its end now.
+    async fn settle(&mut self) -> Result<()> {
+        self.fate.note(format_args!("all causes are gone"));
+        self.fate.calm();
+        self.world.calm();
+        let naps = self.plan.launches.iter().map(|launch| naps(&launch.inputs)).sum::<u64>();
+        let deadline = Instant::now() + PATIENCE + Duration::from_secs(naps);
+        let mut commits = self.parts.store.commits();
+        let mut look = Instant::now();
+        while !self.is_at_rest()? {
+            if Instant::now() > deadline {
+                self.tell_stuck()?;
+                break;
+            }
+            if Instant::now() >= look {
+                self.play_all().await?;
+                look = Instant::now() + LOOK;
+            }
+            let fate = self.fate.clone();
+            tokio::select! {
+                biased;
+                () = fate.crashed() => self.replace().await?,
+                _ = commits.changed() => {}
+                () = sleep_until(look) => {}
+            }
+        }
+        // What is still under way on the hosts comes to its end too.
+        self.until(Instant::now() + Duration::from_secs(7200)).await
+    }
+
+    fn is_at_rest(&self) -> Result<bool> {
+        Ok(self.parts.store.live_processes()?.is_empty() && self.parts.store.orphans()?.is_empty())
+    }
+
+    async fn play_all(&mut self) -> Result<()> {
+        let live = ProcessFilter { states: State::LIVE.to_vec(), ..ProcessFilter::default() };
+        let paused = self.parts.store.processes(&live)?.into_iter().filter(|process| process.paused);
+        let paused: Vec<i64> = paused.map(|process| process.id.0).collect();
+        if paused.is_empty() {
+            return Ok(());
+        }
+        self.command(Request::Pause { processes: paused, paused: false }).await
+    }
+
+    fn tell_stuck(&self) -> Result<()> {
+        let live = ProcessFilter { states: State::LIVE.to_vec(), ..ProcessFilter::default() };
+        for process in self.parts.store.processes(&live)? {
+            self.fate.wrong(format!(
+                "stuck: process {} ({}) is {}, {}",
+                process.id,
+                process.process_type,
+                process.state.as_str(),
+                process.status.unwrap_or_default()
+            ));
+        }
+        for orphan in self.parts.store.orphans()? {
+            self.fate.wrong(format!("stuck: orphan of process {}: {:?}", orphan.process, orphan.error));
+        }
+        Ok(())
+    }
+
+    fn judge(mut self) -> Result<Report> {
+        self.stage = None;
+        let (truths, left) = self.world.truths();
+        let case = verdict::Case {
+            reader: self.parts.store.reader(),
+            plan: self.plan,
+            killed: &self.killed,
+            truths: &truths,
+            left: &left,
+        };
+        let mut report = Report::default();
+        verdict::judge(&case, &mut report)?;
+        report.wrongs.splice(0..0, self.fate.wrongs());
+        (report.commits, report.ops, report.crashes) = self.fate.counts();
+        report.digest = self.fate.digest();
+        report.lines = self.fate.lines();
+        report.lasted = self.began.elapsed();
+        Ok(report)
+    }
+}
+
+fn computer(host: &HostPlan, max_queued: Option<u32>, max_active: Option<u32>) -> Computer {
+    let name = host.settings.name;
+    Computer {
+        label: name.into(),
+        hostname: name.into(),
+        transport: "memory".into(),
+        scheduler: name.into(),
+        work_dir: work_dir(name).to_string_lossy().into_owned(),
+        max_queued_jobs: max_queued,
+        max_active_jobs: max_active,
+        submit_rate: host.submit_rate.clone(),
+        ..Computer::default()
+    }
+}
+
+/// How long the scripts of a launch sleep, in all, s.
+fn naps(inputs: &BTreeMap<String, Value>) -> u64 {
+    inputs.iter().map(|(key, value)| nap(key, value)).sum()
+}
+
+fn nap(key: &str, value: &Value) -> u64 {
+    match value {
+        Value::Int(seconds) if matches!(key, "sleep" | "seconds") => seconds.unsigned_abs(),
+        Value::Map(map) => naps(map),
+        Value::List(list) => list.iter().map(|value| nap("", value)).sum(),
+        _ => 0,
+    }
+}
