@@ -6,11 +6,10 @@
 use std::time::Duration;
 
 use ferry_plugin_proto::Exit;
-use uuid::Uuid;
 
 use super::{Calcjob, Next, Step, StepError, StepResult, end::finish_with};
 use crate::{
-    crash,
+    crash, ids,
     process::State,
     runner::JobWatch,
     scheduler::{Bounds, Error, ErrorKind, JobId, JobRef, Limits, Recovery, Submission},
@@ -55,7 +54,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
     let options = job.options()?;
     let missing = || StepError::Except("the work directory is not known".into());
     let submission = Submission {
-        token: Uuid::now_v7().to_string(),
+        token: ids::fresh().to_string(),
         dir: job.state.dir.clone().ok_or_else(missing)?,
         script: options.submit_script_filename,
         digest: job.state.digest.clone().ok_or_else(missing)?,
@@ -131,7 +130,8 @@ async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> 
         Recovery::NeverSubmitted => {
             job.state.submission = None;
             job.state.unclear_since = None;
-            job.commit(Vec::new()).await?;
+            // Its place goes back: the gate would wait for it for ever.
+            job.commit(vec![Change::DropTicket(job.process.id)]).await?;
             Ok(Next::Step)
         }
         Recovery::Unclear(reason) => {
