@@ -28,6 +28,8 @@ pub(crate) enum Subcommand {
     Demo(DemoFlags),
     /// Measure throughput, memory and start-up, each beside a baseline of the same run
     Bench(BenchFlags),
+    /// Run the engine in virtual time under seeded faults, and hold what it left against the truth
+    Simulate(SimulateFlags),
     /// Check arrows between crates, module docs, lints, licences and where `unsafe` stands
     Tidy,
 }
@@ -118,6 +120,23 @@ pub(crate) struct BenchFlags {
 pub(crate) enum BenchWhat {
     /// The engine alone, without jobs: commits, steps, very many processes
     Engine,
+}
+
+/// Flags of `simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateFlags {
+    /// For so long, s [default: 60, if no other bound is given]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+    /// At most so many schedules
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) schedules: Option<u64>,
+    /// Begin with this seed [default: a fresh one]
+    #[arg(long, value_name = "SEED")]
+    pub(crate) first: Option<u64>,
+    /// Show the run of this seed alone
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["seconds", "schedules", "first"])]
+    pub(crate) seed: Option<u64>,
 }
 
 #[cfg(test)]

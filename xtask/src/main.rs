@@ -6,6 +6,7 @@
 //! cargo xtask test     unit tests, conformance suites, the matrix of transports and schedulers
 //! cargo xtask services a private sshd and a private Slurm for those tests: up, down, status
 //! cargo xtask bench    figures, each beside a baseline of the same run
+//! cargo xtask simulate the engine in virtual time, under seeded faults
 //! cargo xtask tidy     arrows between crates, docs, lints, licences
 //! ```
 //!
@@ -21,6 +22,7 @@ mod json;
 mod proc;
 mod services;
 mod shell;
+mod simulate;
 mod test;
 mod tidy;
 mod workspace;
@@ -52,6 +54,7 @@ fn dispatch(flags: Flags) -> Result<ExitCode> {
         Subcommand::Door(flags) => services::keep_door(&flags),
         Subcommand::Demo(flags) => demo::run(&workspace()?, &flags),
         Subcommand::Bench(flags) => bench::run(&workspace()?, &flags),
+        Subcommand::Simulate(flags) => simulate::run(&workspace()?, &flags),
         Subcommand::Tidy => tidy::run(&workspace()?),
     }
 }

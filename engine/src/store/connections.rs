@@ -104,6 +104,8 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
 pub(super) fn in_memory() -> Result<Connection> {
     let db = Connection::open_in_memory()?;
     prepare_for_writing(&db)?;
+    // It is the readers' too.
+    db.set_prepared_statement_cache_capacity(4 * STATEMENTS);
     Ok(db)
 }
 

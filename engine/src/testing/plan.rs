@@ -32,6 +32,8 @@ pub struct Plan {
     pub on_call: BTreeSet<u64>,
     /// What happens at which time after the beginning.
     pub events: Vec<(Duration, Event)>,
+    /// After so long, and after the last event, nothing more goes wrong.
+    pub lasts: Duration,
 }
 
 /// A computer.
@@ -137,7 +139,12 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let hosts = hosts(&mut rng);
         let names: Vec<&'static str> = hosts.iter().map(|host| host.settings.name).collect();
-        let count = if rng.chance(80) { rng.between(1, 8) } else { rng.between(9, 30) };
+        // Small ones find most, and quickly; what needs a crowd needs the others.
+        let count = match rng.between(0, 19) {
+            0..=13 => rng.between(1, 3),
+            14..=18 => rng.between(4, 8),
+            _ => rng.between(9, 30),
+        };
         let launches: Vec<LaunchPlan> = (0..count).map(|n| launch(&mut rng, n, &names)).collect();
         let mut plan = Plan {
             seed,
@@ -147,6 +154,7 @@ impl Plan {
             on_op: BTreeMap::new(),
             on_call: BTreeSet::new(),
             events: Vec::new(),
+            lasts: Duration::from_secs(*rng.pick(&[60, 300, 1800]).unwrap_or(&300)),
         };
         plan.add_faults(&mut rng);
         plan.add_events(&mut rng, &names);
@@ -181,7 +189,7 @@ impl Plan {
     }
 
     fn add_events(&mut self, rng: &mut Rng, names: &[&'static str]) {
-        let horizon = *rng.pick(&[60, 300, 1800]).unwrap_or(&300);
+        let horizon = self.lasts.as_secs();
         for _ in 0..rng.between(0, 6) {
             let at = Duration::from_millis(rng.between(0, horizon * 1000));
             let label = rng.pick(&self.launches).map(|launch| launch.label.clone()).unwrap_or_default();

@@ -41,6 +41,21 @@ pub struct HostSettings {
     pub remembers: Duration,
 }
 
+impl HostSettings {
+    /// A host that answers at once, and has room for everybody.
+    pub fn quiet(name: &'static str) -> HostSettings {
+        HostSettings {
+            name,
+            has_queue: true,
+            is_authoritative: true,
+            slots: usize::MAX,
+            pending_max: 0,
+            latency_max: 0,
+            remembers: Duration::from_secs(600),
+        }
+    }
+}
+
 /// How a host that is down behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {

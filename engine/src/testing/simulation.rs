@@ -37,6 +37,8 @@ use crate::{
 
 /// How often somebody looks whether a process is paused, once all causes are gone.
 const LOOK: Duration = Duration::from_secs(300);
+/// How long after a commit somebody looks whether all is done.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How long after the last cause is gone, naps aside, everything must have come to its end.
 const PATIENCE: Duration = Duration::from_secs(86_400);
 
@@ -190,6 +192,7 @@ impl<'a> Director<'a> {
                 self.happen(event).await?;
             }
         }
+        self.until(self.began + plan.lasts).await?;
         self.settle().await?;
         self.judge()
     }
@@ -388,7 +391,8 @@ impl<'a> Director<'a> {
             tokio::select! {
                 biased;
                 () = fate.crashed() => self.replace().await?,
-                _ = commits.changed() => {}
+                // Not after each of many commits.
+                () = async { drop(commits.changed().await); sleep(MOMENT).await } => {}
                 () = sleep_until(look) => {}
             }
         }

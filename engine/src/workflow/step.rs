@@ -185,11 +185,6 @@ impl<'a> Workflow<'a> {
         self.process.state = State::Waiting;
         self.process.wake = until;
         self.state.waiting = Some(Waiting { calls, any, until, since: clock::now() });
-        if self.event()?.is_some() {
-            // What it waits for has come already. So that it is no row at rest if this owner dies before the next
-            // step, it takes no notice of one of the ends that it knows.
-            self.process.woken -= 1;
-        }
         Ok(())
     }
 
@@ -239,6 +234,11 @@ impl<'a> Workflow<'a> {
         let json =
             serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
         let done = matches!(self.process.state, State::Finished | State::Killed);
+        if self.process.state == State::Waiting && self.event()?.is_some() {
+            // What it waits for has come already. So that it is no row at rest if this owner dies before the next
+            // step, it takes no notice of one of the ends that it knows.
+            self.process.woken -= 1;
+        }
         self.process.checkpoint = (!done).then_some(json);
         changes.push(Change::Update(Box::new(self.process.clone())));
         let made = self.cx.store.commit(changes).await?;
