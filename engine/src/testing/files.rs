@@ -13,6 +13,8 @@ use crate::transport::{Entry, ErrorKind, FileKind, Metadata, Pattern, Tree, Tree
 
 /// Links that are followed in one path.
 const LINKS_MAX: u32 = 40;
+/// Longest name, bytes.
+const NAME_MAX: usize = 255;
 
 type Result<T = ()> = std::result::Result<T, ErrorKind>;
 
@@ -286,6 +288,9 @@ impl Files {
                 Some(Kind::Dir) => {}
                 Some(_) => return Err(ErrorKind::NotADirectory),
                 None => return Err(ErrorKind::NotFound),
+            }
+            if name.len() > NAME_MAX {
+                return Err(ErrorKind::InvalidPath);
             }
             let place = real.join(&name);
             match self.nodes.get(&place).map(|node| &node.kind) {

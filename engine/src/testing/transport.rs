@@ -109,7 +109,10 @@ impl Transport for MemoryTransport {
     }
 
     async fn exec(&self, command: &Command) -> Result<Output> {
-        self.act("exec", |_| ()).await?;
+        match &command.cwd {
+            Some(dir) => drop(self.files("exec", dir, |files| files.list(dir)).await?),
+            None => self.act("exec", |_| ()).await?,
+        }
         let program = command.argv.first().cloned().unwrap_or_default();
         let stderr = format!("{program}: this host is in memory and runs no programs\n").into_bytes();
         Ok(Output { status: 127, stdout: Vec::new(), stderr })
@@ -191,7 +194,8 @@ impl Transport for MemoryTransport {
         let mut moved = 0;
         let put = |files: &mut Files| {
             files.put_tree(tree, to, &mut |local| {
-                let bytes = std::fs::read(local).map_err(|_| ErrorKind::NotFound)?;
+                let bytes =
+                    std::fs::read(local).map_err(|error| *Error::from_io("put_tree", local, error).kind())?;
                 moved += bytes.len() as u64;
                 Ok(bytes.into())
             })
@@ -207,6 +211,7 @@ impl Transport for MemoryTransport {
 
     async fn get_files(&self, pairs: &[(PathBuf, PathBuf)], progress: Progress<'_>) -> Result<()> {
         for (far, local) in pairs {
+            check_path("get_files", local)?;
             let bytes = self.files("get_files", far, |files| files.read(far)).await?;
             let failed = |error| Error::from_io("get_files", local, error);
             if let Some(parent) = local.parent() {

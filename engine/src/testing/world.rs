@@ -75,7 +75,7 @@ impl World {
         let mut state = self.lock();
         let State { files, hosts, rng, slept } = &mut *state;
         let now = self.began.elapsed() + *slept;
-        files.now = SystemTime::UNIX_EPOCH + now;
+        files.now = SystemTime::from(crate::clock::now());
         let host = hosts.get_mut(host)?;
         let mut means = Means { now, files, rng, fate: &self.fate };
         host.advance(&mut means);

@@ -12,8 +12,27 @@ use ferry_engine::{
     transport::Factory,
 };
 
-/// Cases that need `sh` on the far side, or a pipe that only it can make.
-const NEED_PROGRAMS: &[&str] = &["/exec/"];
+/// Parts of the names of cases that need `sh` on the far side, or what only it can make or count.
+const NEED_PROGRAMS: &[&str] = &[
+    "/exec/",
+    "/streams/",
+    "/names/",
+    "/cancellation/dropped_exec",
+    "/cancellation/dropped_put_tree_ends_soon",
+    "/cancellation/timeout",
+    "/concurrency/a_hundred_commands",
+    "/concurrency/a_slow_command",
+    "/concurrency/twenty_trees",
+    "/errors/what_is_forbidden",
+    "/files/list_gives_two_thousand_names",
+    "/files/stat_gives_size_kind_and_time",
+    "/files/whoami",
+    "/transfer/get_files_fetches_many",
+    "/transfer/read_of_a_pipe",
+    "/trees/files_directories_links_and_programs",
+    "/trees/jumping_between_directories",
+    "/trees/two_thousand_files",
+];
 
 fn main() -> ExitCode {
     let mut trials = transport::suite("memory", open);
