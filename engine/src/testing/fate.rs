@@ -38,6 +38,17 @@ pub enum OpFault {
     Half,
 }
 
+impl OpFault {
+    /// Whether it can befall an operation of this name; if not, it waits for one.
+    fn fits(self, what: &str) -> bool {
+        match self {
+            OpFault::Late(_) | OpFault::TimedOutIn | OpFault::TimedOutNotIn => what == "submit",
+            OpFault::Half => matches!(what, "status" | "survey" | "recover"),
+            _ => true,
+        }
+    }
+}
+
 /// The faults of a schedule, and what has happened so far.
 pub(super) struct Fate {
     inner: Mutex<Inner>,
@@ -51,6 +62,8 @@ struct Inner {
     crashes: u32,
     on_commit: BTreeMap<u64, Fault>,
     on_op: BTreeMap<u64, OpFault>,
+    /// Faults that wait for an operation that they fit.
+    waiting: Vec<OpFault>,
     calls: u64,
     on_call: BTreeSet<u64>,
     store_down: Option<(Instant, ErrorKind)>,
@@ -77,6 +90,7 @@ impl Fate {
             crashes: 0,
             on_commit,
             on_op,
+            waiting: Vec::new(),
             calls: 0,
             on_call,
             store_down: None,
@@ -117,11 +131,14 @@ impl Fate {
     }
 
     /// Numbers a remote operation; what befalls it.
-    pub(super) fn op(&self) -> Option<OpFault> {
+    pub(super) fn op(&self, what: &str) -> Option<OpFault> {
         let mut inner = self.lock();
         inner.ops += 1;
         let number = inner.ops;
-        inner.on_op.remove(&number)
+        let due = inner.on_op.remove(&number);
+        inner.waiting.extend(due);
+        let fitting = inner.waiting.iter().position(|fault| fault.fits(what))?;
+        Some(inner.waiting.remove(fitting))
     }
 
     /// Numbers a call of a plugin; whether its host dies of it.
@@ -142,6 +159,7 @@ impl Fate {
         let mut inner = self.lock();
         inner.on_commit.clear();
         inner.on_op.clear();
+        inner.waiting.clear();
         inner.on_call.clear();
         inner.store_down = None;
     }

@@ -161,8 +161,10 @@ pub(super) struct Host {
     late: Vec<(Duration, Submission)>,
     dirs: BTreeMap<PathBuf, Dir>,
     next_id: u64,
-    /// Listings that left something out.
-    lies: u32,
+    /// The last listing left something out.
+    has_lied: bool,
+    /// Some look for a token did.
+    has_lied_of_token: bool,
 }
 
 /// What a host's queue works with.
@@ -187,7 +189,8 @@ impl Host {
             late: Vec::new(),
             dirs: BTreeMap::new(),
             next_id: 1,
-            lies: 0,
+            has_lied: false,
+            has_lied_of_token: false,
         }
     }
 
@@ -333,7 +336,8 @@ impl Host {
             Some(Claim::Recorded(Answer::Unclear)) => None,
             Some(Claim::Begun(at)) => Some(means.now.saturating_sub(at)),
         };
-        self.lies += u32::from(is_half);
+        let is_half = is_half && !self.settings.is_authoritative && !self.has_lied_of_token;
+        self.has_lied_of_token |= is_half;
         let found = self.jobs.iter().find(|(_, queued)| queued.token == job.token);
         match found.filter(|_| !is_half) {
             Some((id, _)) => Trail::Job(id.to_string()),
@@ -359,8 +363,7 @@ impl Host {
         means: &mut Means<'_>,
     ) -> u64 {
         let is_there = self.jobs.values().any(|job| job.dir.as_ref() == Some(&submission.dir));
-        // Two lies in a row may look like a job that was forgotten; the start gate is for those.
-        if is_there && self.lies < 2 {
+        if is_there {
             means.fate.wrong(format!("submitted twice: {}", submission.dir.display()));
         }
         let wait = if self.settings.has_queue { self.settings.pending_max } else { 0 };
@@ -424,9 +427,16 @@ impl Host {
         self.limits.push((Instant::now(), limits));
     }
 
+    /// Whether a listing may lie now. A job that is missing twice has ended, as far as anybody can tell; so never
+    /// twice in a row, and never where the listing is the truth.
+    pub(super) fn lies(&mut self, wished: bool) -> bool {
+        self.has_lied = wished && !self.settings.is_authoritative && !self.has_lied;
+        self.has_lied
+    }
+
     /// What the queue says of jobs that are told by id and token.
     pub(super) fn status(
-        &mut self,
+        &self,
         jobs: &[crate::scheduler::JobRef],
         is_half: bool,
     ) -> BTreeMap<JobId, JobStatus> {
@@ -443,7 +453,6 @@ impl Host {
             };
             Some((job.id.clone(), JobStatus { state, raw: raw.into(), reason: None }))
         };
-        self.lies += u32::from(is_half);
         let shown = jobs.iter().enumerate().filter(|(index, _)| !is_half || index % 2 == 1);
         shown.filter_map(|(_, job)| of(job)).collect()
     }

@@ -130,11 +130,19 @@ impl Scheduler for ScriptedScheduler {
     }
 
     async fn status(&self, _: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobId, JobStatus>> {
-        self.act("status", |host, _, is_half| host.status(jobs, is_half)).await
+        self.act("status", |host, _, is_half| {
+            let is_half = host.lies(is_half);
+            host.status(jobs, is_half)
+        })
+        .await
     }
 
     async fn survey(&self, _: &dyn Transport, jobs: &[JobRef], tokens: &HashSet<String>) -> Result<Survey> {
-        self.act("survey", |host, _, is_half| host.survey(jobs, tokens, is_half)).await
+        self.act("survey", |host, _, is_half| {
+            let is_half = host.lies(is_half);
+            host.survey(jobs, tokens, is_half)
+        })
+        .await
     }
 
     async fn markers(&self, _: &dyn Transport, dirs: &[&Path]) -> Result<Markers> {

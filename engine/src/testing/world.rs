@@ -90,7 +90,7 @@ impl World {
         generation: Option<u64>,
         act: impl FnOnce(&mut Host, &mut Means<'_>, Option<OpFault>) -> T,
     ) -> Result<T, Lost> {
-        let fault = self.fate.op();
+        let fault = self.fate.op(what);
         self.travel(host, what, generation, fault).await?;
         match fault {
             Some(OpFault::DieBefore) => return self.fate.die(&format!("{what}, before")).await,
