@@ -29,7 +29,7 @@ pub(super) async fn serve(cx: Arc<Context>) {
         if left > 0 {
             // A new one is tried soon, whatever the old ones' computers do.
             tokio::select! {
-               biased;
+                biased;
                 () = tokio::time::sleep(delay) => delay = (delay * 2).min(SLOWEST),
                 () = cx.orphaned.notified() => delay = FIRST,
             }

@@ -512,7 +512,9 @@ impl Host {
     /// The controller begins anew: it knows no job, kills what runs, and gives ids again.
     pub(super) fn forget(&mut self, fate: &Fate) {
         for (id, job) in std::mem::take(&mut self.jobs) {
-            if let (Some(_), Some(dir)) = (job.ends, job.dir) {
+            // One that waits to be started again has begun too.
+            let has_begun = job.ends.is_some() || job.restart > 0;
+            if let (true, Some(dir)) = (has_begun, job.dir) {
                 fate.note(format_args!("job {id} dies with its controller"));
                 self.dirs.entry(dir).or_default().truth.is_lost = true;
             }

@@ -4,6 +4,8 @@ use std::{collections::VecDeque, fmt, time::Duration};
 
 /// Lines of text that are kept, the last ones.
 const KEPT: usize = 400;
+/// Characters of each, of the beginning and of the end.
+const WIDTH: (usize, usize) = (400, 80);
 
 /// How closely a simulation is watched. Watching costs time, and changes nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,7 +44,7 @@ impl Trace {
             if self.lines.len() == KEPT {
                 self.lines.pop_front();
             }
-            self.lines.push_back(line);
+            self.lines.push_back(shortened(&line));
         }
     }
 
@@ -53,4 +55,15 @@ impl Trace {
     pub(super) fn lines(&self) -> Vec<String> {
         self.lines.iter().cloned().collect()
     }
+}
+
+/// The beginning and the end of a long line.
+fn shortened(line: &str) -> String {
+    let count = line.chars().count();
+    if count <= WIDTH.0 + WIDTH.1 {
+        return line.to_owned();
+    }
+    let begin: String = line.chars().take(WIDTH.0).collect();
+    let end: String = line.chars().skip(count - WIDTH.1).collect();
+    format!("{begin} ... {end}")
 }
