@@ -106,7 +106,7 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
         return end_plain(cx, process, State::Killed, BY_USER.into()).await;
     }
     let result = tokio::select! {
-        biased;
+       biased;
         result = run_calcfunction(cx, process.clone()) => result,
         () = interrupt.notified() => return Then::After(Duration::ZERO),
     };
@@ -127,7 +127,7 @@ async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify)
         Err(error) => return plain::settle(cx, id, error).await.into(),
     };
     let advanced = tokio::select! {
-        biased;
+       biased;
         advanced = flow.advance() => advanced,
         () = interrupt.notified() => return Then::After(Duration::ZERO).into(),
     };

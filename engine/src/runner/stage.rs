@@ -6,17 +6,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinHandle,
-};
+use tokio::sync::Notify;
 
-use super::{
-    Context, Event, Request, Response, Schedulers, Settings,
-    entry::sweep,
-    server::Server,
-    step_loop::{Gauges, StepLoop},
-};
+use super::{Context, Engine, Health, Request, Response, Schedulers, Settings, board::Board, entry::sweep};
 use crate::{
     plugin::{Library, Plugins},
     profile::Paths,
@@ -42,8 +34,7 @@ pub struct Parts {
 /// An owner at work. Dropping it is a crash: nothing of it runs any further.
 #[derive(Debug)]
 pub struct Stage {
-    server: Arc<Server>,
-    steps: JoinHandle<()>,
+    engine: Engine,
 }
 
 impl Stage {
@@ -54,13 +45,9 @@ impl Stage {
     pub fn start(parts: Parts) -> Result<Stage> {
         let cx = Arc::new(Context::of_parts(parts)?);
         sweep(&cx);
-        let (events, inbox) = mpsc::unbounded_channel();
-        let gauges = Arc::new(Gauges::default());
-        let steps = StepLoop::new(cx.clone(), events.clone(), inbox, gauges.clone(), None);
-        let started = crate::clock::now();
-        let server =
-            Server { cx, events, gauges, role: "daemon", started, ends: mpsc::unbounded_channel().0 };
-        Ok(Stage { server: Arc::new(server), steps: tokio::spawn(steps.run()) })
+        let mut engine = Engine::over(cx);
+        engine.start();
+        Ok(Stage { engine })
     }
 
     /// Answers a request, as over the socket.
@@ -68,20 +55,12 @@ impl Stage {
     /// # Cancel safety
     /// Like a client that goes away: the request may have been taken.
     pub async fn ask(&self, request: Request) -> Response {
-        self.server.answer(request).await
+        self.engine.handle().ask(request).await
     }
 
     /// Stops gracefully.
-    pub async fn stop(mut self) {
-        let _ = self.server.events.send(Event::Stop);
-        let _ = (&mut self.steps).await;
-        self.server.cx.hosts.shutdown().await;
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        self.steps.abort();
+    pub async fn stop(self) {
+        self.engine.stop().await;
     }
 }
 
@@ -97,6 +76,7 @@ impl Context {
             transports: Transports::new(transports),
             schedulers,
             settings: Settings::read(&store)?,
+            health: Health::load(&store)?,
             paths,
             library,
             store,
@@ -104,6 +84,7 @@ impl Context {
             bundled: Vec::new(),
             clamped: Mutex::default(),
             orphaned: Notify::new(),
+            board: Board::default(),
             _lock: None,
         })
     }

@@ -88,7 +88,10 @@ impl Files {
         let real = self.there(path, false)?;
         match self.nodes[&real].kind {
             Kind::Dir => Err(ErrorKind::IsADirectory),
-            _ => Ok(drop(self.nodes.remove(&real))),
+            _ => {
+                self.nodes.remove(&real);
+                Ok(())
+            }
         }
     }
 

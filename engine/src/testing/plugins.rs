@@ -58,7 +58,7 @@ impl ScriptedPlugins {
             origin: "scripted".into(),
             bundled: false,
             active: true,
-            manifest: manifest(),
+            manifest: manifest().into(),
             facts: serde_json::Value::Null,
             installed: crate::clock::now(),
         }
