@@ -1,6 +1,7 @@
 //! The matrix: every case, in every cell that was asked for (`FERRY_CELLS`, default `local+direct`).
 
 mod cell;
+mod chaos;
 mod crash;
 mod daemon;
 mod disk;
@@ -48,6 +49,13 @@ fn main() {
             }));
         }
     }
+    for name in cells.split(',').filter(|name| *name == "local+direct") {
+        let cell = cell::Cell { name: name.to_owned() };
+        trials.extend(chaos::CASES.iter().map(|(name, case)| {
+            let cell = cell.clone();
+            Trial::test(format!("local+direct/chaos/{name}"), move || Ok(case(&cell)?))
+        }));
+    }
     for name in cells.split(',').filter(|name| *name != "local+direct" && !name.is_empty()) {
         trials.extend(cell_trials(&cell::Cell { name: name.to_owned() }));
     }
@@ -71,9 +79,9 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
     }
     together.extend(cell::CASES);
-    let trial = |(name, case): cell::CellCase, alone: bool| {
+    let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();
-        Trial::test(format!("{}/cell/{name}", cell.name), move || {
+        Trial::test(format!("{}/{group}/{name}", cell.name), move || {
             // A case that failed has left nothing behind that the next one could trip over.
             let outcome = if alone {
                 let _turn = SERVICES.write().unwrap_or_else(PoisonError::into_inner);
@@ -85,6 +93,8 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
             Ok(outcome?)
         })
     };
-    let together = together.into_iter().map(|case| trial(case, false));
-    together.chain(alone.into_iter().map(|case| trial(case, true))).collect()
+    let together = together.into_iter().map(|case| trial("cell", case, false));
+    let alone = alone.into_iter().map(|case| trial("cell", case, true));
+    let chaos = chaos::CASES.iter().map(|case| trial("chaos", *case, true));
+    together.chain(alone).chain(chaos).collect()
 }
