@@ -102,7 +102,7 @@ impl Cell {
     }
 
     /// A profile for a trial of its own: its jobs work below its scratch directory, so that they can be told from
-    /// others, and a connection over the wire is given up soon after it is cut.
+    /// others. A connection over the wire is given up soon after it is cut, and tried again soon.
     pub(crate) fn profile_below_scratch(&self, wire: Option<&Wire>) -> Result<Profile> {
         if self.name == "local+direct" {
             return self.profile();
@@ -117,7 +117,7 @@ impl Cell {
         let kept = described.lines().filter(|line| !ours(line)).map(|line| format!("{line}\n"));
         let mut described: String = kept.collect();
         described += &format!("work_dir: {}\n", ferry.scratch().join("work").display());
-        described += if self.has_link() { "keepalive: 2\n" } else { "" };
+        described += if self.has_link() { "keepalive: 2\nprobe_initial: 1\nprobe_max: 4\n" } else { "" };
         let file = ferry.scratch().join("computer.yaml");
         fs::write(&file, described).map_err(|error| error.to_string())?;
         ferry.ok(&["computer", "setup", "-n", "--config", text(&file)])?;

@@ -6,6 +6,7 @@ mod crash;
 mod daemon;
 mod disk;
 mod fault;
+mod force;
 mod hidden;
 mod hosts;
 mod input;
@@ -17,6 +18,7 @@ mod provenance;
 mod services;
 mod squeue;
 mod supervisor;
+mod sweep;
 mod tree;
 
 use std::sync::{PoisonError, RwLock};
@@ -48,13 +50,13 @@ fn main() {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
-    }
-    for name in cells.split(',').filter(|name| *name == "local+direct") {
-        let cell = cell::Cell { name: name.to_owned() };
-        trials.extend(chaos::CASES.iter().map(|(name, case)| {
-            let cell = cell.clone();
-            Trial::test(format!("local+direct/chaos/{name}"), move || Ok(case(&cell)?))
-        }));
+        let groups: [(&str, &[cell::CellCase]); 2] = [("sweep", sweep::CASES), ("chaos", chaos::CASES)];
+        for (group, cases) in groups {
+            trials.extend(cases.iter().map(|(name, case)| {
+                let cell = cell::Cell { name: "local+direct".into() };
+                Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case(&cell)?))
+            }));
+        }
     }
     for name in cells.split(',').filter(|name| *name != "local+direct" && !name.is_empty()) {
         trials.extend(cell_trials(&cell::Cell { name: name.to_owned() }));
@@ -77,6 +79,10 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     if cell.has_queue() {
         together.extend(hidden::CASES);
         alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
+    }
+    if cell.has_link() && cell.has_queue() {
+        together.extend(force::CASES);
+        together.extend(std::env::var_os("FERRY_FULL").iter().flat_map(|_| sweep::CASES));
     }
     together.extend(cell::CASES);
     let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {

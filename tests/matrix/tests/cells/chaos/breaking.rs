@@ -50,7 +50,14 @@ impl Ground {
 
     /// A profile for one trial; its jobs work below its scratch directory.
     pub(super) fn profile(&self) -> Result<Profile> {
-        self.cell.profile_below_scratch(self.wire.as_ref())
+        let ferry = self.cell.profile_below_scratch(self.wire.as_ref())?;
+        if self.cell.has_queue() {
+            // As the README advises: without it, what a controller forgot is for the user to decide. No service may
+            // break meanwhile.
+            let _turn = self.breaking.lock().unwrap_or_else(PoisonError::into_inner);
+            ferry.ok(&["computer", "test", &self.cell.computer(), "--job"])?;
+        }
+        Ok(ferry)
     }
 
     /// Lets nodes work again that a killed controller takes out of service, until the trials are over.

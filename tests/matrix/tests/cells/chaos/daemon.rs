@@ -93,14 +93,15 @@ fn name(place: &str) -> String {
     place.split(':').next().unwrap_or_default().to_owned()
 }
 
-fn is_alive(pid: i32) -> bool {
+/// Whether this child lives.
+pub(crate) fn is_alive(pid: i32) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // One that nobody has waited for is dead all the same.
     state.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
 /// Kills worker, plugin hosts and, where there is one, the supervisor that would start them again.
-pub(crate) fn kill_whole(ferry: &Profile) {
+fn kill_whole(ferry: &Profile) {
     let supervisor =
         ferry.json(&["daemon", "status"]).ok().and_then(|status| status["supervisor"]["pid"].as_i64());
     kill_all(supervisor.map(|pid| pid as i32));

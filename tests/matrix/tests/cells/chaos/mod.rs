@@ -27,14 +27,14 @@ use ferry_matrix::{Profile, Result, check};
 use self::{breaking::Ground, judge::Findings, plan::Plan, tally::Tally, trial::Trial, watch::Watch};
 use crate::{cell::Cell, cell::CellCase, crash::seed};
 
-pub(crate) use self::{breaking::points, daemon::kill_whole};
+pub(crate) use self::{breaking::points, daemon::is_alive, trial::runs};
 
 pub(crate) const CASES: &[CellCase] = &[("trials", trials)];
 
 /// Trials of a run that names no number.
 const TRIALS: u64 = 15;
 /// Trials beside one another.
-const LANES: u64 = 5;
+const LANES: u64 = 8;
 
 /// All trials of a cell, as they go.
 struct Campaign<'a> {

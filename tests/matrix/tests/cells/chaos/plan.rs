@@ -110,7 +110,7 @@ impl Plan {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         random.below(2);
         let bound = (random.below(2) == 0)
-            .then(|| Bound { queued: random.below(2) == 0, most: 1 + random.below(4) as usize });
+            .then(|| Bound { queued: random.below(2) == 0, most: 2 + random.below(3) as usize });
         let works = works(&mut random);
         let mut events: Vec<(Duration, Event)> = Vec::new();
         for work in 0..works.len() {

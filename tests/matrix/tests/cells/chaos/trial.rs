@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -224,6 +224,6 @@ impl Sent {
 }
 
 /// How often the payload ran that writes to this file.
-pub(super) fn runs(marker: &PathBuf) -> usize {
+pub(crate) fn runs(marker: &Path) -> usize {
     fs::read_to_string(marker).map_or(0, |lines| lines.lines().count())
 }
