@@ -151,7 +151,10 @@ impl Suite<'_> {
             if self.choice.leaves_out_suite(suite) {
                 self.report.skipped_part(&name, "left out");
             } else {
-                let mut command = self.runner(&["--package", CONFORMANCE, "--test", suite]);
+                // The engine as it was built for the rest, so that it is not built once more.
+                let engine = ["--features", "ferry-engine/crash-points"];
+                let mut command =
+                    self.runner(&[&engine[..], &["--package", CONFORMANCE, "--test", suite]].concat());
                 self.point_at_services(&mut command);
                 // A suite that finds no services may skip itself; one that was asked for may not.
                 command.env("FERRY_CELLS", suite);
