@@ -78,6 +78,10 @@ impl AppBuilder {
         if let Some(path) = plugin_host_path() {
             return plugin::host_main(Path::new(&path));
         }
+        #[cfg(feature = "crash-points")]
+        if std::env::args_os().nth(1).is_some_and(|word| word == "crash-points") {
+            return list_crash_points();
+        }
         logging::report_panics();
         let cli = Cli::parse();
         panic::catch_unwind(AssertUnwindSafe(|| self.run(cli))).unwrap_or(ExitCode::FAILURE)
@@ -122,6 +126,15 @@ impl AppBuilder {
             verbose: global.verbose,
             log,
         }
+    }
+}
+
+/// `ferry crash-points`, of test builds alone: the places where a daemon can be told to die.
+#[cfg(feature = "crash-points")]
+fn list_crash_points() -> ExitCode {
+    match ferry_engine::crash::POINTS.iter().try_for_each(|point| output::line(*point)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

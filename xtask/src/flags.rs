@@ -19,6 +19,8 @@ pub(crate) struct Flags {
 pub(crate) enum Subcommand {
     /// Build everything, then run unit tests, doc tests, conformance suites and the matrix
     Test(TestFlags),
+    /// Kill daemons, plugin hosts, sshd and slurmctld and cut the wire while jobs run; count what is lost
+    Chaos(ChaosFlags),
     /// Bring up, take down or show a private sshd and a private Slurm for tests
     Services(ServicesFlags),
     /// Keep the door of a wire that can be cut; `services` starts it
@@ -49,6 +51,23 @@ pub(crate) struct TestFlags {
     /// The long campaigns too: more crashes, more jobs, more seeds
     #[arg(long)]
     pub(crate) full: bool,
+}
+
+/// Flags of `chaos`.
+#[derive(Debug, Args)]
+pub(crate) struct ChaosFlags {
+    /// How many trials on each cell
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) trials: u64,
+    /// Seed of the first trial; the others count up from it [default: another one each time]
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+    /// Only these transports, separated by commas [default: all that this version has]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) transport: Vec<String>,
+    /// Only these schedulers, separated by commas [default: all that this version has]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) scheduler: Vec<String>,
 }
 
 /// Flags of `services`.

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo xtask demo     a newcomer's first five minutes, run for real
 //! cargo xtask test     unit tests, conformance suites, the matrix of transports and schedulers
+//! cargo xtask chaos    faults on real cells, as many trials as you like
 //! cargo xtask services a private sshd and a private Slurm for those tests: up, down, status
 //! cargo xtask bench    figures, each beside a baseline of the same run
 //! cargo xtask simulate the engine in virtual time, under seeded faults
@@ -14,6 +15,7 @@
 #![allow(clippy::print_stdout, reason = "a command-line tool speaks on stdout")]
 
 mod bench;
+mod chaos;
 mod demo;
 mod ferry;
 mod flags;
@@ -49,6 +51,7 @@ fn dispatch(flags: Flags) -> Result<ExitCode> {
     let workspace = Workspace::load;
     match flags.subcommand {
         Subcommand::Test(flags) => test::run(&workspace()?, &flags),
+        Subcommand::Chaos(flags) => chaos::run(&workspace()?, &flags),
         Subcommand::Services(flags) => services::run(&flags),
         // Outlives the chore that started it, perhaps the workspace too.
         Subcommand::Door(flags) => services::keep_door(&flags),

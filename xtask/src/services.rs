@@ -224,7 +224,14 @@ fn start(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec
     let login = match &sshd {
         Some(sshd) => {
             sshd.wait(Ipv4Addr::LOCALHOST, &alive)?;
-            Some(Login { sshd, wire: lay_wire(dir, sshd, &alive)? })
+            let laid = lay_wire(dir, sshd, &alive)?;
+            Some(Login {
+                sshd,
+                wire: laid.map(|(wire, door)| {
+                    services.push(door);
+                    wire
+                }),
+            })
         }
         None => None,
     };
@@ -232,18 +239,19 @@ fn start(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec
     Ok(environment)
 }
 
-/// Reaches the sshd by a wire too, or says why this machine can't have one. Only once our sshd has its port:
+/// Reaches the sshd by a wire too, with a door at its far end, or says why this machine can't have one. Only once our sshd has its port:
 /// the wire is named after it.
-fn lay_wire(dir: &Path, sshd: &Sshd, alive: &dyn Fn() -> Result<()>) -> Result<Result<Wire>> {
+fn lay_wire(dir: &Path, sshd: &Sshd, alive: &dyn Fn() -> Result<()>) -> Result<Result<(Wire, Service)>> {
     alive()?;
     let wire = match Wire::lay(dir, sshd.port) {
         Ok(wire) => wire,
         Err(missing) => return Ok(Err(missing)),
     };
     sshd.make_known(wire.address)?;
-    door::service(sshd, &wire, &dir.join(report::HIDDEN))?.start(dir)?;
+    let door = door::service(sshd, &wire, &dir.join(report::HIDDEN))?;
+    door.start(dir)?;
     sshd.wait(wire.address, alive)?;
-    Ok(Ok(wire))
+    Ok(Ok((wire, door)))
 }
 
 /// Makes the directory ours. One that holds anything of somebody else's is refused.

@@ -3,7 +3,7 @@
 //!
 //! What the user left out is printed as skipped; what can't run is a failure that names what is missing.
 
-mod cells;
+pub(crate) mod cells;
 pub(crate) mod plugins;
 mod tally;
 
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::ferry::CRASH_POINTS;
 use crate::flags::TestFlags;
 use crate::interrupt::Interrupt;
 use crate::services::{Kinds, Services, packages};
@@ -72,7 +73,13 @@ impl Suite<'_> {
 
     /// Builds the workspace; without it nothing else can run.
     fn build(&mut self) -> Result<bool> {
-        let finished = shell::watch(&mut self.workspace.cargo(&["build", "--workspace", "--all-targets"]))?;
+        let finished = shell::watch(&mut self.workspace.cargo(&[
+            "build",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            CRASH_POINTS,
+        ]))?;
         if !finished.status.success() {
             self.report.failed_part("build", finished.took, "the workspace does not build");
         }
@@ -91,13 +98,16 @@ impl Suite<'_> {
     }
 
     fn unit(&mut self) -> Result<()> {
-        let excluded = ["--workspace", "--exclude", CONFORMANCE, "--exclude", MATRIX];
+        let features = ["--features", CRASH_POINTS];
+        let excluded =
+            [&features[..], &["--workspace", "--exclude", CONFORMANCE, "--exclude", MATRIX]].concat();
         let command = self.runner(&excluded);
         self.part("unit tests", command)
     }
 
     fn docs(&mut self) -> Result<()> {
         let mut command = self.workspace.cargo(&["test", "--doc", "--workspace", "--no-fail-fast"]);
+        command.args(["--features", CRASH_POINTS]);
         if let Some(filter) = &self.flags.filter {
             command.args(["--", filter]);
         }
@@ -141,7 +151,10 @@ impl Suite<'_> {
             if self.choice.leaves_out_suite(suite) {
                 self.report.skipped_part(&name, "left out");
             } else {
-                let mut command = self.runner(&["--package", CONFORMANCE, "--test", suite]);
+                // The engine as it was built for the rest, so that it is not built once more.
+                let engine = ["--features", "ferry-engine/crash-points"];
+                let mut command =
+                    self.runner(&[&engine[..], &["--package", CONFORMANCE, "--test", suite]].concat());
                 self.point_at_services(&mut command);
                 // A suite that finds no services may skip itself; one that was asked for may not.
                 command.env("FERRY_CELLS", suite);

@@ -103,6 +103,12 @@ impl Profile {
         self.dir.path()
     }
 
+    /// Leaves everything where it is when this is dropped, for whoever looks into a failure. The daemon is stopped
+    /// all the same.
+    pub fn keep(&mut self) {
+        self.dir.disable_cleanup(true);
+    }
+
     /// `FERRY_HOME`.
     pub fn home(&self) -> &Path {
         &self.home

@@ -247,6 +247,14 @@ impl<'a> Attempt<'a> {
                 tracing::debug!(host = %self.endpoint.name, user = %self.endpoint.user, with = what, "logged in");
                 Ok(true)
             }
+            // russh tells the end of the connection as a refusal that leaves nothing to try.
+            Ok(AuthResult::Failure { remaining_methods, .. })
+                if remaining_methods.is_empty()
+                    && (self.handle.is_closed() || self.gone.reason().is_some()) =>
+            {
+                self.note(what, "the server hung up");
+                Err(self.lost(&russh::Error::Disconnect))
+            }
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
                 self.remaining = Some(remaining_methods);
                 self.is_partial |= partial_success;

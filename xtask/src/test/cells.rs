@@ -8,13 +8,13 @@ use crate::shell;
 
 /// One transport with one scheduler.
 #[derive(Debug)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     transport: &'static str,
     scheduler: &'static str,
 }
 
 /// Every cell there is.
-pub(super) const CELLS: &[Cell] = &[
+pub(crate) const CELLS: &[Cell] = &[
     Cell { transport: "local", scheduler: "direct" },
     Cell { transport: "local", scheduler: "slurm" },
     Cell { transport: "ssh", scheduler: "direct" },
@@ -30,19 +30,19 @@ const NEEDS: &[(&str, &str)] = &[("bash", "bash"), ("setsid", "util-linux"), ("p
 
 /// What the user asked for. Empty means all.
 #[derive(Debug)]
-pub(super) struct Choice {
+pub(crate) struct Choice {
     transports: Vec<String>,
     schedulers: Vec<String>,
 }
 
 impl Cell {
     /// The services that it needs.
-    pub(super) fn kinds(&self) -> Kinds {
+    pub(crate) fn kinds(&self) -> Kinds {
         Kinds { ssh: self.transport == "ssh", slurm: self.scheduler == "slurm" }
     }
 
     /// The Debian packages that this machine lacks for any of them.
-    pub(super) fn missing() -> Vec<String> {
+    pub(crate) fn missing() -> Vec<String> {
         NEEDS
             .iter()
             .filter(|(program, _)| !shell::has(program))
@@ -62,14 +62,14 @@ impl Choice {
     ///
     /// # Errors
     /// A text that names what this version does not have.
-    pub(super) fn new(transports: &[String], schedulers: &[String]) -> Result<Choice, String> {
+    pub(crate) fn new(transports: &[String], schedulers: &[String]) -> Result<Choice, String> {
         known("transport", transports, |cell| cell.transport)?;
         known("scheduler", schedulers, |cell| cell.scheduler)?;
         Ok(Choice { transports: transports.to_vec(), schedulers: schedulers.to_vec() })
     }
 
     /// Whether the user wants this cell.
-    pub(super) fn takes(&self, cell: &Cell) -> bool {
+    pub(crate) fn takes(&self, cell: &Cell) -> bool {
         if self.transports.is_empty() && self.schedulers.is_empty() {
             return DEFAULT.contains(&cell.to_string().as_str());
         }
@@ -77,7 +77,7 @@ impl Choice {
     }
 
     /// The services that these conformance suites and the cells together need.
-    pub(super) fn kinds(&self, suites: &[String]) -> Kinds {
+    pub(crate) fn kinds(&self, suites: &[String]) -> Kinds {
         let cells = CELLS.iter().filter(|cell| self.takes(cell)).map(Cell::kinds);
         let suites =
             suites.iter().filter(|suite| !self.leaves_out_suite(suite)).map(|suite| suite_kinds(suite));
@@ -88,7 +88,7 @@ impl Choice {
     }
 
     /// Whether a conformance suite, named after its implementation, is for one that the user left out.
-    pub(super) fn leaves_out_suite(&self, suite: &str) -> bool {
+    pub(crate) fn leaves_out_suite(&self, suite: &str) -> bool {
         suite.split('_').any(|word| {
             CELLS.iter().any(|cell| {
                 (word == cell.transport && !wants(&self.transports, word))

@@ -18,7 +18,7 @@ use ferry_matrix::{Profile, Result, check, kill, text};
 
 use crate::{
     crash::{Random, seed},
-    services::services,
+    services::{Wire, services},
 };
 
 /// A transport with a scheduler, `ssh+slurm`.
@@ -99,6 +99,30 @@ impl Cell {
         let file = scratch.path().join("computer.yaml");
         fs::write(&file, format!("{kept}{key}: {value}\n")).map_err(|error| error.to_string())?;
         self.profile_with(&file)
+    }
+
+    /// A profile for a trial of its own: its jobs work below its scratch directory, so that they can be told from
+    /// others. A connection over the wire is given up soon after it is cut, and tried again soon.
+    pub(crate) fn profile_below_scratch(&self, wire: Option<&Wire>) -> Result<Profile> {
+        if self.name == "local+direct" {
+            return self.profile();
+        }
+        let ferry = Profile::new()?;
+        let file = match wire {
+            Some(wire) => wire.computer(&self.name)?,
+            None => services()?["computers"][&self.name].as_str().unwrap_or_default().into(),
+        };
+        let described = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let ours = |line: &&str| line.starts_with("work_dir:") || line.starts_with("keepalive:");
+        let kept = described.lines().filter(|line| !ours(line)).map(|line| format!("{line}\n"));
+        let mut described: String = kept.collect();
+        described += &format!("work_dir: {}\n", ferry.scratch().join("work").display());
+        described += if self.has_link() { "keepalive: 2\nprobe_initial: 1\nprobe_max: 4\n" } else { "" };
+        let file = ferry.scratch().join("computer.yaml");
+        fs::write(&file, described).map_err(|error| error.to_string())?;
+        ferry.ok(&["computer", "setup", "-n", "--config", text(&file)])?;
+        self.poll_often(&ferry)?;
+        Ok(ferry)
     }
 
     fn poll_often(&self, ferry: &Profile) -> Result {

@@ -148,7 +148,7 @@ fn a_stopped_server_hangs_nobody(cell: &Cell) -> Result {
     judge(&ferry, &jobs)
 }
 
-fn signal_all(pids: &[i32], signal: i32) {
+pub(crate) fn signal_all(pids: &[i32], signal: i32) {
     for pid in pids {
         kill(*pid, signal);
     }
@@ -205,10 +205,10 @@ fn kill_controllers(cell: &Cell, mut random: Random) -> Result {
 }
 
 /// More than a case submits between two looks.
-const ROOM: u64 = 10_000;
+pub(crate) const ROOM: u64 = 10_000;
 
 /// The highest id that the controller has given.
-fn highest_job_id() -> Result<u64> {
+pub(crate) fn highest_job_id() -> Result<u64> {
     let listed = Command::new("squeue").args(["-h", "-t", "all", "-o", "%A"]).output();
     let listed = listed.map_err(|error| format!("squeue: {error}"))?;
     let ids = String::from_utf8_lossy(&listed.stdout);
@@ -218,7 +218,7 @@ fn highest_job_id() -> Result<u64> {
 /// Makes the next controller begin its ids here. A controller that was killed would give some a second time,
 /// and the nodes, which remember them for minutes, would cancel those jobs and go out of service: that is
 /// Slurm's own doing, and would fall on the cases that come after.
-fn begin_ids_at(id: u64) -> Result {
+pub(crate) fn begin_ids_at(id: u64) -> Result {
     let services = services()?;
     let file = services["slurm"]["conf"].as_str().ok_or("no slurm.conf")?;
     let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
@@ -261,7 +261,7 @@ fn resume_nodes() -> Result {
 }
 
 /// Refused for nodes that need it not, which is no failure.
-fn resume() {
+pub(crate) fn resume() {
     let words = ["update", "nodename=n[1-4]", "state=resume"];
     let _ = Command::new("scontrol").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -56,21 +57,24 @@ impl Observer {
     }
 }
 
-/// The job scripts below a directory that run at one moment: listing `/proc` takes a while, in which one may end
-/// and the next begin, so those found are looked at once more.
-fn jobs_below(root: &std::path::Path) -> usize {
-    let Ok(children) = fs::read_dir("/proc") else { return 0 };
-    let runs_here = |pid: &str| {
+/// The job scripts below a directory that run at one moment.
+fn jobs_below(root: &Path) -> usize {
+    job_dirs().iter().filter(|dir| dir.starts_with(root)).count()
+}
+
+/// Where all job scripts work that run at one moment: listing `/proc` takes a while, in which one may end and the
+/// next begin, so those found are looked at once more.
+pub(crate) fn job_dirs() -> Vec<PathBuf> {
+    let Ok(children) = fs::read_dir("/proc") else { return Vec::new() };
+    let works_in = |pid: &str| {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let script =
             command.split(|byte| *byte == 0).nth(1).is_some_and(|word| word.ends_with(b"_ferrysubmit.sh"));
-        script
-            && leads_its_session(pid)
-            && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(root))
+        (script && leads_its_session(pid)).then(|| fs::read_link(format!("/proc/{pid}/cwd")).ok()).flatten()
     };
     let names = children.flatten().filter_map(|child| child.file_name().into_string().ok());
-    let found: Vec<String> = names.filter(|pid| runs_here(pid)).collect();
-    found.iter().filter(|pid| runs_here(pid)).count()
+    let found: Vec<String> = names.filter(|pid| works_in(pid).is_some()).collect();
+    found.iter().filter_map(|pid| works_in(pid)).collect()
 }
 
 /// A script leads its session; a copy of it that is about to become a command does not.

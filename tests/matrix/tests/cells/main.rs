@@ -1,10 +1,12 @@
 //! The matrix: every case, in every cell that was asked for (`FERRY_CELLS`, default `local+direct`).
 
 mod cell;
+mod chaos;
 mod crash;
 mod daemon;
 mod disk;
 mod fault;
+mod force;
 mod hidden;
 mod hosts;
 mod input;
@@ -16,6 +18,7 @@ mod provenance;
 mod services;
 mod squeue;
 mod supervisor;
+mod sweep;
 mod tree;
 
 use std::sync::{PoisonError, RwLock};
@@ -47,6 +50,13 @@ fn main() {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
+        let groups: [(&str, &[cell::CellCase]); 2] = [("sweep", sweep::CASES), ("chaos", chaos::CASES)];
+        for (group, cases) in groups {
+            trials.extend(cases.iter().map(|(name, case)| {
+                let cell = cell::Cell { name: "local+direct".into() };
+                Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case(&cell)?))
+            }));
+        }
     }
     for name in cells.split(',').filter(|name| *name != "local+direct" && !name.is_empty()) {
         trials.extend(cell_trials(&cell::Cell { name: name.to_owned() }));
@@ -70,10 +80,14 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         together.extend(hidden::CASES);
         alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
     }
+    if cell.has_link() && cell.has_queue() {
+        together.extend(force::CASES);
+        together.extend(std::env::var_os("FERRY_FULL").iter().flat_map(|_| sweep::CASES));
+    }
     together.extend(cell::CASES);
-    let trial = |(name, case): cell::CellCase, alone: bool| {
+    let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();
-        Trial::test(format!("{}/cell/{name}", cell.name), move || {
+        Trial::test(format!("{}/{group}/{name}", cell.name), move || {
             // A case that failed has left nothing behind that the next one could trip over.
             let outcome = if alone {
                 let _turn = SERVICES.write().unwrap_or_else(PoisonError::into_inner);
@@ -85,6 +99,8 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
             Ok(outcome?)
         })
     };
-    let together = together.into_iter().map(|case| trial(case, false));
-    together.chain(alone.into_iter().map(|case| trial(case, true))).collect()
+    let together = together.into_iter().map(|case| trial("cell", case, false));
+    let alone = alone.into_iter().map(|case| trial("cell", case, true));
+    let chaos = chaos::CASES.iter().map(|case| trial("chaos", *case, true));
+    together.chain(alone).chain(chaos).collect()
 }

@@ -1,0 +1,162 @@
+//! Carrying faults out: on the trial's own daemon, and on the services that all trials of a cell share.
+
+use std::{
+    process::{Command, Stdio},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use ferry_matrix::{Profile, Result, check, kill};
+
+use super::plan::Fault;
+use crate::{
+    cell::Cell,
+    fault::{ROOM, begin_ids_at, highest_job_id, resume, signal_all},
+    services::{Wire, service_pid, start_service},
+};
+
+/// How long a service may take to be there again.
+const BACK: Duration = Duration::from_secs(20);
+
+/// What all trials of a cell share.
+pub(super) struct Ground {
+    pub(super) cell: Cell,
+    /// Names of the crash points that the binary has.
+    pub(super) points: Vec<String>,
+    pub(super) wire: Option<Wire>,
+    /// Services break one at a time.
+    breaking: Mutex<()>,
+    /// The highest job id that was seen.
+    used: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Ground {
+    pub(super) fn new(cell: &Cell) -> Result<Ground> {
+        let wire = if cell.has_link() { Some(Wire::take()?) } else { None };
+        Ok(Ground {
+            cell: cell.clone(),
+            points: points()?,
+            wire,
+            breaking: Mutex::new(()),
+            used: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+        })
+    }
+
+    /// A profile for one trial; its jobs work below its scratch directory.
+    pub(super) fn profile(&self) -> Result<Profile> {
+        let ferry = self.cell.profile_below_scratch(self.wire.as_ref())?;
+        if self.cell.has_queue() {
+            // As the README advises: without it, what a controller forgot is for the user to decide. No service may
+            // break meanwhile.
+            let _turn = self.breaking.lock().unwrap_or_else(PoisonError::into_inner);
+            ferry.ok(&["computer", "test", &self.cell.computer(), "--job"])?;
+        }
+        Ok(ferry)
+    }
+
+    /// Lets nodes work again that a killed controller takes out of service, until the trials are over.
+    pub(super) fn keep_nodes(&self) {
+        while self.cell.has_queue() && !self.is_over() {
+            resume();
+            thread::sleep(Duration::from_millis(700));
+        }
+    }
+
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Breaks a service, and has it mended afterwards. A fault of the daemon is none of this.
+    pub(super) fn break_service(&self, fault: &Fault) -> Result {
+        let _turn = self.breaking.lock().unwrap_or_else(PoisonError::into_inner);
+        match fault {
+            Fault::Connections => signal_all(&connections()?, 9),
+            Fault::StoppedServer(time) => {
+                let mut server = connections()?;
+                server.push(service_pid("door")?);
+                signal_all(&server, 19);
+                thread::sleep(*time);
+                signal_all(&server, 18);
+            }
+            Fault::KilledServer(time) => {
+                let door = service_pid("door")?;
+                let sessions = connections()?;
+                kill(door, 9);
+                signal_all(&sessions, 9);
+                start_again("door", door, *time)?;
+            }
+            Fault::Cut(time) => {
+                let cut = self.wire.as_ref().map(Wire::cut).transpose()?;
+                thread::sleep(*time);
+                drop(cut);
+            }
+            Fault::Controller(time) => self.kill_controller(*time)?,
+            Fault::Worker(_) | Fault::Hosts | Fault::All | Fault::Point(_) | Fault::Restart => {}
+        }
+        Ok(())
+    }
+
+    fn kill_controller(&self, time: Duration) -> Result {
+        let seen = highest_job_id().unwrap_or_default();
+        let used = self.used.fetch_max(seen, Ordering::Relaxed).max(seen);
+        let controller = service_pid("slurmctld")?;
+        kill(controller, 9);
+        self.used.fetch_max(used + ROOM, Ordering::Relaxed);
+        begin_ids_at(used + ROOM)?;
+        start_again("slurmctld", controller, time)?;
+        let begun = Instant::now();
+        while !squeue_answers() {
+            check(begun.elapsed() < BACK, || "slurmctld does not come back".into())?;
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+}
+
+fn start_again(service: &str, old: i32, time: Duration) -> Result {
+    thread::sleep(time);
+    start_service(service)?;
+    let begun = Instant::now();
+    while service_pid(service)? == old {
+        check(begun.elapsed() < BACK, || format!("{service} does not start again"))?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn squeue_answers() -> bool {
+    let asked = Command::new("squeue").arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
+}
+
+/// The sshd of each connection over the wire.
+fn connections() -> Result<Vec<i32>> {
+    let listed = Command::new("pgrep").args(["-P", &service_pid("door")?.to_string()]).output();
+    let listed = listed.map_err(|error| format!("pgrep: {error}"))?;
+    Ok(String::from_utf8_lossy(&listed.stdout).lines().filter_map(|line| line.trim().parse().ok()).collect())
+}
+
+/// The crash points of the binary under test.
+///
+/// # Errors
+/// It has none.
+pub(crate) fn points() -> Result<Vec<String>> {
+    let mut command = Command::new(ferry_matrix::binary());
+    command.arg("crash-points").stdin(Stdio::null());
+    let answer = Profile::run(command)?;
+    check(answer.status == 0 && !answer.stdout.is_empty(), || {
+        "this ferry has no crash points: build it with `--features ferry-cli/crash-points`, or use `cargo xtask chaos`"
+            .into()
+    })?;
+    Ok(answer.stdout.lines().map(str::to_owned).collect())
+}

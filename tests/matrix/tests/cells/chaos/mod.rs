@@ -1,0 +1,142 @@
+//! Chaos: real jobs and call trees on real cells, while the daemon, the plugin hosts, the server, the wire and
+//! Slurm's controller are killed, cut and stopped. What the payloads wrote is compared with what the store says.
+//!
+//! A seed gives the plan of a trial: what is submitted, what breaks when. `FERRY_CHAOS_TRIALS` trials with the seeds
+//! from `FERRY_CHAOS_SEED` on run, some beside one another, since they mostly wait; what breaks a service breaks
+//! it for those beside too. `cargo xtask chaos` sets both.
+
+mod breaking;
+mod daemon;
+mod judge;
+mod plan;
+mod tally;
+mod trial;
+mod watch;
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use ferry_matrix::{Profile, Result, check};
+
+use self::{breaking::Ground, judge::Findings, plan::Plan, tally::Tally, trial::Trial, watch::Watch};
+use crate::{cell::Cell, cell::CellCase, crash::seed};
+
+pub(crate) use self::{breaking::points, daemon::is_alive, trial::runs};
+
+pub(crate) const CASES: &[CellCase] = &[("trials", trials)];
+
+/// Trials of a run that names no number.
+const TRIALS: u64 = 15;
+/// Trials beside one another.
+const LANES: u64 = 8;
+
+/// All trials of a cell, as they go.
+struct Campaign<'a> {
+    ground: &'a Ground,
+    watch: Watch,
+    first: u64,
+    trials: u64,
+    next: AtomicU64,
+    tally: Mutex<Tally>,
+    /// What to say of each that failed.
+    failures: Mutex<Vec<String>>,
+}
+
+/// Runs the trials of a cell.
+pub(crate) fn trials(cell: &Cell) -> Result {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let ground = Ground::new(cell)?;
+    let campaign = Campaign {
+        ground: &ground,
+        watch: Watch::default(),
+        first: number("FERRY_CHAOS_SEED").unwrap_or_else(seed),
+        trials: number("FERRY_CHAOS_TRIALS").unwrap_or(TRIALS),
+        next: AtomicU64::new(0),
+        tally: Mutex::new(Tally::new()),
+        failures: Mutex::new(Vec::new()),
+    };
+    campaign.run();
+    println!("chaos {}: seeds from {}: {}", cell.name, campaign.first, lock(&campaign.tally));
+    let failures = lock(&campaign.failures);
+    check(failures.is_empty(), || failures.join("\n\n"))
+}
+
+fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Campaign<'_> {
+    fn run(&self) {
+        thread::scope(|scope| {
+            scope.spawn(|| self.watch.run(self.ground));
+            scope.spawn(|| self.ground.keep_nodes());
+            let lanes: Vec<_> = (0..LANES.min(self.trials)).map(|_| scope.spawn(|| self.lane())).collect();
+            for lane in lanes {
+                if lane.join().is_err() {
+                    lock(&self.failures).push("a trial panicked".into());
+                }
+            }
+            self.ground.end();
+        });
+    }
+
+    fn lane(&self) {
+        loop {
+            let turn = self.next.fetch_add(1, Ordering::Relaxed);
+            if turn >= self.trials {
+                return;
+            }
+            let plan = Plan::draw(self.first + turn, &self.ground.cell, &self.ground.points);
+            if let Err(error) = self.trial(&plan) {
+                lock(&self.failures).push(error);
+            }
+        }
+    }
+
+    /// One trial. What fails keeps its profile, and says how to see it again.
+    fn trial(&self, plan: &Plan) -> Result {
+        let mut ferry = self.ground.profile()?;
+        let outcome = self.play(plan, &ferry);
+        let wrong = match outcome {
+            Ok(findings) if findings.is_empty() => return Ok(()),
+            Ok(findings) => {
+                findings.iter().for_each(|(what, _)| lock(&self.tally).wrong(*what));
+                findings.iter().map(|(what, text)| format!("{what:?}: {text}\n")).collect()
+            }
+            Err(error) => error,
+        };
+        let log = ferry.log_tail();
+        ferry.keep();
+        let (transport, scheduler) = self.ground.cell.name.split_once('+').unwrap_or_default();
+        let seed = plan.seed;
+        let text = format!(
+            "seed {seed} failed; its profile is FERRY_HOME={}\nagain: cargo xtask chaos --trials 1 --seed {seed} \
+             --transport {transport} --scheduler {scheduler}\n{wrong}\n{plan}\n{log}",
+            ferry.home().display()
+        );
+        println!("{text}");
+        Err(text)
+    }
+
+    fn play(&self, plan: &Plan, ferry: &Profile) -> Result<Findings> {
+        let begun = Instant::now();
+        let mut trial = Trial::new(self.ground, plan, ferry);
+        trial.prepare()?;
+        self.watch.begin(ferry.scratch(), plan.bound);
+        let ran = trial.run().and_then(|()| trial.settle());
+        let most = self.watch.end(ferry.scratch());
+        lock(&self.tally).add(plan, &trial, begun.elapsed());
+        let live = ran?;
+        let mut findings = judge::judge(ferry, &trial.sent, &live)?;
+        judge::judge_limits(ferry, &self.ground.cell.computer(), plan.bound, most, &mut findings)?;
+        ferry.ok(&["daemon", "stop"])?;
+        judge::judge_store(ferry, &mut findings)?;
+        Ok(findings)
+    }
+}

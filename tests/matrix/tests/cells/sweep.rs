@@ -1,0 +1,241 @@
+//! Every named crash point, one after the other: a parent with two calcjobs and a calcfunction runs while the daemon
+//! dies there, and comes to the same graph as without, compared node by node.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ferry_matrix::{Profile, Result, check, plugin, text};
+use serde_json::{Value, json};
+
+use crate::{
+    cell::{Cell, CellCase},
+    chaos::{is_alive, points, runs},
+};
+
+pub(crate) const CASES: &[CellCase] =
+    &[("every_crash_point_gives_the_same_graph", every_crash_point_gives_the_same_graph)];
+
+const LIMIT: Duration = Duration::from_secs(120);
+/// Runs beside one another: they mostly wait.
+const LANES: usize = 4;
+/// Passages that everything makes, and so many are looked at.
+const COMMITS: &[u64] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26];
+/// Passages of the other places.
+const PASSAGES: &[u64] = &[1, 2];
+
+/// What is run, and what its user does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Story {
+    /// The tree runs to its end.
+    Whole,
+    /// It is killed while its first job runs.
+    Killed,
+}
+
+/// A daemon's death, and the story that passes its place.
+#[derive(Debug, Clone)]
+struct Death {
+    place: String,
+    story: Story,
+    /// Whether it must happen: the first passage of any place must.
+    certain: bool,
+}
+
+fn every_crash_point_gives_the_same_graph(cell: &Cell) -> Result {
+    let all = points()?;
+    let is_local = cell.name == "local+direct";
+    // Where others watch the same steps, those on the computer are enough, and they take their time.
+    let away = ["upload.", "submit.", "observed", "update.", "retrieve.", "kill."];
+    let wanted = |point: &&String| is_local || away.iter().any(|start| point.starts_with(start));
+    let deaths: Vec<Death> = all.iter().filter(wanted).flat_map(|point| deaths_at(point)).collect();
+    let mut graphs = BTreeMap::new();
+    for story in [Story::Whole, Story::Killed] {
+        graphs.insert(story, tell(cell, story, None)?.0);
+    }
+    let (left, failures) = (Mutex::new(deaths.iter()), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                while let Some(death) = next(&left) {
+                    if let Err(error) = compare(cell, death, &graphs[&death.story]) {
+                        let text = format!("FERRY_CRASH_AT={} ({:?}): {error}", death.place, death.story);
+                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                    }
+                }
+            });
+        }
+    });
+    println!("{}: {} deaths at {} places", cell.name, deaths.len(), all.iter().filter(wanted).count());
+    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    check(failures.is_empty(), || failures.join("\n\n"))
+}
+
+fn next<'a>(left: &Mutex<std::slice::Iter<'a, Death>>) -> Option<&'a Death> {
+    left.lock().unwrap_or_else(PoisonError::into_inner).next()
+}
+
+fn deaths_at(point: &str) -> Vec<Death> {
+    let story = if point.starts_with("kill.") { Story::Killed } else { Story::Whole };
+    let passages = if point.starts_with("commit.") { COMMITS } else { PASSAGES };
+    let death = |count: &u64| Death { place: format!("{point}:{count}"), story, certain: *count == 1 };
+    passages.iter().map(death).collect()
+}
+
+fn compare(cell: &Cell, death: &Death, want: &Value) -> Result {
+    let (graph, died) = tell(cell, death.story, Some(&death.place))?;
+    check(died || !death.certain, || "it is never passed".into())?;
+    check(graph == *want, || format!("another graph: {graph:#}\nwithout the death: {want:#}"))
+}
+
+/// Tells a story with a daemon that dies at a place; the graph that comes of it, and whether it died.
+fn tell(cell: &Cell, story: Story, place: Option<&str>) -> Result<(Value, bool)> {
+    let ferry = cell.profile()?;
+    ferry.ok(&["plugin", "install", text(&plugin("script_file")?)])?;
+    ferry.ok(&["daemon", "stop"])?;
+    let mut start = ferry.command(&["daemon", "start"]);
+    start.envs(place.map(|place| ("FERRY_CRASH_AT", place)));
+    // It may die before it has started.
+    Profile::run(start)?;
+    let worker = ferry.daemon().ok().map(|(pid, _)| pid);
+    // The second passage of a launch is the tree's.
+    launch(&ferry, "first", &["arithmetic.add", "x=1", "y=1"])?;
+    let script = script(&ferry, &cell.computer(), story);
+    let tree = launch(&ferry, "tree", &["script.run", &format!("script={script}")])?;
+    if story == Story::Killed {
+        kill_when_it_runs(&ferry, &tree)?;
+    }
+    end(&ferry)?;
+    let most = if story == Story::Killed { 0..=1 } else { 1..=1 };
+    for job in ["a", "b"].into_iter().filter(|job| story == Story::Whole || *job == "a") {
+        let runs = runs(&ferry.scratch().join(job));
+        check(most.contains(&runs), || format!("job {job} ran {runs} times"))?;
+    }
+    let died = worker.is_none_or(|pid| !is_alive(pid));
+    ferry.ok(&["daemon", "stop"])?;
+    ferry.ferry(&["storage", "check", "--full"])?.expect(0)?;
+    Ok((graph(&ferry, &tree)?, died))
+}
+
+/// The program of the parent.
+fn script(ferry: &Profile, computer: &str, story: Story) -> Value {
+    let job = |call: &str, x: Value, sleep: f64| {
+        json!({"call": call, "type": "arithmetic.add_job", "computer": computer, "label": call,
+               "inputs": {"x": x, "y": 2, "sleep": sleep, "marker": text(&ferry.scratch().join(call))}})
+    };
+    let first = if story == Story::Killed { 60.0 } else { 0.1 };
+    json!([
+        job("a", json!(1), first),
+        {"wait": ["a"]},
+        {"call": "f", "type": "arithmetic.add", "label": "f", "inputs": {"x": "$a.sum", "y": 3}},
+        {"wait": ["f"]},
+        {"call": "g", "type": "arithmetic.multiply", "label": "g", "inputs": {"x": "$a.sum", "y": "$f.result"}},
+        job("b", json!("$f.result"), 0.1),
+        {"wait": ["b", "g"]},
+        {"return": "sum", "of": "b.sum"},
+        {"return": "product", "of": "g.result"},
+    ])
+}
+
+/// Submits as a careful user does: where no answer came, they look before they repeat it.
+fn launch(ferry: &Profile, label: &str, words: &[&str]) -> Result<String> {
+    let begun = Instant::now();
+    loop {
+        let answer = ferry.ferry(&[&["submit", "--label", label], words].concat())?;
+        if answer.status == 0 {
+            return Ok(answer.stdout.trim().to_owned());
+        }
+        check(begun.elapsed() < LIMIT, || answer.stderr.clone())?;
+        ferry.ferry(&["daemon", "start"])?;
+        let listed = ferry.json(&["process", "list", "-a"])?;
+        let found = listed.as_array().into_iter().flatten().find(|process| process["label"] == label);
+        if let Some(found) = found {
+            return Ok(found["id"].to_string());
+        }
+    }
+}
+
+fn kill_when_it_runs(ferry: &Profile, tree: &str) -> Result {
+    let begun = Instant::now();
+    while runs(&ferry.scratch().join("a")) == 0 && !has_job(ferry, tree)? {
+        check(begun.elapsed() < LIMIT, || format!("no job runs\n{}", ferry.log_tail()))?;
+        ferry.ferry(&["daemon", "start"])?;
+        thread::sleep(Duration::from_millis(50));
+    }
+    while ferry.ferry(&["process", "kill", tree, "--timeout", "0"])?.status != 0 {
+        check(begun.elapsed() < LIMIT, || "it can't be killed".into())?;
+        ferry.ferry(&["daemon", "start"])?;
+    }
+    Ok(())
+}
+
+fn has_job(ferry: &Profile, tree: &str) -> Result<bool> {
+    let shown = ferry.json(&["process", "show", tree])?;
+    let Some(child) = shown["called"][0]["id"].as_i64() else { return Ok(false) };
+    Ok(ferry.json(&["process", "show", &child.to_string()])?["job_id"].is_string())
+}
+
+/// Waits until all have ended, with a daemon.
+fn end(ferry: &Profile) -> Result {
+    let begun = Instant::now();
+    loop {
+        ferry.ferry(&["daemon", "start"])?;
+        let live = ferry.json(&["process", "list"])?;
+        if live.as_array().is_some_and(Vec::is_empty) {
+            return Ok(());
+        }
+        check(begun.elapsed() < LIMIT, || format!("not all have ended: {live:#}\n{}", ferry.log_tail()))?;
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The process with all that it used, made and called. A node is numbered when it is met first, so that what is one
+/// node in one graph must be one in the other.
+fn graph(ferry: &Profile, tree: &str) -> Result<Value> {
+    let mut met = BTreeMap::new();
+    let top = process(ferry, tree, &mut met)?;
+    // Also what hangs on nothing.
+    let info = ferry.json(&["storage", "info"])?;
+    Ok(json!({"top": top, "nodes": info["nodes"], "processes": info["processes"], "links": info["links"]}))
+}
+
+fn process(ferry: &Profile, id: &str, met: &mut BTreeMap<String, usize>) -> Result<Value> {
+    let shown = ferry.json(&["process", "show", id])?;
+    let mut kept = serde_json::Map::new();
+    for key in ["process_type", "kind", "label", "state", "paused", "exit_code", "computer"] {
+        kept.insert(key.into(), shown[key].clone());
+    }
+    kept.insert("exit_message".into(), without_paths(&shown["exit_message"]));
+    for links in ["inputs", "outputs"] {
+        let all = shown[links].as_object().into_iter().flatten();
+        let all = all.map(|(label, node)| (label.clone(), data(node, met)));
+        kept.insert(links.into(), Value::Object(all.collect()));
+    }
+    let mut called = Vec::new();
+    for child in shown["called"].as_array().into_iter().flatten() {
+        called.push(process(ferry, &child["id"].to_string(), met)?);
+    }
+    kept.insert("called".into(), called.into());
+    Ok(kept.into())
+}
+
+fn data(node: &Value, met: &mut BTreeMap<String, usize>) -> Value {
+    let count = met.len();
+    let number = *met.entry(node["uuid"].to_string()).or_insert(count);
+    json!({"node": number, "type": node["type"], "value": without_paths(&node["value"])})
+}
+
+/// Each profile has directories of its own, and so have its jobs.
+fn without_paths(value: &Value) -> Value {
+    match value {
+        Value::String(text) if text.contains('/') => json!("a path"),
+        Value::Array(items) => items.iter().map(without_paths).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(key, value)| (key.clone(), without_paths(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
