@@ -5,6 +5,7 @@
 
 pub(crate) mod cells;
 pub(crate) mod plugins;
+mod simulation;
 mod tally;
 
 use std::path::Path;
@@ -20,12 +21,16 @@ use crate::services::{Kinds, Services, packages};
 use crate::shell;
 use crate::workspace::Workspace;
 use cells::{Cell, Choice};
+use simulation::Simulation;
 use tally::{Counts, Report};
 
 /// The package whose integration tests are the conformance suites, one file an implementation.
 const CONFORMANCE: &str = "ferry-conformance";
 /// The package whose one integration test runs the cells.
 const MATRIX: &str = "ferry-matrix";
+/// How long the engine is simulated with fresh seeds, s; and with `--full`.
+const SIMULATED: u64 = 300;
+const SIMULATED_FULL: u64 = 1800;
 
 /// Runs the chore.
 pub(crate) fn run(workspace: &Workspace, flags: &TestFlags) -> Result<ExitCode> {
@@ -65,9 +70,39 @@ impl Suite<'_> {
         self.unit()?;
         self.docs()?;
         self.conformance()?;
+        let simulation = self.simulation();
         for cell in cells::CELLS {
             self.cell(cell, plugins.as_deref())?;
         }
+        if let Some(simulation) = simulation {
+            self.simulated(simulation)?;
+        }
+        Ok(())
+    }
+
+    /// Starts the simulation, unless only some tests were asked for.
+    fn simulation(&mut self) -> Option<Simulation> {
+        if self.flags.filter.is_some() {
+            self.report.skipped_part("simulation", "left out");
+            return None;
+        }
+        let seconds = if self.flags.full { SIMULATED_FULL } else { SIMULATED };
+        match Simulation::start(self.workspace, seconds) {
+            Ok(simulation) => Some(simulation),
+            Err(error) => {
+                self.report.failed_part("simulation", Duration::ZERO, &format!("{error:#}"));
+                None
+            }
+        }
+    }
+
+    fn simulated(&mut self, simulation: Simulation) -> Result<()> {
+        self.interrupt.check()?;
+        println!("\n== simulation");
+        let outcome = simulation.finish()?;
+        println!("{}", outcome.said.trim_end());
+        let counts = Counts::one(outcome.success);
+        self.report.part("simulation", counts, outcome.success, outcome.took);
         Ok(())
     }
 

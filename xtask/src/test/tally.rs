@@ -25,6 +25,11 @@ struct Row {
 }
 
 impl Counts {
+    /// A part that is one test.
+    pub(super) fn one(success: bool) -> Counts {
+        Counts { passed: u64::from(success), failed: u64::from(!success), skipped: 0 }
+    }
+
     /// Adds up every closing line among `lines`.
     pub(super) fn read(lines: &[String]) -> Counts {
         lines.iter().filter_map(|line| closing(line)).fold(Counts::default(), Counts::plus)

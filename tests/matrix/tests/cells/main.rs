@@ -1,4 +1,5 @@
 //! The matrix: every case, in every cell that was asked for (`FERRY_CELLS`, default `local+direct`).
+#![allow(clippy::print_stdout, reason = "what a campaign counted is said on stdout")]
 
 mod cell;
 mod chaos;
