@@ -43,9 +43,7 @@ impl Stage {
     /// # Errors
     /// The disk's and the store's.
     pub fn start(parts: Parts) -> Result<Stage> {
-        let cx = Arc::new(Context::of_parts(parts)?);
-        sweep(&cx);
-        let mut engine = Engine::over(cx);
+        let mut engine = Engine::of_parts(parts)?;
         engine.start();
         Ok(Stage { engine })
     }
@@ -61,6 +59,18 @@ impl Stage {
     /// Stops gracefully.
     pub async fn stop(self) {
         self.engine.stop().await;
+    }
+}
+
+impl Engine {
+    /// An engine over parts of one's own, not yet started.
+    ///
+    /// # Errors
+    /// The disk's and the store's.
+    pub fn of_parts(parts: Parts) -> Result<Engine> {
+        let cx = Arc::new(Context::of_parts(parts)?);
+        sweep(&cx);
+        Ok(Engine::over(cx))
     }
 }
 
