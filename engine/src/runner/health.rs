@@ -75,7 +75,7 @@ fn wall_clock(at: Instant) -> Timestamp {
 }
 
 fn seed() -> u64 {
-    uuid::Uuid::new_v4().as_u128() as u64
+    crate::ids::fresh().as_u128() as u64
 }
 
 impl Health {

@@ -37,6 +37,7 @@ pub(super) async fn watch_hosts(cx: Arc<Context>, events: mpsc::UnboundedSender<
         save(&cx).await;
         let next = next_look(&cx);
         tokio::select! {
+            biased;
             _ = changes.changed() => {}
             Some(_) = probes.join_next() => {}
             () = wait_until(next) => {}

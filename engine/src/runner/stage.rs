@@ -12,7 +12,8 @@ use tokio::{
 };
 
 use super::{
-    Context, Event, Request, Response, Schedulers, Settings,
+    Context, Event, Health, Request, Response, Schedulers, Settings,
+    board::Board,
     entry::sweep,
     server::Server,
     step_loop::{Gauges, StepLoop},
@@ -58,8 +59,15 @@ impl Stage {
         let gauges = Arc::new(Gauges::default());
         let steps = StepLoop::new(cx.clone(), events.clone(), inbox, gauges.clone(), None);
         let started = crate::clock::now();
-        let server =
-            Server { cx, events, gauges, role: "daemon", started, ends: mpsc::unbounded_channel().0 };
+        let server = Server {
+            cx,
+            events,
+            gauges,
+            role: "daemon",
+            started,
+            ends: mpsc::unbounded_channel().0,
+            settings_changed: Notify::new(),
+        };
         Ok(Stage { server: Arc::new(server), steps: tokio::spawn(steps.run()) })
     }
 
@@ -97,6 +105,7 @@ impl Context {
             transports: Transports::new(transports),
             schedulers,
             settings: Settings::read(&store)?,
+            health: Health::load(&store)?,
             paths,
             library,
             store,
@@ -104,6 +113,7 @@ impl Context {
             bundled: Vec::new(),
             clamped: Mutex::default(),
             orphaned: Notify::new(),
+            board: Board::default(),
             _lock: None,
         })
     }

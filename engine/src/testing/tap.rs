@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::fate::Fate;
-use crate::store::{Change, Error, ErrorKind, NodeId, Reader, Result, Store, testing::Fault};
+use crate::store::{Change, Error, ErrorKind, NodeId, Reader, Result, Stage, Store, Tidied, testing::Fault};
 
 /// A store between its owner and fate.
 #[derive(Debug)]
@@ -50,6 +50,10 @@ impl Store for Tap {
                 self.fate.die(&format!("commit, after it ({})", result.is_ok())).await
             }
         }
+    }
+
+    async fn maintain(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)> {
+        self.store.maintain(stage).await
     }
 
     fn commits(&self) -> watch::Receiver<u64> {
