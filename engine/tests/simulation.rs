@@ -63,7 +63,8 @@ fn script() -> BTreeMap<String, Value> {
 
 fn plan(process_type: &'static str, inputs: BTreeMap<String, Value>) -> Plan {
     let settings = HostSettings { latency_max: 20, pending_max: 5, ..HostSettings::quiet("alpha") };
-    let host = HostPlan { settings, max_queued: None, max_active: Some(1), submit_rate: None };
+    let host =
+        HostPlan { settings, max_queued: None, max_active: Some(1), submit_rate: None, is_proven: true };
     let launch = LaunchPlan {
         at: Duration::ZERO,
         label: "p".into(),

@@ -5,7 +5,7 @@ use ferry_plugin_proto::Kind;
 
 use super::{Calcjob, Checkpoint, Next, Step, StepError, StepResult, adopt, find_job, submit::submitted};
 use crate::{
-    scheduler::{Fenced, JobId, JobRef, Recovery, Submission, fence},
+    scheduler::{Fenced, JobId, JobRef, Recovery, Submission},
     store::{Change, Level, Process},
 };
 
@@ -44,8 +44,9 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         job.state.resubmit = false;
         return submitted(job, id).await;
     }
-    let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
-    match fence(&*via, &intent).await? {
+    let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
+    match scheduler.fence(&*via, &intent).await? {
         Fenced::Runs(owner) => {
             job.state.resubmit = false;
             adopt(job, owner).await?;

@@ -175,6 +175,7 @@ impl Poller {
     ) -> bool {
         while !self.has_work() {
             tokio::select! {
+                biased;
                 word = inbox.recv() => match word {
                     Some(word) => self.take(word),
                     None => return false,

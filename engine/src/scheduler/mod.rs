@@ -231,6 +231,14 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         claim::markers(via, dirs).await
     }
 
+    /// Fences off a submission whose outcome stays unclear, when the user has decided to submit anew.
+    ///
+    /// # Errors
+    /// `Unreachable`; `Unreadable` where the mark can't be left.
+    async fn fence(&self, via: &dyn Transport, job: &Submission) -> Result<Fenced> {
+        claim::fence(via, job).await
+    }
+
     /// Ends jobs; one result for each, in order. A job that is gone already is fine.
     async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>>;
 

@@ -47,6 +47,9 @@ pub struct HostPlan {
     pub max_active: Option<u32>,
     /// Fastest submission.
     pub submit_rate: Option<String>,
+    /// Whether a test job has shown that its listings and its start gate can be relied on. Where not, the user
+    /// decides about submissions that stay unclear.
+    pub is_proven: bool,
 }
 
 /// A launch.
@@ -127,6 +130,8 @@ pub enum Event {
     Pause(String),
     /// The user lets it go on.
     Play(String),
+    /// The user disables a computer, until all causes are gone.
+    Disable(&'static str),
     /// The owner stops gracefully, and another begins.
     HandOver,
     /// The owner dies, wherever it is.
@@ -218,6 +223,7 @@ fn hosts(rng: &mut Rng) -> Vec<HostPlan> {
             max_queued: bound(rng),
             max_active: bound(rng),
             submit_rate: rng.chance(15).then(|| format!("{}/10s", rng.between(1, 20))),
+            is_proven: rng.chance(80),
         }
     };
     let names = ["alpha", "beta"];
@@ -353,6 +359,7 @@ fn event(rng: &mut Rng, host: &'static str, label: String) -> Event {
         14 => Event::Kill { label, force: true },
         15 => Event::Pause(label),
         16 => Event::Play(label),
+        17 if rng.chance(40) => Event::Disable(host),
         17 => Event::HandOver,
         _ => Event::Crash,
     }

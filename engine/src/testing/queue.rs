@@ -15,7 +15,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{fate::Fate, files::Files, rng::Rng};
-use crate::scheduler::{JobId, JobState, JobStatus, Limits, Marker, Submission, Survey};
+use crate::scheduler::{Fenced, JobId, JobRef, JobState, JobStatus, Limits, Marker, Submission, Survey};
 
 /// For so long an owner may act on what it was told, or on limits that were changed since.
 const HINDSIGHT: Duration = Duration::from_secs(900);
@@ -351,6 +351,18 @@ impl Host {
         dir.claims.insert(job.token.clone(), Claim::Recovered);
     }
 
+    /// The same by the user's decision, whatever became of it.
+    pub(super) fn fence(&mut self, job: &Submission, files: &Files) -> Fenced {
+        if !has_sentinel(files, job) {
+            return Fenced::Gone;
+        }
+        self.seal(job);
+        match self.dirs.get(&job.dir).and_then(|dir| dir.run.clone()) {
+            Some((token, id, _)) => Fenced::Runs(JobRef { id: JobId(id.to_string()), token }),
+            None => Fenced::Yes,
+        }
+    }
+
     fn claim(&self, job: &Submission) -> Option<Claim> {
         self.dirs.get(&job.dir)?.claims.get(&job.token).copied()
     }
@@ -435,13 +447,9 @@ impl Host {
     }
 
     /// What the queue says of jobs that are told by id and token.
-    pub(super) fn status(
-        &self,
-        jobs: &[crate::scheduler::JobRef],
-        is_half: bool,
-    ) -> BTreeMap<JobId, JobStatus> {
+    pub(super) fn status(&self, jobs: &[JobRef], is_half: bool) -> BTreeMap<JobId, JobStatus> {
         let (queue, history) = (&self.jobs, &self.ended);
-        let of = |job: &crate::scheduler::JobRef| {
+        let of = |job: &JobRef| {
             let id: u64 = job.id.0.parse().ok()?;
             let queued = queue.get(&id).filter(|queued| queued.token == job.token);
             let ended = history.iter().find(|ended| ended.id == id && ended.token == job.token);
@@ -460,7 +468,7 @@ impl Host {
     /// The same, and how many jobs bear none of the tokens.
     pub(super) fn survey(
         &mut self,
-        jobs: &[crate::scheduler::JobRef],
+        jobs: &[JobRef],
         tokens: &std::collections::HashSet<String>,
         is_half: bool,
     ) -> Survey {
@@ -492,7 +500,7 @@ impl Host {
     }
 
     /// Ends a job, wherever it stands.
-    pub(super) fn cancel(&mut self, job: &crate::scheduler::JobRef, at: Duration) {
+    pub(super) fn cancel(&mut self, job: &JobRef, at: Duration) {
         let Ok(id) = job.id.0.parse() else { return };
         let Some(queued) = self.jobs.get(&id).filter(|queued| queued.token == job.token) else { return };
         if let Some(dir) = queued.dir.clone() {

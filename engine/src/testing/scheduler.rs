@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     scheduler::{
-        Capabilities, Error, ErrorKind, JobId, JobRef, JobStatus, JobTemplate, Markers, Recovery, Result,
-        Scheduler, Submission, Survey,
+        Capabilities, Error, ErrorKind, Fenced, JobId, JobRef, JobStatus, JobTemplate, Markers, Recovery,
+        Result, Scheduler, Submission, Survey,
     },
     transport::Transport,
 };
@@ -125,6 +125,9 @@ impl Scheduler for ScriptedScheduler {
                 Trail::Absent(true) => {}
             }
         }
+        if !job.proven && !self.settings.is_authoritative {
+            return Ok(Recovery::Unclear("nobody has seen that its listings can be relied on".into()));
+        }
         self.act("seal", |host, _, _| host.seal(job)).await?;
         Ok(Recovery::NeverSubmitted)
     }
@@ -150,6 +153,10 @@ impl Scheduler for ScriptedScheduler {
             dirs.iter().map(|dir| ((*dir).to_owned(), host.marker(means.files, dir))).collect()
         })
         .await
+    }
+
+    async fn fence(&self, _: &dyn Transport, job: &Submission) -> Result<Fenced> {
+        self.act("fence", |host, means, _| host.fence(job, means.files)).await
     }
 
     async fn cancel(&self, _: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>> {

@@ -29,14 +29,16 @@ use crate::{
     ids,
     process::{InputValue, Launch, Metadata, State},
     profile::Paths,
-    runner::{Parts, Request, Response, Schedulers, Stage},
+    runner::{HostAction, Parts, Request, Response, Schedulers, Stage},
     scheduler::Limits,
-    store::{Change, NodeId, Objects, ProcessFilter, Result, SqliteStore, Store},
+    store::{Change, HostChange, NodeId, Objects, ProcessFilter, Result, SqliteStore, Store, proof_of},
     transport::Factory,
 };
 
-/// How often somebody looks whether a process is paused, once all causes are gone.
+/// How often the user looks whether a process is paused or wants a decision, once all causes are gone.
 const LOOK: Duration = Duration::from_secs(300);
+/// How long after the last cause is gone the user tests his computers.
+const TEST: Duration = Duration::from_secs(4 * 3600);
 /// How long after a commit somebody looks whether all is done.
 const MOMENT: Duration = Duration::from_secs(1);
 /// How long after the last cause is gone, naps aside, everything must have come to its end.
@@ -136,8 +138,13 @@ impl<'a> Director<'a> {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::inline(Objects::new(paths.objects()))?);
         let computers = plan.hosts.iter().map(|host| computer(host, host.max_queued, host.max_active));
         let computers = computers.map(|config| Change::Computer { config: Box::new(config), replace: false });
+        let proven = plan.hosts.iter().filter(|host| host.is_proven).map(|host| {
+            let config = computer(host, host.max_queued, host.max_active);
+            let change = HostChange::Proof(Some(proof_of(&config)));
+            Change::Host { computer: config.label, change }
+        });
         let offered = Change::Plugin(Box::new(ScriptedPlugins::row()));
-        store.commit(computers.chain([offered]).collect()).await?;
+        store.commit(computers.chain(proven).chain([offered]).collect()).await?;
 
         let fate = Fate::new(plan.on_commit.clone(), plan.on_op.clone(), plan.on_call.clone(), watch);
         let fate = Arc::new(fate);
@@ -320,10 +327,18 @@ impl<'a> Director<'a> {
                     self.command(Request::Pause { processes: vec![id], paused: false }).await?;
                 }
             }
+            Event::Disable(host) => {
+                let reason = "as planned".to_owned();
+                self.decide(host, HostAction::Disable { reason }).await?;
+            }
             Event::HandOver => self.hand_over().await?,
             Event::Crash => self.replace().await?,
         }
         Ok(())
+    }
+
+    async fn decide(&mut self, host: &str, action: HostAction) -> Result<()> {
+        self.command(Request::Host { computer: host.to_owned(), action }).await
     }
 
     /// Asks until it is done, as a user would.
@@ -378,6 +393,11 @@ impl<'a> Director<'a> {
         let deadline = Instant::now() + PATIENCE + Duration::from_secs(naps);
         let mut commits = self.parts.store.commits();
         let mut look = Instant::now();
+        for host in &self.plan.hosts {
+            self.decide(host.settings.name, HostAction::Enable).await?;
+        }
+        // What stays unclear where nobody tested anything, a test of the computer decides.
+        let mut test_at = Some(Instant::now() + TEST);
         while !self.is_at_rest()? {
             if Instant::now() > deadline {
                 self.tell_stuck()?;
@@ -385,6 +405,12 @@ impl<'a> Director<'a> {
             }
             if Instant::now() >= look {
                 self.play_all().await?;
+                self.resubmit_all().await?;
+                if test_at.take_if(|at| *at < Instant::now()).is_some() {
+                    for host in &self.plan.hosts {
+                        self.decide(host.settings.name, HostAction::Proven).await?;
+                    }
+                }
                 look = Instant::now() + LOOK;
             }
             let fate = self.fate.clone();
@@ -412,6 +438,19 @@ impl<'a> Director<'a> {
             return Ok(());
         }
         self.command(Request::Pause { processes: paused, paused: false }).await
+    }
+
+    /// The user decides about submissions that stay unclear.
+    async fn resubmit_all(&mut self) -> Result<()> {
+        let waiting = ProcessFilter { states: vec![State::Waiting], ..ProcessFilter::default() };
+        for process in self.parts.store.processes(&waiting)? {
+            let is_unclear = process.status.as_ref().is_some_and(|status| status.contains("unclear since"));
+            if is_unclear && !process.kill_requested {
+                // One that has become clear meanwhile is refused.
+                self.ask(Request::Resubmit(process.id.0)).await?;
+            }
+        }
+        Ok(())
     }
 
     fn tell_stuck(&self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The door at the far end of the [wire](super::wire): listens in the wire's namespace and starts an sshd for
+//! The door at the far end of the wire: listens in the wire's namespace and starts an sshd for
 //! each connection, as inetd does, in this machine's own network. So cutting the wire cuts connections, and
 //! not their sessions from Slurm.
 //!
