@@ -60,5 +60,8 @@ fn trials(workspace: &Workspace, flags: &ChaosFlags, cell: &Cell) -> std::proces
     if let Some(seed) = flags.seed {
         command.env("FERRY_CHAOS_SEED", seed.to_string());
     }
+    if flags.same_seed {
+        command.env("FERRY_CHAOS_SAME", "1");
+    }
     command
 }

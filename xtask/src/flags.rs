@@ -62,6 +62,9 @@ pub(crate) struct ChaosFlags {
     /// Seed of the first trial; the others count up from it [default: another one each time]
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
+    /// All trials with that one seed: what breaks when is the same, and a race may need several
+    #[arg(long, requires = "seed")]
+    pub(crate) same_seed: bool,
     /// Only these transports, separated by commas [default: all that this version has]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) transport: Vec<String>,

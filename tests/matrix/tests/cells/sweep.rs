@@ -69,7 +69,7 @@ fn every_crash_point_gives_the_same_graph(cell: &Cell) -> Result {
             });
         }
     });
-    println!("{}: {} deaths at {} places", cell.name, deaths.len(), all.iter().filter(wanted).count());
+    eprintln!("{}: {} deaths at {} places", cell.name, deaths.len(), all.iter().filter(wanted).count());
     let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     check(failures.is_empty(), || failures.join("\n\n"))
 }

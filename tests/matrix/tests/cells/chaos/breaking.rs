@@ -3,7 +3,7 @@
 use std::{
     process::{Command, Stdio},
     sync::{
-        Mutex, PoisonError,
+        PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -28,8 +28,8 @@ pub(super) struct Ground {
     /// Names of the crash points that the binary has.
     pub(super) points: Vec<String>,
     pub(super) wire: Option<Wire>,
-    /// Services break one at a time.
-    breaking: Mutex<()>,
+    /// Services break one at a time, and none while somebody needs them whole.
+    breaking: RwLock<()>,
     /// The highest job id that was seen.
     used: AtomicU64,
     over: AtomicBool,
@@ -42,7 +42,7 @@ impl Ground {
             cell: cell.clone(),
             points: points()?,
             wire,
-            breaking: Mutex::new(()),
+            breaking: RwLock::new(()),
             used: AtomicU64::new(0),
             over: AtomicBool::new(false),
         })
@@ -52,9 +52,8 @@ impl Ground {
     pub(super) fn profile(&self) -> Result<Profile> {
         let ferry = self.cell.profile_below_scratch(self.wire.as_ref())?;
         if self.cell.has_queue() {
-            // As the README advises: without it, what a controller forgot is for the user to decide. No service may
-            // break meanwhile.
-            let _turn = self.breaking.lock().unwrap_or_else(PoisonError::into_inner);
+            // As the README advises: without it, what a controller forgot is for the user to decide.
+            let _whole = self.breaking.read().unwrap_or_else(PoisonError::into_inner);
             ferry.ok(&["computer", "test", &self.cell.computer(), "--job"])?;
         }
         Ok(ferry)
@@ -78,7 +77,7 @@ impl Ground {
 
     /// Breaks a service, and has it mended afterwards. A fault of the daemon is none of this.
     pub(super) fn break_service(&self, fault: &Fault) -> Result {
-        let _turn = self.breaking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.breaking.write().unwrap_or_else(PoisonError::into_inner);
         match fault {
             Fault::Connections => signal_all(&connections()?, 9),
             Fault::StoppedServer(time) => {

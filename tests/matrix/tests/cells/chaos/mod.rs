@@ -2,8 +2,8 @@
 //! Slurm's controller are killed, cut and stopped. What the payloads wrote is compared with what the store says.
 //!
 //! A seed gives the plan of a trial: what is submitted, what breaks when. `FERRY_CHAOS_TRIALS` trials with the seeds
-//! from `FERRY_CHAOS_SEED` on run, some beside one another, since they mostly wait; what breaks a service breaks
-//! it for those beside too. `cargo xtask chaos` sets both.
+//! from `FERRY_CHAOS_SEED` on (with `FERRY_CHAOS_SAME`: all with that seed) run, some beside one another, since they mostly wait; what breaks a service breaks
+//! it for those beside too. `cargo xtask chaos` sets them.
 
 mod breaking;
 mod daemon;
@@ -34,17 +34,19 @@ pub(crate) const CASES: &[CellCase] = &[("trials", trials)];
 /// Trials of a run that names no number.
 const TRIALS: u64 = 15;
 /// Trials beside one another.
-const LANES: u64 = 8;
+const LANES: u64 = 12;
 
 /// All trials of a cell, as they go.
 struct Campaign<'a> {
     ground: &'a Ground,
     watch: Watch,
     first: u64,
+    /// All trials have the first seed: the plan is the same, who comes first is not.
+    same: bool,
     trials: u64,
     next: AtomicU64,
     tally: Mutex<Tally>,
-    /// What to say of each that failed.
+    /// Which failed; each has said why, since a long campaign is looked at while it runs.
     failures: Mutex<Vec<String>>,
 }
 
@@ -56,15 +58,16 @@ pub(crate) fn trials(cell: &Cell) -> Result {
         ground: &ground,
         watch: Watch::default(),
         first: number("FERRY_CHAOS_SEED").unwrap_or_else(seed),
+        same: std::env::var_os("FERRY_CHAOS_SAME").is_some(),
         trials: number("FERRY_CHAOS_TRIALS").unwrap_or(TRIALS),
         next: AtomicU64::new(0),
         tally: Mutex::new(Tally::new()),
         failures: Mutex::new(Vec::new()),
     };
     campaign.run();
-    println!("chaos {}: seeds from {}: {}", cell.name, campaign.first, lock(&campaign.tally));
+    eprintln!("chaos {}: seeds from {}: {}", cell.name, campaign.first, lock(&campaign.tally));
     let failures = lock(&campaign.failures);
-    check(failures.is_empty(), || failures.join("\n\n"))
+    check(failures.is_empty(), || format!("failed, as is told above: {}", failures.join(", ")))
 }
 
 fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -92,7 +95,8 @@ impl Campaign<'_> {
             if turn >= self.trials {
                 return;
             }
-            let plan = Plan::draw(self.first + turn, &self.ground.cell, &self.ground.points);
+            let seed = if self.same { self.first } else { self.first + turn };
+            let plan = Plan::draw(seed, &self.ground.cell, &self.ground.points);
             if let Err(error) = self.trial(&plan) {
                 lock(&self.failures).push(error);
             }
@@ -116,12 +120,12 @@ impl Campaign<'_> {
         let (transport, scheduler) = self.ground.cell.name.split_once('+').unwrap_or_default();
         let seed = plan.seed;
         let text = format!(
-            "seed {seed} failed; its profile is FERRY_HOME={}\nagain: cargo xtask chaos --trials 1 --seed {seed} \
+            "\nseed {seed} failed; its profile is FERRY_HOME={}\nagain: cargo xtask chaos --trials 1 --seed {seed} \
              --transport {transport} --scheduler {scheduler}\n{wrong}\n{plan}\n{log}",
             ferry.home().display()
         );
-        println!("{text}");
-        Err(text)
+        eprintln!("{text}");
+        Err(format!("seed {seed}"))
     }
 
     fn play(&self, plan: &Plan, ferry: &Profile) -> Result<Findings> {

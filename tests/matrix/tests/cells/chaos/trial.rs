@@ -65,7 +65,7 @@ impl<'a> Trial<'a> {
         self.daemon.run(self.ferry)
     }
 
-    /// Lets the plan's events happen. Gives how often a daemon died at each named place.
+    /// Lets the plan's events happen, and leaves a daemon that lives.
     pub(super) fn run(&mut self) -> Result {
         let begun = Instant::now();
         for (at, event) in &self.plan.events {
