@@ -1,6 +1,7 @@
 //! Carrying faults out: on the trial's own daemon, and on the services that all trials of a cell share.
 
 use std::{
+    path::Path,
     process::{Command, Stdio},
     sync::{
         PoisonError, RwLock,
@@ -59,10 +60,13 @@ impl Ground {
         Ok(ferry)
     }
 
-    /// Lets nodes work again that a killed controller takes out of service, until the trials are over.
-    pub(super) fn keep_nodes(&self) {
+    /// Tidies up after killed controllers until the trials are over: one that starts again knows what its files say,
+    /// so it takes nodes out of service, and lists jobs again that ended long ago. Those of trials that are over
+    /// would take up the others' places, as jobs of strangers do.
+    pub(super) fn keep_queue(&self) {
         while self.cell.has_queue() && !self.is_over() {
             resume();
+            cancel_leftovers();
             thread::sleep(Duration::from_millis(700));
         }
     }
@@ -131,6 +135,20 @@ fn start_again(service: &str, old: i32, time: Duration) -> Result {
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// Cancels jobs whose directory is gone, as it is when a trial has passed.
+fn cancel_leftovers() {
+    let listed = Command::new("squeue").args(["-h", "-o", "%i %Z"]).stderr(Stdio::null()).output();
+    let listed =
+        listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let left =
+        listed.lines().filter_map(|line| line.split_once(' ')).filter(|(_, dir)| !Path::new(dir).exists());
+    let ids: Vec<&str> = left.map(|(id, _)| id).collect();
+    if !ids.is_empty() {
+        // One that has just ended is refused, which is no failure.
+        let _ = Command::new("scancel").args(ids).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
 }
 
 fn squeue_answers() -> bool {

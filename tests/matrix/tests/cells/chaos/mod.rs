@@ -34,7 +34,7 @@ pub(crate) const CASES: &[CellCase] = &[("trials", trials)];
 /// Trials of a run that names no number.
 const TRIALS: u64 = 15;
 /// Trials beside one another.
-const LANES: u64 = 12;
+const LANES: u64 = 8;
 
 /// All trials of a cell, as they go.
 struct Campaign<'a> {
@@ -78,7 +78,7 @@ impl Campaign<'_> {
     fn run(&self) {
         thread::scope(|scope| {
             scope.spawn(|| self.watch.run(self.ground));
-            scope.spawn(|| self.ground.keep_nodes());
+            scope.spawn(|| self.ground.keep_queue());
             let lanes: Vec<_> = (0..LANES.min(self.trials)).map(|_| scope.spawn(|| self.lane())).collect();
             for lane in lanes {
                 if lane.join().is_err() {
