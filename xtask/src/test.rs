@@ -92,7 +92,8 @@ impl Suite<'_> {
 
     fn unit(&mut self) -> Result<()> {
         let excluded = ["--workspace", "--exclude", CONFORMANCE, "--exclude", MATRIX];
-        let command = self.runner(&excluded);
+        // Without it the simulations would be left out silently.
+        let command = self.runner(&[&excluded[..], &["--features", "ferry-engine/testing"]].concat());
         self.part("unit tests", command)
     }
 

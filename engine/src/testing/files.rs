@@ -86,10 +86,11 @@ impl Files {
 
     pub(super) fn remove_file(&mut self, path: &Path) -> Result {
         let real = self.there(path, false)?;
-        match self.nodes[&real].kind {
-            Kind::Dir => Err(ErrorKind::IsADirectory),
-            _ => Ok(drop(self.nodes.remove(&real))),
+        if self.nodes[&real].kind == Kind::Dir {
+            return Err(ErrorKind::IsADirectory);
         }
+        self.nodes.remove(&real);
+        Ok(())
     }
 
     pub(super) fn remove_dir(&mut self, dir: &Path) -> Result {
