@@ -17,8 +17,9 @@ use crate::workspace::Workspace;
 
 /// The packages that make a working ferry: the binary, and the bundled plugins as files beside it.
 const PACKAGES: &[&str] = &["ferry-cli", "ferry-bundled-arithmetic", "ferry-bundled-shell"];
-/// The feature that makes a `ferry` listen to `FERRY_CRASH_AT`. It does nothing without that variable.
-pub(crate) const CRASH_POINTS: &str = "ferry-cli/crash-points";
+/// The features that tests are built with, all with the same, so that nothing is built twice: a `ferry` that listens to
+/// `FERRY_CRASH_AT`, and the engine with its simulation. Neither does anything unless it is asked.
+pub(crate) const TEST_FEATURES: &str = "ferry-cli/crash-points,ferry-engine/testing";
 /// States that a process does not leave.
 const TERMINAL: &[&str] = &["finished", "excepted", "killed"];
 /// How long a daemon may take to stop before it is killed.
@@ -46,7 +47,7 @@ pub(crate) fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
 
 /// Builds a `ferry` that can be told to die at named points, and its bundled plugins.
 pub(crate) fn build_to_crash(workspace: &Workspace) -> Result<PathBuf> {
-    let mut command = workspace.cargo(&["build", "--features", CRASH_POINTS]);
+    let mut command = workspace.cargo(&["build", "--features", TEST_FEATURES]);
     command.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
     shell::run(&mut command)?;
     Ok(workspace.binary("debug", "ferry"))

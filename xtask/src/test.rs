@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::ferry::CRASH_POINTS;
+use crate::ferry::TEST_FEATURES;
 use crate::flags::TestFlags;
 use crate::interrupt::Interrupt;
 use crate::services::{Kinds, Services, packages};
@@ -113,7 +113,7 @@ impl Suite<'_> {
             "--workspace",
             "--all-targets",
             "--features",
-            CRASH_POINTS,
+            TEST_FEATURES,
         ]))?;
         if !finished.status.success() {
             self.report.failed_part("build", finished.took, "the workspace does not build");
@@ -133,7 +133,7 @@ impl Suite<'_> {
     }
 
     fn unit(&mut self) -> Result<()> {
-        let features = ["--features", CRASH_POINTS];
+        let features = ["--features", TEST_FEATURES];
         let excluded =
             [&features[..], &["--workspace", "--exclude", CONFORMANCE, "--exclude", MATRIX]].concat();
         let command = self.runner(&excluded);
@@ -142,7 +142,7 @@ impl Suite<'_> {
 
     fn docs(&mut self) -> Result<()> {
         let mut command = self.workspace.cargo(&["test", "--doc", "--workspace", "--no-fail-fast"]);
-        command.args(["--features", CRASH_POINTS]);
+        command.args(["--features", TEST_FEATURES]);
         if let Some(filter) = &self.flags.filter {
             command.args(["--", filter]);
         }

@@ -86,13 +86,11 @@ impl Files {
 
     pub(super) fn remove_file(&mut self, path: &Path) -> Result {
         let real = self.there(path, false)?;
-        match self.nodes[&real].kind {
-            Kind::Dir => Err(ErrorKind::IsADirectory),
-            _ => {
-                self.nodes.remove(&real);
-                Ok(())
-            }
+        if self.nodes[&real].kind == Kind::Dir {
+            return Err(ErrorKind::IsADirectory);
         }
+        self.nodes.remove(&real);
+        Ok(())
     }
 
     pub(super) fn remove_dir(&mut self, dir: &Path) -> Result {

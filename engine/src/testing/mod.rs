@@ -22,9 +22,11 @@
 //! Third parties may use the parts alone: [`MemoryTransport`] below an own scheduler, or [`run`] with a plan of their
 //! own.
 
+mod bounds;
 mod fate;
 mod files;
 mod graph;
+mod payload;
 mod plan;
 mod plugins;
 mod queue;

@@ -1,9 +1,5 @@
 //! A host's queue, and the truth about what ran on it: jobs, claims, start gates and markers, as the claim protocol
 //! leaves them. Plain state that moves only with [`Host::advance`].
-//!
-//! A job's payload is the file `payload` of its work directory, words of `key=value`: `seconds` that it runs,
-//! `exit` status, `value` that it writes into `result`; `refuse=1` makes the scheduler refuse it for good, and
-//! `rerunnable=1` lets it be started again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,13 +8,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
-use super::{fate::Fate, files::Files, rng::Rng};
+use super::{bounds::Bounds, fate::Fate, files::Files, payload::Payload, rng::Rng};
 use crate::scheduler::{Fenced, JobId, JobRef, JobState, JobStatus, Limits, Marker, Submission, Survey};
 
-/// For so long an owner may act on what it was told, or on limits that were changed since.
-const HINDSIGHT: Duration = Duration::from_secs(900);
 /// When a wrapper that recorded nothing is known to be dead.
 const WRAPPER: Duration = Duration::from_secs(70);
 
@@ -154,8 +146,7 @@ pub(super) struct Host {
     /// Connections opened before an outage are lost.
     pub(super) generation: u64,
     pub(super) refuses_until: Duration,
-    limits: Vec<(Instant, Limits)>,
-    told: Vec<(Instant, u32, u32)>,
+    bounds: Bounds,
     jobs: BTreeMap<u64, Job>,
     ended: Vec<Ended>,
     late: Vec<(Duration, Submission)>,
@@ -182,8 +173,7 @@ impl Host {
             down: None,
             generation: 0,
             refuses_until: Duration::ZERO,
-            limits: vec![(Instant::now(), Limits::default())],
-            told: Vec::new(),
+            bounds: Bounds::default(),
             jobs: BTreeMap::new(),
             ended: Vec::new(),
             late: Vec::new(),
@@ -403,40 +393,22 @@ impl Host {
     }
 
     /// After each job of ours that came in. Ours are counted by directory: a job that a listing left out may be
-    /// submitted again, and the start gate lets one of them run. What others do is not ours to bound.
+    /// submitted again, and the start gate lets one of them run.
     fn judge_bounds(&self, fate: &Fate) {
-        let recent = |at: Instant| at.elapsed() <= HINDSIGHT;
-        let last_old = self.limits.iter().rposition(|(at, _)| !recent(*at)).unwrap_or(0);
-        let limits = self.limits.iter().skip(last_old).map(|(_, limits)| limits);
-        let most = |bound: fn(&Limits) -> Option<u32>| {
-            limits.clone().map(bound).reduce(|a, b| Some(a?.max(b?))).flatten()
-        };
-        let told = self.told.iter().filter(|(at, ..)| recent(*at));
-        let (queued, active) = match self.settings.has_queue {
-            true => (most(|limits| limits.max_queued), most(|limits| limits.max_active)),
-            false => (None, most(|limits| limits.max_queued.into_iter().chain(limits.max_active).min())),
-        };
-        let foreign = (told.clone().map(|told| told.1).min(), told.map(|told| told.2).min());
-        let dirs: BTreeSet<&PathBuf> = self.jobs.values().filter_map(|job| job.dir.as_ref()).collect();
         let is_pending = |job: &&Job| job.ends.is_none() && job.restart == 0;
-        let waiting: BTreeSet<&PathBuf> =
-            self.jobs.values().filter(is_pending).filter_map(|job| job.dir.as_ref()).collect();
-        let exceeded = |bound: Option<u32>, foreign: Option<u32>, used: usize| {
-            bound.is_some_and(|bound| used > bound.saturating_sub(foreign.unwrap_or(0)) as usize)
+        let dirs = |jobs: &mut dyn Iterator<Item = &Job>| {
+            jobs.filter_map(|job| job.dir.clone()).collect::<BTreeSet<_>>().len()
         };
-        if exceeded(active, foreign.1, dirs.len()) || exceeded(queued, foreign.0, waiting.len()) {
-            fate.wrong(format!(
-                "bound exceeded on {}: {} active of {active:?}, {} pending of {queued:?}, foreign at least {foreign:?}",
-                self.settings.name,
-                dirs.len(),
-                waiting.len(),
-            ));
+        let active = dirs(&mut self.jobs.values());
+        let pending = dirs(&mut self.jobs.values().filter(is_pending));
+        if let Some(wrong) = self.bounds.judge(self.settings.has_queue, pending, active) {
+            fate.wrong(format!("bound exceeded on {}: {wrong}", self.settings.name));
         }
     }
 
     /// The user changed the limits.
     pub(super) fn limit(&mut self, limits: Limits) {
-        self.limits.push((Instant::now(), limits));
+        self.bounds.limit(limits);
     }
 
     /// Whether a listing may lie now. A job that is missing twice has ended, as far as anybody can tell; so never
@@ -482,7 +454,8 @@ impl Host {
         };
         let others = || self.jobs.values().filter(|job| job.dir.is_none());
         let queued = others().filter(|job| job.ends.is_none()).count();
-        self.told.push((Instant::now(), half(queued), half(others().count())));
+        let told = (half(queued), half(others().count()));
+        self.bounds.told(told.0, told.1);
         survey
     }
 
@@ -578,31 +551,4 @@ enum Due {
 fn has_sentinel(files: &Files, job: &Submission) -> bool {
     let found = files.read(&job.dir.join(".ferry/sentinel"));
     found.is_ok_and(|bytes| String::from_utf8_lossy(&bytes).trim_end() == job.digest)
-}
-
-#[derive(Debug, Default)]
-struct Payload {
-    seconds: u64,
-    exit: i32,
-    value: i64,
-    is_refused: bool,
-    is_rerunnable: bool,
-}
-
-impl Payload {
-    fn read(files: &Files, dir: &Path) -> Payload {
-        let bytes = files.read(&dir.join("payload")).unwrap_or_else(|_| Arc::from([]));
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let number = |key: &str| {
-            let word = text.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
-            word.and_then(|word| word.parse::<i64>().ok()).unwrap_or_default()
-        };
-        Payload {
-            seconds: number("seconds").unsigned_abs(),
-            exit: number("exit") as i32,
-            value: number("value"),
-            is_refused: number("refuse") != 0,
-            is_rerunnable: number("rerunnable") != 0,
-        }
-    }
 }

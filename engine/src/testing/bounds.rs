@@ -1,0 +1,84 @@
+//! Watches a host's limits from the host's side: what an owner could know of them, and whether it kept them.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::scheduler::Limits;
+
+/// For so long an owner may act on what it was told, or on limits that were changed since.
+const HINDSIGHT: Duration = Duration::from_secs(900);
+
+/// The limits of a computer, and how many jobs of others its owner was told of, since the beginning.
+#[derive(Debug, Default)]
+pub(super) struct Bounds {
+    limits: Vec<(Instant, Limits)>,
+    /// Pending, and pending or running.
+    told: Vec<(Instant, u32, u32)>,
+}
+
+impl Bounds {
+    /// The user changed the limits.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        self.limits.push((Instant::now(), limits));
+    }
+
+    /// The owner was told of so many jobs that are not its own: pending, and pending or running.
+    pub(super) fn told(&mut self, queued: u32, active: u32) {
+        self.told.push((Instant::now(), queued, active));
+    }
+
+    /// What is exceeded by so many jobs of the owner's, if anything is. What others do is not its to bound.
+    pub(super) fn judge(&self, has_queue: bool, pending: usize, active: usize) -> Option<String> {
+        let (max_queued, max_active) = match has_queue {
+            true => (self.most(|limits| limits.max_queued), self.most(|limits| limits.max_active)),
+            // Where nothing can be pending, both bound what is active.
+            false => (None, self.most(|limits| limits.max_queued.into_iter().chain(limits.max_active).min())),
+        };
+        let told = self.told.iter().filter(|(at, ..)| is_recent(*at));
+        let queued_by_others = told.clone().map(|told| told.1).min().unwrap_or(0);
+        let active_of_others = told.map(|told| told.2).min().unwrap_or(0);
+        let exceeds = |used: usize, bound: Option<u32>, others: u32| {
+            bound.is_some_and(|bound| used > bound.saturating_sub(others) as usize)
+        };
+        let is_wrong =
+            exceeds(pending, max_queued, queued_by_others) || exceeds(active, max_active, active_of_others);
+        is_wrong.then(|| {
+            format!(
+                "{active} active of {max_active:?}, {pending} pending of {max_queued:?}, \
+                 {active_of_others} and {queued_by_others} not ours"
+            )
+        })
+    }
+
+    /// The highest that a bound was of late; `None`: there was none.
+    fn most(&self, bound: impl Fn(&Limits) -> Option<u32>) -> Option<u32> {
+        let first = self.limits.iter().rposition(|(at, _)| !is_recent(*at)).unwrap_or(0);
+        let bounds = self.limits.iter().skip(first).map(|(_, limits)| bound(limits));
+        bounds.reduce(|a, b| Some(a?.max(b?))).flatten()
+    }
+}
+
+fn is_recent(at: Instant) -> bool {
+    at.elapsed() <= HINDSIGHT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bound_holds_with_hindsight_and_without_what_others_do() {
+        let mut bounds = Bounds::default();
+        bounds.limit(Limits { max_active: Some(3), ..Limits::default() });
+        bounds.told(0, 1);
+        assert_eq!(bounds.judge(true, 0, 2), None);
+        assert!(bounds.judge(true, 0, 3).is_some());
+        bounds.limit(Limits { max_active: Some(5), ..Limits::default() });
+        assert_eq!(bounds.judge(true, 0, 4), None);
+        bounds.limit(Limits { max_active: Some(1), ..Limits::default() });
+        assert_eq!(bounds.judge(true, 0, 4), None, "it may act on what it was told");
+        tokio::time::advance(2 * HINDSIGHT).await;
+        assert!(bounds.judge(true, 0, 2).is_some());
+    }
+}

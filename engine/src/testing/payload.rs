@@ -1,0 +1,36 @@
+//! What a simulated job does: the file `payload` of its work directory, words of `key=value`. `seconds` that it runs,
+//! its `exit` status, the `value` that it writes into `result`; `refuse=1` makes the scheduler refuse it for good, and
+//! `rerunnable=1` lets it be started again.
+
+use std::{path::Path, sync::Arc};
+
+use super::files::Files;
+
+/// The payload of a work directory.
+#[derive(Debug, Default)]
+pub(super) struct Payload {
+    pub(super) seconds: u64,
+    pub(super) exit: i32,
+    pub(super) value: i64,
+    pub(super) is_refused: bool,
+    pub(super) is_rerunnable: bool,
+}
+
+impl Payload {
+    /// Reads it; what is not there is 0.
+    pub(super) fn read(files: &Files, dir: &Path) -> Payload {
+        let bytes = files.read(&dir.join("payload")).unwrap_or_else(|_| Arc::from([]));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let number = |key: &str| {
+            let word = text.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+            word.and_then(|word| word.parse::<i64>().ok()).unwrap_or_default()
+        };
+        Payload {
+            seconds: number("seconds").unsigned_abs(),
+            exit: number("exit") as i32,
+            value: number("value"),
+            is_refused: number("refuse") != 0,
+            is_rerunnable: number("rerunnable") != 0,
+        }
+    }
+}
