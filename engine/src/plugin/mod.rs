@@ -34,6 +34,7 @@ pub use manifest::check as check_manifest;
 pub use pool::{HostSettings, Hosts, Plugins};
 pub use probe::probe;
 pub use serve::host_main;
+pub(crate) use signal::signal_words;
 
 /// The subcommand of the host executable that runs [`host_main`].
 pub const HOST_COMMAND: &str = "plugin-host";

@@ -4,6 +4,7 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use rustix::process::Signal;
 
+/// Signals that end programs.
 const NAMES: &[(Signal, &str)] = &[
     (Signal::HUP, "SIGHUP"),
     (Signal::INT, "SIGINT"),
@@ -16,6 +17,7 @@ const NAMES: &[(Signal, &str)] = &[
     (Signal::KILL, "SIGKILL"),
     (Signal::SEGV, "SIGSEGV"),
     (Signal::PIPE, "SIGPIPE"),
+    (Signal::ALARM, "SIGALRM"),
     (Signal::TERM, "SIGTERM"),
     (Signal::XCPU, "SIGXCPU"),
     (Signal::XFSZ, "SIGXFSZ"),
@@ -27,6 +29,11 @@ pub(super) fn describe(status: ExitStatus) -> String {
     let Some(number) = status.signal() else {
         return format!("exit status {}", status.code().unwrap_or_default());
     };
+    signal_words(number)
+}
+
+/// A signal with its name, if it has a usual one.
+pub(crate) fn signal_words(number: i32) -> String {
     match NAMES.iter().find(|(signal, _)| signal.as_raw() == number) {
         Some((_, name)) => format!("signal {number} ({name})"),
         None => format!("signal {number}"),

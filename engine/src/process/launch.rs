@@ -275,6 +275,15 @@ fn problem(port: &str, message: impl Into<String>) -> Problem {
     Problem { port: port.to_owned(), message: message.into() }
 }
 
+/// Problems in one line.
+pub(crate) fn in_words(problems: Vec<Problem>) -> String {
+    let told = problems.into_iter().map(|problem| match problem.port.as_str() {
+        "" => problem.message,
+        port => format!("{port}: {}", problem.message),
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
 fn whole(message: String) -> Vec<Problem> {
     vec![problem("", message)]
 }

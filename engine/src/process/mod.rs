@@ -9,7 +9,7 @@ mod state;
 
 pub(crate) use call::run as run_calcfunction;
 pub(crate) use failures::Failures;
-pub(crate) use launch::{Calling, PINS, is_workflow, prepare_called};
+pub(crate) use launch::{Calling, PINS, in_words, is_workflow, prepare_called};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
 pub use options::{Options, Resources};
 pub use spec::{

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::child::Child;
+use crate::{child::Child, plugin::signal_words};
 
 /// The exit status of a worker that could not begin, and told its log why. Nothing was stepped.
 pub const NOT_STARTED: i32 = 69;
@@ -66,37 +66,12 @@ impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.signal, self.code) {
             (Some(_), _) if self.out_of_memory => f.write_str("killed by the kernel for want of memory"),
-            (Some(signal), _) => match name(signal) {
-                Some(name) => write!(f, "signal {signal} ({name})"),
-                None => write!(f, "signal {signal}"),
-            },
+            (Some(signal), _) => f.write_str(&signal_words(signal)),
             (None, Some(NOT_STARTED)) => f.write_str("it could not start"),
             (None, Some(code)) => write!(f, "exit status {code}"),
             (None, None) => f.write_str("an unknown cause"),
         }
     }
-}
-
-/// Signals that end programs, by number.
-fn name(signal: i32) -> Option<&'static str> {
-    let names = [
-        (Signal::HUP, "SIGHUP"),
-        (Signal::INT, "SIGINT"),
-        (Signal::QUIT, "SIGQUIT"),
-        (Signal::ILL, "SIGILL"),
-        (Signal::TRAP, "SIGTRAP"),
-        (Signal::ABORT, "SIGABRT"),
-        (Signal::BUS, "SIGBUS"),
-        (Signal::FPE, "SIGFPE"),
-        (Signal::KILL, "SIGKILL"),
-        (Signal::SEGV, "SIGSEGV"),
-        (Signal::PIPE, "SIGPIPE"),
-        (Signal::ALARM, "SIGALRM"),
-        (Signal::TERM, "SIGTERM"),
-        (Signal::XFSZ, "SIGXFSZ"),
-        (Signal::SYS, "SIGSYS"),
-    ];
-    names.into_iter().find(|(known, _)| known.as_raw() == signal).map(|(_, name)| name)
 }
 
 /// How many programs the kernel has killed for want of memory: in our own control group, where it tells, else on

@@ -13,7 +13,7 @@ use super::{
     tell,
 };
 use crate::{
-    process::{Launch, Launched},
+    process::{Launch, Launched, in_words},
     store::{NodeId, Process},
 };
 
@@ -156,16 +156,7 @@ impl Handle {
 /// Why a launch has no number.
 fn refused(response: Response) -> ClientError {
     match response {
-        Response::Refused(problems) => {
-            let told: Vec<_> = problems
-                .into_iter()
-                .map(|problem| match problem.port.as_str() {
-                    "" => problem.message,
-                    port => format!("{port}: {}", problem.message),
-                })
-                .collect();
-            ClientError { message: told.join("; "), help: None }
-        }
+        Response::Refused(problems) => ClientError { message: in_words(problems), help: None },
         Response::Failed { message, help } => ClientError { message, help },
         other => ClientError { message: format!("an odd answer: {other:?}"), help: None },
     }

@@ -9,7 +9,7 @@ use super::step::Workflow;
 use crate::{
     calcjob::{StepError, StepResult},
     process::{
-        Calling, InputValue, Launch, Metadata, PINS, Refusal, flatten, lookup_port, prepare_called,
+        Calling, InputValue, Launch, Metadata, PINS, Refusal, flatten, in_words, lookup_port, prepare_called,
         type_problem,
     },
     store::{Caller, Change, FileContent, Level, LinkType},
@@ -107,14 +107,7 @@ async fn launch(flow: &Workflow<'_>, call: Call, effects: &mut Effects) -> StepR
         Ok(prepared) => effects.changes.extend(prepared.changes),
         Err(Refusal::Failed { message, .. }) => return Err(StepError::Later(message)),
         Err(Refusal::Problems(problems)) => {
-            let told: Vec<_> = problems
-                .into_iter()
-                .map(|problem| match problem.port.as_str() {
-                    "" => problem.message,
-                    port => format!("{port}: {}", problem.message),
-                })
-                .collect();
-            let (call, process_type, told) = (call.call, call.process_type, told.join("; "));
+            let (call, process_type, told) = (call.call, call.process_type, in_words(problems));
             return Err(StepError::Except(format!("`{process_type}` can't be launched as `{call}`: {told}")));
         }
     }
