@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
 
 use super::{
-    Change, Error, ErrorKind, NodeId, Objects, Result, change,
+    Change, Error, ErrorKind, NodeId, Objects, Result, apply,
     connections::{self, Shared, lock},
     schema,
 };
@@ -109,7 +109,7 @@ impl Committer {
 
     fn apply(&self, tx: &mut Transaction<'_>, changes: &[Change]) -> Result<Result<Vec<NodeId>>> {
         run(tx, "SAVEPOINT batch")?;
-        match change::apply(tx, &self.objects, changes) {
+        match apply::apply(tx, &self.objects, changes) {
             Ok(made) => {
                 run(tx, "RELEASE batch")?;
                 Ok(Ok(made))

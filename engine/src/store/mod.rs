@@ -4,6 +4,7 @@
 //! any other must do is said by the suite in `ferry-conformance`. One program owns a store at a time ([`Lock`]), and
 //! an epoch voids what owners before it still have in hand.
 
+mod apply;
 mod backup;
 mod change;
 mod check;

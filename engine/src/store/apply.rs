@@ -1,0 +1,376 @@
+//! How changes become rows: one batch at a time, inside a transaction that somebody else began and ends.
+
+use ferry_plugin_proto::Value;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::{
+    Change, Content, Error, ErrorKind, FileContent, LinkType, NewData, NewProcess, NodeId, NodeKind, Objects,
+    PluginRow, Process, Result, hosts, tree,
+};
+use crate::{computer::Computer, process::State, scheduler::Bounds};
+
+/// Applies one batch inside a transaction; returns the numbers of the nodes it made, in order.
+pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> Result<Vec<NodeId>> {
+    let mut made = Vec::new();
+    let now = crate::clock::now().as_microsecond();
+    for change in changes {
+        match change {
+            Change::Data(data) => made.push(insert_data(db, objects, data, now)?),
+            Change::Process(process) => made.push(insert_process(db, process, now)?),
+            Change::Link { source, target, link_type, label } => {
+                insert_link(db, source, target, *link_type, label)?;
+            }
+            Change::Update(process) => update(db, process, now)?,
+            Change::Observed { process, status, scheduler_state } => {
+                db.prepare_cached(
+                    "UPDATE process SET status = ?2, scheduler_state = ?3
+                     WHERE id = ?1 AND state IN ('created', 'running', 'waiting')",
+                )?
+                .execute(params![process.0, status, scheduler_state])?;
+            }
+            Change::Files { process, files } => insert_files(db, objects, *process, files)?,
+            Change::Log { process, level, message } => {
+                db.prepare_cached("INSERT INTO log (process, time, level, message) VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![process.0, now, level.as_str(), message])?;
+            }
+            Change::Crashed(process) => {
+                db.prepare_cached("UPDATE process SET crashes = crashes + 1 WHERE id = ?1")?
+                    .execute([process.0])?;
+            }
+            Change::RequestKill { process, force } => tree::kill(db, *process, *force)?,
+            Change::Pause { process, paused } => tree::pause(db, *process, *paused)?,
+            Change::Resume(process) => tree::resume(db, *process)?,
+            Change::Orphan { process, computer, job_id, submission } => {
+                tree::orphaned(db, *process, computer, job_id.as_deref(), submission, now)?;
+            }
+            Change::Reaped { process, error } => tree::reaped(db, *process, error.as_deref())?,
+            Change::TakeTicket { process, computer, token, bounds } => {
+                take_ticket(db, *process, computer, token, *bounds, now)?;
+            }
+            Change::TicketQueued { process, queued } => {
+                db.prepare_cached("UPDATE ticket SET queued = ?2 WHERE process = ?1")?
+                    .execute(params![process.0, queued])?;
+            }
+            Change::DropTicket(process) => {
+                db.prepare_cached("DELETE FROM ticket WHERE process = ?1")?.execute([process.0])?;
+            }
+            Change::Gate { computer, state } => {
+                let json = serde_json::to_string(state)
+                    .map_err(|source| Error::new(ErrorKind::Rule, "store gate").source(source))?;
+                db.execute(
+                    "INSERT OR REPLACE INTO gate (computer, state) VALUES (?1, ?2)",
+                    [computer, &json],
+                )?;
+            }
+            Change::Host { computer, change } => hosts::write(db, computer, change)?,
+            Change::Computer { config, replace } => write_computer(db, config, *replace, now)?,
+            Change::Group { label, description, if_missing } => {
+                insert_group(db, label, description, *if_missing, now)?;
+            }
+            Change::Member { group, node } => insert_member(db, group, node)?,
+            Change::Plugin(plugin) => insert_plugin(db, plugin)?,
+            Change::DeactivatePlugin { name, bundled } => {
+                db.execute(
+                    "UPDATE plugin SET active = 0 WHERE name = ?1 AND bundled = ?2",
+                    params![name, bundled],
+                )?;
+            }
+            Change::Setting { key, value: Some(value) } => {
+                db.execute("INSERT OR REPLACE INTO setting (key, value) VALUES (?1, ?2)", [key, value])?;
+            }
+            Change::Setting { key, value: None } => {
+                db.execute("DELETE FROM setting WHERE key = ?1", [key])?;
+            }
+        }
+    }
+    Ok(made)
+}
+
+struct NodeRow<'a> {
+    uuid: &'a Uuid,
+    kind: NodeKind,
+    node_type: &'a str,
+    label: &'a str,
+    description: &'a str,
+    computer: Option<&'a str>,
+    body: &'a Value,
+}
+
+fn insert_node(db: &Connection, row: &NodeRow<'_>, now: i64) -> Result<NodeId> {
+    let computer = row.computer.map(|label| computer_id(db, label)).transpose()?;
+    let kind = if row.kind == NodeKind::Data { "data" } else { "process" };
+    let body = serde_json::to_string(row.body)
+        .map_err(|source| Error::new(ErrorKind::Rule, "store node").source(source))?;
+    db.prepare_cached(
+        "INSERT INTO node (uuid, kind, type, label, description, computer, body, created, modified)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
+    )?
+    .execute(params![
+        row.uuid.to_string(),
+        kind,
+        row.node_type,
+        row.label,
+        row.description,
+        computer,
+        body,
+        now
+    ])?;
+    Ok(NodeId(db.last_insert_rowid()))
+}
+
+fn insert_data(db: &Connection, objects: &Objects, data: &NewData, now: i64) -> Result<NodeId> {
+    let row = NodeRow {
+        uuid: &data.uuid,
+        kind: NodeKind::Data,
+        node_type: &data.data_type,
+        label: &data.label,
+        description: &data.description,
+        computer: data.computer.as_deref(),
+        body: &data.body,
+    };
+    let id = insert_node(db, &row, now)?;
+    insert_files(db, objects, id, &data.files)?;
+    Ok(id)
+}
+
+fn insert_process(db: &Connection, process: &NewProcess, now: i64) -> Result<NodeId> {
+    let row = NodeRow {
+        uuid: &process.uuid,
+        kind: NodeKind::Process,
+        node_type: &process.process_type,
+        label: &process.label,
+        description: &process.description,
+        computer: process.computer.as_deref(),
+        body: &process.body,
+    };
+    let id = insert_node(db, &row, now)?;
+    db.prepare_cached(
+        "INSERT INTO process (id, kind, state, plugin, root) VALUES (?1, ?2, 'created', ?3, ?1)",
+    )?
+    .execute(params![id.0, process.kind.as_str(), process.plugin])?;
+    if let Some(caller) = &process.caller {
+        tree::called(db, id, caller)?;
+    }
+    Ok(id)
+}
+
+fn insert_files(db: &Connection, objects: &Objects, node: NodeId, files: &[FileContent]) -> Result<()> {
+    for file in files {
+        let (digest, size) = file.content.identity();
+        let bytes = match &file.content {
+            Content::Inline(bytes) => Some(bytes),
+            Content::Object { .. } if objects.has(&digest, size) || is_packed(db, &digest)? => None,
+            Content::Object { .. } => {
+                return Err(Error::new(ErrorKind::Rule, "store node")
+                    .message("a file is not in the object repository")
+                    .with("file", &file.path)
+                    .with("digest", digest));
+            }
+        };
+        db.prepare_cached("INSERT OR IGNORE INTO object (digest, size, bytes) VALUES (?1, ?2, ?3)")?
+            .execute(params![digest, size as i64, bytes])?;
+        db.prepare_cached(
+            "INSERT OR REPLACE INTO node_file (node, path, digest, size, executable) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![node.0, file.path, digest, size as i64, file.executable])?;
+    }
+    Ok(())
+}
+
+fn is_packed(db: &Connection, digest: &str) -> Result<bool> {
+    Ok(db.prepare_cached("SELECT 1 FROM object WHERE digest = ?1 AND pack IS NOT NULL")?.exists([digest])?)
+}
+
+fn node_id(db: &Connection, uuid: &Uuid) -> Result<i64> {
+    db.prepare_cached("SELECT id FROM node WHERE uuid = ?1")?
+        .query_row([uuid.to_string()], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, "store link").message(format!("no node {uuid}")))
+}
+
+fn is_process(db: &Connection, node: i64) -> Result<bool> {
+    Ok(db.prepare_cached("SELECT 1 FROM process WHERE id = ?1")?.exists([node])?)
+}
+
+fn insert_link(
+    db: &Connection,
+    source: &Uuid,
+    target: &Uuid,
+    link_type: LinkType,
+    label: &str,
+) -> Result<()> {
+    let (source, target) = (node_id(db, source)?, node_id(db, target)?);
+    let joins = (is_process(db, source)?, is_process(db, target)?);
+    if joins != link_type.joins_processes() {
+        return Err(Error::new(ErrorKind::Rule, "store link")
+            .message(format!("a link `{}` can't join these kinds of node", link_type.as_str()))
+            .with("source", source)
+            .with("target", target));
+    }
+    db.prepare_cached("INSERT INTO link (source, target, type, label) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![source, target, link_type.as_str(), label])?;
+    Ok(())
+}
+
+fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
+    let old: Option<String> = db
+        .prepare_cached("SELECT state FROM process WHERE id = ?1 AND version = ?2")?
+        .query_row(params![process.id.0, process.version], |row| row.get(0))
+        .optional()?;
+    let old = old.as_deref().and_then(State::read);
+    if let Some(old) = old.filter(|old| *old != process.state && !old.may_become(process.state)) {
+        return Err(Error::new(ErrorKind::Rule, "update process")
+            .message(format!("a process that is {} can't become {}", old.as_str(), process.state.as_str()))
+            .with("process", process.id));
+    }
+    let changed = db
+        .prepare_cached(
+            "UPDATE process SET state = ?3, paused = ?4, status = ?5, exit_status = ?6, exit_message = ?7,
+                 job_id = ?8, scheduler_state = ?9, work_dir = ?10, checkpoint = ?11, version = ?2 + 1,
+                 wake = ?12, noticed = ?13,
+                 crashes = CASE WHEN crashes > 0 AND kind = 'calcjob' AND state = ?3 AND json_valid(?11)
+                     AND json_extract(checkpoint, '$.step') IS json_extract(?11, '$.step') THEN crashes ELSE 0 END
+             WHERE id = ?1 AND version = ?2 AND state IN ('created', 'running', 'waiting')",
+        )?
+        .execute(params![
+            process.id.0,
+            process.version,
+            process.state.as_str(),
+            process.paused,
+            process.status,
+            process.exit_status,
+            process.exit_message,
+            process.job_id,
+            process.scheduler_state,
+            process.work_dir,
+            process.checkpoint,
+            process.wake.map(|wake| wake.as_microsecond()),
+            process.woken,
+        ])?;
+    if changed == 0 {
+        return Err(Error::new(ErrorKind::Conflict, "update process").with("process", process.id));
+    }
+    if process.state.is_terminal() {
+        tree::ended(db, process.id)?;
+    }
+    db.prepare_cached("UPDATE node SET modified = ?2 WHERE id = ?1")?.execute(params![process.id.0, now])?;
+    Ok(())
+}
+
+/// The bounds are judged here, in the transaction, so that no two submissions can share the last place.
+fn take_ticket(
+    db: &Connection,
+    process: NodeId,
+    computer: &str,
+    token: &str,
+    bounds: Bounds,
+    now: i64,
+) -> Result<()> {
+    let kept = db
+        .prepare_cached("UPDATE ticket SET token = ?2, queued = 1 WHERE process = ?1")?
+        .execute(params![process.0, token])?;
+    if kept == 1 {
+        return Ok(());
+    }
+    let (active, queued): (u32, u32) = db
+        .prepare_cached("SELECT count(*), coalesce(sum(queued), 0) FROM ticket WHERE computer = ?1")?
+        .query_row([computer], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let full = |bound: Option<u32>, used: u32| bound.is_some_and(|bound| used >= bound);
+    if full(bounds.active, active) || full(bounds.queued, queued) {
+        return Err(Error::new(ErrorKind::Limit, "take ticket").with("computer", computer).later());
+    }
+    db.prepare_cached(
+        "INSERT INTO ticket (process, computer, token, queued, taken) VALUES (?1, ?2, ?3, 1, ?4)",
+    )?
+    .execute(params![process.0, computer, token, now])?;
+    Ok(())
+}
+
+fn computer_id(db: &Connection, label: &str) -> Result<i64> {
+    db.prepare_cached("SELECT id FROM computer WHERE label = ?1")?
+        .query_row([label], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "computer").message(format!("no computer is called `{label}`"))
+        })
+}
+
+fn write_computer(db: &Connection, config: &Computer, replace: bool, now: i64) -> Result<()> {
+    let existing = computer_id(db, &config.label).ok();
+    let json = serde_json::to_string(config)
+        .map_err(|source| Error::new(ErrorKind::Rule, "store computer").source(source))?;
+    match (existing, replace) {
+        (Some(_), false) => Err(Error::new(ErrorKind::Exists, "computer setup")
+            .message(format!("a computer called `{}` is there already", config.label))
+            .help("choose another label, or change it with `ferry computer configure`")),
+        (None, true) => Err(Error::new(ErrorKind::NotFound, "computer configure")
+            .message(format!("no computer is called `{}`", config.label))),
+        (Some(id), true) => {
+            db.execute(
+                "UPDATE computer SET config = ?2, modified = ?3 WHERE id = ?1",
+                params![id, json, now],
+            )?;
+            Ok(())
+        }
+        (None, false) => {
+            db.execute(
+                "INSERT INTO computer (uuid, label, config, created, modified) VALUES (?1, ?2, ?3, ?4, ?4)",
+                params![crate::ids::fresh().to_string(), config.label, json, now],
+            )?;
+            Ok(())
+        }
+    }
+}
+
+fn insert_group(db: &Connection, label: &str, description: &str, if_missing: bool, now: i64) -> Result<()> {
+    let made = db.execute(
+        "INSERT OR IGNORE INTO node_group (uuid, label, description, created) VALUES (?1, ?2, ?3, ?4)",
+        params![crate::ids::fresh().to_string(), label, description, now],
+    )?;
+    if made == 0 && !if_missing {
+        return Err(Error::new(ErrorKind::Exists, "group create")
+            .message(format!("a group called `{label}` is there already")));
+    }
+    Ok(())
+}
+
+fn insert_member(db: &Connection, group: &str, node: &Uuid) -> Result<()> {
+    let node = node_id(db, node)?;
+    let group: i64 = db
+        .query_row("SELECT id FROM node_group WHERE label = ?1", [group], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "group").message(format!("no group is called `{group}`"))
+        })?;
+    db.execute("INSERT OR IGNORE INTO group_member (node_group, node) VALUES (?1, ?2)", [group, node])?;
+    Ok(())
+}
+
+fn insert_plugin(db: &Connection, plugin: &PluginRow) -> Result<()> {
+    let manifest = serde_json::to_string(&*plugin.manifest)
+        .map_err(|source| Error::new(ErrorKind::Rule, "store plugin").source(source))?;
+    if plugin.active {
+        db.execute(
+            "UPDATE plugin SET active = 0 WHERE name = ?1 AND bundled = ?2 AND digest <> ?3",
+            params![plugin.name, plugin.bundled, plugin.digest],
+        )?;
+    }
+    db.execute(
+        "INSERT OR REPLACE INTO plugin
+             (digest, name, version, origin, bundled, active, manifest, facts, installed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            plugin.digest,
+            plugin.name,
+            plugin.version,
+            plugin.origin,
+            plugin.bundled,
+            plugin.active,
+            manifest,
+            plugin.facts.to_string(),
+            plugin.installed.as_microsecond()
+        ],
+    )?;
+    Ok(())
+}
