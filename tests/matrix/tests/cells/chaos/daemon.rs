@@ -104,9 +104,11 @@ pub(crate) fn is_alive(pid: i32) -> bool {
 fn kill_whole(ferry: &Profile) {
     let supervisor =
         ferry.json(&["daemon", "status"]).ok().and_then(|status| status["supervisor"]["pid"].as_i64());
-    kill_all(supervisor.map(|pid| pid as i32));
+    // All are looked up before any is killed: a worker that misses its supervisor ends by itself, and does not
+    // answer while it does.
     let worker_and_hosts = ferry.daemon().ok();
-    kill_all(worker_and_hosts.into_iter().flat_map(|(worker, hosts)| hosts.into_iter().chain([worker])));
+    let others = worker_and_hosts.into_iter().flat_map(|(worker, hosts)| hosts.into_iter().chain([worker]));
+    kill_all(supervisor.map(|pid| pid as i32).into_iter().chain(others));
 }
 
 fn kill_all(pids: impl IntoIterator<Item = i32>) {
