@@ -60,6 +60,8 @@ struct Inner {
     commits: u64,
     ops: u64,
     crashes: u32,
+    /// Commits and operations before nothing more could go wrong.
+    before_calm: Option<(u64, u64)>,
     on_commit: BTreeMap<u64, Fault>,
     on_op: BTreeMap<u64, OpFault>,
     /// Faults that wait for an operation that they fit.
@@ -88,6 +90,7 @@ impl Fate {
             commits: 0,
             ops: 0,
             crashes: 0,
+            before_calm: None,
             on_commit,
             on_op,
             waiting: Vec::new(),
@@ -157,6 +160,7 @@ impl Fate {
     /// Nothing more befalls anybody.
     pub(super) fn calm(&self) {
         let mut inner = self.lock();
+        inner.before_calm = Some((inner.commits, inner.ops));
         inner.on_commit.clear();
         inner.on_op.clear();
         inner.waiting.clear();
@@ -177,10 +181,11 @@ impl Fate {
         self.crash.notified().await;
     }
 
-    /// Commits, remote operations and crashes so far.
+    /// Commits and remote operations so far, or as long as something could go wrong; crashes.
     pub(super) fn counts(&self) -> (u64, u64, u32) {
         let inner = self.lock();
-        (inner.commits, inner.ops, inner.crashes)
+        let (commits, ops) = inner.before_calm.unwrap_or((inner.commits, inner.ops));
+        (commits, ops, inner.crashes)
     }
 
     pub(super) fn wrongs(&self) -> Vec<String> {

@@ -53,9 +53,9 @@ pub struct Report {
     pub digest: String,
     /// The last of them, if they were watched closely.
     pub lines: Vec<String>,
-    /// Commits that were tried.
+    /// Commits that were tried while something could go wrong.
     pub commits: u64,
-    /// Remote operations that were tried.
+    /// Remote operations, likewise.
     pub ops: u64,
     /// Deaths of an owner.
     pub crashes: u32,
