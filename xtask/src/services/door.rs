@@ -7,7 +7,7 @@
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 
 use anyhow::{Context, Result};
@@ -25,7 +25,7 @@ const MOUNT: &str = r#"mount -t tmpfs -o size=64m ferry "$1" && shift && exec "$
 /// A program is missing.
 pub(super) fn service(sshd: &Sshd, wire: &wire::Wire, hidden: &Path) -> Result<Service> {
     super::make_dir(hidden)?;
-    let own = std::env::current_exe().context("could not find out where this program is")?;
+    let own = own_path()?;
     let program = packages::program("sshd").context("no sshd on this machine")?;
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut words: Vec<String> =
@@ -73,4 +73,27 @@ fn answer(stream: TcpStream, command: &[String]) -> Result<Child> {
     let mut session = Command::new(program);
     session.args(words).stdin(OwnedFd::from(stream)).stdout(out);
     session.spawn().with_context(|| format!("could not start {program}"))
+}
+
+/// Where this program is. `test` builds the whole workspace, this program too, so the file that it began as may have
+/// been replaced by then, and the kernel says so behind its name.
+fn own_path() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("could not find out where this program is")?;
+    Ok(without_mark(&own))
+}
+
+fn without_mark(path: &Path) -> PathBuf {
+    let text = path.to_string_lossy();
+    text.strip_suffix(" (deleted)").map_or_else(|| path.to_owned(), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_program_is_found_by_its_name() {
+        assert_eq!(without_mark(Path::new("/a/xtask (deleted)")), Path::new("/a/xtask"));
+        assert_eq!(without_mark(Path::new("/a/xtask")), Path::new("/a/xtask"));
+    }
 }
