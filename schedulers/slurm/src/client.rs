@@ -84,6 +84,7 @@ pub(crate) fn is_out_of_reach(complaint: &str) -> bool {
         "connection timed out",
         "connection reset",
         "zero bytes were transmitted or received",
+        "missing socket error",
         "standby mode",
         "protocol authentication error",
         "munge",

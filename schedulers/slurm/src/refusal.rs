@@ -12,6 +12,9 @@ const AMBIGUOUS: &[&str] = &[
     "receive failure",
     "shutdown failure",
     "zero bytes were transmitted or received",
+    "missing socket error",
+    "slurm_msg_sendto",
+    "broken pipe",
     "connection reset",
     "connection timed out",
     "transport endpoint is not connected",
@@ -169,6 +172,10 @@ mod tests {
             Ambiguous,
         );
         sbatch(1, "Batch job submission failed: Zero Bytes were transmitted or received", Ambiguous);
+        // The controller was killed in the middle of it.
+        let killed = "slurm_msg_sendto: address:port=127.0.0.1:24335 msg_type=4003: Unexpected missing socket error\n\
+                      Batch job submission failed: Unexpected missing socket error";
+        sbatch(1, killed, Ambiguous);
         // Ended by `timeout` between two tries, as far as one can see.
         sbatch(124, "Slurm temporarily unable to accept job, sleeping and retrying", Ambiguous);
         check(137, "", Ambiguous);

@@ -67,6 +67,7 @@ impl Ground {
         while self.cell.has_queue() && !self.is_over() {
             resume();
             cancel_leftovers();
+            greet_unknown_nodes();
             thread::sleep(Duration::from_millis(700));
         }
     }
@@ -148,6 +149,19 @@ fn cancel_leftovers() {
     if !ids.is_empty() {
         // One that has just ended is refused, which is no failure.
         let _ = Command::new("scancel").args(ids).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// A controller that was killed soon after its start has greeted no nodes, and the next one does so after minutes
+/// only: until then it starts nothing, and jobs that ended seem to run. Asked to read its settings, it greets all.
+fn greet_unknown_nodes() {
+    let listed = Command::new("sinfo").args(["-h", "-p", "debug", "-o", "%t"]).stderr(Stdio::null()).output();
+    let states =
+        listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    if states.lines().any(|state| state.starts_with("unk") || state.ends_with('*')) {
+        let _ =
+            Command::new("scontrol").arg("reconfigure").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        thread::sleep(Duration::from_secs(2));
     }
 }
 

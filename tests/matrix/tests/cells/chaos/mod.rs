@@ -14,10 +14,7 @@ mod trial;
 mod watch;
 
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     thread,
     time::Instant,
 };
@@ -34,7 +31,7 @@ pub(crate) const CASES: &[CellCase] = &[("trials", trials)];
 /// Trials of a run that names no number.
 const TRIALS: u64 = 15;
 /// Trials beside one another.
-const LANES: u64 = 8;
+const LANES: usize = 8;
 
 /// All trials of a cell, as they go.
 struct Campaign<'a> {
@@ -44,7 +41,6 @@ struct Campaign<'a> {
     /// All trials have the first seed: the plan is the same, who comes first is not.
     same: bool,
     trials: u64,
-    next: AtomicU64,
     tally: Mutex<Tally>,
     /// Which failed; each has said why, since a long campaign is looked at while it runs.
     failures: Mutex<Vec<String>>,
@@ -60,7 +56,6 @@ pub(crate) fn trials(cell: &Cell) -> Result {
         first: number("FERRY_CHAOS_SEED").unwrap_or_else(seed),
         same: std::env::var_os("FERRY_CHAOS_SAME").is_some(),
         trials: number("FERRY_CHAOS_TRIALS").unwrap_or(TRIALS),
-        next: AtomicU64::new(0),
         tally: Mutex::new(Tally::new()),
         failures: Mutex::new(Vec::new()),
     };
@@ -75,32 +70,32 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Campaign<'_> {
+    /// Wave after wave: to a trial with a limit the jobs of those beside it are not its own, and it must not starve
+    /// beside an endless stream of them.
     fn run(&self) {
         thread::scope(|scope| {
             scope.spawn(|| self.watch.run(self.ground));
             scope.spawn(|| self.ground.keep_queue());
-            let lanes: Vec<_> = (0..LANES.min(self.trials)).map(|_| scope.spawn(|| self.lane())).collect();
-            for lane in lanes {
-                if lane.join().is_err() {
-                    lock(&self.failures).push("a trial panicked".into());
-                }
+            let turns: Vec<u64> = (0..self.trials).collect();
+            for wave in turns.chunks(LANES) {
+                self.wave(wave);
             }
             self.ground.end();
         });
     }
 
-    fn lane(&self) {
-        loop {
-            let turn = self.next.fetch_add(1, Ordering::Relaxed);
-            if turn >= self.trials {
-                return;
+    fn wave(&self, turns: &[u64]) {
+        thread::scope(|scope| {
+            let trial = |turn: &u64| {
+                let seed = if self.same { self.first } else { self.first + turn };
+                scope.spawn(move || self.trial(&Plan::draw(seed, &self.ground.cell, &self.ground.points)))
+            };
+            let trials: Vec<_> = turns.iter().map(trial).collect();
+            for trial in trials {
+                let outcome = trial.join().unwrap_or_else(|_| Err("a trial panicked".into()));
+                lock(&self.failures).extend(outcome.err());
             }
-            let seed = if self.same { self.first } else { self.first + turn };
-            let plan = Plan::draw(seed, &self.ground.cell, &self.ground.points);
-            if let Err(error) = self.trial(&plan) {
-                lock(&self.failures).push(error);
-            }
-        }
+        });
     }
 
     /// One trial. What fails keeps its profile, and says how to see it again.
