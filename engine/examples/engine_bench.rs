@@ -17,9 +17,10 @@ use std::{
 };
 
 use ferry_engine::{
-    process::{InputValue, Launch, Metadata},
+    process::{InputValue, Launch, Metadata, State},
     profile::Paths,
     runner::{Builder, Engine, Handle, Request, Response},
+    store::{Objects, Reader},
 };
 use ferry_plugin_proto::Value;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -123,6 +124,12 @@ async fn wait(count: usize) -> Result<(), Failure> {
     let start = Instant::now();
     each(&handle, count, vec![operation("sleep", 10_000_000)], false).await?;
     println!("{{\"seconds\": {}}}", start.elapsed().as_secs_f64());
+    // Whoever measures a daemon at rest must not find it at their first steps.
+    let paths = Paths::new(variable("FERRY_HOME")?, "default");
+    let reader = Reader::open(&paths.store(), Objects::new(paths.objects()))?;
+    while reader.count_processes()?.iter().any(|(state, _)| *state != State::Waiting) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     engine.stop().await;
     Ok(())
 }
