@@ -245,7 +245,7 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
             process.scheduler_state,
             process.work_dir,
             process.checkpoint,
-            process.wake.map(|wake| wake.as_microsecond()),
+            process.wake.filter(|_| !process.state.is_terminal()).map(|wake| wake.as_microsecond()),
             process.woken,
         ])?;
     if changed == 0 {

@@ -119,7 +119,7 @@ pub struct Process {
     pub call: Option<String>,
     /// The top of its call tree; itself, if nobody called it.
     pub root: NodeId,
-    /// When a timer wakes it.
+    /// When a timer wakes it. Its end clears it.
     pub wake: Option<Timestamp>,
     /// How many of its children have ended; an update takes notice of so many.
     pub woken: i64,

@@ -5,6 +5,8 @@ use std::{ops::Deref, path::Path, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+#[cfg(feature = "testing")]
+use super::Finding;
 use super::{
     Change, Error, ErrorKind, NodeId, Objects, Reader, Result, SqliteReader, Stage, Store, Tidied,
     connections, group::Committer, maintain::Tidying, writer::Writer,
@@ -50,6 +52,15 @@ impl SqliteStore {
         let committer = Committer::begin(connections::in_memory()?, None, objects.clone())?;
         let own = SqliteReader::sharing(committer.shared(), objects);
         Ok(SqliteStore::new(own, Arc::new(committer), None))
+    }
+
+    /// What is wrong with it, as [`SqliteReader::check`] finds.
+    ///
+    /// # Errors
+    /// The same.
+    #[cfg(feature = "testing")]
+    pub fn check(&self, full: bool) -> Result<Vec<Finding>> {
+        self.inner.own.check(full)
     }
 
     fn new(own: SqliteReader, committer: Arc<Committer>, writer: Option<Writer>) -> SqliteStore {

@@ -125,6 +125,8 @@ struct Director<'a> {
     fate: Arc<Fate>,
     world: Arc<World>,
     parts: Parts,
+    /// The store, as it can check itself.
+    sqlite: SqliteStore,
     stage: Option<Stage>,
     rng: Rng,
     began: Instant,
@@ -135,7 +137,8 @@ struct Director<'a> {
 
 impl<'a> Director<'a> {
     async fn new(plan: &'a Plan, paths: Paths, watch: Watch) -> Result<Director<'a>> {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::inline(Objects::new(paths.objects()))?);
+        let sqlite = SqliteStore::inline(Objects::new(paths.objects()))?;
+        let store: Arc<dyn Store> = Arc::new(sqlite.clone());
         let computers = plan.hosts.iter().map(|host| computer(host, host.max_queued, host.max_active));
         let computers = computers.map(|config| Change::Computer { config: Box::new(config), replace: false });
         let proven = plan.hosts.iter().filter(|host| host.is_proven).map(|host| {
@@ -172,6 +175,7 @@ impl<'a> Director<'a> {
             fate,
             world,
             parts,
+            sqlite,
             stage: None,
             rng: Rng::new(plan.seed ^ 3),
             began: Instant::now(),
@@ -482,6 +486,8 @@ impl<'a> Director<'a> {
         };
         let mut report = Report::default();
         verdict::judge(&case, &mut report)?;
+        let findings = self.sqlite.check(false)?.into_iter();
+        report.wrongs.extend(findings.map(|finding| format!("store: {}: {}", finding.rule, finding.what)));
         report.wrongs.splice(0..0, self.fate.wrongs());
         (report.commits, report.ops, report.crashes) = self.fate.counts();
         report.digest = self.fate.digest();

@@ -18,6 +18,7 @@ pub(super) fn cases() -> Vec<(&'static str, Run)> {
         each_update_counts,
         only_legal_transitions_are_taken,
         nothing_follows_an_end,
+        an_end_clears_the_timer,
         the_live_are_listed_until_they_end,
         filters_choose_and_limits_take_the_newest,
         the_states_are_counted,
@@ -95,6 +96,19 @@ async fn nothing_follows_an_end(bench: Bench) -> Outcome {
             assert!(bench.store.commit(vec![update(row)]).await.is_err(), "{next:?} after {end:?}");
         }
         assert_eq!(bench.store.process(id)?.state, end);
+    }
+    Ok(())
+}
+
+async fn an_end_clears_the_timer(bench: Bench) -> Outcome {
+    for end in [State::Excepted, State::Killed, State::Finished] {
+        let id = one_in(&bench, State::Running).await?;
+        let mut row = bench.store.process(id)?;
+        row.wake = Some(row.created);
+        bench.commit([update(row)]).await?;
+        assert!(bench.store.process(id)?.wake.is_some());
+        let row = bench.bring(id, &[end]).await?;
+        assert_eq!(row.wake, None, "{end:?}");
     }
     Ok(())
 }
