@@ -92,7 +92,8 @@ fn ask(store: &Reader) -> Outcome {
     let ended = ProcessFilter { states: vec![State::Finished, State::Excepted], ..all.clone() };
     time("process list -S finished -S excepted", || list(&ended))?;
     time("process list -a -G", || list(&in_group))?;
-    time("process list: counts", || store.count_processes().map(|found| found.len()))?;
+    time("process list: total", || store.process_total().map(|total| total as usize))?;
+    time("status: counts", || store.count_processes().map(|found| found.len()))?;
     time("process show", || {
         let process = store.process(NodeId(12_345))?;
         let mut nodes = store.incoming(process.id)?;

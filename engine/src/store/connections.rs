@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{Error, ErrorKind, Result, schema};
 
@@ -85,7 +85,7 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     )?;
     db.pragma_update(None, "busy_timeout", BUSY_MS)?;
     schema::check_for_reading(&db)?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(&db, STATEMENTS)?;
     Ok(db)
 }
 
@@ -105,13 +105,20 @@ pub(super) fn in_memory() -> Result<Connection> {
     let db = Connection::open_in_memory()?;
     prepare_for_writing(&db)?;
     // It is the readers' too.
-    db.set_prepared_statement_cache_capacity(4 * STATEMENTS);
+    keep_statements(&db, 4 * STATEMENTS)?;
     Ok(db)
 }
 
 fn prepare_for_writing(db: &Connection) -> Result<()> {
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "busy_timeout", BUSY_MS)?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(db, STATEMENTS)
+}
+
+/// Statements stay prepared, and keep their plan: without the guarantee, SQLite would look at the values that are
+/// bound, and plan many of them anew for each (<https://www.sqlite.org/queryplanner-ng.html>, the query planner stability guarantee).
+fn keep_statements(db: &Connection, most: usize) -> Result<()> {
+    db.set_prepared_statement_cache_capacity(most);
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }

@@ -104,21 +104,17 @@ impl Reads for SqliteReader {
         }
         let matches = self.with(|db| {
             let looks_like_uuid = name.len() >= 4 && name.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-            let (column, pattern) = if looks_like_uuid {
-                ("uuid GLOB", format!("{name}*"))
-            } else {
-                ("label <> '' AND n.label =", name.to_owned())
-            };
-            let mut found = query_all(db, &format!("{NODE} WHERE n.{column} ?1 LIMIT 5"), [pattern], node)?;
-            if found.is_empty() && looks_like_uuid {
-                found = query_all(
-                    db,
-                    &format!("{NODE} WHERE n.label = ?1 AND n.label <> '' LIMIT 5"),
-                    [name],
-                    node,
-                )?;
+            if looks_like_uuid {
+                // All that begin so: `g` comes after every digit of a UUID.
+                let (from, to) = (name.to_ascii_lowercase(), format!("{}g", name.to_ascii_lowercase()));
+                let sql = format!("{NODE} WHERE n.uuid >= ?1 AND n.uuid < ?2 LIMIT 5");
+                let found = query_all(db, &sql, [from, to], node)?;
+                if !found.is_empty() {
+                    return Ok(found);
+                }
             }
-            Ok(found)
+            let sql = format!("{NODE} WHERE n.label = ?1 AND n.label <> '' LIMIT 5");
+            query_all(db, &sql, [name], node)
         })?;
         match matches.as_slice() {
             [one] => Ok(one.clone()),
@@ -184,6 +180,12 @@ impl Reads for SqliteReader {
                 Ok((parse_state(&row.get::<_, String>(0)?), row.get::<_, i64>(1)? as u64))
             })
         })
+    }
+
+    fn process_total(&self) -> Result<u64> {
+        let sql = "SELECT count(*) FROM process";
+        self.with(|db| db.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)))
+            .map(|count| count as u64)
     }
 
     fn incoming(&self, node: NodeId) -> Result<Vec<Link>> {
@@ -273,7 +275,7 @@ impl Reads for SqliteReader {
 
     fn gate(&self, computer: &str) -> Result<Option<GateState>> {
         let sql = "SELECT state FROM gate WHERE computer = ?1";
-        self.with(|db| db.query_row(sql, [computer], |row| json(row, 0)).optional())
+        self.with(|db| db.prepare_cached(sql)?.query_row([computer], |row| json(row, 0)).optional())
     }
 
     fn hosts(&self) -> Result<BTreeMap<String, HostRow>> {
@@ -336,9 +338,8 @@ impl Reads for SqliteReader {
     }
 
     fn setting(&self, key: &str) -> Result<Option<String>> {
-        self.with(|db| {
-            db.query_row("SELECT value FROM setting WHERE key = ?1", [key], |row| row.get(0)).optional()
-        })
+        let sql = "SELECT value FROM setting WHERE key = ?1";
+        self.with(|db| db.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional())
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn list(session: &Session, args: ListArgs) -> Result {
         return output::json(&list?.into());
     }
     show(&explainer, &processes)?;
-    let total: u64 = reader.count_processes()?.iter().map(|(_, count)| count).sum();
+    let total = reader.process_total()?;
     if std::io::stdout().is_terminal() {
         output::note("");
     }

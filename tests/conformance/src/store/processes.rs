@@ -162,6 +162,7 @@ async fn the_states_are_counted(bench: Bench) -> Outcome {
     let mut counts = bench.reader.count_processes()?;
     counts.sort_by_key(|(state, _)| state.as_str());
     assert_eq!(counts, [(State::Created, 1), (State::Finished, 2)]);
+    assert_eq!(bench.reader.process_total()?, 3);
     Ok(())
 }
 
