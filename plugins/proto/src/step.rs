@@ -67,6 +67,15 @@ impl Ended {
     pub fn is_ok(&self) -> bool {
         self.exit_status == Some(0)
     }
+
+    /// How it ended, for people.
+    pub fn in_words(&self) -> String {
+        let end = match self.exit_status {
+            Some(status) => format!("{} with exit status {status}", self.state),
+            None => self.state.clone(),
+        };
+        if self.message.is_empty() { end } else { format!("{end}: {}", self.message) }
+    }
 }
 
 /// Reply to `method::STEP`.

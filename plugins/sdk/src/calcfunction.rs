@@ -5,7 +5,7 @@ use std::path::Path;
 use ferry_plugin_proto::{Inputs as Nodes, Namespace, Task, WorkReply};
 
 use crate::{
-    Error, ExitCodes, Inputs, Problems, Result,
+    Error, ExitCodes, Inputs, Node, OutputNodes, Problems, Result,
     calcjob::unreadable,
     input::read_inputs,
     output::{IntoNode, OutputField, OutputSet, Places},
@@ -52,6 +52,9 @@ pub const RESULT: &str = "result";
     note = "return a type that becomes a data node, a struct that derives `Outputs`, or a `Result` of either"
 )]
 pub trait Returned: Sized {
+    /// The outputs as stored nodes, for whoever calls the function.
+    type Nodes: OutputNodes;
+
     /// The output ports.
     fn namespace() -> Namespace;
 
@@ -62,7 +65,9 @@ pub trait Returned: Sized {
     fn emit(self, set: &mut OutputSet) -> Result;
 }
 
-impl<T: IntoNode> Returned for T {
+impl<T: IntoNode + 'static> Returned for T {
+    type Nodes = Node<T>;
+
     fn namespace() -> Namespace {
         Namespace { ports: [(RESULT.to_owned(), <T as OutputField>::port())].into(), dynamic: None }
     }
@@ -74,6 +79,8 @@ impl<T: IntoNode> Returned for T {
 }
 
 impl<T: Returned, E: Into<Error>> Returned for Result<T, E> {
+    type Nodes = T::Nodes;
+
     fn namespace() -> Namespace {
         T::namespace()
     }

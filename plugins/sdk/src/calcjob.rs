@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 use ferry_plugin_proto::{Inputs as Nodes, Task, Value, WorkReply};
 
 use crate::{
-    Draft, ExitCodes, Finished, Inputs, Job, Outputs, Problems, Result,
+    ExitCodes, Finished, Inputs, Job, Outputs, OutputsDraft, Problems, Result,
     input::read_inputs,
     output::{OutputSet, Places},
     registry::{Spec, Unable},

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_plugin_proto::{NewFile, NewNode, Node, Source, Value};
+use ferry_plugin_proto::{CallInput, NewFile, NewNode, Node, Source, Value};
 
 use crate::{
     input::PortType,
@@ -196,6 +196,10 @@ impl PortType for SingleFile {
 
     fn lend(&self, lender: &mut Lender) -> Node {
         lender.lend_files("file", Self::body(&self.name), [(&*self.name, &self.file)])
+    }
+
+    fn given(&self) -> Result<CallInput, String> {
+        self.clone().into_node(&mut Places::default()).map(CallInput::New)
     }
 }
 

@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use ferry_plugin_proto::{Inputs as Nodes, Namespace, Node, Port, Range, Value};
+use ferry_plugin_proto::{CallInput, Inputs as Nodes, Namespace, NewNode, Node, Port, Range, Value};
 
-use crate::{Problems, testing::Lender};
+use crate::{InputsDraft, Problems, testing::Lender};
 
 /// A value that one data node holds.
 #[diagnostic::on_unimplemented(
@@ -35,6 +35,20 @@ pub trait PortType: Sized {
 
     /// The node as the engine would lend it, for tests and for the defaults of ports.
     fn lend(&self, lender: &mut Lender) -> Node;
+
+    /// What whoever calls a process gives it: a stored node, or a new one.
+    ///
+    /// # Errors
+    /// Why it can't be given; the port's name is added by the caller.
+    fn given(&self) -> Result<CallInput, String> {
+        let mut lender = Lender::nowhere();
+        let Node { uuid, data_type, value, files } = self.lend(&mut lender);
+        match lender.is_fresh(&uuid) {
+            false => Ok(CallInput::Node(uuid)),
+            true if files.is_empty() => Ok(CallInput::New(NewNode { data_type, value, files: Vec::new() })),
+            true => Err("has files, which a step can't read: give a stored node".to_owned()),
+        }
+    }
 }
 
 /// Whatever may be a field of a struct that derives [`Inputs`].
@@ -98,6 +112,9 @@ pub trait InputField: Sized {
 /// pub struct I { #[port(default = "forty")] pub ecut: f64 }
 /// ```
 pub trait Inputs: Sized + 'static {
+    /// A setter per port, for whoever calls the process.
+    type Draft: InputsDraft;
+
     /// The ports, as the manifest tells them.
     fn namespace() -> Namespace;
 

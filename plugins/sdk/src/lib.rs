@@ -86,6 +86,7 @@ extern crate self as ferry_plugin;
 mod calcfunction;
 mod calcjob;
 mod command;
+mod draft;
 mod error;
 mod exit;
 #[doc(hidden)]
@@ -104,14 +105,17 @@ mod output;
 mod path;
 mod plain;
 mod problems;
+mod process;
 mod registry;
 mod report;
 mod shape;
+mod stored;
 pub mod testing;
 
 pub use calcfunction::{RESULT, Returned};
 pub use calcjob::CalcJob;
 pub use command::Command;
+pub use draft::{CallMetadata, Draft, Fill, Given, InputsDraft, Ports};
 pub use error::{Error, Result};
 pub use exit::{ExitCodes, NoExit};
 pub use ferry_plugin_abi as abi;
@@ -124,13 +128,15 @@ pub use input::{InputField, Inputs, NoLeaf, PortType};
 pub use job::{Job, Pattern};
 pub use machine::{Machine, Steps};
 pub use node::{AnyNode, Code, RemoteFolder, RemotePath};
-pub use output::{Accept, AnyOutput, Draft, IntoNode, OutputField, OutputSet, Outputs, Places};
+pub use output::{Accept, AnyOutput, IntoNode, OutputField, OutputSet, Outputs, OutputsDraft, Places};
 pub use path::relative as relative_path;
 pub use plain::Json;
 pub use problems::Problems;
+pub use process::{OutputNodes, Process};
 pub use proto::Value;
 pub use registry::{Failure, Plugin};
 pub use report::report;
+pub use stored::{Node, Stored};
 
 /// Version of this crate, as a plugin file states it.
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -142,9 +148,9 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 /// Everything that a plugin's modules name: `use ferry_plugin::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        AnyNode, AnyOutput, CalcJob, Code, Error, ExitCodes, FileRef, Finished, Folder, Inputs, Job, Json,
-        NoExit, Outputs, Pattern, Problems, RemoteFolder, Result, SingleFile, calcfunction, calcjob, log,
-        report, stop_asked, testing,
+        AnyNode, AnyOutput, CalcJob, Code, Draft, Error, ExitCodes, FileRef, Finished, Folder, Inputs, Job,
+        Json, NoExit, Node, Outputs, Pattern, Problems, Process, RemoteFolder, Result, SingleFile,
+        calcfunction, calcjob, log, report, stop_asked, testing,
     };
     pub use std::io::{Read as _, Write as _};
 }
@@ -156,6 +162,7 @@ pub mod macros {
         calcfunction::CalcFunction,
         input::macros::{assert_number, body, join, namespace_port},
         registry::{About, Entry},
+        stored::StoredFor,
     };
     pub use inventory;
 }

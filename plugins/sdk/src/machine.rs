@@ -7,7 +7,7 @@ use ferry_plugin_proto::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    ExitCodes, Inputs, Outputs, Problems, Result,
+    Draft, ExitCodes, Inputs, OutputSet, Outputs, Problems, Process, Result, Stored,
     calcjob::unreadable,
     input::read_inputs,
     registry::{Spec, Unable},
@@ -20,21 +20,27 @@ use crate::{
 /// a crash it is run again with the same ones; the engine commits one of its answers, whole or not at all.
 ///
 /// ```
-/// # use ferry_plugin::{prelude::*, machine, Machine, Steps, proto::{Call, CallInput, StepEvent, Then}};
+/// # use ferry_plugin::{prelude::*, machine, Machine, Node, Process, Steps, proto::{StepEvent, Then}};
+/// /// Adds.
+/// #[calcfunction]
+/// pub fn add(x: i64, y: i64) -> i64 {
+///     x + y
+/// }
+///
 /// #[derive(Inputs)]
 /// pub struct TwiceInputs {
-///     /// Starts the sum
-///     pub x: AnyNode,
+///     /// What is added to itself
+///     pub x: Node<i64>,
 /// }
 /// #[derive(Outputs)]
 /// pub struct TwiceOutputs {
 ///     /// The sum
-///     pub sum: i64,
+///     pub sum: Node<i64>,
 /// }
 ///
 /// pub struct Twice;
 ///
-/// /// Adds a number to itself, in a job.
+/// /// Adds a number to itself.
 /// #[machine(name = "sums.twice")]
 /// impl Machine for Twice {
 ///     type Inputs = TwiceInputs;
@@ -43,14 +49,10 @@ use crate::{
 ///
 ///     fn step(inputs: &TwiceInputs, _: &mut (), event: &StepEvent, cx: &mut Steps) -> Result<Then> {
 ///         let StepEvent::Resumed { children, .. } = event else {
-///             let x = CallInput::Node(inputs.x.uuid.clone());
-///             let inputs = [("x".to_owned(), x.clone()), ("y".to_owned(), x)].into();
-///             let process_type = "arithmetic.add_job".to_owned();
-///             cx.launch(Call { call: "add".into(), process_type, inputs, ..Call::default() });
+///             cx.call("add", add::with(&inputs.x, &inputs.x))?;
 ///             return Ok(Then::Wait { calls: vec!["add".into()], any: false, until: None });
 ///         };
-///         let sum = children["add"].outputs.get("sum").ok_or("the job has no sum")?;
-///         cx.output("sum", &sum.uuid);
+///         cx.outputs(TwiceOutputs { sum: add::nodes(&children["add"])? })?;
 ///         Ok(Then::Finish(None))
 ///     }
 /// }
@@ -102,6 +104,15 @@ impl Steps {
         self.commands.push(Command::Launch(Box::new(call)));
     }
 
+    /// Launches a child of a type that is at hand.
+    ///
+    /// # Errors
+    /// Inputs that can't be given what they were.
+    pub fn call<P: Process>(&mut self, call: &str, draft: Draft<P>) -> Result {
+        self.launch(draft.into_call(call)?);
+        Ok(())
+    }
+
     /// Kills a child, if it has not ended.
     pub fn kill(&mut self, call: &str) {
         self.commands.push(Command::Kill(call.to_owned()));
@@ -110,6 +121,19 @@ impl Steps {
     /// Returns a stored node, by uuid, as an output.
     pub fn output(&mut self, label: &str, node: &str) {
         self.commands.push(Command::Output { label: label.to_owned(), node: node.to_owned() });
+    }
+
+    /// Returns stored nodes as outputs.
+    ///
+    /// # Errors
+    /// Labels that no link can have.
+    pub fn outputs<O: Outputs + Stored>(&mut self, outputs: O) -> Result {
+        let mut set = OutputSet::default();
+        outputs.emit_all("", &mut set);
+        for (label, node) in set.into_handed_on()? {
+            self.output(&label, &node);
+        }
+        Ok(())
     }
 
     /// Says where the process stands.

@@ -9,9 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_plugin_proto::{Namespace, NewNode, Outcome, Port, Source};
+use ferry_plugin_proto::{self as proto, Namespace, NewNode, Outcome, Port, Source};
 
-use crate::{Error, Folder, Json, Result, SingleFile, path, report};
+use crate::{Error, Folder, Json, Node, OutputNodes, Result, SingleFile, path, report, stored::node_at};
 
 /// A value that becomes one data node.
 #[diagnostic::on_unimplemented(
@@ -41,6 +41,15 @@ pub trait OutputField: Sized {
 
     /// Sets the port `name`, or for a namespace the ports below it.
     fn emit(self, name: &str, set: &mut OutputSet);
+
+    /// The same output of a process that ended: one stored node, or several.
+    type Nodes: Clone;
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// That it is not there.
+    fn read(nodes: &BTreeMap<String, proto::Node>, name: &str) -> Result<Self::Nodes, String>;
 }
 
 /// What a setter of a draft takes: a field's own type, the inner type of an `Option`, or one
@@ -73,7 +82,9 @@ pub trait Accept<V> {
 /// ```
 pub trait Outputs: Sized + 'static {
     /// A setter per port.
-    type Draft: Draft;
+    type Draft: OutputsDraft;
+    /// All of them as stored nodes, for whoever called the process.
+    type Nodes: OutputNodes;
 
     /// The ports, as the manifest tells them.
     fn namespace() -> Namespace;
@@ -83,7 +94,7 @@ pub trait Outputs: Sized + 'static {
 }
 
 /// The setters that `#[derive(Outputs)]` makes.
-pub trait Draft: Sized {
+pub trait OutputsDraft: Sized {
     /// Nothing set yet, or not by this draft.
     fn over(set: OutputSet) -> Self;
 
@@ -95,6 +106,8 @@ pub trait Draft: Sized {
 #[derive(Debug, Default)]
 pub struct OutputSet {
     nodes: BTreeMap<String, NewNode>,
+    /// Stored nodes that are handed on, by uuid: the outputs of a workflow.
+    handed_on: BTreeMap<String, String>,
     /// Outputs that can't be stored: why.
     refused: Vec<String>,
     places: Places,
@@ -114,8 +127,32 @@ impl OutputSet {
         }
     }
 
+    /// Returns a stored node as the port `name`, which only a workflow may.
+    pub(crate) fn hand_on(&mut self, name: &str, uuid: String) {
+        match check_label(name) {
+            Ok(()) => drop(self.handed_on.insert(name.to_owned(), uuid)),
+            Err(message) => self.refused.push(format!("output `{name}` {message}")),
+        }
+    }
+
+    /// What a workflow returns: uuids of stored nodes, by port.
+    ///
+    /// # Errors
+    /// All outputs that a workflow can't have.
+    pub(crate) fn into_handed_on(mut self) -> Result<BTreeMap<String, String>> {
+        let made =
+            self.nodes.keys().map(|name| format!("output `{name}` is new data, which a workflow can't make"));
+        self.refused.extend(made);
+        if self.refused.is_empty() { Ok(self.handed_on) } else { Err(self.refused.join("; ").into()) }
+    }
+
     /// How the work ended, with what was set.
-    pub(crate) fn settle(self, result: Result) -> Outcome {
+    pub(crate) fn settle(mut self, result: Result) -> Outcome {
+        let stored = self
+            .handed_on
+            .keys()
+            .map(|name| format!("output `{name}` is a stored node; a calculation makes new ones"));
+        self.refused.extend(stored);
         let mut outcome = Outcome { outputs: self.nodes, ..Outcome::default() };
         match result.map_err(Error::into_exit) {
             Ok(()) => outcome.exception = (!self.refused.is_empty()).then(|| self.refused.join("; ")),
@@ -202,8 +239,14 @@ impl Places {
 }
 
 impl<T: IntoNode> OutputField for T {
+    type Nodes = Node<T>;
+
     fn port() -> Port {
         Port { types: T::types(), required: true, ..Port::default() }
+    }
+
+    fn read(nodes: &BTreeMap<String, proto::Node>, name: &str) -> Result<Node<T>, String> {
+        node_at(nodes, name)
     }
 
     fn emit(self, name: &str, set: &mut OutputSet) {
@@ -212,8 +255,16 @@ impl<T: IntoNode> OutputField for T {
 }
 
 impl<T: OutputField> OutputField for Option<T> {
+    type Nodes = Option<T::Nodes>;
+
     fn port() -> Port {
         Port { required: false, ..T::port() }
+    }
+
+    fn read(nodes: &BTreeMap<String, proto::Node>, name: &str) -> Result<Self::Nodes, String> {
+        let below = format!("{name}.");
+        let is_there = nodes.keys().any(|port| port == name || port.starts_with(&below));
+        is_there.then(|| T::read(nodes, name)).transpose()
     }
 
     fn emit(self, name: &str, set: &mut OutputSet) {
@@ -224,15 +275,23 @@ impl<T: OutputField> OutputField for Option<T> {
 }
 
 /// A dynamic namespace.
-impl<T: IntoNode> OutputField for BTreeMap<String, T> {
+impl<T: OutputField<Nodes = Node<N>>, N: 'static> OutputField for BTreeMap<String, T> {
+    type Nodes = BTreeMap<String, Node<N>>;
+
     fn port() -> Port {
-        let namespace = Namespace { ports: BTreeMap::new(), dynamic: Some(T::types()) };
+        let namespace = Namespace { ports: BTreeMap::new(), dynamic: Some(T::port().types) };
         Port { namespace: Some(namespace), ..Port::default() }
+    }
+
+    fn read(nodes: &BTreeMap<String, proto::Node>, name: &str) -> Result<Self::Nodes, String> {
+        let below = format!("{name}.");
+        let labels = nodes.keys().filter_map(|port| Some((port, port.strip_prefix(&below)?)));
+        labels.map(|(port, label)| Ok((label.to_owned(), node_at(nodes, port)?))).collect()
     }
 
     fn emit(self, name: &str, set: &mut OutputSet) {
         for (label, value) in self {
-            set.set(&format!("{name}.{label}"), value);
+            value.emit(&format!("{name}.{label}"), set);
         }
     }
 }
@@ -249,9 +308,9 @@ impl<T: OutputField> Accept<T> for Option<T> {
     }
 }
 
-impl<L: AsRef<str>, V: Into<T>, T: IntoNode> Accept<(L, V)> for BTreeMap<String, T> {
+impl<L: AsRef<str>, V: Into<T>, T: OutputField> Accept<(L, V)> for BTreeMap<String, T> {
     fn accept((label, value): (L, V), name: &str, set: &mut OutputSet) {
-        set.set(&format!("{name}.{}", label.as_ref()), value.into());
+        value.into().emit(&format!("{name}.{}", label.as_ref()), set);
     }
 }
 

@@ -27,6 +27,20 @@ pub struct About {
     pub cache_version: u32,
 }
 
+impl About {
+    fn krate(&self) -> &'static str {
+        self.module.split("::").next().unwrap_or_default()
+    }
+
+    /// The process type's name.
+    pub(crate) fn full_name(&self) -> String {
+        match self.name {
+            Some(name) => name.to_owned(),
+            None => format!("{}.{}", self.krate(), self.item),
+        }
+    }
+}
+
 /// Ports and exit codes of a process type.
 #[derive(Debug)]
 pub(crate) struct Spec {
@@ -90,14 +104,11 @@ impl Entry {
     }
 
     fn krate(&self) -> &'static str {
-        self.about.module.split("::").next().unwrap_or_default()
+        self.about.krate()
     }
 
     fn name(&self) -> String {
-        match self.about.name {
-            Some(name) => name.to_owned(),
-            None => format!("{}.{}", self.krate(), self.about.item),
-        }
+        self.about.full_name()
     }
 
     fn describe(&self) -> ProcessType {

@@ -317,6 +317,11 @@ impl Lender {
         Lender { dir: Some(dir.to_owned()), lent: 0 }
     }
 
+    /// Whether it has given a node this uuid, rather than the node its own.
+    pub(crate) fn is_fresh(&self, uuid: &str) -> bool {
+        self.lent > 0 && uuid == format!("node-{}", self.lent)
+    }
+
     /// A node without files.
     pub fn lend_as(&mut self, data_type: &str, value: Value) -> Node {
         self.lent += 1;

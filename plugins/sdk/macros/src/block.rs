@@ -30,10 +30,20 @@ pub(crate) fn expand(sort: &Sort, args: &Args, mut block: ItemImpl) -> syn::Resu
     let item = &block.self_ty;
     let about = args.about(&snake(&name_of(item)?), &doc(&block.attrs));
     let entry = Ident::new(sort.entry, Span::call_site());
+    let by = Ident::new(sort.name, Span::call_site());
+    let by = quote!(<#item as ::ferry_plugin::#by>);
     Ok(quote! {
         #block
+
+        #[automatically_derived]
+        impl ::ferry_plugin::Process for #item {
+            type Inputs = #by::Inputs;
+            type Nodes = <#by::Outputs as ::ferry_plugin::Outputs>::Nodes;
+            const ABOUT: ::ferry_plugin::macros::About = #about;
+        }
+
         ::ferry_plugin::macros::inventory::submit! {
-            ::ferry_plugin::macros::Entry::#entry::<#item>(#about)
+            ::ferry_plugin::macros::Entry::#entry::<#item>(<#item as ::ferry_plugin::Process>::ABOUT)
         }
     })
 }

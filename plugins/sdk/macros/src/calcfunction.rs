@@ -1,7 +1,7 @@
 //! `#[calcfunction]`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::{Attribute, FnArg, Ident, ItemFn, Pat, ReturnType, Type, spanned::Spanned};
 
 use crate::{
@@ -29,8 +29,10 @@ pub(crate) fn expand(args: &Args, mut function: ItemFn) -> syn::Result<TokenStre
         }
     };
     let entry = entry(args, &function, &arguments, returned);
+    let handle = handle(&function, &arguments);
     Ok(quote! {
         #function
+        #handle
         const _: () = { #entry };
     })
 }
@@ -66,6 +68,35 @@ fn take_argument(argument: &mut FnArg) -> syn::Result<Argument> {
     Ok(Argument { ident: pattern.ident.clone(), ty: (*argument.ty).clone(), attrs })
 }
 
+/// A type of the function's name, by which workflows call it.
+fn handle(function: &ItemFn, arguments: &[Argument]) -> TokenStream {
+    let (visibility, name) = (&function.vis, &function.sig.ident);
+    let about = format!("[`{name}()`] as a process: what a workflow calls.");
+    let idents: Vec<&Ident> = arguments.iter().map(|argument| &argument.ident).collect();
+    let types: Vec<&Type> = arguments.iter().map(|argument| &argument.ty).collect();
+    let given: Vec<Ident> = (0..arguments.len()).map(|i| format_ident!("V{i}")).collect();
+    quote! {
+        #[doc = #about]
+        #[derive(Debug, Clone, Copy)]
+        #[allow(non_camel_case_types)]
+        #visibility enum #name {}
+
+        impl #name {
+            /// A call with these inputs.
+            #[allow(dead_code, clippy::too_many_arguments)]
+            #visibility fn with<#(#given),*>(#(#idents: #given),*) -> ::ferry_plugin::Draft<#name>
+            where
+                #(#types: ::ferry_plugin::Fill<#given>),*
+            {
+                #[allow(unused_mut)]
+                let mut draft = ::ferry_plugin::Draft::<#name>::new();
+                #(draft.#idents(#idents);)*
+                draft
+            }
+        }
+    }
+}
+
 fn entry(args: &Args, function: &ItemFn, arguments: &[Argument], returned: &Type) -> TokenStream {
     let name = &function.sig.ident;
     let about = args.about(&plain(name), &doc(&function.attrs));
@@ -74,11 +105,16 @@ fn entry(args: &Args, function: &ItemFn, arguments: &[Argument], returned: &Type
     let fields = arguments.iter().map(|Argument { ident, ty, attrs }| quote!(#(#attrs)* #ident: #ty));
     quote! {
         #[derive(::ferry_plugin::Inputs)]
-        struct Arguments { #(#fields),* }
+        pub struct Arguments { #(#fields),* }
 
-        struct Function;
+        #[automatically_derived]
+        impl ::ferry_plugin::Process for #name {
+            type Inputs = Arguments;
+            type Nodes = <#returned as ::ferry_plugin::Returned>::Nodes;
+            const ABOUT: ::ferry_plugin::macros::About = #about;
+        }
 
-        impl ::ferry_plugin::macros::CalcFunction for Function {
+        impl ::ferry_plugin::macros::CalcFunction for #name {
             type Inputs = Arguments;
             type Returned = #returned;
             type Exit = #exit;
@@ -90,7 +126,7 @@ fn entry(args: &Args, function: &ItemFn, arguments: &[Argument], returned: &Type
         }
 
         ::ferry_plugin::macros::inventory::submit! {
-            ::ferry_plugin::macros::Entry::calcfunction::<Function>(#about)
+            ::ferry_plugin::macros::Entry::calcfunction::<#name>(<#name as ::ferry_plugin::Process>::ABOUT)
         }
     }
 }

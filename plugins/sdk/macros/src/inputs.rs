@@ -13,16 +13,70 @@ pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     let namespace = namespace(&fields);
     let read_all = read_all(&fields);
     let lend_all = lend_all(&fields);
-    let as_field = as_field(struct_name);
+    let draft_name = format_ident!("{struct_name}Draft");
+    let draft = draft(item, &draft_name, &fields);
+    let as_field = as_field(struct_name, &draft_name);
     Ok(quote! {
         #[automatically_derived]
         impl ::ferry_plugin::Inputs for #struct_name {
+            type Draft = #draft_name;
             #namespace
             #read_all
             #lend_all
         }
+        #draft
         #as_field
     })
+}
+
+/// A setter per port, for whoever calls the process.
+fn draft(item: &DeriveInput, draft_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
+    let visibility = &item.vis;
+    let about =
+        format!("Gives the inputs of [`{}`], one by one, to a process that is to be called.", item.ident);
+    let setters = fields.iter().map(|field| {
+        let (ident, ty, name) = (field.ident, field.ty, &field.name);
+        let doc = format!("Gives the input `{name}`. {}", field.help);
+        quote_spanned! {ty.span()=>
+            #[doc = #doc]
+            #[allow(dead_code)]
+            #visibility fn #ident<V>(&mut self, value: V) -> &mut Self
+            where
+                #ty: ::ferry_plugin::Fill<V>,
+            {
+                <#ty as ::ferry_plugin::Fill<V>>::fill(value, #name, &mut self.0);
+                self
+            }
+        }
+    });
+    quote! {
+        #[doc = #about]
+        #[derive(Debug, Clone, Default, PartialEq)]
+        #visibility struct #draft_name(::ferry_plugin::Ports);
+
+        impl #draft_name {
+            #(#setters)*
+        }
+
+        #[automatically_derived]
+        impl ::ferry_plugin::InputsDraft for #draft_name {
+            fn over(ports: ::ferry_plugin::Ports) -> Self {
+                Self(ports)
+            }
+
+            fn ports(&self) -> &::ferry_plugin::Ports {
+                &self.0
+            }
+
+            fn ports_mut(&mut self) -> &mut ::ferry_plugin::Ports {
+                &mut self.0
+            }
+
+            fn into_ports(self) -> ::ferry_plugin::Ports {
+                self.0
+            }
+        }
+    }
 }
 
 fn namespace(fields: &[Field<'_>]) -> TokenStream {
@@ -86,8 +140,25 @@ fn lend_all(fields: &[Field<'_>]) -> TokenStream {
 }
 
 /// Such a struct is a field of another one: a nested namespace.
-fn as_field(struct_name: &Ident) -> TokenStream {
+fn as_field(struct_name: &Ident, draft_name: &Ident) -> TokenStream {
+    let nest = quote! {
+        ports.nest(name, ::ferry_plugin::InputsDraft::into_ports(value));
+    };
     quote! {
+        #[automatically_derived]
+        impl ::ferry_plugin::Fill<#draft_name> for #struct_name {
+            fn fill(value: #draft_name, name: &str, ports: &mut ::ferry_plugin::Ports) {
+                #nest
+            }
+        }
+
+        #[automatically_derived]
+        impl ::ferry_plugin::Fill<#draft_name> for ::core::option::Option<#struct_name> {
+            fn fill(value: #draft_name, name: &str, ports: &mut ::ferry_plugin::Ports) {
+                #nest
+            }
+        }
+
         #[automatically_derived]
         impl ::ferry_plugin::InputField for #struct_name {
             type Leaf = ::ferry_plugin::NoLeaf;

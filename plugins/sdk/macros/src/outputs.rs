@@ -12,13 +12,15 @@ pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     fields.iter().try_for_each(Field::check_output)?;
     let struct_name = &item.ident;
     let draft_name = format_ident!("{struct_name}Draft");
-    let outputs = outputs(struct_name, &draft_name, &fields);
+    let nodes_name = format_ident!("{struct_name}Nodes");
+    let outputs = outputs(struct_name, &draft_name, &nodes_name, &fields);
     let draft = draft(item, &draft_name, &fields);
-    let conversions = conversions(struct_name);
-    Ok(quote!(#outputs #draft #conversions))
+    let nodes = nodes(item, &nodes_name, &fields);
+    let conversions = conversions(struct_name, &nodes_name, &fields);
+    Ok(quote!(#outputs #draft #nodes #conversions))
 }
 
-fn outputs(struct_name: &Ident, draft_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
+fn outputs(struct_name: &Ident, draft_name: &Ident, nodes_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
     let names = fields.iter().map(|field| &field.name);
     let ports = fields.iter().map(|field| field.port(&quote!(::ferry_plugin::OutputField)));
     let emits = fields.iter().map(|field| {
@@ -31,6 +33,7 @@ fn outputs(struct_name: &Ident, draft_name: &Ident, fields: &[Field<'_>]) -> Tok
         #[automatically_derived]
         impl ::ferry_plugin::Outputs for #struct_name {
             type Draft = #draft_name;
+            type Nodes = #nodes_name;
 
             fn namespace() -> ::ferry_plugin::proto::Namespace {
                 ::ferry_plugin::proto::Namespace {
@@ -75,7 +78,7 @@ fn draft(item: &DeriveInput, draft_name: &Ident, fields: &[Field<'_>]) -> TokenS
         }
 
         #[automatically_derived]
-        impl ::ferry_plugin::Draft for #draft_name {
+        impl ::ferry_plugin::OutputsDraft for #draft_name {
             fn over(set: ::ferry_plugin::OutputSet) -> Self {
                 Self(set)
             }
@@ -87,11 +90,61 @@ fn draft(item: &DeriveInput, draft_name: &Ident, fields: &[Field<'_>]) -> TokenS
     }
 }
 
-/// Such a struct is a field of another one, and what a calcfunction may return.
-fn conversions(struct_name: &Ident) -> TokenStream {
+/// The outputs of a process that ended, for whoever called it.
+fn nodes(item: &DeriveInput, nodes_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
+    let visibility = &item.vis;
+    let about = format!("The outputs of [`{}`] as stored nodes, for whoever called the process.", item.ident);
+    let members = fields.iter().map(|field| {
+        let (ident, ty, doc) = (field.ident, field.ty, format!("The output `{}`. {}", field.name, field.help));
+        quote_spanned!(ty.span()=> #[doc = #doc] #visibility #ident: <#ty as ::ferry_plugin::OutputField>::Nodes)
+    });
+    let reads = fields.iter().map(|field| {
+        let (ident, ty, name) = (field.ident, field.ty, &field.name);
+        quote_spanned! {ty.span()=>
+            #ident: <#ty as ::ferry_plugin::OutputField>::read(nodes, &::ferry_plugin::macros::join(prefix, #name))?
+        }
+    });
+    quote! {
+        #[doc = #about]
+        #[derive(Debug, Clone)]
+        #[allow(dead_code)]
+        #visibility struct #nodes_name { #(#members),* }
+
+        #[automatically_derived]
+        impl ::ferry_plugin::OutputNodes for #nodes_name {
+            #[allow(unused_variables)]
+            fn read_all(
+                nodes: &::std::collections::BTreeMap<::std::string::String, ::ferry_plugin::proto::Node>,
+                prefix: &str,
+            ) -> ::core::result::Result<Self, ::std::string::String> {
+                ::core::result::Result::Ok(Self { #(#reads),* })
+            }
+        }
+    }
+}
+
+/// Such a struct is a field of another one, what a calcfunction may return, and, if all of it is stored nodes, what
+/// a workflow may. (A bound on concrete types is an error where it does not hold, unless it is over a lifetime.)
+fn conversions(struct_name: &Ident, nodes_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
+    let stored = fields.iter().map(|field| {
+        let ty = field.ty;
+        quote_spanned!(ty.span()=> for<'any> #ty: ::ferry_plugin::macros::StoredFor<'any>)
+    });
     quote! {
         #[automatically_derived]
+        impl ::ferry_plugin::Stored for #struct_name where #(#stored),* {}
+
+        #[automatically_derived]
         impl ::ferry_plugin::OutputField for #struct_name {
+            type Nodes = #nodes_name;
+
+            fn read(
+                nodes: &::std::collections::BTreeMap<::std::string::String, ::ferry_plugin::proto::Node>,
+                name: &str,
+            ) -> ::core::result::Result<#nodes_name, ::std::string::String> {
+                <#nodes_name as ::ferry_plugin::OutputNodes>::read_all(nodes, name)
+            }
+
             fn port() -> ::ferry_plugin::proto::Port {
                 ::ferry_plugin::macros::namespace_port(<Self as ::ferry_plugin::Outputs>::namespace())
             }
@@ -103,6 +156,8 @@ fn conversions(struct_name: &Ident) -> TokenStream {
 
         #[automatically_derived]
         impl ::ferry_plugin::Returned for #struct_name {
+            type Nodes = #nodes_name;
+
             fn namespace() -> ::ferry_plugin::proto::Namespace {
                 <Self as ::ferry_plugin::Outputs>::namespace()
             }

@@ -1,0 +1,55 @@
+//! Process types as others call them: by a Rust type.
+
+use std::collections::BTreeMap;
+
+use ferry_plugin_proto::{self as proto, Ended};
+
+use crate::{Inputs, Result, registry::About};
+
+/// A process type that can be called from workflows; made by the attributes that register one.
+///
+/// For a function it is implemented by a type of the function's own name, which has no values and one associated
+/// function, `with`: `add::with(1, &node)` is a call of `add` that may be awaited.
+pub trait Process: 'static {
+    /// Its input ports.
+    type Inputs: Inputs;
+    /// Its outputs, as stored nodes.
+    type Nodes: OutputNodes;
+    /// What its attribute says.
+    #[doc(hidden)]
+    const ABOUT: About;
+
+    /// Its full name.
+    fn type_name() -> String {
+        Self::ABOUT.full_name()
+    }
+
+    /// The outputs of one that ended.
+    ///
+    /// # Errors
+    /// Its exit code or the reason why it did not finish, if it was no success; an output that is missing.
+    fn nodes(ended: &Ended) -> Result<Self::Nodes> {
+        let name = Self::type_name();
+        if !ended.is_ok() {
+            return Err(format!("`{name}` did not succeed: {}", ended.in_words()).into());
+        }
+        let nodes = Self::Nodes::read_all(&ended.outputs, "");
+        nodes.map_err(|message| format!("`{name}`: {message}").into())
+    }
+}
+
+/// Outputs of a process that ended, as stored nodes; made by `#[derive(Outputs)]`.
+pub trait OutputNodes: Sized + Clone {
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// An output that must be there and is not: a process that failed may lack any.
+    fn read_all(nodes: &BTreeMap<String, proto::Node>, prefix: &str) -> Result<Self, String>;
+}
+
+/// The one output of a function that returns a value.
+impl<T: 'static> OutputNodes for crate::Node<T> {
+    fn read_all(nodes: &BTreeMap<String, proto::Node>, prefix: &str) -> Result<Self, String> {
+        crate::stored::node_at(nodes, &crate::input::macros::join(prefix, crate::RESULT))
+    }
+}

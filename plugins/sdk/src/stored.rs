@@ -1,0 +1,148 @@
+//! Nodes that are stored already, as workflows hand them on.
+
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
+
+use ferry_plugin_proto::{self as proto, CallInput, Port, Range};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{
+    Error, Result,
+    input::PortType,
+    output::{OutputField, OutputSet},
+    testing::Lender,
+};
+
+/// A stored node that holds a `T`: what a workflow is given, hands to those it calls, and returns.
+///
+/// There is no way to make one of a value: data comes from calculations, and a workflow only passes it on.
+///
+/// ```compile_fail
+/// let sum: ferry_plugin::Node<i64> = 5.into();
+/// ```
+pub struct Node<T> {
+    node: proto::Node,
+    holds: PhantomData<fn() -> T>,
+}
+
+impl<T> Node<T> {
+    pub(crate) fn new(node: proto::Node) -> Self {
+        Node { node, holds: PhantomData }
+    }
+
+    /// Its uuid; empty while inputs are validated.
+    pub fn uuid(&self) -> &str {
+        &self.node.uuid
+    }
+
+    /// Its data type.
+    pub fn data_type(&self) -> &str {
+        &self.node.data_type
+    }
+}
+
+impl<T: PortType> Node<T> {
+    /// What it holds. Workflows are not lent files: a `T` that is made of some can't be read there.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn value(&self) -> Result<T> {
+        T::from_node(&self.node).map_err(Error::from)
+    }
+}
+
+impl<T> Clone for Node<T> {
+    fn clone(&self) -> Self {
+        Node::new(self.node.clone())
+    }
+}
+
+impl<T> fmt::Debug for Node<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Node").field(&self.node).finish()
+    }
+}
+
+/// The same node, whatever it holds.
+impl<T> PartialEq for Node<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.node.uuid == other.node.uuid
+    }
+}
+
+impl<T> Serialize for Node<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.node.serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Node<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        proto::Node::deserialize(deserializer).map(Node::new)
+    }
+}
+
+impl<T: PortType> PortType for Node<T> {
+    fn types() -> Vec<String> {
+        T::types()
+    }
+
+    fn range() -> Option<Range> {
+        T::range()
+    }
+
+    fn from_node(node: &proto::Node) -> Result<Self, String> {
+        let types = T::types();
+        if types.is_empty() || types.contains(&node.data_type) {
+            return Ok(Node::new(node.clone()));
+        }
+        Err(format!("expected a node of type {}, found one of type `{}`", types.join(" or "), node.data_type))
+    }
+
+    fn lend(&self, _: &mut Lender) -> proto::Node {
+        self.node.clone()
+    }
+
+    fn given(&self) -> Result<CallInput, String> {
+        Ok(CallInput::Node(self.node.uuid.clone()))
+    }
+}
+
+impl<T: PortType> OutputField for Node<T> {
+    type Nodes = Node<T>;
+
+    fn port() -> Port {
+        Port { types: T::types(), required: true, ..Port::default() }
+    }
+
+    fn emit(self, name: &str, set: &mut OutputSet) {
+        set.hand_on(name, self.node.uuid);
+    }
+
+    fn read(nodes: &BTreeMap<String, proto::Node>, name: &str) -> Result<Self, String> {
+        node_at(nodes, name)
+    }
+}
+
+/// The output `name` of a process that ended.
+pub(crate) fn node_at<T>(nodes: &BTreeMap<String, proto::Node>, name: &str) -> Result<Node<T>, String> {
+    let node = nodes.get(name).ok_or_else(|| format!("it has no output `{name}`"))?;
+    Ok(Node::new(node.clone()))
+}
+
+/// Output fields that are stored nodes throughout: the only ones that a workflow may have.
+#[diagnostic::on_unimplemented(
+    message = "a workflow can't make data: `{Self}` is no stored node",
+    note = "return `Node<T>`s that it was given or that processes it called have made, or an `Option` or \
+            `BTreeMap<String, _>` of them; a value is made by a calcfunction"
+)]
+pub trait Stored {}
+
+/// [`Stored`], for whatever lifetime: a bound that may fail to hold without being an error.
+#[doc(hidden)]
+pub trait StoredFor<'any> {}
+
+impl<T: Stored> StoredFor<'_> for T {}
+
+impl<T> Stored for Node<T> {}
+impl<T: Stored> Stored for Option<T> {}
+impl<T: Stored> Stored for BTreeMap<String, T> {}
