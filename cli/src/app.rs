@@ -21,8 +21,8 @@ use tokio::runtime::{self, Runtime};
 use crate::{
     args::{Cli, Command, Global},
     commands::{
-        calcjob, code, completions, computer, config, daemon, group, limit, node, plugin as plugins, process,
-        run, status, storage, submit,
+        cache, calcjob, code, completions, computer, config, daemon, group, limit, node, plugin as plugins,
+        process, run, status, storage, submit,
     },
     error::{Failure, Result},
     home,
@@ -170,6 +170,7 @@ async fn dispatch(session: &Session, command: Command) -> Result {
         Command::Plugin(command) => plugins::run(session, command).await,
         Command::Group(command) => group::run(session, command).await,
         Command::Limit(command) => limit::run(session, command).await,
+        Command::Cache(command) => cache::run(session, command).await,
         Command::Daemon(command) => daemon::run(session, command).await,
         Command::Config(command) => config::run(session, command).await,
         Command::Storage(command) => storage::run(session, command).await,

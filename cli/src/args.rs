@@ -5,9 +5,10 @@ use clap_complete::Shell;
 
 use crate::{
     commands::{
-        calcjob::CalcjobCommand, code::CodeCommand, computer::ComputerCommand, config::ConfigCommand,
-        daemon::DaemonCommand, group::GroupCommand, launch::LaunchArgs, limit::LimitCommand,
-        node::NodeCommand, plugin::PluginCommand, process::ProcessCommand, storage::StorageCommand,
+        cache::CacheCommand, calcjob::CalcjobCommand, code::CodeCommand, computer::ComputerCommand,
+        config::ConfigCommand, daemon::DaemonCommand, group::GroupCommand, launch::LaunchArgs,
+        limit::LimitCommand, node::NodeCommand, plugin::PluginCommand, process::ProcessCommand,
+        storage::StorageCommand,
     },
     output::Format,
 };
@@ -72,6 +73,9 @@ pub(crate) enum Command {
     /// Limits on the jobs of a computer, and what is in use
     #[command(subcommand)]
     Limit(LimitCommand),
+    /// Results of earlier calculations that later ones take over
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// The program that brings processes on in the background
     #[command(subcommand)]
     Daemon(DaemonCommand),

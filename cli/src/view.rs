@@ -127,11 +127,20 @@ pub(crate) fn process_json_with(
         "scheduler_state": process.scheduler_state,
         "work_dir": process.work_dir,
         "plugin": process.plugin,
+        "cached_from": reader.cache_entry(process.id)?.and_then(|entry| entry.taken_from),
     });
     if detailed && let Some(map) = value.as_object_mut() {
         add_details(reader, process, map)?;
     }
     Ok(value)
+}
+
+/// A process by its uuid, as people see it: its id, if it is still there.
+pub(crate) fn origin(reader: &Reader, uuid: &str) -> String {
+    match reader.find_node(uuid) {
+        Ok(node) => format!("process {} ({uuid})", node.id),
+        Err(_) => format!("a process that was deleted ({uuid})"),
+    }
 }
 
 /// Explains processes: what they wait for, what was retried, and what happens next. Asks the store once for many.

@@ -33,6 +33,9 @@ pub(crate) struct LaunchArgs {
     /// Group that the process joins; made if missing
     #[arg(long = "group", value_name = "LABEL")]
     groups: Vec<String>,
+    /// Run it, even where the settings say that results of earlier equal calculations are taken over
+    #[arg(long)]
+    no_cache: bool,
     /// Label of the process
     #[arg(long)]
     label: Option<String>,
@@ -72,6 +75,8 @@ impl LaunchArgs {
             description: self.description,
             groups: self.groups,
         };
-        inputs::launch(&reader, wish)
+        let mut launch = inputs::launch(&reader, wish)?;
+        launch.metadata.disable_cache |= self.no_cache;
+        Ok(launch)
     }
 }

@@ -1,5 +1,6 @@
 //! The commands: a module a group, each with its words and what they do.
 
+pub(crate) mod cache;
 pub(crate) mod calcjob;
 pub(crate) mod code;
 pub(crate) mod completions;

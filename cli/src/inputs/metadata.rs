@@ -8,7 +8,7 @@ use ferry_plugin_proto::Value;
 use crate::words::suggestion;
 
 /// What metadata there is.
-pub(super) const KEYS: [&str; 4] = ["label", "description", "computer", "options"];
+pub(super) const KEYS: [&str; 5] = ["label", "description", "computer", "options", "disable_cache"];
 
 /// Sets metadata from a word. In options, JSON is read as JSON where the option takes it, else as text.
 ///
@@ -17,6 +17,7 @@ pub(super) const KEYS: [&str; 4] = ["label", "description", "computer", "options
 pub(super) fn set_word(metadata: &mut Metadata, key: &str, word: &str) -> Result<(), String> {
     match key.strip_prefix("options.") {
         Some(option) => set_option(&mut metadata.options, option, option_value(option, word)),
+        None if key == "disable_cache" => set(metadata, key, truth(word)),
         None => set(metadata, key, Value::from(word)),
     }
 }
@@ -38,6 +39,8 @@ pub(super) fn set(metadata: &mut Metadata, key: &str, value: Value) -> Result<()
                 set_option(&mut metadata.options, &option, value)?;
             }
         }
+        ("disable_cache", Value::Bool(truth)) => metadata.disable_cache = truth,
+        ("disable_cache", _) => return Err("expected true or false".into()),
         ("options", _) => return Err("expected a map of options".into()),
         ("label" | "description" | "computer", _) => return Err("expected text".into()),
         (other, _) => return Err(format!("no such metadata; {}", suggestion(other, KEYS))),
@@ -55,6 +58,10 @@ fn set_option(options: &mut BTreeMap<String, Value>, key: &str, value: Value) ->
         Value::Map(inner) => set_option(inner, rest, value),
         _ => Err(format!("`{head}` was given as a whole before")),
     }
+}
+
+fn truth(word: &str) -> Value {
+    word.parse().map_or_else(|_| Value::from(word), Value::Bool)
 }
 
 /// What a word means as an option: JSON, unless the option takes only text there.

@@ -11,7 +11,10 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{
-    Options, coerce, find_type, flatten,
+    Ingredients, Options,
+    caching::NO_CACHE,
+    coerce, find_type, flatten,
+    identity::{new_digest, stored_digest},
     spec::{FlatPort, active_plugins, find_pinned_type, judge, lookup, unknown_port},
 };
 use crate::{
@@ -70,6 +73,8 @@ pub struct Metadata {
     pub computer: Option<String>,
     /// [`Options`] of a calcjob.
     pub options: BTreeMap<String, Value>,
+    /// Whether it runs itself, whatever the settings say about taking over results.
+    pub disable_cache: bool,
 }
 
 /// A launch that was taken: the process is on disk.
@@ -172,7 +177,12 @@ pub(crate) async fn prepare_called(
     }
 
     let uuid = ids::fresh();
-    let body = body(cx, process_type.kind, &options, calling.as_ref())?;
+    let no_cache = launch.metadata.disable_cache;
+    let body = body(cx, process_type.kind, &options, no_cache, calling.as_ref())?;
+    let hash = match is_workflow(process_type.kind) {
+        true => None,
+        false => Some(cache_hash(cx, &process_type, computer.as_deref(), &body, &resolved)?),
+    };
     let process = NewProcess {
         uuid,
         process_type: process_type.name.clone(),
@@ -185,6 +195,7 @@ pub(crate) async fn prepare_called(
         caller: calling.as_ref().map(|calling| calling.caller.clone()),
     };
     let mut changes = changes(process, resolved, &launch.groups);
+    changes.extend(hash.map(|hash| Change::CacheHash { process: uuid, hash }));
     changes.extend(calling.map(|calling| call_link(&calling, process_type.kind, uuid)));
     Ok(Prepared { uuid, changes })
 }
@@ -194,8 +205,10 @@ fn body(
     cx: &Context,
     kind: Kind,
     options: &Options,
+    no_cache: bool,
     calling: Option<&Calling<'_>>,
 ) -> Result<Value, Refusal> {
+    let no_cache = (no_cache && !is_workflow(kind)).then(|| (NO_CACHE.to_owned(), Value::Bool(true)));
     let entry = match kind {
         Kind::CalcJob => {
             let options = to_value(options).map_err(|text| Refusal::Problems(whole(text)))?;
@@ -210,7 +223,26 @@ fn body(
         }
         _ => None,
     };
-    Ok(Value::Map(entry.into_iter().collect()))
+    Ok(Value::Map(entry.into_iter().chain(no_cache).collect()))
+}
+
+/// The digest of all that a calculation's results depend on.
+fn cache_hash(
+    cx: &Context,
+    process_type: &ProcessType,
+    computer: Option<&str>,
+    body: &Value,
+    resolved: &BTreeMap<String, Resolved>,
+) -> crate::store::Result<String> {
+    let mut all = Ingredients::of_type(process_type, computer, body.get("options"));
+    for (port, input) in resolved {
+        let digest = match &input.new {
+            Some(new) => new_digest(&new.data_type, &new.body, new.computer.as_deref(), &new.files),
+            None => stored_digest(&cx.store, &cx.store.find_node(&input.uuid.to_string())?)?,
+        };
+        all.input(port, digest);
+    }
+    Ok(all.digest())
 }
 
 /// The entry of a workflow's body that lists the plugin files of its call tree.

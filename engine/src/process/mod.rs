@@ -1,14 +1,18 @@
 //! Processes: their states, the ports of their types, and how they are launched.
 
+pub(crate) mod caching;
 mod call;
 mod failures;
+mod identity;
 mod launch;
 mod options;
 mod spec;
 mod state;
 
+pub use caching::{CacheRules, CacheStory, Candidate, cache_story};
 pub(crate) use call::run as run_calcfunction;
 pub(crate) use failures::Failures;
+pub use identity::Ingredients;
 pub(crate) use launch::{Calling, PINS, in_words, is_workflow, prepare_called};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
 pub use options::{Options, Resources};

@@ -11,6 +11,7 @@ use super::{
     kill::{BY_USER, kill_calcjob, kill_workflow},
     plain,
     poller::Observation,
+    reuse::reuse,
     settle::settle,
 };
 use crate::{
@@ -93,6 +94,11 @@ pub(super) async fn drive(
     }
     crash::in_step_of(&process.label);
     let caller = process.caller;
+    match reuse(cx, &process).await {
+        Ok(true) => return Driven { caller, ..Then::Ended.into() },
+        Ok(false) => {}
+        Err(error) => return plain::settle(cx, id, error).await.into(),
+    }
     let driven = match process.kind {
         Kind::CalcJob => drive_calcjob(cx, submitters, process, observation, interrupt).await.into(),
         kind if is_workflow(kind) => drive_workflow(cx, process, interrupt).await,

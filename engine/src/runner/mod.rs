@@ -24,6 +24,7 @@ mod ready;
 mod reaper;
 mod request;
 mod retry;
+mod reuse;
 mod run;
 mod server;
 mod service;

@@ -102,6 +102,13 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// Whether others may take over the results of a calculation. Answers `Done`.
+    Reusable {
+        /// Whose.
+        process: i64,
+        /// Whether.
+        reusable: bool,
+    },
     /// A setting of the profile; `None` forgets it. Answers `Done`.
     Setting {
         /// Its key.

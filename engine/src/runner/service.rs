@@ -63,6 +63,9 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
         }
         Request::InstallPlugin { path } => return setup::install(cx, &path).await,
         Request::RemovePlugin { name } => return setup::remove(cx, &name).await,
+        Request::Reusable { process, reusable } => {
+            commit(cx, vec![Change::Reusable { process: NodeId(process), reusable }]).await
+        }
         Request::Setting { key, value } => match settings::check(&key, value.as_deref()) {
             Ok(()) => commit(cx, vec![Change::Setting { key, value }]).await,
             Err(message) => return Response::Failed { message, help: None },

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::log_levels;
-use crate::store::{Reader, Result};
+use crate::{
+    process::caching,
+    store::{Reader, Result},
+};
 
 /// One setting that can be set.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +19,19 @@ pub struct Known {
     pub help: &'static str,
 }
 
-/// All settings there are, but for `log.level.TARGET` of further targets. Every value is a number, or a level.
+/// All settings there are, but for `log.level.TARGET` of further targets. A value is a number, a level, or what `caching` says.
 pub const KNOWN: &[Known] = &[
+    Known {
+        key: caching::DEFAULT,
+        default: "false",
+        help: "whether calculations take over the results of earlier equal ones: true or false; at once",
+    },
+    Known {
+        key: caching::ENABLED_FOR,
+        default: "",
+        help: "process types that do, with `,` between; `*` stands for anything; at once",
+    },
+    Known { key: caching::DISABLED_FOR, default: "", help: "process types that do not; at once" },
     Known {
         key: log_levels::KEY,
         default: "info",
@@ -100,6 +114,9 @@ pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
         );
         return Err(format!("no setting is called `{key}`; {hint}"));
     }
+    if key.starts_with("caching.") {
+        return caching::check_setting(key, value);
+    }
     match value.map(|text| text.parse::<f64>()) {
         Some(Ok(number)) if number.is_finite() && number >= 0.0 => Ok(()),
         None => Ok(()),
@@ -111,7 +128,7 @@ pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
 
 /// Whether a running daemon takes up a new value at once, not at its next start.
 pub fn is_live(key: &str) -> bool {
-    key.starts_with("log.")
+    key.starts_with("log.") || key.starts_with("caching.")
 }
 
 /// The number that a setting has among those that are set, else its default; a level counts as 0.

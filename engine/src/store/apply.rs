@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Change, Content, Error, ErrorKind, FileContent, LinkType, NewData, NewProcess, NodeId, NodeKind, Objects,
-    PluginRow, Process, Result, hosts, tree,
+    PluginRow, Process, Result, cache, hosts, tree,
 };
 use crate::{computer::Computer, process::State, scheduler::Bounds};
 
@@ -29,6 +29,9 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
                 )?
                 .execute(params![process.0, status, scheduler_state])?;
             }
+            Change::CacheHash { process, hash } => cache::write_hash(db, node_id(db, process)?, hash)?,
+            Change::TakenFrom { process, source } => cache::write_taken(db, *process, source)?,
+            Change::Reusable { process, reusable } => cache::write_reusable(db, *process, *reusable)?,
             Change::Files { process, files } => insert_files(db, objects, *process, files)?,
             Change::Log { process, level, message } => {
                 db.prepare_cached("INSERT INTO log (process, time, level, message) VALUES (?1, ?2, ?3, ?4)")?

@@ -106,6 +106,27 @@ pub enum Change {
         /// The scheduler's word.
         scheduler_state: Option<String>,
     },
+    /// The digest of all that a new calculation's results depend on.
+    CacheHash {
+        /// Which.
+        process: Uuid,
+        /// The digest.
+        hash: String,
+    },
+    /// A calculation has taken over the results of another.
+    TakenFrom {
+        /// Which.
+        process: NodeId,
+        /// Whose.
+        source: Uuid,
+    },
+    /// Whether others may take over the results of a calculation.
+    Reusable {
+        /// Whose.
+        process: NodeId,
+        /// Whether.
+        reusable: bool,
+    },
     /// Files kept with a process: what was uploaded for it.
     Files {
         /// Which process.

@@ -6,6 +6,7 @@
 
 mod apply;
 mod backup;
+mod cache;
 mod change;
 mod check;
 mod check_objects;
@@ -36,6 +37,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use backup::Backup;
+pub use cache::CacheEntry;
 pub use change::{Caller, Change, FileContent, NewData, NewProcess};
 pub use check::Finding;
 pub use error::{Error, ErrorKind, Result};

@@ -12,9 +12,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Valu
 use uuid::Uuid;
 
 use super::{
-    Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Level, Link, Live, LogLine,
-    Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, ProcessFilter, Reads, Result,
-    Ticket, connections::Connections, hosts, place::Place, tree,
+    CacheEntry, Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Level, Link, Live,
+    LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, ProcessFilter, Reads,
+    Result, Ticket, cache, connections::Connections, hosts, place::Place, tree,
 };
 use crate::process::State;
 
@@ -180,6 +180,14 @@ impl Reads for SqliteReader {
                 Ok((parse_state(&row.get::<_, String>(0)?), row.get::<_, i64>(1)? as u64))
             })
         })
+    }
+
+    fn cache_entry(&self, process: NodeId) -> Result<Option<CacheEntry>> {
+        self.with(|db| cache::entry(db, process))
+    }
+
+    fn cache_candidates(&self, hash: &str) -> Result<Vec<NodeId>> {
+        self.with(|db| cache::candidates(db, hash))
     }
 
     fn process_total(&self) -> Result<u64> {

@@ -10,8 +10,8 @@ use std::{
 use ferry_plugin_proto::Kind;
 
 use super::{
-    Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Link, Live, LogLine, Node,
-    NodeFile, NodeId, Objects, Orphan, PluginRow, Process, Result, SqliteReader, Ticket,
+    CacheEntry, Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Link, Live,
+    LogLine, Node, NodeFile, NodeId, Objects, Orphan, PluginRow, Process, Result, SqliteReader, Ticket,
 };
 use crate::process::State;
 
@@ -125,6 +125,13 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
 
     /// All computers, by label.
     fn computers(&self) -> Result<Vec<ComputerRow>>;
+
+    /// What is known of a calculation as a source of results.
+    fn cache_entry(&self, process: NodeId) -> Result<Option<CacheEntry>>;
+
+    /// Calculations with this digest, at most 20: those that ran themselves first, the newest of them before the
+    /// others.
+    fn cache_candidates(&self, hash: &str) -> Result<Vec<NodeId>>;
 
     /// The tickets of a computer, by process.
     fn tickets(&self, computer: &str) -> Result<Vec<Ticket>>;

@@ -59,3 +59,12 @@ CREATE TABLE host (
     disabled TEXT,
     proof    TEXT
 ) WITHOUT ROWID;
+
+-- Calculations by all that their results depend on: whose results may be taken over, and who has taken some.
+CREATE TABLE cache (
+    process    INTEGER PRIMARY KEY REFERENCES process (id) ON DELETE CASCADE,
+    hash       TEXT NOT NULL,
+    reusable   INTEGER NOT NULL DEFAULT 1, -- 0: by the user's wish
+    taken_from TEXT                        -- uuid; NULL: it ran itself
+) WITHOUT ROWID;
+CREATE INDEX cache_hash ON cache (hash);

@@ -100,6 +100,7 @@ async fn launch(flow: &Workflow<'_>, call: Call, effects: &mut Effects) -> StepR
             description: call.description,
             computer: call.computer,
             options: call.options,
+            disable_cache: false,
         },
         groups: Vec::new(),
     };

@@ -52,6 +52,8 @@ fn facts(reader: &Reader, process: &Process) -> Result<Vec<(&'static str, String
     facts.push(("created", view::time(process.created)));
     facts.push(("modified", view::time(process.modified)));
     facts.push(("plugin", process.plugin.clone()));
+    let taken = reader.cache_entry(process.id)?.and_then(|entry| entry.taken_from);
+    facts.extend(taken.map(|uuid| ("results of", view::origin(reader, &uuid.to_string()))));
     Ok(facts)
 }
 

@@ -1,0 +1,59 @@
+//! Rows about calculations whose results may be taken over by others.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::{NodeId, Result};
+
+/// Most candidates that are looked at.
+const CANDIDATES: u32 = 20;
+
+/// What is known of a calculation as a source of results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheEntry {
+    /// Digest of all that its results depend on.
+    pub hash: String,
+    /// Whether others may take its results over, as far as the user says.
+    pub reusable: bool,
+    /// The process whose results it has taken over, by uuid.
+    pub taken_from: Option<Uuid>,
+}
+
+pub(super) fn write_hash(db: &Connection, process: i64, hash: &str) -> Result<()> {
+    db.prepare_cached("INSERT INTO cache (process, hash) VALUES (?1, ?2)")?
+        .execute(params![process, hash])?;
+    Ok(())
+}
+
+pub(super) fn write_taken(db: &Connection, process: NodeId, source: &Uuid) -> Result<()> {
+    db.prepare_cached("UPDATE cache SET taken_from = ?2 WHERE process = ?1")?
+        .execute(params![process.0, source.to_string()])?;
+    Ok(())
+}
+
+pub(super) fn write_reusable(db: &Connection, process: NodeId, reusable: bool) -> Result<()> {
+    db.prepare_cached("UPDATE cache SET reusable = ?2 WHERE process = ?1")?
+        .execute(params![process.0, reusable])?;
+    Ok(())
+}
+
+pub(super) fn entry(db: &Connection, process: NodeId) -> rusqlite::Result<Option<CacheEntry>> {
+    let read = |row: &Row<'_>| {
+        let taken_from: Option<String> = row.get(2)?;
+        Ok(CacheEntry {
+            hash: row.get(0)?,
+            reusable: row.get(1)?,
+            taken_from: taken_from.and_then(|text| text.parse().ok()),
+        })
+    };
+    db.prepare_cached("SELECT hash, reusable, taken_from FROM cache WHERE process = ?1")?
+        .query_row([process.0], read)
+        .optional()
+}
+
+/// Those that ran themselves come first, the newest of them before the others.
+pub(super) fn candidates(db: &Connection, hash: &str) -> rusqlite::Result<Vec<NodeId>> {
+    let sql =
+        "SELECT process FROM cache WHERE hash = ?1 ORDER BY taken_from IS NOT NULL, process DESC LIMIT ?2";
+    db.prepare_cached(sql)?.query_map(params![hash, CANDIDATES], |row| row.get(0).map(NodeId))?.collect()
+}
