@@ -14,6 +14,7 @@ mod hosts;
 mod input;
 mod job;
 mod limits;
+mod look;
 mod plugins;
 mod port;
 mod provenance;
@@ -34,11 +35,12 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 12] = [
+        let groups: [(&str, &[Case]); 13] = [
             ("job", job::CASES),
             ("limits", limits::CASES),
             ("provenance", provenance::CASES),
             ("cache", cache::CASES),
+            ("look", look::CASES),
             ("input", input::CASES),
             ("plugins", plugins::CASES),
             ("daemon", daemon::CASES),
