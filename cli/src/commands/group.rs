@@ -102,7 +102,11 @@ async fn show(session: &Session, label: &str) -> Result {
     output::table(&["id", "type", "state", "label"], rows)
 }
 
-fn find(reader: &Reader, label: &str) -> Result<Group> {
+/// The group of this label.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find(reader: &Reader, label: &str) -> Result<Group> {
     let groups = reader.groups()?;
     if let Some(group) = groups.iter().find(|group| group.label == label) {
         return Ok(group.clone());

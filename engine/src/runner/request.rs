@@ -33,6 +33,8 @@ pub struct Hello {
 pub enum Request {
     /// Start a process. Answers `Launched` or `Refused`.
     Launch(Box<Launch>),
+    /// Start processes, all or none, in one transaction. Answers `LaunchedAll` or `RefusedSome`.
+    LaunchAll(Vec<Launch>),
     /// Ask for the end of processes and of all that they called. Answers `Done`.
     Kill {
         /// Which.
@@ -182,6 +184,10 @@ pub enum Response {
     Done,
     /// The process is on disk.
     Launched(Launched),
+    /// The processes are on disk, in the order of their launches.
+    LaunchedAll(Vec<Launched>),
+    /// Everything that is wrong with launches: which of them, counted from 0, and what. None was taken.
+    RefusedSome(Vec<(usize, Vec<Problem>)>),
     /// The node is on disk.
     Node(Launched),
     /// Everything that is wrong with a launch.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ferry_plugin_proto::Value;
 use uuid::Uuid;
 
-use super::{Context, Request, Response, settings, setup, steer};
+use super::{Context, Request, Response, many, settings, setup, steer};
 use crate::{
     crash, ids,
     node::check_body,
@@ -28,6 +28,7 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
                 launched
             }
         },
+        Request::LaunchAll(launches) => return many::launch(cx, launches).await,
         Request::Kill { processes, force } => {
             let change = |id| Change::RequestKill { process: NodeId(id), force };
             commit(cx, processes.into_iter().map(change).collect()).await

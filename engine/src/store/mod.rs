@@ -15,6 +15,7 @@ mod error;
 mod group;
 mod hosts;
 mod info;
+mod list;
 mod lock;
 mod maintain;
 mod objects;
@@ -49,7 +50,7 @@ pub use maintain::{Stage, Tidied};
 pub use objects::{Content, INLINE_MAX, Objects};
 pub use read::SqliteReader;
 pub(crate) use reader::SET_UP;
-pub use reader::{ProcessFilter, Reader, Reads};
+pub use reader::{NodeFilter, ProcessFilter, Reader, Reads};
 pub use records::{
     Child, ComputerRow, GateState, Group, Level, Link, LinkType, Live, LogLine, Node, NodeFile, NodeId,
     NodeKind, Orphan, PluginRow, Process, Ticket,

@@ -1,6 +1,7 @@
 //! `ferry node`: any node, its files, and the graph around it.
 
 mod graph;
+mod list;
 mod repo;
 mod show;
 
@@ -11,6 +12,8 @@ use crate::{error::Result, session::Session};
 /// The words of `ferry node`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
+    /// List nodes, of all kinds or some
+    List(list::ListArgs),
     /// Show a node: its value, files and links
     Show {
         /// Id, uuid or label
@@ -31,6 +34,7 @@ pub(crate) enum NodeCommand {
 /// What the command can't do.
 pub(crate) async fn run(session: &Session, command: NodeCommand) -> Result {
     match command {
+        NodeCommand::List(args) => list::list(session, args).await,
         NodeCommand::Show { name } => show::run(session, &name).await,
         NodeCommand::Repo(command) => repo::run(session, command).await,
         NodeCommand::Graph(command) => graph::run(session, command).await,

@@ -1,5 +1,6 @@
 //! `ferry process`: look at processes and steer them.
 
+mod inputs;
 mod kill;
 mod list;
 mod pause;
@@ -32,6 +33,8 @@ pub(crate) enum ProcessCommand {
         #[arg(value_name = "ID")]
         process: String,
     },
+    /// Write what a process was launched with as a file that `--inputs` reads
+    Inputs(inputs::InputsArgs),
     /// Show a process and all that it called, as a tree
     Status {
         /// Id, uuid, unique start of a uuid, or label
@@ -97,6 +100,7 @@ pub(crate) async fn run(session: &Session, command: ProcessCommand) -> Result {
     match command {
         ProcessCommand::List(args) => list::list(session, args).await,
         ProcessCommand::Show { process } => show::show(session, &process).await,
+        ProcessCommand::Inputs(args) => inputs::run(session, args).await,
         ProcessCommand::Status { process } => tree::status(session, &process).await,
         ProcessCommand::Report(args) => report::report(session, args).await,
         ProcessCommand::Kill(args) => kill::run(session, args).await,

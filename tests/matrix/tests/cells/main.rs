@@ -1,6 +1,7 @@
 //! The matrix: every case, in every cell that was asked for (`FERRY_CELLS`, default `local+direct`).
 #![allow(clippy::print_stdout, reason = "what a campaign counted is said on stdout")]
 
+mod bulk;
 mod cache;
 mod cell;
 mod chaos;
@@ -35,12 +36,13 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 13] = [
+        let groups: [(&str, &[Case]); 14] = [
             ("job", job::CASES),
             ("limits", limits::CASES),
             ("provenance", provenance::CASES),
             ("cache", cache::CASES),
             ("look", look::CASES),
+            ("bulk", bulk::CASES),
             ("input", input::CASES),
             ("plugins", plugins::CASES),
             ("daemon", daemon::CASES),
