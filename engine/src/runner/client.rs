@@ -124,7 +124,7 @@ impl Connection {
             Request::LaunchAll(launches) => {
                 ANSWER * 4 + LAUNCH * launches.len().try_into().unwrap_or(u32::MAX)
             }
-            Request::InstallPlugin { .. } | Request::Launch(_) => ANSWER * 4,
+            Request::InstallPlugin { .. } | Request::Launch(_) | Request::Delete { .. } => ANSWER * 4,
             _ => ANSWER,
         };
         let (who, look_first) = (

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     computer::Computer,
     process::{Launch, Launched, State},
-    store::{FileContent, Stage, Tidied},
+    store::{CommentChange, Deletion, FileContent, GroupChange, NodeId, Stage, Tidied},
 };
 
 /// Raised when an older peer could misread a newer one.
@@ -94,6 +94,26 @@ pub enum Request {
         /// Whether it may be there already.
         if_missing: bool,
     },
+    /// Changes of groups, by label, in one transaction. Answers `Done`.
+    Groups(Vec<(String, GroupChange)>),
+    /// What people say about nodes. Answers `Done`.
+    Comment(CommentChange),
+    /// Another label or description of a node. Answers `Done`.
+    Describe {
+        /// Which.
+        node: NodeId,
+        /// Its label, if that changes.
+        label: Option<String>,
+        /// Its description, if that changes.
+        description: Option<String>,
+    },
+    /// Nodes that go with all that came of them, and groups, in one transaction. Answers `Done`.
+    Delete {
+        /// Which nodes, as they were looked at.
+        nodes: Deletion,
+        /// Labels of groups that go too.
+        groups: Vec<String>,
+    },
     /// Admit, probe and activate a plugin file. Answers `Plugin`.
     InstallPlugin {
         /// Absolute path.
@@ -165,6 +185,8 @@ impl Request {
             Request::Kill { .. }
             | Request::Pause { .. }
             | Request::Setting { .. }
+            | Request::Describe { .. }
+            | Request::Comment(CommentChange::Rewrite { .. })
             | Request::Wait { .. }
             | Request::Attach(_)
             | Request::Status

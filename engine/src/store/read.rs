@@ -12,9 +12,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use uuid::Uuid;
 
 use super::{
-    CacheEntry, Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Level, Link, Live,
-    LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan, PluginRow, Process,
-    ProcessFilter, Reads, Result, Ticket, cache, connections::Connections, hosts, list, place::Place, tree,
+    CacheEntry, Child, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group, HostRow,
+    Level, Link, Live, LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan, PluginRow,
+    Process, ProcessFilter, Reads, Result, Ticket, cache, comments, connections::Connections, delete, hosts,
+    list, place::Place, tree,
 };
 use crate::process::State;
 
@@ -323,6 +324,14 @@ impl Reads for SqliteReader {
              WHERE g.label = ?1 ORDER BY n.id"
         );
         self.with(|db| query_all(db, &sql, [group], node))
+    }
+
+    fn comments(&self, node: NodeId) -> Result<Vec<Comment>> {
+        self.with(|db| query_all(db, comments::OF_NODE, [node.0], comments::read))
+    }
+
+    fn deleted_with(&self, roots: &[NodeId], follow: Follow) -> Result<Vec<NodeId>> {
+        self.with(|db| delete::closure(db, roots, follow))
     }
 
     fn plugins(&self) -> Result<Vec<PluginRow>> {

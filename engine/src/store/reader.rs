@@ -11,9 +11,9 @@ use ferry_plugin_proto::Kind;
 use jiff::Timestamp;
 
 use super::{
-    CacheEntry, Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Link, Live,
-    LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, Result, SqliteReader,
-    Ticket,
+    CacheEntry, Child, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group, HostRow,
+    Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, Result,
+    SqliteReader, Ticket,
 };
 use crate::process::State;
 
@@ -184,6 +184,12 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
 
     /// The nodes of a group, by number.
     fn members(&self, group: &str) -> Result<Vec<Node>>;
+
+    /// The comments on a node, oldest first.
+    fn comments(&self, node: NodeId) -> Result<Vec<Comment>>;
+
+    /// Everything that goes with these nodes if they are deleted, themselves included, by number.
+    fn deleted_with(&self, roots: &[NodeId], follow: Follow) -> Result<Vec<NodeId>>;
 
     /// All plugin files, active ones first.
     fn plugins(&self) -> Result<Vec<PluginRow>>;

@@ -55,6 +55,8 @@ pub(crate) enum ProcessCommand {
         #[arg(required = true, value_name = "ID")]
         processes: Vec<String>,
     },
+    /// Delete processes that have ended, with all that came of them
+    Delete(super::node::delete::DeleteArgs),
     /// Submit anew a job of which nobody can find out whether it was submitted
     Resubmit(resubmit::ResubmitArgs),
     /// Follow a process as `ferry run` does, and print its outputs; without a daemon, bring it on here
@@ -107,6 +109,7 @@ pub(crate) async fn run(session: &Session, command: ProcessCommand) -> Result {
         ProcessCommand::Pause(chosen) => pause::set(session, &chosen, true).await,
         ProcessCommand::Play(chosen) => pause::set(session, &chosen, false).await,
         ProcessCommand::Resume { processes } => pause::resume(session, &processes).await,
+        ProcessCommand::Delete(args) => super::node::delete::processes(session, args).await,
         ProcessCommand::Resubmit(args) => resubmit::run(session, args).await,
         ProcessCommand::Attach { process } => super::run::attach(session, &process).await,
         ProcessCommand::Watch { processes } => watch::watch(session, &processes).await,
