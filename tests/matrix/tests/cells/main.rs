@@ -10,6 +10,7 @@ mod daemon;
 mod disk;
 mod fault;
 mod force;
+mod graph;
 mod hidden;
 mod hosts;
 mod input;
@@ -43,6 +44,7 @@ fn main() {
             ("cache", cache::CASES),
             ("look", look::CASES),
             ("bulk", bulk::CASES),
+            ("graph", graph::CASES),
             ("input", input::CASES),
             ("plugins", plugins::CASES),
             ("daemon", daemon::CASES),
