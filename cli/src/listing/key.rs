@@ -50,6 +50,8 @@ const FIELDS: &[&str] = &[
     "plugin",
     "caller",
     "root",
+    "cached",
+    "cached_from",
 ];
 
 /// Other names for them, AiiDA's and those of the JSON of a process.

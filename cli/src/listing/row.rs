@@ -4,6 +4,7 @@ use std::{cell::OnceCell, collections::BTreeSet};
 
 use ferry_engine::store::{Node, NodeId, NodeKind, Process, Reader};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     Listed,
@@ -82,8 +83,15 @@ impl<'a> Row<'a> {
             "computer" => json!(node.computer),
             "value" if node.kind == NodeKind::Data => short(node),
             "sealed" => json!(true),
+            "cached" if self.process.is_some() => json!(self.taken_from()?.is_some()),
+            "cached_from" if self.process.is_some() => json!(self.taken_from()?),
             _ => Value::Null,
         })
+    }
+
+    /// The process whose results it has taken over.
+    fn taken_from(&self) -> Result<Option<Uuid>> {
+        Ok(self.reader.cache_entry(self.id)?.and_then(|entry| entry.taken_from))
     }
 }
 

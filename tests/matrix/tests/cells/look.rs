@@ -12,6 +12,7 @@ pub(crate) const CASES: &[Case] = &[
     ("an_unknown_class_is_an_error_that_lists_the_ones_there", an_unknown_class_lists_the_ones_there),
     ("a_picture_without_graphviz_names_its_package", a_picture_without_graphviz_names_its_package),
     ("every_format_is_written", every_format_is_written),
+    ("every_option_of_the_graph_does_its_work", every_option_of_the_graph_does_its_work),
     ("the_page_works_in_a_browser", the_page_works_in_a_browser),
 ];
 
@@ -95,6 +96,67 @@ fn every_format_is_written() -> Result {
         check(read.starts_with(start), || format!("{format}: {}", &read[..read.len().min(80)]))?;
     }
     Ok(())
+}
+
+fn every_option_of_the_graph_does_its_work() -> Result {
+    let (ferry, id) = sums()?;
+    // x 2, y 3 -> 1 -> 4 -> 5 <- 6 and 5 -> 7, as AiiDA counts: a link is a step.
+    let shows = |words: &[&str], expected: &[u32]| -> Result<String> {
+        let dot = generate(&ferry, &[words, &["--stdout", "-f", "dot"]].concat())?.expect(0)?.stdout;
+        let is_node = |line: &&str| line.contains("fillcolor");
+        let number = |line: &str| line.split('"').nth(1).and_then(|number| number.parse::<u32>().ok());
+        let found: Vec<u32> = dot.lines().filter(is_node).filter_map(number).collect();
+        check(found == expected, || format!("{words:?}: {found:?}, expected {expected:?}"))?;
+        Ok(dot)
+    };
+    shows(&[&id], &[1, 2, 3, 4, 5, 6, 7])?;
+    shows(&[&id, "-a", "1", "-d", "0"], &[4, 5, 6])?;
+    shows(&[&id, "--ancestor-depth", "0", "--descendant-depth", "1"], &[5, 7])?;
+    shows(&["4", "-a", "0"], &[4, 5, 7])?;
+    shows(&["4", "-a", "0", "--process-in"], &[4, 5, 6, 7])?;
+    shows(&["7", "-a", "1", "-d", "0"], &[5, 7])?;
+    shows(&["1", "-a", "0", "-d", "0", "--process-out"], &[1, 4])?;
+    shows(&["2", "6", "-a", "0", "-d", "0"], &[2, 6])?;
+    shows(&[&id, "-l", "data"], &[1, 2, 3, 4, 5, 6, 7])?;
+    shows(&[&id, "--link-types", "logic"], &[5])?;
+    let uuid = ferry.json(&["node", "show", &id])?["uuid"].as_str().unwrap_or_default().to_owned();
+    let named = shows(&["1", "-a", "0", "-d", "0", "--identifier", "label", "--identifier", "uuid"], &[1])?;
+    check(named.contains("</script>") && !named.contains(&uuid), || named.clone())?;
+    let named = shows(&[&uuid, "-a", "0", "-d", "0", "--identifier", "uuid"], &[5])?;
+    check(named.contains(&uuid), || named.clone())?;
+
+    check(
+        generate(&ferry, &[&id, "-e", "neato", "-f", "svg"])?.expect(0)?.stdout.trim() == "5.neato.svg",
+        || "its name".into(),
+    )?;
+    generate(&ferry, &[&id, "-e", "nosuch", "-f", "svg"])?
+        .expect(1)?
+        .says(&["nosuch", "another layout engine"])?;
+    generate(&ferry, &["nosuch"])?.expect(1)?.says(&["nosuch"])?;
+    // A desktop that opens what it is given.
+    let bin = ferry.scratch().join("bin");
+    let opened = ferry.scratch().join("opened");
+    fs::create_dir(&bin).map_err(|error| error.to_string())?;
+    let script = format!("#!/bin/sh\necho \"$1\" > {0}.new && mv {0}.new {0}\n", opened.display());
+    let opener = bin.join("xdg-open");
+    fs::write(&opener, script).map_err(|error| error.to_string())?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&opener, mode).map_err(|error| error.to_string())?;
+    let show = |path: &str| {
+        let mut command = ferry.command(&["node", "graph", "generate", &id, "-f", "html", "--show"]);
+        command.env("PATH", path);
+        Profile::run(command)
+    };
+    show("/nowhere")?.expect(1)?.says(&["5.html is written", "xdg-utils"])?;
+    show(&format!("{}:/usr/bin:/bin", bin.display()))?.expect(0)?;
+    for _ in 0..100 {
+        if opened.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let seen = fs::read_to_string(&opened).map_err(|error| format!("nothing was opened: {error}"))?;
+    check(seen.trim() == "5.html", || seen.clone())
 }
 
 /// What the browser does in the page, as a person would: each step says what it saw.
