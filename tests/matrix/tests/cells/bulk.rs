@@ -136,6 +136,8 @@ fn inputs_that_were_written_are_read_back() -> Result {
         "command=sort",
         "arguments=[\"-n\", \"{numbers}\", \"@x: 'y' \\\"z\\\" #\\u00e9\\n\"]",
         &format!("nodes.numbers=file:{}", text(&numbers)),
+        "nodes.home=str:@home: 5",
+        "nodes.five=str:5",
         "--label",
         "it's: a \"label\"",
         "--option",
