@@ -113,20 +113,14 @@ pub(super) async fn delete(session: &Session, args: DeleteArgs) -> Result {
     let group = find(&reader, &args.label)?;
     if args.delete_nodes && group.count > 0 {
         let roots = members(&reader, &args.label)?;
-        delete::delete(session, &reader, roots, vec![args.label.clone()], &args.options).await?;
-    } else if args.options.is_dry() {
-        return output::line(format!(
-            "the group `{}` would go; its {} nodes would stay",
-            group.label, group.count
-        ));
-    } else {
-        one(session, &args.label, GroupChange::Delete).await?;
+        return delete::delete(session, &reader, roots, vec![args.label], &args.options).await;
     }
     if args.options.is_dry() {
-        return Ok(());
+        let stay = format!("the group `{}` would go; its {} nodes would stay", group.label, group.count);
+        return output::line(stay);
     }
-    output::note(format!("group `{}` deleted", group.label));
-    Ok(())
+    one(session, &args.label, GroupChange::Delete).await?;
+    output::line(format!("group `{}` deleted; its {} nodes stay", group.label, group.count))
 }
 
 async fn one(session: &Session, label: &str, change: GroupChange) -> Result {

@@ -103,8 +103,8 @@ pub(crate) async fn delete(
     if !options.yes && !confirmed(session, count)? {
         return Err(Failure::new("nothing was deleted"));
     }
-    let nodes = Deletion { roots, follow: options.follow(), seen };
-    session.call(Request::Delete { nodes, groups }).await?;
+    let deletion = Deletion { roots, follow: options.follow(), seen };
+    session.call(Request::Delete { nodes: deletion, groups }).await?;
     if session.format == Format::Table {
         output::line(format!(
             "{count} nodes deleted; `ferry storage maintain` frees the space of their files"
@@ -118,30 +118,37 @@ fn show(session: &Session, reader: &Reader, roots: &[NodeId], seen: &[NodeId], d
         return output::json(&json!({"dry_run": dry, "nodes": seen}));
     }
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    let mut rows = Vec::new();
+    let (mut rows, mut live) = (Vec::new(), 0);
     for id in seen {
         let node = reader.node(*id)?;
-        let why = if roots.contains(id) { "named" } else { "came of it" };
-        let state = match node.kind {
-            NodeKind::Process => view::state(&reader.process(*id)?),
-            NodeKind::Data => String::new(),
-        };
+        let process = (node.kind == NodeKind::Process).then(|| reader.process(*id)).transpose()?;
+        live += usize::from(process.as_ref().is_some_and(|process| !process.state.is_terminal()));
         *kinds.entry(node.node_type.clone()).or_default() += 1;
+        let why = if roots.contains(id) { "named" } else { "came of it" };
+        let state = process.as_ref().map(view::state).unwrap_or_default();
         rows.push(vec![id.to_string(), node.node_type, node.label, state, why.to_owned()]);
     }
     let more = rows.len().saturating_sub(SHOWN);
     rows.truncate(SHOWN);
-    output::table(&["id", "type", "label", "state", ""], rows)?;
+    output::table(&["id", "type", "label", "state", "why"], rows)?;
     if more > 0 {
         output::line(format!("and {more} more"))?;
     }
     let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     output::line(format!(
-        "{} nodes {} go: {}",
-        seen.len(),
+        "{} {} go: {}",
+        nodes(seen.len()),
         if dry { "would" } else { "will" },
         kinds.join(", ")
-    ))
+    ))?;
+    if live > 0 {
+        output::warn(format!("{live} of them have not ended: until then nothing is deleted"));
+    }
+    Ok(())
+}
+
+fn nodes(count: usize) -> String {
+    if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
 }
 
 /// Asks, where there is somebody to answer.
@@ -150,10 +157,13 @@ fn show(session: &Session, reader: &Reader, roots: &[NodeId], seen: &[NodeId], d
 /// There is nobody, and nobody has agreed before.
 fn confirmed(session: &Session, count: usize) -> Result<bool> {
     if session.non_interactive || !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(format!("{count} nodes would go for good, and nobody is here to agree"))
-            .help("look with `--dry-run`, then say `--yes`"));
+        return Err(Failure::usage(format!(
+            "{} would go for good, and nobody is here to agree",
+            nodes(count)
+        ))
+        .help("look with `--dry-run`, then say `--yes`"));
     }
-    output::note(format!("delete {count} nodes for good? [y/N]"));
+    output::note(format!("delete {} for good? [y/N]", nodes(count)));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
