@@ -1,6 +1,7 @@
 //! The matrix: every case, in every cell that was asked for (`FERRY_CELLS`, default `local+direct`).
 #![allow(clippy::print_stdout, reason = "what a campaign counted is said on stdout")]
 
+mod bulk;
 mod cache;
 mod cell;
 mod chaos;
@@ -9,11 +10,13 @@ mod daemon;
 mod disk;
 mod fault;
 mod force;
+mod graph;
 mod hidden;
 mod hosts;
 mod input;
 mod job;
 mod limits;
+mod look;
 mod plugins;
 mod port;
 mod provenance;
@@ -34,11 +37,14 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 12] = [
+        let groups: [(&str, &[Case]); 15] = [
             ("job", job::CASES),
             ("limits", limits::CASES),
             ("provenance", provenance::CASES),
             ("cache", cache::CASES),
+            ("look", look::CASES),
+            ("bulk", bulk::CASES),
+            ("graph", graph::CASES),
             ("input", input::CASES),
             ("plugins", plugins::CASES),
             ("daemon", daemon::CASES),
