@@ -93,6 +93,7 @@ mod exit;
 pub mod export;
 mod file;
 mod finished;
+mod flow;
 mod glob;
 #[doc(hidden)]
 #[allow(unsafe_code, reason = "calls the functions that the host lends")]
@@ -119,10 +120,14 @@ pub use draft::{CallMetadata, Draft, Fill, Given, InputsDraft, Ports};
 pub use error::{Error, Result};
 pub use exit::{ExitCodes, NoExit};
 pub use ferry_plugin_abi as abi;
-pub use ferry_plugin_macros::{ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine};
+pub use ferry_plugin_macros::{ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine, workfunction};
 pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
 pub use finished::Finished;
+pub use flow::{
+    CallFailed, Called, Cx, Either, First, Join, JoinAll, Joined, NodesOut, ReturnedNodes, Sleep, first,
+    join, join_all,
+};
 pub use host::{Level, stop_asked};
 pub use input::{InputField, Inputs, NoLeaf, PortType};
 pub use job::{Job, Pattern};
@@ -148,9 +153,10 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 /// Everything that a plugin's modules name: `use ferry_plugin::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        AnyNode, AnyOutput, CalcJob, Code, Draft, Error, ExitCodes, FileRef, Finished, Folder, Inputs, Job,
-        Json, NoExit, Node, Outputs, Pattern, Problems, Process, RemoteFolder, Result, SingleFile,
-        calcfunction, calcjob, log, report, stop_asked, testing,
+        AnyNode, AnyOutput, CalcJob, CallFailed, Called, Code, Cx, Draft, Error, ExitCodes, FileRef,
+        Finished, Folder, Inputs, Job, Json, NoExit, Node, Outputs, Pattern, Problems, Process, RemoteFolder,
+        Result, SingleFile, calcfunction, calcjob, join, join_all, log, report, select, stop_asked, testing,
+        workfunction,
     };
     pub use std::io::{Read as _, Write as _};
 }
@@ -160,6 +166,7 @@ pub mod prelude {
 pub mod macros {
     pub use crate::{
         calcfunction::CalcFunction,
+        flow::{IsCx, WorkFunction},
         input::macros::{assert_number, body, join, namespace_port},
         registry::{About, Entry},
         stored::StoredFor,

@@ -8,7 +8,10 @@ use ferry_plugin_proto::{
     Validate, Validated, Work, WorkReply, decode, encode,
 };
 
-use crate::{CalcJob, Machine, Problems, calcfunction, calcfunction::CalcFunction, calcjob, machine};
+use crate::{
+    CalcJob, Machine, Problems, calcfunction, calcfunction::CalcFunction, calcjob, flow, flow::WorkFunction,
+    machine,
+};
 
 /// What an attribute says of a process type.
 #[derive(Debug)]
@@ -103,8 +106,55 @@ impl Entry {
         }
     }
 
+    /// The entry of a workfunction.
+    pub const fn workfunction<F: WorkFunction>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::WorkFunction,
+            spec: flow::spec::<F>,
+            validate: flow::validate::<F>,
+            work: flow::work,
+            step: flow::step::<F>,
+        }
+    }
+
     fn krate(&self) -> &'static str {
         self.about.krate()
+    }
+
+    /// What kind of process it makes.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether it is meant by a name.
+    pub(crate) fn answers_to(&self, name: &str) -> bool {
+        self.about.aliases.contains(&name) || self.name() == name
+    }
+
+    /// Its full name.
+    pub(crate) fn full_name(&self) -> String {
+        self.name()
+    }
+
+    /// Its input ports.
+    pub(crate) fn ports(&self) -> Namespace {
+        (self.spec)().inputs
+    }
+
+    /// What is wrong with inputs.
+    pub(crate) fn check(&self, inputs: &Nodes) -> Problems {
+        (self.validate)(inputs)
+    }
+
+    /// Works.
+    pub(crate) fn do_work(&self, inputs: &Nodes, task: Task) -> Result<WorkReply, Unable> {
+        (self.work)(inputs, task)
+    }
+
+    /// Takes a step.
+    pub(crate) fn take_step(&self, request: &StepRequest) -> Result<StepReply, Unable> {
+        (self.step)(request)
     }
 
     fn name(&self) -> String {
@@ -124,6 +174,11 @@ impl Entry {
             cache_version: self.about.cache_version,
         }
     }
+}
+
+/// The entries of all linked crates.
+pub(crate) fn all_entries() -> impl Iterator<Item = &'static Entry> {
+    inventory::iter::<Entry>.into_iter()
 }
 
 /// A plugin: the entries of one crate. [`export_plugin!`](crate::export_plugin!) makes one of a file; whoever
@@ -230,7 +285,7 @@ impl Plugin {
     }
 
     fn entries(&self) -> impl Iterator<Item = &'static Entry> {
-        inventory::iter::<Entry>.into_iter().filter(|entry| entry.krate() == self.krate)
+        all_entries().filter(|entry| entry.krate() == self.krate)
     }
 
     fn find(&self, name: &str) -> Result<&'static Entry, Failure> {
