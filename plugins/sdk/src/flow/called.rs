@@ -209,8 +209,21 @@ impl fmt::Display for CallFailed {
             Some(status) => write!(f, " finished with exit code {status}")?,
             None => write!(f, " was {}", self.state)?,
         }
-        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", shortened(&self.message)) }
     }
+}
+
+/// A message that tells of a whole chain of callers, without most of the chain: how it begins, and the cause.
+fn shortened(message: &str) -> String {
+    const HEAD: usize = 120;
+    const TAIL: usize = 480;
+    let count = message.chars().count();
+    if count <= HEAD + TAIL {
+        return message.to_owned();
+    }
+    let head: String = message.chars().take(HEAD).collect();
+    let tail: String = message.chars().skip(count - TAIL).collect();
+    format!("{head} [...] {tail}")
 }
 
 impl StdError for CallFailed {}

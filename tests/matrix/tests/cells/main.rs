@@ -8,6 +8,7 @@ mod crash;
 mod daemon;
 mod disk;
 mod fault;
+mod flow;
 mod force;
 mod hidden;
 mod hosts;
@@ -46,6 +47,7 @@ fn main() {
             ("disk", disk::CASES),
             ("crash", crash::CASES),
             ("tree", tree::CASES),
+            ("flow", flow::CASES),
             ("hosts", hosts::CASES),
         ];
         for (group, cases) in groups {
