@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ferry_plugin_proto::{Call, CallInput, Command, Exit, NewNode, ProcessType, Source, Value};
+use ferry_plugin_proto::{Call, CallInput, Command, Exit, NewNode, ProcessType, Source, Then, Value};
 use uuid::Uuid;
 
 use super::step::Workflow;
@@ -22,7 +22,7 @@ const INVALID_OUTPUT: u32 = 10;
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub(super) changes: Vec<Change>,
-    /// All calls of this process, those of this step included.
+    /// The calls of this step.
     pub(super) launched: BTreeSet<String>,
     /// All outputs, those of this step included.
     pub(super) outputs: BTreeSet<String>,
@@ -49,27 +49,16 @@ pub(super) async fn gather(
     flow: &Workflow<'_>,
     process_type: &ProcessType,
     commands: Vec<Command>,
+    then: &Then,
 ) -> StepResult<Effects> {
-    let store = &flow.cx.store;
-    // A process in its first step has neither called nor returned anything.
-    let (children, links) = match flow.state.steps {
-        0 => Default::default(),
-        _ => (store.children(flow.process.id)?, store.outgoing(flow.process.id)?),
-    };
-    let returned = links.into_iter().filter(|link| link.link_type == LinkType::Return);
-    let mut effects = Effects {
-        launched: children.iter().map(|child| child.call.clone()).collect(),
-        outputs: returned.map(|link| link.label).collect(),
-        ..Effects::default()
-    };
+    let mut effects = Effects { outputs: returned(flow, &commands, then)?, ..Effects::default() };
     let tree = Tree::of(flow)?;
     for command in commands {
         match command {
             Command::Report(line) => effects.changes.push(flow.log(Level::Report, line)),
             Command::Launch(call) => launch(flow, &tree, *call, &mut effects).await?,
             Command::Kill(call) => {
-                let child = children.iter().find(|child| child.call == call);
-                let child = child.ok_or_else(|| {
+                let child = flow.cx.store.child(flow.process.id, &call)?.ok_or_else(|| {
                     StepError::Except(format!("it kills `{call}`, which it has not launched before"))
                 })?;
                 effects.changes.push(Change::RequestKill { process: child.id, force: false });
@@ -80,8 +69,20 @@ pub(super) async fn gather(
     Ok(effects)
 }
 
+/// The outputs that earlier steps have returned, if this one has to do with outputs. A process in its first step
+/// has none.
+fn returned(flow: &Workflow<'_>, commands: &[Command], then: &Then) -> StepResult<BTreeSet<String>> {
+    let returns = commands.iter().any(|command| matches!(command, Command::Output { .. }));
+    if flow.state.steps == 0 || !(returns || matches!(then, Then::Finish(_))) {
+        return Ok(BTreeSet::new());
+    }
+    let links = flow.cx.store.outgoing(flow.process.id)?.into_iter();
+    Ok(links.filter(|link| link.link_type == LinkType::Return).map(|link| link.label).collect())
+}
+
 async fn launch(flow: &Workflow<'_>, tree: &Tree, call: Call, effects: &mut Effects) -> StepResult {
-    if !effects.launched.insert(call.call.clone()) {
+    let is_new = effects.launched.insert(call.call.clone());
+    if !is_new || flow.has_called(&call.call)? {
         return Err(StepError::Except(format!("it launches `{}` twice", call.call)));
     }
     let depth = deeper(flow, tree, &call)?;

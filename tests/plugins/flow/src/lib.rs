@@ -92,3 +92,13 @@ pub async fn by_the_clock(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
     cx.sleep(Duration::from_secs(2)).await;
     Ok(sum)
 }
+
+/// Adds 1 to `x`, so many times one after the other.
+#[workfunction]
+pub async fn long(cx: Cx, x: Node<i64>, count: i64) -> Result<Node<i64>> {
+    let mut sum = x;
+    for _ in 0..count {
+        sum = cx.call(plus::with(&sum, 1)).await?;
+    }
+    Ok(sum)
+}
