@@ -71,6 +71,34 @@
 //! assert_eq!((parsed.status(), parsed.value("words").as_int()), (410, Some(2)));
 //! ```
 //!
+//! A workfunction is an `async fn` that calls processes and waits for them, in plain Rust: `?`, loops, [`join!`],
+//! [`select!`] and [`join_all`]. It is kept as a journal and run again from it after a restart ([`Cx`] tells the rules);
+//! its sleeps are durable; its test needs no daemon:
+//!
+//! ```
+//! use ferry_plugin::prelude::*;
+//! use std::time::Duration;
+//!
+//! /// Doubles a number.
+//! #[calcfunction]
+//! pub fn double(x: i64) -> i64 {
+//!     x * 2
+//! }
+//!
+//! /// Doubles `x` until it is at least `limit`, once a day.
+//! #[workfunction]
+//! pub async fn grow(cx: Cx, x: Node<i64>, limit: i64) -> Result<Node<i64>> {
+//!     let mut x = x;
+//!     while x.value()? < limit {
+//!         x = cx.call(double::with(&x)).await?;   // a failed call ends this one with its exit code
+//!         cx.sleep(Duration::from_secs(86_400)).await;
+//!     }
+//!     Ok(x)                                        // a node that a calculation made: a value would not compile
+//! }
+//!
+//! assert_eq!(testing::call(grow::with(3, 20)).value::<i64>(), Ok(24));
+//! ```
+//!
 //! The file that ferry loads is a sibling crate of type `cdylib` whose `lib.rs` says
 //! `ferry_plugin::export_plugin!(text);` and nothing else. It offers that crate's types alone, whatever else is
 //! linked into it.
