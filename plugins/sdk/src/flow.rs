@@ -31,7 +31,7 @@ mod tests;
 
 pub use called::{CallFailed, Called};
 pub use combine::{Either, First, Join, JoinAll, Joined, first, join, join_all};
-pub use cx::{Cx, Sleep};
+pub use cx::{FlowCx, Sleep};
 pub use function::{IsCx, NodesOut, ReturnedNodes, WorkFunction};
 pub(crate) use function::{spec, step, validate, work};
 pub(crate) use step::forget;

@@ -153,7 +153,7 @@ pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
 pub use finished::Finished;
 pub use flow::{
-    CallFailed, Called, Cx, Either, First, Join, JoinAll, Joined, NodesOut, ReturnedNodes, Sleep, first,
+    CallFailed, Called, Either, First, FlowCx, Join, JoinAll, Joined, NodesOut, ReturnedNodes, Sleep, first,
     join, join_all,
 };
 pub use host::{Level, stop_asked};
@@ -170,6 +170,9 @@ pub use proto::Value;
 pub use registry::{Failure, Plugin};
 pub use report::report;
 pub use stored::{Node, Stored};
+
+/// What a workfunction is given.
+pub type Cx = FlowCx;
 
 /// Version of this crate, as a plugin file states it.
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -118,38 +118,19 @@ impl Entry {
         }
     }
 
-    fn krate(&self) -> &'static str {
-        self.about.krate()
-    }
-
     /// What kind of process it makes.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Whether it is meant by a name.
-    pub(crate) fn answers_to(&self, name: &str) -> bool {
-        self.about.aliases.contains(&name) || self.name() == name
-    }
-
-    /// Its full name.
-    pub(crate) fn full_name(&self) -> String {
-        self.name()
-    }
-
-    /// Its input ports.
-    pub(crate) fn ports(&self) -> Namespace {
-        (self.spec)().inputs
+    /// Its ports and exit codes.
+    pub(crate) fn spec(&self) -> Spec {
+        (self.spec)()
     }
 
     /// What is wrong with inputs.
-    pub(crate) fn check(&self, inputs: &Nodes) -> Problems {
+    pub(crate) fn judge(&self, inputs: &Nodes) -> Problems {
         (self.validate)(inputs)
-    }
-
-    /// Works.
-    pub(crate) fn do_work(&self, inputs: &Nodes, task: Task) -> Result<WorkReply, Unable> {
-        (self.work)(inputs, task)
     }
 
     /// Takes a step.
@@ -157,7 +138,22 @@ impl Entry {
         (self.step)(request)
     }
 
-    fn name(&self) -> String {
+    fn krate(&self) -> &'static str {
+        self.about.krate()
+    }
+
+    /// Whether it is meant by a name.
+    pub(crate) fn answers_to(&self, name: &str) -> bool {
+        self.about.aliases.contains(&name) || self.name() == name
+    }
+
+    /// Works.
+    pub(crate) fn do_work(&self, inputs: &Nodes, task: Task) -> Result<WorkReply, Unable> {
+        (self.work)(inputs, task)
+    }
+
+    /// Its full name.
+    pub(crate) fn name(&self) -> String {
         self.about.full_name()
     }
 

@@ -80,7 +80,7 @@ fn entry(
             type Exit = #exit;
 
             fn call(
-                cx: ::ferry_plugin::Cx,
+                cx: ::ferry_plugin::FlowCx,
                 arguments: Arguments,
             ) -> impl ::core::future::Future<Output = #returned> + ::core::marker::Send {
                 let Arguments { #(#idents),* } = arguments;

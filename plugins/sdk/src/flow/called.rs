@@ -14,8 +14,8 @@ use ferry_plugin_proto::{Call, Ended, Exit};
 use super::core::{Core, Op, Outcome};
 use crate::{Draft, OutputNodes, Process};
 
-/// A process that was called: awaited, it gives its outputs. Made by [`Cx::call`](crate::Cx::call) and
-/// [`Cx::submit`](crate::Cx::submit).
+/// A process that was called: awaited, it gives its outputs. Made by [`Cx::call`](crate::FlowCx::call) and
+/// [`Cx::submit`](crate::FlowCx::submit).
 ///
 /// Dropped before it has ended, it is given up: its process is killed. To await it in a `select!` and go on with it
 /// when it lost, lend it: `&mut called`.

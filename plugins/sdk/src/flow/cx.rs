@@ -25,13 +25,13 @@ const TIME_MAX: i64 = 253_402_000_000_000_000;
 /// When the workfunction ends, with its outputs or an exit code, calls that it still held are given up. When it is
 /// excepted, nothing of that step is done, so that the process can be resumed from before it; what it called runs on.
 #[derive(Debug, Clone)]
-pub struct Cx {
+pub struct FlowCx {
     core: Core,
 }
 
-impl Cx {
+impl FlowCx {
     pub(super) fn new(core: Core) -> Self {
-        Cx { core }
+        FlowCx { core }
     }
 
     /// Calls a process; awaited, it gives the outputs as stored nodes, or how the process failed.
@@ -56,7 +56,7 @@ impl Cx {
         Called::new(&self.core, draft)
     }
 
-    /// Calls a process that is awaited later, or not at all: the same as [`call`](Cx::call), under a name that says
+    /// Calls a process that is awaited later, or not at all: the same as [`call`](FlowCx::call), under a name that says
     /// so. The handle can be awaited, killed or let go.
     #[must_use = "a call that is dropped is given up: await it, keep it, or `detach()` it"]
     pub fn submit<P: Process>(&self, draft: Draft<P>) -> Called<P> {
@@ -106,7 +106,7 @@ impl Cx {
     }
 }
 
-/// A sleep: made by [`Cx::sleep`]. Dropped, it is forgotten.
+/// A sleep: made by [`FlowCx::sleep`]. Dropped, it is forgotten.
 #[derive(Debug)]
 #[must_use = "a sleep that is not awaited is none"]
 pub struct Sleep {

@@ -4,7 +4,7 @@ use ferry_plugin_proto::{Inputs as Nodes, Namespace, StepReply, StepRequest, Tas
 
 use super::{
     core::Core,
-    cx::Cx,
+    cx::FlowCx,
     live::{Body, Returned},
     step as steps,
 };
@@ -127,7 +127,7 @@ pub trait WorkFunction: 'static {
     type Exit: ExitCodes;
 
     /// Calls it.
-    fn call(cx: Cx, inputs: Self::Inputs) -> impl Future<Output = Self::Returned> + Send;
+    fn call(cx: FlowCx, inputs: Self::Inputs) -> impl Future<Output = Self::Returned> + Send;
 }
 
 pub(crate) fn spec<F: WorkFunction>() -> Spec {
@@ -152,7 +152,7 @@ pub(crate) fn step<F: WorkFunction>(request: &StepRequest) -> Result<StepReply, 
 
 fn begin<F: WorkFunction>(request: &StepRequest, core: Core) -> Result<Body, String> {
     let inputs = read_inputs::<F::Inputs>(&request.inputs).map_err(unreadable)?;
-    let returned = F::call(Cx::new(core), inputs);
+    let returned = F::call(FlowCx::new(core), inputs);
     Ok(Box::pin(async move { handed_on(returned.await) }))
 }
 
@@ -171,11 +171,11 @@ fn handed_on(returned: impl ReturnedNodes) -> Result<Returned> {
 )]
 pub trait IsCx {
     /// The context.
-    fn of(cx: Cx) -> Self;
+    fn of(cx: FlowCx) -> Self;
 }
 
-impl IsCx for Cx {
-    fn of(cx: Cx) -> Self {
+impl IsCx for FlowCx {
+    fn of(cx: FlowCx) -> Self {
         cx
     }
 }

@@ -277,8 +277,8 @@ impl<'a> Running<'a> {
         {
             return Err(format!("it launches `{}` twice", call.call));
         }
-        let inputs = self.inputs(&entry.ports(), call.inputs)?;
-        let problems = entry.check(&inputs);
+        let inputs = self.inputs(&entry.spec().inputs, call.inputs)?;
+        let problems = entry.judge(&inputs);
         if !problems.is_empty() {
             return Err(problems.to_string());
         }
@@ -290,7 +290,7 @@ impl<'a> Running<'a> {
         };
         self.processes.push(Member {
             uuid: format!("00000000-0000-4000-8000-{index:012x}"),
-            process_type: entry.full_name(),
+            process_type: entry.name(),
             entry,
             inputs,
             caller: caller.map(|caller| (caller, call.call)),
