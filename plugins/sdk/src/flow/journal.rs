@@ -4,11 +4,14 @@
 
 use std::fmt;
 
-use ferry_plugin_proto::{Ended, decode, encode};
+use ferry_plugin_proto::{Ended, Value, decode, encode};
 use serde::{Deserialize, Serialize};
 
 /// The version that this crate writes.
 const VERSION: u32 = 1;
+
+/// Largest size of an end that is kept with the values of its outputs, in bytes: the journal is written at each step.
+const WHOLE: usize = 2048;
 
 /// Bytes of a frame's length.
 const LENGTH: usize = 4;
@@ -39,12 +42,28 @@ pub(crate) enum Event {
         op: u64,
         /// How.
         ended: Box<Ended>,
+        /// The values of its outputs are left out.
+        #[serde(default)]
+        slim: bool,
     },
     /// A sleep is over.
     Slept {
         /// The operation.
         op: u64,
     },
+}
+
+impl Event {
+    /// As it is kept: without the values of large outputs. A replay asks the engine for them again.
+    fn slim(&self) -> Event {
+        let Event::Ended { op, ended, slim: false } = self else { return self.clone() };
+        if encode(ended).len() <= WHOLE {
+            return self.clone();
+        }
+        let mut ended = ended.clone();
+        ended.outputs.values_mut().for_each(|node| node.value = Value::Null);
+        Event::Ended { op: *op, ended, slim: true }
+    }
 }
 
 /// The fingerprint of something that the code asked for.
@@ -89,7 +108,7 @@ impl Journal {
         if self.0.is_empty() {
             self.frame(&Header { version: VERSION });
         }
-        self.frame(turn);
+        self.frame(&Turn { event: turn.event.slim(), ..turn.clone() });
     }
 
     fn frame(&mut self, message: &impl Serialize) {
@@ -152,7 +171,7 @@ pub(crate) fn fixed_hash(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ferry_plugin_proto::{Node, Value};
+    use ferry_plugin_proto::Node;
 
     fn turns() -> Vec<Turn> {
         let node = Node {
@@ -172,7 +191,11 @@ mod tests {
         let sleep = Print { what: "sleep".into(), op: 1, hash: u64::MAX };
         vec![
             Turn { time: 5, event: Event::Start, asked: vec![call, sleep] },
-            Turn { time: 6, event: Event::Ended { op: 0, ended: Box::new(ended) }, asked: vec![] },
+            Turn {
+                time: 6,
+                event: Event::Ended { op: 0, ended: Box::new(ended), slim: false },
+                asked: vec![],
+            },
             Turn { time: 7, event: Event::Slept { op: 1 }, asked: vec![] },
         ]
     }
@@ -188,6 +211,17 @@ mod tests {
         let golden = include_bytes!("journal_v1.bin");
         assert_eq!(Journal::stored(golden.to_vec()).turns().unwrap(), turns());
         assert_eq!(written().into_bytes(), golden, "the stored format changed");
+    }
+
+    #[test]
+    fn large_values_are_left_out() {
+        let Event::Ended { op, mut ended, .. } = turns()[1].event.clone() else { panic!() };
+        ended.outputs.get_mut("result").unwrap().value = Value::Str("long".repeat(1000));
+        let mut journal = Journal::default();
+        journal.add(&Turn { event: Event::Ended { op, ended, slim: false }, ..turns()[1].clone() });
+        let Event::Ended { ended, slim, .. } = &journal.turns().unwrap()[0].event else { panic!() };
+        assert_eq!((slim, &ended.outputs["result"].value), (&true, &Value::Null));
+        assert_eq!((&*ended.outputs["result"].uuid, &*ended.uuid), ("n", "c"));
     }
 
     #[test]

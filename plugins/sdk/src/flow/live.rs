@@ -125,7 +125,9 @@ impl Live {
         self.core.set_now(time);
         match event {
             Event::Start => {}
-            Event::Ended { op, ended } => self.core.deliver(*op, Outcome::Ended(Arc::new((**ended).clone()))),
+            Event::Ended { op, ended, .. } => {
+                self.core.deliver(*op, Outcome::Ended(Arc::new((**ended).clone())))
+            }
             Event::Slept { op } => self.core.deliver(*op, Outcome::Slept),
         }
         let returned = self.poll()?;

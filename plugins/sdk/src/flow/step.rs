@@ -28,12 +28,27 @@ pub(crate) type Begin = fn(&StepRequest, super::core::Core) -> Result<Body, Stri
 
 /// Takes one step.
 pub(crate) fn step(request: &StepRequest, begin: Begin) -> StepReply {
-    stand(request, begin).and_then(|standing| advance(standing, request)).unwrap_or_else(|text| StepReply {
-        state: request.state.clone(),
-        commands: Vec::new(),
-        then: Then::Except(text),
-        position: None,
-    })
+    let reply = match stand(request, begin) {
+        Ok(Stand::Ready(standing)) => advance(standing, request),
+        Ok(Stand::Lacks(ops)) => Ok(ask_again(request, ops)),
+        Err(text) => Err(text),
+    };
+    reply.unwrap_or_else(|text| nothing_done(request, Then::Except(text)))
+}
+
+fn nothing_done(request: &StepRequest, then: Then) -> StepReply {
+    StepReply { state: request.state.clone(), commands: Vec::new(), then, position: None }
+}
+
+/// Waits for processes that have ended, to be told once more how, and of those that this step is about too: so the
+/// next one gets on even if nothing stays in memory until then.
+fn ask_again(request: &StepRequest, ops: Vec<u64>) -> StepReply {
+    let mut calls: BTreeSet<String> = ops.iter().map(u64::to_string).collect();
+    if let StepEvent::Resumed { children, .. } = &request.event {
+        calls.extend(children.keys().cloned());
+    }
+    let calls = calls.into_iter().collect();
+    nothing_done(request, Then::Wait { calls, any: false, until: None })
 }
 
 /// Forgets a process's future, so that its next step plays its journal again.
@@ -41,20 +56,49 @@ pub(crate) fn forget(process: &str) {
     cache::drop_quietly(cache::take(process));
 }
 
-/// The workfunction at the end of the journal that the engine sent: as it is in memory, or played again.
-fn stand(request: &StepRequest, begin: Begin) -> Result<Standing, String> {
+/// What there is to go on with.
+enum Stand {
+    /// The workfunction at the end of the journal that the engine sent.
+    Ready(Standing),
+    /// Calls whose large outputs the journal leaves out, and the request too.
+    Lacks(Vec<u64>),
+}
+
+/// The workfunction at the end of the journal: as it is in memory, or played again.
+fn stand(request: &StepRequest, begin: Begin) -> Result<Stand, String> {
     let journal = Journal::stored(request.state.clone());
     let mark = journal.mark();
     match cache::take(&request.process) {
-        Some(standing) if standing.mark == mark => return Ok(standing),
+        Some(standing) if standing.mark == mark => return Ok(Stand::Ready(standing)),
         stale => cache::drop_quietly(stale),
     }
-    let live = new_live(request, begin)?;
-    let mut standing = Standing { live, mark, turns: 0, time: i64::MIN };
-    for turn in journal.turns()? {
+    let mut turns = journal.turns()?;
+    let lacks = fill_in(&mut turns, request);
+    if !lacks.is_empty() {
+        return Ok(Stand::Lacks(lacks));
+    }
+    let mut standing = Standing { live: new_live(request, begin)?, mark, turns: 0, time: i64::MIN };
+    for turn in turns {
         standing.repeat(&turn)?;
     }
-    Ok(standing)
+    Ok(Stand::Ready(standing))
+}
+
+/// Puts values that the journal leaves out back into its turns; the operations whose are not at hand.
+fn fill_in(turns: &mut [Turn], request: &StepRequest) -> Vec<u64> {
+    let told = match &request.event {
+        StepEvent::Resumed { children, .. } => Some(children),
+        _ => None,
+    };
+    let mut lacks = Vec::new();
+    for turn in turns {
+        let Event::Ended { op, ended, slim: true } = &mut turn.event else { continue };
+        match told.and_then(|children| children.get(&op.to_string())) {
+            Some(whole) => **ended = whole.clone(),
+            None => lacks.push(*op),
+        }
+    }
+    lacks
 }
 
 fn new_live(request: &StepRequest, begin: Begin) -> Result<Live, String> {
@@ -158,7 +202,7 @@ impl Standing {
             .iter()
             .filter_map(|(call, ended)| {
                 let op = call.parse().ok()?;
-                Some((op, Event::Ended { op, ended: Box::new(ended.clone()) }))
+                Some((op, Event::Ended { op, ended: Box::new(ended.clone()), slim: false }))
             })
             .collect();
         ended.sort_unstable_by_key(|(op, _)| *op);

@@ -496,6 +496,45 @@ fn length(text: SingleFile) -> Result<i64> {
     Ok(i64::try_from(text.read()?.len())?)
 }
 
+#[calcfunction(name = "flow.long_text")]
+fn long_text(length: i64) -> Result<String> {
+    Ok("x".repeat(usize::try_from(length)?))
+}
+
+/// Reads a large value after two other turns.
+#[workfunction(name = "flow.reads_large")]
+async fn reads_large(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
+    let text = cx.call(long_text::with(10_000)).await?;
+    let sum = cx.call(plus::with(&x, 1)).await?;
+    cx.sleep(Duration::from_secs(1)).await;
+    Ok(cx.call(plus::with(&sum, i64::try_from(text.value()?.len())?)).await?)
+}
+
+#[test]
+fn large_values_are_asked_for_again() {
+    let mut driven = Driven::new::<reads_large>();
+    driven.start();
+    let mut large = done(1);
+    let node = large.outputs.get_mut("result").unwrap();
+    (node.data_type, node.value) = ("str".into(), Value::Str("x".repeat(10_000)));
+    driven.step(ended(&[("0", large.clone())]));
+    assert!(driven.state.len() < 1500, "{}", driven.state.len());
+    driven.forget();
+    let asks = driven.step(ended(&[("1", done(2))]));
+    let again = Then::Wait { calls: vec!["0".into(), "1".into()], any: false, until: None };
+    assert_eq!((launched(&asks), asks.then), (vec![], again));
+    // Told of both, it gets on at once.
+    let slept = driven.step(ended(&[("0", large.clone()), ("1", done(2))]));
+    assert_eq!(waits(&slept), (vec![], Some(driven.time)));
+    let live = driven.try_step(timer());
+    assert_eq!(launched(&live), ["3 flow.plus"]);
+    driven.forget();
+    driven.try_step(timer());
+    // The timer is over by the time alone.
+    assert_eq!(driven.try_step(ended(&[("0", large)])), live);
+    assert_eq!(crate::testing::call(reads_large::with(1)).value::<i64>(), Ok(10_002));
+}
+
 #[workfunction(name = "flow.wrong_input")]
 async fn wrong_input(cx: Cx) -> Result<Node<i64>> {
     let file = SingleFile::from_path("/nonexistent/a")?;

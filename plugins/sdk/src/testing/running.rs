@@ -186,7 +186,6 @@ impl<'a> Running<'a> {
     fn step(&mut self, index: usize, event: StepEvent) {
         let process = &self.processes[index];
         let At::Steps { state, .. } = &process.at else { return };
-        let entry = process.entry;
         let request = through_codec(&StepRequest {
             process_type: process.process_type.clone(),
             process: process.uuid.clone(),
@@ -195,10 +194,8 @@ impl<'a> Running<'a> {
             event,
             time: self.now,
         });
-        let take =
-            || through_codec(&entry.take_step(&request).unwrap_or_else(|unable| panic!("{}", unable.0)));
-        let reply: StepReply = take();
-        let again: StepReply = take();
+        let reply = self.take(index, request.clone());
+        let again = self.take(index, request.clone());
         assert_eq!(
             reply.then, again.then,
             "a step of `{}` that was taken twice comes to another end: it goes by something hidden",
@@ -210,6 +207,23 @@ impl<'a> Running<'a> {
             flow::forget(&uuid);
         }
         self.settle(index, reply);
+    }
+
+    /// What a step says; one that asks for how processes ended is told.
+    fn take(&self, index: usize, mut request: StepRequest) -> StepReply {
+        let Member { entry, called, .. } = &self.processes[index];
+        loop {
+            let reply = entry.take_step(&request).unwrap_or_else(|unable| panic!("{}", unable.0));
+            let reply: StepReply = through_codec(&reply);
+            let asked = match (&reply.then, entry.kind()) {
+                (Then::Wait { calls, any: false, .. }, Kind::WorkFunction) => calls,
+                _ => return reply,
+            };
+            let ended = asked
+                .iter()
+                .filter_map(|call| Some((call.clone(), self.processes[*called.get(call)?].ended.clone()?)));
+            request.event = StepEvent::Resumed { children: ended.collect(), timer: false };
+        }
     }
 
     fn settle(&mut self, index: usize, reply: StepReply) {

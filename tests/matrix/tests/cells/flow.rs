@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_tree_without_end_is_noticed", a_tree_without_end_is_noticed),
     ("a_workflow_that_goes_by_the_clock_is_named", a_workflow_that_goes_by_the_clock_is_named),
     ("many_calls_end_in_any_order", many_calls_end_in_any_order),
+    ("large_values_are_read_after_a_restart", large_values_are_read_after_a_restart),
 ];
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -210,4 +211,22 @@ fn many_calls_end_in_any_order() -> Result {
     let shown = ferry.ended(&id, LIMIT)?;
     check(shown["outputs"]["result"]["value"] == 2, || format!("{shown:#}"))?;
     check(shown["called"].as_array().map(Vec::len) == Some(300), || "not 300 calls".into())
+}
+
+fn large_values_are_read_after_a_restart() -> Result {
+    let ferry = with_daemon()?;
+    let ids = [
+        ferry.submit(&["flow.reads_long_texts", "count=1"])?,
+        ferry.submit(&["flow.reads_long_texts", "count=40"])?,
+    ];
+    for id in &ids {
+        until_it_waits(&ferry, id, "waits until")?;
+    }
+    ferry.ok(&["daemon", "restart"])?;
+    let sums = [10_000, (0..40).map(|n| 10_000 + n).sum::<i64>()];
+    for (id, sum) in ids.iter().zip(sums) {
+        let shown = ferry.ended(id, LIMIT)?;
+        check(shown["outputs"]["result"]["value"] == sum, || format!("{shown:#}"))?;
+    }
+    Ok(())
 }

@@ -35,7 +35,7 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 12] = [
+        let groups: [(&str, &[Case]); 13] = [
             ("job", job::CASES),
             ("limits", limits::CASES),
             ("provenance", provenance::CASES),

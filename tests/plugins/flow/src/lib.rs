@@ -102,3 +102,21 @@ pub async fn long(cx: Cx, x: Node<i64>, count: i64) -> Result<Node<i64>> {
     }
     Ok(sum)
 }
+
+/// A text of that length.
+#[calcfunction]
+pub fn long_text(length: i64) -> Result<String> {
+    Ok("x".repeat(usize::try_from(length)?))
+}
+
+/// Adds the lengths of `count` long texts, which it reads after a sleep only.
+#[workfunction]
+pub async fn reads_long_texts(cx: Cx, count: i64) -> Result<Node<i64>> {
+    let texts = join_all((0..count).map(|n| cx.call(long_text::with(10_000 + n)))).await;
+    cx.sleep(Duration::from_secs(2)).await;
+    let mut length = 0;
+    for text in texts {
+        length += i64::try_from(text?.value()?.len())?;
+    }
+    Ok(cx.call(plus::with(length, 0)).await?)
+}
