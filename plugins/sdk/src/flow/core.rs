@@ -36,8 +36,6 @@ struct State {
     now: i64,
     random: u64,
     position: Option<String>,
-    /// The future is being thrown away: what its parts do when they are dropped is nobody's wish.
-    torn_down: bool,
 }
 
 #[derive(Debug)]
@@ -219,11 +217,6 @@ impl Core {
         }
         outstanding
     }
-
-    /// From now on, what is dropped is dropped without a word.
-    pub(crate) fn tear_down(&self) {
-        self.state().torn_down = true;
-    }
 }
 
 /// One operation, held by whoever waits for it. Dropping it before it has ended gives it up.
@@ -277,7 +270,8 @@ impl Drop for Op {
     fn drop(&mut self) {
         let mut state = self.core.state();
         let Some(slot) = state.under_way.remove(&self.number) else { return };
-        if slot.outcome.is_none() && !state.torn_down {
+        // What is asked for while the whole future is thrown away is taken by nobody.
+        if slot.outcome.is_none() {
             let op = self.number;
             state.asked.push(if slot.due.is_some() { Asked::Cancel { op } } else { Asked::Kill { op } });
         }

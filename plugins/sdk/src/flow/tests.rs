@@ -409,6 +409,26 @@ fn a_future_that_is_thrown_away_kills_nobody() {
     assert_eq!(launched(&after), ["kill 1", "kill 3"]);
 }
 
+/// Says which of two calls it was told of first, though it asks for the later one first.
+#[workfunction(name = "flow.which")]
+async fn which(cx: Cx, x: Node<i64>) {
+    let mut calls: Vec<Called<plus>> = (0..=10).map(|n| cx.call(plus::with(&x, n))).collect();
+    let mut tenth = calls.remove(10);
+    select! {
+        _ = &mut tenth => cx.report("the tenth"),
+        _ = &mut calls[2] => cx.report("the second"),
+    }
+}
+
+#[test]
+fn several_ends_are_turns_of_their_own_in_the_order_of_their_calls() {
+    let mut driven = Driven::new::<which>();
+    driven.start();
+    let reply = driven.try_step(ended(&[("10", done(10)), ("2", done(2))]));
+    assert_eq!(launched(&reply)[0], "says the second");
+    assert_eq!((launched(&reply).len(), reply.then), (1 + 10, Then::Finish(None)));
+}
+
 /// Passes on what became of one call.
 #[workfunction(name = "flow.passes_on")]
 async fn passes_on(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
