@@ -219,7 +219,9 @@ fn a_step_that_was_not_committed_is_taken_again_from_the_journal() {
     let kept = driven.try_step(ended(&[("0", done(3))]));
     assert_ne!(lost.state, kept.state, "the journal keeps how it ended");
     driven.state = kept.state;
-    assert_eq!(launched(&driven.step(timer())).len(), 2);
+    let next = driven.step(timer());
+    let Command::Launch(call) = &next.commands[0] else { panic!("{next:?}") };
+    assert_eq!(call.inputs["x"], CallInput::Node("node-3".into()));
 }
 
 /// The same as [`demo`] in the beginning, and another thing then.
@@ -407,6 +409,47 @@ fn a_future_that_is_thrown_away_kills_nobody() {
     driven.forget();
     let after = driven.step(timer());
     assert_eq!(launched(&after), ["kill 1", "kill 3"]);
+}
+
+/// A future that polls what is inside of it only if that was woken, as executors of many futures do.
+struct OnlyWoken<F>(std::pin::Pin<Box<F>>, Arc<Woken>);
+
+struct Woken(std::sync::atomic::AtomicBool, Mutex<Option<Waker>>);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        let outer = self.1.lock().unwrap().take();
+        if let Some(waker) = outer {
+            waker.wake();
+        }
+    }
+}
+
+impl<F: Future> Future for OnlyWoken<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<F::Output> {
+        self.1.1.lock().unwrap().replace(context.waker().clone());
+        if !self.1.0.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        let waker = Waker::from(Arc::clone(&self.1));
+        self.0.as_mut().poll(&mut std::task::Context::from_waker(&waker))
+    }
+}
+
+#[workfunction(name = "flow.only_woken")]
+async fn only_woken(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
+    let call = Box::pin(cx.call(plus::with(&x, 1)));
+    Ok(OnlyWoken(call, Arc::new(Woken(true.into(), Mutex::default()))).await?)
+}
+
+#[test]
+fn who_polls_only_what_was_woken_is_served() {
+    let mut driven = Driven::new::<only_woken>();
+    driven.start();
+    assert_eq!(launched(&driven.step(ended(&[("0", done(1))]))), ["result node-1"]);
 }
 
 /// Says which of two calls it was told of first, though it asks for the later one first.
