@@ -1,4 +1,7 @@
-//! Turns, replays and what a replay notices, step by step; whole trees are run in `testing`.
+//! Workfunctions step by step: what each event brings about. Whole trees are run in `testing`.
+
+mod replay;
+mod wakes;
 
 use std::{
     cell::Cell,
@@ -196,175 +199,6 @@ fn the_winner_of_a_race_ends_the_loser() {
     assert_eq!(driven.try_step(both).then, Then::Finish(None));
 }
 
-#[test]
-fn a_replay_says_what_the_live_run_said() {
-    let (driven, race) = demo_until_race();
-    for _ in 0..2 {
-        let live = driven.try_step(ended(&[("4", done(20))]));
-        driven.forget();
-        assert_eq!(driven.try_step(ended(&[("4", done(20))])), live);
-    }
-    let inputs = |reply: &StepReply| match &reply.commands[0] {
-        Command::Launch(call) => call.inputs.clone(),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(inputs(&race)["x"], CallInput::Node("node-4".into()));
-}
-
-#[test]
-fn a_step_that_was_not_committed_is_taken_again_from_the_journal() {
-    let mut driven = Driven::new::<demo>();
-    driven.start();
-    let lost = driven.try_step(ended(&[("0", done(7))]));
-    let kept = driven.try_step(ended(&[("0", done(3))]));
-    assert_ne!(lost.state, kept.state, "the journal keeps how it ended");
-    driven.state = kept.state;
-    let next = driven.step(timer());
-    let Command::Launch(call) = &next.commands[0] else { panic!("{next:?}") };
-    assert_eq!(call.inputs["x"], CallInput::Node("node-3".into()));
-}
-
-/// The same as [`demo`] in the beginning, and another thing then.
-#[workfunction(name = "flow.changed")]
-async fn changed(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
-    let a = cx.call(plus::with(&x, 2)).await?;
-    Ok(cx.call(plus::with(&a, 3)).await?)
-}
-
-#[workfunction(name = "flow.shorter")]
-async fn shorter(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
-    Ok(cx.call(plus::with(&x, 2)).await?)
-}
-
-#[workfunction(name = "flow.other_inputs")]
-async fn other_inputs(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
-    Ok(cx.call(plus::with(&x, 3)).await?)
-}
-
-#[workfunction(name = "flow.more")]
-async fn more(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
-    let (a, _) = join!(cx.call(plus::with(&x, 2)), cx.call(plus::with(&x, 2)));
-    Ok(a?)
-}
-
-#[test]
-fn changed_code_is_named() {
-    let (driven, _) = demo_until_race();
-    let with = |function| Driven {
-        function,
-        process: driven.process.clone(),
-        inputs: driven.inputs.clone(),
-        state: driven.state.clone(),
-        time: 0,
-    };
-    let said = |function| {
-        driven.forget();
-        let text = error(with(function).try_step(timer()));
-        text.split("; ").next().unwrap_or_default().to_owned()
-    };
-    assert_eq!(
-        said(step::<changed>),
-        "nondeterminism at turn 1, command 0: the journal has `sleep`, the code asks for `call flow.plus`"
-    );
-    assert_eq!(
-        said(step::<shorter>),
-        "nondeterminism at turn 1, command 0: the journal has `sleep`, the code asks for nothing"
-    );
-    assert_eq!(
-        said(step::<other_inputs>),
-        "nondeterminism at turn 0, command 0: the journal has `call flow.plus`, the code asks for it with other \
-         inputs"
-    );
-    assert_eq!(
-        said(step::<more>),
-        "nondeterminism at turn 0, command 1: the journal has nothing, the code asks for `call flow.plus`"
-    );
-    assert_eq!(launched(&with(step::<demo>).try_step(ended(&[("4", done(1))]))), ["result node-1"]);
-}
-
-#[workfunction(name = "flow.clock")]
-async fn clock(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
-    Ok(cx.call(plus::with(&x, i64::from(now))).await?)
-}
-
-#[test]
-fn a_hidden_input_is_named() {
-    let mut driven = Driven::new::<clock>();
-    driven.start();
-    driven.forget();
-    thread::sleep(Duration::from_millis(1));
-    let text = error(driven.try_step(ended(&[("0", done(1))])));
-    assert!(text.contains("at turn 0, command 0: the journal has `call flow.plus`"), "{text}");
-    assert!(text.contains("with other inputs") && text.contains("a clock"), "{text}");
-}
-
-#[workfunction(name = "flow.stuck")]
-async fn stuck(_cx: Cx) {
-    std::future::pending().await
-}
-
-#[workfunction(name = "flow.spins")]
-async fn spins(_cx: Cx) {
-    std::future::poll_fn(|context| {
-        context.waker().wake_by_ref();
-        Poll::<()>::Pending
-    })
-    .await
-}
-
-#[test]
-fn what_no_event_would_wake_is_named() {
-    assert!(error(Driven::new::<stuck>().start()).starts_with("stuck: "));
-    assert!(error(Driven::new::<spins>().start()).contains("wakes itself without end"));
-}
-
-/// Waits for a thread beside a sleep.
-#[workfunction(name = "flow.threaded")]
-async fn threaded(cx: Cx) {
-    let place: Arc<Mutex<Option<Waker>>> = Arc::default();
-    let of_thread = Arc::clone(&place);
-    let waits = std::future::poll_fn(move |context| {
-        place.lock().unwrap().replace(context.waker().clone());
-        Poll::<()>::Pending
-    });
-    thread::spawn(move || {
-        thread::sleep(Duration::from_millis(5));
-        of_thread.lock().unwrap().take().map(Waker::wake)
-    });
-    select! {
-        _ = waits => (),
-        _ = cx.sleep(Duration::from_secs(1)) => (),
-    }
-}
-
-#[test]
-fn a_wake_from_another_thread_is_named() {
-    let mut driven = Driven::new::<threaded>();
-    driven.start();
-    thread::sleep(Duration::from_millis(50));
-    assert!(error(driven.try_step(timer())).contains("something other than the engine"));
-}
-
-#[workfunction(name = "flow.panics")]
-async fn panics(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
-    thread_local!(static PANICKED: Cell<bool> = const { Cell::new(false) });
-    let sum = cx.call(plus::with(&x, 1)).await?;
-    if !PANICKED.replace(true) {
-        panic!("once");
-    }
-    Ok(sum)
-}
-
-#[test]
-fn after_a_panic_the_journal_is_played_again() {
-    let mut driven = Driven::new::<panics>();
-    driven.start();
-    let step = std::panic::AssertUnwindSafe(|| driven.try_step(ended(&[("0", done(1))])));
-    assert!(std::panic::catch_unwind(step).is_err());
-    assert_eq!(launched(&driven.try_step(ended(&[("0", done(1))]))), ["result node-1"]);
-}
-
 /// Makes handles that come to different ends.
 #[workfunction(name = "flow.handles")]
 async fn handles(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
@@ -409,47 +243,6 @@ fn a_future_that_is_thrown_away_kills_nobody() {
     driven.forget();
     let after = driven.step(timer());
     assert_eq!(launched(&after), ["kill 1", "kill 3"]);
-}
-
-/// A future that polls what is inside of it only if that was woken, as executors of many futures do.
-struct OnlyWoken<F>(std::pin::Pin<Box<F>>, Arc<Woken>);
-
-struct Woken(std::sync::atomic::AtomicBool, Mutex<Option<Waker>>);
-
-impl std::task::Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
-        let outer = self.1.lock().unwrap().take();
-        if let Some(waker) = outer {
-            waker.wake();
-        }
-    }
-}
-
-impl<F: Future> Future for OnlyWoken<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<F::Output> {
-        self.1.1.lock().unwrap().replace(context.waker().clone());
-        if !self.1.0.swap(false, std::sync::atomic::Ordering::SeqCst) {
-            return Poll::Pending;
-        }
-        let waker = Waker::from(Arc::clone(&self.1));
-        self.0.as_mut().poll(&mut std::task::Context::from_waker(&waker))
-    }
-}
-
-#[workfunction(name = "flow.only_woken")]
-async fn only_woken(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
-    let call = Box::pin(cx.call(plus::with(&x, 1)));
-    Ok(OnlyWoken(call, Arc::new(Woken(true.into(), Mutex::default()))).await?)
-}
-
-#[test]
-fn who_polls_only_what_was_woken_is_served() {
-    let mut driven = Driven::new::<only_woken>();
-    driven.start();
-    assert_eq!(launched(&driven.step(ended(&[("0", done(1))]))), ["result node-1"]);
 }
 
 /// Says which of two calls it was told of first, though it asks for the later one first.
@@ -557,45 +350,6 @@ fn a_hundred_at_once_come_in_any_order() {
 #[calcfunction(name = "flow.length")]
 fn length(text: SingleFile) -> Result<i64> {
     Ok(i64::try_from(text.read()?.len())?)
-}
-
-#[calcfunction(name = "flow.long_text")]
-fn long_text(length: i64) -> Result<String> {
-    Ok("x".repeat(usize::try_from(length)?))
-}
-
-/// Reads a large value after two other turns.
-#[workfunction(name = "flow.reads_large")]
-async fn reads_large(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
-    let text = cx.call(long_text::with(10_000)).await?;
-    let sum = cx.call(plus::with(&x, 1)).await?;
-    cx.sleep(Duration::from_secs(1)).await;
-    Ok(cx.call(plus::with(&sum, i64::try_from(text.value()?.len())?)).await?)
-}
-
-#[test]
-fn large_values_are_asked_for_again() {
-    let mut driven = Driven::new::<reads_large>();
-    driven.start();
-    let mut large = done(1);
-    let node = large.outputs.get_mut("result").unwrap();
-    (node.data_type, node.value) = ("str".into(), Value::Str("x".repeat(10_000)));
-    driven.step(ended(&[("0", large.clone())]));
-    assert!(driven.state.len() < 1500, "{}", driven.state.len());
-    driven.forget();
-    let asks = driven.step(ended(&[("1", done(2))]));
-    let again = Then::Wait { calls: vec!["0".into(), "1".into()], any: false, until: None };
-    assert_eq!((launched(&asks), asks.then), (vec![], again));
-    // Told of both, it gets on at once.
-    let slept = driven.step(ended(&[("0", large.clone()), ("1", done(2))]));
-    assert_eq!(waits(&slept), (vec![], Some(driven.time)));
-    let live = driven.try_step(timer());
-    assert_eq!(launched(&live), ["3 flow.plus"]);
-    driven.forget();
-    driven.try_step(timer());
-    // The timer is over by the time alone.
-    assert_eq!(driven.try_step(ended(&[("0", large)])), live);
-    assert_eq!(crate::testing::call(reads_large::with(1)).value::<i64>(), Ok(10_002));
 }
 
 #[workfunction(name = "flow.wrong_input")]
