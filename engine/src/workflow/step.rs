@@ -29,17 +29,17 @@ const MISSING_OUTPUT: u32 = 11;
 /// How far a workflow came.
 #[derive(Debug)]
 pub(crate) enum Advance {
-    /// It took a step, which launched some processes and asked for the end of others.
+    /// It took a step, which launched some processes and asked for the end of others; its last step may, too.
     Stepped {
         /// Launched.
         born: Vec<NodeId>,
         /// To be ended.
         killed: Vec<NodeId>,
+        /// Whether it was the last step.
+        ended: bool,
     },
     /// It waits; a timer wakes it after so long.
     Rests(Option<Duration>),
-    /// It has ended.
-    Ended,
 }
 
 /// A workflow in hand: its row, and its saved state.
@@ -162,7 +162,7 @@ impl<'a> Workflow<'a> {
         });
         let killed = killed.collect();
         let born = self.commit_step(changes).await?;
-        Ok(if self.process.state.is_terminal() { Advance::Ended } else { Advance::Stepped { born, killed } })
+        Ok(Advance::Stepped { born, killed, ended: self.process.state.is_terminal() })
     }
 
     /// A created process runs before anything else follows.

@@ -11,6 +11,7 @@ pub(crate) const CASES: &[Case] = &[
     ("add_mul_gives_35_with_its_links", add_mul_gives_35_with_its_links),
     ("a_hundred_levels_nest", a_hundred_levels_nest),
     ("a_job_and_a_timer_race", a_job_and_a_timer_race),
+    ("what_is_let_go_runs_on", what_is_let_go_runs_on),
     ("a_sleep_survives_restarts", a_sleep_survives_restarts),
     ("whatever_is_killed_the_graph_is_the_same", whatever_is_killed_the_graph_is_the_same),
     ("a_tree_without_end_is_noticed", a_tree_without_end_is_noticed),
@@ -103,11 +104,13 @@ fn a_hundred_levels_nest() -> Result {
 
 fn a_job_and_a_timer_race() -> Result {
     let ferry = with_daemon()?;
+    // A killed job ends long before its sleep does.
+    const SOON: Duration = Duration::from_secs(20);
     let race = |sleep: &str, limit: &str| -> Result<(Value, Value)> {
         let words = [&format!("sleep={sleep}"), &format!("limit={limit}")];
         let id = ferry.submit(&["arithmetic.race", "x=3", "y=4", words[0], words[1]])?;
         let shown = ferry.ended(&id, LIMIT)?;
-        let job = ferry.ended(&shown["called"][0]["id"].to_string(), LIMIT)?;
+        let job = ferry.ended(&shown["called"][0]["id"].to_string(), SOON)?;
         Ok((shown, job))
     };
     let (won, job) = race("0", "60")?;
@@ -116,6 +119,14 @@ fn a_job_and_a_timer_race() -> Result {
     let (lost, job) = race("60", "1")?;
     check(lost["exit_code"] == 420 && lost["outputs"] == serde_json::json!({}), || format!("{lost:#}"))?;
     check(job["state"] == "killed", || format!("{job:#}"))
+}
+
+fn what_is_let_go_runs_on() -> Result {
+    let ferry = with_daemon()?;
+    let shown = ferry.ended(&ferry.submit(&["flow.lets_go", "x=1"])?, LIMIT)?;
+    check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
+    let sum = ferry.ended(&shown["called"][0]["id"].to_string(), LIMIT)?;
+    check(sum["outputs"]["result"]["value"] == 2, || format!("{sum:#}"))
 }
 
 fn a_sleep_survives_restarts() -> Result {

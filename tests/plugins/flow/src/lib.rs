@@ -71,6 +71,12 @@ pub async fn naps(cx: Cx, seconds: f64) -> Result {
     Ok(())
 }
 
+/// Calls a function and waits for nothing.
+#[workfunction]
+pub async fn lets_go(cx: Cx, x: Node<i64>) {
+    cx.submit(slow_plus::with(&x, 1)).detach();
+}
+
 /// Calls itself without end.
 #[workfunction]
 pub async fn endless(cx: Cx) -> Result {
