@@ -11,6 +11,7 @@ pub(crate) const CASES: &[Case] = &[
     ("add_mul_gives_35_with_its_links", add_mul_gives_35_with_its_links),
     ("a_hundred_levels_nest", a_hundred_levels_nest),
     ("a_job_and_a_timer_race", a_job_and_a_timer_race),
+    ("a_run_waits_for_what_it_killed", a_run_waits_for_what_it_killed),
     ("what_is_let_go_runs_on", what_is_let_go_runs_on),
     ("a_sleep_survives_restarts", a_sleep_survives_restarts),
     ("whatever_is_killed_the_graph_is_the_same", whatever_is_killed_the_graph_is_the_same),
@@ -119,6 +120,15 @@ fn a_job_and_a_timer_race() -> Result {
     let (lost, job) = race("60", "1")?;
     check(lost["exit_code"] == 420 && lost["outputs"] == serde_json::json!({}), || format!("{lost:#}"))?;
     check(job["state"] == "killed", || format!("{job:#}"))
+}
+
+fn a_run_waits_for_what_it_killed() -> Result {
+    let ferry = profile()?;
+    // Without a daemon nobody would kill the job afterwards.
+    ferry.ferry(&["run", "arithmetic.race", "x=3", "y=4", "sleep=60", "limit=1"])?.expect(1)?;
+    let all = ferry.json(&["process", "list", "-a"])?;
+    let job = all.as_array().into_iter().flatten().find(|one| one["process_type"] == "arithmetic.add_job");
+    check(job.is_some_and(|job| job["state"] == "killed"), || format!("{all:#}"))
 }
 
 fn what_is_let_go_runs_on() -> Result {
