@@ -124,6 +124,8 @@ pub(crate) struct Calling<'a> {
     pub(crate) label: String,
     /// The plugin files of the call tree.
     pub(crate) pins: &'a [String],
+    /// How many processes there are above it in the call tree.
+    pub(crate) depth: u32,
 }
 
 /// A launch that was checked and can be committed.
@@ -211,22 +213,27 @@ fn body(
     no_cache: bool,
     calling: Option<&Calling<'_>>,
 ) -> Result<Value, Refusal> {
-    let no_cache = (no_cache && !is_workflow(kind)).then(|| (NO_CACHE.to_owned(), Value::Bool(true)));
-    let entry = match kind {
+    let mut entries = BTreeMap::new();
+    if no_cache && !is_workflow(kind) {
+        entries.insert(NO_CACHE.to_owned(), Value::Bool(true));
+    }
+    match kind {
         Kind::CalcJob => {
             let options = to_value(options).map_err(|text| Refusal::Problems(whole(text)))?;
-            Some(("options".to_owned(), options))
+            entries.insert("options".to_owned(), options);
         }
         _ if is_workflow(kind) => {
             let pins = match calling {
                 Some(calling) => calling.pins.to_vec(),
                 None => active_plugins(&cx.store)?,
             };
-            Some((PINS.to_owned(), Value::from(pins.into_iter().map(Value::Str).collect::<Vec<_>>())))
+            let pins: Vec<Value> = pins.into_iter().map(Value::Str).collect();
+            entries.insert(PINS.to_owned(), pins.into());
+            entries.extend(calling.map(|calling| (DEPTH.to_owned(), i64::from(calling.depth).into())));
         }
-        _ => None,
-    };
-    Ok(Value::Map(entry.into_iter().chain(no_cache).collect()))
+        _ => {}
+    }
+    Ok(Value::Map(entries))
 }
 
 /// The digest of all that a calculation's results depend on.
@@ -250,6 +257,9 @@ fn cache_hash(
 
 /// The entry of a workflow's body that lists the plugin files of its call tree.
 pub(crate) const PINS: &str = "pins";
+
+/// The entry of a called workflow's body that says how many processes there are above it.
+pub(crate) const DEPTH: &str = "depth";
 
 /// Whether a process of this kind calls others.
 pub(crate) fn is_workflow(kind: Kind) -> bool {

@@ -13,7 +13,7 @@ pub use caching::{CacheRules, CacheStory, Candidate, cache_story};
 pub(crate) use call::run as run_calcfunction;
 pub(crate) use failures::Failures;
 pub use identity::Ingredients;
-pub(crate) use launch::{Calling, PINS, in_words, is_workflow, prepare_called};
+pub(crate) use launch::{Calling, DEPTH, PINS, in_words, is_workflow, prepare_called};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
 pub use options::{Options, Resources};
 pub use spec::{

@@ -138,11 +138,11 @@ async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify)
         () = interrupt.notified() => return Then::After(Duration::ZERO).into(),
     };
     match advanced {
-        Ok(Advance::Ended) => Then::Ended.into(),
         Ok(Advance::Rests(None)) => Then::Idle.into(),
         Ok(Advance::Rests(Some(delay))) => Then::After(delay.max(Duration::from_millis(1))).into(),
-        Ok(Advance::Stepped { born, killed }) => {
-            Driven { born, killed, ..Then::After(Duration::ZERO).into() }
+        Ok(Advance::Stepped { born, killed, ended }) => {
+            let then = if ended { Then::Ended } else { Then::After(Duration::ZERO) };
+            Driven { born, killed, ..then.into() }
         }
         Err(error) => plain::settle(cx, id, error).await.into(),
     }

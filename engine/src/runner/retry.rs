@@ -107,6 +107,7 @@ mod tests {
             retry_initial: Duration::from_secs(20),
             retry_attempts: 5,
             runner_tasks: 1,
+            workflow_max_depth: 1,
         };
         let own = Computer { retry_initial: Some(0.5), retry_attempts: Some(2), ..Computer::default() };
         assert_eq!(RetryPlan::of(&settings, None), PLAN);

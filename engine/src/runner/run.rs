@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ferry_plugin_proto::Problem;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     Answered, Builder, ClientError, Connection, Context, Request, Response, call,
@@ -138,6 +138,17 @@ async fn own_to_the_end(
     end
 }
 
+/// How long a process that has ended waits for those that it killed: jobs would run on, since nobody steps them here
+/// afterwards.
+const KILLS: Duration = Duration::from_secs(10);
+
+/// Whether processes that this one called are still to be killed.
+fn kills(running: &Running, id: i64) -> bool {
+    let store = &running.cx.store;
+    let live = store.live_tree(NodeId(id)).unwrap_or_default();
+    live.into_iter().any(|child| store.process(child).is_ok_and(|child| child.kill_requested))
+}
+
 async fn watch_own(
     running: &mut Running,
     id: i64,
@@ -146,6 +157,7 @@ async fn watch_own(
 ) -> Option<RunEnd> {
     let mut commits = running.cx.store.commits();
     let mut shown = None;
+    let mut patience = None;
     loop {
         if let Ok(process) = running.cx.store.process(NodeId(id)) {
             let now = (process.state, running.cx.status(&process));
@@ -155,7 +167,10 @@ async fn watch_own(
             }
             // A paused process goes on only when somebody acts.
             if process.state.is_terminal() {
-                return Some(RunEnd::Ended { id });
+                let until = *patience.get_or_insert_with(|| Instant::now() + KILLS);
+                if until <= Instant::now() || !kills(running, id) {
+                    return Some(RunEnd::Ended { id });
+                }
             }
             if process.paused && !process.kill_requested {
                 return Some(RunEnd::Detached { id, owned: false });
@@ -163,6 +178,7 @@ async fn watch_own(
         }
         tokio::select! {
             _ = commits.changed() => {}
+            () = tokio::time::sleep(KILLS), if patience.is_some() => {}
             ended = running.ends.recv() => match ended {
                 Some(true) => return None,
                 _ => return Some(RunEnd::Detached { id, owned: false }),

@@ -62,6 +62,11 @@ pub const KNOWN: &[Known] = &[
     },
     Known { key: "retry.attempts", default: "5", help: "failures of one step after which a process pauses" },
     Known { key: "runner.tasks", default: "64", help: "processes stepped at the same time" },
+    Known {
+        key: "workflow.max_depth",
+        default: "1000",
+        help: "levels of a call tree, so that workflows that call one another without end are noticed",
+    },
 ];
 
 /// The settings in force.
@@ -77,6 +82,8 @@ pub struct Settings {
     pub retry_attempts: u32,
     /// Processes stepped at the same time.
     pub runner_tasks: usize,
+    /// Levels of a call tree below its root.
+    pub workflow_max_depth: u32,
 }
 
 impl Settings {
@@ -94,6 +101,7 @@ impl Settings {
             retry_initial: seconds("retry.initial"),
             retry_attempts: (number("retry.attempts") as u32).max(1),
             runner_tasks: (number("runner.tasks") as usize).max(1),
+            workflow_max_depth: number("workflow.max_depth") as u32,
         })
     }
 }

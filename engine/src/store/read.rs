@@ -172,6 +172,10 @@ impl Reads for SqliteReader {
         self.with(|db| query_all(db, tree::CHILDREN, [caller.0], tree::child))
     }
 
+    fn child(&self, caller: NodeId, call: &str) -> Result<Option<Child>> {
+        self.with(|db| db.prepare_cached(tree::CHILD)?.query_row((caller.0, call), tree::child).optional())
+    }
+
     fn live_tree(&self, top: NodeId) -> Result<Vec<NodeId>> {
         self.with(|db| query_all(db, tree::LIVE_TREE, [top.0], |row| row.get(0).map(NodeId)))
     }

@@ -106,6 +106,9 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     /// The children of a process, in order of their launch.
     fn children(&self, caller: NodeId) -> Result<Vec<Child>>;
 
+    /// The child of a process under one of its calls.
+    fn child(&self, caller: NodeId, call: &str) -> Result<Option<Child>>;
+
     /// A process and all that it called, directly or not, as far as they have not ended; callers first.
     fn live_tree(&self, top: NodeId) -> Result<Vec<NodeId>>;
 

@@ -27,6 +27,9 @@ pub(super) fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
 pub(super) const CHILDREN: &str = "SELECT p.id, n.uuid, p.call, p.state, p.exit_status, p.exit_message
      FROM process p JOIN node n ON n.id = p.id WHERE p.caller = ?1 ORDER BY p.id";
 
+pub(super) const CHILD: &str = "SELECT p.id, n.uuid, p.call, p.state, p.exit_status, p.exit_message
+     FROM process p JOIN node n ON n.id = p.id WHERE p.caller = ?1 AND p.call = ?2";
+
 pub(super) fn child(row: &Row<'_>) -> rusqlite::Result<Child> {
     Ok(Child {
         id: NodeId(row.get(0)?),

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use ferry_plugin_proto::{Call, CallInput, Command, Exit, NewNode, ProcessType, Source};
+use ferry_plugin_proto::{Call, CallInput, Command, Exit, NewNode, ProcessType, Source, Then, Value};
 use uuid::Uuid;
 
 use super::step::Workflow;
 use crate::{
     calcjob::{StepError, StepResult},
     process::{
-        Calling, InputValue, Launch, Metadata, PINS, Refusal, flatten, in_words, lookup_port, prepare_called,
-        type_problem,
+        Calling, DEPTH, InputValue, Launch, Metadata, PINS, Refusal, flatten, in_words, lookup_port,
+        prepare_called, type_problem,
     },
     store::{Caller, Change, FileContent, Level, LinkType},
 };
@@ -22,7 +22,7 @@ const INVALID_OUTPUT: u32 = 10;
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub(super) changes: Vec<Change>,
-    /// All calls of this process, those of this step included.
+    /// The calls of this step.
     pub(super) launched: BTreeSet<String>,
     /// All outputs, those of this step included.
     pub(super) outputs: BTreeSet<String>,
@@ -49,26 +49,16 @@ pub(super) async fn gather(
     flow: &Workflow<'_>,
     process_type: &ProcessType,
     commands: Vec<Command>,
+    then: &Then,
 ) -> StepResult<Effects> {
-    let store = &flow.cx.store;
-    // A process in its first step has neither called nor returned anything.
-    let (children, links) = match flow.state.steps {
-        0 => Default::default(),
-        _ => (store.children(flow.process.id)?, store.outgoing(flow.process.id)?),
-    };
-    let returned = links.into_iter().filter(|link| link.link_type == LinkType::Return);
-    let mut effects = Effects {
-        launched: children.iter().map(|child| child.call.clone()).collect(),
-        outputs: returned.map(|link| link.label).collect(),
-        ..Effects::default()
-    };
+    let mut effects = Effects { outputs: returned(flow, &commands, then)?, ..Effects::default() };
+    let tree = Tree::of(flow)?;
     for command in commands {
         match command {
             Command::Report(line) => effects.changes.push(flow.log(Level::Report, line)),
-            Command::Launch(call) => launch(flow, *call, &mut effects).await?,
+            Command::Launch(call) => launch(flow, &tree, *call, &mut effects).await?,
             Command::Kill(call) => {
-                let child = children.iter().find(|child| child.call == call);
-                let child = child.ok_or_else(|| {
+                let child = flow.cx.store.child(flow.process.id, &call)?.ok_or_else(|| {
                     StepError::Except(format!("it kills `{call}`, which it has not launched before"))
                 })?;
                 effects.changes.push(Change::RequestKill { process: child.id, force: false });
@@ -79,17 +69,30 @@ pub(super) async fn gather(
     Ok(effects)
 }
 
-async fn launch(flow: &Workflow<'_>, call: Call, effects: &mut Effects) -> StepResult {
-    if !effects.launched.insert(call.call.clone()) {
+/// The outputs that earlier steps have returned, if this one has to do with outputs. A process in its first step
+/// has none.
+fn returned(flow: &Workflow<'_>, commands: &[Command], then: &Then) -> StepResult<BTreeSet<String>> {
+    let returns = commands.iter().any(|command| matches!(command, Command::Output { .. }));
+    if flow.state.steps == 0 || !(returns || matches!(then, Then::Finish(_))) {
+        return Ok(BTreeSet::new());
+    }
+    let links = flow.cx.store.outgoing(flow.process.id)?.into_iter();
+    Ok(links.filter(|link| link.link_type == LinkType::Return).map(|link| link.label).collect())
+}
+
+async fn launch(flow: &Workflow<'_>, tree: &Tree, call: Call, effects: &mut Effects) -> StepResult {
+    let is_new = effects.launched.insert(call.call.clone());
+    if !is_new || flow.has_called(&call.call)? {
         return Err(StepError::Except(format!("it launches `{}` twice", call.call)));
     }
-    let pins = pins(flow)?;
+    let depth = deeper(flow, tree, &call)?;
     let label = if call.link_label.is_empty() { "CALL".to_owned() } else { call.link_label };
     let calling = Calling {
         caller: Caller { process: flow.process.id, call: call.call.clone() },
         uuid: flow.process.uuid,
         label,
-        pins: &pins,
+        pins: &tree.pins,
+        depth,
     };
     let inputs = call.inputs.into_iter().map(|(port, input)| Ok((port, given(flow, input)?)));
     let launch = Launch {
@@ -134,12 +137,44 @@ fn given(flow: &Workflow<'_>, input: CallInput) -> StepResult<InputValue> {
     })
 }
 
-/// The plugin files that this call tree was launched with.
-fn pins(flow: &Workflow<'_>) -> StepResult<Vec<String>> {
-    let node = flow.cx.store.node(flow.process.id)?;
-    let pins = node.body.get(PINS).cloned().unwrap_or_default();
-    ferry_plugin_proto::from_value(&pins)
-        .map_err(|error| StepError::Except(format!("the stored plugin digests can't be read: {error}")))
+/// A workflow's place in its call tree.
+struct Tree {
+    /// The plugin files that the tree was launched with.
+    pins: Vec<String>,
+    /// How many processes there are above it.
+    depth: u32,
+}
+
+impl Tree {
+    fn of(flow: &Workflow<'_>) -> StepResult<Tree> {
+        let body = flow.cx.store.node(flow.process.id)?.body;
+        let pins = body.get(PINS).cloned().unwrap_or_default();
+        let pins = ferry_plugin_proto::from_value(&pins).map_err(|error| {
+            StepError::Except(format!("the stored plugin digests can't be read: {error}"))
+        })?;
+        let depth = body.get(DEPTH).and_then(Value::as_int).and_then(|depth| u32::try_from(depth).ok());
+        Ok(Tree { pins, depth: depth.unwrap_or_default() })
+    }
+}
+
+/// How deep in the call tree a process is that this one calls.
+///
+/// # Errors
+/// `Except` for one that would be too deep: workflows that call one another without end would fill the disk.
+fn deeper(flow: &Workflow<'_>, tree: &Tree, call: &Call) -> StepResult<u32> {
+    let depth = tree.depth.saturating_add(1);
+    let max = flow.cx.settings.workflow_max_depth;
+    if depth <= max {
+        return Ok(depth);
+    }
+    Err(StepError::Except(format!(
+        "`{}` can't be launched as `{}`: it would be {depth} levels below the root of its call tree, and \
+         `workflow.max_depth` is {max}; if these workflows do not call one another without end, raise it with \
+         `ferry config set workflow.max_depth {}`, restart the daemon and launch the tree again",
+        call.process_type,
+        call.call,
+        max.saturating_mul(2).max(1)
+    )))
 }
 
 fn output(

@@ -29,17 +29,17 @@ const MISSING_OUTPUT: u32 = 11;
 /// How far a workflow came.
 #[derive(Debug)]
 pub(crate) enum Advance {
-    /// It took a step, which launched some processes and asked for the end of others.
+    /// It took a step, which launched some processes and asked for the end of others; its last step may, too.
     Stepped {
         /// Launched.
         born: Vec<NodeId>,
         /// To be ended.
         killed: Vec<NodeId>,
+        /// Whether it was the last step.
+        ended: bool,
     },
     /// It waits; a timer wakes it after so long.
     Rests(Option<Duration>),
-    /// It has ended.
-    Ended,
 }
 
 /// A workflow in hand: its row, and its saved state.
@@ -92,18 +92,32 @@ impl<'a> Workflow<'a> {
         if !timer && !may_be_complete {
             return Ok(None);
         }
-        let children = self.cx.store.children(self.process.id)?;
         let wanted: BTreeSet<&str> = waiting.calls.iter().map(String::as_str).collect();
-        let ended: Vec<Child> = children
-            .into_iter()
-            .filter(|child| child.state.is_terminal() && wanted.contains(child.call.as_str()))
-            .collect();
+        let ended: Vec<Child> =
+            self.children(&wanted)?.into_iter().filter(|child| child.state.is_terminal()).collect();
         let complete = if waiting.any { !ended.is_empty() } else { ended.len() == wanted.len() };
         if !timer && (!complete || wanted.is_empty()) {
             return Ok(None);
         }
         let children = ended.into_iter().map(|child| Ok((child.call.clone(), told(self.cx, child)?)));
         Ok(Some(StepEvent::Resumed { children: children.collect::<StepResult<_>>()?, timer }))
+    }
+
+    /// The children under these calls. A process that calls thousands one after the other waits for few of them.
+    fn children(&self, calls: &BTreeSet<&str>) -> StepResult<Vec<Child>> {
+        const FEW: usize = 16;
+        let (store, process) = (&self.cx.store, self.process.id);
+        if calls.len() > FEW {
+            let all = store.children(process)?.into_iter();
+            return Ok(all.filter(|child| calls.contains(child.call.as_str())).collect());
+        }
+        let found = calls.iter().map(|call| store.child(process, call));
+        Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// Whether an earlier step has made this call.
+    pub(super) fn has_called(&self, call: &str) -> StepResult<bool> {
+        Ok(self.state.steps > 0 && self.cx.store.child(self.process.id, call)?.is_some())
     }
 
     fn until_timer(&self) -> Option<Duration> {
@@ -116,20 +130,21 @@ impl<'a> Workflow<'a> {
         let effects = match reply.then {
             // Nothing of a step that excepts is done, so that it can be resumed from before it.
             Then::Except(_) => Effects::reports_of(self, &reply.commands),
-            _ => gather(self, &process_type, reply.commands).await?,
+            _ => gather(self, &process_type, reply.commands, &reply.then).await?,
         };
         let mut changes = effects.changes;
         self.begin(&mut changes);
         self.state.steps += 1;
         self.state.state = reply.state;
-        self.state.waiting = None;
+        let waited = self.state.waiting.take();
         self.process.wake = None;
         self.process.status = reply.position;
         match (effects.wrong_output, reply.then) {
             (Some(exit), _) => self.finish(Some(exit), &mut changes),
             (None, Then::Continue) => self.process.state = State::Running,
             (None, Then::Wait { calls, any, until }) => {
-                self.wait(calls, any, until, &effects.launched)?;
+                self.check_calls(&calls, waited, &effects.launched)?;
+                self.wait(calls, any, until)?;
             }
             (None, Then::Finish(exit)) => {
                 let missing = missing_output(&process_type, &effects.outputs);
@@ -147,7 +162,7 @@ impl<'a> Workflow<'a> {
         });
         let killed = killed.collect();
         let born = self.commit_step(changes).await?;
-        Ok(if self.process.state.is_terminal() { Advance::Ended } else { Advance::Stepped { born, killed } })
+        Ok(Advance::Stepped { born, killed, ended: self.process.state.is_terminal() })
     }
 
     /// A created process runs before anything else follows.
@@ -159,20 +174,27 @@ impl<'a> Workflow<'a> {
         }
     }
 
-    fn wait(
-        &mut self,
-        calls: Vec<String>,
-        any: bool,
-        until: Option<i64>,
+    /// Refuses to wait for what was never called. What was waited for before was, and need not be looked up.
+    fn check_calls(
+        &self,
+        calls: &[String],
+        before: Option<Waiting>,
         launched: &BTreeSet<String>,
     ) -> StepResult {
+        let before: BTreeSet<String> = before.into_iter().flat_map(|waiting| waiting.calls).collect();
+        for call in calls.iter().filter(|call| !launched.contains(*call) && !before.contains(*call)) {
+            if !self.has_called(call)? {
+                return Err(StepError::Except(format!("it waits for `{call}`, which it never launched")));
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, calls: Vec<String>, any: bool, until: Option<i64>) -> StepResult {
         let until = until.map(Timestamp::from_microsecond).transpose();
         let until = until.map_err(|error| StepError::Except(format!("it waits until no time: {error}")))?;
         if calls.is_empty() && until.is_none() {
             return Err(StepError::Except("it waits for nothing: neither for a call nor for a time".into()));
-        }
-        if let Some(unknown) = calls.iter().find(|call| !launched.contains(*call)) {
-            return Err(StepError::Except(format!("it waits for `{unknown}`, which it never launched")));
         }
         let what = match (calls.len(), until) {
             (0, Some(until)) => format!("waits until {until}"),

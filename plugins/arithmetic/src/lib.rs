@@ -4,8 +4,10 @@
 use ferry_plugin::prelude::*;
 
 mod add_job;
+mod flows;
 
 pub use add_job::{AddExit, AddInputs, AddJob, AddOutputs};
+pub use flows::{RaceExit, add_mul, nested, race};
 
 /// Adds two integers.
 ///
@@ -53,9 +55,9 @@ mod tests {
     #[test]
     fn they_answer_by_name_too() {
         let given = |x: i64, y: i64| testing::inputs().with("x", x).with("y", y);
-        let sum = testing::call(ME, "arithmetic.add", given(2, 3));
+        let sum = testing::call_by_name(ME, "arithmetic.add", given(2, 3));
         assert_eq!((sum.status(), sum.value("result").as_int()), (0, Some(5)));
-        let over = testing::call(ME, "arithmetic.multiply", given(i64::MAX, 2));
+        let over = testing::call_by_name(ME, "arithmetic.multiply", given(i64::MAX, 2));
         assert_eq!(
             over.exception.as_deref(),
             Some("9223372036854775807 * 2 does not fit into a 64-bit signed integer")
@@ -79,7 +81,17 @@ mod tests {
     fn the_manifest_tells_all_of_it() {
         let manifest = testing::manifest(ME);
         let names: Vec<&str> = manifest.types.iter().map(|ty| &*ty.name).collect();
-        assert_eq!(names, ["arithmetic.add", "arithmetic.add_job", "arithmetic.multiply"]);
+        assert_eq!(
+            names,
+            [
+                "arithmetic.add",
+                "arithmetic.add_job",
+                "arithmetic.add_mul",
+                "arithmetic.multiply",
+                "arithmetic.nested",
+                "arithmetic.race",
+            ]
+        );
         let add = &manifest.types[0];
         assert_eq!((add.kind, &*add.inputs.ports["x"].types), (Kind::CalcFunction, &["int".to_owned()][..]));
         assert!(add.doc.starts_with("Adds two integers.") && add.inputs.ports["y"].required);

@@ -33,7 +33,7 @@ pub const RESULT: &str = "result";
 ///
 /// assert_eq!(divide(7, 2).unwrap().rest, 1);
 /// let krate = module_path!().split("::").next().unwrap();
-/// let parts = testing::call(krate, "sums.divide", testing::inputs().with("x", 7_i64).with("by", 2_i64));
+/// let parts = testing::call_by_name(krate, "sums.divide", testing::inputs().with("x", 7_i64).with("by", 2_i64));
 /// assert_eq!(parts.value("quotient").as_int(), Some(3));
 /// ```
 ///

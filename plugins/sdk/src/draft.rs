@@ -49,6 +49,25 @@ impl<T> From<&Node<T>> for Given<T> {
     }
 }
 
+/// A port that is read as a node is given like one that is read as its value.
+impl<T: PortType> From<T> for Given<Node<T>> {
+    fn from(value: T) -> Self {
+        Given::new(value.given())
+    }
+}
+
+impl From<&str> for Given<Node<String>> {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl<T> From<&Node<T>> for Given<Node<T>> {
+    fn from(node: &Node<T>) -> Self {
+        Given::new(Ok(CallInput::Node(node.uuid().to_owned())))
+    }
+}
+
 /// What a setter of an inputs' draft takes: a value of the field's type or a [`Node`] of it, one `(label, value)` of
 /// a dynamic namespace, or the draft of a nested one.
 #[diagnostic::on_unimplemented(message = "an input of type `{Self}` can't be given `{V}`")]

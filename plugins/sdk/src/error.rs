@@ -7,6 +7,8 @@ use std::{error::Error as StdError, fmt};
 
 use ferry_plugin_proto::Exit;
 
+use crate::CallFailed;
+
 /// What an author's function returns.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
@@ -49,7 +51,10 @@ impl Error {
 
 impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Error {
     fn from(error: E) -> Self {
-        Error(Kind::Failure(error.into()))
+        let error = error.into();
+        // The exit code of a process that was called is passed on as what it is.
+        let exit = error.downcast_ref::<CallFailed>().and_then(CallFailed::exit);
+        Error(exit.map_or(Kind::Failure(error), Kind::Exit))
     }
 }
 

@@ -71,6 +71,34 @@
 //! assert_eq!((parsed.status(), parsed.value("words").as_int()), (410, Some(2)));
 //! ```
 //!
+//! A workfunction is an `async fn` that calls processes and waits for them, in plain Rust: `?`, loops, [`join!`],
+//! [`select!`] and [`join_all`]. It is kept as a journal and run again from it after a restart ([`Cx`] tells the rules);
+//! its sleeps are durable; its test needs no daemon:
+//!
+//! ```
+//! use ferry_plugin::prelude::*;
+//! use std::time::Duration;
+//!
+//! /// Doubles a number.
+//! #[calcfunction]
+//! pub fn double(x: i64) -> i64 {
+//!     x * 2
+//! }
+//!
+//! /// Doubles `x` until it is at least `limit`, once a day.
+//! #[workfunction]
+//! pub async fn grow(cx: Cx, x: Node<i64>, limit: i64) -> Result<Node<i64>> {
+//!     let mut x = x;
+//!     while x.value()? < limit {
+//!         x = cx.call(double::with(&x)).await?;   // a failed call ends this one with its exit code
+//!         cx.sleep(Duration::from_secs(86_400)).await;
+//!     }
+//!     Ok(x)                                        // a node that a calculation made: a value would not compile
+//! }
+//!
+//! assert_eq!(testing::call(grow::with(3, 20)).value::<i64>(), Ok(24));
+//! ```
+//!
 //! The file that ferry loads is a sibling crate of type `cdylib` whose `lib.rs` says
 //! `ferry_plugin::export_plugin!(text);` and nothing else. It offers that crate's types alone, whatever else is
 //! linked into it.
@@ -93,6 +121,7 @@ mod exit;
 pub mod export;
 mod file;
 mod finished;
+mod flow;
 mod glob;
 #[doc(hidden)]
 #[allow(unsafe_code, reason = "calls the functions that the host lends")]
@@ -119,10 +148,14 @@ pub use draft::{CallMetadata, Draft, Fill, Given, InputsDraft, Ports};
 pub use error::{Error, Result};
 pub use exit::{ExitCodes, NoExit};
 pub use ferry_plugin_abi as abi;
-pub use ferry_plugin_macros::{ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine};
+pub use ferry_plugin_macros::{ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine, workfunction};
 pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
 pub use finished::Finished;
+pub use flow::{
+    CallFailed, Called, Either, First, FlowCx, Join, JoinAll, Joined, NodesOut, ReturnedNodes, Sleep, first,
+    join, join_all,
+};
 pub use host::{Level, stop_asked};
 pub use input::{InputField, Inputs, NoLeaf, PortType};
 pub use job::{Job, Pattern};
@@ -138,6 +171,9 @@ pub use registry::{Failure, Plugin};
 pub use report::report;
 pub use stored::{Node, Stored};
 
+/// What a workfunction is given.
+pub type Cx = FlowCx;
+
 /// Version of this crate, as a plugin file states it.
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The compiler, as a plugin file states it. Nobody compares it.
@@ -148,9 +184,10 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 /// Everything that a plugin's modules name: `use ferry_plugin::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        AnyNode, AnyOutput, CalcJob, Code, Draft, Error, ExitCodes, FileRef, Finished, Folder, Inputs, Job,
-        Json, NoExit, Node, Outputs, Pattern, Problems, Process, RemoteFolder, Result, SingleFile,
-        calcfunction, calcjob, log, report, stop_asked, testing,
+        AnyNode, AnyOutput, CalcJob, CallFailed, Called, Code, Cx, Draft, Error, ExitCodes, FileRef,
+        Finished, Folder, Inputs, Job, Json, NoExit, Node, Outputs, Pattern, Problems, Process, RemoteFolder,
+        Result, SingleFile, calcfunction, calcjob, join, join_all, log, report, select, stop_asked, testing,
+        workfunction,
     };
     pub use std::io::{Read as _, Write as _};
 }
@@ -160,6 +197,7 @@ pub mod prelude {
 pub mod macros {
     pub use crate::{
         calcfunction::CalcFunction,
+        flow::{IsCx, WorkFunction},
         input::macros::{assert_number, body, join, namespace_port},
         registry::{About, Entry},
         stored::StoredFor,

@@ -8,7 +8,10 @@ use ferry_plugin_proto::{
     Validate, Validated, Work, WorkReply, decode, encode,
 };
 
-use crate::{CalcJob, Machine, Problems, calcfunction, calcfunction::CalcFunction, calcjob, machine};
+use crate::{
+    CalcJob, Machine, Problems, calcfunction, calcfunction::CalcFunction, calcjob, flow, flow::WorkFunction,
+    machine,
+};
 
 /// What an attribute says of a process type.
 #[derive(Debug)]
@@ -103,11 +106,54 @@ impl Entry {
         }
     }
 
+    /// The entry of a workfunction.
+    pub const fn workfunction<F: WorkFunction>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::WorkFunction,
+            spec: flow::spec::<F>,
+            validate: flow::validate::<F>,
+            work: flow::work,
+            step: flow::step::<F>,
+        }
+    }
+
+    /// What kind of process it makes.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its ports and exit codes.
+    pub(crate) fn spec(&self) -> Spec {
+        (self.spec)()
+    }
+
+    /// What is wrong with inputs.
+    pub(crate) fn judge(&self, inputs: &Nodes) -> Problems {
+        (self.validate)(inputs)
+    }
+
+    /// Takes a step.
+    pub(crate) fn take_step(&self, request: &StepRequest) -> Result<StepReply, Unable> {
+        (self.step)(request)
+    }
+
     fn krate(&self) -> &'static str {
         self.about.krate()
     }
 
-    fn name(&self) -> String {
+    /// Whether it is meant by a name.
+    pub(crate) fn answers_to(&self, name: &str) -> bool {
+        self.about.aliases.contains(&name) || self.name() == name
+    }
+
+    /// Works.
+    pub(crate) fn do_work(&self, inputs: &Nodes, task: Task) -> Result<WorkReply, Unable> {
+        (self.work)(inputs, task)
+    }
+
+    /// Its full name.
+    pub(crate) fn name(&self) -> String {
         self.about.full_name()
     }
 
@@ -124,6 +170,11 @@ impl Entry {
             cache_version: self.about.cache_version,
         }
     }
+}
+
+/// The entries of all linked crates.
+pub(crate) fn all_entries() -> impl Iterator<Item = &'static Entry> {
+    inventory::iter::<Entry>.into_iter()
 }
 
 /// A plugin: the entries of one crate. [`export_plugin!`](crate::export_plugin!) makes one of a file; whoever
@@ -230,7 +281,7 @@ impl Plugin {
     }
 
     fn entries(&self) -> impl Iterator<Item = &'static Entry> {
-        inventory::iter::<Entry>.into_iter().filter(|entry| entry.krate() == self.krate)
+        all_entries().filter(|entry| entry.krate() == self.krate)
     }
 
     fn find(&self, name: &str) -> Result<&'static Entry, Failure> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     Error, Result,
-    input::PortType,
+    input::{PortType, macros::Number},
     output::{OutputField, OutputSet},
     testing::Lender,
 };
@@ -106,6 +106,8 @@ impl<T: PortType> PortType for Node<T> {
         Ok(CallInput::Node(self.node.uuid.clone()))
     }
 }
+
+impl<T: Number> Number for Node<T> {}
 
 impl<T: PortType> OutputField for Node<T> {
     type Nodes = Node<T>;

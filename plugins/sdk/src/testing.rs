@@ -24,7 +24,13 @@
 //! assert_eq!((parsed.value("n").as_int(), parsed.exit), (Some(3), None));
 //! ```
 //!
-//! A calcfunction is a plain function: call it. [`call`] goes the whole way, by name.
+//! A calcfunction is a plain function: call it. [`call_by_name`] goes the whole way. [`call`] runs processes that
+//! call others, with all that they call.
+
+mod running;
+mod world;
+
+pub use world::{Ran, World, call, world};
 
 use std::{
     collections::BTreeMap,
@@ -98,11 +104,11 @@ pub fn parse_after<C: CalcJob>(inputs: C::Inputs, retrieved: impl AsRef<Path>, j
     }
 }
 
-/// Calls a calcfunction of the crate `krate` by its full name.
+/// Calls a calcfunction of the crate `krate` by its full name, as the engine does.
 ///
 /// # Panics
 /// If there is no such calcfunction.
-pub fn call(krate: &'static str, name: &str, inputs: Given) -> Parsed {
+pub fn call_by_name(krate: &'static str, name: &str, inputs: Given) -> Parsed {
     let scratch = Scratch::new();
     let sandbox = scratch.path().to_owned();
     let task = Task::Call { sandbox: sandbox.to_string_lossy().into_owned() };
@@ -140,7 +146,7 @@ pub fn nodes(inputs: &impl Inputs) -> Nodes {
     lend(inputs, &mut Lender::at(Scratch::new().path()))
 }
 
-/// Inputs by port, for [`call`] and [`problems`].
+/// Inputs by port, for [`call_by_name`] and [`problems`].
 pub fn inputs() -> Given {
     let scratch = Scratch::new();
     Given { nodes: Nodes::new(), lender: Lender::at(scratch.path()), _scratch: scratch }

@@ -1,4 +1,4 @@
-//! What stands in `#[calcjob(..)]` and `#[calcfunction(..)]`.
+//! What stands in `#[calcjob(..)]`, `#[calcfunction(..)]` and `#[workfunction(..)]`.
 
 use proc_macro2::TokenStream;
 use quote::quote;

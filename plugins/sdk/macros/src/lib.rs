@@ -6,9 +6,11 @@ mod block;
 mod calcfunction;
 mod exit;
 mod field;
+mod function;
 mod inputs;
 mod outputs;
 mod words;
+mod workfunction;
 
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
@@ -42,6 +44,18 @@ pub fn derive_exit_codes(item: TokenStream) -> TokenStream {
 pub fn calcfunction(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = parse_macro_input!(args);
     expand(calcfunction::expand(&args, parse_macro_input!(item)))
+}
+
+/// Makes a workfunction of an `async fn`: it calls processes, waits for them, sleeps, and returns nodes.
+///
+/// The first argument is the context, `cx: Cx`; the others are input ports and may carry `#[port(..)]` and doc
+/// comments. It returns a `Node<T>` (the output port `result`), a struct of nodes that derives `Outputs`, or a
+/// `Result` of either. `#[workfunction(name = "plugin.type", alias = "..", exit = MyExit)]`: all may be left out; the
+/// name is then `crate.function`.
+#[proc_macro_attribute]
+pub fn workfunction(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = parse_macro_input!(args);
+    expand(workfunction::expand(&args, parse_macro_input!(item)))
 }
 
 /// Registers an `impl CalcJob for X`.

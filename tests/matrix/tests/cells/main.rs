@@ -9,6 +9,7 @@ mod crash;
 mod daemon;
 mod disk;
 mod fault;
+mod flow;
 mod force;
 mod graph;
 mod hidden;
@@ -37,7 +38,7 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 15] = [
+        let groups: &[(&str, &[Case])] = &[
             ("job", job::CASES),
             ("limits", limits::CASES),
             ("provenance", provenance::CASES),
@@ -52,9 +53,10 @@ fn main() {
             ("disk", disk::CASES),
             ("crash", crash::CASES),
             ("tree", tree::CASES),
+            ("flow", flow::CASES),
             ("hosts", hosts::CASES),
         ];
-        for (group, cases) in groups {
+        for &(group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));

@@ -194,7 +194,7 @@ fn end(ferry: &Profile) -> Result {
 
 /// The process with all that it used, made and called. A node is numbered when it is met first, so that what is one
 /// node in one graph must be one in the other.
-fn graph(ferry: &Profile, tree: &str) -> Result<Value> {
+pub(crate) fn graph(ferry: &Profile, tree: &str) -> Result<Value> {
     let mut met = BTreeMap::new();
     let top = process(ferry, tree, &mut met)?;
     // Also what hangs on nothing.

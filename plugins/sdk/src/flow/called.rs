@@ -1,0 +1,229 @@
+//! A process that a workfunction called: a future of its outputs, and how it failed otherwise.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use ferry_plugin_proto::{Call, Ended, Exit};
+
+use super::core::{Core, Op, Outcome};
+use crate::{Draft, OutputNodes, Process};
+
+/// A process that was called: awaited, it gives its outputs. Made by [`Cx::call`](crate::FlowCx::call) and
+/// [`Cx::submit`](crate::FlowCx::submit).
+///
+/// Dropped before it has ended, it is given up: its process is killed. To await it in a `select!` and go on with it
+/// when it lost, lend it: `&mut called`.
+pub struct Called<P: Process> {
+    /// The operation, or why there is none.
+    op: Result<Op, String>,
+    process: PhantomData<fn() -> P>,
+}
+
+impl<P: Process> Called<P> {
+    pub(super) fn new(core: &Core, draft: Draft<P>) -> Self {
+        // Checked before, so that the call under its own name can only succeed.
+        let op = draft
+            .into_call("")
+            .map_err(|error| error.to_string())
+            .map(|call| core.launch(|name| Call { call: name, ..call }));
+        Called { op, process: PhantomData }
+    }
+
+    /// How it ended, if this workfunction was told of its end.
+    pub fn ended(&self) -> Option<Result<P::Nodes, CallFailed>> {
+        match self.op.as_ref().ok()?.outcome()? {
+            Outcome::Ended(ended) => Some(read::<P>(&ended)),
+            Outcome::Slept => None,
+        }
+    }
+
+    /// The process's uuid, if this workfunction was told of its end: it has none before it is launched, which happens
+    /// after this turn.
+    pub fn uuid(&self) -> Option<String> {
+        match self.op.as_ref().ok()?.outcome()? {
+            Outcome::Ended(ended) => Some(ended.uuid.clone()),
+            Outcome::Slept => None,
+        }
+    }
+
+    /// Its name among the calls of this process, as `process show` and errors have it.
+    pub fn name(&self) -> String {
+        self.op.as_ref().map(|op| op.number().to_string()).unwrap_or_default()
+    }
+
+    /// Kills the process; awaited, it says `killed`, or how it ended before that.
+    pub fn kill(&self) {
+        if let Ok(op) = &self.op {
+            op.kill();
+        }
+    }
+
+    /// Lets the process run on, whatever becomes of this workfunction. Nobody waits for it any more.
+    pub fn detach(self) {
+        if let Ok(op) = self.op {
+            op.detach();
+        }
+    }
+}
+
+impl<P: Process> fmt::Debug for Called<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Called").field("process_type", &P::type_name()).field("name", &self.name()).finish()
+    }
+}
+
+impl<P: Process> Future for Called<P> {
+    type Output = Result<P::Nodes, CallFailed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let op = match &self.op {
+            Ok(op) => op,
+            Err(why) => return Poll::Ready(Err(CallFailed::not_called::<P>(why))),
+        };
+        match op.poll(context) {
+            Poll::Ready(Outcome::Ended(ended)) => Poll::Ready(read::<P>(&ended)),
+            Poll::Ready(Outcome::Slept) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+fn read<P: Process>(ended: &Arc<Ended>) -> Result<P::Nodes, CallFailed> {
+    if !ended.is_ok() {
+        return Err(CallFailed::of::<P>(ended, ended.message.clone()));
+    }
+    P::Nodes::read_all(&ended.outputs, "").map_err(|message| CallFailed::of::<P>(ended, message))
+}
+
+/// How a process that was called failed.
+///
+/// An author may look at it. Passed on by `?`, it does what AiiDA's workflows do with the exit code of a process
+/// that they can't go on without: the caller finishes with the same exit code, which tells a scientist more than
+/// "a bug". Where there is no exit code, since the process was excepted or killed, the caller is excepted, with the
+/// reason: nobody declared that this could happen.
+///
+/// ```
+/// # use ferry_plugin::prelude::*;
+/// # #[derive(ExitCodes)] pub enum RootExit { #[exit(400, "it is negative")] Negative }
+/// /// The whole root of a number.
+/// #[calcfunction(name = "doc.root", exit = RootExit)]
+/// pub fn root(x: i64) -> Result<i64> {
+///     if x < 0 { Err(RootExit::Negative)? }
+///     Ok(x.isqrt())
+/// }
+///
+/// /// The root of `x`, or of `other` where `x` has none.
+/// #[workfunction(name = "doc.root_or")]
+/// pub async fn root_or(cx: Cx, x: Node<i64>, other: Node<i64>) -> Result<Node<i64>> {
+///     match cx.call(root::with(&x)).await {
+///         Err(failed) if failed.exit_status() == Some(400) => Ok(cx.call(root::with(&other)).await?),
+///         result => Ok(result?),
+///     }
+/// }
+/// assert_eq!(testing::call(root_or::with(-1, 9)).value::<i64>(), Ok(3));
+/// assert_eq!(testing::call(root_or::with(-1, -1)).status(), 400);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallFailed {
+    process_type: String,
+    uuid: Option<String>,
+    state: String,
+    exit_status: Option<u32>,
+    message: String,
+}
+
+impl CallFailed {
+    fn of<P: Process>(ended: &Ended, message: String) -> Self {
+        CallFailed {
+            process_type: P::type_name(),
+            uuid: Some(ended.uuid.clone()),
+            state: ended.state.clone(),
+            exit_status: ended.exit_status,
+            message,
+        }
+    }
+
+    fn not_called<P: Process>(why: &str) -> Self {
+        CallFailed {
+            process_type: P::type_name(),
+            uuid: None,
+            state: "not called".to_owned(),
+            exit_status: None,
+            message: why.to_owned(),
+        }
+    }
+
+    /// The type of the process.
+    pub fn process_type(&self) -> &str {
+        &self.process_type
+    }
+
+    /// The process; none if its inputs could not be given what they were.
+    pub fn uuid(&self) -> Option<&str> {
+        self.uuid.as_deref()
+    }
+
+    /// `finished`, `excepted` or `killed`.
+    pub fn state(&self) -> &str {
+        &self.state
+    }
+
+    /// Its exit status, if it finished.
+    pub fn exit_status(&self) -> Option<u32> {
+        self.exit_status
+    }
+
+    /// Why, in words.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The exit code that a caller finishes with which passes this on.
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        let status = self.exit_status.filter(|status| *status != 0)?;
+        let is_label = |label: &str| {
+            label.starts_with("ERROR_")
+                && label.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        };
+        let (label, message) = match self.message.split_once(": ") {
+            Some((label, message)) if is_label(label) => (label, message),
+            _ => ("", self.message.as_str()),
+        };
+        Some(Exit { status, label: label.to_owned(), message: message.to_owned() })
+    }
+}
+
+impl fmt::Display for CallFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.process_type)?;
+        if let Some(uuid) = &self.uuid {
+            write!(f, " ({uuid})")?;
+        }
+        match self.exit_status {
+            Some(0) => f.write_str(" finished")?,
+            Some(status) => write!(f, " finished with exit code {status}")?,
+            None => write!(f, " was {}", self.state)?,
+        }
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", shortened(&self.message)) }
+    }
+}
+
+/// A message that tells of a whole chain of callers, without most of the chain: how it begins, and the cause.
+fn shortened(message: &str) -> String {
+    const HEAD: usize = 120;
+    const TAIL: usize = 480;
+    let count = message.chars().count();
+    if count <= HEAD + TAIL {
+        return message.to_owned();
+    }
+    let head: String = message.chars().take(HEAD).collect();
+    let tail: String = message.chars().skip(count - TAIL).collect();
+    format!("{head} [...] {tail}")
+}
+
+impl StdError for CallFailed {}

@@ -1,0 +1,3 @@
+//! The plugin file of [`flow`].
+
+ferry_plugin::export_plugin!(flow);
