@@ -23,6 +23,7 @@ mod squeue;
 mod supervisor;
 mod sweep;
 mod tree;
+mod workchain;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -35,7 +36,7 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 13] = [
+        let groups: [(&str, &[Case]); 14] = [
             ("job", job::CASES),
             ("limits", limits::CASES),
             ("provenance", provenance::CASES),
@@ -49,6 +50,7 @@ fn main() {
             ("tree", tree::CASES),
             ("flow", flow::CASES),
             ("hosts", hosts::CASES),
+            ("workchain", workchain::CASES),
         ];
         for (group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
