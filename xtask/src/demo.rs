@@ -54,6 +54,7 @@ fn on_this_computer(ferry: &Ferry) -> Result<()> {
     first_look(ferry)?;
     tell("Submit a calculation: a job on this computer that adds two numbers. Its id comes back at once.");
     add(ferry, &[])?;
+    a_workchain(ferry)?;
     a_sorted_file(ferry)
 }
 
@@ -85,6 +86,18 @@ fn add(ferry: &Ferry, words: &[&str]) -> Result<()> {
     ferry.show(&["calcjob", "res", id])?;
     ferry.show(&["calcjob", "outputls", id])?;
     ferry.show(&["calcjob", "outputcat", id, "add.out"])?;
+    Ok(())
+}
+
+fn a_workchain(ferry: &Ferry) -> Result<()> {
+    tell("A workchain calls others: here a function that multiplies, and then a job that adds.");
+    let id = ferry.show(&["submit", "arithmetic.multiply_add", "x=2", "y=3", "z=4"])?;
+    let process = ferry.wait(id.trim(), PATIENCE)?;
+    ferry.show(&["process", "status", id.trim()])?;
+    let result = json::number(finished(&process)?, "/outputs/result/value")?;
+    if result != 10 {
+        bail!("2 * 3 + 4 came out as {result}; it must be 10");
+    }
     Ok(())
 }
 

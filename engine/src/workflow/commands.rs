@@ -28,6 +28,8 @@ pub(super) struct Effects {
     pub(super) outputs: BTreeSet<String>,
     /// The first output that may not be.
     pub(super) wrong_output: Option<Exit>,
+    /// Why it is to stand still.
+    pub(super) pause: Option<String>,
 }
 
 impl Effects {
@@ -56,6 +58,7 @@ pub(super) async fn gather(
     for command in commands {
         match command {
             Command::Report(line) => effects.changes.push(flow.log(Level::Report, line)),
+            Command::Pause(reason) => effects.pause = Some(reason),
             Command::Launch(call) => launch(flow, &tree, *call, &mut effects).await?,
             Command::Kill(call) => {
                 let child = flow.cx.store.child(flow.process.id, &call)?.ok_or_else(|| {

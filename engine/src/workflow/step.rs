@@ -156,6 +156,11 @@ impl<'a> Workflow<'a> {
                 self.end(State::Excepted, text);
             }
         }
+        if let Some(reason) = effects.pause.filter(|_| !self.process.state.is_terminal()) {
+            changes.push(self.log(Level::Report, format!("paused: {reason}")));
+            self.process.paused = true;
+            self.process.status = Some(reason);
+        }
         let killed = changes.iter().filter_map(|change| match change {
             Change::RequestKill { process, .. } => Some(*process),
             _ => None,

@@ -1,13 +1,15 @@
-//! The smallest plugin: sums and products, as functions and as a job. Every guide begins with it and every test
+//! The smallest plugin: sums and products, as functions, as a job and as a workchain of both. Every guide begins with it and every test
 //! of the engine may end in it.
 
 use ferry_plugin::prelude::*;
 
 mod add_job;
 mod flows;
+mod multiply_add;
 
 pub use add_job::{AddExit, AddInputs, AddJob, AddOutputs};
 pub use flows::{RaceExit, add_mul, nested, race};
+pub use multiply_add::{MultiplyAdd, MultiplyAddExit, MultiplyAddInputs, MultiplyAddOutputs};
 
 /// Adds two integers.
 ///
@@ -88,6 +90,7 @@ mod tests {
                 "arithmetic.add_job",
                 "arithmetic.add_mul",
                 "arithmetic.multiply",
+                "arithmetic.multiply_add",
                 "arithmetic.nested",
                 "arithmetic.race",
             ]

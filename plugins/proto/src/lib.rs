@@ -26,7 +26,7 @@ pub use value::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the message set: what this crate can say.
-pub const PROTO: u32 = 2;
+pub const PROTO: u32 = 3;
 
 /// Encodes a message.
 ///
@@ -34,6 +34,14 @@ pub const PROTO: u32 = 2;
 /// Never for the types of this crate: they hold nothing that MessagePack can't express.
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     rmp_serde::to_vec_named(message).expect("messages are plain data")
+}
+
+/// Encodes what others defined, which may hold something that can't be expressed.
+///
+/// # Errors
+/// A text that says what.
+pub fn try_encode<T: Serialize>(message: &T) -> Result<Vec<u8>, String> {
+    rmp_serde::to_vec_named(message).map_err(|error| error.to_string())
 }
 
 /// Decodes a message.
@@ -49,8 +57,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 /// # Errors
 /// A text that says what can't be expressed.
 pub fn to_value<T: Serialize>(value: &T) -> Result<Value, String> {
-    let bytes = rmp_serde::to_vec_named(value).map_err(|error| error.to_string())?;
-    decode(&bytes)
+    decode(&try_encode(value)?)
 }
 
 /// Turns a [`Value`] into a serde value.

@@ -111,6 +111,8 @@ pub enum Command {
     },
     /// A line for the process's report.
     Report(String),
+    /// Let the process stand still after this step, for this reason, until somebody plays it.
+    Pause(String),
 }
 
 /// A child to be launched.

@@ -199,11 +199,11 @@ pub struct Draft<P: Process> {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CallMetadata {
-    label: String,
-    description: String,
-    computer: Option<String>,
-    options: BTreeMap<String, Value>,
-    link_label: String,
+    pub(crate) label: String,
+    pub(crate) description: String,
+    pub(crate) computer: Option<String>,
+    pub(crate) options: BTreeMap<String, Value>,
+    pub(crate) link_label: String,
 }
 
 impl CallMetadata {
@@ -262,6 +262,14 @@ impl<P: Process> Draft<P> {
     /// What the ports were given.
     pub fn ports(&self) -> &Ports {
         self.inputs.ports()
+    }
+
+    pub(crate) fn set_metadata(&mut self, metadata: CallMetadata) {
+        self.metadata = metadata;
+    }
+
+    pub(crate) fn into_parts(self) -> (Ports, CallMetadata) {
+        (self.inputs.into_ports(), self.metadata)
     }
 
     /// The call, under a name that no other call of the process has.

@@ -22,6 +22,7 @@ use ferry_plugin_proto::{Exit, ExitCode};
 /// let exit = PwExit::NotConverged { steps: 80 }.exit();
 /// assert_eq!((exit.status, &*exit.label), (410, "ERROR_NOT_CONVERGED"));
 /// assert_eq!(exit.message, "not converged in 80 steps");
+/// assert_eq!(PwExit::NOT_CONVERGED, 410); // where there is no value at hand
 /// ```
 ///
 /// Statuses below 200 belong to the engine, and no two variants may share one:

@@ -4,6 +4,7 @@
 use std::{
     any::Any,
     cell::RefCell,
+    fmt,
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook},
     ptr::addr_of_mut,
 };
@@ -27,6 +28,13 @@ pub const fn flags(unwinds: bool, debug: bool) -> u32 {
 thread_local! {
     /// Text and place of this thread's last panic, from the hook to the funnel.
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// What this thread does for the author, in words; empty where a panic's place says enough.
+    static DOING: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Says what is done now, so that a panic is told with it.
+pub(crate) fn doing(what: fmt::Arguments<'_>) {
+    DOING.set(format!("{what}: "));
 }
 
 /// Body of a plugin's `init`: remembers the host and reports panics to it.
@@ -91,6 +99,7 @@ fn answer(plugin: &Plugin, method: u32, request: &[u8]) -> (i32, Vec<u8>) {
 /// Runs `work`; a panic becomes a status and its text. An unwinding `extern "C"` frame would abort the host.
 fn contained(work: impl FnOnce() -> (i32, Vec<u8>)) -> (i32, Vec<u8>) {
     LAST_PANIC.take();
+    DOING.take();
     // The author's code keeps no state between calls that a panic could have left half-done.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(answer) => answer,
@@ -111,7 +120,10 @@ fn forget_safely(payload: Box<dyn Any + Send>) {
 
 fn on_panic(info: &PanicHookInfo<'_>) {
     let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
-    let text = format!("{}{}", text_of(info.payload()), place.unwrap_or_default());
+    let doing = DOING.try_with(|doing| doing.try_borrow().map(|doing| doing.clone()).unwrap_or_default());
+    let (doing, text, place) =
+        (doing.unwrap_or_default(), text_of(info.payload()), place.unwrap_or_default());
+    let text = format!("{doing}{text}{place}");
     host::log(Level::Error, "panic", format_args!("{text}"));
     // A thread that is going away has no such slot any more; the log has the text.
     let _ = LAST_PANIC.try_with(|last| last.replace(Some(text)));

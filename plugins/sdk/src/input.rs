@@ -70,6 +70,11 @@ pub trait InputField: Sized {
 
     /// The other way round, for tests.
     fn lend(&self, name: &str, lender: &mut Lender, nodes: &mut Nodes);
+
+    /// Asks those whose ports these are, beside their own process, what is wrong with them together.
+    fn judge(nodes: &Nodes, name: &str, bad: &mut Problems) {
+        let _ = (nodes, name, bad);
+    }
 }
 
 /// The input ports of a process type; made by `#[derive(Inputs)]`.
@@ -123,6 +128,11 @@ pub trait Inputs: Sized + 'static {
 
     /// The other way round, for tests.
     fn lend_all(&self, prefix: &str, lender: &mut Lender, nodes: &mut Nodes);
+
+    /// [`InputField::judge`] of all fields.
+    fn judge_all(nodes: &Nodes, prefix: &str, bad: &mut Problems) {
+        let _ = (nodes, prefix, bad);
+    }
 }
 
 impl<T: PortType> InputField for T {
@@ -159,6 +169,12 @@ impl<T: InputField> InputField for Option<T> {
     fn lend(&self, name: &str, lender: &mut Lender, nodes: &mut Nodes) {
         if let Some(field) = self {
             field.lend(name, lender, nodes);
+        }
+    }
+
+    fn judge(nodes: &Nodes, name: &str, bad: &mut Problems) {
+        if is_given(nodes, name) {
+            T::judge(nodes, name, bad);
         }
     }
 }
@@ -224,7 +240,7 @@ pub(crate) fn read_inputs<I: Inputs>(nodes: &Nodes) -> Result<I, Problems> {
 }
 
 /// Whether a namespace has a place for the dotted `name`.
-fn check_name(namespace: &Namespace, name: &str) -> Result<(), String> {
+pub(crate) fn check_name(namespace: &Namespace, name: &str) -> Result<(), String> {
     let (first, rest) = name.split_once('.').unwrap_or((name, ""));
     match namespace.ports.get(first) {
         Some(Port { namespace: Some(inner), .. }) if !rest.is_empty() => check_name(inner, rest),
@@ -263,10 +279,51 @@ pub(crate) mod macros {
         leaf.lend(&mut Lender::nowhere()).value
     }
 
+    /// A namespace without some of its ports, by dotted names; if `include` names any, with these alone.
+    ///
+    /// # Panics
+    /// When the manifest is made, if there is no port of such a name.
+    pub fn choose(port: Port, include: &[&str], exclude: &[&str]) -> Port {
+        let Some(mut namespace) = port.namespace else {
+            panic!("`include` and `exclude` choose ports of a namespace, and this is none");
+        };
+        if !include.is_empty() {
+            let mut kept = Namespace { dynamic: namespace.dynamic.clone(), ..Namespace::default() };
+            include.iter().for_each(|name| move_port(&mut namespace, &mut kept, name));
+            namespace = kept;
+        }
+        let mut dropped = Namespace::default();
+        exclude.iter().for_each(|name| move_port(&mut namespace, &mut dropped, name));
+        Port { help: port.help, ..namespace_port(namespace) }
+    }
+
+    fn move_port(from: &mut Namespace, to: &mut Namespace, name: &str) {
+        match name.split_once('.') {
+            None => {
+                let port = from.ports.remove(name);
+                let port = port.unwrap_or_else(|| panic!("there is no port `{name}` to include or exclude"));
+                to.ports.insert(name.to_owned(), port);
+            }
+            Some((first, rest)) => {
+                let Some(Port { namespace: Some(inner), required, .. }) = from.ports.get_mut(first) else {
+                    panic!("there is no namespace `{first}` to choose ports of");
+                };
+                let outer =
+                    to.ports.entry(first.to_owned()).or_insert_with(|| namespace_port(Namespace::default()));
+                move_port(inner, outer.namespace.get_or_insert_default(), rest);
+                *required = any_required(inner);
+                outer.required = outer.namespace.as_ref().is_some_and(any_required);
+            }
+        }
+    }
+
+    fn any_required(namespace: &Namespace) -> bool {
+        namespace.ports.values().any(|port| port.required)
+    }
+
     /// A namespace as a port: required if anything in it is.
     pub fn namespace_port(namespace: Namespace) -> Port {
-        let required = namespace.ports.values().any(|port| port.required);
-        Port { required, namespace: Some(namespace), ..Port::default() }
+        Port { required: any_required(&namespace), namespace: Some(namespace), ..Port::default() }
     }
 }
 

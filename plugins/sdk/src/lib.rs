@@ -99,6 +99,10 @@
 //! assert_eq!(testing::call(grow::with(3, 20)).value::<i64>(), Ok(24));
 //! ```
 //!
+//! A [`WorkChain`] is an outline of named steps over a struct that is saved between them, and a [`Restart`] workchain
+//! runs a child until it succeeds, with handlers that mend what went wrong. A [`Machine`] is for whoever writes the
+//! state machine themselves. All of them hand on [`Node`]s and call by [`Draft`].
+//!
 //! The file that ferry loads is a sibling crate of type `cdylib` whose `lib.rs` says
 //! `ferry_plugin::export_plugin!(text);` and nothing else. It offers that crate's types alone, whatever else is
 //! linked into it.
@@ -114,11 +118,13 @@ extern crate self as ferry_plugin;
 mod calcfunction;
 mod calcjob;
 mod command;
+mod context;
 mod draft;
 mod error;
 mod exit;
 #[doc(hidden)]
 pub mod export;
+mod expose;
 mod file;
 mod finished;
 mod flow;
@@ -137,18 +143,24 @@ mod problems;
 mod process;
 mod registry;
 mod report;
+mod restart;
 mod shape;
 mod stored;
 pub mod testing;
+mod workchain;
 
 pub use calcfunction::{RESULT, Returned};
 pub use calcjob::CalcJob;
 pub use command::Command;
+pub use context::{Context, Cx, Flow};
 pub use draft::{CallMetadata, Draft, Fill, Given, InputsDraft, Ports};
 pub use error::{Error, Result};
 pub use exit::{ExitCodes, NoExit};
+pub use expose::Exposed;
 pub use ferry_plugin_abi as abi;
-pub use ferry_plugin_macros::{ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine, workfunction};
+pub use ferry_plugin_macros::{
+    ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine, outline, restart, workchain, workfunction,
+};
 pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
 pub use finished::Finished;
@@ -169,10 +181,12 @@ pub use process::{OutputNodes, Process};
 pub use proto::Value;
 pub use registry::{Failure, Plugin};
 pub use report::report;
+pub use restart::{
+    Handler, Next, Override, Restart, RestartExit, RestartExits, RestartInputs, RestartInputsDraft,
+    RestartSettings, RestartSettingsDraft, Restarting,
+};
 pub use stored::{Node, Stored};
-
-/// What a workfunction is given.
-pub type Cx = FlowCx;
+pub use workchain::{Child, Condition, Outline, Predicate, Step, StepCx, StepReturn, Truth, WorkChain};
 
 /// Version of this crate, as a plugin file states it.
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -184,10 +198,10 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 /// Everything that a plugin's modules name: `use ferry_plugin::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        AnyNode, AnyOutput, CalcJob, CallFailed, Called, Code, Cx, Draft, Error, ExitCodes, FileRef,
-        Finished, Folder, Inputs, Job, Json, NoExit, Node, Outputs, Pattern, Problems, Process, RemoteFolder,
-        Result, SingleFile, calcfunction, calcjob, join, join_all, log, report, select, stop_asked, testing,
-        workfunction,
+        AnyNode, AnyOutput, CalcJob, CallFailed, Called, Child, Code, Cx, Draft, Error, ExitCodes, FileRef,
+        Finished, Folder, Inputs, Job, Json, Next, NoExit, Node, Outline, Outputs, Pattern, Problems,
+        Process, RemoteFolder, Result, SingleFile, WorkChain, calcfunction, calcjob, join, join_all, log,
+        outline, report, restart, select, stop_asked, testing, workchain, workfunction,
     };
     pub use std::io::{Read as _, Write as _};
 }
@@ -198,7 +212,7 @@ pub mod macros {
     pub use crate::{
         calcfunction::CalcFunction,
         flow::{IsCx, WorkFunction},
-        input::macros::{assert_number, body, join, namespace_port},
+        input::macros::{assert_number, body, choose, join, namespace_port},
         registry::{About, Entry},
         stored::StoredFor,
     };

@@ -29,6 +29,14 @@ impl Problems {
         self.0.iter()
     }
 
+    /// Adds those of a namespace.
+    pub(crate) fn nest(&mut self, name: &str, inner: Problems) {
+        for Problem { port, message } in inner.0 {
+            let port = if port.is_empty() { name.to_owned() } else { format!("{name}.{port}") };
+            self.at(port, message);
+        }
+    }
+
     pub(crate) fn into_vec(self) -> Vec<Problem> {
         self.0
     }

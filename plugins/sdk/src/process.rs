@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ferry_plugin_proto::{self as proto, Ended};
+use ferry_plugin_proto::{self as proto, Ended, Namespace};
 
-use crate::{Inputs, Result, registry::About};
+use crate::{
+    Inputs, Result,
+    registry::{self, About},
+};
 
 /// A process type that can be called from workflows; made by the attributes that register one.
 ///
@@ -22,6 +25,11 @@ pub trait Process: 'static {
     /// Its full name.
     fn type_name() -> String {
         Self::ABOUT.full_name()
+    }
+
+    /// Its output ports.
+    fn outputs() -> Namespace {
+        registry::entry_of(&Self::ABOUT).map(|entry| entry.spec().outputs).unwrap_or_default()
     }
 
     /// The outputs of one that ended.

@@ -9,8 +9,8 @@ use ferry_plugin_proto::{
 };
 
 use crate::{
-    CalcJob, Machine, Problems, calcfunction, calcfunction::CalcFunction, calcjob, flow, flow::WorkFunction,
-    machine,
+    CalcJob, Machine, Problems, WorkChain, calcfunction, calcfunction::CalcFunction, calcjob, flow,
+    flow::WorkFunction, machine, workchain,
 };
 
 /// What an attribute says of a process type.
@@ -118,6 +118,18 @@ impl Entry {
         }
     }
 
+    /// The entry of a workchain.
+    pub const fn workchain<W: WorkChain>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::WorkChain,
+            spec: workchain::spec::<W>,
+            validate: workchain::validate::<W>,
+            work: workchain::work,
+            step: workchain::step::<W>,
+        }
+    }
+
     /// What kind of process it makes.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
@@ -175,6 +187,11 @@ impl Entry {
 /// The entries of all linked crates.
 pub(crate) fn all_entries() -> impl Iterator<Item = &'static Entry> {
     inventory::iter::<Entry>.into_iter()
+}
+
+/// The entry of a process type that is registered.
+pub(crate) fn entry_of(about: &About) -> Option<&'static Entry> {
+    all_entries().find(|entry| entry.name() == about.full_name())
 }
 
 /// A plugin: the entries of one crate. [`export_plugin!`](crate::export_plugin!) makes one of a file; whoever

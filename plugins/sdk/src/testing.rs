@@ -27,9 +27,11 @@
 //! A calcfunction is a plain function: call it. [`call_by_name`] goes the whole way. [`call`] runs processes that
 //! call others, with all that they call.
 
+mod failing;
 mod running;
 mod world;
 
+pub use failing::{Failing, failing};
 pub use world::{Ran, World, call, world};
 
 use std::{
@@ -42,8 +44,8 @@ use std::{
 
 use ferry_plugin_abi::method;
 use ferry_plugin_proto::{
-    Exit, Inputs as Nodes, JobDescription, JobReport, Manifest, NewNode, Node, Outcome, Problem, Source,
-    Task, Validated, Value, Work, WorkReply, decode, encode,
+    CallInput, Exit, Inputs as Nodes, JobDescription, JobReport, Manifest, NewNode, Node, Outcome, Problem,
+    Source, Task, Validated, Value, Work, WorkReply, decode, encode,
 };
 
 use crate::{CalcJob, Code, FileRef, Inputs, Plugin, Problems, RemoteFolder, calcjob, input::PortType};
@@ -336,6 +338,15 @@ impl Lender {
             data_type: data_type.to_owned(),
             value,
             files: BTreeMap::new(),
+        }
+    }
+
+    /// What a port was given.
+    pub(crate) fn lend_input(&mut self, input: &CallInput) -> Node {
+        match input {
+            CallInput::New(new) => self.lend_as(&new.data_type, new.value.clone()),
+            CallInput::Node(uuid) => Node { uuid: uuid.clone(), ..Node::default() },
+            CallInput::Code(label) => code(label).lend(self),
         }
     }
 

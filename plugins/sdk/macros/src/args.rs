@@ -32,7 +32,7 @@ impl Parse for Args {
 }
 
 impl Args {
-    fn parse_one(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+    pub(crate) fn parse_one(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         let key: syn::Ident = input.parse()?;
         input.parse::<Token![=]>()?;
         match key.to_string().as_str() {

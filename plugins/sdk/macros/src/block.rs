@@ -65,7 +65,7 @@ fn check(sort: &Sort, args: &Args, block: &ItemImpl) -> syn::Result<()> {
     Ok(())
 }
 
-fn name_of(item: &Type) -> syn::Result<String> {
+pub(crate) fn name_of(item: &Type) -> syn::Result<String> {
     let Type::Path(path) = item else {
         return Err(syn::Error::new(item.span(), "expected the name of a struct"));
     };

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
-    Data, DeriveInput, Fields, Ident, LitInt, LitStr, Token, Variant,
+    Data, DeriveInput, Fields, Ident, LitInt, LitStr, Token, Variant, Visibility,
     parse::{Parse, ParseStream},
     spanned::Spanned,
 };
 
-use crate::words::snake;
+use crate::words::{plain, snake};
 
 /// Smallest status that is a plugin's own; the engine has those below.
 const FIRST: u32 = 200;
@@ -85,8 +85,14 @@ pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     check_statuses(&exits)?;
     let enum_name = &item.ident;
     let declared = data.variants.iter().zip(&exits).map(|(variant, exit)| declared(variant, exit));
+    let statuses = data.variants.iter().zip(&exits).map(|(variant, exit)| status(&item.vis, variant, exit));
     let arms = data.variants.iter().zip(&exits).map(|(variant, exit)| arm(variant, exit));
     Ok(quote! {
+        #[allow(dead_code, missing_docs)]
+        impl #enum_name {
+            #(#statuses)*
+        }
+
         #[automatically_derived]
         impl ::ferry_plugin::ExitCodes for #enum_name {
             fn declared() -> ::std::vec::Vec<::ferry_plugin::proto::ExitCode> {
@@ -154,6 +160,16 @@ fn declared(variant: &Variant, exit: &Exit) -> TokenStream {
             message: ::std::string::String::from(#message),
             invalidates_cache: #invalidates_cache,
         }
+    }
+}
+
+/// The status as a constant, for where there is no value: `PwExit::NOT_CONVERGED`.
+fn status(visibility: &Visibility, variant: &Variant, exit: &Exit) -> TokenStream {
+    let name = Ident::new(&snake(&plain(&variant.ident)).to_uppercase(), variant.ident.span());
+    let (status, about) = (&exit.status, format!("The status of [`{0}`](Self::{0}).", variant.ident));
+    quote! {
+        #[doc = #about]
+        #visibility const #name: u32 = #status;
     }
 }
 

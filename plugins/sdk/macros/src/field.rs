@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Data, DeriveInput, Expr, ExprLit, ExprRange, Fields, Ident, Lit, LitStr, RangeLimits, Token, Type,
-    meta::ParseNestedMeta, parenthesized, punctuated::Punctuated, spanned::Spanned,
+    meta::ParseNestedMeta, parenthesized, parse::ParseStream, punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::words::{doc, plain};
@@ -26,6 +26,10 @@ struct Said {
     range: Option<ExprRange>,
     choices: Vec<Expr>,
     help: Option<LitStr>,
+    /// Ports of a namespace that are left out; dotted.
+    exclude: Vec<String>,
+    /// The only ones that are not.
+    include: Vec<String>,
 }
 
 /// The fields of a plain struct.
@@ -76,11 +80,27 @@ impl Said {
             let content;
             parenthesized!(content in meta.input);
             self.choices = Punctuated::<Expr, Token![,]>::parse_terminated(&content)?.into_iter().collect();
+        } else if meta.path.is_ident("exclude") {
+            self.exclude = port_names(meta)?;
+        } else if meta.path.is_ident("include") {
+            self.include = port_names(meta)?;
         } else {
-            return Err(meta.error("expected `default = ..`, `range(..)`, `choices(..)` or `help = \"..\"`"));
+            return Err(meta.error(
+                "expected `default = ..`, `range(..)`, `choices(..)`, `help = \"..\"`, `exclude(..)` or `include(..)`",
+            ));
         }
         Ok(())
     }
+}
+
+/// `(structure, mesh.n)`.
+fn port_names(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<String>> {
+    let content;
+    parenthesized!(content in meta.input);
+    let name = |input: ParseStream<'_>| Punctuated::<Ident, Token![.]>::parse_separated_nonempty(input);
+    let names = content.parse_terminated(name, Token![,])?;
+    let dotted = |name: Punctuated<Ident, Token![.]>| name.iter().map(plain).collect::<Vec<_>>().join(".");
+    Ok(names.into_iter().map(dotted).collect())
 }
 
 fn range(expr: Expr) -> syn::Result<ExprRange> {
@@ -108,12 +128,14 @@ impl Field<'_> {
         let (ty, help) = (self.ty, &self.help);
         let port = quote_spanned!(ty.span()=> <#ty as #by>::port());
         let (range, default, choices) = (self.range(), self.default(), self.choices());
+        let chosen = self.chosen();
         quote! {{
             let mut port = #port;
             port.help = ::std::string::String::from(#help);
             #range
             #default
             #choices
+            #chosen
             port
         }}
     }
@@ -150,6 +172,14 @@ impl Field<'_> {
     fn choices(&self) -> Option<TokenStream> {
         let bodies: Vec<TokenStream> = self.said.choices.iter().map(|choice| self.body(choice)).collect();
         (!bodies.is_empty()).then(|| quote!(port.choices = ::std::vec![#(#bodies),*];))
+    }
+
+    /// Leaves out ports of a namespace.
+    fn chosen(&self) -> Option<TokenStream> {
+        let (include, exclude) = (&self.said.include, &self.said.exclude);
+        let is_said = !include.is_empty() || !exclude.is_empty();
+        is_said
+            .then(|| quote!(port = ::ferry_plugin::macros::choose(port, &[#(#include),*], &[#(#exclude),*]);))
     }
 
     /// The body of a node that holds `value`, which must be what the port takes.

@@ -13,6 +13,7 @@ pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     let namespace = namespace(&fields);
     let read_all = read_all(&fields);
     let lend_all = lend_all(&fields);
+    let judge_all = judge_all(&fields);
     let draft_name = format_ident!("{struct_name}Draft");
     let draft = draft(item, &draft_name, &fields);
     let as_field = as_field(struct_name, &draft_name);
@@ -23,6 +24,7 @@ pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
             #namespace
             #read_all
             #lend_all
+            #judge_all
         }
         #draft
         #as_field
@@ -139,6 +141,21 @@ fn lend_all(fields: &[Field<'_>]) -> TokenStream {
     }
 }
 
+fn judge_all(fields: &[Field<'_>]) -> TokenStream {
+    let judges = fields.iter().map(|field| {
+        let (ty, name) = (field.ty, &field.name);
+        quote_spanned! {ty.span()=>
+            <#ty as ::ferry_plugin::InputField>::judge(nodes, &::ferry_plugin::macros::join(prefix, #name), bad);
+        }
+    });
+    quote! {
+        #[allow(unused_variables)]
+        fn judge_all(nodes: &::ferry_plugin::proto::Inputs, prefix: &str, bad: &mut ::ferry_plugin::Problems) {
+            #(#judges)*
+        }
+    }
+}
+
 /// Such a struct is a field of another one: a nested namespace.
 fn as_field(struct_name: &Ident, draft_name: &Ident) -> TokenStream {
     let nest = quote! {
@@ -182,6 +199,10 @@ fn as_field(struct_name: &Ident, draft_name: &Ident) -> TokenStream {
                 nodes: &mut ::ferry_plugin::proto::Inputs,
             ) {
                 <Self as ::ferry_plugin::Inputs>::lend_all(self, name, lender, nodes);
+            }
+
+            fn judge(nodes: &::ferry_plugin::proto::Inputs, name: &str, bad: &mut ::ferry_plugin::Problems) {
+                <Self as ::ferry_plugin::Inputs>::judge_all(nodes, name, bad);
             }
         }
     }

@@ -8,7 +8,9 @@ mod exit;
 mod field;
 mod function;
 mod inputs;
+mod outline;
 mod outputs;
+mod restart;
 mod words;
 mod workfunction;
 
@@ -17,7 +19,8 @@ use syn::parse_macro_input;
 
 /// Makes input ports of a struct's fields: see the trait `Inputs`.
 ///
-/// A doc comment is the port's help. `#[port(default = .., range(..), choices(..), help = "..")]` says more.
+/// A doc comment is the port's help. `#[port(default = .., range(..), choices(..), help = "..")]` says more. Of a
+/// namespace, `exclude(a, b.c)` leaves ports out, and `include(a)` all others.
 #[proc_macro_derive(Inputs, attributes(port))]
 pub fn derive_inputs(item: TokenStream) -> TokenStream {
     expand(inputs::derive(&parse_macro_input!(item)))
@@ -78,6 +81,35 @@ pub fn machine(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = parse_macro_input!(args);
     let sort = block::Sort { name: "Machine", entry: "machine" };
     expand(block::expand(&sort, &args, parse_macro_input!(item)))
+}
+
+/// Registers an `impl WorkChain for X`.
+///
+/// `#[workchain(name = "plugin.type", alias = "..", cache_version = 2)]`: all may be left out; the name is then
+/// `crate.x`. Without a `type Exit` there are no exit codes.
+#[proc_macro_attribute]
+pub fn workchain(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = parse_macro_input!(args);
+    let sort = block::Sort { name: "WorkChain", entry: "workchain" };
+    expand(block::expand(&sort, &args, parse_macro_input!(item)))
+}
+
+/// Makes a restart workchain of a block of methods: see the trait `Restart`.
+///
+/// `#[restart(name = "plugin.type", child = Pw, exit = MyExit, alias = "..")]`: all but the child may be left out.
+/// Methods under `#[handler(priority = 500, on(PwExit::NotConverged), enabled = true)]` look at children that ended;
+/// one under `#[setup]` runs before the first.
+#[proc_macro_attribute]
+pub fn restart(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = parse_macro_input!(args as restart::RestartArgs);
+    expand(restart::expand(&args, parse_macro_input!(item)))
+}
+
+/// Writes the outline of a workchain: see the function `outline` of the trait `WorkChain`.
+#[proc_macro]
+pub fn outline(item: TokenStream) -> TokenStream {
+    let outline = parse_macro_input!(item as outline::Outline);
+    outline.expand().into()
 }
 
 fn expand(result: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

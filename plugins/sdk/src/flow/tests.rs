@@ -122,6 +122,7 @@ fn launched(reply: &StepReply) -> Vec<String> {
         Command::Kill(call) => Some(format!("kill {call}")),
         Command::Output { label, node } => Some(format!("{label} {node}")),
         Command::Report(line) => Some(format!("says {line}")),
+        Command::Pause(reason) => Some(format!("pauses: {reason}")),
     };
     reply.commands.iter().filter_map(call).collect()
 }

@@ -13,9 +13,9 @@ use ferry_plugin_proto::{
     Source, StepEvent, StepReply, StepRequest, Task, Then, WorkReply,
 };
 
-use super::{Ran, Scratch, World, code, through_codec};
+use super::{Lender, Ran, Scratch, World, code, remote_folder, through_codec};
 use crate::{
-    flow,
+    PortType as _, flow,
     input::macros::join,
     registry::{Entry, all_entries},
 };
@@ -50,7 +50,16 @@ struct Member {
     at: At,
     outputs: BTreeMap<String, Node>,
     reports: Vec<String>,
+    steps: Steps,
     ended: Option<Ended>,
+}
+
+/// What the steps of a workflow said.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Steps {
+    pub(super) calls: Vec<Call>,
+    pub(super) positions: Vec<String>,
+    pub(super) pauses: Vec<String>,
 }
 
 /// Where a process is.
@@ -100,7 +109,8 @@ impl<'a> Running<'a> {
         let ended =
             ended.unwrap_or_else(|| panic!("`{}` waits for nothing that will come", root.process_type));
         let seconds = (self.now - BEGINNING) as f64 / 1e6;
-        Ran { ended, reports: root.reports.clone(), processes, seconds, process: PhantomData }
+        let (reports, steps) = (root.reports.clone(), root.steps.clone());
+        Ran { ended, reports, steps, processes, seconds, process: PhantomData }
     }
 
     /// Takes one step, or ends one calculation; whether there was any.
@@ -227,6 +237,7 @@ impl<'a> Running<'a> {
     }
 
     fn settle(&mut self, index: usize, reply: StepReply) {
+        self.processes[index].steps.positions.extend(reply.position);
         if let Then::Except(text) = reply.then {
             return self.end(index, "excepted", None, text);
         }
@@ -251,6 +262,7 @@ impl<'a> Running<'a> {
             Command::Launch(call) => {
                 let name = call.call.clone();
                 let process_type = call.process_type.clone();
+                self.processes[index].steps.calls.push((*call).clone());
                 self.launch(*call, Some(index))
                     .map_err(|problems| format!("`{process_type}` can't be launched as `{name}`: {problems}"))
             }
@@ -269,6 +281,11 @@ impl<'a> Running<'a> {
             }
             Command::Report(line) => {
                 self.processes[index].reports.push(line);
+                Ok(())
+            }
+            // Whoever looks lets it go on at once.
+            Command::Pause(reason) => {
+                self.processes[index].steps.pauses.push(reason);
                 Ok(())
             }
         }
@@ -312,6 +329,7 @@ impl<'a> Running<'a> {
             at,
             outputs: BTreeMap::new(),
             reports: Vec::new(),
+            steps: Steps::default(),
             ended: None,
         });
         Ok(())
@@ -328,7 +346,8 @@ impl<'a> Running<'a> {
         for (port, input) in given {
             let node = match input {
                 CallInput::Node(uuid) => {
-                    self.nodes.get(&uuid).cloned().ok_or_else(|| format!("{port}: no node `{uuid}`"))?
+                    let node = self.nodes.get(&uuid).cloned().or_else(|| made_by_tests(&uuid));
+                    node.ok_or_else(|| format!("{port}: no node `{uuid}`"))?
                 }
                 CallInput::Code(label) => code_node(&label),
                 CallInput::New(new) => self.store(new, None),
@@ -435,6 +454,12 @@ fn worked(entry: &Entry, inputs: &Nodes, sandbox: &std::path::Path) -> Outcome {
         Ok(WorkReply::Job(_)) => panic!("a call ends in an outcome"),
         Err(unable) => panic!("{}", unable.0),
     }
+}
+
+/// Nodes that `testing::code` and `testing::remote_folder` name.
+fn made_by_tests(uuid: &str) -> Option<Node> {
+    let code = uuid.strip_prefix("code-").map(code_node);
+    code.or_else(|| Some(remote_folder(uuid.strip_prefix("remote-")?).lend(&mut Lender::nowhere())))
 }
 
 fn code_node(label: &str) -> Node {

@@ -10,9 +10,9 @@ use std::{
     time::Duration,
 };
 
-use ferry_plugin_proto::{Ended, Inputs as Nodes, Node, Outcome};
+use ferry_plugin_proto::{Call, Ended, Inputs as Nodes, Node, Outcome};
 
-use super::running::Running;
+use super::running::{Running, Steps};
 use crate::{
     Draft, OutputNodes, PortType, Process, Returned,
     input::read_inputs,
@@ -149,6 +149,7 @@ impl World {
 pub struct Ran<P> {
     pub(super) ended: Ended,
     pub(super) reports: Vec<String>,
+    pub(super) steps: Steps,
     /// Type and state of all processes, in the order of their launches.
     pub(super) processes: Vec<(String, String)>,
     pub(super) seconds: f64,
@@ -195,6 +196,37 @@ impl<P> Ran<P> {
             [node] => T::from_node(node),
             _ => Err(format!("it has the outputs {:?}", self.ended.outputs.keys().collect::<Vec<_>>())),
         }
+    }
+
+    /// How it ended, in words.
+    pub fn in_words(&self) -> String {
+        self.ended.in_words()
+    }
+
+    /// One of its outputs; nested ports are dotted.
+    ///
+    /// # Errors
+    /// There is none, or it is no `T`.
+    pub fn output<T: PortType>(&self, port: &str) -> Result<T, String> {
+        let known = || self.ended.outputs.keys().cloned().collect::<Vec<_>>().join(", ");
+        let node =
+            self.ended.outputs.get(port).ok_or_else(|| format!("no output `{port}` among: {}", known()))?;
+        T::from_node(node)
+    }
+
+    /// What it called, in order.
+    pub fn calls(&self) -> &[Call] {
+        &self.steps.calls
+    }
+
+    /// Where it stood after each step.
+    pub fn positions(&self) -> &[String] {
+        &self.steps.positions
+    }
+
+    /// Why it was paused. It went on at once.
+    pub fn pauses(&self) -> &[String] {
+        &self.steps.pauses
     }
 
     /// Lines of its report.

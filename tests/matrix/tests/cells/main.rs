@@ -26,6 +26,7 @@ mod squeue;
 mod supervisor;
 mod sweep;
 mod tree;
+mod workchain;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -55,6 +56,7 @@ fn main() {
             ("tree", tree::CASES),
             ("flow", flow::CASES),
             ("hosts", hosts::CASES),
+            ("workchain", workchain::CASES),
         ];
         for &(group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {

@@ -141,7 +141,7 @@ fn script(ferry: &Profile, computer: &str, story: Story) -> Value {
 }
 
 /// Submits as a careful user does: where no answer came, they look before they repeat it.
-fn launch(ferry: &Profile, label: &str, words: &[&str]) -> Result<String> {
+pub(crate) fn launch(ferry: &Profile, label: &str, words: &[&str]) -> Result<String> {
     let begun = Instant::now();
     loop {
         let answer = ferry.ferry(&[&["submit", "--label", label], words].concat())?;
@@ -179,7 +179,7 @@ fn has_job(ferry: &Profile, tree: &str) -> Result<bool> {
 }
 
 /// Waits until all have ended, with a daemon.
-fn end(ferry: &Profile) -> Result {
+pub(crate) fn end(ferry: &Profile) -> Result {
     let begun = Instant::now();
     loop {
         ferry.ferry(&["daemon", "start"])?;

@@ -248,7 +248,7 @@ fn kill_without_a_daemon_ends_what_has_no_job() -> Result {
     check(state_of(&ferry, &waits)? == "killed", || "it lives".into())
 }
 
-fn set_up(ferry: &Profile, label: &str, lines: &str) -> Result {
+pub(crate) fn set_up(ferry: &Profile, label: &str, lines: &str) -> Result {
     let file = ferry.scratch().join(format!("{label}.yaml"));
     let yaml = format!("label: {label}\nscheduler: core.direct\n{lines}\n");
     fs::write(&file, yaml).map_err(|error| error.to_string())?;

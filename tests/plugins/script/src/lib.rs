@@ -10,6 +10,9 @@
 //!
 //! A text `$CALL.OUTPUT` among a call's inputs is that output's node. Every operation is a step of its own.
 
+mod base;
+mod rounds;
+
 use std::collections::BTreeMap;
 
 use ferry_plugin::{

@@ -1,0 +1,213 @@
+//! The workchain that every restart workchain is.
+
+use std::marker::PhantomData;
+
+use ferry_plugin_proto::{Exit, ExitCode};
+use serde::{Deserialize, Serialize};
+
+use super::{Next, Restart, RestartInputs, handler::in_order};
+use crate::{
+    Child, Cx, ExitCodes, Exposed, Outline, Problems, Process, Result, WorkChain, export::doing, outline,
+    report,
+};
+
+/// Exit codes of every restart workchain, with AiiDA's numbers.
+#[derive(ExitCodes, Debug, Clone, PartialEq, Eq)]
+pub enum RestartExit {
+    /// A bug, or an error that cannot be mended.
+    #[exit(301, "the sub process excepted: {why}", label = "ERROR_SUB_PROCESS_EXCEPTED")]
+    SubProcessExcepted {
+        /// In words.
+        why: String,
+    },
+    /// A user's wish.
+    #[exit(302, "the sub process was killed", label = "ERROR_SUB_PROCESS_KILLED")]
+    SubProcessKilled,
+    /// The handlers have mended in vain.
+    #[exit(401, "the maximum number of iterations ({iterations}) was exceeded")]
+    MaximumIterationsExceeded {
+        /// How many there were.
+        iterations: i64,
+    },
+    /// No handler knows this failure.
+    #[exit(402, "no handler dealt with the failure of the sub process: {why}")]
+    UnhandledFailure {
+        /// In words.
+        why: String,
+    },
+}
+
+/// The exit codes [`RestartExit`], and those of `E`.
+#[derive(Debug)]
+pub struct RestartExits<E>(PhantomData<E>);
+
+impl<E: ExitCodes> ExitCodes for RestartExits<E> {
+    fn declared() -> Vec<ExitCode> {
+        RestartExit::declared().into_iter().chain(E::declared()).collect()
+    }
+
+    /// Nobody has a value of this type: exits are made of [`RestartExit`] or of the author's own.
+    fn exit(&self) -> Exit {
+        Exit { status: RestartExit::UNHANDLED_FAILURE, label: String::new(), message: String::new() }
+    }
+}
+
+/// A restart workchain at work.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Restarting<R: Restart> {
+    process: R,
+    /// Iterations so far.
+    iteration: i64,
+    /// Iterations before it was paused for having had so many.
+    granted: i64,
+    /// Whether the last child failed and no handler dealt with it.
+    is_unhandled: bool,
+    is_done: bool,
+    child: Child<R::Child>,
+}
+
+impl<R: Restart> Default for Restarting<R> {
+    fn default() -> Self {
+        Restarting {
+            process: R::default(),
+            iteration: 0,
+            granted: 0,
+            is_unhandled: false,
+            is_done: false,
+            child: Child::default(),
+        }
+    }
+}
+
+impl<R: Restart> WorkChain for Restarting<R> {
+    type Inputs = RestartInputs<R>;
+    type Outputs = Exposed<R::Child>;
+    type Exit = RestartExits<R::Exit>;
+
+    fn outline() -> Outline<Self> {
+        outline! {
+            setup;
+            while should_run {
+                run;
+                inspect;
+            }
+            results;
+        }
+    }
+
+    fn validate(inputs: &RestartInputs<R>, bad: &mut Problems) {
+        let known: Vec<&str> = R::handlers().iter().map(|handler| handler.name).collect();
+        for name in inputs.overrides().keys().filter(|name| !known.contains(&name.as_str())) {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            bad.at("handler_overrides", format!("there is no handler `{name}`; there are: {known}"));
+        }
+    }
+}
+
+impl<R: Restart> Restarting<R> {
+    fn setup(&mut self, cx: &mut Cx<Self>) -> Result {
+        *self.process.next() = cx.inputs().child.clone();
+        self.process.setup()
+    }
+
+    fn should_run(&self, cx: &Cx<Self>) -> bool {
+        !self.is_done && !self.is_spent(cx)
+    }
+
+    fn is_spent(&self, cx: &Cx<Self>) -> bool {
+        self.iteration - self.granted >= cx.inputs().settings.max_iterations
+    }
+
+    fn run(&mut self, cx: &mut Cx<Self>) {
+        self.iteration += 1;
+        let mut draft = self.process.next().clone();
+        draft.metadata().link_label(format!("iteration_{:02}", self.iteration));
+        self.child = cx.submit(draft);
+        report!("launched {}, iteration {}", R::Child::type_name(), self.iteration);
+    }
+
+    fn inspect(&mut self, cx: &mut Cx<Self>) -> Result {
+        if self.child.is_excepted() {
+            Err(RestartExit::SubProcessExcepted { why: self.child.in_words() })?;
+        }
+        if self.child.is_killed() {
+            Err(RestartExit::SubProcessKilled)?;
+        }
+        match self.ask(cx)? {
+            Some(Next::Done) => self.is_done = true,
+            Some(_) => self.is_unhandled = false,
+            None if self.child.is_ok() => self.is_done = true,
+            None => self.unhandled(cx)?,
+        }
+        if !self.is_done && cx.inputs().settings.pause_on_max_iterations && self.is_spent(cx) {
+            self.granted = self.iteration;
+            cx.pause(format!(
+                "{} iterations were not enough; `process play` grants as many again",
+                self.iteration
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the handlers say, if any of them says something.
+    fn ask(&mut self, cx: &Cx<Self>) -> Result<Option<Next>> {
+        let mut said = None;
+        for handler in in_order::<R>(&cx.inputs().overrides()) {
+            if !handler.looks_at(self.child.exit_status()) {
+                continue;
+            }
+            doing(format_args!("handler `{}`", handler.name));
+            let next = (handler.handle)(&mut self.process, &self.child)?;
+            if next != Next::Pass {
+                report!(
+                    "handler `{}` looked at iteration {}: {}",
+                    handler.name,
+                    self.iteration,
+                    in_words(next)
+                );
+                said = Some(next);
+            }
+            if matches!(next, Next::RestartNow | Next::Done) {
+                break;
+            }
+        }
+        Ok(said)
+    }
+
+    fn unhandled(&mut self, cx: &mut Cx<Self>) -> Result {
+        let why = self.child.in_words();
+        let was_unhandled = std::mem::replace(&mut self.is_unhandled, true);
+        match &*cx.inputs().settings.on_unhandled_failure {
+            "restart_once" | "restart_and_pause" if !was_unhandled => {
+                report!("no handler dealt with iteration {}, {why}: restarting once", self.iteration);
+            }
+            "pause" | "restart_and_pause" => {
+                self.is_unhandled = false;
+                cx.pause(format!(
+                    "no handler dealt with iteration {}, {why}; `process play` runs it again",
+                    self.iteration
+                ));
+            }
+            _ => Err(RestartExit::UnhandledFailure { why })?,
+        }
+        Ok(())
+    }
+
+    fn results(&mut self, cx: &mut Cx<Self>) -> Result {
+        if !self.is_done {
+            Err(RestartExit::MaximumIterationsExceeded { iterations: self.iteration })?;
+        }
+        report!("completed after {} iterations", self.iteration);
+        cx.out().all(self.child.exposed()?);
+        Ok(())
+    }
+}
+
+fn in_words(next: Next) -> &'static str {
+    match next {
+        Next::Pass => "nothing to do",
+        Next::Restart | Next::RestartNow => "to be run again",
+        Next::Done => "its results are good",
+    }
+}

@@ -1,0 +1,125 @@
+//! What a step of a workchain is given: its inputs, and what it may ask for.
+
+use std::fmt;
+
+use ferry_plugin_proto::{Call, Command, StepRequest};
+
+use super::Child;
+use crate::{
+    Draft, OutputSet, Outputs, OutputsDraft, Process, Result, WorkChain, calcjob::unreadable,
+    input::read_inputs,
+};
+
+/// What a step of the workchain `W` is given.
+pub struct StepCx<W: WorkChain> {
+    inputs: W::Inputs,
+    process: String,
+    time: i64,
+    step: u64,
+    launches: Vec<Call>,
+    /// Calls that can't be made, and why.
+    refused: Vec<String>,
+    returned: <W::Outputs as Outputs>::Draft,
+    pause: Option<String>,
+}
+
+impl<W: WorkChain> StepCx<W> {
+    pub(super) fn of(request: &StepRequest, step: u64) -> Result<Self, String> {
+        Ok(StepCx {
+            inputs: read_inputs::<W::Inputs>(&request.inputs).map_err(unreadable)?,
+            process: request.process.clone(),
+            time: request.time,
+            step,
+            launches: Vec::new(),
+            refused: Vec::new(),
+            returned: OutputsDraft::over(OutputSet::default()),
+            pause: None,
+        })
+    }
+
+    /// The inputs.
+    pub fn inputs(&self) -> &W::Inputs {
+        &self.inputs
+    }
+
+    /// The process's uuid: the same whenever the step is taken.
+    pub fn process(&self) -> &str {
+        &self.process
+    }
+
+    /// When the step was due, microseconds since 1970: the same whenever it is taken.
+    pub fn time(&self) -> i64 {
+        self.time
+    }
+
+    /// Adds a line to the process's report; [`report!`](crate::report!) does too.
+    pub fn report(&self, line: impl Into<String>) {
+        crate::report(line.into());
+    }
+
+    /// Launches a process. It has ended when the next step is taken; keep the handle in the workchain's struct. A
+    /// draft that can't be launched fails the step.
+    pub fn submit<P: Process>(&mut self, draft: Draft<P>) -> Child<P> {
+        match draft.into_call("") {
+            Ok(call) => self.launch(call),
+            Err(error) => {
+                self.refused.push(format!("`{}` can't be launched: {error}", P::type_name()));
+                Child::default()
+            }
+        }
+    }
+
+    /// Launches a process whose type is known by its name alone. Its name among the calls is given here.
+    pub fn call(&mut self, call: Call) -> Child<()> {
+        self.launch(call)
+    }
+
+    /// Returns stored nodes as outputs, one by one: `cx.out().energy(node)`.
+    pub fn out(&mut self) -> &mut <W::Outputs as Outputs>::Draft {
+        &mut self.returned
+    }
+
+    /// Lets the process stand still after this step, until somebody plays it: for a person to look.
+    pub fn pause(&mut self, reason: impl Into<String>) {
+        self.pause = Some(reason.into());
+    }
+
+    fn launch<P>(&mut self, call: Call) -> Child<P> {
+        // The same names whenever the step is taken, and never those of another step.
+        let name = format!("{}.{}", self.step, self.launches.len());
+        self.launches.push(Call { call: name.clone(), ..call });
+        Child::new(name)
+    }
+
+    /// The calls of this step.
+    pub(super) fn calls(&self) -> Vec<String> {
+        self.launches.iter().map(|call| call.call.clone()).collect()
+    }
+
+    /// The calls that can't be made, as the step's error.
+    pub(super) fn check(&self) -> Result {
+        if self.refused.is_empty() { Ok(()) } else { Err(self.refused.join("; ").into()) }
+    }
+
+    /// What was asked for; no launches if nobody will wait for them.
+    ///
+    /// # Errors
+    /// Outputs that can't be.
+    pub(super) fn into_commands(self, launches: bool) -> Result<Vec<Command>> {
+        let launch = |call| Command::Launch(Box::new(call));
+        let launched = self.launches.into_iter().filter(|_| launches).map(launch);
+        let returned = self.returned.into_set().into_handed_on()?;
+        let output = |(label, node)| Command::Output { label, node };
+        let pause = self.pause.map(Command::Pause);
+        Ok(launched.chain(returned.into_iter().map(output)).chain(pause).collect())
+    }
+}
+
+impl<W: WorkChain> fmt::Debug for StepCx<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepCx")
+            .field("step", &self.step)
+            .field("launches", &self.launches)
+            .finish_non_exhaustive()
+    }
+}
