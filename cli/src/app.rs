@@ -27,7 +27,7 @@ use crate::{
     error::{Failure, Result},
     home,
     logging::{self, Log},
-    output,
+    output::{self, Format, Wanted},
     session::Session,
 };
 
@@ -103,6 +103,7 @@ impl AppBuilder {
         if let Command::Completions { shell } = cli.command {
             return completions::print(shell);
         }
+        refuse_csv(&cli)?;
         let paths = home::paths(cli.global.profile.as_deref())?;
         let log = logging::start(&cli, &paths);
         let session = self.session(&cli.global, paths, log);
@@ -121,12 +122,28 @@ impl AppBuilder {
         };
         Session {
             builder,
-            format: global.format,
+            format: if global.format == Wanted::Json { Format::Json } else { Format::Table },
+            csv: global.format == Wanted::Csv,
             non_interactive: global.non_interactive,
             verbose: global.verbose,
             log,
         }
     }
+}
+
+/// CSV is a form of lists alone.
+///
+/// # Errors
+/// Something else is wanted as CSV (exit status 2).
+fn refuse_csv(cli: &Cli) -> Result {
+    let is_list = matches!(
+        cli.command,
+        Command::Process(process::ProcessCommand::List(_)) | Command::Node(node::NodeCommand::List(_))
+    );
+    if cli.global.format != Wanted::Csv || is_list {
+        return Ok(());
+    }
+    Err(Failure::usage("only `process list` and `node list` write CSV").help("use `--format json`"))
 }
 
 /// `ferry crash-points`, of test builds alone: the places where a daemon can be told to die.

@@ -8,9 +8,9 @@ use crate::{
         cache::CacheCommand, calcjob::CalcjobCommand, code::CodeCommand, computer::ComputerCommand,
         config::ConfigCommand, daemon::DaemonCommand, group::GroupCommand, launch::LaunchArgs,
         limit::LimitCommand, node::NodeCommand, plugin::PluginCommand, process::ProcessCommand,
-        storage::StorageCommand,
+        storage::StorageCommand, submit::SubmitArgs,
     },
-    output::Format,
+    output::Wanted,
 };
 
 /// Carries calculations to the computers where they run, and brings their results home.
@@ -29,9 +29,9 @@ pub(crate) struct Global {
     /// Profile to work with [env: FERRY_PROFILE] [default: default]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
-    /// How lists and details are shown
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
-    pub(crate) format: Format,
+    /// How lists and details are shown; csv only by `process list` and `node list`
+    #[arg(long, global = true, value_enum, default_value_t = Wanted::Table)]
+    pub(crate) format: Wanted,
     /// Tell on stderr what happens inside
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
@@ -47,8 +47,8 @@ pub(crate) enum Command {
     Status,
     /// Start a process and follow it to its end
     Run(LaunchArgs),
-    /// Start a process and print its id at once
-    Submit(LaunchArgs),
+    /// Start a process, or many as one, and print ids at once
+    Submit(SubmitArgs),
     /// Look at processes and steer them
     #[command(subcommand)]
     Process(ProcessCommand),

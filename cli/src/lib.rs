@@ -16,6 +16,7 @@ mod config_file;
 mod error;
 mod home;
 mod inputs;
+mod listing;
 mod log_file;
 mod logging;
 mod output;

@@ -17,6 +17,18 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What can be asked for. Not everything has every form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Wanted {
+    /// For people.
+    #[default]
+    Table,
+    /// For scripts.
+    Json,
+    /// For spreadsheets: lists of processes and nodes alone.
+    Csv,
+}
+
 /// Prints a line on stdout. A reader that went away (`| head`) ends the program quietly.
 ///
 /// # Errors
@@ -66,7 +78,20 @@ const WIDTH_MIN: u16 = 40;
 /// As [`line`].
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.iter().map(|name| name.to_uppercase()));
+    table.set_header(header.iter().map(|name| name.to_uppercase()));
+    fill(table, rows)
+}
+
+/// The same without a header.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn bare_table(rows: impl IntoIterator<Item = Vec<String>>) -> Result {
+    fill(Table::new(), rows)
+}
+
+fn fill(mut table: Table, rows: impl IntoIterator<Item = Vec<String>>) -> Result {
+    table.load_style(presets::NOTHING);
     // Some terminals say they have no width.
     let wraps = std::io::stdout().is_terminal() && table.width().is_some_and(|width| width >= WIDTH_MIN);
     let arrange = if wraps { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };

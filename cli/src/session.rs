@@ -19,6 +19,8 @@ pub(crate) struct Session {
     pub(crate) builder: Builder,
     /// How lists and details are shown.
     pub(crate) format: Format,
+    /// A list is wanted as CSV; no other command is asked for that.
+    pub(crate) csv: bool,
     /// Never ask anything.
     pub(crate) non_interactive: bool,
     /// Tell on stderr what happens inside.

@@ -88,14 +88,17 @@ async fn links_keep_their_degree_rules() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (a, b, p, q) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
-    store.commit(vec![data(a, 1), data(b, 2), process(p), process(q)]).await.unwrap();
-    let try_link =
-        async |source, target, kind, label| store.commit(vec![link(source, target, kind, label)]).await;
-    try_link(a, p, LinkType::InputCalc, "x").await.unwrap();
-    let twice = try_link(b, p, LinkType::InputCalc, "x").await.unwrap_err();
+    store.commit(vec![data(a, 1), data(b, 2), process(q)]).await.unwrap();
+    let inputs = |second| {
+        let links = [(a, "x"), (b, second)].map(|(from, label)| link(from, p, LinkType::InputCalc, label));
+        [vec![process(p)], links.to_vec()].concat()
+    };
+    let twice = store.commit(inputs("x")).await.unwrap_err();
     assert_eq!(*twice.kind(), ErrorKind::Rule, "a label is unique among the inputs");
-    try_link(p, b, LinkType::Create, "out").await.unwrap();
-    let second = try_link(q, b, LinkType::Create, "out").await.unwrap_err();
+    store.commit(inputs("y")).await.unwrap();
+    let made = Uuid::now_v7();
+    let create = |source| link(source, made, LinkType::Create, "out");
+    let second = store.commit(vec![data(made, 3), create(p), create(q)]).await.unwrap_err();
     assert_eq!(*second.kind(), ErrorKind::Rule, "a node has one creator");
 }
 

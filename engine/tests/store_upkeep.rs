@@ -237,6 +237,40 @@ async fn damage_is_found_and_named() {
 }
 
 #[tokio::test]
+async fn links_that_no_rule_allows_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::new(dir.path(), "p");
+    let store = open(&paths);
+    let process = |kind| {
+        Change::Process(NewProcess {
+            uuid: Uuid::now_v7(),
+            process_type: "test.type".into(),
+            kind,
+            label: String::new(),
+            description: String::new(),
+            plugin: "digest".into(),
+            caller: None,
+            computer: None,
+            body: Value::Map([].into()),
+        })
+    };
+    let made = store.commit(vec![process(Kind::WorkChain), process(Kind::CalcJob)]).await.unwrap();
+    let (flow, calc) = (made[0].0, made[1].0);
+    let check = |source: i64, target: i64, link: &str, expected: usize| {
+        let db = rusqlite::Connection::open(paths.store()).unwrap();
+        let values = rusqlite::params![source, target, link];
+        db.execute("INSERT INTO link VALUES (?1, ?2, ?3, 'x')", values).unwrap();
+        let found = reader(&paths).check(false).unwrap();
+        assert_eq!(found.iter().filter(|finding| finding.rule == "link").count(), expected, "{found:?}");
+        db.execute("DELETE FROM link", []).unwrap();
+    };
+    check(flow, calc, "call_calc", 0);
+    check(flow, calc, "call_work", 1);
+    check(calc, flow, "call_work", 1);
+    check(flow, flow, "call_work", 1);
+}
+
+#[tokio::test]
 async fn a_backup_made_while_the_owner_writes_is_a_whole_home() {
     let dir = tempfile::tempdir().unwrap();
     let paths = Paths::new(dir.path().join("home"), "p");

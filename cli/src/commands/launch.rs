@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ferry_engine::process::Launch;
+use ferry_engine::{
+    process::{Launch, find_type},
+    store::Reader,
+};
 
 use crate::{
-    error::Result,
+    error::{Failure, Result},
     inputs::{self, Wish},
     session::Session,
+    view,
 };
 
 /// What to start, and with what.
@@ -16,11 +20,14 @@ use crate::{
 #[command(after_long_help = GRAMMAR)]
 pub(crate) struct LaunchArgs {
     /// Process type, as `ferry plugin list` shows it
-    #[arg(value_name = "TYPE")]
-    process_type: String,
+    #[arg(value_name = "TYPE", required_unless_present = "like")]
+    process_type: Option<String>,
     /// Inputs: a literal, `@NODE`, `file:PATH`, `folder:PATH`, `CODE@COMPUTER` or `str:TEXT`
     #[arg(value_name = "PORT=VALUE")]
     words: Vec<String>,
+    /// Start from the inputs and metadata of this process; no TYPE is needed then
+    #[arg(long, value_name = "ID")]
+    like: Option<String>,
     /// Computer that a calcjob runs on [default: its code's, else localhost]
     #[arg(long, value_name = "LABEL")]
     computer: Option<String>,
@@ -65,8 +72,31 @@ impl LaunchArgs {
     /// Everything that is wrong with them (exit status 2).
     pub(crate) async fn launch(self, session: &Session) -> Result<Launch> {
         let reader = session.reader().await?;
-        let wish = Wish {
-            process_type: self.process_type,
+        inputs::launch(&reader, self.wish(&reader)?)
+    }
+
+    /// What they say.
+    ///
+    /// # Errors
+    /// A process to be like that is not there, or is of another type.
+    pub(crate) fn wish(mut self, reader: &Reader) -> Result<Wish> {
+        let like = self.like.as_deref().map(|name| view::find_process(reader, name)).transpose()?;
+        // Where no type is needed, the first word may be one of the others.
+        if like.is_some() && self.process_type.as_ref().is_some_and(|word| word.contains('=')) {
+            self.words.splice(0..0, self.process_type.take());
+        }
+        let process_type = match (self.process_type, &like) {
+            (Some(named), Some(like)) if !is_type(reader, &named, &like.process_type)? => {
+                let what = format!("{} is no `{named}`", view::title(like));
+                return Err(Failure::usage(what).help("leave the type out, or start without --like"));
+            }
+            (Some(named), _) => named,
+            (None, Some(like)) => like.process_type.clone(),
+            (None, None) => return Err(Failure::usage("a process type is needed")),
+        };
+        Ok(Wish {
+            process_type,
+            like: like.map(|like| like.id),
             words: self.words,
             file: self.inputs,
             options: self.options,
@@ -74,9 +104,13 @@ impl LaunchArgs {
             label: self.label,
             description: self.description,
             groups: self.groups,
-        };
-        let mut launch = inputs::launch(&reader, wish)?;
-        launch.metadata.disable_cache |= self.no_cache;
-        Ok(launch)
+            no_cache: self.no_cache,
+        })
     }
+}
+
+/// Whether a name, perhaps an alias, means this type.
+fn is_type(reader: &Reader, named: &str, process_type: &str) -> Result<bool> {
+    let (_, found) = find_type(reader, named).map_err(Failure::usage)?;
+    Ok(found.name == process_type)
 }

@@ -13,19 +13,26 @@
 
 mod content;
 mod document;
+mod each;
 mod gather;
+mod like;
 mod metadata;
 mod word;
+mod write;
 
 use std::path::{Path, PathBuf};
 
 use ferry_engine::{
     process::{self, InputValue, Launch},
-    store::Reader,
+    store::{NodeId, Reader},
 };
-use ferry_plugin_proto::{Problem, Value};
+use ferry_plugin_proto::{Problem, ProcessType, Value};
 
 use self::gather::Gathered;
+pub(crate) use self::{
+    each::{Line, each, problems_by_line},
+    write::{References, document_of},
+};
 use crate::{
     error::{Failure, Result},
     yaml::{self, Document},
@@ -36,6 +43,8 @@ use crate::{
 pub(crate) struct Wish {
     /// Full name of the type, or an alias.
     pub(crate) process_type: String,
+    /// A process whose inputs and metadata are taken, as far as nothing else is said.
+    pub(crate) like: Option<NodeId>,
     /// `port=value` words.
     pub(crate) words: Vec<String>,
     /// A YAML or JSON file of inputs; words override it.
@@ -50,6 +59,8 @@ pub(crate) struct Wish {
     pub(crate) description: Option<String>,
     /// Labels of groups to join.
     pub(crate) groups: Vec<String>,
+    /// Whether no earlier results may be taken over.
+    pub(crate) no_cache: bool,
 }
 
 /// Makes a launch of a wish, with the files it names taken into the object repository.
@@ -57,31 +68,74 @@ pub(crate) struct Wish {
 /// # Errors
 /// Everything that is wrong with the wish (exit status 2); a full disk (1).
 pub(crate) fn launch(reader: &Reader, wish: Wish) -> Result<Launch> {
-    let (_, process_type) = process::find_type(reader, &wish.process_type).map_err(Failure::usage)?;
-    let ports = process::flatten(&process_type.inputs);
-    let mut gathered = Gathered::new(&ports);
-    let document = wish.file.as_deref().map(yaml::read).transpose()?;
-    if let Some(document) = &document {
-        let base = document.path.parent().unwrap_or(Path::new(""));
-        document::gather(&mut gathered, document.value.clone(), base);
-    }
-    gathered.words(&wish.words);
-    gathered.options(&wish);
-    let (inputs, metadata, mut problems) = gathered.finish(reader.objects())?;
+    let template = Template::new(reader, wish)?;
+    template.launch(reader, None)?.map_err(|problems| {
+        let what = format!("`{}` can't be started with these inputs", template.wish.process_type);
+        Failure::problems(what, &problems).help(template.help())
+    })
+}
 
-    let launch = Launch { process_type: process_type.name, inputs, metadata, groups: wish.groups };
-    let known: Vec<String> = problems.iter().map(|problem| problem.port.clone()).collect();
-    problems
-        .extend(process::check(reader, &launch).into_iter().filter(|problem| !known.contains(&problem.port)));
-    if problems.is_empty() {
-        return Ok(launch);
+/// A wish whose type and file are known: it makes one launch, or many that differ in a few inputs.
+struct Template {
+    wish: Wish,
+    process_type: ProcessType,
+    document: Option<Document>,
+}
+
+impl Template {
+    fn new(reader: &Reader, wish: Wish) -> Result<Template> {
+        let (_, process_type) = process::find_type(reader, &wish.process_type).map_err(Failure::usage)?;
+        let document = wish.file.as_deref().map(yaml::read).transpose()?;
+        Ok(Template { wish, process_type, document })
     }
-    problems.sort_by(|a, b| a.port.cmp(&b.port));
-    if let Some(document) = &document {
-        problems.iter_mut().for_each(|problem| locate(problem, document, &wish.words));
+
+    fn help(&self) -> String {
+        format!("`ferry plugin show {}` tells what it takes", self.wish.process_type)
     }
-    Err(Failure::problems(format!("`{}` can't be started with these inputs", wish.process_type), &problems)
-        .help(format!("`ferry plugin show {}` tells what it takes", wish.process_type)))
+
+    /// What is said last counts: the process that it is to be like, the file, words and options, and `own`, the
+    /// inputs of this launch alone, with the directory from which paths in them count.
+    ///
+    /// # Errors
+    /// The store's. Inside: everything that is wrong with the wish.
+    fn launch(
+        &self,
+        reader: &Reader,
+        own: Option<(&Value, &Path)>,
+    ) -> Result<std::result::Result<Launch, Vec<Problem>>> {
+        let ports = process::flatten(&self.process_type.inputs);
+        let mut gathered = Gathered::new(&ports);
+        if let Some(process) = self.wish.like {
+            like::gather(&mut gathered, reader, process)?;
+        }
+        if let Some(document) = &self.document {
+            let base = document.path.parent().unwrap_or(Path::new(""));
+            document::gather(&mut gathered, document.value.clone(), base);
+        }
+        gathered.words(&self.wish.words);
+        gathered.options(&self.wish);
+        if let Some((value, base)) = own {
+            document::gather(&mut gathered, value.clone(), base);
+        }
+        let (inputs, mut metadata, problems) = gathered.finish(reader.objects())?;
+        metadata.disable_cache |= self.wish.no_cache;
+        let groups = self.wish.groups.clone();
+        let launch = Launch { process_type: self.process_type.name.clone(), inputs, metadata, groups };
+        let problems = self.judged(reader, &launch, problems);
+        Ok(if problems.is_empty() { Ok(launch) } else { Err(problems) })
+    }
+
+    /// With the problems that only the whole launch shows, by port.
+    fn judged(&self, reader: &Reader, launch: &Launch, mut problems: Vec<Problem>) -> Vec<Problem> {
+        let known: Vec<String> = problems.iter().map(|problem| problem.port.clone()).collect();
+        let found = process::check(reader, launch);
+        problems.extend(found.into_iter().filter(|problem| !known.contains(&problem.port)));
+        problems.sort_by(|a, b| a.port.cmp(&b.port));
+        if let Some(document) = &self.document {
+            problems.iter_mut().for_each(|problem| locate(problem, document, &self.wish.words));
+        }
+        problems
+    }
 }
 
 /// Adds where in the file a problem lies, unless a word said something else about the port.

@@ -11,7 +11,7 @@ use crate::{
     blocking, ids,
     node::check_body,
     process::{flatten, lookup_port},
-    store::{Change, Content, FileContent, Level, LinkType, NewData, NodeFile, Reader},
+    store::{Change, Content, FileContent, Level, LinkType, NewData, NodeFile, Reader, label_problem},
 };
 
 /// Where the relative paths of a plugin's answer begin.
@@ -79,8 +79,11 @@ pub(crate) async fn add_outputs(
                     port.port.types.join(" or ")
                 ))
             }
-            Some(_) => check_body(&node.data_type, &node.value, node.files.len())
-                .map_err(|error| format!("output `{label}`: {error}")),
+            Some(_) => match label_problem(label) {
+                Some(problem) => Err(format!("output {problem}")),
+                None => check_body(&node.data_type, &node.value, node.files.len())
+                    .map_err(|error| format!("output `{label}`: {error}")),
+            },
         };
         match checked {
             Ok(()) => changes.extend(make_node(reader, process, label, node, &roots).await?),

@@ -69,7 +69,7 @@ async fn last_look(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Option<
     let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
     let reference = JobRef { id: JobId(id), token: intent.token.clone() };
     let listed = scheduler.status(&*via, std::slice::from_ref(&reference)).await?;
-    Ok(listed.contains_key(&reference.id).then_some(reference.id))
+    Ok(listed.contains_key(&reference).then_some(reference.id))
 }
 
 async fn anew(job: &mut Calcjob<'_>, step: Step, token: &str) -> StepResult<Next> {

@@ -22,7 +22,10 @@ use crate::{
     ids,
     node::check_body,
     runner::Context,
-    store::{Caller, Change, FileContent, LinkType, NewData, NewProcess, NodeKind, PluginRow, Reader},
+    store::{
+        Caller, Change, FileContent, LinkType, NewData, NewProcess, NodeKind, PluginRow, Reader,
+        label_problem,
+    },
 };
 
 /// A request to start a process.
@@ -286,6 +289,8 @@ fn examine(
         )));
     }
     let mut problems = Vec::new();
+    let link_label = calling.and_then(|calling| label_problem(&calling.label));
+    problems.extend(link_label.map(|message| problem("metadata.call_link_label", message)));
     let resolved = resolve_inputs(reader, &process_type, launch, &mut problems);
     let computer = choose_computer(reader, &process_type, &launch.metadata, &resolved, &mut problems);
     let options = Options::read(&launch.metadata.options, &mut problems);
@@ -343,6 +348,10 @@ fn resolve_inputs(
             problems.push(unknown_port(name, &ports));
             continue;
         };
+        if let Some(message) = label_problem(name) {
+            problems.push(problem(name, message));
+            continue;
+        }
         match resolve(reader, port, given) {
             Ok(input) => drop(resolved.insert(name.clone(), input)),
             Err(message) => problems.push(problem(name, message)),

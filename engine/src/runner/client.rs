@@ -21,6 +21,8 @@ use crate::{
 
 /// How long an owner may take for anything but `Wait` and `InstallPlugin`.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How much longer for each of many launches.
+const LAUNCH: Duration = Duration::from_millis(50);
 /// How long it may take to greet.
 const GREETING: Duration = Duration::from_secs(5);
 /// How often we look whether a silent owner was stopped; two looks must agree.
@@ -118,7 +120,11 @@ impl Connection {
             Request::Wait { seconds, .. } => Duration::from_secs(*seconds) + ANSWER,
             // Its last step may write the whole database anew.
             Request::Maintain(_) => ANSWER * 40,
-            Request::InstallPlugin { .. } | Request::Launch(_) => ANSWER * 4,
+            // Each is shown to its plugin.
+            Request::LaunchAll(launches) => {
+                ANSWER * 4 + LAUNCH * launches.len().try_into().unwrap_or(u32::MAX)
+            }
+            Request::InstallPlugin { .. } | Request::Launch(_) | Request::Delete { .. } => ANSWER * 4,
             _ => ANSWER,
         };
         let (who, look_first) = (

@@ -16,6 +16,7 @@ mod gate;
 mod health;
 mod kill;
 pub mod log_levels;
+mod many;
 mod plain;
 mod poller;
 mod prober;

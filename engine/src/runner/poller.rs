@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     calcjob,
-    scheduler::{self, Bounds, JobId, JobRef, JobState, JobStatus, Marker},
+    scheduler::{self, Bounds, JobRef, JobState, JobStatus, Marker},
     store::{Change, NodeId},
 };
 use ferry_plugin_proto::JobReport;
@@ -134,7 +134,7 @@ struct Poller {
 /// What one poll found.
 #[derive(Default)]
 struct Findings {
-    listed: BTreeMap<JobId, JobStatus>,
+    listed: BTreeMap<JobRef, JobStatus>,
     absent: BTreeMap<PathBuf, Marker>,
     /// Jobs of this user that are not ours: pending, and pending or running.
     foreign: (u32, u32),
@@ -278,7 +278,7 @@ impl Poller {
             .watched
             .values()
             .filter(|watched| {
-                listed.get(&watched.watch.job.id).is_none_or(|status| status.state == JobState::Done)
+                listed.get(&watched.watch.job).is_none_or(|status| status.state == JobState::Done)
             })
             .map(|watched| watched.watch.dir.as_path())
             .collect();
@@ -293,7 +293,7 @@ impl Poller {
         let mut changes = Vec::new();
         let mut ended = Vec::new();
         for (process, watched) in &mut self.watched {
-            let status = findings.listed.get(&watched.watch.job.id);
+            let status = findings.listed.get(&watched.watch.job);
             match findings.absent.get(&watched.watch.dir) {
                 Some(marker) => {
                     let raw = status.map(|status| status.raw.clone());
@@ -402,6 +402,7 @@ fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheduler::JobId;
 
     fn watched(id: &str, token: &str) -> Watched {
         let watch = JobWatch {

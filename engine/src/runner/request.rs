@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     computer::Computer,
     process::{Launch, Launched, State},
-    store::{FileContent, Stage, Tidied},
+    store::{CommentChange, Deletion, FileContent, GroupChange, NodeId, Stage, Tidied},
 };
 
 /// Raised when an older peer could misread a newer one.
@@ -33,6 +33,8 @@ pub struct Hello {
 pub enum Request {
     /// Start a process. Answers `Launched` or `Refused`.
     Launch(Box<Launch>),
+    /// Start processes, all or none, in one transaction. Answers `LaunchedAll` or `RefusedSome`.
+    LaunchAll(Vec<Launch>),
     /// Ask for the end of processes and of all that they called. Answers `Done`.
     Kill {
         /// Which.
@@ -91,6 +93,26 @@ pub enum Request {
         nodes: Vec<String>,
         /// Whether it may be there already.
         if_missing: bool,
+    },
+    /// Changes of groups, by label, in one transaction. Answers `Done`.
+    Groups(Vec<(String, GroupChange)>),
+    /// What people say about nodes. Answers `Done`.
+    Comment(CommentChange),
+    /// Another label or description of a node. Answers `Done`.
+    Describe {
+        /// Which.
+        node: NodeId,
+        /// Its label, if that changes.
+        label: Option<String>,
+        /// Its description, if that changes.
+        description: Option<String>,
+    },
+    /// Nodes that go with all that came of them, and groups, in one transaction. Answers `Done`.
+    Delete {
+        /// Which nodes, as they were looked at.
+        nodes: Deletion,
+        /// Labels of groups that go too.
+        groups: Vec<String>,
     },
     /// Admit, probe and activate a plugin file. Answers `Plugin`.
     InstallPlugin {
@@ -163,6 +185,8 @@ impl Request {
             Request::Kill { .. }
             | Request::Pause { .. }
             | Request::Setting { .. }
+            | Request::Describe { .. }
+            | Request::Comment(CommentChange::Rewrite { .. })
             | Request::Wait { .. }
             | Request::Attach(_)
             | Request::Status
@@ -182,6 +206,10 @@ pub enum Response {
     Done,
     /// The process is on disk.
     Launched(Launched),
+    /// The processes are on disk, in the order of their launches.
+    LaunchedAll(Vec<Launched>),
+    /// Everything that is wrong with launches: which of them, counted from 0, and what. None was taken.
+    RefusedSome(Vec<(usize, Vec<Problem>)>),
     /// The node is on disk.
     Node(Launched),
     /// Everything that is wrong with a launch.

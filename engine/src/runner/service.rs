@@ -6,13 +6,13 @@ use std::sync::Arc;
 use ferry_plugin_proto::Value;
 use uuid::Uuid;
 
-use super::{Context, Request, Response, settings, setup, steer};
+use super::{Context, Request, Response, many, settings, setup, steer};
 use crate::{
     crash, ids,
     node::check_body,
     process::{Launched, Refusal, prepare},
     scheduler::Limits,
-    store::{Change, Error, NewData, NodeId},
+    store::{Change, Error, GroupChange, NewData, NodeId},
 };
 
 /// Does what is asked; the answer is on disk. Waiting, stopping and handing over are the server's.
@@ -28,6 +28,7 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
                 launched
             }
         },
+        Request::LaunchAll(launches) => return many::launch(cx, launches).await,
         Request::Kill { processes, force } => {
             let change = |id| Change::RequestKill { process: NodeId(id), force };
             commit(cx, processes.into_iter().map(change).collect()).await
@@ -60,6 +61,19 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
         }
         Request::Group { label, description, nodes, if_missing } => {
             group(cx, label, description, &nodes, if_missing).await
+        }
+        Request::Groups(changes) => {
+            let change = |(group, change)| Change::InGroup { group, change };
+            commit(cx, changes.into_iter().map(change).collect()).await
+        }
+        Request::Comment(change) => commit(cx, vec![Change::Comment(change)]).await,
+        Request::Describe { node, label, description } => {
+            commit(cx, vec![Change::Describe { node, label, description }]).await
+        }
+        Request::Delete { nodes, groups } => {
+            let group = |group| Change::InGroup { group, change: GroupChange::Delete };
+            let changes = groups.into_iter().map(group).chain([Change::Delete(nodes)]);
+            commit(cx, changes.collect()).await
         }
         Request::InstallPlugin { path } => return setup::install(cx, &path).await,
         Request::RemovePlugin { name } => return setup::remove(cx, &name).await,

@@ -7,6 +7,7 @@ use crate::store::NodeId;
 pub(super) fn events(cx: &Context, request: &Request, response: &Response) -> Vec<Event> {
     match (request, response) {
         (_, Response::Launched(launched)) => vec![Event::Wake(NodeId(launched.id))],
+        (_, Response::LaunchedAll(all)) => all.iter().map(|one| Event::Wake(NodeId(one.id))).collect(),
         (Request::Attach(id), Response::Done) => vec![Event::Attach(NodeId(*id))],
         (Request::Resubmit(id), Response::Done) => vec![Event::Wake(NodeId(*id))],
         (Request::Kill { processes, .. }, Response::Done) => each_below(cx, processes, Event::Kill),

@@ -1,7 +1,7 @@
 //! Command-line schedulers: a pure [`Dialect`] says the words, [`CliScheduler`] does the I/O.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     time::Duration,
 };
@@ -87,7 +87,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unreachable` or `Unreadable`; a failed listing is never an empty queue.
-    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobId, JobStatus>>;
+    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobRef, JobStatus>>;
 
     /// One command that lists all jobs of this user, ended ones as far as the scheduler remembers them;
     /// `None` where jobs can't be told apart from anything else.
@@ -112,7 +112,7 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     /// Reads its output: only jobs that are known to have ended. What can't be read is no entry, since this
     /// only adds to a listing that has answered.
-    fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobId, JobStatus> {
+    fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
         let _ = (jobs, output);
         BTreeMap::new()
     }
@@ -212,9 +212,9 @@ impl<D: Dialect> CliScheduler<D> {
         &self,
         via: &dyn Transport,
         jobs: &[JobRef],
-        mut listed: BTreeMap<JobId, JobStatus>,
-    ) -> BTreeMap<JobId, JobStatus> {
-        let absent: Vec<JobRef> = jobs.iter().filter(|job| !listed.contains_key(&job.id)).cloned().collect();
+        mut listed: BTreeMap<JobRef, JobStatus>,
+    ) -> BTreeMap<JobRef, JobStatus> {
+        let absent: Vec<JobRef> = jobs.iter().filter(|job| !listed.contains_key(job)).cloned().collect();
         let command = if absent.is_empty() { None } else { self.dialect.history_command(&absent) };
         if let Some(command) = command
             && let Ok(output) = via.exec(&command).await
@@ -287,7 +287,7 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         }
     }
 
-    async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobId, JobStatus>> {
+    async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobRef, JobStatus>> {
         if jobs.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -303,12 +303,13 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         };
         let output = via.exec(&command).await.map_err(|error| claim::unreachable("survey", error))?;
         let mut survey = Survey::default();
-        let wanted: BTreeMap<&JobId, &str> = jobs.iter().map(|job| (&job.id, job.token.as_str())).collect();
+        let wanted: BTreeSet<&JobRef> = jobs.iter().collect();
         for listed in self.dialect.parse_survey(&output)? {
             if tokens.contains(&listed.name) {
                 // Ids are forgotten and reused: only the same token is the same job.
-                if wanted.get(&listed.id).is_some_and(|token| *token == listed.name) {
-                    survey.jobs.insert(listed.id, listed.status);
+                let job = JobRef { id: listed.id, token: listed.name };
+                if wanted.contains(&job) {
+                    survey.jobs.insert(job, listed.status);
                 }
                 continue;
             }

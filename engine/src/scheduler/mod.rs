@@ -95,7 +95,7 @@ pub struct Submission {
 }
 
 /// A job to ask about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JobRef {
     /// Its id.
     pub id: JobId,
@@ -172,7 +172,7 @@ pub struct Listed {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
     /// As [`Scheduler::status`] gives it.
-    pub jobs: BTreeMap<JobId, JobStatus>,
+    pub jobs: BTreeMap<JobRef, JobStatus>,
     /// Pending jobs that bear none of our tokens.
     pub foreign_queued: u32,
     /// Pending or running jobs that bear none of our tokens.
@@ -212,9 +212,10 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// Answers "did that submission happen, and can it still?". Idempotent; may take the claim itself.
     async fn recover(&self, via: &dyn Transport, job: &Submission) -> Result<Recovery>;
 
-    /// One entry for each job that the scheduler still knows; a job without an entry is *absent*, which is
+    /// One entry for each job that the scheduler still knows, by id and token: of two jobs that were given the same
+    /// id, it knows at most one. A job without an entry is *absent*, which is
     /// not the same as done: read its marker.
-    async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobId, JobStatus>>;
+    async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobRef, JobStatus>>;
 
     /// [`Scheduler::status`], and a count of this user's other jobs: those that bear none of `tokens`. One
     /// request for both where the scheduler can; where it has no queue of its own, nobody else counts.

@@ -5,23 +5,37 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
-    Change, Content, Error, ErrorKind, FileContent, LinkType, NewData, NewProcess, NodeId, NodeKind, Objects,
-    PluginRow, Process, Result, cache, hosts, tree,
+    Change, Content, Error, ErrorKind, FileContent, NewData, NewProcess, NodeId, NodeKind, Objects,
+    PluginRow, Process, Result, cache, comments, delete, groups, hosts,
+    links::{self, Batch, NewLink},
+    tree,
 };
 use crate::{computer::Computer, process::State, scheduler::Bounds};
 
 /// Applies one batch inside a transaction; returns the numbers of the nodes it made, in order.
 pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> Result<Vec<NodeId>> {
     let mut made = Vec::new();
+    let mut batch = Batch::default();
     let now = crate::clock::now().as_microsecond();
     for change in changes {
         match change {
-            Change::Data(data) => made.push(insert_data(db, objects, data, now)?),
-            Change::Process(process) => made.push(insert_process(db, process, now)?),
+            Change::Data(data) => made.push(batch.made(insert_data(db, objects, data, now)?)),
+            Change::Process(process) => made.push(batch.made(insert_process(db, process, now)?)),
             Change::Link { source, target, link_type, label } => {
-                insert_link(db, source, target, *link_type, label)?;
+                links::insert(db, &batch, &NewLink { source, target, link_type: *link_type, label })?;
             }
-            Change::Update(process) => update(db, process, now)?,
+            Change::Update(process) => {
+                update(db, process, now)?;
+                if process.state.is_terminal() {
+                    batch.ended(process.id);
+                }
+            }
+            Change::Describe { node, label, description } => {
+                describe(db, *node, label.as_deref(), description.as_deref(), now)?;
+            }
+            Change::Comment(change) => comments::write(db, change, now)?,
+            Change::Delete(deletion) => delete::delete(db, deletion)?,
+            Change::InGroup { group, change } => groups::write(db, group, change, now)?,
             Change::Observed { process, status, scheduler_state } => {
                 db.prepare_cached(
                     "UPDATE process SET status = ?2, scheduler_state = ?3
@@ -32,7 +46,7 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
             Change::CacheHash { process, hash } => cache::write_hash(db, node_id(db, process)?, hash)?,
             Change::TakenFrom { process, source } => cache::write_taken(db, *process, source)?,
             Change::Reusable { process, reusable } => cache::write_reusable(db, *process, *reusable)?,
-            Change::Files { process, files } => insert_files(db, objects, *process, files)?,
+            Change::Files { process, files } => process_files(db, objects, &batch, *process, files)?,
             Change::Log { process, level, message } => {
                 db.prepare_cached("INSERT INTO log (process, time, level, message) VALUES (?1, ?2, ?3, ?4)")?
                     .execute(params![process.0, now, level.as_str(), message])?;
@@ -69,7 +83,7 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
             Change::Host { computer, change } => hosts::write(db, computer, change)?,
             Change::Computer { config, replace } => write_computer(db, config, *replace, now)?,
             Change::Group { label, description, if_missing } => {
-                insert_group(db, label, description, *if_missing, now)?;
+                groups::make(db, label, description, *if_missing, now)?;
             }
             Change::Member { group, node } => insert_member(db, group, node)?,
             Change::Plugin(plugin) => insert_plugin(db, plugin)?,
@@ -189,31 +203,7 @@ fn node_id(db: &Connection, uuid: &Uuid) -> Result<i64> {
     db.prepare_cached("SELECT id FROM node WHERE uuid = ?1")?
         .query_row([uuid.to_string()], |row| row.get(0))
         .optional()?
-        .ok_or_else(|| Error::new(ErrorKind::NotFound, "store link").message(format!("no node {uuid}")))
-}
-
-fn is_process(db: &Connection, node: i64) -> Result<bool> {
-    Ok(db.prepare_cached("SELECT 1 FROM process WHERE id = ?1")?.exists([node])?)
-}
-
-fn insert_link(
-    db: &Connection,
-    source: &Uuid,
-    target: &Uuid,
-    link_type: LinkType,
-    label: &str,
-) -> Result<()> {
-    let (source, target) = (node_id(db, source)?, node_id(db, target)?);
-    let joins = (is_process(db, source)?, is_process(db, target)?);
-    if joins != link_type.joins_processes() {
-        return Err(Error::new(ErrorKind::Rule, "store link")
-            .message(format!("a link `{}` can't join these kinds of node", link_type.as_str()))
-            .with("source", source)
-            .with("target", target));
-    }
-    db.prepare_cached("INSERT INTO link (source, target, type, label) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![source, target, link_type.as_str(), label])?;
-    Ok(())
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, "store node").message(format!("no node {uuid}")))
 }
 
 fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
@@ -326,28 +316,45 @@ fn write_computer(db: &Connection, config: &Computer, replace: bool, now: i64) -
     }
 }
 
-fn insert_group(db: &Connection, label: &str, description: &str, if_missing: bool, now: i64) -> Result<()> {
-    let made = db.execute(
-        "INSERT OR IGNORE INTO node_group (uuid, label, description, created) VALUES (?1, ?2, ?3, ?4)",
-        params![crate::ids::fresh().to_string(), label, description, now],
-    )?;
-    if made == 0 && !if_missing {
-        return Err(Error::new(ErrorKind::Exists, "group create")
-            .message(format!("a group called `{label}` is there already")));
-    }
+fn insert_member(db: &Connection, group: &str, node: &Uuid) -> Result<()> {
+    let (node, group) = (node_id(db, node)?, groups::id(db, group)?);
+    db.execute("INSERT OR IGNORE INTO group_member (node_group, node) VALUES (?1, ?2)", [group, node])?;
     Ok(())
 }
 
-fn insert_member(db: &Connection, group: &str, node: &Uuid) -> Result<()> {
-    let node = node_id(db, node)?;
-    let group: i64 = db
-        .query_row("SELECT id FROM node_group WHERE label = ?1", [group], |row| row.get(0))
-        .optional()?
-        .ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "group").message(format!("no group is called `{group}`"))
-        })?;
-    db.execute("INSERT OR IGNORE INTO group_member (node_group, node) VALUES (?1, ?2)", [group, node])?;
-    Ok(())
+fn describe(
+    db: &Connection,
+    node: NodeId,
+    label: Option<&str>,
+    description: Option<&str>,
+    now: i64,
+) -> Result<()> {
+    let sql =
+        "UPDATE node SET label = coalesce(?2, label), description = coalesce(?3, description), modified = ?4
+               WHERE id = ?1";
+    match db.execute(sql, params![node.0, label, description, now])? {
+        0 => {
+            Err(Error::new(ErrorKind::NotFound, "describe node")
+                .message(format!("no node has the id {node}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was uploaded for a process, while it lives: data has its files from the beginning.
+fn process_files(
+    db: &Connection,
+    objects: &Objects,
+    batch: &Batch,
+    process: NodeId,
+    files: &[FileContent],
+) -> Result<()> {
+    let is_process = db.prepare_cached("SELECT 1 FROM process WHERE id = ?1")?.exists([process.0])?;
+    if !is_process || batch.is_sealed(db, process)? {
+        return Err(Error::new(ErrorKind::Rule, "store files")
+            .message(format!("node {process} takes no more files: it is data, or has ended")));
+    }
+    insert_files(db, objects, process, files)
 }
 
 fn insert_plugin(db: &Connection, plugin: &PluginRow) -> Result<()> {

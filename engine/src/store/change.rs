@@ -7,7 +7,10 @@ use ferry_plugin_proto::{Kind, Value};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Content, GateState, HostChange, Level, LinkType, NodeId, PluginRow, Process};
+use super::{
+    CommentChange, Content, Deletion, GateState, GroupChange, HostChange, Level, LinkType, NodeId, PluginRow,
+    Process,
+};
 use crate::{
     computer::Computer,
     scheduler::{Bounds, Submission},
@@ -84,7 +87,9 @@ pub enum Change {
     Data(NewData),
     /// A process.
     Process(NewProcess),
-    /// A link. `Rule` where the degree rules forbid it, or it joins the wrong kinds of node.
+    /// A link. `Rule` where the rules of links forbid it: a label or an end that is taken, the wrong kinds of node, a
+    /// sealed process, inputs and calls later than their process, a `create` link later than its data, a `return`
+    /// link to data of the same batch.
     Link {
         /// From.
         source: Uuid,
@@ -127,7 +132,28 @@ pub enum Change {
         /// Whether.
         reusable: bool,
     },
-    /// Files kept with a process: what was uploaded for it.
+    /// Another label or description of a node; all else of a stored node never changes. `NotFound` without it.
+    Describe {
+        /// Which.
+        node: NodeId,
+        /// Its label, if that changes.
+        label: Option<String>,
+        /// Its description, if that changes.
+        description: Option<String>,
+    },
+    /// What people say about a node.
+    Comment(CommentChange),
+    /// Nodes that go, with all that came of them. `Conflict` if more would go than was looked at, `Rule` for processes
+    /// that have not ended or still have a job to be cancelled.
+    Delete(Deletion),
+    /// A change of a group.
+    InGroup {
+        /// Its label.
+        group: String,
+        /// What changes.
+        change: GroupChange,
+    },
+    /// Files kept with a process: what was uploaded for it. `Rule` for data, and for a process that has ended.
     Files {
         /// Which process.
         process: NodeId,

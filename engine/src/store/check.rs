@@ -50,8 +50,15 @@ const RULES: &[(&str, &str)] = &[
         "SELECT 'the ' || l.type || ' link `' || l.label || '` from node ' || l.source || ' to node ' || l.target
              || ' joins the wrong kinds of node'
          FROM link l JOIN node s ON s.id = l.source JOIN node t ON t.id = l.target
+             LEFT JOIN process sp ON sp.id = l.source LEFT JOIN process tp ON tp.id = l.target
          WHERE s.kind <> CASE WHEN l.type IN ('input_calc', 'input_work') THEN 'data' ELSE 'process' END
-            OR t.kind <> CASE WHEN l.type IN ('create', 'return') THEN 'data' ELSE 'process' END",
+            OR t.kind <> CASE WHEN l.type IN ('create', 'return') THEN 'data' ELSE 'process' END
+            OR (l.type = 'create') AND sp.kind IN ('workchain', 'workfunction')
+            OR (l.type IN ('return', 'call_calc', 'call_work')) AND sp.kind NOT IN ('workchain', 'workfunction')
+            OR (l.type IN ('input_calc', 'call_calc')) AND tp.kind IN ('workchain', 'workfunction')
+            OR (l.type IN ('input_work', 'call_work')) AND tp.kind NOT IN ('workchain', 'workfunction')
+         UNION ALL
+         SELECT 'node ' || source || ' is linked to itself' FROM link WHERE source = target",
     ),
     (
         "degree",

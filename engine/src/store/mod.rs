@@ -10,11 +10,16 @@ mod cache;
 mod change;
 mod check;
 mod check_objects;
+mod comments;
 mod connections;
+mod delete;
 mod error;
 mod group;
+mod groups;
 mod hosts;
 mod info;
+mod links;
+mod list;
 mod lock;
 mod maintain;
 mod objects;
@@ -40,16 +45,20 @@ pub use backup::Backup;
 pub use cache::CacheEntry;
 pub use change::{Caller, Change, FileContent, NewData, NewProcess};
 pub use check::Finding;
+pub use comments::{Comment, CommentChange};
+pub use delete::{Deletion, Follow};
 pub use error::{Error, ErrorKind, Result};
+pub use groups::GroupChange;
 pub(crate) use hosts::proof_of;
 pub use hosts::{BreakerState, Disabled, HostChange, HostRow, clock_words};
 pub use info::{Count, Info};
+pub use links::label_problem;
 pub use lock::Lock;
 pub use maintain::{Stage, Tidied};
 pub use objects::{Content, INLINE_MAX, Objects};
 pub use read::SqliteReader;
 pub(crate) use reader::SET_UP;
-pub use reader::{ProcessFilter, Reader, Reads};
+pub use reader::{NodeFilter, ProcessFilter, Reader, Reads};
 pub use records::{
     Child, ComputerRow, GateState, Group, Level, Link, LinkType, Live, LogLine, Node, NodeFile, NodeId,
     NodeKind, Orphan, PluginRow, Process, Ticket,

@@ -8,13 +8,14 @@ use std::{
 
 use ferry_plugin_proto::{Kind, Manifest};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value as Sql};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use uuid::Uuid;
 
 use super::{
-    CacheEntry, Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Level, Link, Live,
-    LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, ProcessFilter, Reads,
-    Result, Ticket, cache, connections::Connections, hosts, place::Place, tree,
+    CacheEntry, Child, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group, HostRow,
+    Level, Link, Live, LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan, PluginRow,
+    Process, ProcessFilter, Reads, Result, Ticket, cache, comments, connections::Connections, delete, hosts,
+    list, place::Place, tree,
 };
 use crate::process::State;
 
@@ -27,11 +28,11 @@ pub struct SqliteReader {
     manifests: Arc<Mutex<HashMap<String, Arc<Manifest>>>>,
 }
 
-const NODE: &str =
+pub(super) const NODE: &str =
     "SELECT n.id, n.uuid, n.kind, n.type, n.label, n.description, c.label, n.body, n.created, n.modified
      FROM node n LEFT JOIN computer c ON c.id = n.computer";
 
-const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n.description, p.state, p.paused,
+pub(super) const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n.description, p.state, p.paused,
          p.kill_requested, p.plugin, p.status, p.exit_status, p.exit_message, p.job_id, p.scheduler_state,
          p.work_dir, c.label, p.checkpoint, p.version, n.created, n.modified, p.caller, p.call, p.root, p.wake,
          p.woken, p.crashes
@@ -143,8 +144,13 @@ impl Reads for SqliteReader {
     }
 
     fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>> {
-        let (sql, values) = listing(filter);
+        let (sql, values) = list::processes(filter);
         self.with(|db| query_all(db, &sql, params_from_iter(values), process))
+    }
+
+    fn nodes(&self, filter: &NodeFilter) -> Result<Vec<Node>> {
+        let (sql, values) = list::nodes(filter);
+        self.with(|db| query_all(db, &sql, params_from_iter(values), node))
     }
 
     fn live_processes(&self) -> Result<Vec<Live>> {
@@ -324,6 +330,14 @@ impl Reads for SqliteReader {
         self.with(|db| query_all(db, &sql, [group], node))
     }
 
+    fn comments(&self, node: NodeId) -> Result<Vec<Comment>> {
+        self.with(|db| query_all(db, comments::OF_NODE, [node.0], comments::read))
+    }
+
+    fn deleted_with(&self, roots: &[NodeId], follow: Follow) -> Result<Vec<NodeId>> {
+        self.with(|db| delete::closure(db, roots, follow))
+    }
+
     fn plugins(&self) -> Result<Vec<PluginRow>> {
         let sql = format!("{PLUGIN} ORDER BY active DESC, bundled, name");
         self.with(|db| query_all(db, &sql, [], |row| self.plugin_row(row)))
@@ -353,40 +367,6 @@ impl Reads for SqliteReader {
         let sql = "SELECT value FROM setting WHERE key = ?1";
         self.with(|db| db.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional())
     }
-}
-
-/// Only the conditions that are asked for: SQLite chooses its index by them. Words of states are our own.
-fn listing(filter: &ProcessFilter) -> (String, Vec<Sql>) {
-    let mut conditions = vec!["1".to_owned()];
-    let mut values = Vec::new();
-    conditions.extend(of_states(&filter.states));
-    if let Some(process_type) = &filter.process_type {
-        conditions.push("n.type = ?".into());
-        values.push(Sql::from(process_type.clone()));
-    }
-    if let Some(group) = &filter.group {
-        let members = "SELECT m.node FROM group_member m JOIN node_group g ON g.id = m.node_group
-                       WHERE g.label = ?";
-        conditions.push(format!("p.id IN ({members})"));
-        values.push(Sql::from(group.clone()));
-    }
-    // The same number; but by its own table's an index of types is in order, and need not be sorted.
-    let newest = if filter.process_type.is_some() && filter.states.is_empty() { "n.id" } else { "p.id" };
-    let conditions = conditions.join(" AND ");
-    let limit = filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-    values.push(Sql::from(limit));
-    let sql =
-        format!("SELECT * FROM ({PROCESS} WHERE {conditions} ORDER BY {newest} DESC LIMIT ?) ORDER BY id");
-    (sql, values)
-}
-
-/// One state, or those of the live, are found by an index. Others are met soon enough on the way back from the newest,
-/// where an index would want them all sorted.
-fn of_states(states: &[State]) -> Option<String> {
-    let words: Vec<_> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-    let few = states.len() == 1 || states.iter().all(|state| !state.is_terminal());
-    let index = if few { "" } else { "+" };
-    (!words.is_empty()).then(|| format!("{index}p.state IN ({})", words.join(", ")))
 }
 
 pub(super) fn query_all<T, P: rusqlite::Params>(

@@ -8,10 +8,12 @@ use std::{
 };
 
 use ferry_plugin_proto::Kind;
+use jiff::Timestamp;
 
 use super::{
-    CacheEntry, Child, ComputerRow, Content, Error, ErrorKind, GateState, Group, HostRow, Link, Live,
-    LogLine, Node, NodeFile, NodeId, Objects, Orphan, PluginRow, Process, Result, SqliteReader, Ticket,
+    CacheEntry, Child, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group, HostRow,
+    Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, Result,
+    SqliteReader, Ticket,
 };
 use crate::process::State;
 
@@ -25,8 +27,35 @@ pub struct ProcessFilter {
     pub states: Vec<State>,
     /// Those in this group.
     pub group: Option<String>,
-    /// Those of this type.
+    /// Those of this type; `*`, `?` and `[...]` stand for others.
     pub process_type: Option<String>,
+    /// Those of this label; `*`, `?` and `[...]` stand for others.
+    pub label: Option<String>,
+    /// Those created then or later.
+    pub since: Option<Timestamp>,
+    /// Those that finished with this exit status.
+    pub exit_status: Option<u32>,
+    /// Those that finished with another exit status than 0.
+    pub failed: bool,
+    /// Those that stand still.
+    pub paused: bool,
+    /// At most so many, the newest.
+    pub limit: Option<usize>,
+}
+
+/// Which nodes to list.
+#[derive(Debug, Clone, Default)]
+pub struct NodeFilter {
+    /// Data, or processes.
+    pub kind: Option<NodeKind>,
+    /// Those of this type; `*`, `?` and `[...]` stand for others.
+    pub node_type: Option<String>,
+    /// Those of this label; `*`, `?` and `[...]` stand for others.
+    pub label: Option<String>,
+    /// Those in this group.
+    pub group: Option<String>,
+    /// Those stored then or later.
+    pub since: Option<Timestamp>,
     /// At most so many, the newest.
     pub limit: Option<usize>,
 }
@@ -64,6 +93,9 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
 
     /// Processes, oldest first.
     fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>>;
+
+    /// Nodes, oldest first.
+    fn nodes(&self, filter: &NodeFilter) -> Result<Vec<Node>>;
 
     /// The processes that have not ended, oldest first.
     fn live_processes(&self) -> Result<Vec<Live>>;
@@ -155,6 +187,12 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
 
     /// The nodes of a group, by number.
     fn members(&self, group: &str) -> Result<Vec<Node>>;
+
+    /// The comments on a node, oldest first.
+    fn comments(&self, node: NodeId) -> Result<Vec<Comment>>;
+
+    /// Everything that goes with these nodes if they are deleted, themselves included, by number.
+    fn deleted_with(&self, roots: &[NodeId], follow: Follow) -> Result<Vec<NodeId>>;
 
     /// All plugin files, active ones first.
     fn plugins(&self) -> Result<Vec<PluginRow>>;

@@ -219,17 +219,6 @@ impl LinkType {
     }
 }
 
-impl LinkType {
-    /// Whether its source and its target are processes; else they are data.
-    pub(super) fn joins_processes(self) -> (bool, bool) {
-        match self {
-            LinkType::InputCalc | LinkType::InputWork => (false, true),
-            LinkType::Create | LinkType::Return => (true, false),
-            LinkType::CallCalc | LinkType::CallWork => (true, true),
-        }
-    }
-}
-
 impl FromStr for LinkType {
     type Err = String;
     fn from_str(word: &str) -> Result<Self, String> {

@@ -68,3 +68,17 @@ CREATE TABLE cache (
     taken_from TEXT                        -- uuid; NULL: it ran itself
 ) WITHOUT ROWID;
 CREATE INDEX cache_hash ON cache (hash);
+
+-- What people say about nodes.
+CREATE TABLE comment (
+    id       INTEGER PRIMARY KEY,
+    uuid     TEXT NOT NULL UNIQUE,
+    node     INTEGER NOT NULL REFERENCES node (id),
+    author   TEXT NOT NULL,
+    text     TEXT NOT NULL,
+    created  INTEGER NOT NULL,
+    modified INTEGER NOT NULL
+);
+CREATE INDEX comment_node ON comment (node);
+-- Which groups a node is in, for its deletion.
+CREATE INDEX group_member_node ON group_member (node);

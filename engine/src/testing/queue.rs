@@ -419,7 +419,7 @@ impl Host {
     }
 
     /// What the queue says of jobs that are told by id and token.
-    pub(super) fn status(&self, jobs: &[JobRef], is_half: bool) -> BTreeMap<JobId, JobStatus> {
+    pub(super) fn status(&self, jobs: &[JobRef], is_half: bool) -> BTreeMap<JobRef, JobStatus> {
         let (queue, history) = (&self.jobs, &self.ended);
         let of = |job: &JobRef| {
             let id: u64 = job.id.0.parse().ok()?;
@@ -431,7 +431,7 @@ impl Host {
                 (None, Some(ended)) => (JobState::Done, ended.raw),
                 (None, None) => return None,
             };
-            Some((job.id.clone(), JobStatus { state, raw: raw.into(), reason: None }))
+            Some((job.clone(), JobStatus { state, raw: raw.into(), reason: None }))
         };
         let shown = jobs.iter().enumerate().filter(|(index, _)| !is_half || index % 2 == 1);
         shown.filter_map(|(_, job)| of(job)).collect()

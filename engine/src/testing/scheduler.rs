@@ -132,7 +132,7 @@ impl Scheduler for ScriptedScheduler {
         Ok(Recovery::NeverSubmitted)
     }
 
-    async fn status(&self, _: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobId, JobStatus>> {
+    async fn status(&self, _: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobRef, JobStatus>> {
         self.act("status", |host, _, is_half| {
             let is_half = host.lies(is_half);
             host.status(jobs, is_half)

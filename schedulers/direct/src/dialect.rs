@@ -134,7 +134,7 @@ impl Dialect for Direct {
         Command::new(words.into_iter().chain(pids))
     }
 
-    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobId, JobStatus>> {
+    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobRef, JobStatus>> {
         let text = output.text();
         let (host, boot, lines) = answer("status", output, &text)?;
         let alive: BTreeMap<(u32, u64), char> = lines
@@ -148,7 +148,7 @@ impl Dialect for Direct {
             if id.host != host {
                 let reason = format!("it runs on {}, and {host} answered", id.host);
                 let unknown = JobStatus { state: JobState::Unknown, raw: "?".into(), reason: Some(reason) };
-                return Some((job.id.clone(), unknown));
+                return Some((job.clone(), unknown));
             }
             let letter = if id.boot == boot { *alive.get(&(id.pid, id.start))? } else { return None };
             // The kernel's letter changes from one look to the next (R, S, D); only a stop is worth telling.
@@ -156,7 +156,7 @@ impl Dialect for Direct {
                 'T' | 't' => (JobState::Suspended, "stopped"),
                 _ => (JobState::Running, "running"),
             };
-            Some((job.id.clone(), JobStatus { state, raw: raw.into(), reason: None }))
+            Some((job.clone(), JobStatus { state, raw: raw.into(), reason: None }))
         };
         Ok(jobs.iter().filter_map(status).collect())
     }
@@ -245,7 +245,7 @@ mod tests {
             stat(5, 'T', 50),
         ];
         let states = Direct.parse_status(&jobs, &Output::ok(&listing.concat())).unwrap();
-        let of = |i: usize| states.get(&jobs[i].id).map(|status| status.state);
+        let of = |i: usize| states.get(&jobs[i]).map(|status| status.state);
         assert_eq!(of(0), Some(JobState::Running));
         assert_eq!(of(1), None, "a reused pid is not the job");
         assert_eq!(of(2), None, "a zombie is dead");
@@ -257,7 +257,7 @@ mod tests {
     fn another_host_and_a_failed_listing_say_nothing_about_the_job() {
         let jobs = [job(1, 10, "b")];
         let states = Direct.parse_status(&jobs, &Output::ok("other b\n")).unwrap();
-        assert_eq!(states[&jobs[0].id].state, JobState::Unknown);
+        assert_eq!(states[&jobs[0]].state, JobState::Unknown);
         let failed = Output { status: 1, ..Output::default() };
         assert_eq!(*Direct.parse_status(&jobs, &failed).unwrap_err().kind(), ErrorKind::Unreadable);
         assert!(Direct.parse_status(&jobs, &Output::ok("")).is_err());

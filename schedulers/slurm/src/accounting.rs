@@ -1,7 +1,7 @@
 //! `sacct`: what became of jobs that the controller has forgotten. Where there is no accounting database,
 //! `sacct -c` reads the log of ended jobs, if the site keeps one and lets users read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_engine::{
     scheduler::{JobId, JobRef, JobState, JobStatus},
@@ -79,15 +79,15 @@ pub(crate) fn history_command(jobs: &[JobRef]) -> Command {
 
 /// The end of each job that the accounting knows to have ended. Others are left out: a job that was lost with
 /// its controller stays "running" there for ever. No answer is an empty one, since this only adds to the queue's.
-pub(crate) fn ends(jobs: &[JobRef], output: &Output) -> BTreeMap<JobId, JobStatus> {
+pub(crate) fn ends(jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
     let text = output.text();
-    let tokens: BTreeMap<&str, &JobRef> = jobs.iter().map(|job| (job.id.0.as_str(), job)).collect();
+    let wanted: BTreeSet<&JobRef> = jobs.iter().collect();
     let ours = |(id, name, word): (&str, &str, &str)| {
-        let job = tokens.get(id).filter(|job| job.token == name)?;
-        Some((job.id.clone(), state::status(word, "")))
+        let job = JobRef { id: JobId(id.to_owned()), token: name.to_owned() };
+        wanted.contains(&job).then(|| (job, state::status(word, "")))
     };
     // A later start replaces an earlier one, also where it has not ended.
-    let all: BTreeMap<JobId, JobStatus> = text.lines().filter_map(row).filter_map(ours).collect();
+    let all: BTreeMap<JobRef, JobStatus> = text.lines().filter_map(row).filter_map(ours).collect();
     all.into_iter().filter(|(_, status)| status.state == JobState::Done).collect()
 }
 
@@ -117,7 +117,7 @@ mod tests {
     fn check(id: &str, token: &str, expect: Option<&str>) {
         let jobs = [JobRef { id: JobId(id.into()), token: token.into() }];
         let ends = ends(&jobs, &Output::ok(RECORDED));
-        assert_eq!(ends.get(&jobs[0].id).map(|status| status.raw.as_str()), expect, "{id} {token}");
+        assert_eq!(ends.get(&jobs[0]).map(|status| status.raw.as_str()), expect, "{id} {token}");
     }
 
     #[test]

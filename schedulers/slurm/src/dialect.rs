@@ -58,7 +58,7 @@ impl Dialect for Slurm {
         queue::list_command()
     }
 
-    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobId, JobStatus>> {
+    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobRef, JobStatus>> {
         Ok(queue::states(jobs, queue::read("status", output)?))
     }
 
@@ -74,7 +74,7 @@ impl Dialect for Slurm {
         Some(accounting::history_command(jobs))
     }
 
-    fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobId, JobStatus> {
+    fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
         accounting::ends(jobs, output)
     }
 

@@ -1,7 +1,7 @@
 //! `squeue`: one listing of all jobs of this user, whatever their number, ended ones as long as the controller
 //! remembers them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_engine::{
     scheduler::{Error, ErrorKind, JobId, JobRef, JobStatus, Listed, Listing, Result},
@@ -58,10 +58,10 @@ pub(crate) fn read(operation: &'static str, output: &Output) -> Result<Vec<Liste
 }
 
 /// The state of our jobs among those listed, by id and token.
-pub(crate) fn states(jobs: &[JobRef], listed: Vec<Listed>) -> BTreeMap<JobId, JobStatus> {
-    let tokens: BTreeMap<&JobId, &str> = jobs.iter().map(|job| (&job.id, job.token.as_str())).collect();
-    let ours = |one: &Listed| tokens.get(&one.id).is_some_and(|token| *token == one.name);
-    listed.into_iter().filter(ours).map(|one| (one.id, one.status)).collect()
+pub(crate) fn states(jobs: &[JobRef], listed: Vec<Listed>) -> BTreeMap<JobRef, JobStatus> {
+    let ours: BTreeSet<&JobRef> = jobs.iter().collect();
+    let named = listed.into_iter().map(|one| (JobRef { id: one.id, token: one.name }, one.status));
+    named.filter(|(job, _)| ours.contains(job)).collect()
 }
 
 /// What the answer to [`find_command`] says about a token.
@@ -118,9 +118,20 @@ mod tests {
     fn check(id: &str, token: &str, expect: Option<(JobState, &str, Option<&str>)>) {
         let jobs = [job(id, token)];
         let states = states(&jobs, read("status", &answer(RECORDED)).unwrap());
-        let found = states.get(&jobs[0].id);
+        let found = states.get(&jobs[0]);
         let found = found.map(|status| (status.state, status.raw.as_str(), status.reason.as_deref()));
         assert_eq!(found, expect, "{id} {token}");
+    }
+
+    /// A controller that was killed gives ids again, while its first job of that id is still looked for.
+    #[test]
+    fn of_two_jobs_with_one_id_only_the_listed_one_is_known() {
+        let jobs = [job("9", "tok-9"), job("9", "tok-forgotten")];
+        for jobs in [jobs.clone(), [jobs[1].clone(), jobs[0].clone()]] {
+            let states = states(&jobs, read("status", &answer(RECORDED)).unwrap());
+            let known: Vec<&str> = states.keys().map(|job| job.token.as_str()).collect();
+            assert_eq!(known, ["tok-9"]);
+        }
     }
 
     #[test]

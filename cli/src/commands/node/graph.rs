@@ -1,16 +1,19 @@
-//! `node graph generate`: a picture of the provenance graph around some nodes. The DOT text is always there;
-//! other formats need Graphviz.
+//! `node graph generate`: a picture of the provenance graph around some nodes. The DOT text and the page for a
+//! browser are always there; other formats need Graphviz.
 
+mod classes;
 mod dot;
 mod draw;
 mod label;
+mod page;
 mod render;
+mod show;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use ferry_engine::{
-    node::{Depth, Graph, LinkFilter, Traversal, collect},
+    node::{Depth, LinkFilter, Traversal, collect},
     store::NodeId,
 };
 
@@ -52,16 +55,20 @@ pub(crate) struct GenerateArgs {
     /// Show all inputs of the processes on the way on
     #[arg(short = 'i', long)]
     process_in: bool,
-    /// Format of the picture [default: that of the output file's name; else svg, or dot without Graphviz]
+    /// Format of the picture; html is a page to look around in, needs no Graphviz and no network [default: that of
+    /// the output file's name; else svg, or dot without Graphviz]
     #[arg(short = 'f', long, value_enum, value_name = "FORMAT")]
     output_format: Option<Picture>,
     /// Graphviz layout engine
     #[arg(short, long, default_value = "dot")]
     engine: String,
-    /// Colour only nodes of this class, as it is shown; may be given several times
-    #[arg(short = 'c', long, alias = "target-cls", alias = "highlight-class", value_name = "CLASS")]
+    /// Colour only nodes of this class: a type as it is shown, or a kind as `calcjob`; may be given several times
+    #[arg(short = 'c', long, visible_alias = "target-cls", alias = "highlight-class", value_name = "CLASS")]
     highlight_classes: Vec<String>,
-    /// File to write [default: ID.ENGINE.FORMAT, or ID.dot]
+    /// Open the picture when it is written
+    #[arg(short, long, conflicts_with = "stdout")]
+    show: bool,
+    /// File to write [default: ID.ENGINE.FORMAT, ID.html or ID.dot]
     #[arg(short = 'O', long, value_name = "FILE")]
     output_file: Option<PathBuf>,
     /// Write to standard output rather than to a file
@@ -82,13 +89,24 @@ pub(crate) enum Links {
 
 pub(super) async fn run(session: &Session, command: GraphCommand) -> Result {
     let GraphCommand::Generate(args) = command;
+    let picture = picture(&args)?;
     let reader = session.reader().await?;
     let roots: Vec<NodeId> =
         args.nodes.iter().map(|name| Ok(reader.find_node(name)?.id)).collect::<Result<_>>()?;
     let graph = collect(&reader, &roots, &traversal(&args))?;
-    let highlight = highlighted(&graph, &args.highlight_classes)?;
-    let text = draw::draw(&reader, &graph, &identifiers(&args), highlight.as_deref())?;
-    deliver(&args, &graph, &text).await
+    let coloured = classes::chosen(&reader, &graph, &args.highlight_classes)?;
+    let path = args.output_file.clone().unwrap_or_else(|| default_path(&graph.roots, picture, &args.engine));
+    let drawing = draw::draw(&reader, graph, &identifiers(&args), coloured.as_ref())?;
+    let bytes = match picture {
+        Picture::Html => page::page(&reader, &drawing)?.into_bytes(),
+        other => render::render(&drawing.dot(), other, &args.engine).await?,
+    };
+    if args.stdout {
+        return output::bytes(&bytes);
+    }
+    write(&path, &bytes)?;
+    output::line(path.display().to_string())?;
+    if args.show { show::open(&path) } else { Ok(()) }
 }
 
 fn traversal(args: &GenerateArgs) -> Traversal {
@@ -110,37 +128,6 @@ fn identifiers(args: &GenerateArgs) -> Vec<Identifier> {
     if args.identifier.is_empty() { vec![Identifier::Id] } else { args.identifier.clone() }
 }
 
-/// The classes to colour; `None`: all.
-///
-/// # Errors
-/// A class that no node of the graph has, with those that are there.
-fn highlighted(graph: &Graph, classes: &[String]) -> Result<Option<Vec<String>>> {
-    if classes.is_empty() {
-        return Ok(None);
-    }
-    let mut known: Vec<&str> = graph.nodes.values().map(|node| node.node_type.as_str()).collect();
-    known.sort_unstable();
-    known.dedup();
-    let unknown: Vec<_> =
-        classes.iter().filter(|class| !known.contains(&class.as_str())).map(String::as_str).collect();
-    if unknown.is_empty() {
-        return Ok(Some(classes.to_vec()));
-    }
-    Err(Failure::usage(format!("no node of this graph is of the class `{}`", unknown.join("`, `")))
-        .help(format!("its classes are: {}", known.join(", "))))
-}
-
-async fn deliver(args: &GenerateArgs, graph: &Graph, text: &str) -> Result {
-    let picture = picture(args)?;
-    let bytes = render::render(text, picture, &args.engine).await?;
-    if args.stdout {
-        return output::bytes(&bytes);
-    }
-    let path = args.output_file.clone().unwrap_or_else(|| default_path(graph, picture, &args.engine));
-    write(&path, &bytes)?;
-    output::line(path.display().to_string())
-}
-
 /// The format that was asked for, or that the file's name asks for, or the best one there is.
 fn picture(args: &GenerateArgs) -> Result<Picture> {
     if let Some(picture) = args.output_format {
@@ -149,17 +136,17 @@ fn picture(args: &GenerateArgs) -> Result<Picture> {
     match args.output_file.as_deref().and_then(Path::extension).map(|extension| extension.to_string_lossy()) {
         Some(extension) => Picture::from_extension(&extension).ok_or_else(|| {
             Failure::usage(format!("no picture can be written as `.{extension}`"))
-                .help("name the file .dot, .svg, .png or .pdf, or say the format with -f")
+                .help("name the file .html, .dot, .svg, .png or .pdf, or say the format with -f")
         }),
         None if args.stdout || !render::is_installed() => Ok(Picture::Dot),
         None => Ok(Picture::Svg),
     }
 }
 
-fn default_path(graph: &Graph, picture: Picture, engine: &str) -> PathBuf {
-    let ids: Vec<_> = graph.roots.iter().take(8).map(ToString::to_string).collect();
+fn default_path(roots: &[NodeId], picture: Picture, engine: &str) -> PathBuf {
+    let ids: Vec<_> = roots.iter().take(8).map(ToString::to_string).collect();
     match picture {
-        Picture::Dot => format!("{}.dot", ids.join(".")).into(),
+        Picture::Dot | Picture::Html => format!("{}.{}", ids.join("."), picture.as_str()).into(),
         other => format!("{}.{engine}.{}", ids.join("."), other.as_str()).into(),
     }
 }

@@ -1,6 +1,10 @@
 //! `ferry node`: any node, its files, and the graph around it.
 
+mod comment;
+pub(crate) mod delete;
 mod graph;
+mod list;
+mod name;
 mod repo;
 mod show;
 
@@ -11,12 +15,23 @@ use crate::{error::Result, session::Session};
 /// The words of `ferry node`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
+    /// List nodes, of all kinds or some
+    List(list::ListArgs),
     /// Show a node: its value, files and links
     Show {
         /// Id, uuid or label
         #[arg(value_name = "NODE")]
         name: String,
     },
+    /// Show or change the label of a node
+    Label(name::NameArgs),
+    /// Show or change the description of a node
+    Description(name::NameArgs),
+    /// Read and write what people say about nodes
+    #[command(subcommand)]
+    Comment(comment::CommentCommand),
+    /// Delete nodes with all that came of them
+    Delete(delete::DeleteArgs),
     /// Look at the files of a node
     #[command(subcommand)]
     Repo(repo::RepoCommand),
@@ -31,7 +46,12 @@ pub(crate) enum NodeCommand {
 /// What the command can't do.
 pub(crate) async fn run(session: &Session, command: NodeCommand) -> Result {
     match command {
+        NodeCommand::List(args) => list::list(session, args).await,
         NodeCommand::Show { name } => show::run(session, &name).await,
+        NodeCommand::Label(args) => name::label(session, args).await,
+        NodeCommand::Description(args) => name::description(session, args).await,
+        NodeCommand::Comment(command) => comment::run(session, command).await,
+        NodeCommand::Delete(args) => delete::run(session, args).await,
         NodeCommand::Repo(command) => repo::run(session, command).await,
         NodeCommand::Graph(command) => graph::run(session, command).await,
     }

@@ -1,8 +1,9 @@
 //! `node show`: everything that is stored about one node.
 
-use ferry_engine::store::{Link, Node, NodeFile, NodeId, NodeKind, Process, Reader};
+use ferry_engine::store::{Comment, Link, Node, NodeFile, NodeId, NodeKind, Process, Reader};
 use serde_json::{Value, json};
 
+use super::comment;
 use crate::{
     error::Result,
     output::{self, Format},
@@ -16,6 +17,7 @@ struct Shown {
     files: Vec<NodeFile>,
     incoming: Vec<(Link, Node)>,
     outgoing: Vec<(Link, Node)>,
+    comments: Vec<Comment>,
 }
 
 pub(super) async fn run(session: &Session, name: &str) -> Result {
@@ -39,6 +41,7 @@ fn read(reader: &Reader, node: Node) -> Result<Shown> {
     Ok(Shown {
         process,
         files: reader.files(node.id)?,
+        comments: reader.comments(node.id)?,
         incoming: reader
             .incoming(node.id)?
             .into_iter()
@@ -87,6 +90,7 @@ fn to_json(shown: &Shown) -> Value {
         "files": shown.files.iter().map(file).collect::<Value>(),
         "incoming": shown.incoming.iter().map(link).collect::<Value>(),
         "outgoing": shown.outgoing.iter().map(link).collect::<Value>(),
+        "comments": shown.comments.iter().map(comment::to_json).collect::<Value>(),
     })
 }
 
@@ -121,7 +125,11 @@ fn print(shown: &Shown) -> Result {
         ]
     };
     section(&["incoming", "link", "id", "type"], shown.incoming.iter().map(link).collect())?;
-    section(&["outgoing", "link", "id", "type"], shown.outgoing.iter().map(link).collect())
+    section(&["outgoing", "link", "id", "type"], shown.outgoing.iter().map(link).collect())?;
+    let comment = |comment: &Comment| {
+        vec![comment.id.to_string(), comment.author.clone(), comment.text.replace('\n', " ")]
+    };
+    section(&["comment", "by", "text"], shown.comments.iter().map(comment).collect())
 }
 
 fn section(header: &[&str], rows: Vec<Vec<String>>) -> Result {

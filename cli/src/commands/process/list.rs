@@ -10,6 +10,7 @@ use ferry_engine::{
 
 use crate::{
     error::Result,
+    listing::ListingArgs,
     output::{self, Format},
     session::Session,
     view::{self, Explainer},
@@ -22,19 +23,33 @@ pub(crate) struct ListArgs {
     /// Those that ended too
     #[arg(short, long)]
     all: bool,
-    /// At most so many, the newest
-    #[arg(short, long, value_name = "NUMBER")]
-    limit: Option<usize>,
     /// Only those in this state; may be given several times
-    #[arg(short = 'S', long = "state", value_name = "STATE", value_parser = parse_state)]
+    #[arg(short = 'S', long = "state", alias = "process-state", value_name = "STATE", value_parser = parse_state)]
     states: Vec<State>,
     /// Only those in this group
     #[arg(short = 'G', long, value_name = "LABEL")]
     group: Option<String>,
-    /// Only those of this process type
-    #[arg(short = 'T', long = "type", value_name = "TYPE")]
+    /// Only those of this process type, as `arithmetic.*`
+    #[arg(short = 'T', long = "type", alias = "process-label", value_name = "TYPE")]
     process_type: Option<String>,
+    /// Only those of this label, as `si-*`
+    #[arg(short = 'L', long, value_name = "LABEL")]
+    label: Option<String>,
+    /// Only those that finished with this exit code
+    #[arg(short = 'E', long, alias = "exit-status", value_name = "NUMBER")]
+    exit_code: Option<u32>,
+    /// Only those that finished with another exit code than 0
+    #[arg(short = 'X', long)]
+    failed: bool,
+    /// Only those that stand still
+    #[arg(long)]
+    paused: bool,
+    #[command(flatten)]
+    listing: ListingArgs,
 }
+
+/// Columns of a CSV that chooses none.
+const COLUMNS: &[&str] = &["id", "created", "type", "label", "state", "exit_code", "status"];
 
 fn parse_state(word: &str) -> Result<State, String> {
     let state = State::ALL.into_iter().find(|state| state.as_str() == word);
@@ -42,27 +57,47 @@ fn parse_state(word: &str) -> Result<State, String> {
 }
 
 impl ListArgs {
-    fn filter(self) -> ProcessFilter {
-        let states = match (self.states.is_empty(), self.all) {
-            (false, _) => self.states,
+    fn filter(&self) -> ProcessFilter {
+        let ended = self.failed || self.exit_code.is_some();
+        let states = match (self.states.is_empty(), self.all || ended) {
+            (false, _) => self.states.clone(),
             (true, true) => Vec::new(),
             (true, false) => State::LIVE.to_vec(),
         };
-        ProcessFilter { states, group: self.group, process_type: self.process_type, limit: self.limit }
+        ProcessFilter {
+            states,
+            group: self.group.clone(),
+            process_type: self.process_type.clone(),
+            label: self.label.clone(),
+            since: self.listing.since(),
+            exit_status: self.exit_code,
+            failed: self.failed,
+            paused: self.paused,
+            limit: self.listing.limit_of_store(),
+        }
     }
 }
 
 /// Lists.
 pub(super) async fn list(session: &Session, args: ListArgs) -> Result {
     let reader = session.reader().await?;
-    let processes = reader.processes(&args.filter())?;
+    if let Some(label) = &args.group {
+        crate::commands::group::find(&reader, label)?;
+    }
+    let processes = args.listing.choose(&reader, reader.processes(&args.filter())?)?;
+    if args.listing.has_columns(session) {
+        return args.listing.print(session, &reader, &processes, COLUMNS);
+    }
     let explainer = Explainer::new(&reader)?;
     if session.format == Format::Json {
         let one = |process| view::process_json_with(&reader, &explainer, process, false);
         let list: Result<Vec<_>> = processes.iter().map(one).collect();
         return output::json(&list?.into());
     }
-    show(&explainer, &processes)?;
+    show(&explainer, &processes, args.listing.is_raw())?;
+    if args.listing.is_raw() {
+        return Ok(());
+    }
     let total = reader.process_total()?;
     if std::io::stdout().is_terminal() {
         output::note("");
@@ -71,7 +106,7 @@ pub(super) async fn list(session: &Session, args: ListArgs) -> Result {
     Ok(())
 }
 
-fn show(explainer: &Explainer, processes: &[Process]) -> Result {
+fn show(explainer: &Explainer, processes: &[Process], raw: bool) -> Result {
     if processes.is_empty() {
         return Ok(());
     }
@@ -87,7 +122,7 @@ fn show(explainer: &Explainer, processes: &[Process]) -> Result {
         row.extend([view::state(process), status]);
         row
     });
-    output::table(&header, rows)
+    if raw { output::bare_table(rows) } else { output::table(&header, rows) }
 }
 
 /// Whether anything brings processes on.

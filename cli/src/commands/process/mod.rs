@@ -1,5 +1,6 @@
 //! `ferry process`: look at processes and steer them.
 
+mod inputs;
 mod kill;
 mod list;
 mod pause;
@@ -32,6 +33,8 @@ pub(crate) enum ProcessCommand {
         #[arg(value_name = "ID")]
         process: String,
     },
+    /// Write what a process was launched with as a file that `--inputs` reads
+    Inputs(inputs::InputsArgs),
     /// Show a process and all that it called, as a tree
     Status {
         /// Id, uuid, unique start of a uuid, or label
@@ -52,6 +55,8 @@ pub(crate) enum ProcessCommand {
         #[arg(required = true, value_name = "ID")]
         processes: Vec<String>,
     },
+    /// Delete processes that have ended, with all that came of them
+    Delete(super::node::delete::DeleteArgs),
     /// Submit anew a job of which nobody can find out whether it was submitted
     Resubmit(resubmit::ResubmitArgs),
     /// Follow a process as `ferry run` does, and print its outputs; without a daemon, bring it on here
@@ -97,12 +102,14 @@ pub(crate) async fn run(session: &Session, command: ProcessCommand) -> Result {
     match command {
         ProcessCommand::List(args) => list::list(session, args).await,
         ProcessCommand::Show { process } => show::show(session, &process).await,
+        ProcessCommand::Inputs(args) => inputs::run(session, args).await,
         ProcessCommand::Status { process } => tree::status(session, &process).await,
         ProcessCommand::Report(args) => report::report(session, args).await,
         ProcessCommand::Kill(args) => kill::run(session, args).await,
         ProcessCommand::Pause(chosen) => pause::set(session, &chosen, true).await,
         ProcessCommand::Play(chosen) => pause::set(session, &chosen, false).await,
         ProcessCommand::Resume { processes } => pause::resume(session, &processes).await,
+        ProcessCommand::Delete(args) => super::node::delete::processes(session, args).await,
         ProcessCommand::Resubmit(args) => resubmit::run(session, args).await,
         ProcessCommand::Attach { process } => super::run::attach(session, &process).await,
         ProcessCommand::Watch { processes } => watch::watch(session, &processes).await,

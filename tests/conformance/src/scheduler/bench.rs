@@ -12,7 +12,7 @@ use std::{
 
 use ferry_engine::{
     scheduler::{
-        CommandLine, JobId, JobRef, JobStatus, JobTemplate, Marker, Resources, Scheduler, Submission, markers,
+        CommandLine, JobRef, JobStatus, JobTemplate, Marker, Resources, Scheduler, Submission, markers,
     },
     transport::{Command, QUIET, Transport, Tree},
 };
@@ -102,9 +102,9 @@ impl Bench {
     /// # Errors
     /// The scheduler's.
     pub async fn status(&self, job: &JobRef) -> Outcome<Option<JobStatus>> {
-        let mut all: BTreeMap<JobId, JobStatus> =
+        let mut all: BTreeMap<JobRef, JobStatus> =
             self.scheduler.status(&*self.via, std::slice::from_ref(job)).await?;
-        Ok(all.remove(&job.id))
+        Ok(all.remove(job))
     }
 
     /// The markers in a work directory.

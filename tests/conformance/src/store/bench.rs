@@ -66,13 +66,50 @@ impl Bench {
         Ok((self.one(data(uuid)).await?, uuid))
     }
 
+    /// A process of this kind with inputs, by source and label; its number and uuid.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn started(&self, kind: Kind, inputs: &[(Uuid, &str)]) -> Outcome<(NodeId, Uuid)> {
+        let uuid = Uuid::now_v7();
+        Ok((self.first(with_inputs(uuid, kind, inputs)).await?, uuid))
+    }
+
+    /// Data that a calculation makes under this label; its number and uuid.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn made_by(&self, process: Uuid, label: &str) -> Outcome<(NodeId, Uuid)> {
+        let uuid = Uuid::now_v7();
+        Ok((self.first(vec![data(uuid), link(process, uuid, LinkType::Create, label)]).await?, uuid))
+    }
+
+    /// A process that a workflow calls; its number and uuid.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn called_by(&self, caller: (NodeId, Uuid), kind: Kind, call: &str) -> Outcome<(NodeId, Uuid)> {
+        let uuid = Uuid::now_v7();
+        let how = if is_workflow(kind) { LinkType::CallWork } else { LinkType::CallCalc };
+        let changes = vec![called(uuid, kind, Some((caller.0, call))), link(caller.1, uuid, how, call)];
+        Ok((self.first(changes).await?, uuid))
+    }
+
+    /// Commits changes that make nodes; the number of the first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn first(&self, changes: Vec<Change>) -> Outcome<NodeId> {
+        let made = self.store.commit(changes).await?;
+        made.first().copied().ok_or_else(|| "no number for the new node".into())
+    }
+
     /// Commits a change that makes one node.
     ///
     /// # Errors
     /// The store's.
     pub async fn one(&self, change: Change) -> Outcome<NodeId> {
-        let made = self.store.commit(vec![change]).await?;
-        made.first().copied().ok_or_else(|| "no number for the new node".into())
+        self.first(vec![change]).await
     }
 
     /// Commits changes that make no node.
@@ -163,6 +200,17 @@ pub(super) fn called(uuid: Uuid, kind: Kind, caller: Option<(NodeId, &str)>) -> 
 
 pub(super) fn link(source: Uuid, target: Uuid, link_type: LinkType, label: &str) -> Change {
     Change::Link { source, target, link_type, label: label.into() }
+}
+
+fn is_workflow(kind: Kind) -> bool {
+    matches!(kind, Kind::WorkChain | Kind::WorkFunction)
+}
+
+/// A new process with its inputs, by source and label.
+pub(super) fn with_inputs(uuid: Uuid, kind: Kind, inputs: &[(Uuid, &str)]) -> Vec<Change> {
+    let how = if is_workflow(kind) { LinkType::InputWork } else { LinkType::InputCalc };
+    let inputs = inputs.iter().map(|(source, label)| link(*source, uuid, how, label));
+    std::iter::once(called(uuid, kind, None)).chain(inputs).collect()
 }
 
 pub(super) fn update(row: Process) -> Change {

@@ -20,6 +20,7 @@ mod links;
 mod objects;
 mod owners;
 mod processes;
+mod provenance;
 mod reading;
 mod tickets;
 mod trees;
@@ -77,6 +78,7 @@ fn all() -> Vec<(String, Run)> {
     let duties = [
         ("batches", batches::cases()),
         ("links", links::cases()),
+        ("provenance", provenance::cases()),
         ("processes", processes::cases()),
         ("trees", trees::cases()),
         ("tickets", tickets::cases()),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use ferry_engine::{
     process::State,
-    store::{ErrorKind, LinkType, Store},
+    store::{ErrorKind, Store},
 };
+use ferry_plugin_proto::Kind;
 use libtest_mimic::Completion;
 
 use super::{
     Run,
-    bench::{Bench, Outcome, data, link, log, ticket},
+    bench::{Bench, Outcome, data, log, ticket},
     cases,
 };
 
@@ -35,8 +36,9 @@ fn ends_with_its_owner() -> Completion {
 }
 
 async fn the_next_owner_finds_everything(bench: Bench) -> Outcome<Completion> {
-    let ((process, uuid), (_, input)) = (bench.process().await?, bench.data().await?);
-    bench.commit([link(input, uuid, LinkType::InputCalc, "x"), log(process, "a line")]).await?;
+    let (_, input) = bench.data().await?;
+    let (process, _) = bench.started(Kind::CalcJob, &[(input, "x")]).await?;
+    bench.commit([log(process, "a line")]).await?;
     bench.commit([ticket(process, "token", None, None)]).await?;
     bench.bring(process, &[State::Running, State::Waiting]).await?;
     let before = bench.store.process(process)?;

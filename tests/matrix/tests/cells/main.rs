@@ -1,6 +1,7 @@
 //! The matrix: every case, in every cell that was asked for (`FERRY_CELLS`, default `local+direct`).
 #![allow(clippy::print_stdout, reason = "what a campaign counted is said on stdout")]
 
+mod bulk;
 mod cache;
 mod cell;
 mod chaos;
@@ -10,11 +11,13 @@ mod disk;
 mod fault;
 mod flow;
 mod force;
+mod graph;
 mod hidden;
 mod hosts;
 mod input;
 mod job;
 mod limits;
+mod look;
 mod plugins;
 mod port;
 mod provenance;
@@ -35,11 +38,14 @@ fn main() {
     let cells = std::env::var("FERRY_CELLS").unwrap_or_else(|_| "local+direct".into());
     let mut trials = Vec::new();
     if cells.split(',').any(|cell| cell == "local+direct") {
-        let groups: [(&str, &[Case]); 13] = [
+        let groups: [(&str, &[Case]); 16] = [
             ("job", job::CASES),
             ("limits", limits::CASES),
             ("provenance", provenance::CASES),
             ("cache", cache::CASES),
+            ("look", look::CASES),
+            ("bulk", bulk::CASES),
+            ("graph", graph::CASES),
             ("input", input::CASES),
             ("plugins", plugins::CASES),
             ("daemon", daemon::CASES),

@@ -176,7 +176,7 @@ async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Resul
     while Instant::now() < end {
         // The listing first: a job that it lacks, or says is done, has left its marker before.
         let listed = bench.scheduler.status(&*bench.via, std::slice::from_ref(job)).await;
-        let status = listed.as_ref().ok().and_then(|jobs| jobs.get(&job.id));
+        let status = listed.as_ref().ok().and_then(|jobs| jobs.get(job));
         named |= status.is_some();
         absent = if listed.is_ok() && status.is_none() && is_authoritative { absent + 1 } else { 0 };
         let found = markers(&*bench.via, &[dir]).await.unwrap_or_default();
@@ -221,7 +221,7 @@ async fn vanished(bench: &Bench, dir: &Path, job: &JobRef) -> Trouble {
 async fn too_late(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Trouble {
     let listed = bench.scheduler.status(&*bench.via, std::slice::from_ref(job)).await;
     let state = match listed {
-        Ok(jobs) => jobs.get(&job.id).map_or("the scheduler does not list it".into(), |status| {
+        Ok(jobs) => jobs.get(job).map_or("the scheduler does not list it".into(), |status| {
             let reason = status.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             format!("it is {}, in the scheduler's words {}{reason}", status.state.as_str(), status.raw)
         }),

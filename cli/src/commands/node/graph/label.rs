@@ -1,10 +1,8 @@
 //! What stands in a node of the picture: its class and names, then its state, value or file.
 
 use clap::ValueEnum;
-use ferry_engine::store::{Node, NodeKind, Reader};
+use ferry_engine::store::{Node, Process};
 use ferry_plugin_proto::Value;
-
-use crate::error::Result;
 
 /// Names of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,11 +20,14 @@ pub(crate) enum Identifier {
 const LONG: usize = 40;
 
 /// All lines of a node.
-pub(super) fn lines(reader: &Reader, node: &Node, identifiers: &[Identifier]) -> Result<String> {
+pub(super) fn lines(node: &Node, process: Option<&Process>, identifiers: &[Identifier]) -> Vec<String> {
     let names: Vec<_> = identifiers.iter().map(|identifier| name(node, *identifier)).collect();
     let mut lines = vec![format!("{} ({})", node.node_type, names.join(", "))];
-    lines.extend(details(reader, node)?);
-    Ok(lines.join("\n"))
+    match process {
+        Some(process) => lines.extend(facts(process)),
+        None => lines.extend(value(node).map(|text| shorten(&text))),
+    }
+    lines
 }
 
 fn name(node: &Node, identifier: Identifier) -> String {
@@ -37,18 +38,10 @@ fn name(node: &Node, identifier: Identifier) -> String {
     }
 }
 
-fn details(reader: &Reader, node: &Node) -> Result<Vec<String>> {
-    if node.kind == NodeKind::Data {
-        return Ok(value(node).into_iter().map(|text| shorten(&text)).collect());
-    }
-    let process = reader.process(node.id)?;
-    let mut lines = Vec::new();
-    if !process.label.is_empty() {
-        lines.push(shorten(&process.label));
-    }
-    lines.push(format!("State: {}", process.state.as_str()));
-    lines.extend(process.exit_status.map(|status| format!("Exit Code: {status}")));
-    Ok(lines)
+fn facts(process: &Process) -> Vec<String> {
+    let label = Some(shorten(&process.label)).filter(|label| !label.is_empty());
+    let exit = process.exit_status.map(|status| format!("Exit Code: {status}"));
+    label.into_iter().chain([format!("State: {}", process.state.as_str())]).chain(exit).collect()
 }
 
 /// What a data node holds, if it can be said in a line.

@@ -20,6 +20,8 @@ pub(crate) enum Picture {
     Png,
     /// For print.
     Pdf,
+    /// A page to look around in.
+    Html,
 }
 
 impl Picture {
@@ -30,6 +32,7 @@ impl Picture {
             Picture::Svg => "svg",
             Picture::Png => "png",
             Picture::Pdf => "pdf",
+            Picture::Html => "html",
         }
     }
 
@@ -90,9 +93,9 @@ fn not_started(error: &std::io::Error, picture: Picture) -> Failure {
     if error.kind() == std::io::ErrorKind::NotFound {
         let format = picture.as_str().to_uppercase();
         return Failure::new(format!("{format} needs Graphviz, and there is no `{PROGRAM}` here"))
-            .help("install the package graphviz, or write the text with `-f dot`, which always works");
+            .help("install the package graphviz; `-f html` and `-f dot` need nothing");
     }
-    Failure::new(format!("`{PROGRAM}`: {error}")).help("`-f dot` writes the text, which always works")
+    Failure::new(format!("`{PROGRAM}`: {error}")).help("`-f html` and `-f dot` do without it")
 }
 
 #[cfg(test)]
@@ -103,6 +106,7 @@ mod tests {
     fn a_files_name_says_its_format() {
         assert_eq!(Picture::from_extension("SVG"), Some(Picture::Svg));
         assert_eq!(Picture::from_extension("gv"), Some(Picture::Dot));
+        assert_eq!(Picture::from_extension("html"), Some(Picture::Html));
         assert_eq!(Picture::from_extension("jpg"), None);
     }
 }

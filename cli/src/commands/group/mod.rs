@@ -1,5 +1,7 @@
 //! `ferry group`: named sets of nodes.
 
+mod change;
+
 use clap::Subcommand;
 use ferry_engine::{
     runner::Request,
@@ -28,6 +30,37 @@ pub(crate) enum GroupCommand {
         #[arg(value_name = "NODE")]
         nodes: Vec<String>,
     },
+    /// Put nodes into a group
+    #[command(alias = "add-nodes")]
+    Add(change::NodesArgs),
+    /// Take nodes out of a group; they stay in the store
+    #[command(alias = "remove-nodes")]
+    Remove(change::NodesArgs),
+    /// Move nodes from one group to another
+    MoveNodes(change::MoveArgs),
+    /// Put the nodes of a group into another, which is made if missing
+    Copy {
+        /// Label of the group
+        from: String,
+        /// Label of the other
+        to: String,
+    },
+    /// Give a group another label
+    Relabel {
+        /// Its label
+        label: String,
+        /// Its new label
+        new: String,
+    },
+    /// Show or change the description of a group
+    Description {
+        /// Its label
+        label: String,
+        /// Its new description; without it, the present one is printed
+        text: Option<String>,
+    },
+    /// Delete a group; its nodes stay, unless they are to go too
+    Delete(change::DeleteArgs),
     /// List the groups
     List,
     /// Show a group and its nodes
@@ -46,6 +79,13 @@ pub(crate) async fn run(session: &Session, command: GroupCommand) -> Result {
         GroupCommand::Create { label, description, nodes } => {
             create(session, label, description, nodes).await
         }
+        GroupCommand::Add(args) => change::add(session, args).await,
+        GroupCommand::Remove(args) => change::remove(session, args).await,
+        GroupCommand::MoveNodes(args) => change::move_nodes(session, args).await,
+        GroupCommand::Copy { from, to } => change::copy(session, from, to).await,
+        GroupCommand::Relabel { label, new } => change::relabel(session, label, new).await,
+        GroupCommand::Description { label, text } => change::description(session, label, text).await,
+        GroupCommand::Delete(args) => change::delete(session, args).await,
         GroupCommand::List => list(session).await,
         GroupCommand::Show { label } => show(session, &label).await,
     }
@@ -102,7 +142,11 @@ async fn show(session: &Session, label: &str) -> Result {
     output::table(&["id", "type", "state", "label"], rows)
 }
 
-fn find(reader: &Reader, label: &str) -> Result<Group> {
+/// The group of this label.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find(reader: &Reader, label: &str) -> Result<Group> {
     let groups = reader.groups()?;
     if let Some(group) = groups.iter().find(|group| group.label == label) {
         return Ok(group.clone());

@@ -1,0 +1,28 @@
+//! `--show`: hands a picture to the program that this desktop opens it with.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::error::{Failure, Result};
+
+/// Knows which program that is.
+const OPENER: &str = "xdg-open";
+
+/// Opens a file that was written. Does not wait for whoever looks at it.
+///
+/// # Errors
+/// There is no opener; the file stays written.
+pub(super) fn open(path: &Path) -> Result {
+    let started = Command::new(OPENER)
+        .arg(path)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    started.map(drop).map_err(|error| {
+        let what = format!("{} is written, but `{OPENER}` can't open it: {error}", path.display());
+        Failure::new(what).help("install the package xdg-utils, or open the file yourself")
+    })
+}

@@ -1,0 +1,71 @@
+//! `--each FILE.jsonl`: a launch for each line, which is a map of inputs as a file of inputs has it. Either all
+//! lines are right, or everything that is wrong with any is said with its number.
+
+use std::{fs, path::Path};
+
+use ferry_engine::{process::Launch, store::Reader};
+use ferry_plugin_proto::{Problem, Value};
+
+use super::{Template, Wish, problem};
+use crate::error::{Failure, Result};
+
+/// A launch and the line that it came from, counted from 1.
+pub(crate) struct Line {
+    /// Its number.
+    pub(crate) number: usize,
+    /// What it asks for.
+    pub(crate) launch: Launch,
+}
+
+/// Makes a launch of each line, with what the wish says about all of them.
+///
+/// # Errors
+/// A file that can't be read or has no lines; everything that is wrong with any line (exit status 2).
+pub(crate) fn each(reader: &Reader, wish: Wish, file: &Path) -> Result<Vec<Line>> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("can't read {}: {error}", file.display())))?;
+    let template = Template::new(reader, wish)?;
+    let base = file.parent().unwrap_or(Path::new(""));
+    let mut lines = Vec::new();
+    let mut wrong = Vec::new();
+    for (number, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+        match launch(&template, reader, text, base)? {
+            Ok(launch) => lines.push(Line { number, launch }),
+            Err(problems) => wrong.push((number, problems)),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(problems_by_line(file, &wrong).help(template.help()));
+    }
+    if lines.is_empty() {
+        return Err(Failure::usage(format!("{} has no lines", file.display()))
+            .help("each line is a JSON map of inputs, as {\"x\": 1}"));
+    }
+    Ok(lines)
+}
+
+fn launch(
+    template: &Template,
+    reader: &Reader,
+    text: &str,
+    base: &Path,
+) -> Result<std::result::Result<Launch, Vec<Problem>>> {
+    match serde_json::from_str::<Value>(text) {
+        Ok(own @ Value::Map(_)) => template.launch(reader, Some((&own, base))),
+        Ok(_) => Ok(Err(vec![problem("", "not a map of inputs")])),
+        Err(error) => Ok(Err(vec![problem("", format!("no JSON: {error}"))])),
+    }
+}
+
+/// Everything that is wrong with the lines of a file; nothing of it was started.
+pub(crate) fn problems_by_line(file: &Path, wrong: &[(usize, Vec<Problem>)]) -> Failure {
+    let all = wrong.iter().flat_map(|(number, problems)| {
+        problems.iter().map(move |found| match found.port.as_str() {
+            "" => problem("", format!("line {number}: {}", found.message)),
+            port => problem("", format!("line {number}, {port}: {}", found.message)),
+        })
+    });
+    let lines = if wrong.len() == 1 { "1 line".to_owned() } else { format!("{} lines", wrong.len()) };
+    let headline = format!("{}: {lines} can't be started, so none is", file.display());
+    Failure::problems(headline, &all.collect::<Vec<_>>())
+}

@@ -1,0 +1,92 @@
+//! Comments: what people say about a node. They may change for ever, whatever the node is.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Error, ErrorKind, NodeId, Result,
+    read::{time, uuid},
+};
+
+/// A comment on a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// Its number.
+    pub id: i64,
+    /// Its name everywhere.
+    pub uuid: Uuid,
+    /// On what.
+    pub node: NodeId,
+    /// Who wrote it, for people.
+    pub author: String,
+    /// What it says.
+    pub text: String,
+    /// When it was written.
+    pub created: Timestamp,
+    /// When it was changed last.
+    pub modified: Timestamp,
+}
+
+/// What can be done with comments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommentChange {
+    /// A new one. `NotFound` without its node.
+    Add {
+        /// On what.
+        node: NodeId,
+        /// Who writes it.
+        author: String,
+        /// What it says.
+        text: String,
+    },
+    /// Another text. `NotFound` without the comment.
+    Rewrite {
+        /// Which.
+        comment: i64,
+        /// What it says now.
+        text: String,
+    },
+    /// Takes it away. `NotFound` without the comment.
+    Remove(i64),
+}
+
+pub(super) const OF_NODE: &str =
+    "SELECT id, uuid, node, author, text, created, modified FROM comment WHERE node = ?1 ORDER BY id";
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Comment> {
+    Ok(Comment {
+        id: row.get(0)?,
+        uuid: uuid(row, 1)?,
+        node: NodeId(row.get(2)?),
+        author: row.get(3)?,
+        text: row.get(4)?,
+        created: time(row, 5)?,
+        modified: time(row, 6)?,
+    })
+}
+
+pub(super) fn write(db: &Connection, change: &CommentChange, now: i64) -> Result<()> {
+    let (changed, what) = match change {
+        CommentChange::Add { node, author, text } => {
+            let sql = "INSERT INTO comment (uuid, node, author, text, created, modified)
+                       SELECT ?1, id, ?3, ?4, ?5, ?5 FROM node WHERE id = ?2";
+            let uuid = crate::ids::fresh().to_string();
+            (db.execute(sql, params![uuid, node.0, author, text, now])?, format!("node has the id {node}"))
+        }
+        CommentChange::Rewrite { comment, text } => {
+            let sql = "UPDATE comment SET text = ?2, modified = ?3 WHERE id = ?1";
+            (db.execute(sql, params![comment, text, now])?, format!("comment has the id {comment}"))
+        }
+        CommentChange::Remove(comment) => {
+            let sql = "DELETE FROM comment WHERE id = ?1";
+            (db.execute(sql, [comment])?, format!("comment has the id {comment}"))
+        }
+    };
+    match changed {
+        0 => Err(Error::new(ErrorKind::NotFound, "comment").message(format!("no {what}"))),
+        _ => Ok(()),
+    }
+}

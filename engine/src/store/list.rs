@@ -1,0 +1,104 @@
+//! The text of lists: only the conditions that are asked for, since SQLite chooses its index by them.
+
+use jiff::Timestamp;
+use rusqlite::types::Value as Sql;
+
+use super::{
+    NodeFilter, NodeKind, ProcessFilter,
+    read::{NODE, PROCESS},
+};
+use crate::process::State;
+
+/// Conditions, and the values of their places in order.
+#[derive(Default)]
+struct Conditions {
+    words: Vec<String>,
+    values: Vec<Sql>,
+}
+
+impl Conditions {
+    /// Words of our own, with one place for each value.
+    fn add(&mut self, words: impl Into<String>, value: Option<Sql>) {
+        self.words.push(words.into());
+        self.values.extend(value);
+    }
+
+    fn flag(&mut self, words: &str, wanted: bool) {
+        if wanted {
+            self.add(words, None);
+        }
+    }
+
+    fn member(&mut self, of: &str, group: Option<&String>) {
+        if let Some(group) = group {
+            let members = "SELECT m.node FROM group_member m JOIN node_group g ON g.id = m.node_group
+                           WHERE g.label = ?";
+            self.add(format!("{of} IN ({members})"), Some(Sql::from(group.clone())));
+        }
+    }
+
+    /// Text that may hold `*`, `?` and `[...]`.
+    fn pattern(&mut self, column: &str, pattern: Option<&String>) {
+        if let Some(pattern) = pattern {
+            let same = if pattern.contains(['*', '?', '[']) { "GLOB" } else { "=" };
+            self.add(format!("{column} {same} ?"), Some(Sql::from(pattern.clone())));
+        }
+    }
+
+    fn since(&mut self, since: Option<Timestamp>) {
+        if let Some(since) = since {
+            self.add("n.created >= ?", Some(Sql::from(since.as_microsecond())));
+        }
+    }
+
+    /// The newest of them, oldest first.
+    fn newest(self, select: &str, by: &str, limit: Option<usize>) -> (String, Vec<Sql>) {
+        let Conditions { mut words, mut values } = self;
+        words.insert(0, "1".into());
+        values.push(Sql::from(limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))));
+        let conditions = words.join(" AND ");
+        let sql =
+            format!("SELECT * FROM ({select} WHERE {conditions} ORDER BY {by} DESC LIMIT ?) ORDER BY id");
+        (sql, values)
+    }
+}
+
+/// Words of states are our own.
+pub(super) fn processes(filter: &ProcessFilter) -> (String, Vec<Sql>) {
+    let mut conditions = Conditions::default();
+    if let Some(states) = of_states(&filter.states) {
+        conditions.add(states, None);
+    }
+    conditions.pattern("n.type", filter.process_type.as_ref());
+    conditions.member("p.id", filter.group.as_ref());
+    conditions.pattern("n.label", filter.label.as_ref());
+    conditions.since(filter.since);
+    if let Some(status) = filter.exit_status {
+        conditions.add("p.exit_status = ?", Some(Sql::from(status)));
+    }
+    conditions.flag("p.state = 'finished' AND p.exit_status <> 0", filter.failed);
+    conditions.flag("p.paused AND p.state IN ('created', 'running', 'waiting')", filter.paused);
+    // The same number; but by its own table's an index of types is in order, and need not be sorted.
+    let by = if filter.process_type.is_some() && filter.states.is_empty() { "n.id" } else { "p.id" };
+    conditions.newest(PROCESS, by, filter.limit)
+}
+
+/// One state, or those of the live, are found by an index. Others are met soon enough on the way back from the newest,
+/// where an index would want them all sorted.
+fn of_states(states: &[State]) -> Option<String> {
+    let words: Vec<_> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+    let few = states.len() == 1 || states.iter().all(|state| !state.is_terminal());
+    let index = if few { "" } else { "+" };
+    (!words.is_empty()).then(|| format!("{index}p.state IN ({})", words.join(", ")))
+}
+
+pub(super) fn nodes(filter: &NodeFilter) -> (String, Vec<Sql>) {
+    let mut conditions = Conditions::default();
+    conditions.flag("n.kind = 'data'", filter.kind == Some(NodeKind::Data));
+    conditions.flag("n.kind = 'process'", filter.kind == Some(NodeKind::Process));
+    conditions.pattern("n.type", filter.node_type.as_ref());
+    conditions.member("n.id", filter.group.as_ref());
+    conditions.pattern("n.label", filter.label.as_ref());
+    conditions.since(filter.since);
+    conditions.newest(NODE, "n.id", filter.limit)
+}
