@@ -49,7 +49,8 @@ fn supervisor(ferry: &Profile) -> Result<i32> {
     status["supervisor"]["pid"].as_i64().map(|pid| pid as i32).ok_or_else(|| format!("none: {status:#}"))
 }
 
-fn lives(pid: i32) -> bool {
+/// Whether a process runs: one that has ended and was not waited for does not.
+pub(crate) fn lives(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }

@@ -18,10 +18,14 @@ use crate::{
     cell::Cell,
     fault::{ROOM, begin_ids_at, highest_job_id, resume, signal_all},
     services::{Wire, service_pid, start_service},
+    supervisor::lives,
 };
 
 /// How long a service may take to be there again.
 const BACK: Duration = Duration::from_secs(20);
+
+/// When a service that was started stays up.
+const SETTLED: Duration = Duration::from_millis(300);
 
 /// What all trials of a cell share.
 pub(super) struct Ground {
@@ -127,15 +131,24 @@ impl Ground {
     }
 }
 
-fn start_again(service: &str, old: i32, time: Duration) -> Result {
+/// Starts a service that was killed. One that finds its port still held by a last child of the old one ends at once,
+/// and is started once more.
+fn start_again(service: &str, killed: i32, time: Duration) -> Result {
     thread::sleep(time);
-    start_service(service)?;
-    let begun = Instant::now();
-    while service_pid(service)? == old {
-        check(begun.elapsed() < BACK, || format!("{service} does not start again"))?;
-        thread::sleep(Duration::from_millis(20));
+    let (begun, mut old) = (Instant::now(), killed);
+    loop {
+        start_service(service)?;
+        while service_pid(service)? == old {
+            check(begun.elapsed() < BACK, || format!("{service} does not start again"))?;
+            thread::sleep(Duration::from_millis(20));
+        }
+        old = service_pid(service)?;
+        thread::sleep(SETTLED);
+        if lives(old) {
+            return Ok(());
+        }
+        check(begun.elapsed() < BACK, || format!("{service} ends as soon as it is started"))?;
     }
-    Ok(())
 }
 
 /// Cancels jobs whose directory is gone, as it is when a trial has passed.
