@@ -29,19 +29,19 @@ pub struct MultiplyAddOutputs {
 #[derive(ExitCodes, Debug)]
 pub enum MultiplyAddExit {
     /// There is no product.
-    #[exit(400, "the multiplication failed: {why}")]
+    #[exit(410, "the multiplication failed: {why}")]
     MultiplicationFailed {
         /// How it ended.
         why: String,
     },
     /// There is no sum.
-    #[exit(401, "the addition failed: {why}")]
+    #[exit(411, "the addition failed: {why}")]
     AdditionFailed {
         /// How it ended.
         why: String,
     },
-    /// The sum is there, and negative.
-    #[exit(410, "the result is a negative number")]
+    /// The sum is there, and negative; the number is that of AiiDA's `MultiplyAddWorkChain`.
+    #[exit(400, "the result is a negative number")]
     NegativeNumber,
 }
 

@@ -95,7 +95,7 @@ fn multiply_add_refuses_a_negative_sum() -> Result {
     let id = ferry.submit(&["core.arithmetic.multiply_add", "x=2", "y=3", "z=-7"])?;
     let shown = ferry.ended(&id, LIMIT)?;
     let label = shown["exit_message"].as_str().unwrap_or_default();
-    check(shown["exit_code"] == 410 && label.starts_with("ERROR_NEGATIVE_NUMBER"), || format!("{shown:#}"))?;
+    check(shown["exit_code"] == 400 && label.starts_with("ERROR_NEGATIVE_NUMBER"), || format!("{shown:#}"))?;
     check(shown["outputs"].as_object().is_some_and(|outputs| outputs.is_empty()), || format!("{shown:#}"))
 }
 
