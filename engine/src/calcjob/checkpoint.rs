@@ -24,6 +24,8 @@ pub enum Step {
     Submit,
     /// The job is watched.
     Update,
+    /// What its option `stash` names is put aside on the computer.
+    Stash,
     /// Files are brought home.
     Retrieve,
     /// The plugin reads them.
@@ -38,10 +40,21 @@ impl Step {
             Step::Upload => "upload",
             Step::Submit => "submit",
             Step::Update => "update",
+            Step::Stash => "stash",
             Step::Retrieve => "retrieve",
             Step::Parse => "parse",
         }
     }
+}
+
+/// What became of putting something aside.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stashing {
+    /// Name of the last try, from before it began.
+    pub attempt: Option<String>,
+    /// Why it failed.
+    pub failed: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -98,6 +111,9 @@ pub struct Checkpoint {
     /// Plugin hosts that died on this step.
     #[serde(default)]
     pub deaths: u32,
+    /// What became of its option `stash`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stash: Option<Stashing>,
 }
 
 impl Default for Checkpoint {
@@ -119,6 +135,7 @@ impl Default for Checkpoint {
             forgotten: 0,
             report: None,
             deaths: 0,
+            stash: None,
         }
     }
 }

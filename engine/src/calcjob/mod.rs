@@ -1,4 +1,5 @@
-//! A calcjob's way through its steps, one file a step: prepare, upload, submit, update, retrieve, parse.
+//! A calcjob's way through its steps, one file a step: prepare, upload, submit, update, stash,
+//! retrieve, parse.
 //!
 //! Each step is safe to run again: it looks at what an earlier try left before it acts. It ends with one
 //! commit that holds its outcome and the name of the next step.
@@ -6,6 +7,7 @@
 mod checkpoint;
 mod end;
 mod explain;
+mod layout;
 pub mod lend;
 mod outcome;
 mod parse;
@@ -13,7 +15,9 @@ mod prepare;
 mod resubmit;
 mod retrieve;
 mod script;
+mod stash;
 mod submit;
+mod unstash;
 mod upload;
 
 pub use checkpoint::{Checkpoint, Step, VERSION};
@@ -187,6 +191,7 @@ impl<'a> Calcjob<'a> {
             Step::Upload => upload::run(self).await,
             Step::Submit => submit::run(self).await,
             Step::Update => submit::watch(self).map(Next::Watch),
+            Step::Stash => stash::run(self).await,
             Step::Retrieve => retrieve::run(self).await,
             Step::Parse => parse::run(self).await,
         }
@@ -241,6 +246,16 @@ impl<'a> Calcjob<'a> {
         self.state.go(step);
         self.process.state = State::Running;
         self.process.status = Some(step.as_str().to_owned());
+    }
+
+    /// Moves to what comes when its job has ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn go_after_job(&mut self) -> StepResult {
+        let stashes = self.options()?.stash.is_some();
+        self.go(if stashes { Step::Stash } else { Step::Retrieve });
+        Ok(())
     }
 
     /// A line for the process's report.

@@ -126,7 +126,7 @@ async fn fetch(
     Ok((pairs.into_keys().collect(), missing))
 }
 
-async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<PathBuf>> {
+pub(super) async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<PathBuf>> {
     let place = dir.join(pattern);
     if pattern.contains(['*', '?', '[']) {
         return Ok(via.glob(&place).await?);

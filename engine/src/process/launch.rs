@@ -16,6 +16,7 @@ use super::{
     coerce, find_type, flatten,
     identity::{new_digest, stored_digest},
     spec::{FlatPort, active_plugins, find_pinned_type, judge, lookup, unknown_port},
+    stash::check_unstash,
 };
 use crate::{
     calcjob::lend,
@@ -294,6 +295,8 @@ fn examine(
     let resolved = resolve_inputs(reader, &process_type, launch, &mut problems);
     let computer = choose_computer(reader, &process_type, &launch.metadata, &resolved, &mut problems);
     let options = Options::read(&launch.metadata.options, &mut problems);
+    let inputs = resolved.values().map(|input| (input.data_type.as_str(), input.computer.as_deref()));
+    problems.extend(check_unstash(options.unstash.as_ref(), inputs, computer.as_deref()));
     if process_type.kind != Kind::CalcJob && !launch.metadata.options.is_empty() {
         problems.push(problem("metadata.options", "only a calcjob has options"));
     }

@@ -3,15 +3,18 @@
 pub(crate) mod caching;
 mod call;
 mod failures;
+mod fields;
 mod identity;
 mod launch;
 mod options;
 mod spec;
+mod stash;
 mod state;
 
 pub use caching::{CacheRules, CacheStory, Candidate, cache_story};
 pub(crate) use call::run as run_calcfunction;
 pub(crate) use failures::Failures;
+pub(crate) use fields::Fields;
 pub use identity::Ingredients;
 pub(crate) use launch::{Calling, DEPTH, PINS, in_words, is_workflow, prepare_called};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
@@ -20,4 +23,6 @@ pub use spec::{
     FlatPort, PortProblem, closest as closest_name, coerce, find_type, flatten, lookup as lookup_port,
     parse_literal, type_problem,
 };
+pub(crate) use stash::is_pattern;
+pub use stash::{Stash, StashMode, Unstash, UnstashTarget};
 pub use state::State;

@@ -208,7 +208,7 @@ pub fn parse_literal(types: &[String], word: &str) -> Result<(String, Value), St
     let unreadable: Vec<&str> = tries.iter().copied().filter(|t| !BASE_TYPES.contains(t)).collect();
     let help = match tries.as_slice() {
         ["file"] => "; give `file:PATH` or `@NODE`",
-        ["folder" | "remote_folder"] => "; give `@NODE`",
+        ["folder" | "remote_folder" | "remote_stash"] => "; give `@NODE`",
         ["code"] => "; give `LABEL@COMPUTER`",
         _ if !unreadable.is_empty() => "; give `@NODE` or `file:PATH`",
         _ => "",

@@ -31,7 +31,7 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
                 Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
             job.state.report = Some(*report);
             job.state.unclear_since = None;
-            job.go(Step::Retrieve);
+            job.go_after_job()?;
             crash::point("observed");
             job.commit(vec![Change::DropTicket(job.process.id)]).await?;
             crash::point("update.stored");
