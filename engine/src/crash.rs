@@ -18,6 +18,9 @@ pub const POINTS: &[&str] = &[
     "submit.stored",
     "observed",
     "update.stored",
+    "monitor.judged",
+    "monitor.stored",
+    "monitor.cancelled",
     "stash.intended",
     "stash.made",
     "stash.published",
@@ -32,6 +35,8 @@ pub const POINTS: &[&str] = &[
     "function.stored",
     "kill.cancelled",
     "kill.stored",
+    "clean.removed",
+    "clean.stored",
     "commit.before",
     "commit.after",
 ];

@@ -1,8 +1,8 @@
 //! What a calcjob remembers between its steps. Stored as JSON in the process's row, with a version.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use ferry_plugin_proto::{JobDescription, JobReport};
+use ferry_plugin_proto::{JobDescription, JobReport, Verdict, WantedFile};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,32 @@ pub struct Stashing {
     pub attempt: Option<String>,
     /// Why it failed.
     pub failed: Option<String>,
+}
+
+/// How far a monitor is with looking at the job.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Monitoring {
+    /// When it looked last.
+    pub last: Option<Timestamp>,
+    /// Whether it is left out.
+    pub disabled: bool,
+    /// Its failures in a row.
+    pub failures: u32,
+    /// What it wants to see.
+    pub wanted: Option<Vec<WantedFile>>,
+}
+
+/// What a monitor decided that wanted the job to be stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Its key among the inputs.
+    pub monitor: String,
+    /// What it said.
+    pub verdict: Verdict,
+    /// Whether the job is known to be cancelled.
+    #[serde(default)]
+    pub cancelled: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -114,6 +140,12 @@ pub struct Checkpoint {
     /// What became of its option `stash`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stash: Option<Stashing>,
+    /// Its monitors, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub monitors: BTreeMap<String, Monitoring>,
+    /// What a monitor decided that wanted the job to be stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
 }
 
 impl Default for Checkpoint {
@@ -136,6 +168,8 @@ impl Default for Checkpoint {
             report: None,
             deaths: 0,
             stash: None,
+            monitors: BTreeMap::new(),
+            stopped: None,
         }
     }
 }

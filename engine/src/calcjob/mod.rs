@@ -7,8 +7,9 @@
 mod checkpoint;
 mod end;
 mod explain;
-mod layout;
+mod place;
 pub mod lend;
+mod monitor;
 mod outcome;
 mod parse;
 mod prepare;
@@ -18,12 +19,14 @@ mod script;
 mod stash;
 mod submit;
 mod unstash;
+mod update;
 mod upload;
 
 pub use checkpoint::{Checkpoint, Step, VERSION};
 pub(crate) use end::{end_excepted, end_killed, report};
 pub use explain::{Explanation, explain};
 pub(crate) use outcome::{Added, Roots, add_outputs, find_type};
+pub(crate) use place::is_its_own;
 pub(crate) use resubmit::request_resubmit;
 pub(crate) use submit::{adopt, find_job, recovery_delay};
 
@@ -143,6 +146,8 @@ pub(crate) struct Calcjob<'a> {
     pub(crate) epoch: u64,
     /// The gate's leave to submit, with the bounds it was given under.
     pub(crate) grant: Option<Bounds>,
+    /// The poller has just seen its job running.
+    pub(crate) is_running: bool,
 }
 
 /// What a calcjob does after a step.
@@ -172,7 +177,7 @@ impl<'a> Calcjob<'a> {
     ) -> StepResult<Self> {
         let state = Checkpoint::read(process.checkpoint.as_deref()).map_err(StepError::Except)?;
         let epoch = cx.health.epoch(process.computer.as_deref().unwrap_or_default());
-        Ok(Calcjob { cx, submitters, process, state, epoch, grant: None })
+        Ok(Calcjob { cx, submitters, process, state, epoch, grant: None, is_running: false })
     }
 
     /// Runs the step that is due.
@@ -190,7 +195,7 @@ impl<'a> Calcjob<'a> {
             Step::Prepare => prepare::run(self).await,
             Step::Upload => upload::run(self).await,
             Step::Submit => submit::run(self).await,
-            Step::Update => submit::watch(self).map(Next::Watch),
+            Step::Update => update::run(self).await.map(Next::Watch),
             Step::Stash => stash::run(self).await,
             Step::Retrieve => retrieve::run(self).await,
             Step::Parse => parse::run(self).await,

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     Calcjob, Next, Step, StepError, StepResult,
     checkpoint::Stashing,
-    layout::{made, spread},
+    place::{made, spread},
     retrieve::matches,
 };
 use crate::{

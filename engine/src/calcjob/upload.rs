@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Calcjob, Next, Step, StepError, StepResult,
-    layout::spread,
+    place::spread,
     script::{Parts, template},
     unstash,
 };

@@ -85,6 +85,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A whole number, if it is there.
+    pub(crate) fn integer(&mut self, key: &str) -> Option<i64> {
+        let value = self.get(key)?;
+        if value.as_int().is_none() {
+            self.wrong(key, format!("expected an integer, got {}", describe(value)));
+        }
+        value.as_int()
+    }
+
     /// A list of texts that must be there, with at least one.
     pub(crate) fn texts(&mut self, key: &str, what: &str) -> Vec<String> {
         let Some(value) = self.required(key, what) else { return Vec::new() };

@@ -38,11 +38,15 @@ pub struct JobWatch {
     pub dir: PathBuf,
     /// The scheduler's word that is stored.
     pub shown: Option<String>,
+    /// How long until its monitors want to look at it; never if there are none.
+    pub look_in: Option<Duration>,
 }
 
 /// What was found out about a watched job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Observation {
+    /// It runs, and its monitors are due. It is watched on.
+    Running,
     /// It has ended.
     Ended(Box<JobReport>),
     /// Another copy took the start gate: that one is the job.
@@ -115,6 +119,8 @@ impl Pollers {
 
 struct Watched {
     watch: JobWatch,
+    /// When its monitors are due.
+    look_at: Option<Instant>,
     /// Looks that found neither the job nor an exit marker.
     missed: u32,
     /// When the first of them was.
@@ -189,10 +195,18 @@ impl Poller {
     fn take(&mut self, word: Word) {
         match word {
             Word::Watch(watch) => {
+                let look_at = watch.look_in.map(|wait| Instant::now() + wait);
+                if let Some(known) = self.watched.get_mut(&watch.process) {
+                    // Its monitors have looked at it.
+                    known.watch = watch;
+                    known.look_at = look_at;
+                    return;
+                }
                 // A fresh job is looked at soon.
                 self.interval = Duration::ZERO;
                 self.gate.arrived(watch.process);
-                self.watched.insert(watch.process, Watched { watch, missed: 0, missing_since: None });
+                let fresh = Watched { watch, look_at, missed: 0, missing_since: None };
+                self.watched.insert(fresh.watch.process, fresh);
             }
             Word::Want { process, refused } => {
                 self.interval = Duration::ZERO;
@@ -292,6 +306,7 @@ impl Poller {
     async fn settle(&mut self, findings: Findings) -> bool {
         let mut changes = Vec::new();
         let mut ended = Vec::new();
+        let mut running = Vec::new();
         for (process, watched) in &mut self.watched {
             let status = findings.listed.get(&watched.watch.job);
             match findings.absent.get(&watched.watch.dir) {
@@ -300,7 +315,14 @@ impl Poller {
                     let observation = judge(watched, marker, raw, findings.confirm_after);
                     ended.extend(observation.map(|observation| (*process, observation)));
                 }
-                None => changes.extend(status.map(|status| observed(watched, status)).unwrap_or_default()),
+                None => {
+                    changes.extend(status.map(|status| observed(watched, status)).unwrap_or_default());
+                    let runs = status.is_some_and(|status| status.state == JobState::Running);
+                    if runs && watched.look_at.is_some_and(|due| due <= Instant::now()) {
+                        watched.look_at = None;
+                        running.push(*process);
+                    }
+                }
             }
         }
         let changed = !changes.is_empty() || !ended.is_empty();
@@ -308,6 +330,9 @@ impl Poller {
             && let Err(error) = self.cx.store.commit(changes).await
         {
             tracing::warn!(%error, "the state of jobs could not be stored");
+        }
+        for process in running {
+            let _ = self.events.send(Event::Observed(process, Observation::Running));
         }
         for (process, observation) in ended {
             self.watched.remove(&process);
@@ -411,8 +436,9 @@ mod tests {
             job: JobRef { id: JobId(id.into()), token: token.into() },
             dir: "/w".into(),
             shown: None,
+            look_in: None,
         };
-        Watched { watch, missed: 0, missing_since: None }
+        Watched { watch, look_at: None, missed: 0, missing_since: None }
     }
 
     fn marker(run: Option<(&str, &str)>, exit: Option<i32>) -> Marker {

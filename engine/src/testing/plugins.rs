@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use ferry_plugin_proto::{
-    Exit, Inputs, JobDescription, JobFile, JobReport, Kind, Manifest, Namespace, NewNode, Outcome, PROTO,
+    Exit, Inputs, JobDescription, JobFile, JobReport, Judged, Kind, Manifest, Namespace, NewNode, Outcome, PROTO,
     Port, ProcessType, Retrieve, Source, StepReply, StepRequest, Task, Validate, Validated, Value, Work,
     WorkReply,
 };
@@ -92,6 +92,8 @@ impl Plugins for ScriptedPlugins {
             Task::Call { .. } => WorkReply::Outcome(add(&request.inputs)),
             Task::Prepare { .. } => WorkReply::Job(prepare(&request.inputs)),
             Task::Parse { retrieved, job, .. } => WorkReply::Outcome(parse(Path::new(retrieved), job)),
+            Task::Want {} => WorkReply::Wanted(Vec::new()),
+            Task::Watch { .. } => WorkReply::Judged(Judged::default()),
         })
     }
 
@@ -179,6 +181,7 @@ fn manifest() -> Manifest {
         plugin: "sim".into(),
         version: "1".into(),
         description: "process types of simulations".into(),
+        monitors: Vec::new(),
         types: vec![
             process_type(
                 "script.run",

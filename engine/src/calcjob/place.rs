@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     ids,
-    store::{Change, LinkType, NewData},
+    store::{Change, LinkType, NewData, Process},
 };
 
 /// `<base>/ab/cd/<rest of the uuid>`, AiiDA's layout: keeps directories small.
@@ -16,6 +16,12 @@ pub(super) fn spread(base: &Path, uuid: &Uuid) -> PathBuf {
     let uuid = uuid.simple().to_string();
     let (head, tail) = uuid.split_at(uuid.len() - 4);
     base.join(&tail[..2]).join(&tail[2..]).join(head)
+}
+
+/// Whether a process's work directory is named after it: only such a one may be removed with it.
+pub(crate) fn is_its_own(process: &Process) -> bool {
+    let dir = process.work_dir.as_deref().map(Path::new);
+    dir.is_some_and(|dir| dir.is_absolute() && dir.ends_with(spread(Path::new(""), &process.uuid)))
 }
 
 /// A node on a computer, and its link from the process that made it.
