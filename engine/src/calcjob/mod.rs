@@ -7,11 +7,11 @@
 mod checkpoint;
 mod end;
 mod explain;
-mod place;
 pub mod lend;
 mod monitor;
 mod outcome;
 mod parse;
+mod place;
 mod prepare;
 mod resubmit;
 mod retrieve;

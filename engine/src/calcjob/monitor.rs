@@ -5,11 +5,7 @@
 //! What goes wrong with a monitor harms no job: the report says so, it is asked again, and left out after a few
 //! failures in a row.
 
-use std::{
-    fs,
-    path::Path,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use ferry_plugin_proto::{
     Exit, Judged, MonitorAction, Outcome, RunningJob, SeenFile, Task, Verdict, WantedFile, Work, WorkReply,
@@ -118,12 +114,8 @@ pub(super) async fn round(job: &mut Calcjob<'_>) -> StepResult {
             Err(Trouble::Step(error)) => return Err(error),
             Err(Trouble::Failed(why)) => {
                 let failures = state.failures + 1;
-                *state = Monitoring {
-                    last: Some(now),
-                    failures,
-                    disabled: failures >= FAILURES,
-                    ..state.clone()
-                };
+                *state =
+                    Monitoring { last: Some(now), failures, disabled: failures >= FAILURES, ..state.clone() };
                 let then = match failures >= FAILURES {
                     true => format!("it is left out after {FAILURES} failures in a row"),
                     false => "the job goes on, and it is asked again".to_owned(),

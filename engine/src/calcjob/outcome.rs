@@ -29,11 +29,7 @@ const INVALID_OUTPUT: u32 = 10;
 const MISSING_OUTPUT: u32 = 11;
 
 /// Stores an outcome and ends a calcjob with it.
-pub(crate) async fn store_outcome(
-    job: &mut Calcjob<'_>,
-    mut outcome: Outcome,
-    roots: Roots,
-) -> StepResult {
+pub(crate) async fn store_outcome(job: &mut Calcjob<'_>, mut outcome: Outcome, roots: Roots) -> StepResult {
     monitor::add_outputs(job, &mut outcome);
     let mut changes: Vec<Change> =
         outcome.reports.iter().map(|line| job.log(Level::Report, line.clone())).collect();

@@ -54,9 +54,10 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let work = Work { process_type: job.process.process_type.clone(), inputs, task };
     let outcome = match job.cx.work(&job.process.plugin, &work).await? {
         WorkReply::Outcome(outcome) => outcome,
-        _ => {
-            Outcome { exception: Some("the plugin answered parse with something else".into()), ..Outcome::default() }
-        }
+        _ => Outcome {
+            exception: Some("the plugin answered parse with something else".into()),
+            ..Outcome::default()
+        },
     };
     crash::point("parse.worked");
     let stored = job.cx.store.files(retrieved)?;

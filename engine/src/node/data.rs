@@ -4,8 +4,19 @@
 use ferry_plugin_proto::Value;
 
 /// Names of the engine's own data types.
-pub const BASE_TYPES: &[&str] =
-    &["int", "float", "str", "bool", "list", "dict", "file", "folder", "remote_folder", "remote_stash", "code"];
+pub const BASE_TYPES: &[&str] = &[
+    "int",
+    "float",
+    "str",
+    "bool",
+    "list",
+    "dict",
+    "file",
+    "folder",
+    "remote_folder",
+    "remote_stash",
+    "code",
+];
 
 /// Checks that a body fits its data type; a type that is not the engine's takes any body.
 ///

@@ -3,9 +3,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
-use ferry_plugin_proto::{
-    Inputs, Kind, MonitorType, Node, Port, Problem, ProcessType, Validate, Value,
-};
+use ferry_plugin_proto::{Inputs, Kind, MonitorType, Node, Port, Problem, ProcessType, Validate, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -122,8 +120,7 @@ fn read_kwargs(
 ) -> Inputs {
     let ports = flatten(&monitor.inputs);
     let mut kwargs = Inputs::new();
-    let mut wrong =
-        |name: &str, message| problems.push(Problem { port: format!("{port}.{name}"), message });
+    let mut wrong = |name: &str, message| problems.push(Problem { port: format!("{port}.{name}"), message });
     for (name, value) in given {
         let Some(found) = lookup(&ports, name) else {
             wrong(name, unknown_port(name, &ports).message);
@@ -240,7 +237,10 @@ mod tests {
         assert_eq!(told, [""; 0]);
         let [watcher] = watchers.as_slice() else { panic!("{watchers:?}") };
         assert_eq!((&*watcher.key, &*watcher.name, &*watcher.plugin), ("m", "t.grows", "d"));
-        assert_eq!((watcher.interval, watcher.kwargs["limit"].value.as_int()), (Duration::from_secs(5), Some(10)));
+        assert_eq!(
+            (watcher.interval, watcher.kwargs["limit"].value.as_int()),
+            (Duration::from_secs(5), Some(10))
+        );
     }
 
     #[test]

@@ -218,8 +218,7 @@ mod tests {
     #[test]
     fn the_target_base_must_be_absolute() {
         for base in ["s", "", "~/s", "/a/../b"] {
-            let json =
-                format!(r#"{{"target_base": "{base}", "source_list": ["a"], "stash_mode": "copy"}}"#);
+            let json = format!(r#"{{"target_base": "{base}", "source_list": ["a"], "stash_mode": "copy"}}"#);
             check("stash", &json, &["stash.target_base: `"]);
         }
     }

@@ -156,7 +156,8 @@ pub(super) async fn end_plain(cx: &Context, mut process: Process, state: State, 
     let line =
         Change::Log { process: id, level: Level::Error, message: format!("{}: {message}", state.as_str()) };
     // An excepted one may be taken up again.
-    let wishes = (state == State::Killed && is_workflow(process.kind)).then(|| last_wishes(&process)).flatten();
+    let wishes =
+        (state == State::Killed && is_workflow(process.kind)).then(|| last_wishes(&process)).flatten();
     let changes = [line, Change::Update(Box::new(process))].into_iter().chain(wishes);
     match cx.store.commit(changes.collect()).await {
         Ok(_) => {

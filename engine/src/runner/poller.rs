@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     calcjob,
-    scheduler::{self, Bounds, JobRef, JobState, JobStatus, Marker},
+    scheduler::{self, Bounds, JobFailure, JobRef, JobState, JobStatus, Marker},
     store::{Change, NodeId},
 };
 use ferry_plugin_proto::JobReport;
@@ -311,8 +311,7 @@ impl Poller {
             let status = findings.listed.get(&watched.watch.job);
             match findings.absent.get(&watched.watch.dir) {
                 Some(marker) => {
-                    let raw = status.map(|status| status.raw.clone());
-                    let observation = judge(watched, marker, raw, findings.confirm_after);
+                    let observation = judge(watched, marker, status, findings.confirm_after);
                     ended.extend(observation.map(|observation| (*process, observation)));
                 }
                 None => {
@@ -374,7 +373,7 @@ impl Poller {
 fn judge(
     watched: &mut Watched,
     marker: &Marker,
-    raw: Option<String>,
+    status: Option<&JobStatus>,
     confirm_after: Duration,
 ) -> Option<Observation> {
     // Ids are forgotten and reused, and an earlier token may have won: only both together name the job.
@@ -389,14 +388,15 @@ fn judge(
             return None;
         }
         // A controller that was killed forgets jobs that it had taken; one that never began can begin anew.
-        if raw.is_none() && marker.run.is_none() && marker.sentinel.is_some() {
+        let is_forgotten = status.is_none_or(|status| status.failure == Some(JobFailure::LostInReboot));
+        if is_forgotten && marker.run.is_none() && marker.sentinel.is_some() {
             return Some(Observation::Vanished);
         }
         if marker.sentinel.is_none() && marker.run.is_none() {
             return Some(Observation::DirMissing);
         }
     }
-    Some(Observation::Ended(Box::new(calcjob::report(marker, raw, &watched.watch.computer))))
+    Some(Observation::Ended(Box::new(calcjob::report(marker, status, &watched.watch.computer))))
 }
 
 /// What a change of the scheduler's word changes in the store.
@@ -443,12 +443,18 @@ mod tests {
 
     fn marker(run: Option<(&str, &str)>, exit: Option<i32>) -> Marker {
         let run = run.map(|(token, id)| (token.to_owned(), JobId(id.to_owned())));
-        Marker { sentinel: Some("d".into()), run, exit, fenced: false }
+        Marker { sentinel: Some("d".into()), run, exit, ..Marker::default() }
     }
 
     /// Looks twice, and again when the time of confirmation is over.
     fn look(watched: &mut Watched, marker: &Marker, raw: Option<&str>) -> Option<Observation> {
-        let once = |watched: &mut Watched| judge(watched, marker, raw.map(str::to_owned), Duration::ZERO);
+        let status = raw.map(|raw| JobStatus {
+            state: JobState::Done,
+            raw: raw.into(),
+            reason: None,
+            failure: (raw == "rebooted").then_some(JobFailure::LostInReboot),
+        });
+        let once = |watched: &mut Watched| judge(watched, marker, status.as_ref(), Duration::ZERO);
         once(watched).or_else(|| once(watched))
     }
 
@@ -473,6 +479,18 @@ mod tests {
         assert_eq!(look(&mut watched("7", "t"), &gone, None), Some(Observation::Vanished));
         let lost = look(&mut watched("7", "t"), &marker(Some(("t", "7")), None), None);
         assert!(matches!(lost, Some(Observation::Ended(report)) if report.engine_exit.is_some()));
+    }
+
+    #[test]
+    fn a_reboot_is_an_end_only_of_what_had_begun() {
+        let begun = look(&mut watched("7", "t"), &marker(Some(("t", "7")), None), Some("rebooted"));
+        assert!(
+            matches!(begun, Some(Observation::Ended(report)) if report.engine_exit.as_ref().unwrap().status == 141)
+        );
+        let not_begun = look(&mut watched("7", "t"), &marker(None, None), Some("rebooted"));
+        assert_eq!(not_begun, Some(Observation::Vanished));
+        let at_its_end = look(&mut watched("7", "t"), &marker(Some(("t", "7")), Some(0)), Some("rebooted"));
+        assert!(matches!(at_its_end, Some(Observation::Ended(report)) if report.engine_exit.is_none()));
     }
 
     #[test]

@@ -12,10 +12,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use uuid::Uuid;
 
 use super::{
-    CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group, HostRow,
-    Level, Link, Live, LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan, PluginRow,
-    Process, ProcessFilter, Reads, Result, Ticket, cache, cleaning, comments, connections::Connections, delete, hosts,
-    list, place::Place, tree,
+    CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
+    HostRow, Level, Link, Live, LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan,
+    PluginRow, Process, ProcessFilter, Reads, Result, Ticket, cache, cleaning, comments,
+    connections::Connections, delete, hosts, list, place::Place, tree,
 };
 use crate::process::State;
 

@@ -11,9 +11,9 @@ use ferry_plugin_proto::Kind;
 use jiff::Timestamp;
 
 use super::{
-    CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group, HostRow,
-    Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, Result,
-    SqliteReader, Ticket,
+    CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
+    HostRow, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process,
+    Result, SqliteReader, Ticket,
 };
 use crate::process::State;
 

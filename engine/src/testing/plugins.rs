@@ -11,9 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use ferry_plugin_proto::{
-    Exit, Inputs, JobDescription, JobFile, JobReport, Judged, Kind, Manifest, Namespace, NewNode, Outcome, PROTO,
-    Port, ProcessType, Retrieve, Source, StepReply, StepRequest, Task, Validate, Validated, Value, Work,
-    WorkReply,
+    Exit, Inputs, JobDescription, JobFile, JobReport, Judged, Kind, Manifest, Namespace, NewNode, Outcome,
+    PROTO, Port, ProcessType, Retrieve, Source, StepReply, StepRequest, Task, Validate, Validated, Value,
+    Work, WorkReply,
 };
 
 use super::{fate::Fate, rng::Rng, script};
@@ -146,7 +146,7 @@ fn parse(retrieved: &Path, job: &JobReport) -> Outcome {
 }
 
 /// Inputs of `sim.job`, all numbers with the default 0.
-const JOB_PORTS: [&str; 5] = ["seconds", "exit", "value", "refuse", "rerunnable"];
+const JOB_PORTS: [&str; 6] = ["seconds", "exit", "value", "refuse", "rerunnable", "ends"];
 
 fn manifest() -> Manifest {
     let int = |default: Option<i64>| Port {

@@ -158,7 +158,8 @@ impl<'a> Workflow<'a> {
             }
         }
         if self.process.state == State::Finished {
-            changes.extend(self.state.cleans.then_some(Change::Clean { process: self.process.id, below: true }));
+            changes
+                .extend(self.state.cleans.then_some(Change::Clean { process: self.process.id, below: true }));
         }
         if let Some(reason) = effects.pause.filter(|_| !self.process.state.is_terminal()) {
             changes.push(self.log(Level::Report, format!("paused: {reason}")));

@@ -185,8 +185,8 @@ pub use proto::Value;
 pub use registry::{Failure, Plugin};
 pub use report::report;
 pub use restart::{
-    Escalation, Handler, JobFailure, Next, Override, Resource, Restart, RestartExit, RestartExits, RestartInputs, RestartInputsDraft,
-    RestartSettings, RestartSettingsDraft, Restarting,
+    Escalation, Handler, JobFailure, Next, Override, Resource, Restart, RestartExit, RestartExits,
+    RestartInputs, RestartInputsDraft, RestartSettings, RestartSettingsDraft, Restarting,
 };
 pub use stored::{Node, Stored};
 pub use workchain::{Child, Condition, Outline, Predicate, Step, StepCx, StepReturn, Truth, WorkChain};
@@ -202,9 +202,10 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 pub mod prelude {
     pub use crate::{
         AnyNode, AnyOutput, CalcJob, CallFailed, Called, Child, Code, Cx, Draft, Error, ExitCodes, FileRef,
-        Finished, Folder, Inputs, Job, JobFailure, Json, Next, NoExit, Node, Outline, Outputs, Pattern, Problems,
-        Process, RemoteFolder, Result, SingleFile, WorkChain, calcfunction, calcjob, join, join_all, log,
-        monitor, outline, report, restart, select, stop_asked, testing, workchain, workfunction,
+        Finished, Folder, Inputs, Job, JobFailure, Json, Next, NoExit, Node, Outline, Outputs, Pattern,
+        Problems, Process, RemoteFolder, Result, SingleFile, WorkChain, calcfunction, calcjob, join,
+        join_all, log, monitor, outline, report, restart, select, stop_asked, testing, workchain,
+        workfunction,
     };
     pub use std::io::{Read as _, Write as _};
 }

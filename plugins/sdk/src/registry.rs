@@ -4,13 +4,13 @@ use std::fmt;
 
 use ferry_plugin_abi::{method, status};
 use ferry_plugin_proto::{
-    ExitCode, Inputs as Nodes, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType, StepReply, StepRequest, Task,
-    Validate, Validated, Work, WorkReply, decode, encode,
+    ExitCode, Inputs as Nodes, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType, StepReply,
+    StepRequest, Task, Validate, Validated, Work, WorkReply, decode, encode,
 };
 
 use crate::{
-    CalcJob, Machine, MonitorEntry, Problems, WorkChain, calcfunction, calcfunction::CalcFunction, calcjob, flow,
-    flow::WorkFunction, machine, workchain,
+    CalcJob, Machine, MonitorEntry, Problems, WorkChain, calcfunction, calcfunction::CalcFunction, calcjob,
+    flow, flow::WorkFunction, machine, workchain,
 };
 
 /// What an attribute says of a process type.

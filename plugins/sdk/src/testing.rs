@@ -49,7 +49,8 @@ use ferry_plugin_proto::{
 };
 
 use crate::{
-    CalcJob, Code, FileRef, Inputs, Monitor, Plugin, Problems, RemoteFolder, Verdict, calcjob, input::PortType,
+    CalcJob, Code, FileRef, Inputs, Monitor, Plugin, Problems, RemoteFolder, Verdict, calcjob,
+    input::PortType,
 };
 
 /// Runs `prepare` on `inputs`.
