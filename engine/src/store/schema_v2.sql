@@ -82,12 +82,3 @@ CREATE TABLE comment (
 CREATE INDEX comment_node ON comment (node);
 -- Which groups a node is in, for its deletion.
 CREATE INDEX group_member_node ON group_member (node);
-
--- Work directories of calculations that are to be removed from their computers, or were.
-CREATE TABLE cleaning (
-    process   INTEGER PRIMARY KEY REFERENCES process (id) ON DELETE CASCADE,
-    requested INTEGER NOT NULL,
-    cleaned   INTEGER, -- NULL: not yet
-    error     TEXT     -- why the last try failed
-) WITHOUT ROWID;
-CREATE INDEX cleaning_pending ON cleaning (requested) WHERE cleaned IS NULL;
