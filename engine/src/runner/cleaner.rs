@@ -1,41 +1,18 @@
 //! Work directories that are to be removed go when their computers answer. Each is removed again if an owner dies in
 //! between, which is harmless: the name is one calculation's alone.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
-use super::Context;
+use super::{Context, keep_at::keep_at};
 use crate::{
     calcjob, crash,
     store::{Change, Cleaning, Level, NodeId},
 };
 
-/// How soon another try follows the first; doubles up to [`SLOWEST`].
-const FIRST: Duration = Duration::from_secs(10);
-const SLOWEST: Duration = Duration::from_secs(600);
-
-/// Removes work directories until dropped. Rests while there is nothing to be removed.
+/// Removes work directories until dropped.
 pub(super) async fn serve(cx: Arc<Context>) {
-    let mut delay = FIRST;
-    loop {
-        let pending = cx.store.cleanings().unwrap_or_default();
-        if pending.is_empty() {
-            cx.cleanings.notified().await;
-            delay = FIRST;
-            continue;
-        }
-        let mut left = 0;
-        for cleaning in pending {
-            left += usize::from(!clean(&cx, cleaning).await);
-        }
-        if left > 0 {
-            // A new one is tried soon, whatever the old ones' computers do.
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep(delay) => delay = (delay * 2).min(SLOWEST),
-                () = cx.cleanings.notified() => delay = FIRST,
-            }
-        }
-    }
+    let list = || cx.store.cleanings().unwrap_or_default();
+    keep_at(&cx.cleanings, list, |cleaning| clean(&cx, cleaning)).await;
 }
 
 /// Removes those of these processes whose computers answer. For an owner without a loop.

@@ -15,6 +15,7 @@ mod entry;
 mod frame;
 mod gate;
 mod health;
+mod keep_at;
 mod kill;
 pub mod log_levels;
 mod many;

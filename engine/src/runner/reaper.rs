@@ -1,40 +1,17 @@
 //! Jobs whose processes were ended by force: they are cancelled when their computer answers again.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use super::Context;
+use super::{Context, keep_at::keep_at};
 use crate::{
     scheduler::{JobId, JobRef, Recovery, Submission},
     store::{Change, Level, Orphan},
 };
 
-/// How soon another try follows the first; doubles up to [`SLOWEST`].
-const FIRST: Duration = Duration::from_secs(10);
-const SLOWEST: Duration = Duration::from_secs(600);
-
-/// Cancels orphans until dropped. Rests while there are none.
+/// Cancels orphans until dropped.
 pub(super) async fn serve(cx: Arc<Context>) {
-    let mut delay = FIRST;
-    loop {
-        let orphans = cx.store.orphans().unwrap_or_default();
-        if orphans.is_empty() {
-            cx.orphaned.notified().await;
-            delay = FIRST;
-            continue;
-        }
-        let mut left = 0;
-        for orphan in orphans {
-            left += usize::from(!reap(&cx, orphan).await);
-        }
-        if left > 0 {
-            // A new one is tried soon, whatever the old ones' computers do.
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep(delay) => delay = (delay * 2).min(SLOWEST),
-                () = cx.orphaned.notified() => delay = FIRST,
-            }
-        }
-    }
+    let list = || cx.store.orphans().unwrap_or_default();
+    keep_at(&cx.orphaned, list, |orphan| reap(&cx, orphan)).await;
 }
 
 /// Cancels one; whether it is settled.

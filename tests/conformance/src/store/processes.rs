@@ -5,6 +5,8 @@ use ferry_engine::{
     store::{Change, ErrorKind, Level, NodeId, ProcessFilter},
 };
 
+use ferry_plugin_proto::Kind;
+
 use super::{
     Run,
     bench::{Bench, Outcome, log, update},
@@ -27,6 +29,7 @@ pub(super) fn cases() -> Vec<(&'static str, Run)> {
         a_kill_is_asked_once_and_for_all,
         the_ended_are_left_alone,
         reports_keep_their_order,
+        work_directories_are_cleaned_once_they_are_over,
     ]
 }
 
@@ -231,5 +234,33 @@ async fn reports_keep_their_order(bench: Bench) -> Outcome {
     assert_eq!(lines.iter().map(|line| line.message.clone()).collect::<Vec<_>>(), expected);
     assert!(lines.is_sorted_by_key(|line| line.time));
     assert_eq!(bench.reader.logs(other)?[0].level, Level::Error);
+    Ok(())
+}
+
+async fn work_directories_are_cleaned_once_they_are_over(bench: Bench) -> Outcome {
+    let (top, live) =
+        (bench.started(Kind::WorkChain, &[]).await?, bench.started(Kind::CalcJob, &[]).await?.0);
+    let ended = bench.called_by(top, Kind::CalcJob, "a").await?.0;
+    let without = bench.called_by(top, Kind::CalcJob, "b").await?.0;
+    for job in [live, ended] {
+        let mut row = bench.store.process(job)?;
+        (row.state, row.work_dir) = (State::Running, Some("/w/ab/cd/rest".into()));
+        bench.commit([update(row)]).await?;
+    }
+    bench.bring(ended, &[State::Killed]).await?;
+    bench.bring(without, &[State::Running, State::Killed]).await?;
+    let clean = |process, below| Change::Clean { process, below };
+    bench.commit([clean(top.0, true), clean(live, false)]).await?;
+    let pending = || -> Outcome<Vec<NodeId>> {
+        Ok(bench.reader.cleanings()?.into_iter().map(|cleaning| cleaning.process).collect())
+    };
+    assert_eq!(pending()?, [ended], "only what has ended and has a directory");
+    bench.commit([Change::Cleaned { process: ended, error: Some("away".into()) }]).await?;
+    assert_eq!(bench.reader.cleanings()?[0].error.as_deref(), Some("away"));
+    bench.commit([Change::Cleaned { process: ended, error: None }, clean(ended, false)]).await?;
+    assert_eq!(pending()?, [], "what is gone is not wished for again");
+    let cleaning = bench.reader.cleaning(ended)?.ok_or("it was forgotten")?;
+    assert!(cleaning.cleaned.is_some() && cleaning.error.is_none());
+    assert_eq!(bench.reader.cleaning(live)?, None);
     Ok(())
 }
