@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use ferry_engine::{
     process::{self, InputValue, Launch},
-    store::{NodeId, Reader},
+    store::{FileContent, NodeId, Objects, Reader},
 };
 use ferry_plugin_proto::{Problem, ProcessType, Value};
 
@@ -61,6 +61,19 @@ pub(crate) struct Wish {
     pub(crate) groups: Vec<String>,
     /// Whether no earlier results may be taken over.
     pub(crate) no_cache: bool,
+    /// Whether files are only written here.
+    pub(crate) dry_run: bool,
+}
+
+/// The files of a directory, taken into the object repository.
+///
+/// # Errors
+/// A directory that can't be read, or has links in it (exit status 2); a full disk (1).
+pub(crate) fn directory(objects: &Objects, dir: &Path) -> Result<Vec<FileContent>> {
+    content::directory(dir, objects).map_err(|trouble| match trouble {
+        content::Trouble::Given(message) => Failure::usage(message),
+        content::Trouble::Store(error) => error.into(),
+    })
 }
 
 /// Makes a launch of a wish, with the files it names taken into the object repository.
@@ -103,7 +116,7 @@ impl Template {
         reader: &Reader,
         own: Option<(&Value, &Path)>,
     ) -> Result<std::result::Result<Launch, Vec<Problem>>> {
-        let ports = process::flatten(&self.process_type.inputs);
+        let ports = process::input_ports(&self.process_type);
         let mut gathered = Gathered::new(&ports);
         if let Some(process) = self.wish.like {
             like::gather(&mut gathered, reader, process)?;
@@ -119,6 +132,7 @@ impl Template {
         }
         let (inputs, mut metadata, problems) = gathered.finish(reader.objects())?;
         metadata.disable_cache |= self.wish.no_cache;
+        metadata.dry_run |= self.wish.dry_run;
         let groups = self.wish.groups.clone();
         let launch = Launch { process_type: self.process_type.name.clone(), inputs, metadata, groups };
         let problems = self.judged(reader, &launch, problems);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ferry_plugin_proto::{ExitCode, Manifest, Namespace, PROTO, ProcessType};
 
 use super::{Error, ErrorKind, Result};
+use crate::process::Options;
 
 /// Deepest nesting of ports.
 const DEPTH_MAX: usize = 16;
@@ -54,6 +55,11 @@ fn check_types(types: &[ProcessType]) -> Result<(), String> {
 }
 
 fn check_type(process_type: &ProcessType) -> Result<(), String> {
+    let mut problems = Vec::new();
+    Options::read(&process_type.options, &mut problems);
+    if let Some(problem) = problems.first() {
+        return Err(format!("its own {}: {}", problem.port, problem.message));
+    }
     check_exit_codes(&process_type.exit_codes)?;
     check_ports("input", &process_type.inputs, DEPTH_MAX)?;
     check_ports("output", &process_type.outputs, DEPTH_MAX)
@@ -132,6 +138,7 @@ mod tests {
             exit_codes: Vec::new(),
             aliases: Vec::new(),
             cache_version: 0,
+            options: Default::default(),
         }
     }
 

@@ -151,6 +151,7 @@ mod tests {
             exit_codes: Vec::new(),
             aliases: Vec::new(),
             cache_version: 1,
+            options: Default::default(),
         };
         let options = options.iter().map(|(name, value)| ((*name).to_owned(), Value::Int(*value)));
         let mut all =

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use ferry_plugin_proto::{Namespace, Port, Problem, ProcessType, Value};
+use ferry_plugin_proto::{Kind, Namespace, Port, Problem, ProcessType, Value};
 
 use crate::{
+    calcjob::FOLDER,
     node::BASE_TYPES,
     store::{PluginRow, Reader},
 };
@@ -30,6 +31,21 @@ pub struct FlatPort {
 pub fn flatten(namespace: &Namespace) -> BTreeMap<String, FlatPort> {
     let mut ports = BTreeMap::new();
     add_ports(namespace, "", true, &mut ports);
+    ports
+}
+
+/// The input ports of a process type: its own, and for a calcjob the folder of a run that is only imported.
+pub fn input_ports(process_type: &ProcessType) -> BTreeMap<String, FlatPort> {
+    let mut ports = flatten(&process_type.inputs);
+    if process_type.kind == Kind::CalcJob && lookup(&ports, FOLDER).is_none() {
+        let port = Port {
+            types: vec!["remote_folder".into()],
+            help: "Directory of a run that is over: nothing is submitted, it is retrieved and parsed".into(),
+            ..Port::default()
+        };
+        let name = FOLDER.to_owned();
+        ports.insert(name.clone(), FlatPort { name, port, dynamic: false, required: false });
+    }
     ports
 }
 
@@ -208,7 +224,8 @@ pub fn parse_literal(types: &[String], word: &str) -> Result<(String, Value), St
     let unreadable: Vec<&str> = tries.iter().copied().filter(|t| !BASE_TYPES.contains(t)).collect();
     let help = match tries.as_slice() {
         ["file"] => "; give `file:PATH` or `@NODE`",
-        ["folder" | "remote_folder"] => "; give `@NODE`",
+        ["folder"] => "; give `@NODE`",
+        ["remote_folder"] => "; give `@NODE` or `COMPUTER:/ABSOLUTE/PATH`",
         ["code"] => "; give `LABEL@COMPUTER`",
         _ if !unreadable.is_empty() => "; give `@NODE` or `file:PATH`",
         _ => "",
@@ -222,6 +239,11 @@ fn read_as(data_type: &str, word: &str) -> Option<Value> {
         "float" => word.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::Float),
         "bool" => word.parse().ok().map(Value::Bool),
         "str" => Some(Value::from(word)),
+        "remote_folder" => {
+            let (computer, path) = word.split_once(':').filter(|(_, path)| path.starts_with('/'))?;
+            let entries = [("computer", computer), ("path", path)];
+            Some(Value::Map(entries.map(|(key, text)| (key.to_owned(), Value::from(text))).into()))
+        }
         "list" => serde_json::from_str(word).ok().filter(|value| matches!(value, Value::List(_))),
         "dict" => serde_json::from_str(word).ok().filter(|value| matches!(value, Value::Map(_))),
         _ => None,
@@ -270,6 +292,9 @@ mod tests {
             read(&["int"], "99999999999999999999"),
             Err("expected int, got `99999999999999999999`".into())
         );
+        let place = [("computer".to_owned(), "daint".into()), ("path".to_owned(), "/a:b".into())];
+        assert_eq!(read(&["remote_folder"], "daint:/a:b"), Ok(Value::Map(place.into())));
+        assert!(read(&["remote_folder"], "daint:a").unwrap_err().contains("COMPUTER:/ABSOLUTE/PATH"));
         assert_eq!(read(&["float"], "nan"), Err("expected float, got `nan`".into()));
         assert_eq!(read(&["str", "list"], "[1]"), Ok(Value::List(vec![1i64.into()])));
         assert_eq!(read(&["str", "list"], "[1"), Ok(Value::from("[1")));

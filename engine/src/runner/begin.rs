@@ -33,7 +33,9 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
             job.state.unclear_since = None;
             job.go(Step::Retrieve);
             crash::point("observed");
-            job.commit(vec![Change::DropTicket(job.process.id)]).await?;
+            let mut changes = vec![Change::DropTicket(job.process.id)];
+            changes.extend(job.forget_excluded());
+            job.commit(changes).await?;
             crash::point("update.stored");
             Ok(())
         }
@@ -79,7 +81,9 @@ async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
         let computer = job.process.computer.clone().unwrap_or_default();
         job.state.report = Some(calcjob::report(&marker, None, &computer));
         job.go(Step::Retrieve);
-        return job.commit(vec![Change::DropTicket(job.process.id)]).await;
+        let mut changes = vec![Change::DropTicket(job.process.id)];
+        changes.extend(job.forget_excluded());
+        return job.commit(changes).await;
     }
     let line =
         job.log(Level::Warning, format!("the scheduler forgot job {id} before it began; submitting anew"));

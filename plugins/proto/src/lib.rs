@@ -17,8 +17,8 @@ mod value;
 
 pub use manifest::{ExitCode, Kind, Manifest, Namespace, Port, ProcessType, Range};
 pub use message::{
-    Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem, Program,
-    RemoteItem, Retrieve, Run, Source, Task, Validate, Validated, Work, WorkReply,
+    CopyStage, Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem,
+    Program, RemoteItem, Retrieve, Run, RunMode, Source, Task, Validate, Validated, Work, WorkReply,
 };
 pub use step::{Call, CallInput, Command, Ended, StepEvent, StepReply, StepRequest, Then};
 pub use value::Value;
@@ -26,7 +26,7 @@ pub use value::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the message set: what this crate can say.
-pub const PROTO: u32 = 3;
+pub const PROTO: u32 = 4;
 
 /// Encodes a message.
 ///
