@@ -25,7 +25,7 @@ pub(crate) struct LaunchArgs {
     /// Process type, as `ferry plugin list` shows it
     #[arg(value_name = "TYPE", required_unless_present = "like")]
     process_type: Option<String>,
-    /// Inputs: a literal, `@NODE`, `file:PATH`, `folder:PATH`, `CODE@COMPUTER` or `str:TEXT`
+    /// Inputs: a literal, `@NODE`, `file:PATH`, `folder:PATH`, `remote:COMPUTER:PATH`, `CODE@COMPUTER` or `str:TEXT`
     #[arg(value_name = "PORT=VALUE")]
     words: Vec<String>,
     /// Start from the inputs and metadata of this process; no TYPE is needed then
@@ -64,9 +64,10 @@ Inputs, as words or as text in a file of inputs:
   code=pw@daint            a code by label and computer
   table=file:t.csv         a file; for a port of another type, the JSON or YAML (or text) in it
   data=folder:dir          a directory with its files
+  old=remote:daint:/a/b    a directory on a computer
   text=str:@home           text as it is, whatever it begins with
   pw.ecut=60               a nested port
-  remote_folder=C:/PATH    of a calcjob: a run that is over, in a directory of computer C; it is only imported
+  remote_folder=C:/PATH    for any calcjob: a run that is over, in a directory of computer C, is only imported
   metadata.options.KEY=V   as --option; also metadata.label, .description, .computer
 
 A file of inputs is a map of the same names, nested or dotted. Relative paths in it count from its own

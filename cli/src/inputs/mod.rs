@@ -5,6 +5,7 @@
 //! x=@12            a node, by id, uuid or label                code=pw@daint a code
 //! table=file:t.csv a file: for a file port the file itself, for other ports the JSON or YAML in it
 //! data=folder:dir  a directory                                 pw.ecut=60    a nested port
+//! old=remote:c:/d  a directory on a computer
 //! metadata.options.queue_name=debug                            what is not an input
 //! ```
 //!

@@ -9,7 +9,7 @@ use super::{
     material::{Item, Material},
 };
 use crate::{
-    computer::Computer,
+    computer::{Computer, MPIRUN_NUMBERS},
     process::Options,
     scheduler::{CommandLine, JobTemplate, Resources},
 };
@@ -42,14 +42,8 @@ pub(super) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<Jo
         .num_cores_per_mpiproc
         .or(options.resources.num_cores_per_machine.map(|cores| cores / tasks_per_machine));
     let cores = cores_per_task.unwrap_or(1);
-    let numbers = [
-        ("{tot_num_mpiprocs}", total),
-        ("{num_machines}", machines),
-        ("{num_mpiprocs_per_machine}", tasks_per_machine),
-        ("{num_cores_per_mpiproc}", cores),
-        ("{num_cores_per_machine}", cores.saturating_mul(tasks_per_machine)),
-    ];
-    let mpirun = mpirun(computer, options, &numbers);
+    let numbers = [total, machines, tasks_per_machine, cores, cores.saturating_mul(tasks_per_machine)];
+    let mpirun = mpirun(computer, options, numbers);
     let lines =
         job.runs.iter().map(|run| command_line(run, parts, &mpirun)).collect::<StepResult<Vec<_>>>()?;
     Ok(JobTemplate {
@@ -79,9 +73,11 @@ pub(super) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<Jo
 }
 
 /// The words that start MPI programs: the computer's, filled in, and the option's.
-fn mpirun(computer: &Computer, options: &Options, numbers: &[(&str, u32)]) -> Vec<String> {
+fn mpirun(computer: &Computer, options: &Options, numbers: [u32; MPIRUN_NUMBERS.len()]) -> Vec<String> {
     let fill = |word: &str| {
-        numbers.iter().fold(word.to_owned(), |word, (name, number)| word.replace(name, &number.to_string()))
+        MPIRUN_NUMBERS.iter().zip(numbers).fold(word.to_owned(), |word, (name, number)| {
+            word.replace(&format!("{{{name}}}"), &number.to_string())
+        })
     };
     let words = computer.mpirun_command.split_whitespace().map(fill);
     words.chain(options.mpirun_extra_params.iter().cloned()).collect()

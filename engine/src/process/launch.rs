@@ -614,8 +614,9 @@ pub(crate) async fn rehearse(cx: &Context, launch: &Launch) -> Result<Rehearsal,
     let examined = judged(cx, launch, None).await?;
     let (kind, name) = (examined.process_type.kind, &examined.process_type.name);
     let (Kind::CalcJob, false) = (kind, examined.imported) else {
-        let what = if examined.imported { "an import" } else { kind.as_str() };
-        let message = format!("`{name}` is {what} here, and only a calcjob that is submitted has a dry run");
+        let what = if examined.imported { "import" } else { kind.as_str() };
+        let message =
+            format!("`{name}` would be a {what}, and only a calcjob that is submitted has a dry run");
         return Err(Refusal::Problems(vec![problem("metadata.dry_run", message)]));
     };
     let mut folder = None;

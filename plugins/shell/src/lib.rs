@@ -16,7 +16,9 @@ mod arguments;
 mod keep;
 mod layout;
 mod run;
+mod transfer;
 mod words;
 
 pub use arguments::Arguments;
 pub use run::{Run, RunExit, RunInputs, RunOutputs};
+pub use transfer::{Transfer, TransferExit, TransferInputs, TransferOutputs};
