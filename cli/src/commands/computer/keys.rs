@@ -219,7 +219,7 @@ mod tests {
         let problems = problems(&computer);
         assert_eq!(problems.len(), 6);
         assert!(
-            problems[4].contains("{tot_num_procs}") && problems[4].contains("{tot_num_mpiprocs}"),
+            problems[3].contains("{tot_num_procs}") && problems[3].contains("{tot_num_mpiprocs}"),
             "{problems:?}"
         );
         assert!(apply(&computer, values(r#"{"mpiprocs_per_machine": 99999999999}"#)).is_err());
