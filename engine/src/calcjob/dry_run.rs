@@ -58,6 +58,9 @@ pub(crate) async fn dry_run(cx: &Context, rehearsal: Rehearsal, parent: &Path) -
     let description = match cx.work(&plugin, &Work { process_type, inputs, task }).await? {
         WorkReply::Job(description) => description,
         WorkReply::Outcome(outcome) => return Err(StepError::Except(refusal(outcome))),
+        WorkReply::Wanted(_) | WorkReply::Judged(_) => {
+            return Err(StepError::Except("the plugin answered prepare with something else".into()));
+        }
     };
     prepare::check(&description, &uuids)
         .and_then(|()| prepare::check_places(&description, &computer, &places))

@@ -1,13 +1,13 @@
 //! *import*: a calculation that was run already, by somebody else or by another process. Its directory is the input
 //! `remote_folder`; nothing is uploaded or submitted, files are retrieved from where they are, and parsed.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use ferry_plugin_proto::{Inputs, JobDescription, JobReport, Node, ProcessType, Value};
+use ferry_plugin_proto::{Inputs, JobDescription, JobReport, Node, Port, ProcessType, Value};
 
 use super::{Calcjob, Next, Step, StepError, StepResult};
 use crate::{
-    process::flatten,
+    process::{FlatPort, flatten, lookup_port},
     scheduler::markers,
     store::Level,
     transport::{ErrorKind, FileKind, Transport},
@@ -17,6 +17,20 @@ use crate::{
 pub(crate) const FOLDER: &str = "remote_folder";
 /// The entry of its body that says so.
 pub const IMPORTED: &str = "imported";
+
+/// Adds the input to the ports of a type, unless it has one of that name itself.
+pub(crate) fn add_port(ports: &mut BTreeMap<String, FlatPort>) {
+    if lookup_port(ports, FOLDER).is_some() {
+        return;
+    }
+    let port = Port {
+        types: vec!["remote_folder".into()],
+        help: "Directory of a run that is over: nothing is submitted, it is retrieved and parsed".into(),
+        ..Port::default()
+    };
+    let name = FOLDER.to_owned();
+    ports.insert(name.clone(), FlatPort { name, port, dynamic: false, required: false });
+}
 
 /// Whether a process with this body is an import.
 pub(crate) fn is_import(body: &Value) -> bool {

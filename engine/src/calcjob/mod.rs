@@ -1,4 +1,5 @@
-//! A calcjob's way through its steps, one file a step: prepare, upload, submit, update, retrieve, parse.
+//! A calcjob's way through its steps, one file a step: prepare, upload, submit, update, stash,
+//! retrieve, parse.
 //!
 //! Each step is safe to run again: it looks at what an earlier try left before it acts. It ends with one
 //! commit that holds its outcome and the name of the next step.
@@ -12,14 +13,19 @@ mod import;
 mod layout;
 pub mod lend;
 mod material;
+mod monitor;
 mod outcome;
 mod parse;
+mod place;
 mod prepare;
 mod remote;
 mod resubmit;
 mod retrieve;
 mod script;
+mod stash;
 mod submit;
+mod unstash;
+mod update;
 mod upload;
 
 pub use checkpoint::{Checkpoint, Step, VERSION};
@@ -28,9 +34,10 @@ pub(crate) use dry_run::dry_run;
 pub(crate) use end::{end_excepted, end_killed, report};
 pub use explain::{Explanation, explain};
 pub use import::IMPORTED;
-pub(crate) use import::{FOLDER, for_plugin};
+pub(crate) use import::{FOLDER, add_port, for_plugin};
 pub(crate) use material::{Item, contents};
 pub(crate) use outcome::{Added, Roots, add_outputs, find_type};
+pub(crate) use place::is_its_own;
 pub(crate) use resubmit::request_resubmit;
 pub(crate) use submit::{adopt, find_job, recovery_delay};
 
@@ -150,6 +157,8 @@ pub(crate) struct Calcjob<'a> {
     pub(crate) epoch: u64,
     /// The gate's leave to submit, with the bounds it was given under.
     pub(crate) grant: Option<Bounds>,
+    /// The poller has just seen its job running.
+    pub(crate) is_running: bool,
 }
 
 /// What a calcjob does after a step.
@@ -179,7 +188,7 @@ impl<'a> Calcjob<'a> {
     ) -> StepResult<Self> {
         let state = Checkpoint::read(process.checkpoint.as_deref()).map_err(StepError::Except)?;
         let epoch = cx.health.epoch(process.computer.as_deref().unwrap_or_default());
-        Ok(Calcjob { cx, submitters, process, state, epoch, grant: None })
+        Ok(Calcjob { cx, submitters, process, state, epoch, grant: None, is_running: false })
     }
 
     /// Runs the step that is due.
@@ -197,7 +206,8 @@ impl<'a> Calcjob<'a> {
             Step::Prepare => prepare::run(self).await,
             Step::Upload => upload::run(self).await,
             Step::Submit => submit::run(self).await,
-            Step::Update => submit::watch(self).map(Next::Watch),
+            Step::Update => update::run(self).await.map(Next::Watch),
+            Step::Stash => stash::run(self).await,
             Step::Retrieve => retrieve::run(self).await,
             Step::Parse => parse::run(self).await,
         }
@@ -258,6 +268,16 @@ impl<'a> Calcjob<'a> {
     pub(crate) fn forget_excluded(&self) -> Option<Change> {
         let paths = &self.state.job.as_ref()?.provenance_exclude;
         (!paths.is_empty()).then(|| Change::DropFiles { process: self.process.id, paths: paths.clone() })
+    }
+
+    /// Moves to what comes when its job has ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn go_after_job(&mut self) -> StepResult {
+        let stashes = self.options()?.stash.is_some();
+        self.go(if stashes { Step::Stash } else { Step::Retrieve });
+        Ok(())
     }
 
     /// A line for the process's report.

@@ -5,13 +5,17 @@ use std::fs;
 use ferry_plugin_proto::{Inputs, Outcome, Task, Work, WorkReply};
 
 use super::{
-    Calcjob, Next, Step, StepError, StepResult, end, import, lend,
+    Calcjob, Next, Step, StepError, StepResult, end, import, lend, monitor,
     outcome::{Roots, find_type, store_outcome},
     retrieve::{RETRIEVED, TEMPORARY, nothing_retrieved},
 };
 use crate::{crash, process::Parser};
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+    if let Some(outcome) = monitor::unparsed(job, true) {
+        store_outcome(job, outcome, Roots::default()).await?;
+        return Ok(Next::Ended);
+    }
     let store = &job.cx.store;
     let found = store.outgoing(job.process.id)?.into_iter().find(|link| link.label == "retrieved");
     let Some(retrieved) = found.map(|link| link.target) else {
@@ -32,7 +36,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     // The store's own copy, not the staged one: after a crash the staged one may be partial.
     let files = folder.path().join(RETRIEVED);
     lend::folder(store, retrieved, &files)?;
-    let inputs = lend::inputs(store, job.process.id, &folder.path().join("inputs"))?;
+    let inputs = lend::job_inputs(store, job.process.id, &folder.path().join("inputs"))?;
     let (parser, inputs) = parser(job, inputs)?;
     let options = job.options()?;
     let all_options = job.cx.store.node(job.process.id)?.body.get("options").cloned().unwrap_or_default();
@@ -52,9 +56,10 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let work = Work { process_type: parser.process_type, inputs, task };
     let outcome = match job.cx.work(&parser.plugin, &work).await? {
         WorkReply::Outcome(outcome) => outcome,
-        WorkReply::Job(_) => {
-            Outcome { exception: Some("the plugin answered parse with a job".into()), ..Outcome::default() }
-        }
+        _ => Outcome {
+            exception: Some("the plugin answered parse with something else".into()),
+            ..Outcome::default()
+        },
     };
     crash::point("parse.worked");
     let stored = job.cx.store.files(retrieved)?;

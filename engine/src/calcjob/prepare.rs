@@ -23,7 +23,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let folder = job.cx.scratch("prepare")?;
     let sandbox = folder.path().join("sandbox");
     fs::create_dir(&sandbox).map_err(|error| StepError::Later(error.to_string()))?;
-    let mut inputs = lend::inputs(&job.cx.store, job.process.id, &folder.path().join("inputs"))?;
+    let mut inputs = lend::job_inputs(&job.cx.store, job.process.id, &folder.path().join("inputs"))?;
     let imported = import::folder(job, &inputs)?;
     if imported.is_some() {
         let process_type = find_type(&job.cx.store, &job.process.plugin, &job.process.process_type)?;
@@ -41,6 +41,9 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
             let roots = super::outcome::Roots { sandbox: Some(sandbox), ..Default::default() };
             store_outcome(job, outcome, roots).await?;
             Ok(Next::Ended)
+        }
+        WorkReply::Wanted(_) | WorkReply::Judged(_) => {
+            Err(StepError::Except("the plugin answered prepare with something else".into()))
         }
         WorkReply::Job(mut description) => {
             let reports = std::mem::take(&mut description.reports);

@@ -14,8 +14,10 @@ use super::{
     Calcjob, Next, Step, StepError, StepResult,
     layout::{Phase, phases},
     material::Material,
+    place::spread,
     remote,
     script::{Parts, template},
+    unstash,
 };
 use crate::{
     crash, ids,
@@ -71,7 +73,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     Ok(Next::Step)
 }
 
-/// `<work_dir>/ab/cd/<rest of the uuid>`, AiiDA's layout: keeps directories small.
+/// Where its work directory lies, below the computer's.
 async fn work_dir(computer: &ComputerRow, via: &dyn Transport, uuid: &Uuid) -> StepResult<PathBuf> {
     let mut base = computer.config.work_dir.clone();
     if base.contains("{username}") {
@@ -81,10 +83,7 @@ async fn work_dir(computer: &ComputerRow, via: &dyn Transport, uuid: &Uuid) -> S
         let text = format!("computer `{}`: work_dir `{base}` is not absolute", computer.config.label);
         return Err(StepError::Pause(text));
     }
-    // The end of a v7 uuid is random; its head is the time, which would fill one directory.
-    let uuid = uuid.simple().to_string();
-    let (head, tail) = uuid.split_at(uuid.len() - 4);
-    Ok(Path::new(&base).join(&tail[..2]).join(&tail[2..]).join(head))
+    Ok(spread(Path::new(&base), uuid))
 }
 
 /// What the directory is for: this process, these files, this description.
@@ -177,6 +176,8 @@ async fn fill(
 ) -> StepResult<Vec<String>> {
     let Upload { via, .. } = upload;
     let mut odd = Vec::new();
+    // First, so that the job's own files count where names are the same.
+    unstash::run(job, *via, staging).await?;
     for phase in phases {
         match phase {
             Phase::Put(tree) => {
@@ -262,7 +263,7 @@ async fn finish(job: &mut Calcjob<'_>, upload: Upload<'_>, odd: Vec<String>) -> 
     if description.skip_submit {
         changes.push(job.log(Level::Report, "nothing is submitted: the calculation only moves files"));
         changes.extend(job.forget_excluded());
-        job.go(Step::Retrieve);
+        job.go_after_job()?;
     } else {
         job.go(Step::Submit);
     }

@@ -15,9 +15,10 @@ use super::{
     caching::NO_CACHE,
     coerce, find_type,
     identity::{new_digest, stored_digest},
-    input_ports,
+    monitors::{MONITORS, Watcher, ask_monitors, input_ports, is_monitor, read_monitors},
     parser::{PARSER, Parser},
-    spec::{FlatPort, active_plugins, find_pinned_type, flatten, judge, lookup, unknown_port},
+    spec::{FlatPort, active_plugins, find_pinned_type, flatten, judge, lookup, offering, unknown_port},
+    stash::check_unstash,
 };
 use crate::{
     calcjob::{FOLDER, IMPORTED, Item, contents, for_plugin, lend},
@@ -162,6 +163,8 @@ struct Examined {
     parser: Option<Parser>,
     /// Whether a run that is over is only imported.
     imported: bool,
+    /// Who looks at its job.
+    watchers: Vec<Watcher>,
 }
 
 /// Everything that is wrong with a launch, as far as it can be said without running the plugin. Starts nothing.
@@ -217,7 +220,8 @@ pub(crate) async fn prepare_called(
 /// Looks at a launch, and lets its plugin look.
 async fn judged(cx: &Context, launch: &Launch, calling: Option<&Calling<'_>>) -> Result<Examined, Refusal> {
     let examined = examine(&cx.store, launch, calling).map_err(Refusal::Problems)?;
-    let problems = ask_plugin(cx, &examined).await?;
+    let mut problems = ask_plugin(cx, &examined).await?;
+    problems.extend(ask_monitors(cx, &examined.watchers).await?);
     if problems.is_empty() { Ok(examined) } else { Err(Refusal::Problems(problems)) }
 }
 
@@ -237,6 +241,9 @@ fn body(
         Kind::CalcJob => {
             let stored = |text| Refusal::Problems(whole(text));
             entries.insert("options".to_owned(), to_value(&examined.options).map_err(stored)?);
+            if !examined.watchers.is_empty() {
+                entries.insert(MONITORS.to_owned(), to_value(&examined.watchers).map_err(stored)?);
+            }
             if let Some(parser) = &examined.parser {
                 entries.insert(PARSER.to_owned(), to_value(parser).map_err(stored)?);
             }
@@ -322,13 +329,16 @@ fn examine(
     let said: BTreeMap<String, Value> = said.map(|(key, value)| (key.clone(), value.clone())).collect();
     let options = Options::read(&said, &mut problems);
     let parser = choose_parser(reader, &process_type, &options, &resolved, calling, &mut problems);
+    let inputs = resolved.values().map(|input| (input.data_type.as_str(), input.computer.as_deref()));
+    let watchers = examine_monitors(reader, &process_type, &resolved, calling, &mut problems);
+    problems.extend(check_unstash(options.unstash.as_ref(), inputs, computer.as_deref()));
     if process_type.kind != Kind::CalcJob && !launch.metadata.options.is_empty() {
         problems.push(problem("metadata.options", "only a calcjob has options"));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Examined { plugin, process_type, resolved, computer, options, parser, imported })
+    Ok(Examined { plugin, process_type, resolved, computer, options, parser, imported, watchers })
 }
 
 /// Whether the input `remote_folder` means an import: it does where the type has no such port of its own.
@@ -354,6 +364,26 @@ fn choose_parser(
     };
     let given = resolved.iter().map(|(port, input)| (port.as_str(), input.data_type.as_str())).collect();
     Parser::choose(found, &given).map_err(|problem| problems.push(problem)).ok()
+}
+
+fn examine_monitors(
+    reader: &Reader,
+    process_type: &ProcessType,
+    resolved: &BTreeMap<String, Resolved>,
+    calling: Option<&Calling<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Watcher> {
+    if process_type.kind != Kind::CalcJob || !resolved.keys().any(|name| is_monitor(name)) {
+        return Vec::new();
+    }
+    let inputs = resolved.iter().map(|(name, input)| (name.as_str(), &input.value));
+    match offering(reader, calling.map(|calling| calling.pins)) {
+        Ok(plugins) => read_monitors(&plugins, inputs, problems),
+        Err(message) => {
+            problems.push(problem(MONITORS, message));
+            Vec::new()
+        }
+    }
 }
 
 fn changes(process: NewProcess, resolved: BTreeMap<String, Resolved>, groups: &[String]) -> Vec<Change> {
@@ -581,7 +611,8 @@ async fn ask_plugin(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, R
 /// The inputs as the plugin sees them.
 fn lent(cx: &Context, examined: &Examined, folder: &mut Option<TempDir>) -> crate::store::Result<Inputs> {
     let mut inputs = Inputs::new();
-    for (port, input) in &examined.resolved {
+    let is_its_own = |name: &str| examined.process_type.kind != Kind::CalcJob || !is_monitor(name);
+    for (port, input) in examined.resolved.iter().filter(|(port, _)| is_its_own(port)) {
         let files = lend_files(cx, port, input, folder)?;
         let uuid = input.uuid.to_string();
         let value = input.value.clone();

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{Problem, Value};
 use serde::{Deserialize, Serialize};
 
-use super::spec::closest;
+use super::{
+    spec::closest,
+    stash::{self, Stash, Unstash},
+};
 use crate::calcjob::lend::is_inside;
 
 /// What a job asks of its scheduler and how its script is made.
@@ -61,6 +64,12 @@ pub struct Options {
     pub scheduler_stdout: String,
     /// Name of the file for the job's standard error.
     pub scheduler_stderr: String,
+    /// What is put aside on the computer when the job has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stash: Option<Stash>,
+    /// What is taken out of a stash before the job begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unstash: Option<Unstash>,
 }
 
 impl Default for Options {
@@ -89,13 +98,15 @@ impl Default for Options {
             submit_script_filename: "_ferrysubmit.sh".into(),
             scheduler_stdout: "_scheduler-stdout.txt".into(),
             scheduler_stderr: "_scheduler-stderr.txt".into(),
+            stash: None,
+            unstash: None,
         }
     }
 }
 
 /// Options that are stored only where they say something, so that what was stored before they were there counts as
 /// equal to what is stored now.
-const LATER: [&str; 3] = ["input_filename", "output_filename", "parser_name"];
+const LATER: [&str; 5] = ["input_filename", "output_filename", "parser_name", "stash", "unstash"];
 
 /// What a job runs on. Two of the first three say the third.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -162,12 +173,16 @@ impl Options {
     /// Reads options from a map, naming every wrong key and value at once.
     pub fn read(map: &BTreeMap<String, Value>, problems: &mut Vec<Problem>) -> Options {
         let mut good = serde_json::to_value(Options::default()).unwrap_or_default();
-        let mut known = good.clone();
-        LATER.iter().for_each(|key| known[*key] = serde_json::Value::Null);
+        let known = all_keys();
         for (key, value) in map {
             let port = format!("metadata.options.{key}");
             if let Some(message) = unknown_key(&known, key) {
                 problems.push(Problem { port, message });
+                continue;
+            }
+            let wrong = stash::problems(key, value, &port);
+            if !wrong.is_empty() {
+                problems.extend(wrong);
                 continue;
             }
             let mut tried = good.clone();
@@ -195,6 +210,15 @@ impl Options {
         }
         options
     }
+}
+
+/// The defaults, with every key: those that are left out of a stored one while nothing is said of them stand as null.
+fn all_keys() -> serde_json::Value {
+    let mut keys = serde_json::to_value(Options::default()).unwrap_or_default();
+    for key in LATER {
+        keys[key] = serde_json::Value::Null;
+    }
+    keys
 }
 
 fn unknown_key(known: &serde_json::Value, key: &str) -> Option<String> {

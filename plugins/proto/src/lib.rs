@@ -12,6 +12,7 @@
 
 mod manifest;
 mod message;
+mod monitor;
 mod step;
 mod value;
 
@@ -20,6 +21,7 @@ pub use message::{
     CopyStage, Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem,
     Program, RemoteItem, Retrieve, Run, RunMode, Source, Task, Validate, Validated, Work, WorkReply,
 };
+pub use monitor::{Judged, MonitorAction, MonitorType, RunningJob, SeenFile, Verdict, WantedFile};
 pub use step::{Call, CallInput, Command, Ended, StepEvent, StepReply, StepRequest, Then};
 pub use value::Value;
 

@@ -135,6 +135,7 @@ pub mod host;
 mod input;
 mod job;
 mod machine;
+mod monitor;
 mod node;
 mod option;
 mod output;
@@ -160,7 +161,8 @@ pub use exit::{ExitCodes, NoExit};
 pub use expose::Exposed;
 pub use ferry_plugin_abi as abi;
 pub use ferry_plugin_macros::{
-    ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine, outline, restart, workchain, workfunction,
+    ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine, monitor, outline, restart, workchain,
+    workfunction,
 };
 pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
@@ -173,7 +175,8 @@ pub use host::{Level, stop_asked};
 pub use input::{InputField, Inputs, NoLeaf, PortType};
 pub use job::{Job, Pattern};
 pub use machine::{Machine, Steps};
-pub use node::{AnyNode, Code, RemoteFolder, RemotePath};
+pub use monitor::{Look, Monitor, MonitorEntry, Verdict, View};
+pub use node::{AnyNode, Code, RemoteFolder, RemotePath, RemoteStash};
 pub use option::OptionDefaults;
 pub use output::{Accept, AnyOutput, IntoNode, OutputField, OutputSet, Outputs, OutputsDraft, Places};
 pub use path::relative as relative_path;
@@ -184,8 +187,8 @@ pub use proto::{CopyStage, Value};
 pub use registry::{Failure, Plugin};
 pub use report::report;
 pub use restart::{
-    Handler, Next, Override, Restart, RestartExit, RestartExits, RestartInputs, RestartInputsDraft,
-    RestartSettings, RestartSettingsDraft, Restarting,
+    Escalation, Handler, JobFailure, Next, Override, Resource, Restart, RestartExit, RestartExits,
+    RestartInputs, RestartInputsDraft, RestartSettings, RestartSettingsDraft, Restarting,
 };
 pub use stored::{Node, Stored};
 pub use workchain::{Child, Condition, Outline, Predicate, Step, StepCx, StepReturn, Truth, WorkChain};
@@ -201,9 +204,10 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 pub mod prelude {
     pub use crate::{
         AnyNode, AnyOutput, CalcJob, CallFailed, Called, Child, Code, CopyStage, Cx, Draft, Error, ExitCodes,
-        FileRef, Finished, Folder, Inputs, Job, Json, Next, NoExit, Node, OptionDefaults, Outline, Outputs,
-        Pattern, Problems, Process, RemoteFolder, Result, SingleFile, WorkChain, calcfunction, calcjob, join,
-        join_all, log, outline, report, restart, select, stop_asked, testing, workchain, workfunction,
+        FileRef, Finished, Folder, Inputs, Job, JobFailure, Json, Next, NoExit, Node, OptionDefaults,
+        Outline, Outputs, Pattern, Problems, Process, RemoteFolder, Result, SingleFile, WorkChain,
+        calcfunction, calcjob, join, join_all, log, monitor, outline, report, restart, select, stop_asked,
+        testing, workchain, workfunction,
     };
     pub use std::io::{Read as _, Write as _};
 }
@@ -215,6 +219,7 @@ pub mod macros {
         calcfunction::CalcFunction,
         flow::{IsCx, WorkFunction},
         input::macros::{assert_number, body, choose, join, namespace_port},
+        monitor::MonitorEntry,
         registry::{About, Entry},
         stored::StoredFor,
     };

@@ -6,9 +6,11 @@ mod cache;
 mod calcjob;
 mod cell;
 mod chaos;
+mod clock;
 mod crash;
 mod daemon;
 mod disk;
+mod failure;
 mod fault;
 mod flow;
 mod force;
@@ -19,11 +21,13 @@ mod input;
 mod job;
 mod limits;
 mod look;
+mod monitor;
 mod plugins;
 mod port;
 mod provenance;
 mod services;
 mod squeue;
+mod stash;
 mod supervisor;
 mod sweep;
 mod tree;
@@ -53,11 +57,15 @@ fn main() {
             ("daemon", daemon::CASES),
             ("supervisor", supervisor::CASES),
             ("disk", disk::CASES),
+            ("clock", clock::CASES),
             ("crash", crash::CASES),
             ("tree", tree::CASES),
             ("flow", flow::CASES),
             ("hosts", hosts::CASES),
             ("workchain", workchain::CASES),
+            ("stash", stash::CASES),
+            ("monitor", monitor::CASES),
+            ("failure", failure::CASES),
         ];
         trials.extend(
             calcjob::cases()
@@ -69,7 +77,12 @@ fn main() {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
-        let groups: [(&str, &[cell::CellCase]); 2] = [("sweep", sweep::CASES), ("chaos", chaos::CASES)];
+        let groups: [(&str, &[cell::CellCase]); 4] = [
+            ("sweep", sweep::CASES),
+            ("chaos", chaos::CASES),
+            ("stash", stash::CELL_CASES),
+            ("monitor", monitor::CELL_CASES),
+        ];
         for (group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
                 let cell = cell::Cell { name: "local+direct".into() };
@@ -104,6 +117,7 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         together.extend(std::env::var_os("FERRY_FULL").iter().flat_map(|_| sweep::CASES));
     }
     together.extend(cell::CASES);
+    together.extend(stash::CELL_CASES.iter().chain(monitor::CELL_CASES));
     let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();
         Trial::test(format!("{}/{group}/{name}", cell.name), move || {
