@@ -6,7 +6,7 @@ use ferry_matrix::{Result, check, kill};
 use serde_json::{Value, json};
 
 use super::{Bench, sh, tree, work_dir};
-use crate::Case;
+use crate::{Case, chaos::is_alive, sweep};
 
 pub(super) const CASES: &[Case] = &[
     ("an_exception_before_the_submission_is_not_retried", an_exception_before_the_submission_is_not_retried),
@@ -19,6 +19,7 @@ pub(super) const CASES: &[Case] = &[
     ("a_job_that_skips_the_submission_only_moves_files", a_job_that_skips_the_submission_only_moves_files),
     ("files_are_transferred_without_a_job", files_are_transferred_without_a_job),
     ("a_daemon_that_is_reset_goes_on_with_its_job", a_daemon_that_is_reset_goes_on_with_its_job),
+    ("a_daemon_that_dies_in_a_step_repeats_it_whole", a_daemon_that_dies_in_a_step_repeats_it_whole),
     ("a_rerunnable_job_runs", a_rerunnable_job_runs),
 ];
 
@@ -172,6 +173,40 @@ fn a_daemon_that_is_reset_goes_on_with_its_job() -> Result {
     let shown = bench.ended(&id)?;
     check(shown["exit_code"] == 0 && shown["job_id"] == running["job_id"], || format!("{shown:#}"))?;
     check(bench.cat(&shown, "ran")? == "x", || "it ran again".into())
+}
+
+/// Copies, exclusions and transfers through a death between each intent and its outcome.
+fn a_daemon_that_dies_in_a_step_repeats_it_whole() -> Result {
+    for point in ["prepare.stored", "upload.published", "upload.stored", "retrieve.fetched"] {
+        let bench = Bench::without_daemon()?;
+        let mut start = bench.ferry.command(&["daemon", "start"]);
+        start.env("FERRY_CRASH_AT", point);
+        ferry_matrix::Profile::run(start)?;
+        let worker = bench.ferry.daemon().ok().map(|(pid, _)| pid);
+        let there = bench.files("there", &[("out/a", "remote")])?;
+        let job = json!({
+            "sandbox": secrets(),
+            "exclude": ["pot"],
+            "copy": [["p", "out", "."]],
+            "order": ["remote", "sandbox", "local"],
+            "retrieve": [["out/a", "", null]],
+            "skip": true,
+        });
+        let place = format!("places.p=localhost:{}", there.display());
+        let id = sweep::launch(&bench.ferry, "it", &["script.job", &format!("job={job}"), &place])?;
+        sweep::end(&bench.ferry)?;
+        let shown = bench.ended(&id)?;
+        check(shown["exit_code"] == 0, || format!("{point}: {shown:#}"))?;
+        check(worker.is_none_or(|pid| !is_alive(pid)), || format!("{point} was not passed"))?;
+        let found = tree(&work_dir(&shown))?;
+        check(found["out/a"] == "remote" && found["pot/a/POTCAR"] == "p", || format!("{point}: {found:?}"))?;
+        let kept = inputs(&bench, &id)?;
+        check(kept == ["input.txt", "nested/open.txt", "nested/secret.txt"], || {
+            format!("{point}: {kept:?}")
+        })?;
+        bench.ferry.ok(&["storage", "check", "--full"])?;
+    }
+    Ok(())
 }
 
 fn a_rerunnable_job_runs() -> Result {
