@@ -121,10 +121,8 @@ fn a_crash_in_the_middle_leaves_the_old_format() {
     fs::create_dir(&crashed).unwrap();
     let db = v1(&home);
     // So small a cache that half of the migration is in the log before it is committed.
-    db.execute_batch(&format!(
-        "PRAGMA cache_size = 1; BEGIN IMMEDIATE; {TO_V2}; PRAGMA user_version = 2;"
-    ))
-    .unwrap();
+    db.execute_batch(&format!("PRAGMA cache_size = 1; BEGIN IMMEDIATE; {TO_V2}; PRAGMA user_version = 2;"))
+        .unwrap();
     for name in ["store.db", "store.db-wal"] {
         fs::copy(home.join(name), crashed.join(name)).unwrap();
     }
