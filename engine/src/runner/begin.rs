@@ -47,7 +47,9 @@ async fn ended(job: &mut Calcjob<'_>, mut report: JobReport) -> StepResult {
     job.state.unclear_since = None;
     job.go_after_job()?;
     crash::point("observed");
-    job.commit(vec![Change::DropTicket(job.process.id)]).await?;
+    let mut changes = vec![Change::DropTicket(job.process.id)];
+    changes.extend(job.forget_excluded());
+    job.commit(changes).await?;
     crash::point("update.stored");
     Ok(())
 }
