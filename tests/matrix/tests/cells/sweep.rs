@@ -114,7 +114,9 @@ fn tell(cell: &Cell, story: Story, place: Option<&str>) -> Result<(Value, bool)>
     let marker = format!("add_job.marker={}", text(&ferry.scratch().join("a")));
     let computer = format!("add_job.metadata.computer={}", cell.computer());
     let tree = match story {
-        Story::Stopped => vec!["script.base", "add_job.x=1", "add_job.y=2", STOP, SLEEP, CLEAN, &marker, &computer],
+        Story::Stopped => {
+            vec!["script.base", "add_job.x=1", "add_job.y=2", STOP, SLEEP, CLEAN, &marker, &computer]
+        }
         _ => vec!["script.run", &script],
     };
     let tree = launch(&ferry, "tree", &tree)?;
