@@ -229,8 +229,20 @@ async fn an_ended_process_and_data_take_no_files(bench: Bench) -> Outcome {
     };
     bench.refused([file(value)], ErrorKind::Rule).await?;
     bench.commit([file(id)]).await?;
+    let gone = |process| Change::DropFiles { process, paths: vec!["d".into(), "other".into()] };
+    let named = ["d", "d/x", "d/y/z", "dd", "a/d"].map(|path| FileContent {
+        path: path.into(),
+        content: content.clone(),
+        executable: false,
+    });
+    bench.commit([Change::Files { process: id, files: named.to_vec() }]).await?;
+    bench.commit([gone(id)]).await?;
+    let left: Vec<String> = bench.store.files(id)?.into_iter().map(|file| file.path).collect();
+    assert_eq!(left, ["a", "a/d", "dd"], "what was let go of is gone, with all below it");
+    bench.refused([gone(value)], ErrorKind::Rule).await?;
     bench.bring(id, &[State::Running, State::Finished]).await?;
     bench.refused([file(id)], ErrorKind::Rule).await?;
+    bench.refused([gone(id)], ErrorKind::Rule).await?;
     assert_eq!(bench.store.files(value)?, []);
     Ok(())
 }
