@@ -28,6 +28,7 @@ pub use explain::{Explanation, explain};
 pub(crate) use outcome::{Added, Roots, add_outputs, find_type};
 pub(crate) use place::is_its_own;
 pub(crate) use resubmit::request_resubmit;
+pub(crate) use stash::discard as discard_stash;
 pub(crate) use submit::{adopt, find_job, recovery_delay};
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use super::{
     identity::{new_digest, stored_digest},
     monitors::{MONITORS, Watcher, ask_monitors, input_ports, is_monitor, read_monitors},
     spec::{FlatPort, active_plugins, find_pinned_type, judge, lookup, offering, unknown_port},
-    stash::check_unstash,
+    stash::{Unstash, check_unstash},
 };
 use crate::{
     calcjob::lend,
@@ -187,7 +187,9 @@ pub(crate) async fn prepare_called(
     }
 
     let uuid = ids::fresh();
-    let no_cache = launch.metadata.disable_cache;
+    // Where it takes something out of a stash for others, that is what it is run for.
+    let no_cache =
+        launch.metadata.disable_cache || options.unstash.as_ref().is_some_and(Unstash::is_for_others);
     let body = body(cx, process_type.kind, (&options, &watchers), no_cache, calling.as_ref())?;
     let hash = match is_workflow(process_type.kind) {
         true => None,
