@@ -152,6 +152,12 @@ fn cleanworkdir_removes_what_is_named() -> Result {
     let jobs: Vec<Value> = ids.iter().map(|id| ferry.ended(id, LIMIT)).collect::<Result<_>>()?;
     ferry.ferry(&["calcjob", "cleanworkdir"])?.expect(2)?.says(&["nothing is named", "--past-days"])?;
     ferry.ferry(&["calcjob", "cleanworkdir", &live, "-f"])?.expect(1)?.says(&["has not ended"])?;
+    // Who took over another's results has no directory to be cleaned.
+    ferry.ok(&["config", "set", "caching.default_enabled", "true"])?;
+    let cached = job()?;
+    ferry.ended(&cached, LIMIT)?;
+    let refused = ferry.ferry(&["calcjob", "cleanworkdir", &cached, "-f"])?.expect(1)?;
+    refused.says(&["has no work directory of its own"])?;
     let told = ferry.ok(&["calcjob", "cleanworkdir", &ids[0], "-f"])?;
     check(told == text(&work_dir(&ferry, &jobs[0])?), || told.clone())?;
     is_cleaned(&ferry, &jobs[0])?;

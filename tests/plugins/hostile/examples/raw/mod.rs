@@ -100,6 +100,7 @@ pub fn process_type(name: &str, kind: Kind) -> ProcessType {
         exit_codes: Vec::new(),
         aliases: Vec::new(),
         cache_version: 0,
+        options: Default::default(),
     }
 }
 
