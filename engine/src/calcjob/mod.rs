@@ -37,8 +37,9 @@ pub use import::IMPORTED;
 pub(crate) use import::{FOLDER, add_port, for_plugin};
 pub(crate) use material::{Item, contents};
 pub(crate) use outcome::{Added, Roots, add_outputs, find_type};
-pub(crate) use place::is_its_own;
+pub use place::is_its_own;
 pub(crate) use resubmit::request_resubmit;
+pub(crate) use stash::discard as discard_stash;
 pub(crate) use submit::{adopt, find_job, recovery_delay};
 
 use std::sync::Arc;

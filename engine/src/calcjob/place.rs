@@ -19,7 +19,7 @@ pub(super) fn spread(base: &Path, uuid: &Uuid) -> PathBuf {
 }
 
 /// Whether a process's work directory is named after it: only such a one may be removed with it.
-pub(crate) fn is_its_own(process: &Process) -> bool {
+pub fn is_its_own(process: &Process) -> bool {
     let dir = process.work_dir.as_deref().map(Path::new);
     dir.is_some_and(|dir| dir.is_absolute() && dir.ends_with(spread(Path::new(""), &process.uuid)))
 }

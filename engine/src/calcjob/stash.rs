@@ -89,6 +89,16 @@ async fn leave(job: &mut Calcjob<'_>, changes: Vec<Change>) -> StepResult<Next> 
     Ok(Next::Step)
 }
 
+/// Removes what a try has left that is cut off for good.
+pub(crate) async fn discard(job: &Calcjob<'_>) -> StepResult {
+    let attempt = job.state.stash.as_ref().and_then(|stash| stash.attempt.clone());
+    let (Step::Stash, Some(attempt), Some(wanted)) = (job.state.step, attempt, job.options()?.stash) else {
+        return Ok(());
+    };
+    let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    Ok(via.remove_tree(&draft(&target(&wanted, &job.process.uuid), &attempt)).await?)
+}
+
 /// The exit code of a calculation whose stash failed.
 pub(super) fn exit(job: &Calcjob<'_>) -> Option<Exit> {
     let message = job.state.stash.as_ref()?.failed.clone()?;

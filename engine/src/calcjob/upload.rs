@@ -14,7 +14,7 @@ use super::{
     Calcjob, Next, Step, StepError, StepResult,
     layout::{Phase, phases},
     material::Material,
-    place::spread,
+    place::{made, spread},
     remote,
     script::{Parts, template},
     unstash,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     crash, ids,
     process::Options,
-    store::{Change, ComputerRow, FileContent, Level, LinkType, NewData},
+    store::{Change, ComputerRow, FileContent, Level},
     transport::{self, Command, ErrorKind, QUIET, Transport, TreeEntry, quote_path},
 };
 
@@ -223,12 +223,6 @@ fn name_work_dir(job: &Calcjob<'_>, error: transport::Error) -> StepError {
 async fn finish(job: &mut Calcjob<'_>, upload: Upload<'_>, odd: Vec<String>) -> StepResult {
     let Upload { computer, options, description, script, dir, digest, .. } = upload;
     let path = dir.to_string_lossy().into_owned();
-    let remote = ids::fresh();
-    let label = computer.config.label.clone();
-    let body = [
-        ("computer".to_owned(), Value::from(label.as_str())),
-        ("path".to_owned(), Value::from(path.as_str())),
-    ];
     let mut changes: Vec<Change> = odd.into_iter().map(|line| job.log(Level::Warning, line)).collect();
     if let Some(script) = script {
         let content = job.cx.store.objects().put_bytes(script.into_bytes())?;
@@ -237,25 +231,10 @@ async fn finish(job: &mut Calcjob<'_>, upload: Upload<'_>, odd: Vec<String>) -> 
         changes.push(Change::Files { process: job.process.id, files });
     }
     // A second upload, for a job that is submitted anew, has the same directory and its node.
-    let remote_folder = [
-        Change::Data(NewData {
-            uuid: remote,
-            data_type: "remote_folder".into(),
-            label: String::new(),
-            description: String::new(),
-            body: Value::Map(body.into()),
-            files: Vec::new(),
-            computer: Some(label),
-        }),
-        Change::Link {
-            source: job.process.uuid,
-            target: remote,
-            link_type: LinkType::Create,
-            label: "remote_folder".into(),
-        },
-    ];
     if !job.cx.store.outgoing(job.process.id)?.iter().any(|link| link.label == "remote_folder") {
-        changes.extend(remote_folder);
+        let label = computer.config.label.as_str();
+        let body = vec![("computer", Value::from(label)), ("path", Value::from(path.as_str()))];
+        changes.extend(made(job.process.uuid, "remote_folder", "remote_folder", body, label));
     }
     job.process.work_dir = Some(path);
     job.state.dir = Some(dir);

@@ -18,7 +18,7 @@ use super::{
     monitors::{MONITORS, Watcher, ask_monitors, input_ports, is_monitor, read_monitors},
     parser::{PARSER, Parser},
     spec::{FlatPort, active_plugins, find_pinned_type, flatten, judge, lookup, offering, unknown_port},
-    stash::check_unstash,
+    stash::{Unstash, check_unstash},
 };
 use crate::{
     calcjob::{FOLDER, IMPORTED, Item, contents, for_plugin, lend},
@@ -193,7 +193,9 @@ pub(crate) async fn prepare_called(
     }
     let examined = judged(cx, &launch, calling.as_ref()).await?;
     let uuid = ids::fresh();
-    let no_cache = launch.metadata.disable_cache;
+    // Where it takes something out of a stash for others, that is what it is run for.
+    let is_for_others = examined.options.unstash.as_ref().is_some_and(Unstash::is_for_others);
+    let no_cache = launch.metadata.disable_cache || is_for_others;
     let body = body(cx, &examined, no_cache, calling.as_ref())?;
     let Examined { plugin, process_type, resolved, computer, .. } = examined;
     let hash = match is_workflow(process_type.kind) {

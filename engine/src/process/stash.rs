@@ -74,6 +74,13 @@ pub struct Unstash {
     pub unstash_target_mode: UnstashTarget,
 }
 
+impl Unstash {
+    /// Whether what it takes out goes somewhere else than to itself.
+    pub(super) fn is_for_others(&self) -> bool {
+        self.unstash_target_mode == UnstashTarget::OriginalPlace
+    }
+}
+
 /// Where what is taken out of a stash goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnstashTarget {

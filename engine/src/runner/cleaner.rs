@@ -28,12 +28,13 @@ pub(super) async fn clean_at_rest(cx: &Arc<Context>, processes: &[i64]) {
 async fn clean(cx: &Context, cleaning: Cleaning) -> bool {
     let process = cleaning.process;
     let (settled, changes) = match remove(cx, process).await {
-        Ok(dir) => {
+        Ok(Some(dir)) => {
             crash::point("clean.removed");
             let line = format!("the work directory {dir} was removed");
             let line = Change::Log { process, level: Level::Report, message: line };
             (true, vec![Change::Cleaned { process, error: None }, line])
         }
+        Ok(None) => (true, vec![Change::Unclean(process)]),
         Err(error) if cleaning.error.as_deref() == Some(&error) => return false,
         Err(error) => (false, vec![Change::Cleaned { process, error: Some(error) }]),
     };
@@ -51,13 +52,14 @@ async fn clean(cx: &Context, cleaning: Cleaning) -> bool {
     }
 }
 
-async fn remove(cx: &Context, id: NodeId) -> Result<String, String> {
+/// The directory that was removed; none where it is not the calculation's own, as that of an imported one.
+async fn remove(cx: &Context, id: NodeId) -> Result<Option<String>, String> {
     let process = cx.store.process(id).map_err(|error| error.to_string())?;
-    let dir = process.work_dir.clone().unwrap_or_default();
     if !calcjob::is_its_own(&process) {
-        return Err(format!("{dir} is not this calculation's own directory"));
+        return Ok(None);
     }
+    let dir = process.work_dir.clone().unwrap_or_default();
     let (_, via) = cx.connect(process.computer.as_deref()).await.map_err(|error| error.to_string())?;
     via.remove_tree(Path::new(&dir)).await.map_err(|error| error.explained())?;
-    Ok(dir)
+    Ok(Some(dir))
 }

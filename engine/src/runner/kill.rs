@@ -82,7 +82,11 @@ pub(super) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
         Step::Submit | Step::Update => job.state.submission.clone(),
         _ => None,
     };
-    let Some(intent) = intent else { return calcjob::end_killed(job, BY_USER, Vec::new()).await };
+    let Some(intent) = intent else {
+        // Best effort: its name is one try's alone, so what stays disturbs nobody.
+        let _ = timeout(LAST_TRY, calcjob::discard_stash(job)).await;
+        return calcjob::end_killed(job, BY_USER, Vec::new()).await;
+    };
     if !job.process.kill_forced {
         cancel_submission(job, &intent).await?;
         return calcjob::end_killed(job, BY_USER, Vec::new()).await;

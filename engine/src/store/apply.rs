@@ -65,6 +65,7 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
             Change::Reaped { process, error } => tree::reaped(db, *process, error.as_deref())?,
             Change::Clean { process, below: true } => cleaning::want_below(db, *process, now)?,
             Change::Clean { process, below: false } => cleaning::want(db, *process, now)?,
+            Change::Unclean(process) => cleaning::forget(db, *process)?,
             Change::Cleaned { process, error } => cleaning::tried(db, *process, error.as_deref(), now)?,
             Change::TakeTicket { process, computer, token, bounds } => {
                 take_ticket(db, *process, computer, token, *bounds, now)?;

@@ -214,6 +214,8 @@ pub enum Change {
         /// All that it called, directly or not, instead of itself.
         below: bool,
     },
+    /// Forgets the wish that a work directory be removed: it is not the calculation's own.
+    Unclean(NodeId),
     /// Why a work directory could not be removed; without a reason, it was.
     Cleaned {
         /// Whose.

@@ -54,6 +54,11 @@ pub(super) fn tried(db: &Connection, process: NodeId, error: Option<&str>, now: 
     Ok(())
 }
 
+pub(super) fn forget(db: &Connection, process: NodeId) -> Result<()> {
+    db.prepare_cached("DELETE FROM cleaning WHERE process = ?1 AND cleaned IS NULL")?.execute([process.0])?;
+    Ok(())
+}
+
 const COLUMNS: &str = "SELECT process, requested, cleaned, error FROM cleaning";
 
 pub(super) fn of(db: &Connection, process: NodeId) -> rusqlite::Result<Option<Cleaning>> {

@@ -258,6 +258,7 @@ mod tests {
     fn ports_come_with_all_that_is_said_of_them_and_can_be_chosen() {
         let all = Outer::namespace();
         let pw = ports(&all, "pw");
+        assert_eq!(ports(pw, "monitors").dynamic, Some(vec!["dict".to_owned()]));
         assert_eq!(
             (pw.ports["ecut"].default.clone(), pw.ports["ecut"].range.unwrap().min),
             (Some(40.0.into()), Some(5.0))
@@ -279,13 +280,14 @@ mod tests {
         pw.metadata().computer("daint").label("first").option("max_wallclock_seconds", 60_i64);
         let resources = Value::Map([("num_machines".to_owned(), Value::Int(2))].into());
         pw.metadata().option("resources", resources.clone());
+        pw.monitor("m", Value::Map([("entry_point".to_owned(), Value::from("t.m"))].into()));
         let nodes = testing::nodes(&Outer { pw, without: None, only: Draft::new() });
         assert_eq!(nodes["pw.metadata.options.resources"].value, resources);
         let read = Outer::read_all(&nodes, "", &mut Problems::default()).unwrap();
         let call = read.pw.into_call("0").unwrap();
         assert_eq!((call.computer.as_deref(), &*call.label), (Some("daint"), "first"));
         assert_eq!(call.options["max_wallclock_seconds"], Value::Int(60));
-        assert_eq!(call.inputs.keys().collect::<Vec<_>>(), ["ecut"]);
+        assert_eq!(call.inputs.keys().collect::<Vec<_>>(), ["ecut", "monitors.m"]);
         assert!(read.without.is_none());
     }
 

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use ferry_engine::{
+    calcjob::is_its_own,
     clock,
     process::State,
     runner::{Answered, Request},
@@ -85,9 +86,9 @@ fn choose(reader: &Reader, args: &CleanArgs) -> Result<Vec<Process>> {
             return Err(Failure::new(format!("{} has not ended", view::title(&process)))
                 .help(format!("wait for its end, or `ferry process kill {}`", process.id)));
         }
-        if let Some(source) = reader.cache_entry(process.id)?.and_then(|entry| entry.taken_from) {
+        if process.work_dir.is_some() && !is_its_own(&process) {
             return Err(Failure::new(format!("{} has no work directory of its own", view::title(&process)))
-                .help(format!("it took over the results of {source}, whose directory it is")));
+                .help("it took over another calculation's results, or was imported: that directory stays"));
         }
         chosen.push(process);
     }
@@ -99,12 +100,10 @@ fn choose(reader: &Reader, args: &CleanArgs) -> Result<Vec<Process>> {
     let mut kept = Vec::new();
     for process in chosen {
         let is_meant = process.kind == Kind::CalcJob
-            && process.work_dir.is_some()
             && args.computer.as_ref().is_none_or(|label| process.computer.as_ref() == Some(label))
             && args.exit_code.is_none_or(|status| process.exit_status == Some(status));
-        let is_own = reader.cache_entry(process.id)?.is_none_or(|entry| entry.taken_from.is_none());
         let is_gone = reader.cleaning(process.id)?.is_some_and(|cleaning| cleaning.cleaned.is_some());
-        if is_meant && is_own && !is_gone {
+        if is_meant && is_its_own(&process) && !is_gone {
             kept.push(process);
         }
     }

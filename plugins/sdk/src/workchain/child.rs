@@ -100,7 +100,7 @@ impl<P> Child<P> {
     }
 
     /// One of its outputs, whether it succeeded or not; nested ports are dotted. Calcjobs have, beside their own,
-    /// `remote_folder` and `retrieved`.
+    /// `remote_folder`, `retrieved` and, with the option `stash`, `remote_stash`.
     ///
     /// # Errors
     /// As for [`end`](Self::end).

@@ -257,6 +257,9 @@ async fn work_directories_are_cleaned_once_they_are_over(bench: Bench) -> Outcom
     assert_eq!(pending()?, [ended], "only what has ended and has a directory");
     bench.commit([Change::Cleaned { process: ended, error: Some("away".into()) }]).await?;
     assert_eq!(bench.reader.cleanings()?[0].error.as_deref(), Some("away"));
+    bench.commit([Change::Unclean(ended)]).await?;
+    assert_eq!(pending()?, [], "the wish is forgotten");
+    bench.commit([clean(ended, false)]).await?;
     bench.commit([Change::Cleaned { process: ended, error: None }, clean(ended, false)]).await?;
     assert_eq!(pending()?, [], "what is gone is not wished for again");
     let cleaning = bench.reader.cleaning(ended)?.ok_or("it was forgotten")?;

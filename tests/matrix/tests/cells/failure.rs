@@ -10,7 +10,10 @@ use std::{
 use ferry_matrix::{Profile, Result, check, plugin, text};
 use serde_json::Value;
 
-use crate::Case;
+use crate::{
+    Case,
+    cell::{Cell, CellCase},
+};
 
 pub(crate) const CASES: &[Case] = &[
     ("a_job_that_exceeds_its_wall_time_is_120", a_job_that_exceeds_its_wall_time_is_120),
@@ -18,6 +21,9 @@ pub(crate) const CASES: &[Case] = &[
     ("a_killed_restart_workchain_cleans_up", a_killed_restart_workchain_cleans_up),
     ("cleanworkdir_removes_what_is_named_and_nothing_else", cleanworkdir_removes_what_is_named),
 ];
+
+/// Slurm looks once a minute who has exceeded a limit: mostly waiting.
+pub(crate) const QUEUE_CASES: &[CellCase] = &[("slurm_s_time_limit_is_120", slurm_s_time_limit_is_120)];
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -67,6 +73,16 @@ fn a_job_that_exceeds_its_wall_time_is_120() -> Result {
     check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
     let stderr = ferry.ok(&["calcjob", "outputcat", &in_time, "_scheduler-stderr.txt"])?;
     check(stderr.is_empty(), || format!("the watchdog is heard of: {stderr}"))
+}
+
+fn slurm_s_time_limit_is_120(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let limit = "max_wallclock_seconds=1";
+    let words = ["arithmetic.add_job", "x=1", "y=2", "sleep=600", "--option", limit];
+    let shown = ferry.ended(&cell.submit(&ferry, &words)?, Duration::from_secs(240))?;
+    let told = shown["exit_message"].to_string().contains("(the scheduler says TIMEOUT)");
+    check(shown["exit_code"] == 120 && told, || format!("{shown:#}"))
 }
 
 fn a_restart_workchain_raises_the_wall_time() -> Result {
@@ -136,6 +152,12 @@ fn cleanworkdir_removes_what_is_named() -> Result {
     let jobs: Vec<Value> = ids.iter().map(|id| ferry.ended(id, LIMIT)).collect::<Result<_>>()?;
     ferry.ferry(&["calcjob", "cleanworkdir"])?.expect(2)?.says(&["nothing is named", "--past-days"])?;
     ferry.ferry(&["calcjob", "cleanworkdir", &live, "-f"])?.expect(1)?.says(&["has not ended"])?;
+    // Who took over another's results has no directory to be cleaned.
+    ferry.ok(&["config", "set", "caching.default_enabled", "true"])?;
+    let cached = job()?;
+    ferry.ended(&cached, LIMIT)?;
+    let refused = ferry.ferry(&["calcjob", "cleanworkdir", &cached, "-f"])?.expect(1)?;
+    refused.says(&["has no work directory of its own"])?;
     let told = ferry.ok(&["calcjob", "cleanworkdir", &ids[0], "-f"])?;
     check(told == text(&work_dir(&ferry, &jobs[0])?), || told.clone())?;
     is_cleaned(&ferry, &jobs[0])?;

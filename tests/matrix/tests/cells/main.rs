@@ -108,6 +108,9 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         together.extend(fault::WIRE_CASES.iter().chain(hosts::LINK_CASES));
         alone.extend(fault::LINK_CASES);
     }
+    if cell.has_queue() && !cell.has_link() {
+        together.extend(failure::QUEUE_CASES);
+    }
     if cell.has_queue() {
         together.extend(hidden::CASES);
         alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
