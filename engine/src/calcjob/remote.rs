@@ -146,3 +146,23 @@ async fn merge(via: &dyn Transport, from: PathBuf, to: PathBuf) -> StepResult {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_of_another_job_is_not_copied_over_this_ones() {
+        let root = Path::new("/work/up");
+        for (to, fine) in [(".ferry", false), (".ferry/run", false), ("old/.ferry", true), (".ferry-x", true)]
+        {
+            assert_eq!(keep_out(root, &root.join(to)).is_ok(), fine, "{to}");
+        }
+    }
+
+    #[test]
+    fn the_work_directory_itself_is_a_dot() {
+        assert_eq!((inner("."), inner("a/b")), ("", "a/b"));
+        assert!(name(Path::new("/")).is_err());
+    }
+}

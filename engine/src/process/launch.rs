@@ -21,7 +21,7 @@ use super::{
     stash::{Unstash, check_unstash},
 };
 use crate::{
-    calcjob::{FOLDER, IMPORTED, Item, contents, for_plugin, lend},
+    calcjob::{FOLDER, IMPORTED, for_plugin, lend},
     ids,
     node::check_body,
     runner::Context,
@@ -144,25 +144,25 @@ pub struct Prepared {
 }
 
 /// An input that was resolved: an existing node, or a new one, and what the plugin sees of it.
-struct Resolved {
-    uuid: Uuid,
-    new: Option<NewData>,
-    data_type: String,
-    value: Value,
+pub(super) struct Resolved {
+    pub(super) uuid: Uuid,
+    pub(super) new: Option<NewData>,
+    pub(super) data_type: String,
+    pub(super) value: Value,
     computer: Option<String>,
 }
 
 /// What a launch means, as far as it can be said without running the plugin.
-struct Examined {
-    plugin: PluginRow,
-    process_type: ProcessType,
-    resolved: BTreeMap<String, Resolved>,
-    computer: Option<String>,
-    options: Options,
+pub(super) struct Examined {
+    pub(super) plugin: PluginRow,
+    pub(super) process_type: ProcessType,
+    pub(super) resolved: BTreeMap<String, Resolved>,
+    pub(super) computer: Option<String>,
+    pub(super) options: Options,
     /// Who parses, if not the type itself.
     parser: Option<Parser>,
     /// Whether a run that is over is only imported.
-    imported: bool,
+    pub(super) imported: bool,
     /// Who looks at its job.
     watchers: Vec<Watcher>,
 }
@@ -220,7 +220,11 @@ pub(crate) async fn prepare_called(
 }
 
 /// Looks at a launch, and lets its plugin look.
-async fn judged(cx: &Context, launch: &Launch, calling: Option<&Calling<'_>>) -> Result<Examined, Refusal> {
+pub(super) async fn judged(
+    cx: &Context,
+    launch: &Launch,
+    calling: Option<&Calling<'_>>,
+) -> Result<Examined, Refusal> {
     let examined = examine(&cx.store, launch, calling).map_err(Refusal::Problems)?;
     let mut problems = ask_plugin(cx, &examined).await?;
     problems.extend(ask_monitors(cx, &examined.watchers).await?);
@@ -403,7 +407,7 @@ fn changes(process: NewProcess, resolved: BTreeMap<String, Resolved>, groups: &[
     changes
 }
 
-fn problem(port: &str, message: impl Into<String>) -> Problem {
+pub(super) fn problem(port: &str, message: impl Into<String>) -> Problem {
     Problem { port: port.to_owned(), message: message.into() }
 }
 
@@ -611,7 +615,11 @@ async fn ask_plugin(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, R
 }
 
 /// The inputs as the plugin sees them.
-fn lent(cx: &Context, examined: &Examined, folder: &mut Option<TempDir>) -> crate::store::Result<Inputs> {
+pub(super) fn lent(
+    cx: &Context,
+    examined: &Examined,
+    folder: &mut Option<TempDir>,
+) -> crate::store::Result<Inputs> {
     let mut inputs = Inputs::new();
     let is_its_own = |name: &str| examined.process_type.kind != Kind::CalcJob || !is_monitor(name);
     for (port, input) in examined.resolved.iter().filter(|(port, _)| is_its_own(port)) {
@@ -624,55 +632,6 @@ fn lent(cx: &Context, examined: &Examined, folder: &mut Option<TempDir>) -> crat
         for_plugin(&examined.process_type, &mut inputs);
     }
     Ok(inputs)
-}
-
-/// A calcjob that could be launched, for a dry run of it.
-pub(crate) struct Rehearsal {
-    pub(crate) plugin: String,
-    pub(crate) process_type: String,
-    pub(crate) computer: String,
-    pub(crate) options: Options,
-    /// What the plugin sees; small files lie in `folder`.
-    pub(crate) inputs: Inputs,
-    /// What the job needs of them, by uuid.
-    pub(crate) nodes: BTreeMap<String, Item>,
-    pub(crate) _folder: Option<TempDir>,
-}
-
-/// Checks a launch as [`prepare`] does, and makes nothing of it.
-///
-/// # Errors
-/// Everything that is wrong, at once.
-pub(crate) async fn rehearse(cx: &Context, launch: &Launch) -> Result<Rehearsal, Refusal> {
-    let examined = judged(cx, launch, None).await?;
-    let (kind, name) = (examined.process_type.kind, &examined.process_type.name);
-    let (Kind::CalcJob, false) = (kind, examined.imported) else {
-        let what = if examined.imported { "import" } else { kind.as_str() };
-        let message =
-            format!("`{name}` would be a {what}, and only a calcjob that is submitted has a dry run");
-        return Err(Refusal::Problems(vec![problem("metadata.dry_run", message)]));
-    };
-    let mut folder = None;
-    let inputs = lent(cx, &examined, &mut folder)?;
-    let mut nodes = BTreeMap::new();
-    for (port, input) in &examined.resolved {
-        let files = match &input.new {
-            Some(new) => new.files.clone(),
-            None => contents(&cx.store, cx.store.files(cx.store.find_node(&input.uuid.to_string())?.id)?)?,
-        };
-        let (data_type, body) = (input.data_type.clone(), input.value.clone());
-        nodes
-            .insert(input.uuid.to_string(), Item { name: format!("input `{port}`"), data_type, body, files });
-    }
-    Ok(Rehearsal {
-        plugin: examined.plugin.digest,
-        process_type: examined.process_type.name,
-        computer: examined.computer.unwrap_or_default(),
-        options: examined.options,
-        inputs,
-        nodes,
-        _folder: folder,
-    })
 }
 
 /// The files of an input, where the plugin can read them. The folder is made for the first that has any.

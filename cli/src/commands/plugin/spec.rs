@@ -30,6 +30,12 @@ pub(super) fn show(session: &Session, plugin: &PluginRow, offered: &ProcessType)
     }
     ports("input", input_ports(offered))?;
     ports("output", flatten(&offered.outputs))?;
+    if !offered.options.is_empty() {
+        output::line("")?;
+        let word = |value: &Value| serde_json::to_string(value).unwrap_or_default();
+        let row = |(name, value): (&String, &Value)| vec![name.clone(), word(value)];
+        output::table(&["option", "unless said otherwise"], offered.options.iter().map(row))?;
+    }
     if offered.exit_codes.is_empty() {
         return Ok(());
     }
@@ -134,6 +140,7 @@ fn to_json(plugin: &PluginRow, offered: &ProcessType) -> serde_json::Value {
         |ports: BTreeMap<String, FlatPort>| ports.values().map(port_json).collect::<serde_json::Value>();
     json!({
         "name": offered.name,
+        "options": offered.options,
         "kind": offered.kind.as_str(),
         "doc": offered.doc,
         "aliases": offered.aliases,

@@ -14,7 +14,8 @@ use std::{
     time::Duration,
 };
 
-use ferry_matrix::{Profile, Result, check, kill, text};
+use ferry_matrix::{Profile, Result, check, kill, plugin, text};
+use serde_json::json;
 
 use crate::{
     crash::{Random, seed},
@@ -39,6 +40,10 @@ pub(crate) const CASES: &[CellCase] = &[
     ("two_hundred_at_once", two_hundred_at_once),
     ("kills_of_the_daemon_repeat_nothing", kills_of_the_daemon_repeat_nothing),
 ];
+
+/// What runs in every cell, this machine's own included.
+pub(crate) const EVERYWHERE: &[CellCase] =
+    &[("copies_on_the_computer_behave_as_cp", copies_on_the_computer_behave_as_cp)];
 
 /// What runs where there is a queue.
 pub(crate) const QUEUE_CASES: &[CellCase] = &[
@@ -174,6 +179,50 @@ fn files_go_there_and_come_back(cell: &Cell) -> Result {
     let sorted = ferry.ferry(&["calcjob", "outputcat", &id, "stdout"])?.expect(0)?.stdout;
     let expected: String = (0..200_000).map(|i| format!("{i:07}\n")).collect();
     check(sorted == expected, || "the lines are not sorted".into())
+}
+
+/// Copies, globs and links of what another job left, several codes in parallel, and a file that is not kept.
+fn copies_on_the_computer_behave_as_cp(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["plugin", "install", text(&plugin("script_file")?)])?;
+    ferry.ok(&["daemon", "start"])?;
+    let write = |words: &str| json!({"command": "sh", "args": ["-c", words]});
+    let first = json!({"run": [write("mkdir -p folder/nested pseudo; echo new > folder/nested/file; echo Ba > pseudo/Ba; \
+                                      echo a > a.xml; echo b > b.xml")]});
+    let id = cell.submit(&ferry, &["script.job", &format!("job={first}")])?;
+    let place = format!("places.p=@{}", ferry.ended(&id, LIMIT)?["outputs"]["remote_folder"]["id"]);
+    let second = json!({
+        "sandbox": {"folder/nested/file": "old\n", "pseudo/": "", "secret": "s"},
+        "exclude": ["secret"],
+        "copy": [
+            ["p", "folder/nested", "folder/nested"], ["p", "pseudo/Ba", "pseudo"], ["p", "*.xml", "globbed"],
+            ["p", "folder/nested/file", "over"], ["p", "pseudo/Ba", "over"],
+        ],
+        "link": [["p", "pseudo", "deep/linked"]],
+        "run": [write("cat deep/linked/Ba > one.out"), write("cat secret > two.out; exit 3")],
+        "parallel": true,
+        "retrieve": [["*", "", null]],
+    });
+    let id = cell.submit(&ferry, &["script.job", &format!("job={second}"), &place])?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["exit_code"] == 0, || format!("{shown:#}\n{}", ferry.log_tail()))?;
+    let listed = ferry.ok(&["calcjob", "outputls", &id])?;
+    let names = "folder/nested/file folder/nested/nested/file globbed/a.xml globbed/b.xml one.out over pseudo/Ba two.out";
+    for name in names.split(' ') {
+        check(listed.lines().any(|line| line == name), || format!("no {name}: {listed}"))?;
+    }
+    for (path, expect) in [
+        ("folder/nested/file", "old"),
+        ("folder/nested/nested/file", "new"),
+        ("over", "Ba"),
+        ("one.out", "Ba"),
+        ("two.out", "s"),
+    ] {
+        let found = ferry.ok(&["calcjob", "outputcat", &id, path])?;
+        check(found == expect, || format!("{path}: {found}"))?;
+    }
+    let kept = ferry.ok(&["calcjob", "inputls", &id])?;
+    check(!kept.contains("secret"), || kept)
 }
 
 fn kill_ends_the_job(cell: &Cell) -> Result {

@@ -77,7 +77,8 @@ fn main() {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
-        let groups: [(&str, &[cell::CellCase]); 4] = [
+        let groups: [(&str, &[cell::CellCase]); 5] = [
+            ("cell", cell::EVERYWHERE),
             ("sweep", sweep::CASES),
             ("chaos", chaos::CASES),
             ("stash", stash::CELL_CASES),
@@ -119,7 +120,7 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         together.extend(force::CASES);
         together.extend(std::env::var_os("FERRY_FULL").iter().flat_map(|_| sweep::CASES));
     }
-    together.extend(cell::CASES);
+    together.extend(cell::CASES.iter().chain(cell::EVERYWHERE));
     together.extend(stash::CELL_CASES.iter().chain(monitor::CELL_CASES));
     let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();

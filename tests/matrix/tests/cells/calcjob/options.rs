@@ -119,6 +119,8 @@ fn names_of_files_are_options() -> Result {
         let id = bench.ferry.submit(&[&["arithmetic.add_job", "x=2", "y=3"], words].concat())?;
         bench.ended(&id)
     };
+    let told = bench.ferry.ok(&["plugin", "show", "arithmetic.add_job"])?;
+    check(told.contains("output_filename") && told.contains("\"add.out\""), || told)?;
     // `inputcat` and `outputcat` show them without being told which.
     let show =
         |shown: &serde_json::Value, what: &str| bench.ferry.ok(&["calcjob", what, &shown["id"].to_string()]);
@@ -169,7 +171,6 @@ fn the_computer_is_the_codes_or_the_one_that_is_named() -> Result {
 
 fn parser_name_chooses_another_types_parser() -> Result {
     let bench = Bench::new()?;
-    // `script.job` reads the sum of `add_job` as text: it has no port for it, so the output is refused by name.
     let words = ["arithmetic.add_job", "x=2", "y=3", "--option", "parser_name=shell.run"];
     let shown = bench.ended(&bench.ferry.submit(&words)?)?;
     let said = shown["exit_message"].as_str().unwrap_or_default();
