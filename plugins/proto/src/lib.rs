@@ -10,11 +10,14 @@
 //! assert_eq!(decode::<Value>(&encode(&value)).unwrap(), value);
 //! ```
 
+mod data;
 mod manifest;
 mod message;
+pub mod npy;
 mod step;
 mod value;
 
+pub use data::{Check, DataReply, DataType, Migrate, ReadData, VERSION_KEY};
 pub use manifest::{ExitCode, Kind, Manifest, Namespace, Port, ProcessType, Range};
 pub use message::{
     Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem, Program,
@@ -26,7 +29,7 @@ pub use value::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the message set: what this crate can say.
-pub const PROTO: u32 = 3;
+pub const PROTO: u32 = 4;
 
 /// Encodes a message.
 ///
