@@ -145,11 +145,13 @@ impl StepLoop {
             Ok(live) => live,
             Err(error) => return tracing::error!(%error, "unfinished processes could not be read"),
         };
+        // The clock may have been set back while nobody ran.
+        live.iter().filter_map(|process| process.since).for_each(clock::has_been);
         for process in live {
             if !process.at_rest {
                 self.enqueue(process.id, process.root, process.kind);
             } else if let Some(wake) = process.wake {
-                let delay = wake.duration_since(clock::now());
+                let delay = wake.duration_since(clock::steady());
                 self.timers.set(process.id, Duration::try_from(delay).unwrap_or_default());
             }
         }

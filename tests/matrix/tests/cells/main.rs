@@ -5,6 +5,7 @@ mod bulk;
 mod cache;
 mod cell;
 mod chaos;
+mod clock;
 mod crash;
 mod daemon;
 mod disk;
@@ -52,6 +53,7 @@ fn main() {
             ("daemon", daemon::CASES),
             ("supervisor", supervisor::CASES),
             ("disk", disk::CASES),
+            ("clock", clock::CASES),
             ("crash", crash::CASES),
             ("tree", tree::CASES),
             ("flow", flow::CASES),
