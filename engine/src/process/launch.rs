@@ -5,7 +5,9 @@ use std::{
     path::PathBuf,
 };
 
-use ferry_plugin_proto::{Inputs, Kind, Node as PluginNode, Problem, ProcessType, Validate, Value, to_value};
+use ferry_plugin_proto::{
+    Check, Inputs, Kind, Node as PluginNode, Problem, ProcessType, Validate, Value, to_value,
+};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -20,7 +22,7 @@ use super::{
 use crate::{
     calcjob::lend,
     ids,
-    node::check_body,
+    node::{check_typed_body, declared_type, with_version},
     runner::Context,
     store::{
         Caller, Change, FileContent, LinkType, NewData, NewProcess, NodeKind, PluginRow, Reader,
@@ -176,7 +178,7 @@ pub(crate) async fn prepare_called(
 ) -> Result<Prepared, Refusal> {
     let Examined { plugin, process_type, resolved, computer, options } =
         examine(&cx.store, &launch, calling.as_ref()).map_err(Refusal::Problems)?;
-    let problems = ask_plugin(cx, &plugin.digest, &process_type, &resolved).await?;
+    let problems = ask_plugins(cx, &plugin, &process_type, &resolved).await?;
     if !problems.is_empty() {
         return Err(Refusal::Problems(problems));
     }
@@ -291,7 +293,7 @@ fn examine(
     let mut problems = Vec::new();
     let link_label = calling.and_then(|calling| label_problem(&calling.label));
     problems.extend(link_label.map(|message| problem("metadata.call_link_label", message)));
-    let resolved = resolve_inputs(reader, &process_type, launch, &mut problems);
+    let resolved = resolve_inputs(reader, &plugin.digest, &process_type, launch, &mut problems);
     let computer = choose_computer(reader, &process_type, &launch.metadata, &resolved, &mut problems);
     let options = Options::read(&launch.metadata.options, &mut problems);
     if process_type.kind != Kind::CalcJob && !launch.metadata.options.is_empty() {
@@ -337,6 +339,7 @@ fn whole(message: String) -> Vec<Problem> {
 
 fn resolve_inputs(
     reader: &Reader,
+    plugin: &str,
     process_type: &ProcessType,
     launch: &Launch,
     problems: &mut Vec<Problem>,
@@ -352,7 +355,7 @@ fn resolve_inputs(
             problems.push(problem(name, message));
             continue;
         }
-        match resolve(reader, port, given) {
+        match resolve(reader, port, given, plugin) {
             Ok(input) => drop(resolved.insert(name.clone(), input)),
             Err(message) => problems.push(problem(name, message)),
         }
@@ -404,7 +407,7 @@ fn new_input(data_type: String, value: Value, files: Vec<FileContent>) -> Resolv
     Resolved { uuid, new: Some(new), data_type, value, computer: None }
 }
 
-fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue) -> Result<Resolved, String> {
+fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue, plugin: &str) -> Result<Resolved, String> {
     let types = &port.port.types;
     let node = match given {
         InputValue::New { data_type, value, files } => {
@@ -415,7 +418,8 @@ fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue) -> Result<Resol
                 return Err(format!("`{name}` is no value type that ferry knows"));
             }
             let (data_type, value) = coerce(types, data_type.as_deref(), value.clone())?;
-            check_body(&data_type, &value, files.len())?;
+            let value = with_version(reader, &data_type, value, plugin).map_err(|error| error.to_string())?;
+            check_typed_body(reader, &data_type, &value, files.len())?;
             judge(&port.port, &value)?;
             return Ok(new_input(data_type, value, files.clone()));
         }
@@ -475,9 +479,10 @@ fn choose_computer(
     }
 }
 
-async fn ask_plugin(
+/// What the process's plugin says of its inputs, and of new nodes of other types those who declare them.
+async fn ask_plugins(
     cx: &Context,
-    digest: &str,
+    plugin: &PluginRow,
     process_type: &ProcessType,
     resolved: &BTreeMap<String, Resolved>,
 ) -> Result<Vec<Problem>, Refusal> {
@@ -489,9 +494,39 @@ async fn ask_plugin(
         let value = input.value.clone();
         inputs.insert(port.clone(), PluginNode { uuid, data_type: input.data_type.clone(), value, files });
     }
+    let foreign = foreign_data(cx, plugin, process_type, resolved, &inputs)?;
     let request = Validate { process_type: process_type.name.clone(), inputs };
-    let reply = cx.validate(digest, &request).await?;
-    Ok(reply.problems)
+    let mut problems = cx.validate(&plugin.digest, &request).await?.problems;
+    for (digest, nodes) in foreign {
+        problems.extend(cx.check_data(&digest, &Check::Data(nodes)).await?.problems);
+    }
+    Ok(problems)
+}
+
+/// New nodes of types that the process's plugin does not read itself, by the plugin that declares them.
+fn foreign_data(
+    cx: &Context,
+    plugin: &PluginRow,
+    process_type: &ProcessType,
+    resolved: &BTreeMap<String, Resolved>,
+    inputs: &Inputs,
+) -> crate::store::Result<BTreeMap<String, Inputs>> {
+    let ports = flatten(&process_type.inputs);
+    let reads = |port: &str, data_type: &str| {
+        let declares = plugin.manifest.data_types.iter().any(|known| known.name == data_type);
+        declares && lookup(&ports, port).is_some_and(|port| !port.port.types.is_empty())
+    };
+    let mut foreign: BTreeMap<String, Inputs> = BTreeMap::new();
+    for (port, input) in resolved {
+        let data_type = &input.data_type;
+        if input.new.is_none() || !data_type.contains('.') || reads(port, data_type) {
+            continue;
+        }
+        if let (Some(declared), Some(node)) = (declared_type(&cx.store, data_type, None)?, inputs.get(port)) {
+            foreign.entry(declared.plugin.digest).or_default().insert(port.clone(), node.clone());
+        }
+    }
+    Ok(foreign)
 }
 
 /// The files of an input, where the plugin can read them. The folder is made for the first that has any.

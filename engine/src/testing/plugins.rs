@@ -179,6 +179,7 @@ fn manifest() -> Manifest {
         plugin: "sim".into(),
         version: "1".into(),
         description: "process types of simulations".into(),
+        data_types: Vec::new(),
         types: vec![
             process_type(
                 "script.run",
