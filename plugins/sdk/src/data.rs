@@ -129,7 +129,7 @@ pub trait Data: Schema + Serialize + DeserializeOwned + 'static {
     ///
     /// # Errors
     /// Where the file is wrong, and what would be right.
-    fn read_file(format: &str, file: &SingleFile) -> Result<Self> {
+    fn read_format(format: &str, file: &SingleFile) -> Result<Self> {
         let _ = file;
         Err(format!("{} is not read from files of format `{format}`", Self::NAME).into())
     }
@@ -138,7 +138,7 @@ pub trait Data: Schema + Serialize + DeserializeOwned + 'static {
     ///
     /// # Errors
     /// What the format can't say.
-    fn write_file(&self, format: &str) -> Result<Vec<u8>> {
+    fn write_format(&self, format: &str) -> Result<Vec<u8>> {
         Err(format!("{} is not written to files of format `{format}`", Self::NAME).into())
     }
 }
@@ -394,12 +394,12 @@ fn declare<T: Data>() -> DataType {
 }
 
 fn read<T: Data>(format: &str, file: &SingleFile, places: &mut Places) -> Result<NewNode, String> {
-    let value = T::read_file(format, file).map_err(|error| error.to_string())?;
+    let value = T::read_format(format, file).map_err(|error| error.to_string())?;
     macros::data_into_node(&value, places)
 }
 
 fn write<T: Data>(node: &Node, format: &str) -> Result<Vec<u8>, String> {
-    macros::data_from_node::<T>(node)?.write_file(format).map_err(|error| error.to_string())
+    macros::data_from_node::<T>(node)?.write_format(format).map_err(|error| error.to_string())
 }
 
 /// What the derive expands to.

@@ -174,7 +174,7 @@ pub fn read_data<T: Data>(format: &str, name: &str, bytes: impl AsRef<[u8]>) -> 
     if !T::READS.contains(&format) {
         return Err(format!("{} is read from {}, not from {format}", T::NAME, T::READS.join(", ")));
     }
-    let value = T::read_file(format, &SingleFile::from_bytes(name, bytes.as_ref())?)
+    let value = T::read_format(format, &SingleFile::from_bytes(name, bytes.as_ref())?)
         .map_err(|error| error.to_string())?;
     // What can't be stored is no result.
     let scratch = Scratch::new();
@@ -190,7 +190,7 @@ pub fn write_data<T: Data>(value: &T, format: &str) -> Result<Vec<u8>, String> {
     if !T::WRITES.contains(&format) {
         return Err(format!("{} is written to {}, not to {format}", T::NAME, T::WRITES.join(", ")));
     }
-    value.write_file(format).map_err(|error| error.to_string())
+    value.write_format(format).map_err(|error| error.to_string())
 }
 
 /// A code of the label `pw@localhost`.

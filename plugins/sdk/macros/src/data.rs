@@ -179,14 +179,14 @@ fn data(item: &DeriveInput, about: &About, files: &[FileField<'_>]) -> syn::Resu
     });
     let read_file = (!read.is_empty()).then(|| {
         quote! {
-            fn read_file(format: &str, file: &::ferry_plugin::SingleFile) -> ::ferry_plugin::Result<Self> {
+            fn read_format(format: &str, file: &::ferry_plugin::SingleFile) -> ::ferry_plugin::Result<Self> {
                 <Self as ::ferry_plugin::ReadFile>::read_file(format, file)
             }
         }
     });
     let write_file = (!write.is_empty()).then(|| {
         quote! {
-            fn write_file(&self, format: &str) -> ::ferry_plugin::Result<::std::vec::Vec<u8>> {
+            fn write_format(&self, format: &str) -> ::ferry_plugin::Result<::std::vec::Vec<u8>> {
                 <Self as ::ferry_plugin::WriteFile>::write_file(self, format)
             }
         }

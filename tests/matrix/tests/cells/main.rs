@@ -8,6 +8,7 @@ mod chaos;
 mod clock;
 mod crash;
 mod daemon;
+mod data;
 mod disk;
 mod fault;
 mod flow;
@@ -50,6 +51,7 @@ fn main() {
             ("graph", graph::CASES),
             ("input", input::CASES),
             ("plugins", plugins::CASES),
+            ("data", data::CASES),
             ("daemon", daemon::CASES),
             ("supervisor", supervisor::CASES),
             ("disk", disk::CASES),
