@@ -110,7 +110,7 @@ impl Template {
         own: Option<(&Value, &Path)>,
     ) -> Result<std::result::Result<Launch, Vec<Problem>>> {
         let reader = reading.reader();
-        let ports = process::flatten(&self.process_type.inputs);
+        let ports = process::input_ports(&self.process_type);
         let mut gathered = Gathered::new(&ports);
         if let Some(process) = self.wish.like {
             like::gather(&mut gathered, reader, process)?;

@@ -6,8 +6,20 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{Value, npy::Header};
 
 /// Names of the engine's own data types.
-pub const BASE_TYPES: &[&str] =
-    &["int", "float", "str", "bool", "list", "dict", "array", "file", "folder", "remote_folder", "code"];
+pub const BASE_TYPES: &[&str] = &[
+    "int",
+    "float",
+    "str",
+    "bool",
+    "list",
+    "dict",
+    "array",
+    "file",
+    "folder",
+    "remote_folder",
+    "remote_stash",
+    "code",
+];
 
 /// The base type for arrays: each is a `.npy` file, which may hold NaN, and has an entry in the body.
 pub const ARRAY: &str = "array";
@@ -45,7 +57,7 @@ pub fn check_body(data_type: &str, body: &Value, files: usize) -> Result<(), Str
         ("file", body) => body.get("filename").and_then(Value::as_str).is_some() && files == 1,
         (ARRAY, body) => matches!(body.get("arrays"), Some(Value::Map(arrays)) if arrays.len() == files),
         ("folder", Value::Map(_) | Value::Null) => true,
-        ("remote_folder", body) => has_text(body, "computer") && has_text(body, "path"),
+        ("remote_folder" | "remote_stash", body) => has_text(body, "computer") && has_text(body, "path"),
         ("code", body) => has_text(body, "computer") && has_text(body, "filepath_executable"),
         (other, _) => !BASE_TYPES.contains(&other),
     };
@@ -68,6 +80,7 @@ fn expected(data_type: &str) -> &'static str {
         "file" => "one file",
         "folder" => "files",
         "remote_folder" => "a directory on a computer",
+        "remote_stash" => "a stash on a computer",
         "code" => "a code",
         _ => "a value",
     }

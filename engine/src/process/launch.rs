@@ -15,9 +15,11 @@ use uuid::Uuid;
 use super::{
     Ingredients, Options,
     caching::NO_CACHE,
-    coerce, find_type, flatten,
+    coerce, find_type,
     identity::{new_digest, stored_digest},
-    spec::{FlatPort, active_plugins, find_pinned_type, judge, lookup, unknown_port},
+    monitors::{MONITORS, Watcher, ask_monitors, input_ports, is_monitor, read_monitors},
+    spec::{FlatPort, active_plugins, find_pinned_type, judge, lookup, offering, unknown_port},
+    stash::check_unstash,
 };
 use crate::{
     calcjob::lend,
@@ -155,6 +157,8 @@ struct Examined {
     resolved: BTreeMap<String, Resolved>,
     computer: Option<String>,
     options: Options,
+    /// Who looks at its job.
+    watchers: Vec<Watcher>,
 }
 
 /// Everything that is wrong with a launch, as far as it can be said without running the plugin. Starts nothing.
@@ -176,16 +180,17 @@ pub(crate) async fn prepare_called(
     launch: Launch,
     calling: Option<Calling<'_>>,
 ) -> Result<Prepared, Refusal> {
-    let Examined { plugin, process_type, resolved, computer, options } =
+    let Examined { plugin, process_type, resolved, computer, options, watchers } =
         examine(&cx.store, &launch, calling.as_ref()).map_err(Refusal::Problems)?;
-    let problems = ask_plugins(cx, &plugin, &process_type, &resolved).await?;
+    let mut problems = ask_plugins(cx, &plugin, &process_type, &resolved).await?;
+    problems.extend(ask_monitors(cx, &watchers).await?);
     if !problems.is_empty() {
         return Err(Refusal::Problems(problems));
     }
 
     let uuid = ids::fresh();
     let no_cache = launch.metadata.disable_cache;
-    let body = body(cx, process_type.kind, &options, no_cache, calling.as_ref())?;
+    let body = body(cx, process_type.kind, (&options, &watchers), no_cache, calling.as_ref())?;
     let hash = match is_workflow(process_type.kind) {
         true => None,
         false => Some(cache_hash(cx, &process_type, computer.as_deref(), &body, &resolved)?),
@@ -211,7 +216,7 @@ pub(crate) async fn prepare_called(
 fn body(
     cx: &Context,
     kind: Kind,
-    options: &Options,
+    (options, watchers): (&Options, &[Watcher]),
     no_cache: bool,
     calling: Option<&Calling<'_>>,
 ) -> Result<Value, Refusal> {
@@ -221,8 +226,11 @@ fn body(
     }
     match kind {
         Kind::CalcJob => {
-            let options = to_value(options).map_err(|text| Refusal::Problems(whole(text)))?;
-            entries.insert("options".to_owned(), options);
+            let stored = |value| Refusal::Problems(whole(value));
+            entries.insert("options".to_owned(), to_value(options).map_err(stored)?);
+            if !watchers.is_empty() {
+                entries.insert(MONITORS.to_owned(), to_value(&watchers).map_err(stored)?);
+            }
         }
         _ if is_workflow(kind) => {
             let pins = match calling {
@@ -296,13 +304,36 @@ fn examine(
     let resolved = resolve_inputs(reader, &plugin.digest, &process_type, launch, &mut problems);
     let computer = choose_computer(reader, &process_type, &launch.metadata, &resolved, &mut problems);
     let options = Options::read(&launch.metadata.options, &mut problems);
+    let inputs = resolved.values().map(|input| (input.data_type.as_str(), input.computer.as_deref()));
+    let watchers = examine_monitors(reader, &process_type, &resolved, calling, &mut problems);
+    problems.extend(check_unstash(options.unstash.as_ref(), inputs, computer.as_deref()));
     if process_type.kind != Kind::CalcJob && !launch.metadata.options.is_empty() {
         problems.push(problem("metadata.options", "only a calcjob has options"));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Examined { plugin, process_type, resolved, computer, options })
+    Ok(Examined { plugin, process_type, resolved, computer, options, watchers })
+}
+
+fn examine_monitors(
+    reader: &Reader,
+    process_type: &ProcessType,
+    resolved: &BTreeMap<String, Resolved>,
+    calling: Option<&Calling<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Watcher> {
+    if process_type.kind != Kind::CalcJob || !resolved.keys().any(|name| is_monitor(name)) {
+        return Vec::new();
+    }
+    let inputs = resolved.iter().map(|(name, input)| (name.as_str(), &input.value));
+    match offering(reader, calling.map(|calling| calling.pins)) {
+        Ok(plugins) => read_monitors(&plugins, inputs, problems),
+        Err(message) => {
+            problems.push(problem(MONITORS, message));
+            Vec::new()
+        }
+    }
 }
 
 fn changes(process: NewProcess, resolved: BTreeMap<String, Resolved>, groups: &[String]) -> Vec<Change> {
@@ -344,7 +375,7 @@ fn resolve_inputs(
     launch: &Launch,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Resolved> {
-    let ports = flatten(&process_type.inputs);
+    let ports = input_ports(process_type);
     let mut resolved = BTreeMap::new();
     for (name, given) in &launch.inputs {
         let Some(port) = lookup(&ports, name) else {
@@ -488,7 +519,8 @@ async fn ask_plugins(
 ) -> Result<Vec<Problem>, Refusal> {
     let mut folder = None;
     let mut inputs = Inputs::new();
-    for (port, input) in resolved {
+    let is_its_own = |name: &str| process_type.kind != Kind::CalcJob || !is_monitor(name);
+    for (port, input) in resolved.iter().filter(|(port, _)| is_its_own(port)) {
         let files = lend_files(cx, port, input, &mut folder)?;
         let uuid = input.uuid.to_string();
         let value = input.value.clone();
@@ -511,7 +543,7 @@ fn foreign_data(
     resolved: &BTreeMap<String, Resolved>,
     inputs: &Inputs,
 ) -> crate::store::Result<BTreeMap<String, Inputs>> {
-    let ports = flatten(&process_type.inputs);
+    let ports = input_ports(process_type);
     let reads = |port: &str, data_type: &str| {
         let declares = plugin.manifest.data_types.iter().any(|known| known.name == data_type);
         declares && lookup(&ports, port).is_some_and(|port| !port.port.types.is_empty())

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Context, Event, Submitters,
+    Context, Event, Submitters, cleaner,
     drive::{Driven, Then, drive},
     poller::{Observation, Pollers},
     prober::watch_hosts,
@@ -119,6 +119,7 @@ impl StepLoop {
         // Ends with the loop: it holds the profile.
         let mut side = JoinSet::new();
         side.spawn(reaper::serve(self.cx.clone()));
+        side.spawn(cleaner::serve(self.cx.clone()));
         loop {
             self.start_ready();
             self.gauges.stepping.store(self.busy.len(), Ordering::Relaxed);
@@ -268,6 +269,8 @@ impl StepLoop {
             tree.into_iter().rev().for_each(|id| self.take(Event::Kill(id)));
         }
         match driven.then {
+            // What was seen of it meanwhile is taken in first.
+            Then::Watch(_) if self.observations.contains_key(&id) => {}
             Then::Watch(watch) => {
                 self.watching.insert(id);
                 self.pollers.watch(watch);

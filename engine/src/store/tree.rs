@@ -121,7 +121,7 @@ pub(super) fn pause(db: &Connection, top: NodeId, paused: bool) -> Result<()> {
 
 /// Outputs that the engine itself makes in an earlier step: they stay, as does what a workflow returned, since a
 /// step that excepts returns nothing.
-const KEPT_OUTPUTS: &str = "('remote_folder', 'retrieved')";
+const KEPT_OUTPUTS: &str = "('remote_folder', 'remote_stash', 'retrieved')";
 
 pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {
     let rule = |message: &str, help: &str| {

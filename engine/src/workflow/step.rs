@@ -136,6 +136,7 @@ impl<'a> Workflow<'a> {
         self.begin(&mut changes);
         self.state.steps += 1;
         self.state.state = reply.state;
+        self.state.cleans |= effects.cleans;
         let waited = self.state.waiting.take();
         self.process.wake = None;
         self.process.status = reply.position;
@@ -156,6 +157,10 @@ impl<'a> Workflow<'a> {
                 self.end(State::Excepted, text);
             }
         }
+        if self.process.state == State::Finished {
+            changes
+                .extend(self.state.cleans.then_some(Change::Clean { process: self.process.id, below: true }));
+        }
         if let Some(reason) = effects.pause.filter(|_| !self.process.state.is_terminal()) {
             changes.push(self.log(Level::Report, format!("paused: {reason}")));
             self.process.paused = true;
@@ -167,6 +172,9 @@ impl<'a> Workflow<'a> {
         });
         let killed = killed.collect();
         let born = self.commit_step(changes).await?;
+        if self.process.state.is_terminal() && self.state.cleans {
+            self.cx.hurry_cleaner();
+        }
         Ok(Advance::Stepped { born, killed, ended: self.process.state.is_terminal() })
     }
 

@@ -67,7 +67,7 @@ pub(crate) fn work<C: CalcJob>(nodes: &Nodes, task: Task) -> Result<WorkReply, U
             let run = Finished::new(retrieved.into(), temporary.map(Into::into), job);
             Ok(parse::<C>(nodes, &run, Path::new(&sandbox)))
         }
-        Task::Call { .. } => Err(Unable("it is a calcjob, which is prepared and parsed, not called")),
+        _ => Err(Unable("it is a calcjob, which is prepared and parsed, not called")),
     }
 }
 

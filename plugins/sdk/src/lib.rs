@@ -140,6 +140,7 @@ pub mod host;
 mod input;
 mod job;
 mod machine;
+mod monitor;
 mod node;
 mod output;
 mod path;
@@ -167,8 +168,8 @@ pub use exit::{ExitCodes, NoExit};
 pub use expose::Exposed;
 pub use ferry_plugin_abi as abi;
 pub use ferry_plugin_macros::{
-    Data, ExitCodes, Inputs, Outputs, Schema, calcfunction, calcjob, machine, outline, restart, workchain,
-    workfunction,
+    Data, ExitCodes, Inputs, Outputs, Schema, calcfunction, calcjob, machine, monitor, outline, restart,
+    workchain, workfunction,
 };
 pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
@@ -181,7 +182,8 @@ pub use host::{Level, stop_asked};
 pub use input::{InputField, Inputs, NoLeaf, PortType};
 pub use job::{Job, Pattern};
 pub use machine::{Machine, Steps};
-pub use node::{AnyNode, Code, RemoteFolder, RemotePath};
+pub use monitor::{Look, Monitor, MonitorEntry, Verdict, View};
+pub use node::{AnyNode, Code, RemoteFolder, RemotePath, RemoteStash};
 pub use output::{Accept, AnyOutput, IntoNode, OutputField, OutputSet, Outputs, OutputsDraft, Places};
 pub use path::relative as relative_path;
 pub use plain::Json;
@@ -191,8 +193,8 @@ pub use proto::Value;
 pub use registry::{Failure, Plugin};
 pub use report::report;
 pub use restart::{
-    Handler, Next, Override, Restart, RestartExit, RestartExits, RestartInputs, RestartInputsDraft,
-    RestartSettings, RestartSettingsDraft, Restarting,
+    Escalation, Handler, JobFailure, Next, Override, Resource, Restart, RestartExit, RestartExits,
+    RestartInputs, RestartInputsDraft, RestartSettings, RestartSettingsDraft, Restarting,
 };
 pub use schema::Schema;
 pub use stored::{Node, Stored};
@@ -209,10 +211,10 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 pub mod prelude {
     pub use crate::{
         AnyNode, AnyOutput, Array, Arrays, CalcJob, CallFailed, Called, Child, Code, Cx, Data, Draft, Error,
-        ExitCodes, FileRef, Finished, Folder, Inputs, Job, Json, Next, NoExit, Node, Outline, Outputs,
-        Pattern, Problems, Process, ReadFile, RemoteFolder, Result, Schema, SingleFile, WorkChain, WriteFile,
-        calcfunction, calcjob, join, join_all, log, outline, report, restart, select, stop_asked, testing,
-        workchain, workfunction,
+        ExitCodes, FileRef, Finished, Folder, Inputs, Job, JobFailure, Json, Next, NoExit, Node, Outline,
+        Outputs, Pattern, Problems, Process, ReadFile, RemoteFolder, Result, Schema, SingleFile, WorkChain,
+        WriteFile, calcfunction, calcjob, join, join_all, log, monitor, outline, report, restart, select,
+        stop_asked, testing, workchain, workfunction,
     };
     pub use std::io::{Read as _, Write as _};
 }
@@ -228,6 +230,7 @@ pub mod macros {
         },
         flow::{IsCx, WorkFunction},
         input::macros::{assert_number, body, choose, join, namespace_port},
+        monitor::MonitorEntry,
         registry::{About, Entry},
         schema::macros as schema,
         stored::StoredFor,

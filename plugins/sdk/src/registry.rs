@@ -4,14 +4,15 @@ use std::{fmt, path::Path};
 
 use ferry_plugin_abi::{method, status};
 use ferry_plugin_proto::{
-    Check, DataReply, DataType, ExitCode, Inputs as Nodes, Kind, Manifest, Migrate, Namespace, NewFile,
-    PROTO, ProcessType, ReadData, StepReply, StepRequest, Task, Validate, Validated, Work, WorkReply, decode,
-    encode,
+    Check, DataReply, DataType, ExitCode, Inputs as Nodes, Kind, Manifest, Migrate, MonitorType, Namespace,
+    NewFile, PROTO, ProcessType, ReadData, StepReply, StepRequest, Task, Validate, Validated, Work,
+    WorkReply, decode, encode,
 };
 
 use crate::{
-    CalcJob, FileRef, Machine, Problems, SingleFile, WorkChain, calcfunction, calcfunction::CalcFunction,
-    calcjob, data::DataEntry, flow, flow::WorkFunction, machine, output::Places, workchain,
+    CalcJob, FileRef, Machine, MonitorEntry, Problems, SingleFile, WorkChain, calcfunction,
+    calcfunction::CalcFunction, calcjob, data::DataEntry, flow, flow::WorkFunction, machine, output::Places,
+    workchain,
 };
 
 /// What an attribute says of a process type.
@@ -32,7 +33,7 @@ pub struct About {
 }
 
 impl About {
-    fn krate(&self) -> &'static str {
+    pub(crate) fn krate(&self) -> &'static str {
         self.module.split("::").next().unwrap_or_default()
     }
 
@@ -275,12 +276,16 @@ impl Plugin {
                 self.name
             )));
         }
+        let mut monitors: Vec<MonitorType> =
+            MonitorEntry::of_crate(self.krate).map(MonitorEntry::describe).collect();
+        monitors.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Manifest {
             proto: PROTO,
             plugin: self.name.to_owned(),
             version: self.version.to_owned(),
             description: self.description.to_owned(),
             types,
+            monitors,
             data_types: data_types()?,
         })
     }
@@ -330,13 +335,19 @@ impl Plugin {
     }
 
     fn validate(&self, request: &Validate) -> Result<Validated, Failure> {
+        if let Some(monitor) = self.monitor(&request.process_type) {
+            return Ok(Validated { problems: monitor.judge(&request.inputs).into_vec() });
+        }
         let entry = self.find(&request.process_type)?;
         Ok(Validated { problems: (entry.validate)(&request.inputs).into_vec() })
     }
 
     fn work(&self, request: Work) -> Result<WorkReply, Failure> {
-        let entry = self.find(&request.process_type)?;
-        (entry.work)(&request.inputs, request.task)
+        let replied = match self.monitor(&request.process_type) {
+            Some(monitor) => monitor.do_work(&request.inputs, request.task),
+            None => (self.find(&request.process_type)?.work)(&request.inputs, request.task),
+        };
+        replied
             .map_err(|Unable(why)| Failure::error(format!("`{}` can't do that: {why}", request.process_type)))
     }
 
@@ -348,6 +359,10 @@ impl Plugin {
 
     fn entries(&self) -> impl Iterator<Item = &'static Entry> {
         all_entries().filter(|entry| entry.krate() == self.krate)
+    }
+
+    fn monitor(&self, name: &str) -> Option<&'static MonitorEntry> {
+        MonitorEntry::of_crate(self.krate).find(|monitor| monitor.name() == name)
     }
 
     fn find(&self, name: &str) -> Result<&'static Entry, Failure> {

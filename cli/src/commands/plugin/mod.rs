@@ -11,6 +11,7 @@ use ferry_engine::{
     runner::{Request, Response},
     store::{PluginRow, Reader},
 };
+use ferry_plugin_proto::MonitorType;
 use serde_json::{Value, json};
 
 use crate::{
@@ -70,14 +71,18 @@ async fn list(session: &Session, all: bool) -> Result {
         return output::json(&shown.iter().map(|plugin| to_json(plugin, &plugins)).collect());
     }
     let rows = shown.iter().flat_map(|plugin| {
-        plugin.manifest.types.iter().map(|offered| {
+        let types = plugin.manifest.types.iter();
+        let types = types.map(|offered| (&offered.name, offered.kind.as_str(), &offered.doc));
+        let monitors = plugin.manifest.monitors.iter();
+        let monitors = monitors.map(|monitor| (&monitor.name, "monitor", &monitor.doc));
+        types.chain(monitors).map(|(name, kind, doc)| {
             vec![
-                offered.name.clone(),
-                offered.kind.as_str().to_owned(),
+                name.clone(),
+                kind.to_owned(),
                 format!("{} {}", plugin.name, plugin.version),
                 standing(plugin, &plugins).to_owned(),
                 short(&plugin.digest).to_owned(),
-                summary(&offered.doc).to_owned(),
+                summary(doc).to_owned(),
             ]
         })
     });
@@ -145,12 +150,25 @@ async fn show(session: &Session, name: &str) -> Result {
     let reader = session.reader().await?;
     match find_type(&reader, name) {
         Ok((plugin, offered)) => spec::show(session, &plugin, &offered),
-        Err(problem) => match (find_plugin(&reader, name)?, data::find(&reader, name)?) {
+        Err(problem) => match (find_plugin(&reader, name)?, find_monitor(&reader, name)?) {
             (Some(plugin), _) => show_plugin(session, &plugin, &reader.plugins()?),
-            (None, declared) if !declared.is_empty() => data::show(session, &declared),
-            _ => Err(unknown(&reader, name, problem)?),
+            (None, Some((plugin, monitor))) => spec::show_monitor(session, &plugin, &monitor),
+            (None, None) => match data::find(&reader, name)?.as_slice() {
+                [] => Err(unknown(&reader, name, problem)?),
+                declared => data::show(session, declared),
+            },
         },
     }
+}
+
+/// A monitor by its name or an alias.
+fn find_monitor(reader: &Reader, name: &str) -> Result<Option<(PluginRow, MonitorType)>> {
+    let plugins = reader.plugins()?;
+    let fits =
+        |monitor: &&MonitorType| monitor.name == name || monitor.aliases.iter().any(|alias| alias == name);
+    let offered = plugins.iter().filter(|plugin| is_offered(plugin, &plugins));
+    let found = offered.filter_map(|plugin| Some((plugin, plugin.manifest.monitors.iter().find(fits)?)));
+    Ok(found.map(|(plugin, monitor)| (plugin.clone(), monitor.clone())).next())
 }
 
 /// A plugin by name, or by the beginning of its digest.

@@ -10,6 +10,7 @@ mod crash;
 mod daemon;
 mod data;
 mod disk;
+mod failure;
 mod fault;
 mod flow;
 mod force;
@@ -20,11 +21,13 @@ mod input;
 mod job;
 mod limits;
 mod look;
+mod monitor;
 mod plugins;
 mod port;
 mod provenance;
 mod services;
 mod squeue;
+mod stash;
 mod supervisor;
 mod sweep;
 mod tree;
@@ -61,13 +64,21 @@ fn main() {
             ("flow", flow::CASES),
             ("hosts", hosts::CASES),
             ("workchain", workchain::CASES),
+            ("stash", stash::CASES),
+            ("monitor", monitor::CASES),
+            ("failure", failure::CASES),
         ];
         for &(group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
-        let groups: [(&str, &[cell::CellCase]); 2] = [("sweep", sweep::CASES), ("chaos", chaos::CASES)];
+        let groups: [(&str, &[cell::CellCase]); 4] = [
+            ("sweep", sweep::CASES),
+            ("chaos", chaos::CASES),
+            ("stash", stash::CELL_CASES),
+            ("monitor", monitor::CELL_CASES),
+        ];
         for (group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
                 let cell = cell::Cell { name: "local+direct".into() };
@@ -102,6 +113,7 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         together.extend(std::env::var_os("FERRY_FULL").iter().flat_map(|_| sweep::CASES));
     }
     together.extend(cell::CASES);
+    together.extend(stash::CELL_CASES.iter().chain(monitor::CELL_CASES));
     let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();
         Trial::test(format!("{}/{group}/{name}", cell.name), move || {
