@@ -226,7 +226,7 @@ fn items_of(dtype: &str, bytes: &[u8]) -> Result<Items, String> {
         };
     }
     let pairs = |numbers: Vec<f64>| {
-        if numbers.len() % 2 != 0 {
+        if !numbers.len().is_multiple_of(2) {
             return Err("the .npy file ends inside a complex number".to_owned());
         }
         Ok(numbers.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect::<Vec<_>>())

@@ -204,7 +204,7 @@ fn listed_sites(sites: &Loop, cell: [[f64; 3]; 3]) -> Result<Vec<Listed>, String
             Some(value) => value.number()?,
             None => 1.0,
         };
-        if occupancy > 1.0 + SHARE_SLACK || occupancy < 0.0 {
+        if !(0.0..=1.0 + SHARE_SLACK).contains(&occupancy) {
             return Err(format!(
                 "line {line}: a site's occupancy lies between 0 and 1, and this is {occupancy}"
             ));
