@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use ferry_plugin_proto::{Value, npy::Header};
 
+use crate::calcjob::code;
+
 /// Names of the engine's own data types.
 pub const BASE_TYPES: &[&str] = &[
     "int",
@@ -58,7 +60,10 @@ pub fn check_body(data_type: &str, body: &Value, files: usize) -> Result<(), Str
         (ARRAY, body) => matches!(body.get("arrays"), Some(Value::Map(arrays)) if arrays.len() == files),
         ("folder", Value::Map(_) | Value::Null) => true,
         ("remote_folder" | "remote_stash", body) => has_text(body, "computer") && has_text(body, "path"),
-        ("code", body) => has_text(body, "computer") && has_text(body, "filepath_executable"),
+        ("code", body) => match code::check(body, files) {
+            Ok(()) => true,
+            Err(expected) => return Err(format!("expected {expected}, got {}", describe(body))),
+        },
         (other, _) => !BASE_TYPES.contains(&other),
     };
     if fits { Ok(()) } else { Err(format!("expected {}, got {}", expected(data_type), describe(body))) }

@@ -1,11 +1,11 @@
 //! What a plugin offers: entries gathered by `inventory`, told as a manifest, reached by name.
 
-use std::{fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use ferry_plugin_abi::{method, status};
 use ferry_plugin_proto::{
     Check, DataReply, DataType, ExitCode, Inputs as Nodes, Kind, Manifest, Migrate, MonitorType, Namespace,
-    NewFile, PROTO, ProcessType, ReadData, StepReply, StepRequest, Task, Validate, Validated, Work,
+    NewFile, PROTO, ProcessType, ReadData, StepReply, StepRequest, Task, Validate, Validated, Value, Work,
     WorkReply, decode, encode,
 };
 
@@ -47,11 +47,13 @@ impl About {
 }
 
 /// Ports and exit codes of a process type.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Spec {
     pub(crate) inputs: Namespace,
     pub(crate) outputs: Namespace,
     pub(crate) exit_codes: Vec<ExitCode>,
+    /// Defaults of a calcjob's options.
+    pub(crate) options: BTreeMap<String, Value>,
 }
 
 /// Why a process type can't do what was asked, whatever its inputs.
@@ -182,6 +184,7 @@ impl Entry {
             exit_codes: spec.exit_codes,
             aliases: self.about.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
             cache_version: self.about.cache_version,
+            options: spec.options,
         }
     }
 }

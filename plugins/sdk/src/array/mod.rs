@@ -1,22 +1,13 @@
 //! Numbers in rows and columns, kept as `.npy` files: they may be large, and they may hold NaN, which no body may.
 
-use std::collections::BTreeMap;
+mod npy;
+mod port;
 
-use ferry_plugin_proto::{CallInput, NewNode, Node, Value, npy::Header};
+pub use port::{Arrays, DEFAULT_ARRAY};
 
-use crate::{
-    FileRef,
-    data::{DataFiles, FileField, give_files, new_files},
-    input::PortType,
-    output::{IntoNode, Places},
-    testing::Lender,
-};
+use ferry_plugin_proto::npy::Header;
 
-/// The name of the only array of a node, if it has no other: AiiDA's.
-pub const DEFAULT_ARRAY: &str = "default";
-/// The engine's data type for arrays.
-const ARRAY: &str = "array";
-const ENDING: &str = ".npy";
+use npy::{fortran_order, items_of};
 
 /// An array of any number of dimensions, the last index fastest. As a port it is a node of the base type `array` that
 /// holds nothing else; as a field of a data type it is a file of it.
@@ -186,213 +177,13 @@ impl Array {
     }
 }
 
-/// Where the items of a C-ordered array lie in one that has the first index fastest.
-fn fortran_order(shape: &[usize]) -> Vec<usize> {
-    let count = shape.iter().product();
-    let strides: Vec<usize> = shape
-        .iter()
-        .scan(1, |stride, length| {
-            let this = *stride;
-            *stride *= length;
-            Some(this)
-        })
-        .collect();
-    let place = |index: usize| {
-        let mut rest = index;
-        shape.iter().zip(&strides).rev().fold(0, |sum, (length, stride)| {
-            let here = rest % length;
-            rest /= length;
-            sum + here * stride
-        })
-    };
-    (0..count).map(place).collect()
-}
-
-fn items_of(dtype: &str, bytes: &[u8]) -> Result<Items, String> {
-    let unknown = || {
-        format!(
-            "the .npy file holds items of type `{dtype}`; ferry reads integers, floats, complex numbers and truth"
-        )
-    };
-    let (order, kind) = dtype.split_at_checked(1).ok_or_else(unknown)?;
-    let big = match order {
-        "<" | "|" | "=" => false,
-        ">" => true,
-        _ => return Err(unknown()),
-    };
-    macro_rules! each {
-        ($number:ty) => {
-            chunks::<{ size_of::<$number>() }>(bytes, big)?.map(<$number>::from_le_bytes)
-        };
-    }
-    let pairs = |numbers: Vec<f64>| {
-        if !numbers.len().is_multiple_of(2) {
-            return Err("the .npy file ends inside a complex number".to_owned());
-        }
-        Ok(numbers.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect::<Vec<_>>())
-    };
-    Ok(match kind {
-        "f8" => Items::Float(each!(f64).collect()),
-        "f4" => Items::Float(each!(f32).map(f64::from).collect()),
-        "i8" => Items::Int(each!(i64).collect()),
-        "i4" => Items::Int(each!(i32).map(i64::from).collect()),
-        "i2" => Items::Int(each!(i16).map(i64::from).collect()),
-        "i1" => Items::Int(each!(i8).map(i64::from).collect()),
-        "u4" => Items::Int(each!(u32).map(i64::from).collect()),
-        "u2" => Items::Int(each!(u16).map(i64::from).collect()),
-        "u1" => Items::Int(each!(u8).map(i64::from).collect()),
-        "u8" => Items::Int(
-            each!(u64)
-                .map(|number| {
-                    i64::try_from(number)
-                        .map_err(|_| format!("{number} does not fit into 64 bits with a sign"))
-                })
-                .collect::<Result<_, _>>()?,
-        ),
-        "b1" => Items::Bool(bytes.iter().map(|byte| *byte != 0).collect()),
-        "c16" => Items::Complex(pairs(each!(f64).collect())?),
-        "c8" => Items::Complex(pairs(each!(f32).map(f64::from).collect())?),
-        _ => return Err(unknown()),
-    })
-}
-
-/// Items of `N` bytes, the lowest byte first.
-fn chunks<const N: usize>(bytes: &[u8], big: bool) -> Result<impl Iterator<Item = [u8; N]>, String> {
-    let (chunks, []) = bytes.as_chunks::<N>() else {
-        return Err("the .npy file ends inside an item".to_owned());
-    };
-    Ok(chunks.iter().map(move |chunk| {
-        let mut chunk = *chunk;
-        if big {
-            chunk.reverse();
-        }
-        chunk
-    }))
-}
-
-/// Named arrays: a node of the base type `array`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Arrays(pub BTreeMap<String, Array>);
-
-impl Arrays {
-    fn files(&self) -> Result<DataFiles, String> {
-        let mut files = DataFiles::default();
-        self.0.iter().try_for_each(|(name, array)| array.put(name, &mut files))?;
-        Ok(files)
-    }
-
-    /// What the engine keeps of arrays in a body.
-    fn body(&self) -> Value {
-        let about = |array: &Array| {
-            let shape: Vec<Value> = array.shape.iter().map(|length| Value::Int(*length as i64)).collect();
-            let words = [("dtype", Value::from(array.items.dtype())), ("shape", shape.into())];
-            Value::Map(words.map(|(key, value)| (key.to_owned(), value)).into())
-        };
-        let arrays = self.0.iter().map(|(name, array)| (name.clone(), about(array))).collect();
-        Value::Map([("arrays".to_owned(), Value::Map(arrays))].into())
-    }
-}
-
-impl PortType for Arrays {
-    fn types() -> Vec<String> {
-        vec![ARRAY.to_owned()]
-    }
-
-    fn from_node(node: &Node) -> Result<Self, String> {
-        if node.data_type != ARRAY {
-            return Err(format!("expected an array, found a node of type `{}`", node.data_type));
-        }
-        let Some(Value::Map(arrays)) = node.value.get("arrays") else {
-            return Err("the array node's body has no `arrays`".to_owned());
-        };
-        let files = DataFiles::of_node(node);
-        let arrays = arrays.keys().map(|name| Ok((name.clone(), Array::take(name, &files)?)));
-        arrays.collect::<Result<_, _>>().map(Arrays)
-    }
-
-    fn lend(&self, lender: &mut Lender) -> Node {
-        let files = self.files().unwrap_or_default();
-        lender.lend_files(ARRAY, self.body(), files.iter())
-    }
-
-    fn given(&self) -> Result<CallInput, String> {
-        give_files(ARRAY, self.body(), self.files()?)
-    }
-}
-
-impl IntoNode for Arrays {
-    fn types() -> Vec<String> {
-        vec![ARRAY.to_owned()]
-    }
-
-    fn into_node(self, places: &mut Places) -> Result<NewNode, String> {
-        new_files(ARRAY, self.body(), self.files()?, places)
-    }
-}
-
-impl PortType for Array {
-    fn types() -> Vec<String> {
-        vec![ARRAY.to_owned()]
-    }
-
-    fn from_node(node: &Node) -> Result<Self, String> {
-        let mut arrays = Arrays::from_node(node)?.0;
-        match (arrays.len(), arrays.pop_first()) {
-            (1, Some((_, array))) => Ok(array),
-            (count, _) => Err(format!("expected one array, found a node of {count}")),
-        }
-    }
-
-    fn lend(&self, lender: &mut Lender) -> Node {
-        self.clone().alone().lend(lender)
-    }
-
-    fn given(&self) -> Result<CallInput, String> {
-        self.clone().alone().given()
-    }
-}
-
-impl IntoNode for Array {
-    fn types() -> Vec<String> {
-        vec![ARRAY.to_owned()]
-    }
-
-    fn into_node(self, places: &mut Places) -> Result<NewNode, String> {
-        self.alone().into_node(places)
-    }
-}
-
-impl Array {
-    fn alone(self) -> Arrays {
-        Arrays([(DEFAULT_ARRAY.to_owned(), self)].into())
-    }
-}
-
-impl FileField for Array {
-    fn put(&self, path: &str, files: &mut DataFiles) -> Result<(), String> {
-        files.add(&format!("{path}{ENDING}"), FileRef::from_bytes(self.to_npy()))
-    }
-
-    fn take(path: &str, files: &DataFiles) -> Result<Self, String> {
-        let path = format!("{path}{ENDING}");
-        let file = files.get(&path)?;
-        let bytes = file.read().map_err(|error| format!("its file `{path}` can't be read: {error}"))?;
-        Array::from_npy(&bytes).map_err(|error| format!("its file `{path}`: {error}"))
-    }
-
-    fn is_there(path: &str, files: &DataFiles) -> bool {
-        files.get(&format!("{path}{ENDING}")).is_ok()
-    }
-
-    fn names(path: &str, files: &DataFiles) -> Vec<String> {
-        files.below(path).filter_map(|name| name.strip_suffix(ENDING)).map(str::to_owned).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Scratch;
+    use crate::{
+        input::PortType,
+        testing::{Lender, Scratch},
+    };
 
     fn npy(dtype: &str, fortran: bool, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
         let mut file = Header { dtype: dtype.into(), fortran, shape: shape.into() }.write();
