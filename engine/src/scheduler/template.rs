@@ -298,7 +298,7 @@ mod tests {
             is_parallel,
             ..JobTemplate::default()
         };
-        let text = script(&job, &[], "ferry_job=1 ferry_restart=0");
+        let text = script(&job, &[], "ferry_job=1 ferry_restart=0", &[]);
         let output = std::process::Command::new("sh").args(["-c", &text, "sh", "token"]).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     }

@@ -320,7 +320,7 @@ mod tests {
     #[derive(crate::Schema, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     enum Shape {
-        NoShape,
+        NotAny,
         Ball { r: f64 },
         Row(Vec<f64>),
         Pair(i64, i64),
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(
             json::<Shape>(),
             format!(
-                "{{anyOf: [{{const: no_shape}}, {{properties: {{ball: {object}}}, required: [ball], type: object}}, \
+                "{{anyOf: [{{const: not_any}}, {{properties: {{ball: {object}}}, required: [ball], type: object}}, \
                  {{properties: {{row: {{items: {{type: number}}, type: array}}}}, required: [row], type: object}}, \
                  {{properties: {{pair: {}}}, required: [pair], type: object}}]}}",
                 json::<(i64, i64)>()
