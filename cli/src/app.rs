@@ -124,6 +124,10 @@ impl AppBuilder {
             builder,
             format: if global.format == Wanted::Json { Format::Json } else { Format::Table },
             csv: global.format == Wanted::Csv,
+            file_format: match &global.format {
+                Wanted::File(format) => Some(format.clone()),
+                _ => None,
+            },
             non_interactive: global.non_interactive,
             verbose: global.verbose,
             log,
@@ -131,17 +135,24 @@ impl AppBuilder {
     }
 }
 
-/// CSV is a form of lists alone.
+/// CSV is a form of lists alone, and file formats are for exported nodes.
 ///
 /// # Errors
-/// Something else is wanted as CSV (exit status 2).
+/// Something else is wanted in such a form (exit status 2).
 fn refuse_csv(cli: &Cli) -> Result {
     let is_list = matches!(
         cli.command,
         Command::Process(process::ProcessCommand::List(_)) | Command::Node(node::NodeCommand::List(_))
     );
-    if cli.global.format != Wanted::Csv || is_list {
-        return Ok(());
+    let is_export = matches!(cli.command, Command::Node(node::NodeCommand::Export(_)));
+    match &cli.global.format {
+        Wanted::File(word) if !is_export => {
+            return Err(
+                Failure::usage(format!("`{word}` is no way to show this")).help("there are table and json")
+            );
+        }
+        Wanted::Csv if !is_list => {}
+        _ => return Ok(()),
     }
     Err(Failure::usage("only `process list` and `node list` write CSV").help("use `--format json`"))
 }

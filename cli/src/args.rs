@@ -10,7 +10,7 @@ use crate::{
         limit::LimitCommand, node::NodeCommand, plugin::PluginCommand, process::ProcessCommand,
         storage::StorageCommand, submit::SubmitArgs,
     },
-    output::Wanted,
+    output::{Wanted, WantedParser},
 };
 
 /// Carries calculations to the computers where they run, and brings their results home.
@@ -29,8 +29,9 @@ pub(crate) struct Global {
     /// Profile to work with [env: FERRY_PROFILE] [default: default]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
-    /// How lists and details are shown; csv only by `process list` and `node list`
-    #[arg(long, global = true, value_enum, default_value_t = Wanted::Table)]
+    /// How lists and details are shown; csv only by `process list` and `node list`. For `node export` also the format
+    /// of the file
+    #[arg(long, global = true, value_parser = WantedParser, default_value = "table", hide_possible_values = true)]
     pub(crate) format: Wanted,
     /// Tell on stderr what happens inside
     #[arg(short, long, global = true)]

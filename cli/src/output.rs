@@ -2,13 +2,13 @@
 
 use std::io::{IsTerminal, Write};
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, TypedValueParser};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::error::Result;
 
 /// How lists and details are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Format {
     /// For people.
     #[default]
@@ -18,7 +18,7 @@ pub(crate) enum Format {
 }
 
 /// What can be asked for. Not everything has every form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Wanted {
     /// For people.
     #[default]
@@ -27,6 +27,35 @@ pub(crate) enum Wanted {
     Json,
     /// For spreadsheets: lists of processes and nodes alone.
     Csv,
+    /// A file format: exported nodes alone.
+    File(String),
+}
+
+/// Reads `--format`; any word may be a file format.
+#[derive(Debug, Clone)]
+pub(crate) struct WantedParser;
+
+impl TypedValueParser for WantedParser {
+    type Value = Wanted;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        word: &std::ffi::OsStr,
+    ) -> std::result::Result<Wanted, clap::Error> {
+        let word = clap::builder::NonEmptyStringValueParser::new().parse_ref(command, arg, word)?;
+        Ok(match word.as_str() {
+            "table" => Wanted::Table,
+            "json" => Wanted::Json,
+            "csv" => Wanted::Csv,
+            _ => Wanted::File(word),
+        })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(["table", "json", "csv"].into_iter().map(PossibleValue::new)))
+    }
 }
 
 /// Prints a line on stdout. A reader that went away (`| head`) ends the program quietly.

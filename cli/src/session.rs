@@ -21,6 +21,8 @@ pub(crate) struct Session {
     pub(crate) format: Format,
     /// A list is wanted as CSV; no other command is asked for that.
     pub(crate) csv: bool,
+    /// A file of this format is wanted; no other command than `node export` is asked for that.
+    pub(crate) file_format: Option<String>,
     /// Never ask anything.
     pub(crate) non_interactive: bool,
     /// Tell on stderr what happens inside.

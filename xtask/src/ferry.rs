@@ -16,7 +16,8 @@ use crate::shell;
 use crate::workspace::Workspace;
 
 /// The packages that make a working ferry: the binary, and the bundled plugins as files beside it.
-const PACKAGES: &[&str] = &["ferry-cli", "ferry-bundled-arithmetic", "ferry-bundled-shell"];
+const PACKAGES: &[&str] =
+    &["ferry-cli", "ferry-bundled-arithmetic", "ferry-bundled-data", "ferry-bundled-shell"];
 /// The features that tests are built with, all with the same, so that nothing is built twice: a `ferry` that listens to
 /// `FERRY_CRASH_AT`, and the engine with its simulation. Neither does anything unless it is asked.
 pub(crate) const TEST_FEATURES: &str = "ferry-cli/crash-points,ferry-engine/testing";

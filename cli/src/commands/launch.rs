@@ -63,6 +63,7 @@ Inputs, as words or as text in a file of inputs:
   x=@12                    a node by id, uuid, unique start of a uuid, or label
   code=pw@daint            a code by label and computer
   table=file:t.csv         a file; for a port of another type, the JSON or YAML (or text) in it
+  s=file:si.cif            other ports: what their data type is read from; s=cif:si.txt says the format
   data=folder:dir          a directory with its files
   old=remote:daint:/a/b    a directory on a computer
   text=str:@home           text as it is, whatever it begins with
@@ -80,7 +81,8 @@ impl LaunchArgs {
     /// Everything that is wrong with them (exit status 2).
     pub(crate) async fn launch(self, session: &Session) -> Result<Launch> {
         let reader = session.reader().await?;
-        inputs::launch(&reader, self.wish(&reader)?)
+        let wish = self.wish(&reader)?;
+        inputs::launch(&inputs::Reading::new(&reader, &session.builder), wish).await
     }
 
     /// What they say.

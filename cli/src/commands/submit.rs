@@ -63,7 +63,8 @@ async fn one(session: &Session, launch: Launch) -> Result<Answered> {
 
 async fn many(session: &Session, args: LaunchArgs, file: &Path) -> Result<Answered> {
     let reader = session.reader().await?;
-    let lines = inputs::each(&reader, args.wish(&reader)?, file)?;
+    let lines =
+        inputs::each(&inputs::Reading::new(&reader, &session.builder), args.wish(&reader)?, file).await?;
     let numbers: Vec<usize> = lines.iter().map(|line| line.number).collect();
     let launches = lines.into_iter().map(|Line { launch, .. }| launch).collect();
     let (response, answered) = session.call(Request::LaunchAll(launches)).await?;

@@ -2,16 +2,18 @@
 
 use std::{
     fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use ferry_engine::{
+    node::{ARRAY, array_body},
     process::InputValue,
     store::{self, ErrorKind, FileContent, Objects},
 };
-use ferry_plugin_proto::Value;
+use ferry_plugin_proto::{Value, npy::Header};
 
-use super::{plain, word::Given};
+use super::{plain, reading::Reading, word::Given};
 use crate::{output, yaml};
 
 /// Files from this size on are announced, since taking one in takes a while; bytes.
@@ -36,8 +38,18 @@ impl From<String> for Trouble {
 ///
 /// # Errors
 /// A path that can't be read or is of the wrong kind; a full disk.
-pub(super) fn load(given: Given, objects: &Objects) -> Result<InputValue, Trouble> {
+pub(super) async fn load(given: Given, reading: &Reading<'_>, plugin: &str) -> Result<InputValue, Trouble> {
     match given {
+        Given::Read(path, format, types) => reading.read(&path, format.as_deref(), &types, plugin).await,
+        at_hand => load_here(at_hand, reading.reader().objects()),
+    }
+}
+
+/// The same for what no plugin is needed for.
+pub(super) fn load_here(given: Given, objects: &Objects) -> Result<InputValue, Trouble> {
+    match given {
+        Given::Array(path) => array(&path, objects),
+        Given::Read(path, ..) => Err(format!("{} needs a plugin that reads it", path.display()).into()),
         Given::Value(value) => Ok(value),
         Given::File(path) => file(&path, objects),
         Given::Folder(path) => folder(&path, objects),
@@ -62,6 +74,25 @@ fn file(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
     let place = fs::canonicalize(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
     let content = take_in(&place, name, objects)?;
     Ok(InputValue::New { data_type: Some("file".into()), value, files: vec![content] })
+}
+
+/// A `.npy` file as the only array of a node, under AiiDA's name for it.
+fn array(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
+    const NAME: &str = "default";
+    /// No head that is read is longer.
+    const HEAD: u64 = 70_000;
+    let failed = |error: io::Error| format!("can't read {}: {error}", path.display());
+    let place = fs::canonicalize(path).map_err(failed)?;
+    let mut head = Vec::new();
+    fs::File::open(&place).and_then(|file| file.take(HEAD).read_to_end(&mut head)).map_err(failed)?;
+    let (header, _) = Header::read(&head).map_err(|message| format!("{}: {message}", path.display()))?;
+    let content = take_in(&place, format!("{NAME}.npy"), objects)?;
+    let value = array_body([(NAME, &header)]);
+    Ok(InputValue::New {
+        data_type: Some(ARRAY.into()),
+        value,
+        files: vec![FileContent { executable: false, ..content }],
+    })
 }
 
 fn folder(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
@@ -130,7 +161,7 @@ mod tests {
 
     fn check(given: Given, expect: Result<&[&str], &str>) {
         let dir = tempfile::tempdir().unwrap();
-        let found = load(given, &Objects::new(dir.path())).map(|value| match value {
+        let found = load_here(given, &Objects::new(dir.path())).map(|value| match value {
             InputValue::New { files, .. } => files.into_iter().map(|file| file.path).collect::<Vec<_>>(),
             _ => Vec::new(),
         });
@@ -153,6 +184,10 @@ mod tests {
         check(Given::File(at("named")), Ok(&["named"]));
         check(Given::Folder(at("d")), Ok(&["b.txt", "sub/a.txt"]));
         check(Given::File(at("d")), Err("not a regular file"));
+        fs::write(at("a.npy"), Header { dtype: "<f8".into(), fortran: false, shape: vec![0] }.write())
+            .unwrap();
+        check(Given::Array(at("a.npy")), Ok(&["default.npy"]));
+        check(Given::Array(at("d/b.txt")), Err("b.txt: no .npy file"));
         check(Given::File(at("gone")), Err("can't read"));
         check(Given::Folder(at("d/b.txt")), Err("not a directory"));
         std::os::unix::fs::symlink("b.txt", at("d/link")).unwrap();

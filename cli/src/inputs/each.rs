@@ -3,10 +3,10 @@
 
 use std::{fs, path::Path};
 
-use ferry_engine::{process::Launch, store::Reader};
+use ferry_engine::process::Launch;
 use ferry_plugin_proto::{Problem, Value};
 
-use super::{Template, Wish, problem};
+use super::{Reading, Template, Wish, problem};
 use crate::error::{Failure, Result};
 
 /// A launch and the line that it came from, counted from 1.
@@ -21,15 +21,15 @@ pub(crate) struct Line {
 ///
 /// # Errors
 /// A file that can't be read or has no lines; everything that is wrong with any line (exit status 2).
-pub(crate) fn each(reader: &Reader, wish: Wish, file: &Path) -> Result<Vec<Line>> {
+pub(crate) async fn each(reading: &Reading<'_>, wish: Wish, file: &Path) -> Result<Vec<Line>> {
     let text = fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("can't read {}: {error}", file.display())))?;
-    let template = Template::new(reader, wish)?;
+    let template = Template::new(reading.reader(), wish)?;
     let base = file.parent().unwrap_or(Path::new(""));
     let mut lines = Vec::new();
     let mut wrong = Vec::new();
     for (number, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-        match launch(&template, reader, text, base)? {
+        match launch(&template, reading, text, base).await? {
             Ok(launch) => lines.push(Line { number, launch }),
             Err(problems) => wrong.push((number, problems)),
         }
@@ -44,14 +44,14 @@ pub(crate) fn each(reader: &Reader, wish: Wish, file: &Path) -> Result<Vec<Line>
     Ok(lines)
 }
 
-fn launch(
+async fn launch(
     template: &Template,
-    reader: &Reader,
+    reading: &Reading<'_>,
     text: &str,
     base: &Path,
 ) -> Result<std::result::Result<Launch, Vec<Problem>>> {
     match serde_json::from_str::<Value>(text) {
-        Ok(own @ Value::Map(_)) => template.launch(reader, Some((&own, base))),
+        Ok(own @ Value::Map(_)) => template.launch(reading, Some((&own, base))).await,
         Ok(_) => Ok(Err(vec![problem("", "not a map of inputs")])),
         Err(error) => Ok(Err(vec![problem("", format!("no JSON: {error}"))])),
     }

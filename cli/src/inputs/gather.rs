@@ -7,7 +7,7 @@ use std::{
 
 use ferry_engine::{
     process::{FlatPort, InputValue, Metadata, lookup_port},
-    store::{self, Objects},
+    store,
 };
 use ferry_plugin_proto::{Problem, Value};
 
@@ -15,6 +15,7 @@ use super::{
     Wish,
     content::{self, Trouble},
     metadata, plain, problem,
+    reading::Reading,
     word::{self, Given},
 };
 use crate::words::closest;
@@ -130,17 +131,18 @@ impl<'a> Gathered<'a> {
         self.problems.push(problem(port, message));
     }
 
-    /// Reads the files that were named; gives inputs, metadata and problems.
+    /// Reads the files that were named, the plugin of this digest first; gives inputs, metadata and problems.
     ///
     /// # Errors
     /// A store that has no room for them.
-    pub(super) fn finish(
+    pub(super) async fn finish(
         mut self,
-        objects: &Objects,
+        reading: &Reading<'_>,
+        plugin: &str,
     ) -> store::Result<(BTreeMap<String, InputValue>, Metadata, Vec<Problem>)> {
         let mut inputs = BTreeMap::new();
         for (port, given) in self.inputs {
-            match content::load(given, objects) {
+            match content::load(given, reading, plugin).await {
                 Ok(value) => drop(inputs.insert(port, value)),
                 Err(Trouble::Given(message)) => self.problems.push(problem(&port, message)),
                 Err(Trouble::Store(error)) => return Err(error),
@@ -152,6 +154,7 @@ impl<'a> Gathered<'a> {
 
 #[cfg(test)]
 mod tests {
+    use ferry_engine::store::Objects;
     use ferry_plugin_proto::{Namespace, Port};
 
     use super::*;
@@ -182,7 +185,10 @@ mod tests {
         document::gather(&mut gathered, crate::yaml::parse(document).unwrap(), Path::new(""));
         gathered.words(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         let dir = tempfile::tempdir().unwrap();
-        let (inputs, metadata, problems) = gathered.finish(&Objects::new(dir.path())).unwrap();
+        let Gathered { inputs, metadata, problems, .. } = gathered;
+        let objects = Objects::new(dir.path());
+        let load = |(port, given)| (port, content::load_here(given, &objects).unwrap());
+        let inputs: BTreeMap<String, InputValue> = inputs.into_iter().map(load).collect();
         let show = |value: &Value| serde_json::to_string(value).unwrap();
         let mut lines: Vec<String> = inputs
             .iter()

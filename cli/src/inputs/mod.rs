@@ -4,6 +4,7 @@
 //! x=5              a literal, read by the port's type          str:@x        text as it is, whatever it begins with
 //! x=@12            a node, by id, uuid or label                code=pw@daint a code
 //! table=file:t.csv a file: for a file port the file itself, for other ports the JSON or YAML in it
+//! s=file:si.cif    for other ports what the port's data type can be read from; s=cif:si.txt says the format
 //! data=folder:dir  a directory                                 pw.ecut=60    a nested port
 //! old=remote:c:/d  a directory on a computer
 //! metadata.options.queue_name=debug                            what is not an input
@@ -18,6 +19,7 @@ mod each;
 mod gather;
 mod like;
 mod metadata;
+mod reading;
 mod word;
 mod write;
 
@@ -32,6 +34,7 @@ use ferry_plugin_proto::{Problem, ProcessType, Value};
 use self::gather::Gathered;
 pub(crate) use self::{
     each::{Line, each, problems_by_line},
+    reading::Reading,
     write::{References, document_of},
 };
 use crate::{
@@ -81,9 +84,9 @@ pub(crate) fn directory(objects: &Objects, dir: &Path) -> Result<Vec<FileContent
 ///
 /// # Errors
 /// Everything that is wrong with the wish (exit status 2); a full disk (1).
-pub(crate) fn launch(reader: &Reader, wish: Wish) -> Result<Launch> {
-    let template = Template::new(reader, wish)?;
-    template.launch(reader, None)?.map_err(|problems| {
+pub(crate) async fn launch(reading: &Reading<'_>, wish: Wish) -> Result<Launch> {
+    let template = Template::new(reading.reader(), wish)?;
+    template.launch(reading, None).await?.map_err(|problems| {
         let what = format!("`{}` can't be started with these inputs", template.wish.process_type);
         Failure::problems(what, &problems).help(template.help())
     })
@@ -92,15 +95,18 @@ pub(crate) fn launch(reader: &Reader, wish: Wish) -> Result<Launch> {
 /// A wish whose type and file are known: it makes one launch, or many that differ in a few inputs.
 struct Template {
     wish: Wish,
+    /// Digest of the plugin that offers the type.
+    plugin: String,
     process_type: ProcessType,
     document: Option<Document>,
 }
 
 impl Template {
     fn new(reader: &Reader, wish: Wish) -> Result<Template> {
-        let (_, process_type) = process::find_type(reader, &wish.process_type).map_err(Failure::usage)?;
+        let (plugin, process_type) =
+            process::find_type(reader, &wish.process_type).map_err(Failure::usage)?;
         let document = wish.file.as_deref().map(yaml::read).transpose()?;
-        Ok(Template { wish, process_type, document })
+        Ok(Template { wish, plugin: plugin.digest, process_type, document })
     }
 
     fn help(&self) -> String {
@@ -112,11 +118,12 @@ impl Template {
     ///
     /// # Errors
     /// The store's. Inside: everything that is wrong with the wish.
-    fn launch(
+    async fn launch(
         &self,
-        reader: &Reader,
+        reading: &Reading<'_>,
         own: Option<(&Value, &Path)>,
     ) -> Result<std::result::Result<Launch, Vec<Problem>>> {
+        let reader = reading.reader();
         let ports = process::input_ports(&self.process_type);
         let mut gathered = Gathered::new(&ports);
         if let Some(process) = self.wish.like {
@@ -131,7 +138,7 @@ impl Template {
         if let Some((value, base)) = own {
             document::gather(&mut gathered, value.clone(), base);
         }
-        let (inputs, mut metadata, problems) = gathered.finish(reader.objects())?;
+        let (inputs, mut metadata, problems) = gathered.finish(reading, &self.plugin).await?;
         metadata.disable_cache |= self.wish.no_cache;
         metadata.dry_run |= self.wish.dry_run;
         let groups = self.wish.groups.clone();

@@ -23,6 +23,10 @@ pub(super) enum Given {
     Text(PathBuf),
     /// The JSON or YAML in a file, as a value of this type if it is not the port's first choice.
     Parsed(PathBuf, Option<String>),
+    /// A `.npy` file, as a node of one array.
+    Array(PathBuf),
+    /// What is in a file of a format (else that of its name), as one of these data types.
+    Read(PathBuf, Option<String>, Vec<String>),
 }
 
 /// Reads a word for a port that accepts `types` (empty: any). Relative paths count from `base`.
@@ -57,7 +61,19 @@ pub(super) fn read(types: &[String], word: &str, base: &Path) -> Result<Given, S
     if types.iter().any(|name| name == "code") {
         return Ok(Given::Value(InputValue::Code(word.to_owned())));
     }
+    if let Some((format, path)) = formatted(types, word) {
+        return Ok(Given::Read(located(path, base)?, Some(format.to_owned()), types.to_vec()));
+    }
     literal(types, word)
+}
+
+/// `cif:PATH`, where a port takes nothing that could be written like this otherwise.
+fn formatted<'a>(types: &[String], word: &'a str) -> Option<(&'a str, &'a str)> {
+    let is_format = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    let only_declared = !types.is_empty() && types.iter().all(|name| name.contains('.'));
+    word.split_once(':').filter(|(format, _)| only_declared && is_format(format))
 }
 
 fn literal(types: &[String], word: &str) -> Result<Given, String> {
@@ -76,6 +92,11 @@ fn file(types: &[String], path: &str, base: &Path) -> Result<Given, String> {
     if accepts(types, "file") {
         return Ok(Given::File(path));
     }
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    let ending = ending.as_deref().unwrap_or_default();
+    if accepts(types, "array") && (ending == "npy" || types.len() == 1) {
+        return Ok(Given::Array(path));
+    }
     if accepts(types, "folder") {
         return Ok(Given::Folder(path));
     }
@@ -87,9 +108,15 @@ fn file(types: &[String], path: &str, base: &Path) -> Result<Given, String> {
         return Ok(Given::Text(path));
     }
     match types.iter().find(|name| !BASE_TYPES.contains(&name.as_str())) {
-        Some(data_type) => Ok(Given::Parsed(path, Some(data_type.clone()))),
+        Some(only) if is_document(ending) => Ok(Given::Parsed(path, Some(only.clone()))),
+        Some(_) => Ok(Given::Read(path, None, types.to_vec())),
         None => Err(format!("expected {}, got a file", types.join(" or "))),
     }
+}
+
+/// Whether a name's ending says that a value is written in the file, rather than a format that some type declares.
+fn is_document(ending: &str) -> bool {
+    matches!(ending, "json" | "yaml" | "yml")
 }
 
 fn located(path: &str, base: &Path) -> Result<PathBuf, String> {
@@ -156,7 +183,16 @@ mod tests {
         check(&["file", "folder"], "folder:dir", Ok(Given::Folder("base/dir".into())));
         check(&["dict"], "file:a.yaml", Ok(Given::Parsed("base/a.yaml".into(), None)));
         check(&["str"], "file:a.txt", Ok(Given::Text("base/a.txt".into())));
-        check(&["core.x"], "file:a", Ok(Given::Parsed("base/a".into(), Some("core.x".into()))));
+        check(&["core.x"], "file:a.json", Ok(Given::Parsed("base/a.json".into(), Some("core.x".into()))));
+        let read = |path: &str, format: Option<&str>| {
+            Ok(Given::Read(path.into(), format.map(str::to_owned), vec!["core.x".to_owned()]))
+        };
+        check(&["core.x"], "file:a.CIF", read("base/a.CIF", None));
+        check(&["core.x"], "cif:/a.txt", read("/a.txt", Some("cif")));
+        check(&["core.x"], "X:a", Err("expected core.x, got `X:a`; give `@NODE` or `file:PATH`"));
+        check(&["str", "core.x"], "cif:a", new("str", "cif:a"));
+        check(&["array"], "file:a.npy", Ok(Given::Array("base/a.npy".into())));
+        check(&["dict", "array"], "file:a.npy", Ok(Given::Array("base/a.npy".into())));
         check(&["code"], "file:a", Err("expected code, got a file"));
         check(&["int"], "folder:a", Err("expected int, got a directory"));
         check(&["file"], "file:", Err("no path is given"));

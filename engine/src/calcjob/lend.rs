@@ -20,6 +20,26 @@ pub fn is_inside(path: &str) -> bool {
     parts.peek().is_some() && !path.contains('\0') && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
+/// A path below a directory that a plugin has filled, in which no part is a link.
+///
+/// # Errors
+/// A path that leaves the directory, that is not there, or that has a link in it.
+pub fn no_links(root: &Path, path: &str) -> Result<PathBuf, String> {
+    if !is_inside(path) {
+        return Err(format!("`{path}` leaves its folder"));
+    }
+    let mut place = root.to_owned();
+    for part in Path::new(path).components() {
+        place.push(part);
+        let found = fs::symlink_metadata(&place)
+            .map_err(|error| format!("the plugin names the file `{path}`, which can't be read: {error}"))?;
+        if found.is_symlink() {
+            return Err(format!("the plugin made a link at `{path}`; links are not followed"));
+        }
+    }
+    Ok(place)
+}
+
 /// All inputs of a process, their small files written below `dir`.
 ///
 /// # Errors

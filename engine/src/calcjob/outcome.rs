@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Calcjob, StepError, StepResult, end, monitor, prepare, stash};
 use crate::{
     blocking, ids,
-    node::check_body,
+    node::check_typed_body,
     process::{flatten, lookup_port},
     store::{Change, Content, FileContent, Level, LinkType, NewData, NodeFile, Reader, label_problem},
 };
@@ -84,7 +84,7 @@ pub(crate) async fn add_outputs(
             }
             Some(_) => match label_problem(label) {
                 Some(problem) => Err(format!("output {problem}")),
-                None => check_body(&node.data_type, &node.value, node.files.len())
+                None => check_typed_body(reader, &node.data_type, &node.value, node.files.len())
                     .map_err(|error| format!("output `{label}`: {error}")),
             },
         };

@@ -223,22 +223,7 @@ pub(super) fn take_in(objects: &Objects, sandbox: &Path, mut job: JobDescription
 
 /// A path below a directory in which no part is a link.
 pub(super) fn no_links(root: &Path, path: &str) -> StepResult<PathBuf> {
-    if !lend::is_inside(path) {
-        return Err(StepError::Except(format!("`{path}` leaves its folder")));
-    }
-    let mut place = root.to_owned();
-    for part in Path::new(path).components() {
-        place.push(part);
-        let found = fs::symlink_metadata(&place).map_err(|error| {
-            StepError::Except(format!("the plugin names the file `{path}`, which can't be read: {error}"))
-        })?;
-        if found.is_symlink() {
-            return Err(StepError::Except(format!(
-                "the plugin made a link at `{path}`; links are not followed"
-            )));
-        }
-    }
-    Ok(place)
+    lend::no_links(root, path).map_err(StepError::Except)
 }
 
 /// What lies below a directory, by relative path.

@@ -1,7 +1,9 @@
 //! The base data types, and what their bodies look like. Types beyond these belong to plugins and libraries;
 //! the store keeps any, but only base types can be written as plain words on a command line.
 
-use ferry_plugin_proto::Value;
+use std::collections::BTreeMap;
+
+use ferry_plugin_proto::{Value, npy::Header};
 
 use crate::calcjob::code;
 
@@ -13,12 +15,30 @@ pub const BASE_TYPES: &[&str] = &[
     "bool",
     "list",
     "dict",
+    "array",
     "file",
     "folder",
     "remote_folder",
     "remote_stash",
     "code",
 ];
+
+/// The base type for arrays: each is a `.npy` file, which may hold NaN, and has an entry in the body.
+pub const ARRAY: &str = "array";
+
+/// The body of a node of arrays, by name.
+pub fn array_body<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a Header)>) -> Value {
+    let about = |header: &Header| {
+        // A length that no file can have is as good as none.
+        let length = |length: &usize| Value::Int(i64::try_from(*length).unwrap_or(i64::MAX));
+        let shape: Vec<Value> = header.shape.iter().map(length).collect();
+        let words = [("dtype", Value::from(header.dtype.as_str())), ("shape", shape.into())];
+        Value::Map(words.map(|(key, value)| (key.to_owned(), value)).into())
+    };
+    let arrays: BTreeMap<_, _> =
+        arrays.into_iter().map(|(name, header)| (name.to_owned(), about(header))).collect();
+    Value::Map([("arrays".to_owned(), Value::Map(arrays))].into())
+}
 
 /// Checks that a body fits its data type; a type that is not the engine's takes any body.
 ///
@@ -37,6 +57,7 @@ pub fn check_body(data_type: &str, body: &Value, files: usize) -> Result<(), Str
         | ("list", Value::List(_))
         | ("dict", Value::Map(_)) => true,
         ("file", body) => body.get("filename").and_then(Value::as_str).is_some() && files == 1,
+        (ARRAY, body) => matches!(body.get("arrays"), Some(Value::Map(arrays)) if arrays.len() == files),
         ("folder", Value::Map(_) | Value::Null) => true,
         ("remote_folder" | "remote_stash", body) => has_text(body, "computer") && has_text(body, "path"),
         ("code", body) => match code::check(body, files) {
@@ -60,6 +81,7 @@ fn expected(data_type: &str) -> &'static str {
         "bool" => "true or false",
         "list" => "a list",
         "dict" => "a map",
+        ARRAY => "arrays, a .npy file each",
         "file" => "one file",
         "folder" => "files",
         "remote_folder" => "a directory on a computer",
@@ -103,6 +125,10 @@ mod tests {
             0,
             Err("expected one file, got a map of 1"),
         );
+        let header = Header { dtype: "<f8".into(), fortran: false, shape: vec![2, 3] };
+        check("array", array_body([("default", &header)]), 1, Ok(()));
+        let told = "expected arrays, a .npy file each, got a map of 1";
+        check("array", array_body([("default", &header)]), 0, Err(told));
         check("core.structure", Value::Null, 0, Ok(()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ferry_plugin_proto::{ExitCode, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType};
+use ferry_plugin_proto::{DataType, ExitCode, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType};
 
 use super::{Error, ErrorKind, Result};
 use crate::process::{MONITORS, Options};
@@ -25,7 +25,10 @@ pub fn check(manifest: &Manifest) -> Result<()> {
             .with("plugin", &manifest.plugin)
             .help("install a newer ferry, or build the plugin with an older ferry_plugin"));
     }
-    check_types(&manifest.types).and_then(|()| check_monitors(&manifest.monitors)).map_err(|message| {
+    let checked = check_types(&manifest.types)
+        .and_then(|()| check_monitors(&manifest.monitors))
+        .and_then(|()| check_data_types(&manifest.data_types));
+    checked.map_err(|message| {
         error(ErrorKind::BadReply, message)
             .with("plugin", format!("{} {}", manifest.plugin, manifest.version))
             .help("this is for the plugin's author to mend")
@@ -50,6 +53,30 @@ fn check_types(types: &[ProcessType]) -> Result<(), String> {
             }
         }
         check_type(each).map_err(|message| format!("process type `{}`: {message}", each.name))?;
+    }
+    Ok(())
+}
+
+fn check_data_types(types: &[DataType]) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    for DataType { name, version, reads, writes, .. } in types {
+        if !is_full_name(name) {
+            return Err(format!(
+                "data type `{name}`: a name is `library.type`, of a-z, 0-9, `_` and `-`, parted by dots"
+            ));
+        }
+        if !names.insert(name) {
+            return Err(format!("the data type `{name}` is declared twice"));
+        }
+        if *version == 0 {
+            return Err(format!("data type `{name}`: versions count from 1"));
+        }
+        let is_word = |word: &&String| {
+            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        if let Some(word) = reads.iter().chain(writes).find(|word| !is_word(word)) {
+            return Err(format!("data type `{name}`: `{word}` can't be a file format: want a-z and 0-9"));
+        }
     }
     Ok(())
 }
@@ -188,6 +215,21 @@ mod tests {
         says(&problem(|m| m.types[1].name = "qe.pw".into()), "two process types claim the name `qe.pw`");
         says(&problem(|m| m.types[1].aliases = vec!["qe.pw".into()]), "claim the name `qe.pw`");
         says(&problem(|m| m.types[1].aliases = vec!["../x".into()]), "can't be an alias");
+    }
+
+    #[test]
+    fn data_types_have_names_versions_and_formats() {
+        let with = |name: &str, version, reads: &[&str]| {
+            let reads = reads.iter().map(|word| (*word).to_owned()).collect();
+            let data_type = DataType { name: name.into(), version, reads, ..DataType::default() };
+            problem(|m| m.data_types = vec![data_type])
+        };
+        assert_eq!(with("core.x", 1, &["cif"]), "fine");
+        says(&with("int", 1, &[]), "a name is `library.type`");
+        says(&with("core.x", 0, &[]), "versions count from 1");
+        says(&with("core.x", 1, &["../x"]), "can't be a file format");
+        let twice = DataType { name: "core.x".into(), version: 1, ..DataType::default() };
+        says(&problem(|m| m.data_types = vec![twice.clone(), twice]), "declared twice");
     }
 
     #[test]

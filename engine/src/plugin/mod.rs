@@ -10,6 +10,7 @@
 //! Only [`host_main`], in the child, ever loads a plugin file. Which plugin offers which process type, and
 //! which digest a process is pinned to, is not decided here.
 
+mod data;
 mod digest;
 pub mod elf;
 mod frame;

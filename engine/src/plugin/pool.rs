@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use ferry_plugin_abi::method;
 use ferry_plugin_proto::{
-    StepReply, StepRequest, Task, Validate, Validated, Work, WorkReply, decode, encode,
+    Check, StepReply, StepRequest, Task, Validate, Validated, Work, WorkReply, decode, encode,
 };
 use serde::de::DeserializeOwned;
 use tokio::{
@@ -54,6 +54,15 @@ pub trait Plugins: std::fmt::Debug + Send + Sync {
     /// As [`Hosts::call`].
     async fn step(&self, digest: &Digest, request: &StepRequest, deadline: Duration) -> Result<StepReply>;
 
+    /// Lets a plugin judge data nodes. What is plain code has nothing to say of them.
+    ///
+    /// # Errors
+    /// As [`Hosts::call`].
+    async fn check(&self, digest: &Digest, request: &Check, deadline: Duration) -> Result<Validated> {
+        let _ = (digest, request, deadline);
+        Ok(Validated::default())
+    }
+
     /// The children there are now, with the digests that they run, by process id.
     fn running(&self) -> Vec<(Digest, u32)>;
 
@@ -73,6 +82,10 @@ impl Plugins for Hosts {
 
     async fn step(&self, digest: &Digest, request: &StepRequest, deadline: Duration) -> Result<StepReply> {
         Hosts::step(self, digest, request, deadline).await
+    }
+
+    async fn check(&self, digest: &Digest, request: &Check, deadline: Duration) -> Result<Validated> {
+        Hosts::check(self, digest, request, deadline).await
     }
 
     fn running(&self) -> Vec<(Digest, u32)> {
@@ -274,7 +287,7 @@ impl Hosts {
         ending.join_all().await;
     }
 
-    async fn ask(&self, digest: &Digest, request: Request<'_>) -> Result<Vec<u8>> {
+    pub(super) async fn ask(&self, digest: &Digest, request: Request<'_>) -> Result<Vec<u8>> {
         self.inner.sweeper.call_once(|| {
             tokio::spawn(sweep(Arc::downgrade(&self.inner), self.inner.settings.idle));
         });
@@ -416,7 +429,7 @@ async fn sweep(pool: Weak<Inner>, idle: Duration) {
     }
 }
 
-fn read_reply<T: DeserializeOwned>(reply: &[u8], what: &str) -> Result<T> {
+pub(super) fn read_reply<T: DeserializeOwned>(reply: &[u8], what: &str) -> Result<T> {
     decode(reply).map_err(|problem| {
         Error::new(ErrorKind::BadReply, "plugin")
             .message(format!("the plugin's reply can't be read: {problem}"))

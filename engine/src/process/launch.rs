@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Ingredients, Options,
     caching::NO_CACHE,
-    coerce, find_type,
+    coerce, find_type, foreign,
     identity::{new_digest, stored_digest},
     monitors::{MONITORS, Watcher, ask_monitors, input_ports, is_monitor, read_monitors},
     parser::{PARSER, Parser},
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     calcjob::{FOLDER, IMPORTED, for_plugin, lend},
     ids,
-    node::check_body,
+    node::{check_typed_body, with_version},
     runner::Context,
     store::{
         Caller, Change, FileContent, LinkType, NewData, NewProcess, NodeKind, PluginRow, Reader,
@@ -328,7 +328,7 @@ fn examine(
     problems.extend(link_label.map(|message| problem("metadata.call_link_label", message)));
     let ports = input_ports(&process_type);
     let imported = launch.inputs.contains_key(FOLDER) && is_import_port(&process_type);
-    let resolved = resolve_inputs(reader, &ports, launch, imported, &mut problems);
+    let resolved = resolve_inputs(reader, &plugin.digest, &ports, launch, imported, &mut problems);
     let computer =
         choose_computer(reader, &process_type, &launch.metadata, &resolved, imported, &mut problems);
     let said = process_type.options.iter().chain(&launch.metadata.options);
@@ -426,6 +426,7 @@ fn whole(message: String) -> Vec<Problem> {
 
 fn resolve_inputs(
     reader: &Reader,
+    plugin: &str,
     ports: &BTreeMap<String, FlatPort>,
     launch: &Launch,
     imported: bool,
@@ -441,7 +442,7 @@ fn resolve_inputs(
             problems.push(problem(name, message));
             continue;
         }
-        match resolve(reader, port, given) {
+        match resolve(reader, port, given, plugin) {
             Ok(input) => drop(resolved.insert(name.clone(), input)),
             Err(message) => problems.push(problem(name, message)),
         }
@@ -507,7 +508,7 @@ impl Resolved {
     }
 }
 
-fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue) -> Result<Resolved, String> {
+fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue, plugin: &str) -> Result<Resolved, String> {
     let types = &port.port.types;
     let node = match given {
         InputValue::New { data_type, value, files } => {
@@ -518,7 +519,8 @@ fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue) -> Result<Resol
                 return Err(format!("`{name}` is no value type that ferry knows"));
             }
             let (data_type, value) = coerce(types, data_type.as_deref(), value.clone())?;
-            check_body(&data_type, &value, files.len())?;
+            let value = with_version(reader, &data_type, value, plugin).map_err(|error| error.to_string())?;
+            check_typed_body(reader, &data_type, &value, files.len())?;
             judge(&port.port, &value)?;
             let computer = place_of(reader, &data_type, &value)?;
             return Ok(new_input(data_type, value, files.clone()).on(computer));
@@ -609,9 +611,13 @@ fn import_computer(wanted: Option<&str>, folder: &Resolved, problems: &mut Vec<P
 async fn ask_plugin(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, Refusal> {
     let mut folder = None;
     let inputs = lent(cx, examined, &mut folder)?;
+    let new = examined.resolved.iter().filter(|(_, input)| input.new.is_some());
+    let new = new.map(|(port, _)| port.as_str());
+    let foreign = foreign::ask(cx, &examined.plugin, &examined.process_type, &inputs, new).await?;
     let request = Validate { process_type: examined.process_type.name.clone(), inputs };
-    let reply = cx.validate(&examined.plugin.digest, &request).await?;
-    Ok(reply.problems)
+    let mut problems = cx.validate(&examined.plugin.digest, &request).await?.problems;
+    problems.extend(foreign);
+    Ok(problems)
 }
 
 /// The inputs as the plugin sees them.

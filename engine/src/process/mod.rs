@@ -4,6 +4,7 @@ pub(crate) mod caching;
 mod call;
 mod failures;
 mod fields;
+mod foreign;
 mod identity;
 mod launch;
 mod monitors;

@@ -213,6 +213,13 @@ pub fn coerce(types: &[String], given: Option<&str>, value: Value) -> Result<(St
     if !natural.is_empty() && accepts(natural) {
         return Ok((natural.to_owned(), value));
     }
+    // A map is the body of the one type that plugins declare among them, if there is one.
+    let mut declared = types.iter().filter(|name| name.contains('.'));
+    if natural == "dict"
+        && let (Some(only), None) = (declared.next(), declared.next())
+    {
+        return Ok((only.clone(), value));
+    }
     Err(type_problem(types, &crate::node::describe(&value)))
 }
 
@@ -315,6 +322,15 @@ mod tests {
         assert_eq!(read(&["str", "list"], "[1]"), Ok(Value::List(vec![1i64.into()])));
         assert_eq!(read(&["str", "list"], "[1"), Ok(Value::from("[1")));
         assert_eq!(read(&["file"], "x"), Err("expected file, got `x`; give `file:PATH` or `@NODE`".into()));
+    }
+
+    #[test]
+    fn a_map_is_the_body_of_the_one_declared_type() {
+        let map = || Value::Map(BTreeMap::new());
+        let with = |names: &[&str]| coerce(&types(names), None, map()).map(|(data_type, _)| data_type);
+        assert_eq!(with(&["int", "core.structure"]), Ok("core.structure".into()));
+        assert_eq!(with(&["dict", "core.structure"]), Ok("dict".into()));
+        assert!(with(&["core.structure", "core.kpoints"]).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_plugin_proto::{StepReply, StepRequest, Validate, Validated, Work, WorkReply};
+use ferry_plugin_proto::{Check, StepReply, StepRequest, Validate, Validated, Work, WorkReply};
 
 use tokio::sync::Notify;
 
@@ -151,6 +151,15 @@ impl Context {
         self.hosts
             .validate(&parse(digest)?, request, Duration::from_secs(20).min(self.settings.plugin_timeout))
             .await
+    }
+
+    /// Asks a plugin to judge data nodes.
+    ///
+    /// # Errors
+    /// The plugin's host's.
+    pub async fn check_data(&self, digest: &str, request: &Check) -> plugin::Result<Validated> {
+        let deadline = Duration::from_secs(20).min(self.settings.plugin_timeout);
+        self.hosts.check(&parse(digest)?, request, deadline).await
     }
 
     /// Lets a plugin work.

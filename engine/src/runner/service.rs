@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Context, Request, Response, many, settings, setup, steer};
 use crate::{
     calcjob, crash, ids,
-    node::check_body,
+    node::check_typed_body,
     process::{Launch, Launched, Refusal, prepare, rehearse},
     scheduler::Limits,
     store::{Change, Error, GroupChange, NewData, NodeId},
@@ -133,7 +133,7 @@ async fn made(cx: &Context, changes: Vec<Change>, uuid: Uuid) -> Result<Launched
 }
 
 async fn data(cx: &Context, data: NewData) -> Result<Response, Error> {
-    if let Err(message) = check_body(&data.data_type, &data.body, data.files.len()) {
+    if let Err(message) = check_typed_body(&cx.store, &data.data_type, &data.body, data.files.len()) {
         return Ok(Response::Failed { message, help: None });
     }
     if let Some(message) = code_is_taken(cx, &data) {

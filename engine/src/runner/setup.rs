@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{Context, Response, service::failed};
 use crate::{
     computer::Computer,
+    node::disagreement,
     plugin::{self, Admitted, probe},
     store::{Change, Error, ErrorKind, PluginRow, Result, SET_UP},
 };
@@ -144,6 +145,11 @@ async fn try_install(cx: &Context, file: &Path) -> plugin::Result<Response> {
     if let Some(message) = claimed_twice(&row, &known) {
         let help = Some("remove the other plugin with `ferry plugin remove`, or rename the type".into());
         return Ok(Response::Failed { message, help });
+    }
+    if let Some(message) = disagreement(&row, &known) {
+        let help =
+            "what a data type looks like never changes within a version: give the new form a new `version`";
+        return Ok(Response::Failed { message, help: Some(help.into()) });
     }
     match cx.store.commit(vec![Change::Plugin(Box::new(row.clone()))]).await {
         Ok(_) => Ok(answer(&row, false)),

@@ -182,6 +182,7 @@ fn manifest() -> Manifest {
         plugin: "sim".into(),
         version: "1".into(),
         description: "process types of simulations".into(),
+        data_types: Vec::new(),
         monitors: Vec::new(),
         types: vec![
             process_type(

@@ -10,12 +10,15 @@
 //! assert_eq!(decode::<Value>(&encode(&value)).unwrap(), value);
 //! ```
 
+mod data;
 mod manifest;
 mod message;
 mod monitor;
+pub mod npy;
 mod step;
 mod value;
 
+pub use data::{Check, DataReply, DataType, Migrate, ReadData, VERSION_KEY};
 pub use manifest::{ExitCode, Kind, Manifest, Namespace, Port, ProcessType, Range};
 pub use message::{
     CopyStage, Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem,
@@ -28,7 +31,7 @@ pub use value::Value;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the message set: what this crate can say.
-pub const PROTO: u32 = 4;
+pub const PROTO: u32 = 5;
 
 /// Encodes a message.
 ///

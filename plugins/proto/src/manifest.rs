@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MonitorType, Value};
+use crate::{DataType, MonitorType, Value};
 
 /// Reply to `method::MANIFEST`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Manifest {
     /// What can look at running jobs, sorted by name.
     #[serde(default)]
     pub monitors: Vec<MonitorType>,
+    /// Data types that it can read, convert and check; sorted by name.
+    #[serde(default)]
+    pub data_types: Vec<DataType>,
 }
 
 /// One process type.

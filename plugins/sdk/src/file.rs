@@ -72,7 +72,7 @@ impl FileRef {
         }
     }
 
-    fn of_node(node: &Node, path: &str, local: &str) -> Self {
+    pub(crate) fn of_node(node: &Node, path: &str, local: &str) -> Self {
         FileRef(Origin::Node { uuid: node.uuid.clone(), path: path.to_owned(), local: local.into() })
     }
 
@@ -81,7 +81,7 @@ impl FileRef {
     }
 
     /// Where a message says the bytes are.
-    fn into_source(self, places: &mut Places) -> Result<Source, String> {
+    pub(crate) fn into_source(self, places: &mut Places) -> Result<Source, String> {
         match self.0 {
             Origin::Node { uuid, path, .. } => Ok(Source::Node { uuid, path }),
             Origin::Bytes(bytes) if bytes.len() <= INLINE_MAX => Ok(Source::Inline(bytes)),
@@ -91,6 +91,13 @@ impl FileRef {
                 None => places.keep(|target| fs::copy(&path, target).map(drop)),
             },
         }
+    }
+}
+
+/// An empty one.
+impl Default for FileRef {
+    fn default() -> Self {
+        FileRef::from_bytes([])
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{InputsDraft, Problems, testing::Lender};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a type that a data node can hold",
     note = "use a number, `bool`, `String`, `Vec`, `Json<T>`, `SingleFile`, `Folder`, `RemoteFolder`, `Code` or `AnyNode`, \
-            or implement `PortType`"
+            `Array`, or derive `Data` for it"
 )]
 pub trait PortType: Sized {
     /// The data types it can be read from; empty: any.

@@ -99,6 +99,9 @@
 //! assert_eq!(testing::call(grow::with(3, 20)).value::<i64>(), Ok(24));
 //! ```
 //!
+//! A struct that derives [`Data`] is a data type of its own: a version, a schema, files, upgrades, and the formats
+//! that it is read from. Numbers in rows and columns are an [`Array`].
+//!
 //! A [`WorkChain`] is an outline of named steps over a struct that is saved between them, and a [`Restart`] workchain
 //! runs a child until it succeeds, with handlers that mend what went wrong. A [`Machine`] is for whoever writes the
 //! state machine themselves. All of them hand on [`Node`]s and call by [`Draft`].
@@ -115,10 +118,12 @@
 // The macros name this crate by its outer name, also in its own tests.
 extern crate self as ferry_plugin;
 
+mod array;
 mod calcfunction;
 mod calcjob;
 mod command;
 mod context;
+mod data;
 mod draft;
 mod error;
 mod exit;
@@ -146,23 +151,26 @@ mod process;
 mod registry;
 mod report;
 mod restart;
+mod schema;
 mod shape;
 mod stored;
 pub mod testing;
 mod workchain;
 
+pub use array::{Array, Arrays, DEFAULT_ARRAY, Items};
 pub use calcfunction::{RESULT, Returned};
 pub use calcjob::CalcJob;
 pub use command::Command;
 pub use context::{Context, Cx, Flow};
+pub use data::{Data, DataFiles, FileField, ReadFile, Upgrade, WriteFile};
 pub use draft::{CallMetadata, Draft, Fill, Given, InputsDraft, Ports};
 pub use error::{Error, Result};
 pub use exit::{ExitCodes, NoExit};
 pub use expose::Exposed;
 pub use ferry_plugin_abi as abi;
 pub use ferry_plugin_macros::{
-    ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine, monitor, outline, restart, workchain,
-    workfunction,
+    Data, ExitCodes, Inputs, Outputs, Schema, calcfunction, calcjob, machine, monitor, outline, restart,
+    workchain, workfunction,
 };
 pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
@@ -190,6 +198,7 @@ pub use restart::{
     Escalation, Handler, JobFailure, Next, Override, Resource, Restart, RestartExit, RestartExits,
     RestartInputs, RestartInputsDraft, RestartSettings, RestartSettingsDraft, Restarting,
 };
+pub use schema::Schema;
 pub use stored::{Node, Stored};
 pub use workchain::{Child, Condition, Outline, Predicate, Step, StepCx, StepReturn, Truth, WorkChain};
 
@@ -203,11 +212,11 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 /// Everything that a plugin's modules name: `use ferry_plugin::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        AnyNode, AnyOutput, CalcJob, CallFailed, Called, Child, Code, CopyStage, Cx, Draft, Error, ExitCodes,
-        FileRef, Finished, Folder, Inputs, Job, JobFailure, Json, Next, NoExit, Node, OptionDefaults,
-        Outline, Outputs, Pattern, Problems, Process, RemoteFolder, Result, SingleFile, WorkChain,
-        calcfunction, calcjob, join, join_all, log, monitor, outline, report, restart, select, stop_asked,
-        testing, workchain, workfunction,
+        AnyNode, AnyOutput, Array, Arrays, CalcJob, CallFailed, Called, Child, Code, CopyStage, Cx, Data,
+        Draft, Error, ExitCodes, FileRef, Finished, Folder, Inputs, Job, JobFailure, Json, Next, NoExit,
+        Node, OptionDefaults, Outline, Outputs, Pattern, Problems, Process, ReadFile, RemoteFolder, Result,
+        Schema, SingleFile, WorkChain, WriteFile, calcfunction, calcjob, join, join_all, log, monitor,
+        outline, report, restart, select, stop_asked, testing, workchain, workfunction,
     };
     pub use std::io::{Read as _, Write as _};
 }
@@ -217,10 +226,15 @@ pub mod prelude {
 pub mod macros {
     pub use crate::{
         calcfunction::CalcFunction,
+        data::{
+            DataEntry,
+            macros::{checked, data_from_node, data_into_node, data_types, give_data, lend_data, upgrade},
+        },
         flow::{IsCx, WorkFunction},
         input::macros::{assert_number, body, choose, join, namespace_port},
         monitor::MonitorEntry,
         registry::{About, Entry},
+        schema::macros as schema,
         stored::StoredFor,
     };
     pub use inventory;

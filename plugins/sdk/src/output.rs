@@ -11,12 +11,14 @@ use std::{
 
 use ferry_plugin_proto::{self as proto, Namespace, NewNode, Outcome, Port, Source};
 
-use crate::{Error, Folder, Json, Node, OutputNodes, Result, SingleFile, path, report, stored::node_at};
+use crate::{
+    Array, Arrays, Error, Folder, Json, Node, OutputNodes, Result, SingleFile, path, report, stored::node_at,
+};
 
 /// A value that becomes one data node.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't become a data node",
-    note = "use a number, `bool`, `String`, `Vec`, `Json<T>`, `SingleFile` or `Folder`, or implement `IntoNode`"
+    note = "use a number, `bool`, `String`, `Vec`, `Json<T>`, `SingleFile`, `Folder` or `Array`, or derive `Data` for it"
 )]
 pub trait IntoNode: Sized {
     /// The data types that it may become; empty: any.
@@ -351,7 +353,7 @@ macro_rules! any_output {
         }
     )+};
 }
-any_output! { i8 i16 i32 i64 isize u8 u16 u32 u64 usize f32 f64 bool String SingleFile Folder }
+any_output! { i8 i16 i32 i64 isize u8 u16 u32 u64 usize f32 f64 bool String SingleFile Folder Array Arrays }
 
 impl<T> From<Json<T>> for AnyOutput
 where

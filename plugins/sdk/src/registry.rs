@@ -1,16 +1,18 @@
 //! What a plugin offers: entries gathered by `inventory`, told as a manifest, reached by name.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use ferry_plugin_abi::{method, status};
 use ferry_plugin_proto::{
-    ExitCode, Inputs as Nodes, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType, StepReply,
-    StepRequest, Task, Validate, Validated, Value, Work, WorkReply, decode, encode,
+    Check, DataReply, DataType, ExitCode, Inputs as Nodes, Kind, Manifest, Migrate, MonitorType, Namespace,
+    NewFile, PROTO, ProcessType, ReadData, StepReply, StepRequest, Task, Validate, Validated, Value, Work,
+    WorkReply, decode, encode,
 };
 
 use crate::{
-    CalcJob, Machine, MonitorEntry, Problems, WorkChain, calcfunction, calcfunction::CalcFunction, calcjob,
-    flow, flow::WorkFunction, machine, workchain,
+    CalcJob, FileRef, Machine, MonitorEntry, Problems, SingleFile, WorkChain, calcfunction,
+    calcfunction::CalcFunction, calcjob, data::DataEntry, flow, flow::WorkFunction, machine, output::Places,
+    workchain,
 };
 
 /// What an attribute says of a process type.
@@ -249,6 +251,9 @@ impl Plugin {
             method::VALIDATE => self.validate(&read(request)?).map(|validated| encode(&validated)),
             method::WORK => self.work(read(request)?).map(|reply| encode(&reply)),
             method::STEP => self.step(&read(request)?).map(|reply| encode(&reply)),
+            method::READ_DATA => self.read_data(&read(request)?).map(|reply| encode(&reply)),
+            method::MIGRATE => self.migrate(read(request)?).map(|reply| encode(&reply)),
+            method::CHECK => self.check(&read(request)?).map(|validated| encode(&validated)),
             _ => Err(Failure {
                 status: status::UNKNOWN_METHOD,
                 message: format!(
@@ -284,7 +289,52 @@ impl Plugin {
             description: self.description.to_owned(),
             types,
             monitors,
+            data_types: data_types()?,
         })
+    }
+
+    /// Reads a file as a data type.
+    fn read_data(&self, request: &ReadData) -> Result<DataReply, Failure> {
+        let entry = self.find_data(&request.data_type)?;
+        let file =
+            SingleFile::named(&request.name, FileRef::from_path(&request.path)).map_err(Failure::error)?;
+        let mut places = Places::new(Path::new(&request.sandbox));
+        Ok((entry.read)(&request.format, &file, &mut places).map_or_else(DataReply::Refused, DataReply::Node))
+    }
+
+    /// Brings a data node into another form.
+    fn migrate(&self, request: Migrate) -> Result<DataReply, Failure> {
+        let Migrate::Data { node, format, sandbox } = request;
+        let entry = self.find_data(&node.data_type)?;
+        let mut places = Places::new(Path::new(&sandbox));
+        let reply = match format {
+            None => (entry.upgrade)(&node, &mut places).map(DataReply::Node),
+            Some(format) => (entry.write)(&node, &format).and_then(|bytes| {
+                let source = FileRef::from_bytes(bytes).into_source(&mut places)?;
+                Ok(DataReply::File(NewFile { path: format, source }))
+            }),
+        };
+        Ok(reply.unwrap_or_else(DataReply::Refused))
+    }
+
+    /// Judges data nodes.
+    fn check(&self, request: &Check) -> Result<Validated, Failure> {
+        let Check::Data(nodes) = request;
+        let mut bad = Problems::default();
+        for (port, node) in nodes {
+            if let Err(message) = (self.find_data(&node.data_type)?.check)(node) {
+                bad.at(port, message);
+            }
+        }
+        Ok(Validated { problems: bad.into_vec() })
+    }
+
+    /// Data types belong to names, not to crates: all that are linked are declared.
+    fn find_data(&self, name: &str) -> Result<&'static DataEntry, Failure> {
+        inventory::iter::<DataEntry>
+            .into_iter()
+            .find(|entry| entry.name() == name)
+            .ok_or_else(|| Failure::error(format!("plugin `{}` has no data type `{name}`", self.name)))
     }
 
     fn validate(&self, request: &Validate) -> Result<Validated, Failure> {
@@ -325,6 +375,20 @@ impl Plugin {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             Failure::error(format!("plugin `{}` has no process type `{name}`; it has: {known}", self.name))
         })
+    }
+}
+
+/// The data types of all linked crates, sorted by name.
+fn data_types() -> Result<Vec<DataType>, Failure> {
+    let mut types: Vec<DataType> =
+        inventory::iter::<DataEntry>.into_iter().map(DataEntry::describe).collect();
+    types.sort_by(|a, b| a.name.cmp(&b.name));
+    match types.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        Some(twice) => Err(Failure::error(format!(
+            "two structs derive `Data` as `{}`: give one of them another `name`",
+            twice[0].name
+        ))),
+        None => Ok(types),
     }
 }
 

@@ -49,8 +49,8 @@ use ferry_plugin_proto::{
 };
 
 use crate::{
-    CalcJob, Code, FileRef, Inputs, Monitor, Plugin, Problems, RemoteFolder, Verdict, calcjob,
-    input::PortType,
+    AnyNode, CalcJob, Code, Data, FileRef, Inputs, Monitor, Plugin, Problems, RemoteFolder, SingleFile,
+    Verdict, calcjob, input::PortType, output::Places,
 };
 
 /// Runs `prepare` on `inputs`.
@@ -169,6 +169,42 @@ pub fn nodes(inputs: &impl Inputs) -> Nodes {
 pub fn inputs() -> Given {
     let scratch = Scratch::new();
     Given { nodes: Nodes::new(), lender: Lender::at(scratch.path()), _scratch: scratch }
+}
+
+/// A node without files, as the engine would lend it: what another plugin, or an older version, has stored.
+///
+/// # Panics
+/// If the body can't be expressed.
+pub fn stored(data_type: &str, body: impl serde::Serialize) -> AnyNode {
+    let value = ferry_plugin_proto::to_value(&body).unwrap_or_else(|error| panic!("no body: {error}"));
+    Lender::nowhere().lend_as(data_type, value).into()
+}
+
+/// Reads a file as a data type, as `port=file:NAME` does.
+///
+/// # Errors
+/// A format that the type is not read from; what the type says of the file.
+pub fn read_data<T: Data>(format: &str, name: &str, bytes: impl AsRef<[u8]>) -> Result<T, String> {
+    if !T::READS.contains(&format) {
+        return Err(format!("{} is read from {}, not from {format}", T::NAME, T::READS.join(", ")));
+    }
+    let value = T::read_format(format, &SingleFile::from_bytes(name, bytes.as_ref())?)
+        .map_err(|error| error.to_string())?;
+    // What can't be stored is no result.
+    let scratch = Scratch::new();
+    crate::data::macros::data_into_node(&value, &mut Places::new(scratch.path()))?;
+    Ok(value)
+}
+
+/// Writes a value as a file, as `ferry node export` does.
+///
+/// # Errors
+/// A format that the type is not written to; what the type says.
+pub fn write_data<T: Data>(value: &T, format: &str) -> Result<Vec<u8>, String> {
+    if !T::WRITES.contains(&format) {
+        return Err(format!("{} is written to {}, not to {format}", T::NAME, T::WRITES.join(", ")));
+    }
+    value.write_format(format).map_err(|error| error.to_string())
 }
 
 /// A code of the label `pw@localhost`.
@@ -338,7 +374,7 @@ impl Lender {
         Lender { dir: None, lent: 0 }
     }
 
-    fn at(dir: &Path) -> Self {
+    pub(crate) fn at(dir: &Path) -> Self {
         Lender { dir: Some(dir.to_owned()), lent: 0 }
     }
 

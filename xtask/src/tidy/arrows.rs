@@ -47,6 +47,7 @@ fn rule(dir: &str) -> Option<May> {
         ["plugins", "sdk"] => {
             May::Only(&["ferry-plugin-abi", "ferry-plugin-proto", "ferry-plugin-macros"], &[])
         }
+        ["plugins", "data"] => May::Only(&["ferry-plugin"], &[]),
         ["plugins", _] => May::Only(&["ferry-plugin", "ferry-data"], &[]),
         ["plugins", _, _] => May::ItsLibrary,
         ["cli"] | ["tests", ..] => May::Everything,
@@ -102,6 +103,8 @@ mod tests {
     fn a_plugin_sees_the_sdk_and_its_file_the_library() {
         check("plugins/shell", "s", &[("ferry-plugin", false)], 0);
         check("plugins/shell", "s", &[("ferry-engine", true)], 1);
+        check("plugins/data", "ferry-data", &[("ferry-plugin", false)], 0);
+        check("plugins/data", "ferry-data", &[("ferry-arithmetic", false)], 1);
         check("plugins/arithmetic/file", "f", &[("ferry-plugin", false), ("ferry-arithmetic", false)], 0);
         check("plugins/shell/file", "f", &[("ferry-arithmetic", false)], 1);
     }

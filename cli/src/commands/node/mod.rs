@@ -2,6 +2,7 @@
 
 mod comment;
 pub(crate) mod delete;
+mod export;
 mod graph;
 mod list;
 mod name;
@@ -30,6 +31,8 @@ pub(crate) enum NodeCommand {
     /// Read and write what people say about nodes
     #[command(subcommand)]
     Comment(comment::CommentCommand),
+    /// Write a data node to a file: its body as JSON and its files, or in a format of its type (--format cif)
+    Export(export::ExportArgs),
     /// Delete nodes with all that came of them
     Delete(delete::DeleteArgs),
     /// Look at the files of a node
@@ -51,6 +54,7 @@ pub(crate) async fn run(session: &Session, command: NodeCommand) -> Result {
         NodeCommand::Label(args) => name::label(session, args).await,
         NodeCommand::Description(args) => name::description(session, args).await,
         NodeCommand::Comment(command) => comment::run(session, command).await,
+        NodeCommand::Export(args) => export::run(session, args).await,
         NodeCommand::Delete(args) => delete::run(session, args).await,
         NodeCommand::Repo(command) => repo::run(session, command).await,
         NodeCommand::Graph(command) => graph::run(session, command).await,

@@ -1,5 +1,6 @@
 //! `ferry plugin`: the files that bring process types, and what the types take and give.
 
+mod data;
 mod spec;
 
 use std::path::Path;
@@ -29,9 +30,11 @@ pub(crate) enum PluginCommand {
         #[arg(short, long)]
         all: bool,
     },
-    /// Show what a process type takes and gives, or the facts of a plugin
+    /// List the data types that plugins declare, and the files that they are read from and written to
+    Types,
+    /// Show what a process type takes and gives, how a data type looks, or the facts of a plugin
     Show {
-        /// A process type or a plugin
+        /// A process type, a data type or a plugin
         #[arg(value_name = "TYPE|PLUGIN")]
         name: String,
     },
@@ -54,6 +57,7 @@ pub(crate) enum PluginCommand {
 pub(crate) async fn run(session: &Session, command: PluginCommand) -> Result {
     match command {
         PluginCommand::List { all } => list(session, all).await,
+        PluginCommand::Types => data::list(session).await,
         PluginCommand::Show { name } => show(session, &name).await,
         PluginCommand::Install { path } => install(session, &path).await,
         PluginCommand::Remove { name } => remove(session, name).await,
@@ -128,7 +132,18 @@ fn to_json(plugin: &PluginRow, all: &[PluginRow]) -> Value {
             "summary": summary(&offered.doc),
             "aliases": offered.aliases,
         })).collect::<Value>(),
+        "data_types": data_types(plugin),
     })
+}
+
+/// Name and version of the data types that it declares.
+fn data_types(plugin: &PluginRow) -> Vec<String> {
+    plugin
+        .manifest
+        .data_types
+        .iter()
+        .map(|each| format!("{} (version {})", each.name, each.version))
+        .collect()
 }
 
 async fn show(session: &Session, name: &str) -> Result {
@@ -138,7 +153,10 @@ async fn show(session: &Session, name: &str) -> Result {
         Err(problem) => match (find_plugin(&reader, name)?, find_monitor(&reader, name)?) {
             (Some(plugin), _) => show_plugin(session, &plugin, &reader.plugins()?),
             (None, Some((plugin, monitor))) => spec::show_monitor(session, &plugin, &monitor),
-            (None, None) => Err(unknown(&reader, name, problem)?),
+            (None, None) => match data::find(&reader, name)?.as_slice() {
+                [] => Err(unknown(&reader, name, problem)?),
+                declared => data::show(session, declared),
+            },
         },
     }
 }
@@ -194,8 +212,10 @@ fn show_plugin(session: &Session, plugin: &PluginRow, all: &[PluginRow]) -> Resu
         ("digest", plugin.digest.clone()),
         ("installed", plugin.installed.to_string()),
         ("types", types.join("\n")),
+        ("data types", data_types(plugin).join("\n")),
     ];
-    output::details(fields.into_iter().chain(facts))
+    let fields = fields.into_iter().filter(|(name, text)| *name != "data types" || !text.is_empty());
+    output::details(fields.chain(facts))
 }
 
 async fn install(session: &Session, path: &Path) -> Result {

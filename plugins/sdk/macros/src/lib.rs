@@ -4,6 +4,7 @@
 mod args;
 mod block;
 mod calcfunction;
+mod data;
 mod exit;
 mod field;
 mod function;
@@ -12,6 +13,7 @@ mod monitor;
 mod outline;
 mod outputs;
 mod restart;
+mod schema;
 mod words;
 mod workfunction;
 
@@ -37,6 +39,21 @@ pub fn derive_outputs(item: TokenStream) -> TokenStream {
 #[proc_macro_derive(ExitCodes, attributes(exit))]
 pub fn derive_exit_codes(item: TokenStream) -> TokenStream {
     expand(exit::derive(&parse_macro_input!(item)))
+}
+
+/// Makes a data type of a struct with named fields, which serde reads and writes: see the trait `Data`.
+///
+/// `#[data(name = "library.type", version = 2, upgrade(1 => from_v1), read("cif"), write("cif"), check = path)]`: all
+/// but the name may be left out. A field under `#[data(file)]` and `#[serde(skip)]` is a file of the node.
+#[proc_macro_derive(Data, attributes(data, serde))]
+pub fn derive_data(item: TokenStream) -> TokenStream {
+    expand(data::derive(&parse_macro_input!(item)))
+}
+
+/// Describes what serde makes of a struct or an enum, for the data types that have it inside: see the trait `Schema`.
+#[proc_macro_derive(Schema, attributes(serde))]
+pub fn derive_schema(item: TokenStream) -> TokenStream {
+    expand(schema::derive(&parse_macro_input!(item)))
 }
 
 /// Makes a calcfunction of a plain function, which stays one.

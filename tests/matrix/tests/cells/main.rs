@@ -9,6 +9,7 @@ mod chaos;
 mod clock;
 mod crash;
 mod daemon;
+mod data;
 mod disk;
 mod failure;
 mod fault;
@@ -54,6 +55,7 @@ fn main() {
             ("graph", graph::CASES),
             ("input", input::CASES),
             ("plugins", plugins::CASES),
+            ("data", data::CASES),
             ("daemon", daemon::CASES),
             ("supervisor", supervisor::CASES),
             ("disk", disk::CASES),

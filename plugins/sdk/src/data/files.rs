@@ -1,0 +1,117 @@
+//! Files of a data type: fields that are no part of the body, by path.
+
+use std::collections::BTreeMap;
+
+use ferry_plugin_proto::Node;
+
+use crate::{FileRef, path};
+
+/// A field that is kept as a file of the node, or as several.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a file of a data type",
+    note = "use `FileRef`, `Array`, or an `Option` or a `BTreeMap<String, _>` of either"
+)]
+pub trait FileField: Sized {
+    /// Adds what it is, under `path` or below it.
+    ///
+    /// # Errors
+    /// A name that can't be a path.
+    fn put(&self, path: &str, files: &mut DataFiles) -> Result<(), String>;
+
+    /// Reads what lies there.
+    ///
+    /// # Errors
+    /// That it is not there, or what is wrong with it.
+    fn take(path: &str, files: &DataFiles) -> Result<Self, String>;
+
+    /// Whether something lies there.
+    fn is_there(path: &str, files: &DataFiles) -> bool;
+
+    /// What lies below `path`, by name.
+    fn names(path: &str, files: &DataFiles) -> Vec<String> {
+        files.below(path).map(str::to_owned).collect()
+    }
+}
+
+/// The files of a node, by path.
+#[derive(Debug, Clone, Default)]
+pub struct DataFiles(pub(super) BTreeMap<String, FileRef>);
+
+impl DataFiles {
+    /// Those of a lent node.
+    pub(crate) fn of_node(node: &Node) -> Self {
+        let file = |(path, local): (&String, &String)| (path.clone(), FileRef::of_node(node, path, local));
+        DataFiles(node.files.iter().map(file).collect())
+    }
+
+    /// Adds one.
+    ///
+    /// # Errors
+    /// A path that is absolute or has `..`.
+    pub fn add(&mut self, path: &str, file: FileRef) -> Result<(), String> {
+        self.0.insert(path::relative(path)?, file);
+        Ok(())
+    }
+
+    /// The file at `path`.
+    ///
+    /// # Errors
+    /// That there is none. Workflows are not lent files.
+    pub fn get(&self, path: &str) -> Result<&FileRef, String> {
+        self.0.get(path).ok_or_else(|| format!("it has no file `{path}` here"))
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &FileRef)> {
+        self.0.iter().map(|(path, file)| (path.as_str(), file))
+    }
+
+    /// Names below `path`.
+    pub(crate) fn below(&self, path: &str) -> impl Iterator<Item = &str> {
+        let prefix = format!("{path}/");
+        self.0.keys().filter_map(move |name| name.strip_prefix(&prefix))
+    }
+}
+
+impl FileField for FileRef {
+    fn put(&self, path: &str, files: &mut DataFiles) -> Result<(), String> {
+        files.add(path, self.clone())
+    }
+
+    fn take(path: &str, files: &DataFiles) -> Result<Self, String> {
+        files.get(path).cloned()
+    }
+
+    fn is_there(path: &str, files: &DataFiles) -> bool {
+        files.get(path).is_ok()
+    }
+}
+
+impl<T: FileField> FileField for Option<T> {
+    fn put(&self, path: &str, files: &mut DataFiles) -> Result<(), String> {
+        self.as_ref().map_or(Ok(()), |field| field.put(path, files))
+    }
+
+    fn take(path: &str, files: &DataFiles) -> Result<Self, String> {
+        T::is_there(path, files).then(|| T::take(path, files)).transpose()
+    }
+
+    fn is_there(path: &str, files: &DataFiles) -> bool {
+        T::is_there(path, files)
+    }
+}
+
+impl<T: FileField> FileField for BTreeMap<String, T> {
+    fn put(&self, path: &str, files: &mut DataFiles) -> Result<(), String> {
+        self.iter().try_for_each(|(name, field)| field.put(&format!("{path}/{name}"), files))
+    }
+
+    fn take(path: &str, files: &DataFiles) -> Result<Self, String> {
+        let names = T::names(path, files).into_iter();
+        names.map(|name| T::take(&format!("{path}/{name}"), files).map(|field| (name, field))).collect()
+    }
+
+    fn is_there(path: &str, files: &DataFiles) -> bool {
+        files.below(path).next().is_some()
+    }
+}
