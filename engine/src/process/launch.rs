@@ -15,6 +15,7 @@ use super::{
     caching::NO_CACHE,
     coerce, find_type, flatten,
     identity::{new_digest, stored_digest},
+    interface,
     spec::{FlatPort, active_plugins, find_pinned_type, judge, lookup, unknown_port},
 };
 use crate::{
@@ -122,6 +123,8 @@ pub(crate) struct Calling<'a> {
     pub(crate) uuid: Uuid,
     /// Label of the call link.
     pub(crate) label: String,
+    /// The plugin file that the caller runs on.
+    pub(crate) plugin: &'a str,
     /// The plugin files of the call tree.
     pub(crate) pins: &'a [String],
     /// How many processes there are above it in the call tree.
@@ -153,11 +156,12 @@ struct Examined {
     resolved: BTreeMap<String, Resolved>,
     computer: Option<String>,
     options: Options,
+    problems: Vec<Problem>,
 }
 
 /// Everything that is wrong with a launch, as far as it can be said without running the plugin. Starts nothing.
 pub fn check(reader: &Reader, launch: &Launch) -> Vec<Problem> {
-    examine(reader, launch, None).err().unwrap_or_default()
+    examine(reader, launch, None).map_or_else(|problems| problems, |examined| examined.problems)
 }
 
 /// Checks a launch and makes the rows of its process. The plugin's own validation runs last, in its host.
@@ -174,11 +178,15 @@ pub(crate) async fn prepare_called(
     launch: Launch,
     calling: Option<Calling<'_>>,
 ) -> Result<Prepared, Refusal> {
-    let Examined { plugin, process_type, resolved, computer, options } =
+    let Examined { plugin, process_type, resolved, computer, options, problems } =
         examine(&cx.store, &launch, calling.as_ref()).map_err(Refusal::Problems)?;
-    let problems = ask_plugin(cx, &plugin.digest, &process_type, &resolved).await?;
+    let told = ask_plugin(cx, &plugin.digest, &process_type, &resolved).await;
     if !problems.is_empty() {
-        return Err(Refusal::Problems(problems));
+        return Err(Refusal::Problems(with_told(problems, told.unwrap_or_default())));
+    }
+    let told = told?;
+    if !told.is_empty() {
+        return Err(Refusal::Problems(told));
     }
 
     let uuid = ids::fresh();
@@ -277,7 +285,7 @@ fn examine(
     calling: Option<&Calling<'_>>,
 ) -> Result<Examined, Vec<Problem>> {
     let found = match calling {
-        Some(calling) => find_pinned_type(reader, &launch.process_type, calling.pins),
+        Some(calling) => find_called_type(reader, &launch.process_type, calling),
         None => find_type(reader, &launch.process_type),
     };
     let (plugin, process_type) = found.map_err(whole)?;
@@ -297,10 +305,35 @@ fn examine(
     if process_type.kind != Kind::CalcJob && !launch.metadata.options.is_empty() {
         problems.push(problem("metadata.options", "only a calcjob has options"));
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Examined { plugin, process_type, resolved, computer, options })
+    Ok(Examined { plugin, process_type, resolved, computer, options, problems })
+}
+
+/// The type of a child among the plugin files of its call tree; one of another plugin must still be what the caller's
+/// was built to call.
+fn find_called_type(
+    reader: &Reader,
+    name: &str,
+    calling: &Calling<'_>,
+) -> Result<(PluginRow, ProcessType), String> {
+    let found = find_pinned_type(reader, name, calling.pins);
+    let caller = reader.plugin(calling.plugin).map_err(|error| error.to_string())?;
+    let Some(needed) = interface::interface_of(&caller, name) else { return found };
+    let (plugin, process_type) = found.map_err(|why| interface::missing(&caller, needed, &why))?;
+    interface::fits(&caller, needed, &plugin, &process_type)?;
+    Ok((plugin, process_type))
+}
+
+/// What is wrong by the manifest, and what the plugin says beside it: nothing of ports, or of namespaces around ports,
+/// that it was not given because they are wrong already.
+fn with_told(mut problems: Vec<Problem>, told: Vec<Problem>) -> Vec<Problem> {
+    let is_known = |told: &Problem| {
+        let below = format!("{}.", told.port);
+        let known = |problem: &Problem| problem.port == told.port || problem.port.starts_with(&below);
+        told.port.is_empty() || problems.iter().any(known)
+    };
+    let told: Vec<Problem> = told.into_iter().filter(|told| !is_known(told)).collect();
+    problems.extend(told);
+    problems
 }
 
 fn changes(process: NewProcess, resolved: BTreeMap<String, Resolved>, groups: &[String]) -> Vec<Change> {

@@ -4,6 +4,7 @@ pub(crate) mod caching;
 mod call;
 mod failures;
 mod identity;
+mod interface;
 mod launch;
 mod options;
 mod spec;

@@ -194,5 +194,6 @@ fn manifest() -> Manifest {
             ),
             process_type("sim.job", Kind::CalcJob, ports(job), sum()),
         ],
+        interfaces: Vec::new(),
     }
 }

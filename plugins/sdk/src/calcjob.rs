@@ -7,7 +7,7 @@ use ferry_plugin_proto::{Inputs as Nodes, Task, Value, WorkReply};
 
 use crate::{
     ExitCodes, Finished, Inputs, Job, Outputs, OutputsDraft, Problems, Result,
-    input::read_inputs,
+    input::{judge_inputs, read_inputs},
     output::{OutputSet, Places},
     registry::{Spec, Unable},
     report,
@@ -50,14 +50,7 @@ pub(crate) fn spec<C: CalcJob>() -> Spec {
 }
 
 pub(crate) fn validate<C: CalcJob>(nodes: &Nodes) -> Problems {
-    match read_inputs::<C::Inputs>(nodes) {
-        Ok(inputs) => {
-            let mut bad = Problems::default();
-            C::validate(&inputs, &mut bad);
-            bad
-        }
-        Err(bad) => bad,
-    }
+    judge_inputs(nodes, C::validate)
 }
 
 pub(crate) fn work<C: CalcJob>(nodes: &Nodes, task: Task) -> Result<WorkReply, Unable> {

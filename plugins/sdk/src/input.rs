@@ -60,6 +60,8 @@ pub trait PortType: Sized {
 pub trait InputField: Sized {
     /// What a default or a choice of this port is.
     type Leaf;
+    /// What a validator of this port is given: of an optional one, what is inside.
+    type Judged;
 
     /// The port, as the manifest tells it.
     fn port() -> Port;
@@ -71,7 +73,10 @@ pub trait InputField: Sized {
     /// The other way round, for tests.
     fn lend(&self, name: &str, lender: &mut Lender, nodes: &mut Nodes);
 
-    /// Asks those whose ports these are, beside their own process, what is wrong with them together.
+    /// What a validator looks at; none if nothing was given.
+    fn judged(&self) -> Option<&Self::Judged>;
+
+    /// Asks the validators below this port, and those whose ports these are, beside their own process, what is wrong with them together.
     fn judge(nodes: &Nodes, name: &str, bad: &mut Problems) {
         let _ = (nodes, name, bad);
     }
@@ -129,7 +134,8 @@ pub trait Inputs: Sized + 'static {
     /// The other way round, for tests.
     fn lend_all(&self, prefix: &str, lender: &mut Lender, nodes: &mut Nodes);
 
-    /// [`InputField::judge`] of all fields.
+    /// [`InputField::judge`] of all fields, and their validators: each that can be read is judged, whatever is wrong
+    /// with the others.
     fn judge_all(nodes: &Nodes, prefix: &str, bad: &mut Problems) {
         let _ = (nodes, prefix, bad);
     }
@@ -137,6 +143,11 @@ pub trait Inputs: Sized + 'static {
 
 impl<T: PortType> InputField for T {
     type Leaf = T;
+    type Judged = T;
+
+    fn judged(&self) -> Option<&T> {
+        Some(self)
+    }
 
     fn port() -> Port {
         Port { types: T::types(), required: true, range: T::range(), ..Port::default() }
@@ -157,6 +168,11 @@ impl<T: PortType> InputField for T {
 
 impl<T: InputField> InputField for Option<T> {
     type Leaf = T::Leaf;
+    type Judged = T::Judged;
+
+    fn judged(&self) -> Option<&T::Judged> {
+        self.as_ref().and_then(T::judged)
+    }
 
     fn port() -> Port {
         Port { required: false, ..T::port() }
@@ -182,6 +198,11 @@ impl<T: InputField> InputField for Option<T> {
 /// A dynamic namespace: any names, dotted ones too.
 impl<T: PortType> InputField for BTreeMap<String, T> {
     type Leaf = NoLeaf;
+    type Judged = Self;
+
+    fn judged(&self) -> Option<&Self> {
+        Some(self)
+    }
 
     fn port() -> Port {
         let namespace = Namespace { ports: BTreeMap::new(), dynamic: Some(T::types()) };
@@ -239,6 +260,20 @@ pub(crate) fn read_inputs<I: Inputs>(nodes: &Nodes) -> Result<I, Problems> {
     }
 }
 
+/// Everything that is wrong with inputs: what can't be read, what the validators of ports and namespaces say, and, if
+/// all can be read, what `together` says.
+pub(crate) fn judge_inputs<I: Inputs>(nodes: &Nodes, together: impl FnOnce(&I, &mut Problems)) -> Problems {
+    let (inputs, mut bad) = match read_inputs::<I>(nodes) {
+        Ok(inputs) => (Some(inputs), Problems::default()),
+        Err(bad) => (None, bad),
+    };
+    I::judge_all(nodes, "", &mut bad);
+    if let Some(inputs) = inputs {
+        together(&inputs, &mut bad);
+    }
+    bad
+}
+
 /// Whether a namespace has a place for the dotted `name`.
 pub(crate) fn check_name(namespace: &Namespace, name: &str) -> Result<(), String> {
     let (first, rest) = name.split_once('.').unwrap_or((name, ""));
@@ -267,6 +302,80 @@ pub(crate) mod macros {
     where
         T::Leaf: Number,
     {
+    }
+
+    /// Ports of a child, inputs or outputs.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no child's ports",
+        note = "`expose` stands on a `Draft<P>` among inputs, or an `Exposed<P>` among outputs"
+    )]
+    pub trait ChildPorts {}
+
+    /// Fails to compile where `expose` stands on something that is no child's ports.
+    pub const fn assert_exposed<T: ChildPorts>() {}
+
+    impl<P: crate::Process> ChildPorts for crate::Draft<P> {}
+    impl<P> ChildPorts for crate::Exposed<P> {}
+    impl<T: ChildPorts> ChildPorts for Option<T> {}
+
+    /// A function that judges a `T`: it returns what is wrong (`How` is then [`Says`]), or notes it ([`Notes`]).
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` can't judge a `{T}`",
+        note = "a validator is a function `fn(&{T}) -> Result` or `fn(&{T}, &mut Problems)`"
+    )]
+    pub trait Validator<T, How> {
+        /// Judges.
+        fn judge(&self, value: &T, bad: &mut Problems);
+    }
+
+    /// See [`Validator`].
+    #[derive(Debug)]
+    pub struct Says<E>(std::marker::PhantomData<E>);
+    /// See [`Validator`].
+    #[derive(Debug)]
+    pub struct Notes;
+
+    impl<T, E: std::fmt::Display, F: Fn(&T) -> Result<(), E>> Validator<T, Says<E>> for F {
+        fn judge(&self, value: &T, bad: &mut Problems) {
+            if let Err(wrong) = self(value) {
+                bad.together(wrong.to_string());
+            }
+        }
+    }
+
+    impl<T, F: Fn(&T, &mut Problems)> Validator<T, Notes> for F {
+        fn judge(&self, value: &T, bad: &mut Problems) {
+            self(value, bad);
+        }
+    }
+
+    /// Lets a validator look at a port, if something can be read there.
+    pub fn validate_port<T: InputField, How, V: Validator<T::Judged, How>>(
+        validator: V,
+        nodes: &Nodes,
+        name: &str,
+        bad: &mut Problems,
+    ) {
+        let Some(field) = T::read(nodes, name, &mut Problems::default()) else { return };
+        if let Some(judged) = field.judged() {
+            let mut inner = Problems::default();
+            validator.judge(judged, &mut inner);
+            bad.nest(name, inner);
+        }
+    }
+
+    /// Lets a validator look at a whole namespace, if all of it can be read.
+    pub fn validate_all<I: Inputs, How, V: Validator<I, How>>(
+        validator: V,
+        nodes: &Nodes,
+        prefix: &str,
+        bad: &mut Problems,
+    ) {
+        if let Some(inputs) = I::read_all(nodes, prefix, &mut Problems::default()) {
+            let mut inner = Problems::default();
+            validator.judge(&inputs, &mut inner);
+            bad.nest(prefix, inner);
+        }
     }
 
     /// The name of a port inside a namespace.

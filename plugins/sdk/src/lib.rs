@@ -115,6 +115,7 @@
 // The macros name this crate by its outer name, also in its own tests.
 extern crate self as ferry_plugin;
 
+mod any_input;
 mod calcfunction;
 mod calcjob;
 mod command;
@@ -149,6 +150,7 @@ mod stored;
 pub mod testing;
 mod workchain;
 
+pub use any_input::AnyInput;
 pub use calcfunction::{RESULT, Returned};
 pub use calcjob::CalcJob;
 pub use command::Command;
@@ -159,7 +161,8 @@ pub use exit::{ExitCodes, NoExit};
 pub use expose::Exposed;
 pub use ferry_plugin_abi as abi;
 pub use ferry_plugin_macros::{
-    ExitCodes, Inputs, Outputs, calcfunction, calcjob, machine, outline, restart, workchain, workfunction,
+    ExitCodes, Inputs, Outputs, calcfunction, calcjob, interface, machine, outline, restart, workchain,
+    workfunction,
 };
 pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
@@ -211,9 +214,12 @@ pub mod prelude {
 pub mod macros {
     pub use crate::{
         calcfunction::CalcFunction,
+        exit::declared_error,
         flow::{IsCx, WorkFunction},
-        input::macros::{assert_number, body, choose, join, namespace_port},
-        registry::{About, Entry},
+        input::macros::{
+            assert_exposed, assert_number, body, choose, join, namespace_port, validate_all, validate_port,
+        },
+        registry::{About, Entry, Needed},
         stored::StoredFor,
     };
     pub use inventory;

@@ -10,6 +10,7 @@ use ferry_engine::{
     runner::{Request, Response},
     store::{PluginRow, Reader},
 };
+use ferry_plugin_proto::{INTERFACE, Interface};
 use serde_json::{Value, json};
 
 use crate::{
@@ -34,6 +35,15 @@ pub(crate) enum PluginCommand {
         #[arg(value_name = "TYPE|PLUGIN")]
         name: String,
     },
+    /// Write what a process type takes and gives, for plugins that call it without its crate
+    #[command(after_help = "The author of such a plugin keeps the file in their crate:\n  \
+        ferry plugin interface qe.pw > interfaces/qe.pw.json\n  \
+        ferry_plugin::interface!(\"interfaces/qe.pw.json\");")]
+    Interface {
+        /// The process type
+        #[arg(value_name = "TYPE")]
+        name: String,
+    },
     /// Check a plugin file, keep a copy of it, and offer its types
     Install {
         /// The file (lib*.so)
@@ -54,6 +64,7 @@ pub(crate) async fn run(session: &Session, command: PluginCommand) -> Result {
     match command {
         PluginCommand::List { all } => list(session, all).await,
         PluginCommand::Show { name } => show(session, &name).await,
+        PluginCommand::Interface { name } => interface(session, &name).await,
         PluginCommand::Install { path } => install(session, &path).await,
         PluginCommand::Remove { name } => remove(session, name).await,
     }
@@ -117,6 +128,11 @@ fn to_json(plugin: &PluginRow, all: &[PluginRow]) -> Value {
         "origin": plugin.origin,
         "installed": plugin.installed.to_string(),
         "facts": plugin.facts,
+        "calls": plugin.manifest.interfaces.iter().map(|needed| json!({
+            "name": needed.process_type.name,
+            "plugin": needed.plugin,
+            "version": needed.version,
+        })).collect::<Value>(),
         "types": types.map(|offered| json!({
             "name": offered.name,
             "kind": offered.kind.as_str(),
@@ -135,6 +151,32 @@ async fn show(session: &Session, name: &str) -> Result {
             None => Err(unknown(&reader, name, problem)?),
         },
     }
+}
+
+/// The file that `interface!` reads. It is JSON whatever the format asked for.
+async fn interface(session: &Session, name: &str) -> Result {
+    let reader = session.reader().await?;
+    let (plugin, offered) = match find_type(&reader, name) {
+        Ok(found) => found,
+        Err(problem) => match find_plugin(&reader, name)? {
+            Some(plugin) => {
+                let types: Vec<&str> =
+                    plugin.manifest.types.iter().map(|offered| offered.name.as_str()).collect();
+                return Err(Failure::usage(format!("`{name}` is a plugin; an interface is that of one process type"))
+                    .help(format!("name one of its types: {}", types.join(", "))));
+            }
+            None => return Err(unknown(&reader, name, problem)?),
+        },
+    };
+    let interface = Interface {
+        interface: INTERFACE,
+        plugin: plugin.name,
+        version: plugin.version,
+        process_type: offered,
+    };
+    let shown = serde_json::to_value(&interface)
+        .map_err(|error| Failure::new(format!("`{name}` can't be written as JSON: {error}")))?;
+    output::json(&shown)
 }
 
 /// A plugin by name, or by the beginning of its digest.
@@ -166,6 +208,12 @@ fn show_plugin(session: &Session, plugin: &PluginRow, all: &[PluginRow]) -> Resu
         .iter()
         .map(|offered| format!("{} ({})", offered.name, offered.kind.as_str()))
         .collect();
+    let calls: Vec<_> = plugin
+        .manifest
+        .interfaces
+        .iter()
+        .map(|needed| format!("{} (as of {} {})", needed.process_type.name, needed.plugin, needed.version))
+        .collect();
     // Facts that are no text are for programs.
     let facts = plugin.facts.as_object().into_iter().flatten();
     let facts = facts.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?.to_owned())));
@@ -178,8 +226,10 @@ fn show_plugin(session: &Session, plugin: &PluginRow, all: &[PluginRow]) -> Resu
         ("digest", plugin.digest.clone()),
         ("installed", plugin.installed.to_string()),
         ("types", types.join("\n")),
+        ("calls", calls.join("\n")),
     ];
-    output::details(fields.into_iter().chain(facts))
+    let fields = fields.into_iter().filter(|(name, text)| *name != "calls" || !text.is_empty());
+    output::details(fields.chain(facts))
 }
 
 async fn install(session: &Session, path: &Path) -> Result {

@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
-use ferry_plugin_proto::{Call, Ended, Inputs as Nodes, Node, Outcome};
+use ferry_plugin_proto::{Call, Ended, Inputs as Nodes, Namespace, Node, Outcome};
 
 use super::running::{Running, Steps};
 use crate::{
-    Draft, OutputNodes, PortType, Process, Returned,
+    Draft, Inputs, OutputNodes, PortType, Process, Returned,
     input::read_inputs,
     output::{OutputSet, Places},
 };
@@ -23,7 +23,12 @@ use crate::{
 const SEEDS: Range<u64> = 0..8;
 
 /// How a process of some type ends, instead of being run.
-pub(super) type Fake = Arc<dyn Fn(&Nodes, &Path) -> Outcome>;
+#[derive(Clone)]
+pub(super) struct Fake {
+    pub(super) end: Arc<dyn Fn(&Nodes, &Path) -> Outcome>,
+    /// The type's ports: its crate need not be at hand.
+    pub(super) inputs: fn() -> Namespace,
+}
 
 /// Runs a process and all that it calls, in memory, in virtual time. Workfunctions, machines and calcfunctions run as
 /// they are; whatever needs a computer is faked, see [`world`].
@@ -101,7 +106,7 @@ impl World {
                 inputs.map_err(|bad| bad.to_string().into()).and_then(|inputs| end(inputs).emit(&mut set));
             set.settle(result)
         };
-        self.fakes.insert(P::type_name(), Arc::new(end));
+        self.fakes.insert(P::type_name(), Fake { end: Arc::new(end), inputs: P::Inputs::namespace });
         self
     }
 

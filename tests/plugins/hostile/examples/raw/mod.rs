@@ -112,6 +112,7 @@ pub fn manifest(plugin: &str, types: Vec<ProcessType>) -> Vec<u8> {
         version: "0.1.0".to_owned(),
         description: "hostile".to_owned(),
         types,
+        interfaces: Vec::new(),
     })
 }
 
