@@ -42,7 +42,7 @@ pub(crate) fn fits(
     let name = &offered.name;
     Err(format!(
         "`{name}` of the installed plugin `{}` {} is not what plugin `{}` {} was built to call, the `{name}` of `{}` {}: {}; \
-         install a `{}` that fits, or build `{}` again with what `ferry plugin interface {name}` writes now",
+         install a version of `{}` that fits, or build `{}` again with what `ferry plugin interface {name}` writes now",
         plugin.name,
         plugin.version,
         caller.name,
@@ -101,7 +101,9 @@ fn outputs(wanted: &Namespace, offered: &Namespace, wrong: &mut Vec<String>) {
             continue;
         };
         let (before, types) = (&port.port.types, &now.port.types);
-        if !before.is_empty() && (types.is_empty() || !types.iter().all(|data_type| before.contains(data_type))) {
+        if !before.is_empty()
+            && (types.is_empty() || !types.iter().all(|data_type| before.contains(data_type)))
+        {
             wrong.push(format!("output `{name}` was {} and is {}", in_words(before), in_words(types)));
         } else if port.required && !now.required {
             wrong.push(format!("output `{name}` was always there and may be missing"));
@@ -230,7 +232,10 @@ mod tests {
                 pw.inputs.ports.insert("code".into(), port(&["code"], true));
                 pw.outputs.ports.insert("energy".into(), port(&["float"], false));
             },
-            &["input `code` is new and required (code)", "output `energy` was always there and may be missing"],
+            &[
+                "input `code` is new and required (code)",
+                "output `energy` was always there and may be missing",
+            ],
         );
     }
 }

@@ -15,9 +15,7 @@ mod message;
 mod step;
 mod value;
 
-pub use manifest::{
-    ExitCode, INTERFACE, Interface, Kind, Manifest, Namespace, Port, ProcessType, Range,
-};
+pub use manifest::{ExitCode, INTERFACE, Interface, Kind, Manifest, Namespace, Port, ProcessType, Range};
 pub use message::{
     Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem, Program,
     RemoteItem, Retrieve, Run, Source, Task, Validate, Validated, Work, WorkReply,

@@ -299,7 +299,8 @@ impl Plugin {
 
     /// Types of other plugins that the crate has stubs of.
     fn interfaces(&self) -> Vec<Interface> {
-        let needed = inventory::iter::<Needed>.into_iter().filter(|needed| crate_of(needed.module) == self.krate);
+        let needed =
+            inventory::iter::<Needed>.into_iter().filter(|needed| crate_of(needed.module) == self.krate);
         let mut interfaces: Vec<Interface> = needed.map(|needed| (needed.interface)()).collect();
         interfaces.sort_by(|a, b| a.process_type.name.cmp(&b.process_type.name));
         interfaces

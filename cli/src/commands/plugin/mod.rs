@@ -162,8 +162,10 @@ async fn interface(session: &Session, name: &str) -> Result {
             Some(plugin) => {
                 let types: Vec<&str> =
                     plugin.manifest.types.iter().map(|offered| offered.name.as_str()).collect();
-                return Err(Failure::usage(format!("`{name}` is a plugin; an interface is that of one process type"))
-                    .help(format!("name one of its types: {}", types.join(", "))));
+                return Err(Failure::usage(format!(
+                    "`{name}` is a plugin; an interface is that of one process type"
+                ))
+                .help(format!("name one of its types: {}", types.join(", "))));
             }
             None => return Err(unknown(&reader, name, problem)?),
         },
@@ -174,9 +176,29 @@ async fn interface(session: &Session, name: &str) -> Result {
         version: plugin.version,
         process_type: offered,
     };
-    let shown = serde_json::to_value(&interface)
+    let mut shown = serde_json::to_value(&interface)
         .map_err(|error| Failure::new(format!("`{name}` can't be written as JSON: {error}")))?;
+    slim(&mut shown);
     output::json(&shown)
+}
+
+/// Leaves out what says nothing, so that people can read the file; never inside of values.
+fn slim(json: &mut Value) {
+    const LISTS: &[&str] = &["aliases", "choices", "types"];
+    let Value::Object(entries) = json else { return };
+    entries.retain(|key, value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty() || key == "default",
+        Value::Array(items) => !items.is_empty() || !LISTS.contains(&key.as_str()),
+        _ => true,
+    });
+    for (key, value) in entries.iter_mut() {
+        match value {
+            Value::Array(items) if key == "exit_codes" => items.iter_mut().for_each(slim),
+            Value::Object(_) if key != "default" => slim(value),
+            _ => {}
+        }
+    }
 }
 
 /// A plugin by name, or by the beginning of its digest.

@@ -201,7 +201,8 @@ impl Field<'_> {
     /// Fails to compile where `expose` stands on something that is no child's ports.
     fn exposed(&self) -> Option<TokenStream> {
         let ty = self.ty;
-        let check = quote_spanned!(ty.span()=> const _: () = ::ferry_plugin::macros::assert_exposed::<#ty>(););
+        let check =
+            quote_spanned!(ty.span()=> const _: () = ::ferry_plugin::macros::assert_exposed::<#ty>(););
         self.said.expose.then_some(check)
     }
 

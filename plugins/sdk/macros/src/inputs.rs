@@ -15,9 +15,10 @@ pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
 pub(crate) fn derive_as(item: &DeriveInput, exact: Option<&TokenStream>) -> syn::Result<TokenStream> {
     let fields = fields_of(item, "inputs")?;
     let struct_name = &item.ident;
-    let namespace = exact.map_or_else(|| namespace(&fields), |exact| {
-        quote!(fn namespace() -> ::ferry_plugin::proto::Namespace { #exact })
-    });
+    let namespace = exact.map_or_else(
+        || namespace(&fields),
+        |exact| quote!(fn namespace() -> ::ferry_plugin::proto::Namespace { #exact }),
+    );
     let read_all = read_all(&fields);
     let lend_all = lend_all(&fields);
     let judge_all = judge_all(&fields, whole(item)?.as_ref());

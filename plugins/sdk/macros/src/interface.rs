@@ -48,7 +48,8 @@ impl Parse for Files {
 /// Modules of stubs.
 pub(crate) fn expand(said: &Files) -> syn::Result<TokenStream> {
     if said.files.is_empty() {
-        let message = "name a file that `ferry plugin interface TYPE` wrote: `interface!(\"interfaces/qe.pw.json\")`";
+        let message =
+            "name a file that `ferry plugin interface TYPE` wrote: `interface!(\"interfaces/qe.pw.json\")`";
         return Err(syn::Error::new(proc_macro2::Span::call_site(), message));
     }
     let mut modules: BTreeMap<Vec<String>, Vec<TokenStream>> = BTreeMap::new();
@@ -85,7 +86,9 @@ fn stub(file: &LitStr, types: &BTreeMap<String, Type>) -> Result<(Vec<String>, T
     match json.number::<u32>("interface") {
         Some(FORMAT) => {}
         Some(other) => {
-            return Err(format!("{path}: it has format {other}, this ferry-plugin reads {FORMAT}: build with a newer one"));
+            return Err(format!(
+                "{path}: it has format {other}, this ferry-plugin reads {FORMAT}: build with a newer one"
+            ));
         }
         None => return Err(format!("{path}: it is no file that `ferry plugin interface` wrote")),
     }

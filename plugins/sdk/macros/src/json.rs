@@ -33,7 +33,11 @@ impl Json {
     /// The entry of a map; nothing for `null`.
     pub(crate) fn get(&self, key: &str) -> Option<&Json> {
         let Json::Map(entries) = self else { return None };
-        entries.iter().find(|(name, _)| name == key).map(|(_, value)| value).filter(|value| **value != Json::Null)
+        entries
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
+            .filter(|value| **value != Json::Null)
     }
 
     /// The text of an entry; empty where there is none.
@@ -212,7 +216,8 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_text_and_texts_lose_their_escapes() {
-        let json = Json::read(r#" {"a": [1, -2.50, 1e-7], "b": "\u00e9\n\"\ud83d\ude00", "c": null, "d": {}} "#);
+        let json =
+            Json::read(r#" {"a": [1, -2.50, 1e-7], "b": "\u00e9\n\"\ud83d\ude00", "c": null, "d": {}} "#);
         let json = json.unwrap();
         let numbers = ["1", "-2.50", "1e-7"].map(|number| Json::Number(number.to_owned()));
         assert_eq!(json.list("a"), numbers);

@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn names_become_types() {
-        for (name, expected) in [("pw", "Pw"), ("pw_base", "PwBase"), ("add-job_2", "AddJob2"), ("2d", "T2d")] {
+        for (name, expected) in [("pw", "Pw"), ("pw_base", "PwBase"), ("add-job_2", "AddJob2"), ("2d", "T2d")]
+        {
             assert_eq!(camel(name), expected);
         }
     }

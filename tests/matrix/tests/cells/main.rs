@@ -15,6 +15,7 @@ mod graph;
 mod hidden;
 mod hosts;
 mod input;
+mod interface;
 mod job;
 mod limits;
 mod look;
@@ -57,6 +58,7 @@ fn main() {
             ("flow", flow::CASES),
             ("hosts", hosts::CASES),
             ("workchain", workchain::CASES),
+            ("interface", interface::CASES),
         ];
         for &(group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {

@@ -22,7 +22,8 @@ impl<'a> Ports<'a> {
 
     /// A struct of input ports, with its draft.
     pub(super) fn inputs(&mut self, name: &Ident, namespace: Option<&Json>) {
-        let fields = self.fields(name, namespace, "Inputs", |ports, name, namespace| ports.inputs(name, namespace));
+        let fields =
+            self.fields(name, namespace, "Inputs", |ports, name, namespace| ports.inputs(name, namespace));
         let item = item(name, &fields);
         let exact = described::namespace(namespace);
         self.add(&item, inputs::derive_as(&item, Some(&exact)));
