@@ -24,6 +24,7 @@ mod port;
 mod provenance;
 mod services;
 mod squeue;
+mod status;
 mod supervisor;
 mod sweep;
 mod tree;
@@ -59,6 +60,7 @@ fn main() {
             ("hosts", hosts::CASES),
             ("workchain", workchain::CASES),
             ("interface", interface::CASES),
+            ("status", status::CASES),
         ];
         for &(group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
