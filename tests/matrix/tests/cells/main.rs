@@ -25,6 +25,7 @@ mod provenance;
 mod services;
 mod squeue;
 mod status;
+mod styles;
 mod supervisor;
 mod sweep;
 mod tree;
@@ -61,6 +62,7 @@ fn main() {
             ("workchain", workchain::CASES),
             ("interface", interface::CASES),
             ("status", status::CASES),
+            ("styles", styles::CASES),
         ];
         for &(group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {

@@ -120,6 +120,36 @@ pub async fn square(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
     Ok(cx.call(times).await?.result)
 }
 
+/// What [`both`] returns.
+#[derive(Outputs)]
+pub struct BothOutputs {
+    /// Of the job and the function beside it
+    pub sum: Node<i64>,
+    /// Of the job alone
+    #[port(expose)]
+    pub job: Exposed<arithmetic::AddJob>,
+}
+
+/// A job and a function side by side, a short sleep, and a function over both.
+#[workfunction(name = "caller.both")]
+pub async fn both(
+    cx: Cx,
+    x: Node<i64>,
+    #[port(expose, exclude(x, y))] job: Draft<arithmetic::AddJob>,
+) -> Result<BothOutputs> {
+    let (mut run, mut square) = (job, Draft::<arithmetic::Multiply>::new());
+    run.x(&x).y(1);
+    square.x(&x).y(&x);
+    let mut run = cx.submit(run);
+    let square = cx.call(square).await?.result;
+    cx.report("the square is there");
+    cx.sleep(std::time::Duration::from_millis(50)).await;
+    let sum = (&mut run).await?.sum;
+    let mut both = Draft::<arithmetic::Add>::new();
+    both.x(&sum).y(&square);
+    Ok(BothOutputs { sum: cx.call(both).await?.result, job: run.exposed()? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,7 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn a_workfunction_calls_a_stub() {
+    fn a_workfunction_calls_and_exposes_a_stub() {
         assert_eq!(world().call(square::with(7)).value::<i64>(), Ok(49));
+        let ran = world().call(both::with(3, Draft::<AddJob>::new()));
+        assert_eq!([ran.output("sum"), ran.output("job.sum")], [Ok(13), Ok(4)]);
     }
 }
