@@ -30,6 +30,7 @@ mod supervisor;
 mod sweep;
 mod tree;
 mod workchain;
+mod wrong;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -62,6 +63,7 @@ fn main() {
             ("workchain", workchain::CASES),
             ("interface", interface::CASES),
             ("status", status::CASES),
+            ("wrong", wrong::CASES),
             ("styles", styles::CASES),
         ];
         for &(group, cases) in groups {

@@ -5,6 +5,7 @@
 mod chain;
 mod checked;
 mod stale;
+mod wrong;
 
 ferry_plugin::interface!(
     "interfaces/arithmetic.add.json",
