@@ -529,6 +529,72 @@ mod tests {
         }
     }
 
+    fn is_even(n: &u32) -> Result<(), String> {
+        if n.is_multiple_of(2) { Ok(()) } else { Err(format!("{n} is odd")) }
+    }
+
+    fn is_half(shift: &f64) -> crate::Result {
+        if *shift == 0.5 { Ok(()) } else { Err("is not one half")? }
+    }
+
+    fn fits(grid: &Grid, bad: &mut Problems) {
+        if grid.n < 4 && grid.shift.is_some() {
+            bad.at("shift", "is for larger grids");
+            bad.together("does not fit");
+        }
+    }
+
+    fn few(weights: &BTreeMap<String, f64>, bad: &mut Problems) {
+        if weights.len() > 1 {
+            bad.together(format!("{} are too many", weights.len()));
+        }
+    }
+
+    #[derive(crate::Inputs)]
+    #[port(validate = fits)]
+    struct Grid {
+        #[port(validate = is_even)]
+        n: u32,
+        #[port(validate = is_half)]
+        shift: Option<f64>,
+    }
+
+    fn not_alone(outer: &Outer) -> Result<(), &'static str> {
+        if outer.maybe.is_none() { Err("needs `maybe`") } else { Ok(()) }
+    }
+
+    #[derive(crate::Inputs)]
+    #[port(validate = not_alone)]
+    struct Outer {
+        grid: Grid,
+        maybe: Option<Grid>,
+        #[port(validate = few)]
+        weights: BTreeMap<String, f64>,
+    }
+
+    #[test]
+    fn validators_are_asked_at_every_level_and_all_is_told_by_full_name() {
+        let grid = |n, shift| Grid { n, shift };
+        let judged = |outer: &Outer, change: fn(&mut Nodes)| {
+            let mut nodes = testing::nodes(outer);
+            change(&mut nodes);
+            let bad = judge_inputs::<Outer>(&nodes, |_, bad| bad.together("last"));
+            bad.to_string()
+        };
+        let good = Outer { grid: grid(4, Some(0.5)), maybe: Some(grid(2, None)), weights: BTreeMap::new() };
+        assert_eq!(judged(&good, |_| ()), "last");
+        let weights = [("a".to_owned(), 1.0), ("b".to_owned(), 2.0)].into();
+        let bad = Outer { grid: grid(3, Some(1.0)), maybe: None, weights };
+        assert_eq!(
+            judged(&bad, |_| ()),
+            "grid.n: 3 is odd; grid.shift: is not one half; grid.shift: is for larger grids; grid: does not fit; \
+             weights: 2 are too many; needs `maybe`; last"
+        );
+        // What can't be read hides neither the others nor what is around them.
+        let said = judged(&bad, |nodes| drop(nodes.remove("grid.n")));
+        assert_eq!(said, "grid.n: is required; grid.shift: is not one half; weights: 2 are too many");
+    }
+
     #[test]
     fn an_optional_namespace_is_read_when_any_of_it_is_given() {
         let with = read(|nodes| {
