@@ -247,7 +247,7 @@ pub(crate) fn value_line(reader: &Reader, node: &Node) -> String {
             Some(text) => format!("{}: {text}", field("filename")),
             None => field("filename"),
         },
-        (_, "remote_folder") => field("path"),
+        (_, "remote_folder" | "remote_stash") => field("path"),
         (_, "folder") | (Value::Null, _) => {
             let files = reader.files(node.id).unwrap_or_default();
             files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>().join(", ")

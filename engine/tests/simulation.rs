@@ -123,18 +123,23 @@ fn a_crash_anywhere_in_a_calcfunction_changes_nothing() {
 }
 
 /// One event at many moments of a parent and its children.
-fn at_many_moments(event: &Event) {
+fn at_many_moments(event: &Event) -> Duration {
+    let mut longest = Duration::ZERO;
     for second in (0..90).step_by(3) {
         let at = Duration::from_millis(second * 1000 + 250);
         let plan = Plan { events: vec![(at, event.clone())], ..plan("script.run", script()) };
         let report = check(&plan, &format!("{event:?} after {at:?}"));
         assert!(report.disturbed.is_empty());
+        longest = longest.max(report.lasted);
     }
+    longest
 }
 
 #[test]
-fn a_clock_that_is_set_back_an_hour_changes_nothing() {
-    at_many_moments(&Event::ClockBack(Duration::from_secs(3600)));
+fn a_clock_that_is_set_back_an_hour_changes_nothing_and_delays_nobody() {
+    let longest = at_many_moments(&Event::ClockBack(Duration::from_secs(3600)));
+    let whole = check(&plan("script.run", script()), "with a clock that is right").lasted;
+    assert!(longest < whole + Duration::from_secs(60), "{longest:?} instead of {whole:?}");
 }
 
 #[test]

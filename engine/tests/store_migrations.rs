@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 const GOLDEN_V1: &str = include_str!("golden/store_v1.sql");
 const TO_V2: &str = include_str!("../src/store/schema_v2.sql");
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// A store as ferry 0.1.0 left it, with the one large object that it names.
 fn v1(dir: &Path) -> Connection {
@@ -103,6 +103,17 @@ async fn a_store_of_the_first_format_becomes_todays() {
 }
 
 #[test]
+fn a_store_of_the_second_format_becomes_todays() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = v1(dir.path());
+    db.execute_batch(&format!("BEGIN; {TO_V2}; PRAGMA user_version = 2; COMMIT;")).unwrap();
+    drop(db);
+    assert_eq!(*read(dir.path()).unwrap_err().kind(), ErrorKind::Older);
+    everything_is_there(open(dir.path()).unwrap().reader());
+    assert_eq!(format(dir.path()), FORMAT);
+}
+
+#[test]
 fn a_crash_in_the_middle_leaves_the_old_format() {
     let dir = tempfile::tempdir().unwrap();
     let (home, crashed) = (dir.path().join("home"), dir.path().join("crashed"));
@@ -110,10 +121,8 @@ fn a_crash_in_the_middle_leaves_the_old_format() {
     fs::create_dir(&crashed).unwrap();
     let db = v1(&home);
     // So small a cache that half of the migration is in the log before it is committed.
-    db.execute_batch(&format!(
-        "PRAGMA cache_size = 1; BEGIN IMMEDIATE; {TO_V2}; PRAGMA user_version = {FORMAT};"
-    ))
-    .unwrap();
+    db.execute_batch(&format!("PRAGMA cache_size = 1; BEGIN IMMEDIATE; {TO_V2}; PRAGMA user_version = 2;"))
+        .unwrap();
     for name in ["store.db", "store.db-wal"] {
         fs::copy(home.join(name), crashed.join(name)).unwrap();
     }

@@ -155,6 +155,9 @@ impl Suite<'_> {
         if let Err(error) = packages::ensure(Kinds { ssh: true, slurm: false }) {
             eprintln!("warning: the tests of transports/ssh will fail: {error:#}");
         }
+        if let Err(error) = packages::ensure_tools() {
+            eprintln!("warning: single tests will say that they are skipped: {error:#}");
+        }
         let kinds = self.choice.kinds(self.suites());
         if kinds == Kinds::default() {
             return;

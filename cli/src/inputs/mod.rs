@@ -103,7 +103,7 @@ impl Template {
         reader: &Reader,
         own: Option<(&Value, &Path)>,
     ) -> Result<std::result::Result<Launch, Vec<Problem>>> {
-        let ports = process::flatten(&self.process_type.inputs);
+        let ports = process::input_ports(&self.process_type);
         let mut gathered = Gathered::new(&ports);
         if let Some(process) = self.wish.like {
             like::gather(&mut gathered, reader, process)?;

@@ -158,7 +158,7 @@ fn short(node: &Node) -> Value {
     let text = |key: &str| node.body.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     match node.node_type.as_str() {
         "file" => json!(text("filename")),
-        "remote_folder" => json!(text("path")),
+        "remote_folder" | "remote_stash" => json!(text("path")),
         "code" => json!(format!("{}@{}", node.label, node.computer.as_deref().unwrap_or_default())),
         "folder" => json!(format!("@{}", node.id)),
         _ => body(node),

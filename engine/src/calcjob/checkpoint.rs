@@ -1,8 +1,8 @@
 //! What a calcjob remembers between its steps. Stored as JSON in the process's row, with a version.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use ferry_plugin_proto::{JobDescription, JobReport};
+use ferry_plugin_proto::{JobDescription, JobReport, Verdict, WantedFile};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub enum Step {
     Submit,
     /// The job is watched.
     Update,
+    /// What its option `stash` names is put aside on the computer.
+    Stash,
     /// Files are brought home.
     Retrieve,
     /// The plugin reads them.
@@ -38,10 +40,47 @@ impl Step {
             Step::Upload => "upload",
             Step::Submit => "submit",
             Step::Update => "update",
+            Step::Stash => "stash",
             Step::Retrieve => "retrieve",
             Step::Parse => "parse",
         }
     }
+}
+
+/// What became of putting something aside.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stashing {
+    /// Name of the last try, from before it began.
+    pub attempt: Option<String>,
+    /// Why it failed.
+    pub failed: Option<String>,
+}
+
+/// How far a monitor is with looking at the job.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Monitoring {
+    /// When it looked last.
+    pub last: Option<Timestamp>,
+    /// Whether it is left out.
+    pub disabled: bool,
+    /// Its failures in a row.
+    pub failures: u32,
+    /// What it wants to see.
+    pub wanted: Option<Vec<WantedFile>>,
+}
+
+/// What a monitor decided that wanted the job to be stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Its key among the inputs.
+    pub monitor: String,
+    /// What it said.
+    pub verdict: Verdict,
+    /// Whether the job is known to be cancelled.
+    #[serde(default)]
+    pub cancelled: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -98,6 +137,15 @@ pub struct Checkpoint {
     /// Plugin hosts that died on this step.
     #[serde(default)]
     pub deaths: u32,
+    /// What became of its option `stash`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stash: Option<Stashing>,
+    /// Its monitors, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub monitors: BTreeMap<String, Monitoring>,
+    /// What a monitor decided that wanted the job to be stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
 }
 
 impl Default for Checkpoint {
@@ -119,6 +167,9 @@ impl Default for Checkpoint {
             forgotten: 0,
             report: None,
             deaths: 0,
+            stash: None,
+            monitors: BTreeMap::new(),
+            stopped: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{Calcjob, StepResult};
 use crate::{
     crash,
     process::State,
-    scheduler::Marker,
+    scheduler::{JobFailure, JobStatus, Marker},
     store::{Change, Level},
 };
 
@@ -56,11 +56,19 @@ async fn end(job: &mut Calcjob<'_>, state: State, mut changes: Vec<Change>) -> S
 }
 
 /// What the engine itself concludes from how a job ended.
-fn engine_exit(marker: &Marker, raw: Option<&str>, computer: &str) -> Option<Exit> {
+fn engine_exit(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> Option<Exit> {
+    let raw = status.map(|status| status.raw.as_str());
+    let how = raw.map(|raw| format!(" (the scheduler says {raw})")).unwrap_or_default();
+    if let Some(failure) = marker.failure.or_else(|| status?.failure) {
+        // A script that came to its good end all the same was quicker; but one that hides what killed a program
+        // of it does not know better.
+        if failure == JobFailure::OutOfMemory || marker.exit != Some(0) {
+            return Some(failed(failure, &how));
+        }
+    }
     if marker.exit.is_some() {
         return None;
     }
-    let how = raw.map(|raw| format!(" (the scheduler says {raw})")).unwrap_or_default();
     let message = if marker.run.is_some() {
         format!("the job ended without an exit status: it was killed, or its computer stopped{how}")
     } else {
@@ -72,12 +80,28 @@ fn engine_exit(marker: &Marker, raw: Option<&str>, computer: &str) -> Option<Exi
     Some(Exit { status: LOST, label: "ERROR_SCHEDULER_NODE_FAILURE".into(), message })
 }
 
+/// AiiDA's exit codes where it has any, and ours beside them.
+fn failed(failure: JobFailure, how: &str) -> Exit {
+    let (status, label, what) = match failure {
+        JobFailure::OutOfMemory => (110, "ERROR_SCHEDULER_OUT_OF_MEMORY", "the job ran out of memory"),
+        JobFailure::OutOfWalltime => (120, "ERROR_SCHEDULER_OUT_OF_WALLTIME", "the job ran out of time"),
+        JobFailure::NodeFailure => (LOST, "ERROR_SCHEDULER_NODE_FAILURE", "a machine of the job failed"),
+        JobFailure::LostInReboot => {
+            (141, "ERROR_LOST_IN_REBOOT", "the job's machine was started anew while it ran")
+        }
+        JobFailure::Preempted => {
+            (142, "ERROR_SCHEDULER_PREEMPTED", "the job had to make room for one of higher priority")
+        }
+    };
+    Exit { status, label: label.into(), message: format!("{what}{how}") }
+}
+
 /// The report of a job of this computer for its parser.
-pub(crate) fn report(marker: &Marker, raw: Option<String>, computer: &str) -> JobReport {
+pub(crate) fn report(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> JobReport {
     JobReport {
         exit_status: marker.exit,
-        scheduler_state: raw.clone(),
-        engine_exit: engine_exit(marker, raw.as_deref(), computer),
+        scheduler_state: status.map(|status| status.raw.clone()),
+        engine_exit: engine_exit(marker, status, computer),
         ..JobReport::default()
     }
 }
@@ -85,4 +109,45 @@ pub(crate) fn report(marker: &Marker, raw: Option<String>, computer: &str) -> Jo
 /// Excepted, outside of a step's own end.
 pub(crate) async fn end_excepted(job: &mut Calcjob<'_>, message: String) -> StepResult {
     except(job, message, Vec::new()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::{JobId, JobState};
+
+    /// The exit status that is concluded from a marker's exit status and the scheduler's class.
+    fn concluded(exit: Option<i32>, failure: Option<JobFailure>) -> Option<u32> {
+        let run = Some(("t".to_owned(), JobId("7".into())));
+        let marker = Marker { sentinel: Some("d".into()), run, exit, ..Marker::default() };
+        let status = JobStatus { state: JobState::Done, raw: "WORD".into(), reason: None, failure };
+        report(&marker, Some(&status), "far").engine_exit.map(|exit| exit.status)
+    }
+
+    #[test]
+    fn the_scheduler_s_verdicts_have_aiida_s_exit_codes_and_ferry_s_own_beside_them() {
+        let of = |failure| concluded(None, Some(failure));
+        assert_eq!(of(JobFailure::OutOfMemory), Some(110));
+        assert_eq!(of(JobFailure::OutOfWalltime), Some(120));
+        assert_eq!(of(JobFailure::NodeFailure), Some(140));
+        assert_eq!(of(JobFailure::LostInReboot), Some(141));
+        assert_eq!(of(JobFailure::Preempted), Some(142));
+        assert_eq!(concluded(None, None), Some(140), "it left no exit status");
+        assert_eq!(concluded(Some(3), None), None, "that is for its parser");
+    }
+
+    #[test]
+    fn a_script_that_was_quicker_than_its_end_has_not_failed() {
+        assert_eq!(concluded(Some(143), Some(JobFailure::OutOfWalltime)), Some(120));
+        assert_eq!(concluded(Some(0), Some(JobFailure::OutOfWalltime)), None);
+        assert_eq!(concluded(Some(0), Some(JobFailure::OutOfMemory)), Some(110));
+    }
+
+    #[test]
+    fn a_limit_that_ferry_keeps_itself_is_told_by_the_marker() {
+        let failure = Some(JobFailure::OutOfWalltime);
+        let marker = Marker { exit: Some(143), failure, ..Marker::default() };
+        let exit = report(&marker, None, "far").engine_exit.unwrap();
+        assert_eq!((exit.status, &*exit.message), (120, "the job ran out of time"));
+    }
 }

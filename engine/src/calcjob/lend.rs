@@ -11,6 +11,7 @@ use std::{
 
 use ferry_plugin_proto::{Inputs, Node as PluginNode};
 
+use crate::process::is_monitor;
 use crate::store::{Content, Error, FileContent, LinkType, NodeId, Reader, Result};
 
 /// Whether a relative path stays inside its directory: plain names only, at least one.
@@ -35,6 +36,16 @@ pub fn inputs(reader: &Reader, process: NodeId, dir: &Path) -> Result<Inputs> {
             PluginNode { uuid: node.uuid.to_string(), data_type: node.node_type, value: node.body, files };
         inputs.insert(link.label, lent);
     }
+    Ok(inputs)
+}
+
+/// The same for a calcjob: its plugin does not see who looks at its job.
+///
+/// # Errors
+/// As [`inputs`].
+pub fn job_inputs(reader: &Reader, process: NodeId, dir: &Path) -> Result<Inputs> {
+    let mut inputs = inputs(reader, process, dir)?;
+    inputs.retain(|name, _| !is_monitor(name));
     Ok(inputs)
 }
 

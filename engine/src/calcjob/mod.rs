@@ -1,4 +1,5 @@
-//! A calcjob's way through its steps, one file a step: prepare, upload, submit, update, retrieve, parse.
+//! A calcjob's way through its steps, one file a step: prepare, upload, submit, update, stash,
+//! retrieve, parse.
 //!
 //! Each step is safe to run again: it looks at what an earlier try left before it acts. It ends with one
 //! commit that holds its outcome and the name of the next step.
@@ -7,19 +8,25 @@ mod checkpoint;
 mod end;
 mod explain;
 pub mod lend;
+mod monitor;
 mod outcome;
 mod parse;
+mod place;
 mod prepare;
 mod resubmit;
 mod retrieve;
 mod script;
+mod stash;
 mod submit;
+mod unstash;
+mod update;
 mod upload;
 
 pub use checkpoint::{Checkpoint, Step, VERSION};
 pub(crate) use end::{end_excepted, end_killed, report};
 pub use explain::{Explanation, explain};
 pub(crate) use outcome::{Added, Roots, add_outputs, find_type};
+pub(crate) use place::is_its_own;
 pub(crate) use resubmit::request_resubmit;
 pub(crate) use submit::{adopt, find_job, recovery_delay};
 
@@ -139,6 +146,8 @@ pub(crate) struct Calcjob<'a> {
     pub(crate) epoch: u64,
     /// The gate's leave to submit, with the bounds it was given under.
     pub(crate) grant: Option<Bounds>,
+    /// The poller has just seen its job running.
+    pub(crate) is_running: bool,
 }
 
 /// What a calcjob does after a step.
@@ -168,7 +177,7 @@ impl<'a> Calcjob<'a> {
     ) -> StepResult<Self> {
         let state = Checkpoint::read(process.checkpoint.as_deref()).map_err(StepError::Except)?;
         let epoch = cx.health.epoch(process.computer.as_deref().unwrap_or_default());
-        Ok(Calcjob { cx, submitters, process, state, epoch, grant: None })
+        Ok(Calcjob { cx, submitters, process, state, epoch, grant: None, is_running: false })
     }
 
     /// Runs the step that is due.
@@ -186,7 +195,8 @@ impl<'a> Calcjob<'a> {
             Step::Prepare => prepare::run(self).await,
             Step::Upload => upload::run(self).await,
             Step::Submit => submit::run(self).await,
-            Step::Update => submit::watch(self).map(Next::Watch),
+            Step::Update => update::run(self).await.map(Next::Watch),
+            Step::Stash => stash::run(self).await,
             Step::Retrieve => retrieve::run(self).await,
             Step::Parse => parse::run(self).await,
         }
@@ -241,6 +251,16 @@ impl<'a> Calcjob<'a> {
         self.state.go(step);
         self.process.state = State::Running;
         self.process.status = Some(step.as_str().to_owned());
+    }
+
+    /// Moves to what comes when its job has ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn go_after_job(&mut self) -> StepResult {
+        let stashes = self.options()?.stash.is_some();
+        self.go(if stashes { Step::Stash } else { Step::Retrieve });
+        Ok(())
     }
 
     /// A line for the process's report.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use ferry_plugin_proto::{Exit, NewNode, Outcome, ProcessType, Source};
 use uuid::Uuid;
 
-use super::{Calcjob, StepError, StepResult, end, prepare};
+use super::{Calcjob, StepError, StepResult, end, monitor, prepare, stash};
 use crate::{
     blocking, ids,
     node::check_body,
@@ -29,7 +29,8 @@ const INVALID_OUTPUT: u32 = 10;
 const MISSING_OUTPUT: u32 = 11;
 
 /// Stores an outcome and ends a calcjob with it.
-pub(crate) async fn store_outcome(job: &mut Calcjob<'_>, outcome: Outcome, roots: Roots) -> StepResult {
+pub(crate) async fn store_outcome(job: &mut Calcjob<'_>, mut outcome: Outcome, roots: Roots) -> StepResult {
+    monitor::add_outputs(job, &mut outcome);
     let mut changes: Vec<Change> =
         outcome.reports.iter().map(|line| job.log(Level::Report, line.clone())).collect();
     let process_type = find_type(&job.cx.store, &job.process.plugin, &job.process.process_type)?;
@@ -39,7 +40,9 @@ pub(crate) async fn store_outcome(job: &mut Calcjob<'_>, outcome: Outcome, roots
     if let Some(exception) = outcome.exception {
         return end::except(job, exception, changes).await;
     }
-    match outcome.exit.or(engine_exit).or(added.exit) {
+    // Whoever stopped the job knows best. What the calculation came to says more than what became of its stash, which
+    // the report tells anyway.
+    match monitor::exit(job).or(outcome.exit).or(engine_exit).or_else(|| stash::exit(job)).or(added.exit) {
         Some(exit) => end::finish_with(job, exit, changes).await,
         None => end::finish(job, changes).await,
     }
@@ -114,7 +117,7 @@ pub(crate) async fn add_outputs(
 }
 
 /// Outputs that the engine itself makes for every calcjob.
-const ENGINE_OUTPUTS: &[&str] = &["remote_folder", "retrieved"];
+const ENGINE_OUTPUTS: &[&str] = &["remote_folder", "remote_stash", "retrieved"];
 
 async fn make_node(
     reader: &Reader,

@@ -5,13 +5,17 @@ use std::fs;
 use ferry_plugin_proto::{Outcome, Task, Work, WorkReply};
 
 use super::{
-    Calcjob, Next, Step, StepError, StepResult, lend,
+    Calcjob, Next, Step, StepError, StepResult, lend, monitor,
     outcome::{Roots, store_outcome},
     retrieve::{RETRIEVED, TEMPORARY},
 };
 use crate::crash;
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+    if let Some(outcome) = monitor::unparsed(job, true) {
+        store_outcome(job, outcome, Roots::default()).await?;
+        return Ok(Next::Ended);
+    }
     let store = &job.cx.store;
     let retrieved = store
         .outgoing(job.process.id)?
@@ -33,7 +37,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     // The store's own copy, not the staged one: after a crash the staged one may be partial.
     let files = folder.path().join(RETRIEVED);
     lend::folder(store, retrieved, &files)?;
-    let inputs = lend::inputs(store, job.process.id, &folder.path().join("inputs"))?;
+    let inputs = lend::job_inputs(store, job.process.id, &folder.path().join("inputs"))?;
     let options = job.options()?;
     let mut report = job.state.report.clone().unwrap_or_default();
     report.work_dir = job.process.work_dir.clone().unwrap_or_default();
@@ -50,9 +54,10 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let work = Work { process_type: job.process.process_type.clone(), inputs, task };
     let outcome = match job.cx.work(&job.process.plugin, &work).await? {
         WorkReply::Outcome(outcome) => outcome,
-        WorkReply::Job(_) => {
-            Outcome { exception: Some("the plugin answered parse with a job".into()), ..Outcome::default() }
-        }
+        _ => Outcome {
+            exception: Some("the plugin answered parse with something else".into()),
+            ..Outcome::default()
+        },
     };
     crash::point("parse.worked");
     let stored = job.cx.store.files(retrieved)?;

@@ -18,7 +18,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let folder = job.cx.scratch("prepare")?;
     let sandbox = folder.path().join("sandbox");
     fs::create_dir(&sandbox).map_err(|error| StepError::Later(error.to_string()))?;
-    let inputs = lend::inputs(&job.cx.store, job.process.id, &folder.path().join("inputs"))?;
+    let inputs = lend::job_inputs(&job.cx.store, job.process.id, &folder.path().join("inputs"))?;
     let uuids: BTreeSet<String> = inputs.values().map(|node| node.uuid.clone()).collect();
     let options = job.cx.store.node(job.process.id)?.body.get("options").cloned().unwrap_or_default();
     let options = ferry_plugin_proto::from_value(&options).unwrap_or_default();
@@ -30,6 +30,9 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
             let roots = super::outcome::Roots { sandbox: Some(sandbox), ..Default::default() };
             store_outcome(job, outcome, roots).await?;
             Ok(Next::Ended)
+        }
+        WorkReply::Wanted(_) | WorkReply::Judged(_) => {
+            Err(StepError::Except("the plugin answered prepare with something else".into()))
         }
         WorkReply::Job(mut description) => {
             let reports = std::mem::take(&mut description.reports);

@@ -9,7 +9,11 @@ use std::{
 
 use ferry_plugin_proto::{JobDescription, Retrieve, Value};
 
-use super::{Calcjob, Next, Step, StepError, StepResult, lend, prepare};
+use super::{
+    Calcjob, Next, Step, StepError, StepResult, lend, monitor,
+    outcome::{Roots, store_outcome},
+    prepare,
+};
 use crate::{
     blocking, crash, ids,
     process::Options,
@@ -23,6 +27,10 @@ pub(super) const RETRIEVED: &str = "retrieved";
 pub(super) const TEMPORARY: &str = "temporary";
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+    if let Some(outcome) = monitor::unparsed(job, false) {
+        store_outcome(job, outcome, Roots::default()).await?;
+        return Ok(Next::Ended);
+    }
     let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let dir =
         job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is not known".into()))?;
@@ -126,7 +134,7 @@ async fn fetch(
     Ok((pairs.into_keys().collect(), missing))
 }
 
-async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<PathBuf>> {
+pub(super) async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<PathBuf>> {
     let place = dir.join(pattern);
     if pattern.contains(['*', '?', '[']) {
         return Ok(via.glob(&place).await?);

@@ -11,7 +11,6 @@ use super::{Calcjob, Next, Step, StepError, StepResult, end::finish_with};
 use crate::{
     crash, ids,
     process::State,
-    runner::JobWatch,
     scheduler::{Bounds, Error, ErrorKind, JobId, JobRef, Limits, Recovery, Submission},
     store::{self, Change, Level},
 };
@@ -191,19 +190,4 @@ pub(super) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Ne
     job.commit(Vec::new()).await?;
     crash::point("submit.stored");
     Ok(Next::Step)
-}
-
-/// *update*: what the poller needs to watch the job.
-pub(super) fn watch(job: &Calcjob<'_>) -> StepResult<JobWatch> {
-    let missing = || StepError::Except("the job's id is not known".into());
-    Ok(JobWatch {
-        process: job.process.id,
-        computer: job.process.computer.clone().unwrap_or_default(),
-        job: JobRef {
-            id: JobId(job.process.job_id.clone().ok_or_else(missing)?),
-            token: job.state.submission.as_ref().map(|intent| intent.token.clone()).unwrap_or_default(),
-        },
-        dir: job.state.dir.clone().ok_or_else(missing)?,
-        shown: job.process.scheduler_state.clone(),
-    })
 }

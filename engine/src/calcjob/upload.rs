@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::{
     Calcjob, Next, Step, StepError, StepResult,
+    place::spread,
     script::{Parts, template},
+    unstash,
 };
 use crate::{
     crash, ids,
@@ -43,7 +45,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     Ok(Next::Step)
 }
 
-/// `<work_dir>/ab/cd/<rest of the uuid>`, AiiDA's layout: keeps directories small.
+/// Where its work directory lies, below the computer's.
 async fn work_dir(computer: &ComputerRow, via: &dyn Transport, uuid: &Uuid) -> StepResult<PathBuf> {
     let mut base = computer.config.work_dir.clone();
     if base.contains("{username}") {
@@ -53,10 +55,7 @@ async fn work_dir(computer: &ComputerRow, via: &dyn Transport, uuid: &Uuid) -> S
         let text = format!("computer `{}`: work_dir `{base}` is not absolute", computer.config.label);
         return Err(StepError::Pause(text));
     }
-    // The end of a v7 uuid is random; its head is the time, which would fill one directory.
-    let uuid = uuid.simple().to_string();
-    let (head, tail) = uuid.split_at(uuid.len() - 4);
-    Ok(Path::new(&base).join(&tail[..2]).join(&tail[2..]).join(head))
+    Ok(spread(Path::new(&base), uuid))
 }
 
 /// What the directory is for: this process, these files, this description.
@@ -196,6 +195,8 @@ async fn fill(
     tree: &Tree,
     staging: &Path,
 ) -> StepResult {
+    // First, so that the job's own files count where names are the same.
+    unstash::run(job, via, staging).await?;
     via.put_tree(tree, staging, QUIET).await.map_err(|error| name_work_dir(job, error))?;
     for item in &description.remote_copies {
         let target = staging.join(&item.target);

@@ -4,8 +4,19 @@
 use ferry_plugin_proto::Value;
 
 /// Names of the engine's own data types.
-pub const BASE_TYPES: &[&str] =
-    &["int", "float", "str", "bool", "list", "dict", "file", "folder", "remote_folder", "code"];
+pub const BASE_TYPES: &[&str] = &[
+    "int",
+    "float",
+    "str",
+    "bool",
+    "list",
+    "dict",
+    "file",
+    "folder",
+    "remote_folder",
+    "remote_stash",
+    "code",
+];
 
 /// Checks that a body fits its data type; a type that is not the engine's takes any body.
 ///
@@ -25,7 +36,7 @@ pub fn check_body(data_type: &str, body: &Value, files: usize) -> Result<(), Str
         | ("dict", Value::Map(_)) => true,
         ("file", body) => body.get("filename").and_then(Value::as_str).is_some() && files == 1,
         ("folder", Value::Map(_) | Value::Null) => true,
-        ("remote_folder", body) => has_text(body, "computer") && has_text(body, "path"),
+        ("remote_folder" | "remote_stash", body) => has_text(body, "computer") && has_text(body, "path"),
         ("code", body) => has_text(body, "computer") && has_text(body, "filepath_executable"),
         (other, _) => !BASE_TYPES.contains(&other),
     };
@@ -47,6 +58,7 @@ fn expected(data_type: &str) -> &'static str {
         "file" => "one file",
         "folder" => "files",
         "remote_folder" => "a directory on a computer",
+        "remote_stash" => "a stash on a computer",
         "code" => "a code",
         _ => "a value",
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ferry_plugin_proto::{ExitCode, Manifest, Namespace, PROTO, ProcessType};
+use ferry_plugin_proto::{ExitCode, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType};
 
 use super::{Error, ErrorKind, Result};
+use crate::process::MONITORS;
 
 /// Deepest nesting of ports.
 const DEPTH_MAX: usize = 16;
@@ -24,7 +25,7 @@ pub fn check(manifest: &Manifest) -> Result<()> {
             .with("plugin", &manifest.plugin)
             .help("install a newer ferry, or build the plugin with an older ferry_plugin"));
     }
-    check_types(&manifest.types).map_err(|message| {
+    check_types(&manifest.types).and_then(|()| check_monitors(&manifest.monitors)).map_err(|message| {
         error(ErrorKind::BadReply, message)
             .with("plugin", format!("{} {}", manifest.plugin, manifest.version))
             .help("this is for the plugin's author to mend")
@@ -53,8 +54,29 @@ fn check_types(types: &[ProcessType]) -> Result<(), String> {
     Ok(())
 }
 
+fn check_monitors(monitors: &[MonitorType]) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    for each in monitors {
+        let wrong = |message: String| Err(format!("monitor `{}`: {message}", each.name));
+        if !is_full_name(&each.name) {
+            return wrong("a name is `plugin.monitor`, of a-z, 0-9, `_` and `-`, parted by dots".into());
+        }
+        if let Some(alias) = each.aliases.iter().find(|alias| !is_dotted(alias)) {
+            return wrong(format!("`{alias}` can't be an alias"));
+        }
+        if !std::iter::once(&each.name).chain(&each.aliases).all(|name| names.insert(name)) {
+            return wrong("another monitor claims one of its names".into());
+        }
+        check_ports("input", &each.inputs, DEPTH_MAX).or_else(wrong)?;
+    }
+    Ok(())
+}
+
 fn check_type(process_type: &ProcessType) -> Result<(), String> {
     check_exit_codes(&process_type.exit_codes)?;
+    if process_type.kind == Kind::CalcJob && process_type.inputs.ports.contains_key(MONITORS) {
+        return Err(format!("input port `{MONITORS}`: that name is ferry's own, for monitors of the job"));
+    }
     check_ports("input", &process_type.inputs, DEPTH_MAX)?;
     check_ports("output", &process_type.outputs, DEPTH_MAX)
 }

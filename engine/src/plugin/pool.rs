@@ -246,6 +246,7 @@ impl Hosts {
             Task::Call { .. } => "calling",
             Task::Prepare { .. } => "preparing",
             Task::Parse { .. } => "parsing for",
+            Task::Want {} | Task::Watch { .. } => "monitoring by",
         };
         let what = format!("{verb} {}", request.process_type);
         let payload = encode(request);

@@ -45,8 +45,12 @@ impl Failures {
     /// How long the next try is still off. Never longer than it was put off, also when the clock was set back
     /// meanwhile.
     pub(crate) fn wait(&self) -> Option<Duration> {
-        let wait = self.next_try?.duration_since(clock::now());
-        let wait = Duration::try_from(wait).ok().filter(|wait| !wait.is_zero())?;
+        let next_try = self.next_try?;
+        if let Some(failed) = self.planned.and_then(|planned| next_try.checked_sub(planned).ok()) {
+            clock::has_been(failed);
+        }
+        let wait = Duration::try_from(next_try.duration_since(clock::steady())).ok();
+        let wait = wait.filter(|wait| !wait.is_zero())?;
         Some(self.planned.map_or(wait, |planned| wait.min(planned)))
     }
 }
@@ -66,13 +70,17 @@ mod tests {
         assert_eq!(Failures::read(None), Failures::default());
     }
 
-    #[test]
-    fn a_clock_that_was_set_back_makes_nobody_wait_longer_than_planned() {
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_set_back_makes_nobody_wait_longer_than_planned() {
+        clock::simulated::set("2026-01-01T00:00:00Z".parse().unwrap());
         let planned = Duration::from_secs(20);
         let next_try = clock::now().checked_add(Duration::from_secs(3620)).ok();
         let failures = Failures { next_try, planned: Some(planned), ..Failures::default() };
         assert_eq!(failures.wait(), Some(planned));
-        let past = clock::now().checked_sub(Duration::from_secs(1)).ok();
-        assert_eq!(Failures { next_try: past, ..failures }.wait(), None);
+        tokio::time::advance(Duration::from_secs(15)).await;
+        assert_eq!(failures.wait(), Some(Duration::from_secs(5)), "it is not put off again at each look");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(failures.wait(), None);
+        clock::simulated::clear();
     }
 }

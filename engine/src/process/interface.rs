@@ -5,11 +5,30 @@ use std::collections::BTreeMap;
 
 use ferry_plugin_proto::{ExitCode, Interface, Kind, Namespace, ProcessType};
 
-use super::spec::{FlatPort, flatten, lookup};
-use crate::store::PluginRow;
+use super::spec::{FlatPort, find_pinned_type, flatten, lookup};
+use crate::store::{PluginRow, Reader};
+
+/// The type of a child among the plugin files of its call tree; one of another plugin must still be what the caller's,
+/// the file `caller`, was built to call.
+///
+/// # Errors
+/// A text for the user: unknown, claimed by two plugins, or not what it was.
+pub(super) fn find_called_type(
+    reader: &Reader,
+    name: &str,
+    caller: &str,
+    pins: &[String],
+) -> Result<(PluginRow, ProcessType), String> {
+    let found = find_pinned_type(reader, name, pins);
+    let caller = reader.plugin(caller).map_err(|error| error.to_string())?;
+    let Some(needed) = interface_of(&caller, name) else { return found };
+    let (plugin, process_type) = found.map_err(|why| missing(&caller, needed, &why))?;
+    fits(&caller, needed, &plugin, &process_type)?;
+    Ok((plugin, process_type))
+}
 
 /// The interface that a plugin was built with, of a type that it calls by this name.
-pub(crate) fn interface_of<'a>(caller: &'a PluginRow, name: &str) -> Option<&'a Interface> {
+fn interface_of<'a>(caller: &'a PluginRow, name: &str) -> Option<&'a Interface> {
     let is_meant = |interface: &&Interface| {
         let ProcessType { name: full, aliases, .. } = &interface.process_type;
         full == name || aliases.iter().any(|alias| alias == name)
@@ -18,7 +37,7 @@ pub(crate) fn interface_of<'a>(caller: &'a PluginRow, name: &str) -> Option<&'a 
 }
 
 /// That nobody offers a type which a plugin calls.
-pub(crate) fn missing(caller: &PluginRow, interface: &Interface, why: &str) -> String {
+fn missing(caller: &PluginRow, interface: &Interface, why: &str) -> String {
     format!(
         "{why}; plugin `{}` {} was built to call it as plugin `{}` {} had it: install that plugin and launch the tree again",
         caller.name, caller.version, interface.plugin, interface.version
@@ -29,7 +48,7 @@ pub(crate) fn missing(caller: &PluginRow, interface: &Interface, why: &str) -> S
 ///
 /// # Errors
 /// Everything, at once.
-pub(crate) fn fits(
+fn fits(
     caller: &PluginRow,
     interface: &Interface,
     plugin: &PluginRow,

@@ -13,10 +13,12 @@ use uuid::Uuid;
 use super::{
     Ingredients, Options,
     caching::NO_CACHE,
-    coerce, find_type, flatten,
+    coerce, find_type,
     identity::{new_digest, stored_digest},
-    interface,
-    spec::{FlatPort, active_plugins, find_pinned_type, judge, lookup, unknown_port},
+    interface::find_called_type,
+    monitors::{MONITORS, Watcher, ask_monitors, input_ports, is_monitor, read_monitors},
+    spec::{FlatPort, active_plugins, judge, lookup, offering, unknown_port},
+    stash::check_unstash,
 };
 use crate::{
     calcjob::lend,
@@ -156,6 +158,8 @@ struct Examined {
     resolved: BTreeMap<String, Resolved>,
     computer: Option<String>,
     options: Options,
+    /// Who looks at its job.
+    watchers: Vec<Watcher>,
     problems: Vec<Problem>,
 }
 
@@ -178,9 +182,9 @@ pub(crate) async fn prepare_called(
     launch: Launch,
     calling: Option<Calling<'_>>,
 ) -> Result<Prepared, Refusal> {
-    let Examined { plugin, process_type, resolved, computer, options, problems } =
+    let Examined { plugin, process_type, resolved, computer, options, watchers, problems } =
         examine(&cx.store, &launch, calling.as_ref()).map_err(Refusal::Problems)?;
-    let told = ask_plugin(cx, &plugin.digest, &process_type, &resolved).await;
+    let told = ask_all(cx, &plugin.digest, &process_type, &resolved, &watchers).await;
     if !problems.is_empty() {
         return Err(Refusal::Problems(with_told(problems, told.unwrap_or_default())));
     }
@@ -191,7 +195,7 @@ pub(crate) async fn prepare_called(
 
     let uuid = ids::fresh();
     let no_cache = launch.metadata.disable_cache;
-    let body = body(cx, process_type.kind, &options, no_cache, calling.as_ref())?;
+    let body = body(cx, process_type.kind, (&options, &watchers), no_cache, calling.as_ref())?;
     let hash = match is_workflow(process_type.kind) {
         true => None,
         false => Some(cache_hash(cx, &process_type, computer.as_deref(), &body, &resolved)?),
@@ -217,7 +221,7 @@ pub(crate) async fn prepare_called(
 fn body(
     cx: &Context,
     kind: Kind,
-    options: &Options,
+    (options, watchers): (&Options, &[Watcher]),
     no_cache: bool,
     calling: Option<&Calling<'_>>,
 ) -> Result<Value, Refusal> {
@@ -227,8 +231,11 @@ fn body(
     }
     match kind {
         Kind::CalcJob => {
-            let options = to_value(options).map_err(|text| Refusal::Problems(whole(text)))?;
-            entries.insert("options".to_owned(), options);
+            let stored = |value| Refusal::Problems(whole(value));
+            entries.insert("options".to_owned(), to_value(options).map_err(stored)?);
+            if !watchers.is_empty() {
+                entries.insert(MONITORS.to_owned(), to_value(&watchers).map_err(stored)?);
+            }
         }
         _ if is_workflow(kind) => {
             let pins = match calling {
@@ -285,7 +292,7 @@ fn examine(
     calling: Option<&Calling<'_>>,
 ) -> Result<Examined, Vec<Problem>> {
     let found = match calling {
-        Some(calling) => find_called_type(reader, &launch.process_type, calling),
+        Some(calling) => find_called_type(reader, &launch.process_type, calling.plugin, calling.pins),
         None => find_type(reader, &launch.process_type),
     };
     let (plugin, process_type) = found.map_err(whole)?;
@@ -302,25 +309,26 @@ fn examine(
     let resolved = resolve_inputs(reader, &process_type, launch, &mut problems);
     let computer = choose_computer(reader, &process_type, &launch.metadata, &resolved, &mut problems);
     let options = Options::read(&launch.metadata.options, &mut problems);
+    let inputs = resolved.values().map(|input| (input.data_type.as_str(), input.computer.as_deref()));
+    let watchers = examine_monitors(reader, &process_type, &resolved, calling, &mut problems);
+    problems.extend(check_unstash(options.unstash.as_ref(), inputs, computer.as_deref()));
     if process_type.kind != Kind::CalcJob && !launch.metadata.options.is_empty() {
         problems.push(problem("metadata.options", "only a calcjob has options"));
     }
-    Ok(Examined { plugin, process_type, resolved, computer, options, problems })
+    Ok(Examined { plugin, process_type, resolved, computer, options, watchers, problems })
 }
 
-/// The type of a child among the plugin files of its call tree; one of another plugin must still be what the caller's
-/// was built to call.
-fn find_called_type(
-    reader: &Reader,
-    name: &str,
-    calling: &Calling<'_>,
-) -> Result<(PluginRow, ProcessType), String> {
-    let found = find_pinned_type(reader, name, calling.pins);
-    let caller = reader.plugin(calling.plugin).map_err(|error| error.to_string())?;
-    let Some(needed) = interface::interface_of(&caller, name) else { return found };
-    let (plugin, process_type) = found.map_err(|why| interface::missing(&caller, needed, &why))?;
-    interface::fits(&caller, needed, &plugin, &process_type)?;
-    Ok((plugin, process_type))
+/// What the plugin says of the inputs, and what those who will look at the job say of theirs.
+async fn ask_all(
+    cx: &Context,
+    digest: &str,
+    process_type: &ProcessType,
+    resolved: &BTreeMap<String, Resolved>,
+    watchers: &[Watcher],
+) -> Result<Vec<Problem>, Refusal> {
+    let mut told = ask_plugin(cx, digest, process_type, resolved).await?;
+    told.extend(ask_monitors(cx, watchers).await?);
+    Ok(told)
 }
 
 /// What is wrong by the manifest, and what the plugin says beside it: nothing of ports, or of namespaces around ports,
@@ -334,6 +342,26 @@ fn with_told(mut problems: Vec<Problem>, told: Vec<Problem>) -> Vec<Problem> {
     let told: Vec<Problem> = told.into_iter().filter(|told| !is_known(told)).collect();
     problems.extend(told);
     problems
+}
+
+fn examine_monitors(
+    reader: &Reader,
+    process_type: &ProcessType,
+    resolved: &BTreeMap<String, Resolved>,
+    calling: Option<&Calling<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Watcher> {
+    if process_type.kind != Kind::CalcJob || !resolved.keys().any(|name| is_monitor(name)) {
+        return Vec::new();
+    }
+    let inputs = resolved.iter().map(|(name, input)| (name.as_str(), &input.value));
+    match offering(reader, calling.map(|calling| calling.pins)) {
+        Ok(plugins) => read_monitors(&plugins, inputs, problems),
+        Err(message) => {
+            problems.push(problem(MONITORS, message));
+            Vec::new()
+        }
+    }
 }
 
 fn changes(process: NewProcess, resolved: BTreeMap<String, Resolved>, groups: &[String]) -> Vec<Change> {
@@ -374,7 +402,7 @@ fn resolve_inputs(
     launch: &Launch,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Resolved> {
-    let ports = flatten(&process_type.inputs);
+    let ports = input_ports(process_type);
     let mut resolved = BTreeMap::new();
     for (name, given) in &launch.inputs {
         let Some(port) = lookup(&ports, name) else {
@@ -516,7 +544,8 @@ async fn ask_plugin(
 ) -> Result<Vec<Problem>, Refusal> {
     let mut folder = None;
     let mut inputs = Inputs::new();
-    for (port, input) in resolved {
+    let is_its_own = |name: &str| process_type.kind != Kind::CalcJob || !is_monitor(name);
+    for (port, input) in resolved.iter().filter(|(port, _)| is_its_own(port)) {
         let files = lend_files(cx, port, input, &mut folder)?;
         let uuid = input.uuid.to_string();
         let value = input.value.clone();

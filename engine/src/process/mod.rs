@@ -3,11 +3,14 @@
 pub(crate) mod caching;
 mod call;
 mod failures;
+mod fields;
 mod identity;
 mod interface;
 mod launch;
+mod monitors;
 mod options;
 mod spec;
+mod stash;
 mod state;
 
 pub use caching::{CacheRules, CacheStory, Candidate, cache_story};
@@ -16,9 +19,12 @@ pub(crate) use failures::Failures;
 pub use identity::Ingredients;
 pub(crate) use launch::{Calling, DEPTH, PINS, in_words, is_workflow, prepare_called};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
+pub use monitors::input_ports;
+pub(crate) use monitors::{MONITORS, Watcher, is_monitor};
 pub use options::{Options, Resources};
 pub use spec::{
     FlatPort, PortProblem, closest as closest_name, coerce, find_type, flatten, lookup as lookup_port,
     parse_literal, type_problem,
 };
+pub use stash::{Stash, StashMode, Unstash, UnstashTarget};
 pub use state::State;

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{Problem, Value};
 use serde::{Deserialize, Serialize};
 
-use super::spec::closest;
+use super::{
+    spec::closest,
+    stash::{self, Stash, Unstash},
+};
 
 /// What a job asks of its scheduler and how its script is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +54,12 @@ pub struct Options {
     pub scheduler_stdout: String,
     /// Name of the file for the job's standard error.
     pub scheduler_stderr: String,
+    /// What is put aside on the computer when the job has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stash: Option<Stash>,
+    /// What is taken out of a stash before the job begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unstash: Option<Unstash>,
 }
 
 impl Default for Options {
@@ -76,6 +85,8 @@ impl Default for Options {
             submit_script_filename: "_ferrysubmit.sh".into(),
             scheduler_stdout: "_scheduler-stdout.txt".into(),
             scheduler_stderr: "_scheduler-stderr.txt".into(),
+            stash: None,
+            unstash: None,
         }
     }
 }
@@ -144,11 +155,16 @@ impl Resources {
 impl Options {
     /// Reads options from a map, naming every wrong key and value at once.
     pub fn read(map: &BTreeMap<String, Value>, problems: &mut Vec<Problem>) -> Options {
-        let mut good = serde_json::to_value(Options::default()).unwrap_or_default();
+        let mut good = all_keys();
         for (key, value) in map {
             let port = format!("metadata.options.{key}");
             if let Some(message) = unknown_key(&good, key) {
                 problems.push(Problem { port, message });
+                continue;
+            }
+            let wrong = stash::problems(key, value, &port);
+            if !wrong.is_empty() {
+                problems.extend(wrong);
                 continue;
             }
             let mut tried = good.clone();
@@ -176,6 +192,15 @@ impl Options {
         }
         options
     }
+}
+
+/// The defaults, with every key: those that are left out of a stored one while nothing is said of them stand as null.
+fn all_keys() -> serde_json::Value {
+    let mut keys = serde_json::to_value(Options::default()).unwrap_or_default();
+    for key in ["stash", "unstash"] {
+        keys[key] = serde_json::Value::Null;
+    }
+    keys
 }
 
 fn unknown_key(known: &serde_json::Value, key: &str) -> Option<String> {

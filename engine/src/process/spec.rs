@@ -94,7 +94,8 @@ pub(crate) fn unknown_port(name: &str, ports: &BTreeMap<String, FlatPort>) -> Po
 /// A text for the user: unknown, with a suggestion; or claimed by two plugins, naming both.
 pub fn find_type(reader: &Reader, name: &str) -> Result<(PluginRow, ProcessType), String> {
     let plugins = reader.plugins().map_err(|error| error.to_string())?;
-    choose(plugins.into_iter().filter(|plugin| plugin.active).collect(), name)
+    let active: Vec<PluginRow> = plugins.into_iter().filter(|plugin| plugin.active).collect();
+    choose_type(&active, name)
 }
 
 /// The same among the plugin files of these digests: those that a call tree was launched with.
@@ -106,8 +107,26 @@ pub(crate) fn find_pinned_type(
     name: &str,
     pins: &[String],
 ) -> Result<(PluginRow, ProcessType), String> {
+    choose_type(&pinned(reader, pins)?, name)
+}
+
+/// The plugin files of these digests, or without any those that offer types for new processes.
+///
+/// # Errors
+/// The store's, in words.
+pub(crate) fn offering(reader: &Reader, pins: Option<&[String]>) -> Result<Vec<PluginRow>, String> {
+    match pins {
+        Some(pins) => pinned(reader, pins),
+        None => {
+            let plugins = reader.plugins().map_err(|error| error.to_string())?;
+            Ok(plugins.into_iter().filter(|plugin| plugin.active).collect())
+        }
+    }
+}
+
+fn pinned(reader: &Reader, pins: &[String]) -> Result<Vec<PluginRow>, String> {
     let plugins: Result<Vec<PluginRow>, _> = pins.iter().map(|digest| reader.plugin(digest)).collect();
-    choose(plugins.map_err(|error| error.to_string())?, name)
+    plugins.map_err(|error| error.to_string())
 }
 
 /// Digests of the plugin files that offer types for new processes.
@@ -116,11 +135,26 @@ pub(crate) fn active_plugins(reader: &Reader) -> crate::store::Result<Vec<String
     Ok(active.map(|plugin| plugin.digest).collect())
 }
 
-fn choose(plugins: Vec<PluginRow>, name: &str) -> Result<(PluginRow, ProcessType), String> {
+fn choose_type(plugins: &[PluginRow], name: &str) -> Result<(PluginRow, ProcessType), String> {
     let offers = |plugin: &PluginRow| {
         let fits = |t: &&ProcessType| t.name == name || t.aliases.iter().any(|alias| alias == name);
         plugin.manifest.types.iter().find(fits).cloned()
     };
+    let names = plugins.iter().flat_map(|plugin| plugin.manifest.types.iter().map(|t| t.name.as_str()));
+    choose(plugins, offers, names, "process type", name)
+}
+
+/// What one of the plugins offers under a name, where `names` are all that there are of this sort.
+///
+/// # Errors
+/// As [`find_type`].
+pub(super) fn choose<'a, T>(
+    plugins: &[PluginRow],
+    offers: impl Fn(&PluginRow) -> Option<T>,
+    names: impl Iterator<Item = &'a str>,
+    what: &str,
+    name: &str,
+) -> Result<(PluginRow, T), String> {
     let mut found: Vec<_> =
         plugins.iter().filter_map(|plugin| offers(plugin).map(|offered| (plugin.clone(), offered))).collect();
     // An installed plugin takes precedence over the bundled one of its name.
@@ -130,13 +164,11 @@ fn choose(plugins: Vec<PluginRow>, name: &str) -> Result<(PluginRow, ProcessType
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => {
-            let names =
-                plugins.iter().flat_map(|plugin| plugin.manifest.types.iter().map(|t| t.name.as_str()));
             let hint = match closest(name, names) {
                 Some(close) => format!("did you mean `{close}`?"),
                 None => "`ferry plugin list` shows what there is".into(),
             };
-            Err(format!("no process type is called `{name}`; {hint}"))
+            Err(format!("no {what} is called `{name}`; {hint}"))
         }
         _ => {
             let claims: Vec<_> =
@@ -208,7 +240,7 @@ pub fn parse_literal(types: &[String], word: &str) -> Result<(String, Value), St
     let unreadable: Vec<&str> = tries.iter().copied().filter(|t| !BASE_TYPES.contains(t)).collect();
     let help = match tries.as_slice() {
         ["file"] => "; give `file:PATH` or `@NODE`",
-        ["folder" | "remote_folder"] => "; give `@NODE`",
+        ["folder" | "remote_folder" | "remote_stash"] => "; give `@NODE`",
         ["code"] => "; give `LABEL@COMPUTER`",
         _ if !unreadable.is_empty() => "; give `@NODE` or `file:PATH`",
         _ => "",

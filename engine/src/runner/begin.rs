@@ -23,15 +23,23 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
         }
         _ if job.state.step != Step::Update => Ok(()),
         None => Ok(()),
+        Some(Observation::Running) => {
+            job.is_running = true;
+            Ok(())
+        }
         Some(Observation::Adopt(owner)) => calcjob::adopt(job, owner).await,
         Some(Observation::Vanished) => vanished(job).await,
         Some(Observation::DirMissing) => Err(dir_missing(job)),
-        Some(Observation::Ended(report)) => {
+        Some(Observation::Ended(mut report)) => {
+            if job.state.stopped.is_some() {
+                // That it did not come to its own end is nobody's failure.
+                report.engine_exit = None;
+            }
             job.process.scheduler_state =
                 Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
             job.state.report = Some(*report);
             job.state.unclear_since = None;
-            job.go(Step::Retrieve);
+            job.go_after_job()?;
             crash::point("observed");
             job.commit(vec![Change::DropTicket(job.process.id)]).await?;
             crash::point("update.stored");

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    Builder, Hello, Owner, PROTOCOL, Request, Response,
+    Builder, Hello, Owner, PROTOCOL, Request, Response, cleaner,
     frame::{read_message, write_message},
     kill, service,
 };
@@ -254,8 +254,11 @@ pub async fn call(builder: &Builder, request: Request) -> Result<(Response, Answ
 async fn alone(owner: Owner, request: Request) -> Result<Response, ClientError> {
     let context = Arc::new(owner.open().await?);
     let killed = if let Request::Kill { processes, .. } = &request { processes.clone() } else { Vec::new() };
+    let cleaned =
+        if let Request::CleanWorkDirs(processes) = &request { processes.clone() } else { Vec::new() };
     let response = service::handle(&context, request).await;
     kill::kill_at_rest(&context, &killed).await;
+    cleaner::clean_at_rest(&context, &cleaned).await;
     context.hosts.shutdown().await;
     Ok(response)
 }

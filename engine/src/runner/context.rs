@@ -100,6 +100,7 @@ impl Owner {
             store,
             clamped: Mutex::default(),
             orphaned: Notify::new(),
+            cleanings: Notify::new(),
             board: Board::default(),
             _lock: Some(lock),
         };
@@ -133,6 +134,8 @@ pub struct Context {
     pub(super) clamped: Mutex<HashSet<String>>,
     /// Told when a process ended whose job could not be cancelled.
     pub(super) orphaned: Notify,
+    /// Told when a work directory is to be removed.
+    pub(super) cleanings: Notify,
     /// Who waits in this program for the end of a process.
     pub(super) board: Board,
     // Last, so that everything else is closed before the profile is free.
@@ -156,6 +159,15 @@ impl Context {
     /// The plugin's host's.
     pub async fn work(&self, digest: &str, request: &Work) -> plugin::Result<WorkReply> {
         self.hosts.work(&parse(digest)?, request, self.settings.plugin_timeout).await
+    }
+
+    /// Lets a monitor look at a job: quick, and one that is not is ended.
+    ///
+    /// # Errors
+    /// The plugin's host's.
+    pub async fn look(&self, digest: &str, request: &Work) -> plugin::Result<WorkReply> {
+        let deadline = Duration::from_secs(20).min(self.settings.plugin_timeout);
+        self.hosts.work(&parse(digest)?, request, deadline).await
     }
 
     /// Lets a plugin take one step. Steps are quick; one that is not is ended.
@@ -238,6 +250,11 @@ impl Context {
         let scheduler = self.scheduler(&computer.scheduler);
         let is_obvious = scheduler.is_ok_and(|scheduler| scheduler.capabilities().listing_is_authoritative);
         Ok(is_obvious || self.store.host(&computer.label)?.is_proven(computer))
+    }
+
+    /// There may be a work directory to be removed.
+    pub(crate) fn hurry_cleaner(&self) {
+        self.cleanings.notify_one();
     }
 
     /// Whether the gate of a computer stands because its scheduler refused jobs.

@@ -19,7 +19,7 @@ use crate::{
     crash,
     process::{Failures, State, is_workflow, run_calcfunction},
     store::{self, Change, Level, NodeId, Process},
-    workflow::{Advance, Workflow},
+    workflow::{Advance, Workflow, last_wishes},
 };
 
 /// What a process does after it was driven.
@@ -155,8 +155,15 @@ pub(super) async fn end_plain(cx: &Context, mut process: Process, state: State, 
     process.exit_message = Some(message.clone());
     let line =
         Change::Log { process: id, level: Level::Error, message: format!("{}: {message}", state.as_str()) };
-    match cx.store.commit(vec![line, Change::Update(Box::new(process))]).await {
-        Ok(_) => Then::Ended,
+    // An excepted one may be taken up again.
+    let wishes =
+        (state == State::Killed && is_workflow(process.kind)).then(|| last_wishes(&process)).flatten();
+    let changes = [line, Change::Update(Box::new(process))].into_iter().chain(wishes);
+    match cx.store.commit(changes.collect()).await {
+        Ok(_) => {
+            cx.hurry_cleaner();
+            Then::Ended
+        }
         Err(error) => store_trouble(id, &error),
     }
 }

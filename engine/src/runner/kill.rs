@@ -106,7 +106,11 @@ pub(super) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
     Ok(())
 }
 
-async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission) -> StepResult {
+/// Cancels the job of a submission, if there is one.
+///
+/// # Errors
+/// `Wait` while it is not known, or can't be cancelled yet.
+pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission) -> StepResult {
     if job.process.job_id.is_none() {
         match calcjob::find_job(job, intent).await? {
             Recovery::Found(id) => job.process.job_id = Some(id.0),

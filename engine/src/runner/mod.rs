@@ -5,6 +5,7 @@
 
 mod begin;
 mod board;
+mod cleaner;
 mod client;
 mod context;
 mod death;
@@ -49,6 +50,7 @@ pub use death::{Death, NOT_STARTED};
 pub use engine::{Blocking, Engine, Handle};
 pub use entry::{DaemonHooks, TakeSettings, run_daemon};
 pub use health::Health;
+pub(crate) use kill::cancel_submission;
 pub use poller::JobWatch;
 pub use request::{Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, WATCHED_VARIABLES};
 pub use retry::RetryPlan;

@@ -50,7 +50,7 @@ async fn retry(cx: &Context, mut process: Process, text: String) -> Then {
         (format!("paused: failed {most} times: {text}"), Then::Idle)
     } else {
         let delay = plan.delay(attempt, process.uuid.as_u128());
-        failures.next_try = clock::now().checked_add(delay).ok();
+        failures.next_try = clock::steady().checked_add(delay).ok();
         failures.planned = Some(delay);
         let next = failures.next_try.map(clock_words).unwrap_or_default();
         process.status = Some(format!("failed ({attempt} of {most}), next try {next}: {text}"));

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     calcjob,
-    scheduler::{self, Bounds, JobRef, JobState, JobStatus, Marker},
+    scheduler::{self, Bounds, JobFailure, JobRef, JobState, JobStatus, Marker},
     store::{Change, NodeId},
 };
 use ferry_plugin_proto::JobReport;
@@ -38,11 +38,15 @@ pub struct JobWatch {
     pub dir: PathBuf,
     /// The scheduler's word that is stored.
     pub shown: Option<String>,
+    /// How long until its monitors want to look at it; never if there are none.
+    pub look_in: Option<Duration>,
 }
 
 /// What was found out about a watched job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Observation {
+    /// It runs, and its monitors are due. It is watched on.
+    Running,
     /// It has ended.
     Ended(Box<JobReport>),
     /// Another copy took the start gate: that one is the job.
@@ -115,6 +119,8 @@ impl Pollers {
 
 struct Watched {
     watch: JobWatch,
+    /// When its monitors are due.
+    look_at: Option<Instant>,
     /// Looks that found neither the job nor an exit marker.
     missed: u32,
     /// When the first of them was.
@@ -189,10 +195,18 @@ impl Poller {
     fn take(&mut self, word: Word) {
         match word {
             Word::Watch(watch) => {
+                let look_at = watch.look_in.map(|wait| Instant::now() + wait);
+                if let Some(known) = self.watched.get_mut(&watch.process) {
+                    // Its monitors have looked at it.
+                    known.watch = watch;
+                    known.look_at = look_at;
+                    return;
+                }
                 // A fresh job is looked at soon.
                 self.interval = Duration::ZERO;
                 self.gate.arrived(watch.process);
-                self.watched.insert(watch.process, Watched { watch, missed: 0, missing_since: None });
+                let fresh = Watched { watch, look_at, missed: 0, missing_since: None };
+                self.watched.insert(fresh.watch.process, fresh);
             }
             Word::Want { process, refused } => {
                 self.interval = Duration::ZERO;
@@ -292,15 +306,22 @@ impl Poller {
     async fn settle(&mut self, findings: Findings) -> bool {
         let mut changes = Vec::new();
         let mut ended = Vec::new();
+        let mut running = Vec::new();
         for (process, watched) in &mut self.watched {
             let status = findings.listed.get(&watched.watch.job);
             match findings.absent.get(&watched.watch.dir) {
                 Some(marker) => {
-                    let raw = status.map(|status| status.raw.clone());
-                    let observation = judge(watched, marker, raw, findings.confirm_after);
+                    let observation = judge(watched, marker, status, findings.confirm_after);
                     ended.extend(observation.map(|observation| (*process, observation)));
                 }
-                None => changes.extend(status.map(|status| observed(watched, status)).unwrap_or_default()),
+                None => {
+                    changes.extend(status.map(|status| observed(watched, status)).unwrap_or_default());
+                    let runs = status.is_some_and(|status| status.state == JobState::Running);
+                    if runs && watched.look_at.is_some_and(|due| due <= Instant::now()) {
+                        watched.look_at = None;
+                        running.push(*process);
+                    }
+                }
             }
         }
         let changed = !changes.is_empty() || !ended.is_empty();
@@ -308,6 +329,9 @@ impl Poller {
             && let Err(error) = self.cx.store.commit(changes).await
         {
             tracing::warn!(%error, "the state of jobs could not be stored");
+        }
+        for process in running {
+            let _ = self.events.send(Event::Observed(process, Observation::Running));
         }
         for (process, observation) in ended {
             self.watched.remove(&process);
@@ -349,7 +373,7 @@ impl Poller {
 fn judge(
     watched: &mut Watched,
     marker: &Marker,
-    raw: Option<String>,
+    status: Option<&JobStatus>,
     confirm_after: Duration,
 ) -> Option<Observation> {
     // Ids are forgotten and reused, and an earlier token may have won: only both together name the job.
@@ -364,14 +388,15 @@ fn judge(
             return None;
         }
         // A controller that was killed forgets jobs that it had taken; one that never began can begin anew.
-        if raw.is_none() && marker.run.is_none() && marker.sentinel.is_some() {
+        let is_forgotten = status.is_none_or(|status| status.failure == Some(JobFailure::LostInReboot));
+        if is_forgotten && marker.run.is_none() && marker.sentinel.is_some() {
             return Some(Observation::Vanished);
         }
         if marker.sentinel.is_none() && marker.run.is_none() {
             return Some(Observation::DirMissing);
         }
     }
-    Some(Observation::Ended(Box::new(calcjob::report(marker, raw, &watched.watch.computer))))
+    Some(Observation::Ended(Box::new(calcjob::report(marker, status, &watched.watch.computer))))
 }
 
 /// What a change of the scheduler's word changes in the store.
@@ -411,18 +436,25 @@ mod tests {
             job: JobRef { id: JobId(id.into()), token: token.into() },
             dir: "/w".into(),
             shown: None,
+            look_in: None,
         };
-        Watched { watch, missed: 0, missing_since: None }
+        Watched { watch, look_at: None, missed: 0, missing_since: None }
     }
 
     fn marker(run: Option<(&str, &str)>, exit: Option<i32>) -> Marker {
         let run = run.map(|(token, id)| (token.to_owned(), JobId(id.to_owned())));
-        Marker { sentinel: Some("d".into()), run, exit, fenced: false }
+        Marker { sentinel: Some("d".into()), run, exit, ..Marker::default() }
     }
 
     /// Looks twice, and again when the time of confirmation is over.
     fn look(watched: &mut Watched, marker: &Marker, raw: Option<&str>) -> Option<Observation> {
-        let once = |watched: &mut Watched| judge(watched, marker, raw.map(str::to_owned), Duration::ZERO);
+        let status = raw.map(|raw| JobStatus {
+            state: JobState::Done,
+            raw: raw.into(),
+            reason: None,
+            failure: (raw == "rebooted").then_some(JobFailure::LostInReboot),
+        });
+        let once = |watched: &mut Watched| judge(watched, marker, status.as_ref(), Duration::ZERO);
         once(watched).or_else(|| once(watched))
     }
 
@@ -447,6 +479,18 @@ mod tests {
         assert_eq!(look(&mut watched("7", "t"), &gone, None), Some(Observation::Vanished));
         let lost = look(&mut watched("7", "t"), &marker(Some(("t", "7")), None), None);
         assert!(matches!(lost, Some(Observation::Ended(report)) if report.engine_exit.is_some()));
+    }
+
+    #[test]
+    fn a_reboot_is_an_end_only_of_what_had_begun() {
+        let begun = look(&mut watched("7", "t"), &marker(Some(("t", "7")), None), Some("rebooted"));
+        assert!(
+            matches!(begun, Some(Observation::Ended(report)) if report.engine_exit.as_ref().unwrap().status == 141)
+        );
+        let not_begun = look(&mut watched("7", "t"), &marker(None, None), Some("rebooted"));
+        assert_eq!(not_begun, Some(Observation::Vanished));
+        let at_its_end = look(&mut watched("7", "t"), &marker(Some(("t", "7")), Some(0)), Some("rebooted"));
+        assert!(matches!(at_its_end, Some(Observation::Ended(report)) if report.engine_exit.is_none()));
     }
 
     #[test]

@@ -66,6 +66,9 @@ pub enum Request {
         /// What it is.
         action: HostAction,
     },
+    /// Remove the work directories of calculations that have ended; those that can't be reached go later. Answers
+    /// `Done`.
+    CleanWorkDirs(Vec<i64>),
     /// Submit anew a job whose submission stays unclear. Answers `Done`.
     Resubmit(i64),
     /// A data node of its own, as `code create` makes one. Answers `Node`.

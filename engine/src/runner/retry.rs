@@ -72,7 +72,7 @@ fn plan(job: &Calcjob<'_>) -> RetryPlan {
 }
 
 async fn put_off(job: &mut Calcjob<'_>, what: String, text: String, delay: Duration) -> StepResult<Then> {
-    let next_try = clock::now().checked_add(delay).ok();
+    let next_try = clock::steady().checked_add(delay).ok();
     job.state.next_try = next_try;
     job.state.planned = Some(delay);
     job.process.state = State::Waiting;

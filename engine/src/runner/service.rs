@@ -51,6 +51,12 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             done
         }
         Request::Host { computer, action } => steer::host(cx, computer, action).await,
+        Request::CleanWorkDirs(ids) => {
+            let change = |id| Change::Clean { process: NodeId(id), below: false };
+            let done = commit(cx, ids.into_iter().map(change).collect()).await;
+            cx.cleanings.notify_one();
+            done
+        }
         Request::Resubmit(id) => steer::resubmit(cx, id).await,
         Request::Data { data_type, label, description, value, files, computer } => {
             data(

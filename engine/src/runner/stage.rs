@@ -94,6 +94,7 @@ impl Context {
             bundled: Vec::new(),
             clamped: Mutex::default(),
             orphaned: Notify::new(),
+            cleanings: Notify::new(),
             board: Board::default(),
             _lock: None,
         })

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Context, Event, Submitters,
+    Context, Event, Submitters, cleaner,
     drive::{Driven, Then, drive},
     poller::{Observation, Pollers},
     prober::watch_hosts,
@@ -119,6 +119,7 @@ impl StepLoop {
         // Ends with the loop: it holds the profile.
         let mut side = JoinSet::new();
         side.spawn(reaper::serve(self.cx.clone()));
+        side.spawn(cleaner::serve(self.cx.clone()));
         loop {
             self.start_ready();
             self.gauges.stepping.store(self.busy.len(), Ordering::Relaxed);
@@ -145,11 +146,13 @@ impl StepLoop {
             Ok(live) => live,
             Err(error) => return tracing::error!(%error, "unfinished processes could not be read"),
         };
+        // The clock may have been set back while nobody ran.
+        live.iter().filter_map(|process| process.since).for_each(clock::has_been);
         for process in live {
             if !process.at_rest {
                 self.enqueue(process.id, process.root, process.kind);
             } else if let Some(wake) = process.wake {
-                let delay = wake.duration_since(clock::now());
+                let delay = wake.duration_since(clock::steady());
                 self.timers.set(process.id, Duration::try_from(delay).unwrap_or_default());
             }
         }
@@ -266,6 +269,8 @@ impl StepLoop {
             tree.into_iter().rev().for_each(|id| self.take(Event::Kill(id)));
         }
         match driven.then {
+            // What was seen of it meanwhile is taken in first.
+            Then::Watch(_) if self.observations.contains_key(&id) => {}
             Then::Watch(watch) => {
                 self.watching.insert(id);
                 self.pollers.watch(watch);

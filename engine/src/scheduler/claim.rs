@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Error, ErrorKind, JobId, JobRef, Recorded, Result, Submission};
+use super::{Error, ErrorKind, JobFailure, JobId, JobRef, Recorded, Result, Submission};
 use crate::transport::{self, Command, Transport, quote, quote_path};
 
 /// After so long a wrapper is ended, with the scheduler's client that it waits for.
@@ -42,6 +42,8 @@ pub struct Marker {
     pub exit: Option<i32>,
     /// Copies that came too late.
     pub fenced: bool,
+    /// The limit that it met, where ferry itself keeps it.
+    pub failure: Option<JobFailure>,
 }
 
 /// Markers by work directory.
@@ -293,7 +295,7 @@ pub async fn markers(via: &dyn Transport, dirs: &[&Path]) -> Result<Markers> {
     for chunk in dirs.chunks(BATCH * 8) {
         let mut script = format!(
             r#"{PRINT}
-m() {{ cd "$1" 2> /dev/null || return; set -- .ferry/*; p s .ferry/sentinel; p g .ferry/run; p q .ferry/exit; p f .ferry/fenced; }}
+m() {{ cd "$1" 2> /dev/null || return; set -- .ferry/*; p s .ferry/sentinel; p g .ferry/run; p q .ferry/exit; p f .ferry/fenced; p v .ferry/failure; }}
 "#
         );
         for (number, dir) in chunk.iter().enumerate() {
@@ -321,6 +323,7 @@ fn marker(section: &[&str]) -> Marker {
         run: owner(section),
         exit: find(section, 'q').and_then(|line| line.split(' ').next()?.parse().ok()),
         fenced: find(section, 'f').is_some(),
+        failure: find(section, 'v').and_then(JobFailure::of),
     }
 }
 
@@ -356,10 +359,11 @@ mod tests {
 
     #[test]
     fn markers_are_read() {
-        let lines = ["sabc", "gtok 42 0", "q7 tok 42"];
+        let lines = ["sabc", "gtok 42 0", "q7 tok 42", "vout_of_walltime"];
         let found = marker(&lines);
         assert_eq!(found.run, Some(("tok".into(), JobId("42".into()))));
         assert_eq!(found.exit, Some(7));
         assert!(!found.fenced);
+        assert_eq!(found.failure, Some(JobFailure::OutOfWalltime));
     }
 }

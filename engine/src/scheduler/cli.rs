@@ -58,6 +58,13 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// often the scheduler started it again. Must not print.
     fn identity(&self) -> &'static str;
 
+    /// Shell text, part of the job script once its gate is taken, that keeps limits which the scheduler does not keep.
+    /// A child that it leaves in the background is named by `ferry_guard`, and ended with the script.
+    fn guard(&self, job: &JobTemplate) -> Vec<String> {
+        let _ = job;
+        Vec::new()
+    }
+
     /// Shell text that submits the job, run by the wrapper in the work directory with the token as `$1`.
     /// Its output and exit status are recorded, and read by [`Dialect::parse_submit`].
     fn submit_text(&self, job: &Submission) -> String;
@@ -248,7 +255,8 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
     }
 
     fn script(&self, job: &JobTemplate) -> Result<String> {
-        Ok(script(job, &self.dialect.header(job)?, self.dialect.identity()))
+        let dialect = &self.dialect;
+        Ok(script(job, &dialect.header(job)?, dialect.identity(), &dialect.guard(job)))
     }
 
     async fn submit(&self, via: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>> {

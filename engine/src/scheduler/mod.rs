@@ -6,6 +6,7 @@
 
 mod claim;
 mod cli;
+mod failure;
 mod limits;
 mod template;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use claim::{Fenced, Marker, Markers, fence, markers};
 pub use cli::{CliScheduler, Dialect, Listing, Recorded};
+pub use failure::JobFailure;
 pub(crate) use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
 pub use template::{CommandLine, JobTemplate, Resources, script};
@@ -155,6 +157,8 @@ pub struct JobStatus {
     pub raw: String,
     /// Why it waits, if it says.
     pub reason: Option<String>,
+    /// Why it failed, if it says.
+    pub failure: Option<JobFailure>,
 }
 
 /// One job of this user, whoever submitted it.

@@ -125,8 +125,9 @@ pub(super) const NO_DIRECTORY: i32 = 97;
 pub(super) const FENCED: i32 = 98;
 
 /// The job script. `header` is the scheduler's own; `identity` is shell text that sets `ferry_job` (the job's
-/// id) and `ferry_restart` (how often the scheduler started it again). `$1` is the submission's token.
-pub fn script(job: &JobTemplate, header: &[String], identity: &str) -> String {
+/// id) and `ferry_restart` (how often the scheduler started it again); `guard` is text that the one copy which runs reads
+/// before anything else. `$1` is the submission's token.
+pub fn script(job: &JobTemplate, header: &[String], identity: &str, guard: &[String]) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
         out.push_str(text);
@@ -140,6 +141,7 @@ pub fn script(job: &JobTemplate, header: &[String], identity: &str) -> String {
         line(&job.custom_scheduler_commands);
     }
     line(&prologue(job, identity));
+    guard.iter().for_each(|text| line(text));
     for (name, value) in &job.environment {
         let value = if job.environment_double_quotes { double_quote(value) } else { quote(value) };
         line(&format!("export {name}={value}"));
@@ -177,7 +179,7 @@ if ! ln "$ferry_owner" .ferry/run 2> /dev/null; then
     read -r ferry_t ferry_j ferry_r < .ferry/run || {{ echo "ferry: cannot make hard links in $ferry_dir" >&2; exit {NO_DIRECTORY}; }}
     if [ "$ferry_t" = "$ferry_token" ] && [ "$ferry_j" = "$ferry_job" ] && [ "$ferry_restart" -gt "$ferry_r" ]; then
         # What the earlier start left as its end is not this one's.
-        rm -f .ferry/exit
+        rm -f .ferry/exit .ferry/failure
         mv -f "$ferry_owner" .ferry/run
     else
         printf '%s %s\n' "$ferry_token" "$ferry_job" >> .ferry/fenced
@@ -186,9 +188,11 @@ if ! ln "$ferry_owner" .ferry/run 2> /dev/null; then
 fi
 # Room for the exit marker is taken now, so that a disk that is full by then does not swallow it.
 printf '%0255d\n' 0 > ".ferry/exit-$$" || exit {NO_DIRECTORY}
+ferry_guard=
 ferry_end() {{
     ferry_code=$?
     trap - EXIT
+    [ -z "$ferry_guard" ] || {{ kill -s KILL "$ferry_guard"; wait "$ferry_guard"; }} 2> /dev/null
     printf '%s %s %s\n' "$ferry_code" "$ferry_token" "$ferry_job" 1<> "$ferry_dir/.ferry/exit-$$"
     mv -f "$ferry_dir/.ferry/exit-$$" "$ferry_dir/.ferry/exit"
     exit "$ferry_code"

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Change, Content, Error, ErrorKind, FileContent, NewData, NewProcess, NodeId, NodeKind, Objects,
-    PluginRow, Process, Result, cache, comments, delete, groups, hosts,
+    PluginRow, Process, Result, cache, cleaning, comments, delete, groups, hosts,
     links::{self, Batch, NewLink},
     tree,
 };
@@ -62,6 +62,9 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
                 tree::orphaned(db, *process, computer, job_id.as_deref(), submission, now)?;
             }
             Change::Reaped { process, error } => tree::reaped(db, *process, error.as_deref())?,
+            Change::Clean { process, below: true } => cleaning::want_below(db, *process, now)?,
+            Change::Clean { process, below: false } => cleaning::want(db, *process, now)?,
+            Change::Cleaned { process, error } => cleaning::tried(db, *process, error.as_deref(), now)?,
             Change::TakeTicket { process, computer, token, bounds } => {
                 take_ticket(db, *process, computer, token, *bounds, now)?;
             }

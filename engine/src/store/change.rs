@@ -199,6 +199,20 @@ pub enum Change {
         /// Why not.
         error: Option<String>,
     },
+    /// The wish that the work directory of an ended calculation be removed; of what has none of its own, nothing.
+    Clean {
+        /// Which, or whose calculations.
+        process: NodeId,
+        /// All that it called, directly or not, instead of itself.
+        below: bool,
+    },
+    /// Why a work directory could not be removed; without a reason, it was.
+    Cleaned {
+        /// Whose.
+        process: NodeId,
+        /// Why not.
+        error: Option<String>,
+    },
     /// Lets a process and all that it called stand still, or go on with their failures forgotten. Ended ones are left
     /// alone.
     Pause {

@@ -12,10 +12,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use uuid::Uuid;
 
 use super::{
-    CacheEntry, Child, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group, HostRow,
-    Level, Link, Live, LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan, PluginRow,
-    Process, ProcessFilter, Reads, Result, Ticket, cache, comments, connections::Connections, delete, hosts,
-    list, place::Place, tree,
+    CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
+    HostRow, Level, Link, Live, LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan,
+    PluginRow, Process, ProcessFilter, Reads, Result, Ticket, cache, cleaning, comments,
+    connections::Connections, delete, hosts, list, place::Place, tree,
 };
 use crate::process::State;
 
@@ -182,6 +182,14 @@ impl Reads for SqliteReader {
 
     fn orphans(&self) -> Result<Vec<Orphan>> {
         self.with(|db| query_all(db, tree::ORPHANS, [], tree::orphan))
+    }
+
+    fn cleanings(&self) -> Result<Vec<Cleaning>> {
+        self.with(cleaning::pending)
+    }
+
+    fn cleaning(&self, process: NodeId) -> Result<Option<Cleaning>> {
+        self.with(|db| cleaning::of(db, process))
     }
 
     fn count_processes(&self) -> Result<Vec<(State, u64)>> {

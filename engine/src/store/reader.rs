@@ -11,9 +11,9 @@ use ferry_plugin_proto::Kind;
 use jiff::Timestamp;
 
 use super::{
-    CacheEntry, Child, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group, HostRow,
-    Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process, Result,
-    SqliteReader, Ticket,
+    CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
+    HostRow, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process,
+    Result, SqliteReader, Ticket,
 };
 use crate::process::State;
 
@@ -114,6 +114,12 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
 
     /// Jobs that are still to be cancelled, oldest first.
     fn orphans(&self) -> Result<Vec<Orphan>>;
+
+    /// Work directories that are still to be removed, in the order of the wishes.
+    fn cleanings(&self) -> Result<Vec<Cleaning>>;
+
+    /// Whether a calculation's work directory was removed, or is to be.
+    fn cleaning(&self, process: NodeId) -> Result<Option<Cleaning>>;
 
     /// Live processes that were being stepped when an owner crashed, and how often, since they last got on.
     fn suspects(&self) -> Result<Vec<(NodeId, u32)>>;

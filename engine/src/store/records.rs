@@ -144,6 +144,8 @@ pub struct Live {
     pub kind: Kind,
     /// Whether it waits for nothing but a child, a timer or a person, which has not come.
     pub at_rest: bool,
+    /// Since when it waits for its timer.
+    pub since: Option<Timestamp>,
     /// When a timer wakes it.
     pub wake: Option<Timestamp>,
 }

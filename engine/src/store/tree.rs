@@ -10,7 +10,8 @@ use crate::scheduler::Submission;
 
 /// A workflow that no child has woken since it last looked is at rest, whatever its timer says.
 pub(super) const LIVE: &str = "SELECT id, root, wake, kind,
-         kill_requested = 0 AND (paused OR (state = 'waiting' AND kind IN ('workchain', 'workfunction') AND woken = noticed))
+         kill_requested = 0 AND (paused OR (state = 'waiting' AND kind IN ('workchain', 'workfunction') AND woken = noticed)),
+         CASE WHEN wake IS NOT NULL AND json_valid(checkpoint) THEN json_extract(checkpoint, '$.waiting.since') END
      FROM process WHERE state IN ('created', 'running', 'waiting') ORDER BY id";
 
 pub(super) fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
@@ -21,6 +22,7 @@ pub(super) fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
         wake: optional_time(row, 2)?,
         kind: parse_kind(&row.get::<_, String>(3)?),
         at_rest: row.get(4)?,
+        since: row.get::<_, Option<String>>(5)?.and_then(|text| text.parse().ok()),
     })
 }
 
@@ -119,7 +121,7 @@ pub(super) fn pause(db: &Connection, top: NodeId, paused: bool) -> Result<()> {
 
 /// Outputs that the engine itself makes in an earlier step: they stay, as does what a workflow returned, since a
 /// step that excepts returns nothing.
-const KEPT_OUTPUTS: &str = "('remote_folder', 'retrieved')";
+const KEPT_OUTPUTS: &str = "('remote_folder', 'remote_stash', 'retrieved')";
 
 pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {
     let rule = |message: &str, help: &str| {

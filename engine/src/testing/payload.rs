@@ -1,6 +1,6 @@
 //! What a simulated job does: the file `payload` of its work directory, words of `key=value`. `seconds` that it runs,
 //! its `exit` status, the `value` that it writes into `result`; `refuse=1` makes the scheduler refuse it for good, and
-//! `rerunnable=1` lets it be started again.
+//! `rerunnable=1` lets it be started again, and `ends` is the exit code that stands for how the scheduler ends it.
 
 use std::{path::Path, sync::Arc};
 
@@ -14,6 +14,8 @@ pub(super) struct Payload {
     pub(super) value: i64,
     pub(super) is_refused: bool,
     pub(super) is_rerunnable: bool,
+    /// The scheduler's word for its end, if the scheduler ends it.
+    pub(super) ends: Option<&'static str>,
 }
 
 impl Payload {
@@ -31,6 +33,13 @@ impl Payload {
             value: number("value"),
             is_refused: number("refuse") != 0,
             is_rerunnable: number("rerunnable") != 0,
+            ends: match number("ends") {
+                110 => Some("OUT_OF_MEMORY"),
+                120 => Some("TIMEOUT"),
+                140 => Some("NODE_FAIL"),
+                142 => Some("PREEMPTED"),
+                _ => None,
+            },
         }
     }
 }

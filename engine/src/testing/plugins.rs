@@ -11,9 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use ferry_plugin_proto::{
-    Exit, Inputs, JobDescription, JobFile, JobReport, Kind, Manifest, Namespace, NewNode, Outcome, PROTO,
-    Port, ProcessType, Retrieve, Source, StepReply, StepRequest, Task, Validate, Validated, Value, Work,
-    WorkReply,
+    Exit, Inputs, JobDescription, JobFile, JobReport, Judged, Kind, Manifest, Namespace, NewNode, Outcome,
+    PROTO, Port, ProcessType, Retrieve, Source, StepReply, StepRequest, Task, Validate, Validated, Value,
+    Work, WorkReply,
 };
 
 use super::{fate::Fate, rng::Rng, script};
@@ -92,6 +92,8 @@ impl Plugins for ScriptedPlugins {
             Task::Call { .. } => WorkReply::Outcome(add(&request.inputs)),
             Task::Prepare { .. } => WorkReply::Job(prepare(&request.inputs)),
             Task::Parse { retrieved, job, .. } => WorkReply::Outcome(parse(Path::new(retrieved), job)),
+            Task::Want {} => WorkReply::Wanted(Vec::new()),
+            Task::Watch { .. } => WorkReply::Judged(Judged::default()),
         })
     }
 
@@ -144,7 +146,7 @@ fn parse(retrieved: &Path, job: &JobReport) -> Outcome {
 }
 
 /// Inputs of `sim.job`, all numbers with the default 0.
-const JOB_PORTS: [&str; 5] = ["seconds", "exit", "value", "refuse", "rerunnable"];
+const JOB_PORTS: [&str; 6] = ["seconds", "exit", "value", "refuse", "rerunnable", "ends"];
 
 fn manifest() -> Manifest {
     let int = |default: Option<i64>| Port {
@@ -179,6 +181,7 @@ fn manifest() -> Manifest {
         plugin: "sim".into(),
         version: "1".into(),
         description: "process types of simulations".into(),
+        monitors: Vec::new(),
         types: vec![
             process_type(
                 "script.run",

@@ -9,7 +9,9 @@ use std::{
 };
 
 use super::{bounds::Bounds, fate::Fate, files::Files, payload::Payload, rng::Rng};
-use crate::scheduler::{Fenced, JobId, JobRef, JobState, JobStatus, Limits, Marker, Submission, Survey};
+use crate::scheduler::{
+    Fenced, JobFailure, JobId, JobRef, JobState, JobStatus, Limits, Marker, Submission, Survey,
+};
 
 /// When a wrapper that recorded nothing is known to be dead.
 const WRAPPER: Duration = Duration::from_secs(70);
@@ -243,9 +245,15 @@ impl Host {
 
     fn end(&mut self, id: u64, at: Duration, means: &mut Means<'_>) {
         let dir = self.jobs.get(&id).and_then(|job| job.dir.clone());
-        self.gone(id, at, "COMPLETED");
+        let payload = dir.as_deref().map(|dir| Payload::read(means.files, dir)).unwrap_or_default();
+        self.gone(id, at, payload.ends.unwrap_or("COMPLETED"));
         let Some(dir) = dir else { return };
-        let payload = Payload::read(means.files, &dir);
+        if let Some(word) = payload.ends {
+            // The scheduler ends it: it leaves no exit marker.
+            means.fate.note(format_args!("job {id} is ended: {word}"));
+            self.dirs.entry(dir).or_default().truth.is_lost = true;
+            return;
+        }
         let text = |text: String| Arc::from(text.into_bytes());
         // A directory that is gone takes nothing; the truth is kept all the same.
         let _ = means.files.write(&dir.join("result"), text(format!("{}\n", payload.value)), false);
@@ -431,7 +439,8 @@ impl Host {
                 (None, Some(ended)) => (JobState::Done, ended.raw),
                 (None, None) => return None,
             };
-            Some((job.clone(), JobStatus { state, raw: raw.into(), reason: None }))
+            let status = JobStatus { state, raw: raw.into(), reason: None, failure: failure_of(raw) };
+            Some((job.clone(), status))
         };
         let shown = jobs.iter().enumerate().filter(|(index, _)| !is_half || index % 2 == 1);
         shown.filter_map(|(_, job)| of(job)).collect()
@@ -469,6 +478,7 @@ impl Host {
             run: run.map(|(token, id, _)| (token.clone(), JobId(id.to_string()))),
             exit: record.and_then(|record| record.exit),
             fenced: record.is_some_and(|record| record.fenced),
+            failure: None,
         }
     }
 
@@ -546,6 +556,17 @@ enum Due {
     End(u64),
     Start(u64),
     Late(usize),
+}
+
+/// The class of the queue's words.
+fn failure_of(raw: &str) -> Option<JobFailure> {
+    Some(match raw {
+        "OUT_OF_MEMORY" => JobFailure::OutOfMemory,
+        "TIMEOUT" => JobFailure::OutOfWalltime,
+        "NODE_FAIL" => JobFailure::NodeFailure,
+        "PREEMPTED" => JobFailure::Preempted,
+        _ => return None,
+    })
 }
 
 fn has_sentinel(files: &Files, job: &Submission) -> bool {

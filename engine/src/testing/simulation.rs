@@ -227,6 +227,7 @@ impl<'a> Director<'a> {
         tokio::task::yield_now().await;
         let pause = Duration::from_millis(*self.rng.pick(&[0, 1000, 20_000, 90_000]).unwrap_or(&0));
         sleep(pause.max(Duration::from_millis(1))).await;
+        clock::simulated::restart();
         self.fate.note(format_args!("a new owner"));
         self.stage = Some(Stage::start(self.parts.clone())?);
         Ok(())

@@ -20,6 +20,9 @@ pub(super) struct Checkpoint {
     /// What it waits for.
     #[serde(default)]
     pub waiting: Option<Waiting>,
+    /// The work directories of the calculations below it go when it has finished or was killed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cleans: bool,
 }
 
 /// What a workflow waits for.
@@ -37,7 +40,7 @@ pub(super) struct Waiting {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Checkpoint { version: VERSION, steps: 0, state: Vec::new(), waiting: None }
+        Checkpoint { version: VERSION, steps: 0, state: Vec::new(), waiting: None, cleans: false }
     }
 }
 

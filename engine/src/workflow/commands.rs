@@ -30,6 +30,8 @@ pub(super) struct Effects {
     pub(super) wrong_output: Option<Exit>,
     /// Why it is to stand still.
     pub(super) pause: Option<String>,
+    /// Whether the work directories below it go when it ends.
+    pub(super) cleans: bool,
 }
 
 impl Effects {
@@ -59,6 +61,7 @@ pub(super) async fn gather(
         match command {
             Command::Report(line) => effects.changes.push(flow.log(Level::Report, line)),
             Command::Pause(reason) => effects.pause = Some(reason),
+            Command::CleanWorkDirs => effects.cleans = true,
             Command::Launch(call) => launch(flow, &tree, *call, &mut effects).await?,
             Command::Kill(call) => {
                 let child = flow.cx.store.child(flow.process.id, &call)?.ok_or_else(|| {

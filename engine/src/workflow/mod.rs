@@ -15,3 +15,11 @@ mod commands;
 mod step;
 
 pub(crate) use step::{Advance, Workflow};
+
+use crate::store::{Change, Process};
+
+/// What a workflow that is killed wished for its end, as changes.
+pub(crate) fn last_wishes(process: &Process) -> Option<Change> {
+    let saved = checkpoint::Checkpoint::read(process.checkpoint.as_deref()).ok()?;
+    saved.cleans.then_some(Change::Clean { process: process.id, below: true })
+}

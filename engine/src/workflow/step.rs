@@ -74,7 +74,7 @@ impl<'a> Workflow<'a> {
             inputs: inputs(self.cx, self.process.id)?,
             state: self.state.state.clone(),
             event,
-            time: clock::now().as_microsecond(),
+            time: clock::steady().as_microsecond(),
         };
         let reply = self.cx.step(&self.process.plugin, &request).await?;
         crash::point("step.worked");
@@ -87,7 +87,7 @@ impl<'a> Workflow<'a> {
         let Some(waiting) = &self.state.waiting else {
             return Ok(Some(if self.state.steps == 0 { StepEvent::Start } else { StepEvent::Continue }));
         };
-        let timer = waiting.until.is_some_and(|until| until <= clock::now());
+        let timer = waiting.until.is_some_and(|until| until <= clock::steady());
         let may_be_complete = waiting.any || self.process.woken >= waiting.calls.len() as i64;
         if !timer && !may_be_complete {
             return Ok(None);
@@ -122,7 +122,7 @@ impl<'a> Workflow<'a> {
 
     fn until_timer(&self) -> Option<Duration> {
         let until = self.state.waiting.as_ref()?.until?;
-        Some(Duration::try_from(until.duration_since(clock::now())).unwrap_or_default())
+        Some(Duration::try_from(until.duration_since(clock::steady())).unwrap_or_default())
     }
 
     async fn settle(&mut self, reply: StepReply) -> StepResult<Advance> {
@@ -136,6 +136,7 @@ impl<'a> Workflow<'a> {
         self.begin(&mut changes);
         self.state.steps += 1;
         self.state.state = reply.state;
+        self.state.cleans |= effects.cleans;
         let waited = self.state.waiting.take();
         self.process.wake = None;
         self.process.status = reply.position;
@@ -156,6 +157,10 @@ impl<'a> Workflow<'a> {
                 self.end(State::Excepted, text);
             }
         }
+        if self.process.state == State::Finished {
+            changes
+                .extend(self.state.cleans.then_some(Change::Clean { process: self.process.id, below: true }));
+        }
         if let Some(reason) = effects.pause.filter(|_| !self.process.state.is_terminal()) {
             changes.push(self.log(Level::Report, format!("paused: {reason}")));
             self.process.paused = true;
@@ -167,6 +172,9 @@ impl<'a> Workflow<'a> {
         });
         let killed = killed.collect();
         let born = self.commit_step(changes).await?;
+        if self.process.state.is_terminal() && self.state.cleans {
+            self.cx.hurry_cleaner();
+        }
         Ok(Advance::Stepped { born, killed, ended: self.process.state.is_terminal() })
     }
 
@@ -211,7 +219,7 @@ impl<'a> Workflow<'a> {
         self.process.status = Some(position + &what);
         self.process.state = State::Waiting;
         self.process.wake = until;
-        self.state.waiting = Some(Waiting { calls, any, until, since: clock::now() });
+        self.state.waiting = Some(Waiting { calls, any, until, since: clock::steady() });
         Ok(())
     }
 

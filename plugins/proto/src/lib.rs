@@ -12,6 +12,7 @@
 
 mod manifest;
 mod message;
+mod monitor;
 mod step;
 mod value;
 
@@ -20,13 +21,14 @@ pub use message::{
     Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem, Program,
     RemoteItem, Retrieve, Run, Source, Task, Validate, Validated, Work, WorkReply,
 };
+pub use monitor::{Judged, MonitorAction, MonitorType, RunningJob, SeenFile, Verdict, WantedFile};
 pub use step::{Call, CallInput, Command, Ended, StepEvent, StepReply, StepRequest, Then};
 pub use value::Value;
 
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the message set: what this crate can say.
-pub const PROTO: u32 = 3;
+pub const PROTO: u32 = 4;
 
 /// Encodes a message.
 ///

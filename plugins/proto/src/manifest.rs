@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Value;
+use crate::{MonitorType, Value};
 
 /// Reply to `method::MANIFEST`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Manifest {
     pub description: String,
     /// Sorted by name.
     pub types: Vec<ProcessType>,
+    /// What can look at running jobs, sorted by name.
+    #[serde(default)]
+    pub monitors: Vec<MonitorType>,
     /// Types of other plugins that this one was built to call, sorted by name. Whoever launches one of them for this
     /// plugin looks first whether the installed one still fits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

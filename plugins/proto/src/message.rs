@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Value;
+use crate::{Judged, RunningJob, SeenFile, Value, WantedFile};
 
 /// Inputs as the plugin sees them, by port; nested ports are dotted.
 pub type Inputs = BTreeMap<String, Node>;
@@ -91,6 +91,15 @@ pub enum Task {
         /// How the job ended.
         job: JobReport,
     },
+    /// Say which files a monitor, whose `kwargs` are the inputs, wants to see. Replies `Wanted`.
+    Want {},
+    /// Let a monitor judge. Replies `Judged`.
+    Watch {
+        /// The job that runs.
+        job: RunningJob,
+        /// The files that it wanted to see and that are there, sorted by path.
+        files: Vec<SeenFile>,
+    },
 }
 
 /// How a job ended.
@@ -124,6 +133,10 @@ pub enum WorkReply {
     Job(JobDescription),
     /// The end of a call or a parse, or a refusal to prepare.
     Outcome(Outcome),
+    /// Files that a monitor wants to see.
+    Wanted(Vec<WantedFile>),
+    /// What a monitor came to.
+    Judged(Judged),
 }
 
 /// How a piece of work ended.

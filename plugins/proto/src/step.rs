@@ -113,6 +113,8 @@ pub enum Command {
     Report(String),
     /// Let the process stand still after this step, for this reason, until somebody plays it.
     Pause(String),
+    /// Remove the work directories of all calculations below this process, once it has finished or was killed.
+    CleanWorkDirs,
 }
 
 /// A child to be launched.

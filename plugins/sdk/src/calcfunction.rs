@@ -7,7 +7,7 @@ use ferry_plugin_proto::{Inputs as Nodes, Namespace, Task, WorkReply};
 use crate::{
     Error, ExitCodes, Inputs, Node, OutputNodes, Problems, Result,
     calcjob::unreadable,
-    input::{judge_inputs, read_inputs},
+    input::{read_inputs, validators::judge_inputs},
     output::{IntoNode, OutputField, OutputSet, Places},
     registry::{Spec, Unable},
     report,

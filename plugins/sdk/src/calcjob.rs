@@ -7,7 +7,7 @@ use ferry_plugin_proto::{Inputs as Nodes, Task, Value, WorkReply};
 
 use crate::{
     ExitCodes, Finished, Inputs, Job, Outputs, OutputsDraft, Problems, Result,
-    input::{judge_inputs, read_inputs},
+    input::{read_inputs, validators::judge_inputs},
     output::{OutputSet, Places},
     registry::{Spec, Unable},
     report,
@@ -60,7 +60,7 @@ pub(crate) fn work<C: CalcJob>(nodes: &Nodes, task: Task) -> Result<WorkReply, U
             let run = Finished::new(retrieved.into(), temporary.map(Into::into), job);
             Ok(parse::<C>(nodes, &run, Path::new(&sandbox)))
         }
-        Task::Call { .. } => Err(Unable("it is a calcjob, which is prepared and parsed, not called")),
+        _ => Err(Unable("it is a calcjob, which is prepared and parsed, not called")),
     }
 }
 

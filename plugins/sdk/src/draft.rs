@@ -259,6 +259,14 @@ impl<P: Process> Draft<P> {
         &mut self.metadata
     }
 
+    /// Lets a monitor look at the job of a calcjob: `entry_point`, `kwargs`, `priority`, `minimum_poll_interval`,
+    /// `disabled`.
+    pub fn monitor(&mut self, key: &str, monitor: impl Into<Value>) -> &mut Self {
+        let input = crate::Json(monitor.into()).given();
+        self.inputs.ports_mut().give(&format!("monitors.{key}"), input);
+        self
+    }
+
     /// What the ports were given.
     pub fn ports(&self) -> &Ports {
         self.inputs.ports()

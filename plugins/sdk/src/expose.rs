@@ -41,7 +41,7 @@ use std::{collections::BTreeMap, marker::PhantomData};
 
 use ferry_plugin_proto::{self as proto, CallInput, Inputs as Nodes, Kind, Namespace, Node, Port};
 
-use self::metadata::METADATA;
+use self::metadata::{METADATA, MONITORS};
 use crate::{
     CallMetadata, Draft, Fill, InputField, Inputs, NoLeaf, OutputField, OutputNodes, OutputSet, Outputs,
     OutputsDraft, Ports, Problems, Process, Result, Stored,
@@ -63,6 +63,7 @@ impl<P: Process> InputField for Draft<P> {
         let mut namespace = P::Inputs::namespace();
         if P::kind() == Kind::CalcJob {
             namespace.ports.insert(METADATA.to_owned(), metadata::port());
+            namespace.ports.insert(MONITORS.to_owned(), metadata::monitors_port());
         }
         namespace_port(namespace)
     }
@@ -87,7 +88,7 @@ impl<P: Process> InputField for Draft<P> {
         let below = format!("{name}.");
         let given = nodes.iter().filter_map(|(port, node)| Some((port.strip_prefix(&below)?, node)));
         let given: Nodes = given
-            .filter(|(port, _)| port.split('.').next() != Some(METADATA))
+            .filter(|(port, _)| ![METADATA, MONITORS].contains(&port.split('.').next().unwrap_or_default()))
             .map(|(port, node)| (port.to_owned(), node.clone()))
             .collect();
         let is_whole = P::Inputs::read_all(&given, "", &mut Problems::default()).is_some();
@@ -255,7 +256,7 @@ mod tests {
     #[derive(crate::Inputs)]
     struct Outer {
         pw: Draft<Pw>,
-        #[port(exclude(cell.a, metadata))]
+        #[port(exclude(cell.a, metadata, monitors))]
         without: Option<Draft<Pw>>,
         #[port(include(ecut, cell.b))]
         only: Draft<Pw>,

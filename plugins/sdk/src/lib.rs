@@ -136,6 +136,7 @@ pub mod host;
 mod input;
 mod job;
 mod machine;
+mod monitor;
 mod node;
 mod output;
 mod path;
@@ -161,8 +162,8 @@ pub use exit::{ExitCodes, NoExit};
 pub use expose::Exposed;
 pub use ferry_plugin_abi as abi;
 pub use ferry_plugin_macros::{
-    ExitCodes, Inputs, Outputs, calcfunction, calcjob, interface, machine, outline, restart, workchain,
-    workfunction,
+    ExitCodes, Inputs, Outputs, calcfunction, calcjob, interface, machine, monitor, outline, restart,
+    workchain, workfunction,
 };
 pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
@@ -175,7 +176,8 @@ pub use host::{Level, stop_asked};
 pub use input::{InputField, Inputs, NoLeaf, PortType};
 pub use job::{Job, Pattern};
 pub use machine::{Machine, Steps};
-pub use node::{AnyNode, Code, RemoteFolder, RemotePath};
+pub use monitor::{Look, Monitor, MonitorEntry, Verdict, View};
+pub use node::{AnyNode, Code, RemoteFolder, RemotePath, RemoteStash};
 pub use output::{Accept, AnyOutput, IntoNode, OutputField, OutputSet, Outputs, OutputsDraft, Places};
 pub use path::relative as relative_path;
 pub use plain::Json;
@@ -185,8 +187,8 @@ pub use proto::Value;
 pub use registry::{Failure, Plugin};
 pub use report::report;
 pub use restart::{
-    Handler, Next, Override, Restart, RestartExit, RestartExits, RestartInputs, RestartInputsDraft,
-    RestartSettings, RestartSettingsDraft, Restarting,
+    Escalation, Handler, JobFailure, Next, Override, Resource, Restart, RestartExit, RestartExits,
+    RestartInputs, RestartInputsDraft, RestartSettings, RestartSettingsDraft, Restarting,
 };
 pub use stored::{Node, Stored};
 pub use workchain::{Child, Condition, Outline, Predicate, Step, StepCx, StepReturn, Truth, WorkChain};
@@ -202,9 +204,10 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 pub mod prelude {
     pub use crate::{
         AnyNode, AnyOutput, CalcJob, CallFailed, Called, Child, Code, Cx, Draft, Error, ExitCodes, FileRef,
-        Finished, Folder, Inputs, Job, Json, Next, NoExit, Node, Outline, Outputs, Pattern, Problems,
-        Process, RemoteFolder, Result, SingleFile, WorkChain, calcfunction, calcjob, join, join_all, log,
-        outline, report, restart, select, stop_asked, testing, workchain, workfunction,
+        Finished, Folder, Inputs, Job, JobFailure, Json, Next, NoExit, Node, Outline, Outputs, Pattern,
+        Problems, Process, RemoteFolder, Result, SingleFile, WorkChain, calcfunction, calcjob, join,
+        join_all, log, monitor, outline, report, restart, select, stop_asked, testing, workchain,
+        workfunction,
     };
     pub use std::io::{Read as _, Write as _};
 }
@@ -216,9 +219,9 @@ pub mod macros {
         calcfunction::CalcFunction,
         exit::declared_error,
         flow::{IsCx, WorkFunction},
-        input::macros::{
-            assert_exposed, assert_number, body, choose, join, namespace_port, validate_all, validate_port,
-        },
+        input::macros::{assert_number, body, choose, join, namespace_port},
+        input::validators::{assert_exposed, validate_all, validate_port},
+        monitor::MonitorEntry,
         registry::{About, Entry, Needed},
         stored::StoredFor,
     };

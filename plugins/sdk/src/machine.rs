@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Draft, ExitCodes, Inputs, OutputSet, Outputs, Problems, Process, Result, Stored,
     calcjob::unreadable,
-    input::{judge_inputs, read_inputs},
+    input::{read_inputs, validators::judge_inputs},
     registry::{Spec, Unable},
     report,
 };

@@ -89,6 +89,47 @@ impl PortType for RemoteFolder {
     }
 }
 
+/// A `remote_stash` node: what a calculation put aside on its computer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteStash {
+    /// The node.
+    pub uuid: String,
+    /// The computer's label.
+    pub computer: String,
+    /// Absolute path there: of a directory, or of an archive.
+    pub path: String,
+    /// `copy`, or how the archive is packed: `tar`, `tar.gz`, ...
+    pub stash_mode: String,
+}
+
+impl RemoteStash {
+    /// A place in a stash of copies.
+    pub fn join(&self, path: &str) -> RemotePath {
+        RemotePath { node: self.uuid.clone(), path: path.to_owned() }
+    }
+}
+
+impl PortType for RemoteStash {
+    fn types() -> Vec<String> {
+        vec!["remote_stash".to_owned()]
+    }
+
+    fn from_node(node: &Node) -> Result<Self, String> {
+        if node.data_type != "remote_stash" {
+            return Err(format!("expected a stash, found a node of type `{}`", node.data_type));
+        }
+        let [computer, path, stash_mode] =
+            ["computer", "path", "stash_mode"].map(|key| text(&node.value, key));
+        Ok(RemoteStash { uuid: node.uuid.clone(), computer, path, stash_mode })
+    }
+
+    fn lend(&self, lender: &mut Lender) -> Node {
+        let body = [("computer", &self.computer), ("path", &self.path), ("stash_mode", &self.stash_mode)];
+        let value = body.map(|(key, text)| (key.to_owned(), Value::from(text.clone())));
+        Node { uuid: self.uuid.clone(), ..lender.lend_as("remote_stash", Value::Map(value.into())) }
+    }
+}
+
 /// A place inside a remote folder; an empty path is the folder itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemotePath {

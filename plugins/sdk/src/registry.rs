@@ -4,13 +4,13 @@ use std::fmt;
 
 use ferry_plugin_abi::{method, status};
 use ferry_plugin_proto::{
-    ExitCode, Inputs as Nodes, Interface, Kind, Manifest, Namespace, PROTO, ProcessType, StepReply,
-    StepRequest, Task, Validate, Validated, Work, WorkReply, decode, encode,
+    ExitCode, Inputs as Nodes, Interface, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType,
+    StepReply, StepRequest, Task, Validate, Validated, Work, WorkReply, decode, encode,
 };
 
 use crate::{
-    CalcJob, Machine, Problems, WorkChain, calcfunction, calcfunction::CalcFunction, calcjob, flow,
-    flow::WorkFunction, machine, workchain,
+    CalcJob, Machine, MonitorEntry, Problems, WorkChain, calcfunction, calcfunction::CalcFunction, calcjob,
+    flow, flow::WorkFunction, machine, workchain,
 };
 
 /// What an attribute says of a process type.
@@ -31,7 +31,7 @@ pub struct About {
 }
 
 impl About {
-    fn krate(&self) -> &'static str {
+    pub(crate) fn krate(&self) -> &'static str {
         crate_of(self.module)
     }
 
@@ -287,6 +287,9 @@ impl Plugin {
                 self.name
             )));
         }
+        let mut monitors: Vec<MonitorType> =
+            MonitorEntry::of_crate(self.krate).map(MonitorEntry::describe).collect();
+        monitors.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Manifest {
             proto: PROTO,
             plugin: self.name.to_owned(),
@@ -294,6 +297,7 @@ impl Plugin {
             description: self.description.to_owned(),
             types,
             interfaces: self.interfaces(),
+            monitors,
         })
     }
 
@@ -307,13 +311,19 @@ impl Plugin {
     }
 
     fn validate(&self, request: &Validate) -> Result<Validated, Failure> {
+        if let Some(monitor) = self.monitor(&request.process_type) {
+            return Ok(Validated { problems: monitor.judge(&request.inputs).into_vec() });
+        }
         let entry = self.find(&request.process_type)?;
         Ok(Validated { problems: (entry.validate)(&request.inputs).into_vec() })
     }
 
     fn work(&self, request: Work) -> Result<WorkReply, Failure> {
-        let entry = self.find(&request.process_type)?;
-        (entry.work)(&request.inputs, request.task)
+        let replied = match self.monitor(&request.process_type) {
+            Some(monitor) => monitor.do_work(&request.inputs, request.task),
+            None => (self.find(&request.process_type)?.work)(&request.inputs, request.task),
+        };
+        replied
             .map_err(|Unable(why)| Failure::error(format!("`{}` can't do that: {why}", request.process_type)))
     }
 
@@ -325,6 +335,10 @@ impl Plugin {
 
     fn entries(&self) -> impl Iterator<Item = &'static Entry> {
         all_entries().filter(|entry| entry.krate() == self.krate)
+    }
+
+    fn monitor(&self, name: &str) -> Option<&'static MonitorEntry> {
+        MonitorEntry::of_crate(self.krate).find(|monitor| monitor.name() == name)
     }
 
     fn find(&self, name: &str) -> Result<&'static Entry, Failure> {

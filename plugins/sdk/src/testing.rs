@@ -48,7 +48,10 @@ use ferry_plugin_proto::{
     Source, Task, Validated, Value, Work, WorkReply, decode, encode,
 };
 
-use crate::{CalcJob, Code, FileRef, Inputs, Plugin, Problems, RemoteFolder, calcjob, input::PortType};
+use crate::{
+    CalcJob, Code, FileRef, Inputs, Monitor, Plugin, Problems, RemoteFolder, Verdict, calcjob,
+    input::PortType,
+};
 
 /// Runs `prepare` on `inputs`.
 ///
@@ -77,6 +80,7 @@ pub fn try_prepare<C: CalcJob>(inputs: &C::Inputs) -> Result<Prepared, Box<Outco
     match work::<C>(&nodes, task) {
         WorkReply::Job(description) => Ok(Prepared { description, nodes, sandbox, _scratch: scratch }),
         WorkReply::Outcome(outcome) => Err(Box::new(outcome)),
+        _ => unreachable!("a preparation ends in a job or an outcome"),
     }
 }
 
@@ -102,7 +106,7 @@ pub fn parse_after<C: CalcJob>(inputs: C::Inputs, retrieved: impl AsRef<Path>, j
     let task = Task::Parse { retrieved: text(retrieved), temporary: None, sandbox: text(&sandbox), job };
     match work::<C>(&nodes, task) {
         WorkReply::Outcome(outcome) => Parsed::new(outcome, retrieved, &sandbox, scratch),
-        WorkReply::Job(_) => unreachable!("a parse ends in an outcome"),
+        _ => unreachable!("a parse ends in an outcome"),
     }
 }
 
@@ -119,8 +123,17 @@ pub fn call_by_name(krate: &'static str, name: &str, inputs: Given) -> Parsed {
         plugin(krate).call(method::WORK, &encode(&work)).unwrap_or_else(|failure| panic!("{failure}"));
     match decode(&reply).expect("the codec reads what it wrote") {
         WorkReply::Outcome(outcome) => Parsed::new(outcome, &sandbox, &sandbox, scratch),
-        WorkReply::Job(_) => unreachable!("a call ends in an outcome"),
+        _ => unreachable!("a call ends in an outcome"),
     }
+}
+
+/// Lets a monitor judge a job whose work directory holds these files, given as (path, text).
+///
+/// # Errors
+/// Its own, in words.
+pub fn watch<M: Monitor>(monitor: M, files: &[(&str, &str)]) -> Result<Option<Verdict>, String> {
+    let scratch = Scratch::new();
+    crate::monitor::try_out(monitor, files, scratch.path())
 }
 
 /// What the method `validate` says of any inputs to a process type of the crate `krate`.

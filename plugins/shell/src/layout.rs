@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ferry_plugin::{AnyNode, Folder, Job, Problems, RemoteFolder, SingleFile, Value, relative_path};
+use ferry_plugin::{
+    AnyNode, Folder, Job, Problems, RemoteFolder, RemoteStash, SingleFile, Value, relative_path,
+};
 
 use crate::{
     arguments::{Arguments, Piece},
@@ -132,6 +134,8 @@ fn place(label: &str, node: &AnyNode, name: Option<&String>) -> Result<Place, St
         }
         "folder" => Ok(Place::Folder(target(label)?, node.get()?)),
         "remote_folder" => Ok(Place::Remote(target(label)?, node.get()?)),
+        // It stays where it is; the option `unstash` takes things out of it.
+        "remote_stash" => Ok(Place::Value(node.get::<RemoteStash>()?.path)),
         "int" | "float" | "str" | "bool" if name.is_some() => {
             Err(format!("is a value of type `{}` and no file: leave it out of `filenames`", node.data_type))
         }
@@ -146,7 +150,7 @@ fn value(node: &AnyNode) -> Result<String, String> {
         ("str", Value::Str(text)) => Ok(text.clone()),
         ("bool", Value::Bool(value)) => Ok(value.to_string()),
         (other, _) => Err(format!(
-            "is of type `{other}`, which is neither a file nor an argument: give a file, folder, remote_folder, int, \
+            "is of type `{other}`, which is neither a file nor an argument: give a file, folder, remote_folder, remote_stash, int, \
              float, str or bool"
         )),
     }

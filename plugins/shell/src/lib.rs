@@ -10,13 +10,22 @@
 //! ```
 //!
 //! Input nodes are named in the arguments by braces: a file or a folder stands for its name in the work
-//! directory, a number or a text for itself. `{{` and `}}` are braces.
+//! directory, a stash for its path on the computer, a number or a text for itself. `{{` and `}}` are braces.
+//!
+//! Its monitors look at the running job of any calculation: `shell.text_appears` stops it when a text appears in a file,
+//! `shell.file_grows` when a file grows beyond a size, and `shell.always_kill` at once.
+//!
+//! ```text
+//! ferry submit shell.run command=./run monitors.error='{"entry_point": "shell.text_appears", "kwargs": {"text": "NaN"}}'
+//! ```
 
 mod arguments;
 mod keep;
 mod layout;
+mod monitors;
 mod run;
 mod words;
 
 pub use arguments::Arguments;
+pub use monitors::{AlwaysKill, FileGrows, TextAppears};
 pub use run::{Run, RunExit, RunInputs, RunOutputs};

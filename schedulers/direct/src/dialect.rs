@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ferry_engine::{
     scheduler::{
-        Capabilities, Dialect, Error, ErrorKind, JobId, JobRef, JobState, JobStatus, JobTemplate, Listing,
-        Recorded, Result, Submission,
+        Capabilities, Dialect, Error, ErrorKind, JobFailure, JobId, JobRef, JobState, JobStatus, JobTemplate,
+        Listing, Recorded, Result, Submission,
     },
     transport::{Command, Output, quote},
 };
@@ -19,6 +19,9 @@ pub struct Direct;
 /// Prints host and boot, which every answer begins with.
 const WHERE: &str = "read -r h < /proc/sys/kernel/hostname; read -r b < /proc/sys/kernel/random/boot_id; \
                      printf '%s %s\\n' \"$h\" \"$b\"";
+
+/// How long a job that was told to end may take before it is ended, s: as long as Slurm lets it by default.
+const GRACE: u32 = 30;
 
 /// The same facts about itself, for the job script.
 const IDENTITY: &str = r#"read -r ferry_host < /proc/sys/kernel/hostname
@@ -78,6 +81,26 @@ impl Dialect for Direct {
 
     fn identity(&self) -> &'static str {
         IDENTITY
+    }
+
+    fn guard(&self, job: &JobTemplate) -> Vec<String> {
+        let failure = JobFailure::OutOfWalltime.as_str();
+        let watchdog = |seconds: u64| {
+            format!(
+                r#"# The wall time limit, which nobody else keeps here.
+(
+    trap '' HUP INT TERM
+    ferry_left={seconds}
+    while [ "$ferry_left" -gt 0 ]; do sleep 1; ferry_left=$((ferry_left - 1)); done
+    echo {failure} > "$ferry_dir/.ferry/failure"
+    kill -s TERM -- "-$$"
+    sleep {GRACE}
+    kill -s KILL -- "-$$"
+) < /dev/null > /dev/null 2>&1 &
+ferry_guard=$!"#
+            )
+        };
+        job.max_wallclock_seconds.map(watchdog).into_iter().collect()
     }
 
     fn submit_text(&self, job: &Submission) -> String {
@@ -147,16 +170,22 @@ impl Dialect for Direct {
             let id = ChildId::parse(&job.id)?;
             if id.host != host {
                 let reason = format!("it runs on {}, and {host} answered", id.host);
-                let unknown = JobStatus { state: JobState::Unknown, raw: "?".into(), reason: Some(reason) };
+                let reason = Some(reason);
+                let unknown = JobStatus { state: JobState::Unknown, raw: "?".into(), reason, failure: None };
                 return Some((job.clone(), unknown));
             }
-            let letter = if id.boot == boot { *alive.get(&(id.pid, id.start))? } else { return None };
+            if id.boot != boot {
+                let (raw, failure) = ("lost in a reboot".into(), Some(JobFailure::LostInReboot));
+                let lost = JobStatus { state: JobState::Done, raw, reason: None, failure };
+                return Some((job.clone(), lost));
+            }
+            let letter = *alive.get(&(id.pid, id.start))?;
             // The kernel's letter changes from one look to the next (R, S, D); only a stop is worth telling.
             let (state, raw) = match letter {
                 'T' | 't' => (JobState::Suspended, "stopped"),
                 _ => (JobState::Running, "running"),
             };
-            Some((job.clone(), JobStatus { state, raw: raw.into(), reason: None }))
+            Some((job.clone(), JobStatus { state, raw: raw.into(), reason: None, failure: None }))
         };
         Ok(jobs.iter().filter_map(status).collect())
     }
@@ -249,7 +278,8 @@ mod tests {
         assert_eq!(of(0), Some(JobState::Running));
         assert_eq!(of(1), None, "a reused pid is not the job");
         assert_eq!(of(2), None, "a zombie is dead");
-        assert_eq!(of(3), None, "a reboot ends everything");
+        assert_eq!(of(3), Some(JobState::Done), "a reboot ends everything");
+        assert_eq!(states[&jobs[3]].failure, Some(JobFailure::LostInReboot));
         assert_eq!(of(4), Some(JobState::Suspended));
     }
 

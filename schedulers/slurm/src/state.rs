@@ -1,6 +1,6 @@
 //! Slurm's words for a job's state and reason, and ours.
 
-use ferry_engine::scheduler::{JobState, JobStatus};
+use ferry_engine::scheduler::{JobFailure, JobState, JobStatus};
 
 /// Every state of the manual, and every state flag, which `squeue` prints in the state's place.
 ///
@@ -38,6 +38,16 @@ const STATES: &[(&str, JobState)] = &[
     ("TIMEOUT", JobState::Done),
 ];
 
+/// Ends that are none of the job's own, from the same manual.
+const FAILURES: &[(&str, JobFailure)] = &[
+    ("BOOT_FAIL", JobFailure::NodeFailure),
+    ("DEADLINE", JobFailure::OutOfWalltime),
+    ("NODE_FAIL", JobFailure::NodeFailure),
+    ("OUT_OF_MEMORY", JobFailure::OutOfMemory),
+    ("PREEMPTED", JobFailure::Preempted),
+    ("TIMEOUT", JobFailure::OutOfWalltime),
+];
+
 /// Reasons for which a pending job waits for a person and not for resources, from the same manual.
 const HOLDS: &[&str] = &[
     "JobHeldUser",
@@ -55,7 +65,8 @@ pub(crate) fn status(word: &str, reason: &str) -> JobStatus {
         STATES.iter().find(|(known, _)| *known == name).map_or(JobState::Unknown, |(_, state)| *state);
     let state = if state == JobState::Pending && HOLDS.contains(&reason) { JobState::Held } else { state };
     let reason = (!matches!(reason, "" | "None")).then(|| reason.to_owned());
-    JobStatus { state, raw: word.to_owned(), reason }
+    let failure = FAILURES.iter().find(|(known, _)| *known == name).map(|(_, failure)| *failure);
+    JobStatus { state, raw: word.to_owned(), reason, failure }
 }
 
 #[cfg(test)]
@@ -82,6 +93,16 @@ mod tests {
         for word in ["OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "DEADLINE", "BOOT_FAIL", "FAILED"]
         {
             check(word, "None", JobState::Done);
+        }
+        for (word, failure) in [
+            ("OUT_OF_MEMORY", Some(JobFailure::OutOfMemory)),
+            ("TIMEOUT", Some(JobFailure::OutOfWalltime)),
+            ("NODE_FAIL", Some(JobFailure::NodeFailure)),
+            ("PREEMPTED", Some(JobFailure::Preempted)),
+            ("CANCELLED by 1000", None),
+            ("FAILED", None),
+        ] {
+            assert_eq!(status(word, "").failure, failure, "{word}");
         }
         check("SOMETHING_NEW", "None", JobState::Unknown);
         check("", "", JobState::Unknown);

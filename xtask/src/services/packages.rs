@@ -24,6 +24,14 @@ const SLURM: &[(&str, &str)] = &[
     ("sinfo", "slurm-wlm"),
 ];
 const ALWAYS: &[(&str, &str)] = &[("setsid", "util-linux"), ("timeout", "coreutils")];
+/// What single tests take beside the services: drawings, a page in a browser, a clock that jumps.
+const TOOLS: &[(&str, &str)] = &[
+    ("dot", "graphviz"),
+    ("chromium", "chromium"),
+    ("faketime", "faketime"),
+    ("ps", "procps"),
+    ("pgrep", "procps"),
+];
 const ESPRESSO: &[(&str, &str)] = &[("pw.x", "quantum-espresso")];
 
 /// The package with Quantum ESPRESSO's pseudopotentials.
@@ -46,6 +54,14 @@ pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
         &|| missing(&needs),
         systemd.then_some("not installed here, since that would start system services"),
     )
+}
+
+/// Makes sure that the tools of single tests are there.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_tools() -> Result<()> {
+    provide(&|| missing(TOOLS), None)
 }
 
 /// Makes sure that Quantum ESPRESSO is there, with its pseudopotentials.

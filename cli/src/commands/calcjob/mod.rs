@@ -1,5 +1,6 @@
 //! `ferry calcjob`: a calculation's files, here and on its computer.
 
+mod clean;
 mod files;
 mod remote;
 mod results;
@@ -42,6 +43,8 @@ pub(crate) enum CalcjobCommand {
         #[arg(value_name = "ID")]
         process: String,
     },
+    /// Remove work directories on their computers
+    Cleanworkdir(clean::CleanArgs),
     /// Open a shell in the work directory on the computer
     Gotocomputer {
         /// Id, uuid, unique start of a uuid, or label of a calcjob
@@ -87,6 +90,7 @@ pub(crate) async fn run(session: &Session, command: CalcjobCommand) -> Result {
             remote::cat(session, &process, path.as_deref(), follow).await
         }
         CalcjobCommand::Res { process } => results::show(session, &process).await,
+        CalcjobCommand::Cleanworkdir(args) => clean::run(session, args).await,
         CalcjobCommand::Gotocomputer { process, print } => remote::go(session, &process, print).await,
     }
 }

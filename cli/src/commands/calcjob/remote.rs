@@ -156,7 +156,7 @@ async fn tail(reader: &Reader, process: &Process, place: &WorkDir, file: &Path) 
 /// Whether a process's job writes no more.
 fn has_ended(process: &Process) -> bool {
     let step = Checkpoint::read(process.checkpoint.as_deref()).map(|checkpoint| checkpoint.step);
-    process.state.is_terminal() || matches!(step, Ok(Step::Retrieve | Step::Parse))
+    process.state.is_terminal() || matches!(step, Ok(Step::Stash | Step::Retrieve | Step::Parse))
 }
 
 /// Becomes a shell in the work directory.

@@ -1,6 +1,6 @@
 //! `node show`: everything that is stored about one node.
 
-use ferry_engine::store::{Comment, Link, Node, NodeFile, NodeId, NodeKind, Process, Reader};
+use ferry_engine::store::{Comment, Link, LinkType, Node, NodeFile, NodeId, NodeKind, Process, Reader};
 use serde_json::{Value, json};
 
 use super::comment;
@@ -18,6 +18,8 @@ struct Shown {
     incoming: Vec<(Link, Node)>,
     outgoing: Vec<(Link, Node)>,
     comments: Vec<Comment>,
+    /// When what it names on a computer was removed.
+    cleaned: Option<String>,
 }
 
 pub(super) async fn run(session: &Session, name: &str) -> Result {
@@ -38,8 +40,10 @@ fn read(reader: &Reader, node: Node) -> Result<Shown> {
         NodeKind::Process => Some(reader.process(node.id)?),
         NodeKind::Data => None,
     };
+    let cleaned = cleaned(reader, &node)?;
     Ok(Shown {
         process,
+        cleaned,
         files: reader.files(node.id)?,
         comments: reader.comments(node.id)?,
         incoming: reader
@@ -60,6 +64,20 @@ fn read(reader: &Reader, node: Node) -> Result<Shown> {
             .collect::<Result<_>>()?,
         node,
     })
+}
+
+/// When the work directory of a calculation was removed, which is this node, or made it.
+fn cleaned(reader: &Reader, node: &Node) -> Result<Option<String>> {
+    let maker = match node.node_type.as_str() {
+        _ if node.kind == NodeKind::Process => Some(node.id),
+        "remote_folder" => {
+            let made = |link: &Link| link.link_type == LinkType::Create && link.label == "remote_folder";
+            reader.incoming(node.id)?.iter().find(|link| made(link)).map(|link| link.source)
+        }
+        _ => None,
+    };
+    let cleaning = maker.map(|process| reader.cleaning(process)).transpose()?.flatten();
+    Ok(cleaning.and_then(|cleaning| cleaning.cleaned).map(|time| time.to_string()))
 }
 
 fn to_json(shown: &Shown) -> Value {
@@ -90,6 +108,7 @@ fn to_json(shown: &Shown) -> Value {
         "files": shown.files.iter().map(file).collect::<Value>(),
         "incoming": shown.incoming.iter().map(link).collect::<Value>(),
         "outgoing": shown.outgoing.iter().map(link).collect::<Value>(),
+        "cleaned": shown.cleaned,
         "comments": shown.comments.iter().map(comment::to_json).collect::<Value>(),
     })
 }
@@ -113,6 +132,7 @@ fn print(shown: &Shown) -> Result {
         }
         None => fields.push(("value", value(&node.body))),
     }
+    fields.extend(shown.cleaned.clone().map(|time| ("cleaned", time)));
     output::details(fields.into_iter().filter(|(_, text)| !text.is_empty()))?;
     let files = shown.files.iter().map(|file| vec![file.path.clone(), file.size.to_string()]);
     section(&["file", "bytes"], files.collect())?;

@@ -1,5 +1,6 @@
 //! `ferry plugin`: the files that bring process types, and what the types take and give.
 
+mod interface;
 mod spec;
 
 use std::path::Path;
@@ -10,7 +11,7 @@ use ferry_engine::{
     runner::{Request, Response},
     store::{PluginRow, Reader},
 };
-use ferry_plugin_proto::{INTERFACE, Interface};
+use ferry_plugin_proto::MonitorType;
 use serde_json::{Value, json};
 
 use crate::{
@@ -64,7 +65,7 @@ pub(crate) async fn run(session: &Session, command: PluginCommand) -> Result {
     match command {
         PluginCommand::List { all } => list(session, all).await,
         PluginCommand::Show { name } => show(session, &name).await,
-        PluginCommand::Interface { name } => interface(session, &name).await,
+        PluginCommand::Interface { name } => interface::write(session, &name).await,
         PluginCommand::Install { path } => install(session, &path).await,
         PluginCommand::Remove { name } => remove(session, name).await,
     }
@@ -77,14 +78,18 @@ async fn list(session: &Session, all: bool) -> Result {
         return output::json(&shown.iter().map(|plugin| to_json(plugin, &plugins)).collect());
     }
     let rows = shown.iter().flat_map(|plugin| {
-        plugin.manifest.types.iter().map(|offered| {
+        let types = plugin.manifest.types.iter();
+        let types = types.map(|offered| (&offered.name, offered.kind.as_str(), &offered.doc));
+        let monitors = plugin.manifest.monitors.iter();
+        let monitors = monitors.map(|monitor| (&monitor.name, "monitor", &monitor.doc));
+        types.chain(monitors).map(|(name, kind, doc)| {
             vec![
-                offered.name.clone(),
-                offered.kind.as_str().to_owned(),
+                name.clone(),
+                kind.to_owned(),
                 format!("{} {}", plugin.name, plugin.version),
                 standing(plugin, &plugins).to_owned(),
                 short(&plugin.digest).to_owned(),
-                summary(&offered.doc).to_owned(),
+                summary(doc).to_owned(),
             ]
         })
     });
@@ -146,59 +151,22 @@ async fn show(session: &Session, name: &str) -> Result {
     let reader = session.reader().await?;
     match find_type(&reader, name) {
         Ok((plugin, offered)) => spec::show(session, &plugin, &offered),
-        Err(problem) => match find_plugin(&reader, name)? {
-            Some(plugin) => show_plugin(session, &plugin, &reader.plugins()?),
-            None => Err(unknown(&reader, name, problem)?),
+        Err(problem) => match (find_plugin(&reader, name)?, find_monitor(&reader, name)?) {
+            (Some(plugin), _) => show_plugin(session, &plugin, &reader.plugins()?),
+            (None, Some((plugin, monitor))) => spec::show_monitor(session, &plugin, &monitor),
+            (None, None) => Err(unknown(&reader, name, problem)?),
         },
     }
 }
 
-/// The file that `interface!` reads. It is JSON whatever the format asked for.
-async fn interface(session: &Session, name: &str) -> Result {
-    let reader = session.reader().await?;
-    let (plugin, offered) = match find_type(&reader, name) {
-        Ok(found) => found,
-        Err(problem) => match find_plugin(&reader, name)? {
-            Some(plugin) => {
-                let types: Vec<&str> =
-                    plugin.manifest.types.iter().map(|offered| offered.name.as_str()).collect();
-                return Err(Failure::usage(format!(
-                    "`{name}` is a plugin; an interface is that of one process type"
-                ))
-                .help(format!("name one of its types: {}", types.join(", "))));
-            }
-            None => return Err(unknown(&reader, name, problem)?),
-        },
-    };
-    let interface = Interface {
-        interface: INTERFACE,
-        plugin: plugin.name,
-        version: plugin.version,
-        process_type: offered,
-    };
-    let mut shown = serde_json::to_value(&interface)
-        .map_err(|error| Failure::new(format!("`{name}` can't be written as JSON: {error}")))?;
-    slim(&mut shown);
-    output::json(&shown)
-}
-
-/// Leaves out what says nothing, so that people can read the file; never inside of values.
-fn slim(json: &mut Value) {
-    const LISTS: &[&str] = &["aliases", "choices", "types"];
-    let Value::Object(entries) = json else { return };
-    entries.retain(|key, value| match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty() || key == "default",
-        Value::Array(items) => !items.is_empty() || !LISTS.contains(&key.as_str()),
-        _ => true,
-    });
-    for (key, value) in entries.iter_mut() {
-        match value {
-            Value::Array(items) if key == "exit_codes" => items.iter_mut().for_each(slim),
-            Value::Object(_) if key != "default" => slim(value),
-            _ => {}
-        }
-    }
+/// A monitor by its name or an alias.
+fn find_monitor(reader: &Reader, name: &str) -> Result<Option<(PluginRow, MonitorType)>> {
+    let plugins = reader.plugins()?;
+    let fits =
+        |monitor: &&MonitorType| monitor.name == name || monitor.aliases.iter().any(|alias| alias == name);
+    let offered = plugins.iter().filter(|plugin| is_offered(plugin, &plugins));
+    let found = offered.filter_map(|plugin| Some((plugin, plugin.manifest.monitors.iter().find(fits)?)));
+    Ok(found.map(|(plugin, monitor)| (plugin.clone(), monitor.clone())).next())
 }
 
 /// A plugin by name, or by the beginning of its digest.

@@ -1,10 +1,12 @@
 //! What a process type takes and gives, for people and for scripts.
 
+use std::collections::BTreeMap;
+
 use ferry_engine::{
-    process::{FlatPort, flatten},
+    process::{FlatPort, flatten, input_ports},
     store::PluginRow,
 };
-use ferry_plugin_proto::{Namespace, Port, ProcessType, Value};
+use ferry_plugin_proto::{MonitorType, Port, ProcessType, Value};
 use serde_json::json;
 
 use crate::{
@@ -26,8 +28,8 @@ pub(super) fn show(session: &Session, plugin: &PluginRow, offered: &ProcessType)
     if !offered.doc.is_empty() {
         output::line(format!("\n{}", offered.doc.trim_end()))?;
     }
-    ports("input", &offered.inputs)?;
-    ports("output", &offered.outputs)?;
+    ports("input", input_ports(offered))?;
+    ports("output", flatten(&offered.outputs))?;
     if offered.exit_codes.is_empty() {
         return Ok(());
     }
@@ -38,8 +40,31 @@ pub(super) fn show(session: &Session, plugin: &PluginRow, offered: &ProcessType)
     output::table(&["exit", "label", "message"], offered.exit_codes.iter().map(row))
 }
 
-fn ports(title: &str, namespace: &Namespace) -> Result {
-    let mut ports: Vec<_> = flatten(namespace).into_values().collect();
+/// Shows a monitor.
+pub(super) fn show_monitor(session: &Session, plugin: &PluginRow, monitor: &MonitorType) -> Result {
+    if session.format == Format::Json {
+        return output::json(&json!({
+            "name": monitor.name,
+            "kind": "monitor",
+            "doc": monitor.doc,
+            "aliases": monitor.aliases,
+            "plugin": {"name": plugin.name, "version": plugin.version, "digest": plugin.digest},
+            "kwargs": flatten(&monitor.inputs).values().map(port_json).collect::<serde_json::Value>(),
+        }));
+    }
+    output::line(format!("{} (monitor)", monitor.name))?;
+    output::line(format!("plugin {} {}, {}", plugin.name, plugin.version, super::short(&plugin.digest)))?;
+    if !monitor.aliases.is_empty() {
+        output::line(format!("also called {}", monitor.aliases.join(", ")))?;
+    }
+    if !monitor.doc.is_empty() {
+        output::line(format!("\n{}", monitor.doc.trim_end()))?;
+    }
+    ports("kwarg", flatten(&monitor.inputs))
+}
+
+fn ports(title: &str, flat: BTreeMap<String, FlatPort>) -> Result {
+    let mut ports: Vec<_> = flat.into_values().collect();
     if ports.is_empty() {
         return Ok(());
     }
@@ -89,30 +114,32 @@ fn bounds(port: &Port) -> String {
     parts.join(", ")
 }
 
+fn port_json(flat: &FlatPort) -> serde_json::Value {
+    json!({
+        "name": flat.name,
+        "types": flat.port.types,
+        "required": must_be_given(flat),
+        "dynamic": flat.dynamic,
+        "default": flat.port.default,
+        "range": flat.port.range.map(|range| json!({
+            "min": range.min, "max": range.max, "max_exclusive": range.max_exclusive,
+        })),
+        "choices": flat.port.choices,
+        "help": flat.port.help,
+    })
+}
+
 fn to_json(plugin: &PluginRow, offered: &ProcessType) -> serde_json::Value {
-    let port = |flat: &FlatPort| {
-        json!({
-            "name": flat.name,
-            "types": flat.port.types,
-            "required": must_be_given(flat),
-            "dynamic": flat.dynamic,
-            "default": flat.port.default,
-            "range": flat.port.range.map(|range| json!({
-                "min": range.min, "max": range.max, "max_exclusive": range.max_exclusive,
-            })),
-            "choices": flat.port.choices,
-            "help": flat.port.help,
-        })
-    };
-    let ports = |namespace: &Namespace| flatten(namespace).values().map(port).collect::<serde_json::Value>();
+    let ports =
+        |ports: BTreeMap<String, FlatPort>| ports.values().map(port_json).collect::<serde_json::Value>();
     json!({
         "name": offered.name,
         "kind": offered.kind.as_str(),
         "doc": offered.doc,
         "aliases": offered.aliases,
         "plugin": {"name": plugin.name, "version": plugin.version, "digest": plugin.digest},
-        "inputs": ports(&offered.inputs),
-        "outputs": ports(&offered.outputs),
+        "inputs": ports(input_ports(offered)),
+        "outputs": ports(flatten(&offered.outputs)),
         "exit_codes": offered.exit_codes.iter().map(|code| json!({
             "status": code.status, "label": code.label, "message": code.message,
         })).collect::<serde_json::Value>(),

@@ -10,6 +10,7 @@ mod function;
 mod inputs;
 mod interface;
 mod json;
+mod monitor;
 mod outline;
 mod outputs;
 mod restart;
@@ -105,6 +106,15 @@ pub fn workchain(args: TokenStream, item: TokenStream) -> TokenStream {
 pub fn restart(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = parse_macro_input!(args as restart::RestartArgs);
     expand(restart::expand(&args, parse_macro_input!(item)))
+}
+
+/// Registers an `impl Monitor for X`: what looks at running jobs.
+///
+/// `#[monitor(name = "plugin.monitor", alias = "..")]`: both may be left out; the name is then `crate.x`.
+#[proc_macro_attribute]
+pub fn monitor(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = parse_macro_input!(args);
+    expand(monitor::expand(&args, &parse_macro_input!(item)))
 }
 
 /// Writes the outline of a workchain: see the function `outline` of the trait `WorkChain`.

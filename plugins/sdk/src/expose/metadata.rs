@@ -1,4 +1,5 @@
-//! How an exposed calcjob is to run, as ports in its namespace: `pw.metadata.computer`, `pw.metadata.options.*`.
+//! How an exposed calcjob is to run, and who looks at its job, as ports in its namespace: `pw.metadata.computer`,
+//! `pw.metadata.options.*`, `pw.monitors.*`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,15 @@ use crate::{CallMetadata, PortType, Ports, input::macros::namespace_port};
 
 /// The name of the namespace.
 pub(super) const METADATA: &str = "metadata";
+/// The name of the namespace of monitors, which every calcjob has.
+pub(super) const MONITORS: &str = "monitors";
 const OPTIONS: &str = "options";
+
+/// The port of the monitors.
+pub(super) fn monitors_port() -> Port {
+    let each = Namespace { ports: BTreeMap::new(), dynamic: Some(vec!["dict".to_owned()]) };
+    Port { help: "Who looks at the running job, and may stop it".to_owned(), ..namespace_port(each) }
+}
 
 /// Its port.
 pub(super) fn port() -> Port {

@@ -12,7 +12,7 @@ use crate::{
     Error, ExitCodes, Inputs, Node, OutputField, OutputNodes, OutputSet, Outputs, PortType, Problems, RESULT,
     Result, Stored,
     calcjob::unreadable,
-    input::{judge_inputs, read_inputs},
+    input::{read_inputs, validators::judge_inputs},
     registry::{Spec, Unable},
 };
 

@@ -123,6 +123,7 @@ fn launched(reply: &StepReply) -> Vec<String> {
         Command::Output { label, node } => Some(format!("{label} {node}")),
         Command::Report(line) => Some(format!("says {line}")),
         Command::Pause(reason) => Some(format!("pauses: {reason}")),
+        Command::CleanWorkDirs => Some("cleans".to_owned()),
     };
     reply.commands.iter().filter_map(call).collect()
 }

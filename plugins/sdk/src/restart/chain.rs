@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use ferry_plugin_proto::{Exit, ExitCode};
 use serde::{Deserialize, Serialize};
 
-use super::{Next, Restart, RestartInputs, handler::in_order};
+use super::{JobFailure, Next, Restart, RestartInputs, handler::in_order};
 use crate::{
     Child, Cx, ExitCodes, Exposed, Outline, Problems, Process, Result, WorkChain, export::doing, outline,
     report,
@@ -102,12 +102,16 @@ impl<R: Restart> WorkChain for Restarting<R> {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             bad.at("handler_overrides", format!("there is no handler `{name}`; there are: {known}"));
         }
+        inputs.judge_escalation(bad);
     }
 }
 
 impl<R: Restart> Restarting<R> {
     fn setup(&mut self, cx: &mut Cx<Self>) -> Result {
         *self.process.next() = cx.inputs().child.clone();
+        if cx.inputs().settings.clean_workdir {
+            cx.clean_work_dirs();
+        }
         self.process.setup()
     }
 
@@ -138,6 +142,7 @@ impl<R: Restart> Restarting<R> {
             Some(Next::Done) => self.is_done = true,
             Some(_) => self.is_unhandled = false,
             None if self.child.is_ok() => self.is_done = true,
+            None if self.escalate(cx) => self.is_unhandled = false,
             None => self.unhandled(cx)?,
         }
         if !self.is_done && cx.inputs().settings.pause_on_max_iterations && self.is_spent(cx) {
@@ -173,6 +178,21 @@ impl<R: Restart> Restarting<R> {
             }
         }
         Ok(said)
+    }
+
+    /// Lets the next job ask for more of what this one had too little of, as far as the input `escalation` allows.
+    fn escalate(&mut self, cx: &Cx<Self>) -> bool {
+        let Some(resource) = self.child.failure().and_then(JobFailure::resource) else { return false };
+        let Some(allowed) = cx.inputs().escalation(resource) else { return false };
+        let (option, limit) = (resource.option(), allowed.limit);
+        match self.process.next().raise(resource, allowed.factor, limit) {
+            Some(more) => report!("iteration {} had too little: {option} is {more} now", self.iteration),
+            None => {
+                report!("iteration {} had too little, and {option} is at its limit {limit}", self.iteration);
+                return false;
+            }
+        }
+        true
     }
 
     fn unhandled(&mut self, cx: &mut Cx<Self>) -> Result {

@@ -10,7 +10,7 @@ use std::{
 use ferry_plugin_proto::{Inputs as Nodes, Namespace};
 use serde::{Deserialize, Serialize};
 
-use super::Restart;
+use super::{Escalation, Resource, Restart};
 use crate::{
     Draft, Fill, InputField, Inputs, InputsDraft, Json, Ports, Problems, input::macros::join, testing::Lender,
 };
@@ -31,6 +31,12 @@ pub struct RestartSettings {
     /// Stand still after the last iteration instead of ending; `process play` grants as many again
     #[port(default = false)]
     pub pause_on_max_iterations: bool,
+    /// When a job ran out of memory or time and no handler deals with it, the next one asks for more:
+    /// `{max_memory_kb: {limit: 8000000, factor: 2}, max_wallclock_seconds: {limit: 86400}}`
+    pub escalation: Option<Json<BTreeMap<String, Escalation>>>,
+    /// Remove the work directories of all calculations that it called, once it has finished or was killed
+    #[port(default = false)]
+    pub clean_workdir: bool,
 }
 
 /// What the input `handler_overrides` says of one handler.
@@ -58,6 +64,25 @@ impl<R: Restart> RestartInputs<R> {
     /// What is said of the handlers.
     pub(super) fn overrides(&self) -> BTreeMap<String, Override> {
         self.settings.handler_overrides.as_ref().map(|Json(overrides)| overrides.clone()).unwrap_or_default()
+    }
+
+    /// How far a resource may be raised.
+    pub(super) fn escalation(&self, resource: Resource) -> Option<Escalation> {
+        self.settings.escalation.as_ref()?.0.get(resource.option()).copied()
+    }
+
+    /// What is wrong with how resources may be raised.
+    pub(super) fn judge_escalation(&self, bad: &mut Problems) {
+        let known = Resource::ALL.map(Resource::option);
+        for (name, said) in self.settings.escalation.iter().flat_map(|Json(all)| all) {
+            if !known.contains(&name.as_str()) {
+                let known = known.join(" or ");
+                bad.at("escalation", format!("`{name}` can't be raised: want {known}"));
+            }
+            if let Some(problem) = said.problem() {
+                bad.at("escalation", format!("`{name}`: {problem}"));
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! `BaseRestartWorkChain`, with its inputs, exit codes and rules.
 
 mod chain;
+mod failure;
 mod handler;
 mod inputs;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use chain::{RestartExit, RestartExits, Restarting};
+pub use failure::{Escalation, JobFailure, Resource};
 pub use handler::{Handler, Next};
 pub use inputs::{Override, RestartInputs, RestartInputsDraft, RestartSettings, RestartSettingsDraft};
 
@@ -70,6 +72,10 @@ use crate::{Draft, ExitCodes, Process, Result};
 /// child finished with one of these exit codes, the others always. A handler says what comes [`Next`]; an exit code
 /// that it returns as an error ends the workchain with it. If nobody says anything, a child that succeeded ends the
 /// workchain with its outputs, and one that failed is dealt with as the input `on_unhandled_failure` says.
+///
+/// Handlers of what ferry itself can tell of a job name a [`JobFailure`]: `on(JobFailure::OutOfMemory)`. Mostly none
+/// is needed: the input `escalation` lets the next job ask for more of what ran out, up to a limit, where no handler
+/// says anything; [`Draft::raise`] does so in a handler.
 ///
 /// `#[restart(name = "..", child = Pw, exit = PwBaseExit)]` declares exit codes of its own. A method under `#[setup]`
 /// runs once before the first iteration.

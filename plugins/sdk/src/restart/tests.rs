@@ -1,5 +1,7 @@
 //! What AiiDA's tests of `BaseRestartWorkChain` say, case by case.
 
+mod failures;
+
 use std::cell::Cell;
 
 use serde::{Deserialize, Serialize};
@@ -108,6 +110,11 @@ fn run(ends: &'static [u32], set: impl FnOnce(&mut RestartInputsDraft<Base>)) ->
     run.n(0);
     draft.child(run);
     set(&mut draft);
+    world_of(ends).call(draft)
+}
+
+/// A world where children end in these ways, one after the other; the last is repeated.
+fn world_of(ends: &'static [u32]) -> testing::World {
     let count = Cell::new(0);
     // Each step is taken twice, but children are launched once.
     let end = move |run: RunInputs| {
@@ -121,12 +128,17 @@ fn run(ends: &'static [u32], set: impl FnOnce(&mut RestartInputsDraft<Base>)) ->
             420 => RunExit::Hopeless.into(),
             430 => RunExit::Unknown.into(),
             1 => "a bug".into(),
+            100..200 => Error::exit(ferry_plugin_proto::Exit { status, ..told() }),
             _ => return Ok(outputs),
         };
         Err(failing(outputs, error))
     };
     // One order of events: the ends are counted.
-    testing::world().seeds(0..1).fake::<Run, _>(move |run| Settled(end(run))).call(draft)
+    testing::world().seeds(0..1).fake::<Run, _>(move |run| Settled(end(run)))
+}
+
+fn told() -> ferry_plugin_proto::Exit {
+    ferry_plugin_proto::Exit { status: 0, label: "ERROR_OF_THE_JOB".into(), message: "it failed".into() }
 }
 
 /// Outputs, or outputs beside an error.
@@ -150,6 +162,34 @@ impl crate::Returned for Settled {
 /// Exit status and number of iterations.
 fn gist(ran: &Ran<Base>) -> (u32, usize) {
     (ran.status(), ran.calls().len())
+}
+
+#[test]
+fn handlers_are_found_by_their_attribute_with_what_it_says() {
+    let found = Base::handlers();
+    let told: Vec<_> =
+        found.iter().map(|handler| (handler.name, handler.priority, handler.enabled)).collect();
+    let expect = [
+        ("one_more", 10, true),
+        ("look", 500, true),
+        ("accept", 0, true),
+        ("give_up", 0, true),
+        ("once_more", 1000, false),
+    ];
+    assert_eq!(told, expect);
+    assert_eq!((found[0].on, found[1].on), (&[400, 120][..], &[][..]));
+}
+
+#[test]
+fn the_flag_of_an_unhandled_failure_is_reset_by_a_success() {
+    let played = run(&[430, 0, 430, 0], |given| {
+        let on = Override { enabled: Some(true), priority: None };
+        given.on_unhandled_failure("restart_once");
+        given.handler_overrides(Json::<std::collections::BTreeMap<_, _>>(
+            [("once_more".to_owned(), on)].into(),
+        ));
+    });
+    assert_eq!(gist(&played), (0, 4));
 }
 
 #[test]

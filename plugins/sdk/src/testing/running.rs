@@ -285,6 +285,8 @@ impl<'a> Running<'a> {
                 self.processes[index].reports.push(line);
                 Ok(())
             }
+            // There are no work directories.
+            Command::CleanWorkDirs => Ok(()),
             // Whoever looks lets it go on at once.
             Command::Pause(reason) => {
                 self.processes[index].steps.pauses.push(reason);
@@ -459,7 +461,7 @@ fn worked(entry: &Entry, inputs: &Nodes, sandbox: &std::path::Path) -> Outcome {
     let task = Task::Call { sandbox: sandbox.to_string_lossy().into_owned() };
     match entry.do_work(inputs, task) {
         Ok(WorkReply::Outcome(outcome)) => outcome,
-        Ok(WorkReply::Job(_)) => panic!("a call ends in an outcome"),
+        Ok(_) => panic!("a call ends in an outcome"),
         Err(unable) => panic!("{}", unable.0),
     }
 }

@@ -10,13 +10,14 @@ use std::{
     time::Duration,
 };
 
-use ferry_plugin_proto::{Call, Ended, Inputs as Nodes, Namespace, Node, Outcome};
+use ferry_plugin_proto::{Call, Ended, Inputs as Nodes, Kind, Namespace, Node, Outcome};
 
 use super::running::{Running, Steps};
 use crate::{
     Draft, Inputs, OutputNodes, PortType, Process, Returned,
     input::read_inputs,
     output::{OutputSet, Places},
+    registry,
 };
 
 /// Orders in which things happen that [`call`] tries.
@@ -92,6 +93,13 @@ impl fmt::Debug for World {
     }
 }
 
+/// What a calcjob's plugin sees of its inputs.
+fn without_monitors<P: Process>(nodes: &Nodes) -> Nodes {
+    let is_job = registry::entry_of(&P::ABOUT).is_some_and(|entry| entry.kind() == Kind::CalcJob);
+    let seen = nodes.iter().filter(|(name, _)| !(is_job && name.starts_with("monitors.")));
+    seen.map(|(name, node)| (name.clone(), node.clone())).collect()
+}
+
 impl World {
     /// Ends processes of a type as `end` says of their inputs: with their outputs, an exit code or an error.
     #[must_use]
@@ -101,7 +109,7 @@ impl World {
     ) -> Self {
         let end = move |nodes: &Nodes, sandbox: &Path| {
             let mut set = OutputSet::new(Places::new(sandbox));
-            let inputs = read_inputs::<P::Inputs>(nodes);
+            let inputs = read_inputs::<P::Inputs>(&without_monitors::<P>(nodes));
             let result =
                 inputs.map_err(|bad| bad.to_string().into()).and_then(|inputs| end(inputs).emit(&mut set));
             set.settle(result)

@@ -21,6 +21,7 @@ pub struct StepCx<W: WorkChain> {
     refused: Vec<String>,
     returned: <W::Outputs as Outputs>::Draft,
     pause: Option<String>,
+    cleans: bool,
 }
 
 impl<W: WorkChain> StepCx<W> {
@@ -34,6 +35,7 @@ impl<W: WorkChain> StepCx<W> {
             refused: Vec::new(),
             returned: OutputsDraft::over(OutputSet::default()),
             pause: None,
+            cleans: false,
         })
     }
 
@@ -84,6 +86,12 @@ impl<W: WorkChain> StepCx<W> {
         self.pause = Some(reason.into());
     }
 
+    /// Lets the work directories of all calculations that this process called, and that those called, be removed once
+    /// it has finished or was killed.
+    pub fn clean_work_dirs(&mut self) {
+        self.cleans = true;
+    }
+
     fn launch<P>(&mut self, call: Call) -> Child<P> {
         // The same names whenever the step is taken, and never those of another step.
         let name = format!("{}.{}", self.step, self.launches.len());
@@ -111,7 +119,8 @@ impl<W: WorkChain> StepCx<W> {
         let returned = self.returned.into_set().into_handed_on()?;
         let output = |(label, node)| Command::Output { label, node };
         let pause = self.pause.map(Command::Pause);
-        Ok(launched.chain(returned.into_iter().map(output)).chain(pause).collect())
+        let clean = self.cleans.then_some(Command::CleanWorkDirs);
+        Ok(launched.chain(returned.into_iter().map(output)).chain(pause).chain(clean).collect())
     }
 }
 

@@ -30,7 +30,7 @@ use self::{
 use crate::{
     Error, ExitCodes, Inputs, Outputs, Problems, Result, Stored,
     export::doing,
-    input::judge_inputs,
+    input::validators::judge_inputs,
     registry::{Spec, Unable},
     report,
 };

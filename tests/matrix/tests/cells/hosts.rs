@@ -22,6 +22,8 @@ use crate::{
 /// What needs nothing but this machine.
 pub(crate) const CASES: &[Case] = &[
     ("a_disabled_computer_drains_and_resumes", a_disabled_computer_drains_and_resumes),
+    ("a_cancel_that_fails_is_told_and_repeated", a_cancel_that_fails_is_told_and_repeated),
+    ("a_forced_kill_ends_what_can_not_be_cancelled", a_forced_kill_ends_what_can_not_be_cancelled),
     ("an_unclear_submission_waits_for_the_user", an_unclear_submission_waits_for_the_user),
     ("a_test_job_lets_ferry_conclude_by_itself", a_test_job_lets_ferry_conclude_by_itself),
     ("a_missing_work_directory_loses_nothing", a_missing_work_directory_loses_nothing),
@@ -130,6 +132,62 @@ done
 echo "77|COMPLETED|$token|None" >> "$(dirname "$0")/queue"
 cd "$dir" && SLURM_JOB_ID=77 setsid "$script" "$token" > "$out" 2> "$err" < /dev/null &
 echo 77"#;
+
+/// Its job begins, and runs until it is cancelled.
+const LASTING: &str = r#"for word; do
+    case $word in --chdir=*) dir=${word#*=};; --output=*) out=${word#*=};; --error=*) err=${word#*=};; esac
+    script=$token token=$word
+done
+echo "78|RUNNING|$token|None" >> "$(dirname "$0")/queue"
+export SLURM_JOB_ID=78
+cd "$dir" && exec setsid "$script" "$token" > "$out" 2> "$err" < /dev/null &
+echo $! > "$(dirname "$0")/leader"
+echo 78"#;
+const NO_CANCEL: &str =
+    "echo 'scancel: error: Kill job error on job id 78: Access/permission denied' >&2; exit 1";
+const CANCEL: &str = r#"kill -9 "-$(cat "$(dirname "$0")/leader")" && rm -f "$(dirname "$0")/queue""#;
+
+/// A process with a job that its scheduler does not want to cancel, which was asked for once.
+fn not_cancelled(ferry: &Profile) -> Result<(Fakes, String)> {
+    let fakes = Fakes::new(ferry)?;
+    fakes.put("sbatch", LASTING)?;
+    fakes.put("scancel", NO_CANCEL)?;
+    fakes.start_daemon(ferry)?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "sleep=600", "--computer", "fake"])?;
+    until(ferry, &id, "running", |shown| shown["scheduler_state"] == "RUNNING")?;
+    let kill = || ferry.ferry(&["process", "kill", &id, "--timeout", "2"])?.expect(1);
+    kill()?.says(&["did not end within 2 s", "the wish is kept", "--force"])?;
+    until(ferry, &id, "told why", |shown| {
+        waits_for(shown, "could not be cancelled yet") && waits_for(shown, "permission denied")
+    })?;
+    // Another wish is the same wish.
+    kill()?.says(&["permission denied"])?;
+    Ok((fakes, id))
+}
+
+fn a_cancel_that_fails_is_told_and_repeated() -> Result {
+    let ferry = Profile::new()?;
+    let (fakes, id) = not_cancelled(&ferry)?;
+    fakes.put("scancel", CANCEL)?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["state"] == "killed", || format!("{shown:#}"))?;
+    check(!fakes.bin.join("queue").exists(), || "its job was left".into())
+}
+
+fn a_forced_kill_ends_what_can_not_be_cancelled() -> Result {
+    let ferry = Profile::new()?;
+    let (fakes, id) = not_cancelled(&ferry)?;
+    ferry.ok(&["process", "kill", &id, "--force"])?;
+    let shown = ferry.json(&["process", "show", &id])?;
+    check(shown["state"] == "killed", || format!("{shown:#}"))?;
+    fakes.put("scancel", CANCEL)?;
+    let begun = Instant::now();
+    while fakes.bin.join("queue").exists() {
+        check(begun.elapsed() < LIMIT, || "its job is not cancelled when that can be done".into())?;
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
 
 fn an_unclear_submission_waits_for_the_user() -> Result {
     let ferry = Profile::new()?;

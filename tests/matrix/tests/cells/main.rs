@@ -5,9 +5,11 @@ mod bulk;
 mod cache;
 mod cell;
 mod chaos;
+mod clock;
 mod crash;
 mod daemon;
 mod disk;
+mod failure;
 mod fault;
 mod flow;
 mod force;
@@ -19,11 +21,13 @@ mod interface;
 mod job;
 mod limits;
 mod look;
+mod monitor;
 mod plugins;
 mod port;
 mod provenance;
 mod services;
 mod squeue;
+mod stash;
 mod status;
 mod styles;
 mod supervisor;
@@ -56,6 +60,7 @@ fn main() {
             ("daemon", daemon::CASES),
             ("supervisor", supervisor::CASES),
             ("disk", disk::CASES),
+            ("clock", clock::CASES),
             ("crash", crash::CASES),
             ("tree", tree::CASES),
             ("flow", flow::CASES),
@@ -65,13 +70,21 @@ fn main() {
             ("status", status::CASES),
             ("wrong", wrong::CASES),
             ("styles", styles::CASES),
+            ("stash", stash::CASES),
+            ("monitor", monitor::CASES),
+            ("failure", failure::CASES),
         ];
         for &(group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
-        let groups: [(&str, &[cell::CellCase]); 2] = [("sweep", sweep::CASES), ("chaos", chaos::CASES)];
+        let groups: [(&str, &[cell::CellCase]); 4] = [
+            ("sweep", sweep::CASES),
+            ("chaos", chaos::CASES),
+            ("stash", stash::CELL_CASES),
+            ("monitor", monitor::CELL_CASES),
+        ];
         for (group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
                 let cell = cell::Cell { name: "local+direct".into() };
@@ -106,6 +119,7 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         together.extend(std::env::var_os("FERRY_FULL").iter().flat_map(|_| sweep::CASES));
     }
     together.extend(cell::CASES);
+    together.extend(stash::CELL_CASES.iter().chain(monitor::CELL_CASES));
     let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();
         Trial::test(format!("{}/{group}/{name}", cell.name), move || {

@@ -12,6 +12,7 @@
 
 mod base;
 mod count;
+mod moody;
 mod rounds;
 
 use std::collections::BTreeMap;

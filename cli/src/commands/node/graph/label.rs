@@ -50,7 +50,7 @@ fn value(node: &Node) -> Option<String> {
     match node.node_type.as_str() {
         "file" => text("filename"),
         "code" => Some(format!("{}@{}", node.label, node.computer.as_deref().unwrap_or_default())),
-        "remote_folder" => text("computer").map(|computer| format!("@{computer}")),
+        "remote_folder" | "remote_stash" => text("computer").map(|computer| format!("@{computer}")),
         _ => match &node.body {
             Value::Str(text) => Some(text.clone()),
             Value::Bool(_) | Value::Int(_) | Value::Float(_) => serde_json::to_string(&node.body).ok(),

@@ -1,0 +1,308 @@
+//! *stash*: when the job has ended, what its option names is put aside on the computer, as copies or as one archive.
+//!
+//! It is made under a name of this try alone, which is on disk before anything is made, and published by a rename that
+//! replaces nothing. So a try that was cut off is found again: either it has published, or what it left goes. What
+//! fails lets the calculation end with an exit code of its own, after its results have come home; it removes
+//! nothing but what this very try has made.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ferry_plugin_proto::{Exit, Value};
+use uuid::Uuid;
+
+use super::{
+    Calcjob, Next, Step, StepError, StepResult,
+    checkpoint::Stashing,
+    place::{made, spread},
+    retrieve::matches,
+};
+use crate::{
+    crash, ids,
+    process::{Stash, StashMode},
+    store::{Change, Level},
+    transport::{self, Command, ErrorKind, Transport},
+};
+
+/// AiiDA's exit code for a stash that failed.
+const FAILED: u32 = 160;
+/// How long an archive may take.
+const LONG: Duration = Duration::from_secs(12 * 3600);
+
+/// Why something was not put aside.
+enum Trouble {
+    /// The step is tried again, or waits.
+    Step(StepError),
+    /// It can't be done.
+    Failed(String),
+}
+
+impl From<StepError> for Trouble {
+    fn from(error: StepError) -> Self {
+        Trouble::Step(error)
+    }
+}
+
+impl From<transport::Error> for Trouble {
+    fn from(error: transport::Error) -> Self {
+        use ErrorKind as Kind;
+        match error.kind() {
+            Kind::Unreachable | Kind::TimedOut | Kind::Authentication | Kind::CircuitOpen => {
+                Trouble::Step(error.into())
+            }
+            _ => Trouble::Failed(error.explained()),
+        }
+    }
+}
+
+pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+    let Some(wanted) = job.options()?.stash else { return leave(job, Vec::new()).await };
+    let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let dir =
+        job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is not known".into()))?;
+    let target = target(&wanted, &job.process.uuid);
+    let changes = match put_aside(job, &*via, &dir, &wanted, &target).await {
+        Ok(missing) => {
+            let warn = |pattern| job.log(Level::Warning, format!("nothing to stash for `{pattern}`"));
+            let mut changes: Vec<Change> = missing.iter().map(warn).collect();
+            changes.extend(node(job, &wanted, &dir, &target));
+            changes
+        }
+        Err(Trouble::Step(error)) => return Err(error),
+        Err(Trouble::Failed(why)) => {
+            let line = format!("stash: {why}; the results are retrieved all the same");
+            job.state.stash.get_or_insert_default().failed = Some(why);
+            vec![job.log(Level::Error, line)]
+        }
+    };
+    leave(job, changes).await
+}
+
+/// Goes on, with what there is to be stored.
+async fn leave(job: &mut Calcjob<'_>, changes: Vec<Change>) -> StepResult<Next> {
+    job.go(Step::Retrieve);
+    job.commit(changes).await?;
+    crash::point("stash.stored");
+    Ok(Next::Step)
+}
+
+/// The exit code of a calculation whose stash failed.
+pub(super) fn exit(job: &Calcjob<'_>) -> Option<Exit> {
+    let message = job.state.stash.as_ref()?.failed.clone()?;
+    Some(Exit { status: FAILED, label: "ERROR_STASHING_FAILED".into(), message })
+}
+
+/// `<base>/ab/cd/<rest of the uuid>`, or `<base>/<uuid>.<mode>` for an archive: as AiiDA has it.
+fn target(wanted: &Stash, uuid: &Uuid) -> PathBuf {
+    let base = Path::new(&wanted.target_base);
+    match wanted.stash_mode {
+        StashMode::Copy => spread(base, uuid),
+        mode => base.join(format!("{uuid}.{}", mode.as_str())),
+    }
+}
+
+/// Puts aside what is there; gives what is missing.
+async fn put_aside(
+    job: &mut Calcjob<'_>,
+    via: &dyn Transport,
+    dir: &Path,
+    wanted: &Stash,
+    target: &Path,
+) -> Result<Vec<String>, Trouble> {
+    let (names, missing) = resolve(via, dir, &wanted.source_list).await?;
+    if wanted.fail_on_missing && !missing.is_empty() {
+        return Err(Trouble::Failed(format!("not in the work directory: {}", missing.join(", "))));
+    }
+    if names.is_empty() {
+        let why = format!("nothing of its source_list is in the work directory: {}", missing.join(", "));
+        return Err(Trouble::Failed(why));
+    }
+    let is_there = exists(via, target).await?;
+    match job.state.stash.as_ref().and_then(|stash| stash.attempt.clone()) {
+        // An earlier try of ours has published: its name is the calculation's alone.
+        Some(_) if is_there => return Ok(missing),
+        Some(earlier) => via.remove_tree(&draft(target, &earlier)).await?,
+        None if is_there => {
+            return Err(Trouble::Failed(format!(
+                "{} is there already, and not of this calculation",
+                target.display()
+            )));
+        }
+        None => {}
+    }
+    let attempt = ids::fresh().simple().to_string()[20..].to_owned();
+    let draft = draft(target, &attempt);
+    job.state.stash = Some(Stashing { attempt: Some(attempt), failed: None });
+    job.commit(Vec::new()).await?;
+    crash::point("stash.intended");
+    let published = publish(via, dir, wanted, &names, &draft, target).await;
+    if published.is_err() {
+        // Best effort: the name is this try's alone, so what stays disturbs nobody.
+        let _ = via.remove_tree(&draft).await;
+    }
+    published.map(|()| missing)
+}
+
+async fn publish(
+    via: &dyn Transport,
+    dir: &Path,
+    wanted: &Stash,
+    names: &BTreeSet<PathBuf>,
+    draft: &Path,
+    target: &Path,
+) -> Result<(), Trouble> {
+    via.mkdirs(draft.parent().unwrap_or(Path::new("/"))).await?;
+    match wanted.stash_mode {
+        StashMode::Copy => copy(via, dir, names, draft).await?,
+        _ => archive(via, dir, wanted, names, draft).await?,
+    }
+    crash::point("stash.made");
+    via.rename(draft, target).await?;
+    crash::point("stash.published");
+    Ok(())
+}
+
+fn draft(target: &Path, attempt: &str) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".stash-{name}-{attempt}"))
+}
+
+async fn exists(via: &dyn Transport, path: &Path) -> Result<bool, Trouble> {
+    match via.lstat(path).await {
+        Ok(_) => Ok(true),
+        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a source list means in a work directory: names in it, none below another; and what of it is missing.
+async fn resolve(
+    via: &dyn Transport,
+    dir: &Path,
+    list: &[String],
+) -> StepResult<(BTreeSet<PathBuf>, Vec<String>)> {
+    let (mut names, mut missing) = (BTreeSet::new(), Vec::new());
+    for pattern in list {
+        let found = matches(via, dir, pattern).await?;
+        if found.is_empty() {
+            missing.push(pattern.clone());
+        }
+        names.extend(found.iter().filter_map(|place| place.strip_prefix(dir).ok().map(Path::to_path_buf)));
+    }
+    Ok((outermost(&names), missing))
+}
+
+/// Those that lie below no other.
+fn outermost(names: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let is_below = |name: &&PathBuf| name.ancestors().skip(1).any(|above| names.contains(above));
+    names.iter().filter(|name| !is_below(name)).cloned().collect()
+}
+
+/// Copies, at their relative paths; links as links.
+async fn copy(
+    via: &dyn Transport,
+    dir: &Path,
+    names: &BTreeSet<PathBuf>,
+    draft: &Path,
+) -> Result<(), Trouble> {
+    via.mkdirs(draft).await?;
+    for name in names {
+        let to = draft.join(name);
+        if let Some(parent) = name.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            via.mkdirs(&draft.join(parent)).await?;
+        }
+        via.copy(&dir.join(name), &to).await.map_err(|error| took_too_long(error, "copying"))?;
+    }
+    Ok(())
+}
+
+async fn archive(
+    via: &dyn Transport,
+    dir: &Path,
+    wanted: &Stash,
+    names: &BTreeSet<PathBuf>,
+    draft: &Path,
+) -> Result<(), Trouble> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut words = vec!["tar".to_owned()];
+    words.extend(packing(wanted.stash_mode).map(str::to_owned));
+    words.extend((wanted.dereference == Some(true)).then(|| "-h".to_owned()));
+    // Names come by standard input, as bytes: no shell and no bound on their number.
+    words.extend(["-c", "-f"].map(str::to_owned));
+    words.push(draft.to_string_lossy().into_owned());
+    words.extend(["--null", "-T", "-"].map(str::to_owned));
+    let list: Vec<u8> = names.iter().flat_map(|name| [name.as_os_str().as_bytes(), b"\0"].concat()).collect();
+    let command = Command::new(words).cwd(dir).stdin(list).timeout(LONG);
+    let output = via.exec(&command).await.map_err(|error| took_too_long(error, "tar"))?;
+    match output.status {
+        0 => Ok(()),
+        127 => Err(Trouble::Failed("there is no `tar` on the computer".to_owned())),
+        status => Err(Trouble::Failed(format!("tar ended with status {status}: {}", output.error_text()))),
+    }
+}
+
+fn packing(mode: StashMode) -> Option<&'static str> {
+    match mode {
+        StashMode::Copy | StashMode::Tar => None,
+        StashMode::TarBz2 => Some("-j"),
+        StashMode::TarGz => Some("-z"),
+        StashMode::TarXz => Some("-J"),
+    }
+}
+
+/// Work that takes too long is no trouble of the host.
+fn took_too_long(error: transport::Error, what: &str) -> Trouble {
+    match error.kind() {
+        ErrorKind::TimedOut => Trouble::Failed(format!("{what} took too long: {error}")),
+        _ => error.into(),
+    }
+}
+
+fn node(job: &Calcjob<'_>, wanted: &Stash, dir: &Path, target: &Path) -> [Change; 2] {
+    let text = |path: &Path| Value::from(path.to_string_lossy().into_owned());
+    let sources = wanted.source_list.iter().map(|source| Value::from(source.as_str())).collect();
+    let mut body = vec![
+        ("computer", Value::from(job.computer())),
+        ("path", text(target)),
+        ("stash_mode", Value::from(wanted.stash_mode.as_str())),
+        ("source_list", Value::List(sources)),
+        ("target_base", Value::from(wanted.target_base.as_str())),
+        ("work_dir", text(dir)),
+    ];
+    body.extend(wanted.dereference.map(|flag| ("dereference", Value::Bool(flag))));
+    made(job.process.uuid, "remote_stash", "remote_stash", body, job.computer())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stash(mode: StashMode) -> Stash {
+        Stash {
+            target_base: "/s".into(),
+            source_list: Vec::new(),
+            stash_mode: mode,
+            dereference: None,
+            fail_on_missing: false,
+        }
+    }
+
+    #[test]
+    fn targets_are_named_as_in_aiida() {
+        let uuid: Uuid = "01990000-0000-7000-8000-00000000abcd".parse().unwrap();
+        let place = |mode| target(&stash(mode), &uuid).display().to_string();
+        assert_eq!(place(StashMode::Copy), "/s/ab/cd/0199000000007000800000000000");
+        assert_eq!(place(StashMode::TarGz), "/s/01990000-0000-7000-8000-00000000abcd.tar.gz");
+        let draft = draft(&target(&stash(StashMode::Copy), &uuid), "7f");
+        assert_eq!(draft.display().to_string(), "/s/ab/cd/.stash-0199000000007000800000000000-7f");
+    }
+
+    #[test]
+    fn what_lies_below_another_is_put_aside_with_it() {
+        let names = ["a", "a/b", "a/b/c", "ab", "x/y"].map(PathBuf::from).into();
+        assert_eq!(outermost(&names), ["a", "ab", "x/y"].map(PathBuf::from).into());
+    }
+}

@@ -1,0 +1,42 @@
+//! Why a job failed, where its scheduler knows more than that it ended: the same few classes for every scheduler.
+
+/// Why a job failed, whatever it calculated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobFailure {
+    /// It needed more memory than it had asked for.
+    OutOfMemory,
+    /// It needed more time than it had asked for.
+    OutOfWalltime,
+    /// A machine of it failed.
+    NodeFailure,
+    /// Its machine was started anew while it ran.
+    LostInReboot,
+    /// It had to make room for another.
+    Preempted,
+}
+
+impl JobFailure {
+    const ALL: [JobFailure; 5] = [
+        JobFailure::OutOfMemory,
+        JobFailure::OutOfWalltime,
+        JobFailure::NodeFailure,
+        JobFailure::LostInReboot,
+        JobFailure::Preempted,
+    ];
+
+    /// The word for it, which a job script leaves in `.ferry/failure` where ferry itself keeps a limit.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobFailure::OutOfMemory => "out_of_memory",
+            JobFailure::OutOfWalltime => "out_of_walltime",
+            JobFailure::NodeFailure => "node_failure",
+            JobFailure::LostInReboot => "lost_in_reboot",
+            JobFailure::Preempted => "preempted",
+        }
+    }
+
+    /// The class of a word.
+    pub fn of(word: &str) -> Option<JobFailure> {
+        JobFailure::ALL.into_iter().find(|failure| failure.as_str() == word)
+    }
+}

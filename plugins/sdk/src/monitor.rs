@@ -1,0 +1,343 @@
+//! Monitors: what looks at a running job, and may stop it.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use ferry_plugin_proto::{
+    Inputs as Nodes, Judged, MonitorAction, MonitorType, NewNode, RunningJob, SeenFile, Source, Task,
+    WantedFile, WorkReply,
+};
+
+use crate::{
+    Inputs, IntoNode, Problems, Result,
+    calcjob::unreadable,
+    input::read_inputs,
+    output::Places,
+    registry::{About, Unable},
+    report,
+};
+
+/// Looks at a running job from time to time, and may stop it. Implement it, under
+/// [`#[monitor]`](crate::monitor), for the struct of its `kwargs`, which derives [`Inputs`].
+///
+/// It says which files of the work directory it wants to see; the engine fetches them, wherever the job runs, and asks
+/// it to judge. It keeps nothing between two looks. One that fails, panics or hangs harms no job: the report says so,
+/// it is asked again, and left out after three failures in a row.
+///
+/// ```
+/// use ferry_plugin::{Look, Monitor, Verdict, View, prelude::*};
+///
+/// /// Stops a run that diverges.
+/// #[derive(Inputs)]
+/// pub struct Diverges {
+///     /// Largest energy that makes sense
+///     pub limit: f64,
+///     #[port(default = "energies.dat")]
+///     pub file: String,
+/// }
+///
+/// #[monitor(name = "doc.diverges")]
+/// impl Monitor for Diverges {
+///     fn files(&self) -> Vec<View> {
+///         vec![View::end(&self.file, 4096)]
+///     }
+///
+///     fn judge(&self, job: &Look) -> Result<Option<Verdict>> {
+///         let Some(text) = job.text(&self.file)? else { return Ok(None) }; // not there yet
+///         let last = text.lines().last().and_then(|line| line.trim().parse::<f64>().ok());
+///         Ok(match last {
+///             Some(energy) if energy > self.limit => Some(Verdict::kill(format!("the energy is {energy}"))),
+///             _ => None,
+///         })
+///     }
+/// }
+///
+/// let monitor = || Diverges { limit: 10.0, file: "energies.dat".into() };
+/// assert_eq!(testing::watch(monitor(), &[("energies.dat", "1.0\n2.0\n")]), Ok(None));
+/// let verdict = testing::watch(monitor(), &[("energies.dat", "1.0\n2e9\n")]).unwrap().unwrap();
+/// assert_eq!(verdict.message(), "the energy is 2000000000");
+/// ```
+///
+/// A scientist names it in the input `monitors` of any calcjob:
+///
+/// ```text
+/// ferry submit qe.pw ... monitors.energy='{"entry_point": "doc.diverges", "kwargs": {"limit": 10}}'
+/// ```
+pub trait Monitor: Inputs + 'static {
+    /// Judges the `kwargs` together, before the process exists. Types, ranges, choices and missing ones are checked
+    /// before.
+    fn validate(&self, bad: &mut Problems) {
+        let _ = bad;
+    }
+
+    /// What it wants to see of the work directory. Asked once for a job.
+    fn files(&self) -> Vec<View>;
+
+    /// Judges the job as it stands; `None`: it goes on.
+    ///
+    /// # Errors
+    /// It can't tell; the job goes on.
+    fn judge(&self, job: &Look) -> Result<Option<Verdict>>;
+}
+
+/// A file, or by a pattern several, that a monitor wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View(WantedFile);
+
+impl View {
+    /// Only whether they are there, and how large.
+    pub fn size(path: impl Into<String>) -> View {
+        View::end(path, 0)
+    }
+
+    /// At most so many bytes of the end of each; ferry fetches at most 16 MiB.
+    pub fn end(path: impl Into<String>, bytes: u64) -> View {
+        View(WantedFile { path: path.into(), bytes })
+    }
+
+    /// All of each, up to 16 MiB.
+    pub fn whole(path: impl Into<String>) -> View {
+        View::end(path, 16 << 20)
+    }
+}
+
+/// A running job, as a monitor sees it.
+#[derive(Debug)]
+pub struct Look {
+    job: RunningJob,
+    files: BTreeMap<String, SeenFile>,
+}
+
+impl Look {
+    /// The job itself.
+    pub fn job(&self) -> &RunningJob {
+        &self.job
+    }
+
+    /// The files that it wanted to see and that are there, by relative path.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Size of a file, bytes; `None` if it is not there.
+    pub fn size(&self, path: &str) -> Option<u64> {
+        self.files.get(path).map(|file| file.size)
+    }
+
+    /// The end of a file, as much as was asked for; `None` if it is not there.
+    ///
+    /// # Errors
+    /// Those of reading it; that it was not asked for.
+    pub fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.files.get(path) else { return Ok(None) };
+        let end = file.end.as_ref().ok_or_else(|| format!("only the size of `{path}` was asked for"))?;
+        Ok(Some(fs::read(PathBuf::from(end)).map_err(|error| format!("can't read `{path}`: {error}"))?))
+    }
+
+    /// The same as text; bytes that are no UTF-8 are replaced.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub fn text(&self, path: &str) -> Result<Option<String>> {
+        Ok(self.bytes(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}
+
+/// What a monitor says of a job. A text is a reason to stop it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    said: ferry_plugin_proto::Verdict,
+    wrong: Vec<String>,
+}
+
+impl Verdict {
+    fn new(action: MonitorAction, message: String) -> Verdict {
+        let said = ferry_plugin_proto::Verdict { action, message, ..ferry_plugin_proto::Verdict::default() };
+        Verdict { said, wrong: Vec::new() }
+    }
+
+    /// The job is stopped. What it has written is retrieved and parsed, and the process ends with exit code 150 and
+    /// this message.
+    pub fn kill(message: impl Into<String>) -> Verdict {
+        Verdict::new(MonitorAction::Kill, message.into())
+    }
+
+    /// No monitor looks at this job any more.
+    pub fn disable_all(message: impl Into<String>) -> Verdict {
+        Verdict::new(MonitorAction::DisableAll, message.into())
+    }
+
+    /// This monitor looks at it no more.
+    pub fn disable_self(message: impl Into<String>) -> Verdict {
+        Verdict::new(MonitorAction::DisableSelf, message.into())
+    }
+
+    /// Of a job that is stopped: nothing is brought home, and so nothing parsed.
+    #[must_use]
+    pub fn without_retrieve(mut self) -> Verdict {
+        self.said.retrieve = false;
+        self
+    }
+
+    /// Of a job that is stopped: what comes home is not parsed.
+    #[must_use]
+    pub fn without_parse(mut self) -> Verdict {
+        self.said.parse = false;
+        self
+    }
+
+    /// Of a job that is stopped: the parser says how the process ends.
+    #[must_use]
+    pub fn keep_exit_code(mut self) -> Verdict {
+        self.said.override_exit_code = false;
+        self
+    }
+
+    /// Adds an output of the process, which its parser may replace. Files are small ones, without a place of their
+    /// own.
+    #[must_use]
+    pub fn output(mut self, port: &str, value: impl IntoNode) -> Verdict {
+        // A place that is not there: only what fits into a message can be said.
+        match value.into_node(&mut Places::new(&PathBuf::from("/nonexistent"))) {
+            Ok(node) if node.files.iter().all(|file| matches!(file.source, Source::Inline(_))) => {
+                drop(self.said.outputs.insert(port.to_owned(), node));
+            }
+            Ok(_) => self.wrong.push(format!("output `{port}`: its files are too large for a monitor")),
+            Err(why) => self.wrong.push(format!("output `{port}`: {why}")),
+        }
+        self
+    }
+
+    /// Why, for people.
+    pub fn message(&self) -> &str {
+        &self.said.message
+    }
+
+    /// What is to be done.
+    pub fn action(&self) -> MonitorAction {
+        self.said.action
+    }
+
+    /// Outputs that it adds.
+    pub fn outputs(&self) -> &BTreeMap<String, NewNode> {
+        &self.said.outputs
+    }
+}
+
+impl From<&str> for Verdict {
+    fn from(message: &str) -> Self {
+        Verdict::kill(message)
+    }
+}
+
+impl From<String> for Verdict {
+    fn from(message: String) -> Self {
+        Verdict::kill(message)
+    }
+}
+
+/// A monitor of some crate.
+#[derive(Debug)]
+pub struct MonitorEntry {
+    about: About,
+    inputs: fn() -> ferry_plugin_proto::Namespace,
+    validate: fn(&Nodes) -> Problems,
+    work: fn(&Nodes, Task) -> Result<WorkReply, Unable>,
+}
+
+inventory::collect!(MonitorEntry);
+
+impl MonitorEntry {
+    /// The entry of a monitor.
+    pub const fn of<M: Monitor>(about: About) -> Self {
+        MonitorEntry { about, inputs: M::namespace, validate: validate::<M>, work: work::<M> }
+    }
+
+    /// The monitors of a crate.
+    pub(crate) fn of_crate(krate: &'static str) -> impl Iterator<Item = &'static MonitorEntry> {
+        inventory::iter::<MonitorEntry>.into_iter().filter(move |entry| entry.about.krate() == krate)
+    }
+
+    /// Its full name.
+    pub(crate) fn name(&self) -> String {
+        self.about.full_name()
+    }
+
+    /// What is wrong with `kwargs`.
+    pub(crate) fn judge(&self, kwargs: &Nodes) -> Problems {
+        (self.validate)(kwargs)
+    }
+
+    /// Answers what is asked of it.
+    pub(crate) fn do_work(&self, kwargs: &Nodes, task: Task) -> Result<WorkReply, Unable> {
+        (self.work)(kwargs, task)
+    }
+
+    pub(crate) fn describe(&self) -> MonitorType {
+        MonitorType {
+            name: self.name(),
+            doc: self.about.doc.to_owned(),
+            inputs: (self.inputs)(),
+            aliases: self.about.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+        }
+    }
+}
+
+fn validate<M: Monitor>(kwargs: &Nodes) -> Problems {
+    match read_inputs::<M>(kwargs) {
+        Ok(monitor) => {
+            let mut bad = Problems::default();
+            monitor.validate(&mut bad);
+            bad
+        }
+        Err(bad) => bad,
+    }
+}
+
+fn work<M: Monitor>(kwargs: &Nodes, task: Task) -> Result<WorkReply, Unable> {
+    match task {
+        Task::Want {} => {
+            let wanted = read_inputs::<M>(kwargs).map(|monitor| monitor.files()).unwrap_or_default();
+            Ok(WorkReply::Wanted(wanted.into_iter().map(|View(wanted)| wanted).collect()))
+        }
+        Task::Watch { job, files } => Ok(WorkReply::Judged(judge::<M>(kwargs, job, files))),
+        _ => Err(Unable("it is a monitor, which looks at running jobs")),
+    }
+}
+
+fn judge<M: Monitor>(kwargs: &Nodes, job: RunningJob, files: Vec<SeenFile>) -> Judged {
+    let (result, reports) = report::collect(|| {
+        let monitor = read_inputs::<M>(kwargs).map_err(unreadable)?;
+        let files = files.into_iter().map(|file| (file.path.clone(), file)).collect();
+        monitor.judge(&Look { job, files })
+    });
+    let (verdict, exception) = match result {
+        Ok(Some(Verdict { wrong, .. })) if !wrong.is_empty() => (None, Some(wrong.join("; "))),
+        Ok(verdict) => (verdict.map(|verdict| verdict.said), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Judged { verdict, reports, exception }
+}
+
+/// Lets a monitor judge files of these names and texts, for [`testing::watch`](crate::testing::watch).
+pub(crate) fn try_out<M: Monitor>(
+    monitor: M,
+    files: &[(&str, &str)],
+    dir: &std::path::Path,
+) -> Result<Option<Verdict>, String> {
+    let mut seen = Vec::new();
+    for View(wanted) in monitor.files() {
+        let fits = |name: &str| name == wanted.path || crate::glob::matches(&wanted.path, name);
+        for (name, text) in files.iter().filter(|(name, _)| fits(name)) {
+            let start = text.len().saturating_sub(usize::try_from(wanted.bytes).unwrap_or(usize::MAX));
+            let place = dir.join(format!("{}", seen.len()));
+            fs::write(&place, &text.as_bytes()[start..]).map_err(|error| error.to_string())?;
+            let end = (wanted.bytes > 0).then(|| place.to_string_lossy().into_owned());
+            seen.push(SeenFile { path: (*name).to_owned(), size: text.len() as u64, end });
+        }
+    }
+    let judged = judge::<M>(&crate::testing::nodes(&monitor), RunningJob::default(), seen);
+    match judged.exception {
+        Some(exception) => Err(exception),
+        None => Ok(judged.verdict.map(|said| Verdict { said, wrong: Vec::new() })),
+    }
+}

@@ -1,0 +1,111 @@
+//! Failure classes that ferry itself tells, and resources that are raised.
+
+use super::*;
+use crate::JobFailure;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Patient {
+    next: Draft<Run>,
+    lost: i64,
+}
+
+#[restart(name = "test.patient", child = Run)]
+impl Patient {
+    #[handler(on(JobFailure::OutOfMemory))]
+    fn more_memory(&mut self, run: &Child<Run>) -> Result<Next> {
+        assert_eq!(run.failure(), Some(JobFailure::OutOfMemory));
+        Ok(match self.next.raise(Resource::Memory, 1.5, 1000) {
+            Some(_) => Next::Restart,
+            None => Next::Pass,
+        })
+    }
+
+    #[handler(on(JobFailure::NodeFailure, JobFailure::LostInReboot, JobFailure::Preempted))]
+    fn lost(&mut self, run: &Child<Run>) -> Result<Next> {
+        assert!(run.failure().is_some_and(JobFailure::is_transient));
+        self.lost += 1;
+        Ok(if self.lost < 4 { Next::Restart } else { Next::Pass })
+    }
+}
+
+/// Runs a restart workchain with children that end in these ways, and gives one option of each of them.
+fn options<R: Restart<Child = Run> + Process<Inputs = RestartInputs<R>>>(
+    ends: &'static [u32],
+    option: &str,
+    set: impl FnOnce(&mut Draft<R>, &mut Draft<Run>),
+) -> (u32, Vec<Option<i64>>) {
+    let (mut draft, mut run) = (Draft::<R>::new(), Draft::<Run>::new());
+    run.n(0).label("mine");
+    set(&mut draft, &mut run);
+    draft.child(run);
+    let ran = world_of(ends).call(draft);
+    let told = ran.calls().iter().map(|call| call.options.get(option).and_then(crate::Value::as_int));
+    (ran.status(), told.collect())
+}
+
+#[test]
+fn handlers_name_failure_classes_and_raise_resources() {
+    let memory = |ends, before: Option<i64>| {
+        options::<Patient>(ends, "max_memory_kb", |_, run| {
+            before.into_iter().for_each(|kb| drop_ref(run.metadata().option("max_memory_kb", kb)));
+        })
+    };
+    let raised = vec![Some(400), Some(600), Some(900), Some(1000)];
+    assert_eq!(memory(&[110, 110, 110, 0], Some(400)), (0, raised.clone()));
+    // At the limit, nobody deals with it any more.
+    assert_eq!(memory(&[110], Some(400)), (402, raised));
+    // What was not asked for is asked for up to the limit.
+    assert_eq!(memory(&[110, 0], None), (0, vec![None, Some(1000)]));
+}
+
+#[test]
+fn what_was_lost_is_run_again_with_nothing_changed() {
+    let (status, told) = options::<Patient>(&[140, 141, 142, 0], "max_memory_kb", |_, _| ());
+    assert_eq!((status, told), (0, vec![None; 4]));
+    assert_eq!(options::<Patient>(&[141], "max_memory_kb", |_, _| ()).0, 402);
+}
+
+fn escalation(json: &str) -> Json<std::collections::BTreeMap<String, Escalation>> {
+    Json(serde_json::from_str(json).unwrap())
+}
+
+#[test]
+fn the_input_escalation_raises_what_ran_out_up_to_its_limit() {
+    let time = |ends| {
+        options::<Base>(ends, "max_wallclock_seconds", |base, run| {
+            run.metadata().option("max_wallclock_seconds", 60_i64);
+            base.max_iterations(9).handler_overrides(Json(
+                [("one_more".to_owned(), Override { enabled: Some(false), priority: None })].into(),
+            ));
+            base.escalation(escalation(r#"{"max_wallclock_seconds": {"limit": 200}}"#));
+        })
+    };
+    assert_eq!(time(&[120, 120, 120, 0]).1, [Some(60), Some(120), Some(200)]);
+    // At the limit it fails as it does without.
+    assert_eq!(time(&[120]), (402, vec![Some(60), Some(120), Some(200)]));
+    assert_eq!(time(&[120, 0]), (0, vec![Some(60), Some(120)]));
+    // What ran out was memory, which may not be raised.
+    assert_eq!(time(&[110]), (402, vec![Some(60)]));
+}
+
+#[test]
+fn a_handler_that_says_something_comes_before_the_escalation() {
+    // `one_more` deals with 120.
+    let (status, told) = options::<Base>(&[120, 0], "max_wallclock_seconds", |base, _| {
+        base.escalation(escalation(r#"{"max_wallclock_seconds": {"limit": 200}}"#));
+    });
+    assert_eq!((status, told), (0, vec![None, None]));
+}
+
+#[test]
+fn a_wrong_escalation_is_refused() {
+    let wrong = |json: &'static str| {
+        let said = std::panic::catch_unwind(|| {
+            options::<Patient>(&[0], "x", |base, _| drop_ref(base.escalation(escalation(json))))
+        });
+        *said.unwrap_err().downcast::<String>().unwrap()
+    };
+    assert!(wrong(r#"{"memory": {"limit": 5}}"#).contains("`memory` can't be raised: want max_memory_kb or"));
+    assert!(wrong(r#"{"max_memory_kb": {"limit": 0}}"#).contains("limit must be at least 1"));
+    assert!(wrong(r#"{"max_memory_kb": {"limit": 5, "factor": 1}}"#).contains("factor must be above 1"));
+}
