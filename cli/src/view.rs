@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ferry_engine::{
-    calcjob::{self, Explanation},
+    calcjob::{self, Explanation, IMPORTED},
     computer::Computer,
     process::State,
     runner::{RetryPlan, Settings},
@@ -192,6 +192,10 @@ fn add_details(reader: &Reader, process: &Process, map: &mut Map<String, serde_j
     map.insert("called".into(), called.into());
     let caller = caller(reader, process.id)?;
     map.insert("caller".into(), caller.as_ref().map_or(serde_json::Value::Null, brief));
+    if process.kind == Kind::CalcJob {
+        let imported = reader.node(process.id)?.body.get(IMPORTED) == Some(&Value::Bool(true));
+        map.insert("imported".into(), imported.into());
+    }
     if process.kind == Kind::CalcJob && process.is_failed() {
         map.insert("scheduler_stderr".into(), scheduler_stderr(reader, process)?.into());
     }

@@ -85,7 +85,22 @@ impl Default for Computer {
     }
 }
 
+/// What is filled into the words of `mpirun_command`, between braces.
+pub const MPIRUN_NUMBERS: [&str; 5] = [
+    "tot_num_mpiprocs",
+    "num_machines",
+    "num_mpiprocs_per_machine",
+    "num_cores_per_mpiproc",
+    "num_cores_per_machine",
+];
+
 impl Computer {
+    /// Between braces in `mpirun_command`, and none of [`MPIRUN_NUMBERS`].
+    pub fn unknown_mpirun_number(&self) -> Option<&str> {
+        let names = self.mpirun_command.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+        names.map(|(name, _)| name).find(|name| !MPIRUN_NUMBERS.contains(name))
+    }
+
     /// A connection setting that is true or false.
     pub fn connection_flag(&self, key: &str) -> bool {
         self.connection.get(key).and_then(serde_json::Value::as_bool).unwrap_or(false)

@@ -112,6 +112,25 @@ fn a_crash_anywhere_in_a_calcjob_changes_nothing() {
     crash_everywhere(&plan("sim.job", job()));
 }
 
+/// What the scheduler says of a job's end becomes its exit code, whenever the owner dies.
+#[test]
+fn the_scheduler_s_verdicts_are_exit_codes_through_any_crash() {
+    for (status, label) in [
+        (110, "ERROR_SCHEDULER_OUT_OF_MEMORY"),
+        (120, "ERROR_SCHEDULER_OUT_OF_WALLTIME"),
+        (140, "ERROR_SCHEDULER_NODE_FAILURE"),
+        (142, "ERROR_SCHEDULER_PREEMPTED"),
+    ] {
+        let inputs = map([("seconds", Value::Int(30)), ("ends", Value::Int(status))]);
+        let report = check(&plan("sim.job", inputs.clone()), label);
+        let told = &report.trees["p"];
+        assert!(told.contains(&format!("finished exit Some({status})")) && told.contains(label), "{told}");
+        if status == 110 {
+            crash_everywhere(&plan("sim.job", inputs));
+        }
+    }
+}
+
 #[test]
 fn a_crash_anywhere_in_a_parent_and_its_children_changes_nothing() {
     crash_everywhere(&plan("script.run", script()));

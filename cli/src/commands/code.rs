@@ -1,10 +1,13 @@
 //! `ferry code`: programs on computers. A code is a data node, immutable as any other.
 
+use std::path::Path;
+
 use clap::Subcommand;
 use ferry_engine::{
+    calcjob::{code, lend::is_inside},
     process::find_type,
     runner::{Request, Response},
-    store::{Node, Reader},
+    store::{FileContent, Node, Reader},
 };
 use ferry_plugin_proto::{Value, to_value};
 use serde_json::json;
@@ -12,6 +15,7 @@ use serde_json::json;
 use crate::{
     config_file::{Accepted, Flags, Key, Keys, Shape, Values, Wanted, complete},
     error::{Failure, Result},
+    inputs,
     output::{self, Format},
     session::Session,
 };
@@ -21,7 +25,7 @@ use crate::{
 pub(crate) enum CodeCommand {
     /// Make a code known, from a file, flags or answers
     Create {
-        /// AiiDA's word for the kind of code; ferry knows `core.code.installed`
+        /// AiiDA's word for the kind of code: core.code.installed, core.code.portable or core.code.containerized
         #[arg(value_name = "KIND")]
         kind: Option<String>,
         #[command(flatten)]
@@ -50,9 +54,23 @@ impl Keys for CodeKeys {
             "filepath_executable",
             "filepath-executable",
             Shape::Text,
-            "Absolute path there, or a name in PATH",
+            "Absolute path there or a name in PATH; of a portable code, its path among the files",
         )
         .short('X'),
+        Key::new("filepath_files", "filepath-files", Shape::Text, "Portable: directory of its files, here"),
+        Key::new("image_name", "image-name", Shape::Text, "Containerized: name of the image"),
+        Key::new(
+            "engine_command",
+            "engine-command",
+            Shape::Words,
+            "Containerized: command in front of the program; {image_name} is the image",
+        ),
+        Key::new(
+            "wrap_cmdline_params",
+            "wrap-cmdline-params",
+            Shape::Truth,
+            "Containerized: the program's line is one argument, for an engine command that ends in `sh -c`",
+        ),
         Key::new("default_calc_job_plugin", "default-calc-job-plugin", Shape::Text, "Calcjob it is made for")
             .short('P'),
         Key::new("prepend_text", "prepend-text", Shape::Text, "Shell text before the commands of its jobs"),
@@ -72,9 +90,10 @@ const UNUSED: &[(&str, &str)] = &[
     ("input_plugin", "write `default_calc_job_plugin`"),
     ("remote_abs_path", "write `filepath_executable`"),
     ("remote_computer_exec", "write `computer` and `filepath_executable`"),
-    ("on_computer", "every code is on a computer"),
+    ("on_computer", "write `core.code.portable` or `core.code.installed` as the kind"),
+    ("code_folder", "write `filepath_files`"),
+    ("code_rel_path", "write `filepath_executable`"),
     ("hidden", "ferry hides no codes"),
-    ("wrap_cmdline_params", "arguments are quoted as they are"),
     ("user", "a profile has one user"),
     ("uuid", "a code gets a uuid of its own"),
 ];
@@ -92,57 +111,152 @@ pub(crate) async fn run(session: &Session, command: CodeCommand) -> Result {
 }
 
 async fn create(session: &Session, kind: Option<&str>, flags: &Flags<CodeKeys>) -> Result {
-    if let Some(kind) = kind.filter(|kind| !matches!(*kind, "core.code.installed" | "installed")) {
-        return Err(Failure::usage(format!("there are no codes of the kind `{kind}`"))
-            .help("leave the word away, or write core.code.installed"));
-    }
+    let kind = Kind::read(kind)?;
     let names: Vec<_> = CodeKeys::KEYS.iter().map(|key| key.name).collect();
     let mut values = flags.values(&Accepted { names: &names, unused: UNUSED }).await?;
-    complete(&mut values, &wanted(), flags.ask(session))?;
+    complete(&mut values, &kind.wanted(), flags.ask(session))?;
+    kind.check_keys(&values)?;
     let reader = session.reader().await?;
-    check(&reader, &values)?;
+    check(&reader, kind, &values)?;
+    let files = match values.remove("filepath_files") {
+        Some(path) => files(&reader, path.as_str().unwrap_or_default(), &values)?,
+        None => Vec::new(),
+    };
     let text = |name: &str| values.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-    let (label, computer) = (text("label"), text("computer"));
+    let (label, computer) = (text("label"), kind.computer(&values));
+    let description = text("description");
+    if kind != Kind::Installed {
+        values.insert("kind".into(), kind.word().into());
+    }
     let request = Request::Data {
         data_type: "code".into(),
         label: label.clone(),
-        description: text("description"),
+        description,
         value: to_value(&values).map_err(Failure::new)?,
-        files: Vec::new(),
-        computer: Some(computer.clone()),
+        files,
+        computer: computer.clone(),
     };
     match session.call(request).await?.0 {
         Response::Node(node) if session.format == Format::Json => {
             output::json(&json!({"id": node.id, "uuid": node.uuid}))
         }
-        Response::Node(node) => output::line(format!("code `{label}@{computer}` is node {}", node.id)),
+        Response::Node(node) => {
+            output::line(format!("code `{}` is node {}", name_of(&label, computer.as_deref()), node.id))
+        }
         other => Err(Failure::new(format!("unexpected answer: {other:?}"))),
     }
 }
 
-fn wanted() -> Vec<Wanted> {
-    let want = |key: &Key| match key.name {
-        "label" | "filepath_executable" => Some(Wanted { key: *key, default: None, required: true }),
-        "computer" => Some(Wanted { key: *key, default: Some("localhost".into()), required: true }),
-        "description" | "default_calc_job_plugin" => {
-            Some(Wanted { key: *key, default: None, required: false })
-        }
-        _ => None,
-    };
-    CodeKeys::KEYS.iter().filter_map(want).collect()
+/// The kinds of code, by AiiDA's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Installed,
+    Portable,
+    Containerized,
 }
 
-fn check(reader: &Reader, values: &Values) -> Result {
+impl Kind {
+    const ALL: [Kind; 3] = [Kind::Installed, Kind::Portable, Kind::Containerized];
+
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Installed => code::INSTALLED,
+            Kind::Portable => code::PORTABLE,
+            Kind::Containerized => code::CONTAINERIZED,
+        }
+    }
+
+    fn read(word: Option<&str>) -> Result<Kind> {
+        let Some(word) = word else { return Ok(Kind::Installed) };
+        let bare = word.strip_prefix("core.code.").unwrap_or(word);
+        Kind::ALL.into_iter().find(|kind| kind.word() == bare).ok_or_else(|| {
+            Failure::usage(format!("there are no codes of the kind `{word}`"))
+                .help("there are core.code.installed, core.code.portable and core.code.containerized")
+        })
+    }
+
+    /// The keys that it has and others have not.
+    fn own_keys(self) -> &'static [&'static str] {
+        match self {
+            Kind::Installed => &["computer"],
+            Kind::Portable => &["filepath_files"],
+            Kind::Containerized => &["computer", "image_name", "engine_command", "wrap_cmdline_params"],
+        }
+    }
+
+    fn check_keys(self, values: &Values) -> Result {
+        let of_others = Kind::ALL.iter().flat_map(|kind| kind.own_keys());
+        let mut wrong = of_others.filter(|key| !self.own_keys().contains(key) && values.contains_key(**key));
+        match wrong.next() {
+            Some(key) => Err(Failure::usage(format!("{key}: a code of the kind `{}` has none", self.word()))),
+            None => Ok(()),
+        }
+    }
+
+    fn wanted(self) -> Vec<Wanted> {
+        let need = |key: &Key, default: Option<&str>| {
+            Some(Wanted { key: *key, default: default.map(str::to_owned), required: true })
+        };
+        let want = |key: &Key| match key.name {
+            "label" | "filepath_executable" => need(key, None),
+            "computer" if self.own_keys().contains(&key.name) => need(key, Some("localhost")),
+            "filepath_files" | "image_name" | "engine_command" if self.own_keys().contains(&key.name) => {
+                need(key, None)
+            }
+            "description" | "default_calc_job_plugin" => {
+                Some(Wanted { key: *key, default: None, required: false })
+            }
+            _ => None,
+        };
+        CodeKeys::KEYS.iter().filter_map(want).collect()
+    }
+
+    /// The computer it is on; a portable one is on any.
+    fn computer(self, values: &Values) -> Option<String> {
+        let label = values.get("computer").and_then(|value| value.as_str()).map(str::to_owned);
+        label.filter(|_| self != Kind::Portable)
+    }
+}
+
+/// The files of a portable code, its program among them.
+fn files(reader: &Reader, dir: &str, values: &Values) -> Result<Vec<FileContent>> {
+    let mut files = inputs::directory(reader.objects(), Path::new(dir))?;
+    let program = values.get("filepath_executable").and_then(|value| value.as_str()).unwrap_or_default();
+    match files.iter_mut().find(|file| file.path == program) {
+        Some(file) => file.executable = true,
+        None => {
+            let mut failure =
+                Failure::usage(format!("filepath_executable: `{program}` is not in {dir}; there are:"));
+            failure.lines.extend(files.iter().map(|file| file.path.clone()));
+            return Err(failure);
+        }
+    }
+    Ok(files)
+}
+
+fn check(reader: &Reader, kind: Kind, values: &Values) -> Result {
     let text = |name: &str| values.get(name).and_then(|value| value.as_str()).unwrap_or_default();
-    let (label, computer) = (text("label"), text("computer"));
-    reader.computer(computer).map_err(|error| Failure { status: 2, ..error.into() })?;
+    let (label, computer) = (text("label"), kind.computer(values));
+    if let Some(computer) = &computer {
+        reader.computer(computer).map_err(|error| Failure { status: 2, ..error.into() })?;
+    }
     if label.is_empty() || label.contains(|c: char| c.is_whitespace() || c == '@') {
         return Err(Failure::usage(format!("label: `{label}` is empty or has a blank or an `@` in it")));
     }
-    check_executable(text("filepath_executable"))?;
-    let same = |code: &Node| code.label == label && code.computer.as_deref() == Some(computer);
+    match kind {
+        Kind::Portable => check_inside(text("filepath_executable"))?,
+        _ => check_executable(text("filepath_executable"))?,
+    }
+    if kind == Kind::Containerized && !text("engine_command").contains("{image_name}") {
+        return Err(Failure::usage(
+            "engine_command: it does not say where the image's name goes: `{image_name}`",
+        )
+        .help("for instance: singularity exec --bind $PWD:$PWD {image_name}"));
+    }
+    let same = |code: &Node| code.label == label && code.computer == computer;
     if let Some(code) = reader.codes()?.into_iter().find(same) {
-        return Err(Failure::new(format!("there is a code `{label}@{computer}` already: node {}", code.id))
+        let name = name_of(label, computer.as_deref());
+        return Err(Failure::new(format!("there is a code `{name}` already: node {}", code.id))
             .help("codes can't be changed: choose another label"));
     }
     let plugin = text("default_calc_job_plugin");
@@ -161,6 +275,21 @@ fn check_executable(path: &str) -> Result {
     }
     Err(Failure::usage(format!("filepath_executable: `{path}` is neither an absolute path nor a bare name"))
         .help("write the whole path as it is on the computer, or a name that is found in its PATH"))
+}
+
+fn check_inside(path: &str) -> Result {
+    match is_inside(path) {
+        true => Ok(()),
+        false => {
+            Err(Failure::usage(format!("filepath_executable: `{path}` is no path among the code's files"))
+                .help("write it relative to `filepath_files`"))
+        }
+    }
+}
+
+/// What a code is called: a portable one is on no computer.
+fn name_of(label: &str, computer: Option<&str>) -> String {
+    computer.map_or_else(|| label.to_owned(), |computer| format!("{label}@{computer}"))
 }
 
 async fn list(session: &Session) -> Result {
@@ -192,7 +321,8 @@ async fn show(session: &Session, name: &str) -> Result {
     if session.format == Format::Json {
         return output::json(&shown);
     }
-    let names = ["id", "uuid", "created"].into_iter().chain(CodeKeys::KEYS.iter().map(|key| key.name));
+    let names =
+        ["id", "uuid", "created", "kind"].into_iter().chain(CodeKeys::KEYS.iter().map(|key| key.name));
     let said = |name: &'static str| match shown.get(name)? {
         serde_json::Value::Null => None,
         serde_json::Value::String(text) => (!text.is_empty()).then(|| (name, text.clone())),
@@ -202,7 +332,7 @@ async fn show(session: &Session, name: &str) -> Result {
 }
 
 fn full_label(code: &Node) -> String {
-    format!("{}@{}", code.label, code.computer.as_deref().unwrap_or_default())
+    name_of(&code.label, code.computer.as_deref())
 }
 
 fn body(code: &Node, key: &str) -> String {

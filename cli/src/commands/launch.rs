@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use ferry_engine::{
     process::{Launch, find_type},
+    runner::{Request, Response},
     store::Reader,
 };
+use serde_json::json;
 
 use crate::{
     error::{Failure, Result},
     inputs::{self, Wish},
+    output::{self, Format},
     session::Session,
     view,
 };
@@ -22,7 +25,7 @@ pub(crate) struct LaunchArgs {
     /// Process type, as `ferry plugin list` shows it
     #[arg(value_name = "TYPE", required_unless_present = "like")]
     process_type: Option<String>,
-    /// Inputs: a literal, `@NODE`, `file:PATH`, `folder:PATH`, `CODE@COMPUTER` or `str:TEXT`
+    /// Inputs: a literal, `@NODE`, `file:PATH`, `folder:PATH`, `remote:COMPUTER:PATH`, `CODE@COMPUTER` or `str:TEXT`
     #[arg(value_name = "PORT=VALUE")]
     words: Vec<String>,
     /// Start from the inputs and metadata of this process; no TYPE is needed then
@@ -43,6 +46,9 @@ pub(crate) struct LaunchArgs {
     /// Run it, even where the settings say that results of earlier equal calculations are taken over
     #[arg(long)]
     no_cache: bool,
+    /// Write the files and the script that the job would get below ./submit_test, and start nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Label of the process
     #[arg(long)]
     label: Option<String>,
@@ -58,8 +64,10 @@ Inputs, as words or as text in a file of inputs:
   code=pw@daint            a code by label and computer
   table=file:t.csv         a file; for a port of another type, the JSON or YAML (or text) in it
   data=folder:dir          a directory with its files
+  old=remote:daint:/a/b    a directory on a computer
   text=str:@home           text as it is, whatever it begins with
   pw.ecut=60               a nested port
+  remote_folder=C:/PATH    for any calcjob: a run that is over, in a directory of computer C, is only imported
   metadata.options.KEY=V   as --option; also metadata.label, .description, .computer
 
 A file of inputs is a map of the same names, nested or dotted. Relative paths in it count from its own
@@ -105,7 +113,28 @@ impl LaunchArgs {
             description: self.description,
             groups: self.groups,
             no_cache: self.no_cache,
+            dry_run: self.dry_run,
         })
+    }
+}
+
+/// Where dry runs go, below the present directory: AiiDA's name.
+const DRY_RUNS: &str = "submit_test";
+
+/// Writes what a job would get, and starts nothing.
+///
+/// # Errors
+/// Everything that is wrong with the launch (exit status 2); what would stop it before its submission (1).
+pub(crate) async fn dry_run(session: &Session, mut launch: Launch) -> Result {
+    launch.metadata.dry_run = false;
+    let dir = std::env::current_dir()?.join(DRY_RUNS);
+    match session.call(Request::DryRun { launch: Box::new(launch), dir }).await?.0 {
+        Response::DryRun(done) if session.format == Format::Json => output::json(&json!(done)),
+        Response::DryRun(done) => {
+            output::note("nothing was started; these files would go to the job:");
+            done.files.iter().try_for_each(|file| output::line(done.dir.join(file).to_string_lossy()))
+        }
+        other => Err(Failure::new(format!("the owner of the profile answered oddly: {other:?}"))),
     }
 }
 

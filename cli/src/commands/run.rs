@@ -10,7 +10,7 @@ use ferry_engine::{
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{sync::mpsc, time::timeout};
 
-use super::launch::LaunchArgs;
+use super::launch::{LaunchArgs, dry_run};
 use crate::{
     error::{Failure, Result},
     output::{self, Format},
@@ -27,6 +27,9 @@ const SECOND_THOUGHT: Duration = Duration::from_secs(2);
 /// Everything that is wrong with the launch (exit status 2); a process that did not finish well (1).
 pub(crate) async fn run(session: &Session, args: LaunchArgs) -> Result {
     let launch = args.launch(session).await?;
+    if launch.metadata.dry_run {
+        return dry_run(session, launch).await;
+    }
     let (interrupts, ours) = interrupts();
     let mut progress = Progress::new(0);
     let end = runner::run_tree(&session.builder, launch, &mut |event| progress.tell(event), interrupts).await;

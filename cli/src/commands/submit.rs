@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ferry_engine::{
-    process::Launched,
+    process::{Launch, Launched},
     runner::{Answered, Request, Response, Supervision},
 };
 use serde_json::{Value, json};
 
-use super::launch::LaunchArgs;
+use super::launch::{LaunchArgs, dry_run};
 use crate::{
     error::{Failure, Result},
     inputs::{self, Line},
@@ -34,7 +34,13 @@ pub(crate) struct SubmitArgs {
 pub(crate) async fn run(session: &Session, args: SubmitArgs) -> Result {
     let answered = match args.each {
         Some(file) => many(session, args.launch, &file).await?,
-        None => one(session, args.launch).await?,
+        None => {
+            let launch = args.launch.launch(session).await?;
+            if launch.metadata.dry_run {
+                return dry_run(session, launch).await;
+            }
+            one(session, launch).await?
+        }
     };
     if answered != Answered::ByOwner {
         output::warn(match Supervision::living(session.paths()) {
@@ -45,8 +51,7 @@ pub(crate) async fn run(session: &Session, args: SubmitArgs) -> Result {
     Ok(())
 }
 
-async fn one(session: &Session, args: LaunchArgs) -> Result<Answered> {
-    let launch = args.launch(session).await?;
+async fn one(session: &Session, launch: Launch) -> Result<Answered> {
     let (response, answered) = session.call(Request::Launch(Box::new(launch))).await?;
     let Response::Launched(launched) = response else { return Err(odd(&response)) };
     match session.format {

@@ -65,6 +65,12 @@ fn file(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
 }
 
 fn folder(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
+    let files = directory(path, objects)?;
+    Ok(InputValue::New { data_type: Some("folder".into()), value: Value::Map([].into()), files })
+}
+
+/// The files of a directory, taken into the repository.
+pub(super) fn directory(path: &Path, objects: &Objects) -> Result<Vec<FileContent>, Trouble> {
     let root = fs::canonicalize(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
     if !root.is_dir() {
         return Err(format!("{} is not a directory", path.display()).into());
@@ -76,8 +82,7 @@ fn folder(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
         let inside = inside.ok_or_else(|| format!("the name of {} is not UTF-8", place.display()))?;
         take_in(&place, inside, objects)
     };
-    let files = found.into_iter().map(take).collect::<Result<_, Trouble>>()?;
-    Ok(InputValue::New { data_type: Some("folder".into()), value: Value::Map([].into()), files })
+    found.into_iter().map(take).collect()
 }
 
 /// All files below a directory, in order of their names.

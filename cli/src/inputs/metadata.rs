@@ -8,7 +8,8 @@ use ferry_plugin_proto::Value;
 use crate::words::suggestion;
 
 /// What metadata there is.
-pub(super) const KEYS: [&str; 5] = ["label", "description", "computer", "options", "disable_cache"];
+pub(super) const KEYS: [&str; 6] =
+    ["label", "description", "computer", "options", "disable_cache", "dry_run"];
 
 /// Sets metadata from a word. In options, JSON is read as JSON where the option takes it, else as text.
 ///
@@ -17,7 +18,7 @@ pub(super) const KEYS: [&str; 5] = ["label", "description", "computer", "options
 pub(super) fn set_word(metadata: &mut Metadata, key: &str, word: &str) -> Result<(), String> {
     match key.strip_prefix("options.") {
         Some(option) => set_option(&mut metadata.options, option, option_value(option, word)),
-        None if key == "disable_cache" => set(metadata, key, truth(word)),
+        None if key == "disable_cache" || key == "dry_run" => set(metadata, key, truth(word)),
         None => set(metadata, key, Value::from(word)),
     }
 }
@@ -40,7 +41,8 @@ pub(super) fn set(metadata: &mut Metadata, key: &str, value: Value) -> Result<()
             }
         }
         ("disable_cache", Value::Bool(truth)) => metadata.disable_cache = truth,
-        ("disable_cache", _) => return Err("expected true or false".into()),
+        ("dry_run", Value::Bool(truth)) => metadata.dry_run = truth,
+        ("disable_cache" | "dry_run", _) => return Err("expected true or false".into()),
         ("options", _) => return Err("expected a map of options".into()),
         ("label" | "description" | "computer", _) => return Err("expected text".into()),
         (other, _) => return Err(format!("no such metadata; {}", suggestion(other, KEYS))),

@@ -5,6 +5,7 @@
 //! x=@12            a node, by id, uuid or label                code=pw@daint a code
 //! table=file:t.csv a file: for a file port the file itself, for other ports the JSON or YAML in it
 //! data=folder:dir  a directory                                 pw.ecut=60    a nested port
+//! old=remote:c:/d  a directory on a computer
 //! metadata.options.queue_name=debug                            what is not an input
 //! ```
 //!
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use ferry_engine::{
     process::{self, InputValue, Launch},
-    store::{NodeId, Reader},
+    store::{FileContent, NodeId, Objects, Reader},
 };
 use ferry_plugin_proto::{Problem, ProcessType, Value};
 
@@ -61,6 +62,19 @@ pub(crate) struct Wish {
     pub(crate) groups: Vec<String>,
     /// Whether no earlier results may be taken over.
     pub(crate) no_cache: bool,
+    /// Whether files are only written here.
+    pub(crate) dry_run: bool,
+}
+
+/// The files of a directory, taken into the object repository.
+///
+/// # Errors
+/// A directory that can't be read, or has links in it (exit status 2); a full disk (1).
+pub(crate) fn directory(objects: &Objects, dir: &Path) -> Result<Vec<FileContent>> {
+    content::directory(dir, objects).map_err(|trouble| match trouble {
+        content::Trouble::Given(message) => Failure::usage(message),
+        content::Trouble::Store(error) => error.into(),
+    })
 }
 
 /// Makes a launch of a wish, with the files it names taken into the object repository.
@@ -119,6 +133,7 @@ impl Template {
         }
         let (inputs, mut metadata, problems) = gathered.finish(reader.objects())?;
         metadata.disable_cache |= self.wish.no_cache;
+        metadata.dry_run |= self.wish.dry_run;
         let groups = self.wish.groups.clone();
         let launch = Launch { process_type: self.process_type.name.clone(), inputs, metadata, groups };
         let problems = self.judged(reader, &launch, problems);

@@ -48,6 +48,12 @@ pub(super) fn read(types: &[String], word: &str, base: &Path) -> Result<Given, S
             false => Err(format!("expected {}, got a directory", types.join(" or "))),
         };
     }
+    if let Some(place) = word.strip_prefix("remote:") {
+        return match accepts(types, "remote_folder") {
+            true => literal(&["remote_folder".to_owned()], place),
+            false => Err(format!("expected {}, got a directory on a computer", types.join(" or "))),
+        };
+    }
     if types.iter().any(|name| name == "code") {
         return Ok(Given::Value(InputValue::Code(word.to_owned())));
     }
@@ -123,6 +129,16 @@ mod tests {
         check(&["code"], "pw@daint", Ok(Given::Value(InputValue::Code("pw@daint".into()))));
         check(&["code"], "@12", Ok(Given::Value(InputValue::Node("12".into()))));
         check(&["int"], "@", Err("`@` wants the id, uuid or label of a node, as in `@12`"));
+    }
+
+    #[test]
+    fn a_directory_on_a_computer_is_named_by_both() {
+        let place =
+            Value::Map([("computer".to_owned(), "daint".into()), ("path".to_owned(), "/a".into())].into());
+        check(&["remote_folder"], "daint:/a", new("remote_folder", place.clone()));
+        check(&[], "remote:daint:/a", new("remote_folder", place));
+        check(&[], "daint:/a", new("str", "daint:/a"));
+        check(&["int"], "remote:daint:/a", Err("expected int, got a directory on a computer"));
     }
 
     #[test]

@@ -46,6 +46,10 @@ pub(crate) async fn end_killed(job: &mut Calcjob<'_>, message: &str, mut changes
 
 async fn end(job: &mut Calcjob<'_>, state: State, mut changes: Vec<Change>) -> StepResult {
     changes.push(Change::DropTicket(job.process.id));
+    // An excepted process may be taken up again, and then needs them.
+    if state != State::Excepted {
+        changes.extend(job.forget_excluded());
+    }
     job.process.state = state;
     job.process.status = None;
     job.process.paused = false;

@@ -5,14 +5,20 @@
 //! commit that holds its outcome and the name of the next step.
 
 mod checkpoint;
+pub mod code;
+mod dry_run;
 mod end;
 mod explain;
+mod import;
+mod layout;
 pub mod lend;
+mod material;
 mod monitor;
 mod outcome;
 mod parse;
 mod place;
 mod prepare;
+mod remote;
 mod resubmit;
 mod retrieve;
 mod script;
@@ -23,8 +29,13 @@ mod update;
 mod upload;
 
 pub use checkpoint::{Checkpoint, Step, VERSION};
+pub use dry_run::DryRun;
+pub(crate) use dry_run::dry_run;
 pub(crate) use end::{end_excepted, end_killed, report};
 pub use explain::{Explanation, explain};
+pub use import::IMPORTED;
+pub(crate) use import::{FOLDER, add_port, for_plugin};
+pub(crate) use material::{Item, contents};
 pub(crate) use outcome::{Added, Roots, add_outputs, find_type};
 pub(crate) use place::is_its_own;
 pub(crate) use resubmit::request_resubmit;
@@ -251,6 +262,12 @@ impl<'a> Calcjob<'a> {
         self.state.go(step);
         self.process.state = State::Running;
         self.process.status = Some(step.as_str().to_owned());
+    }
+
+    /// Lets go of the files that were to reach the job and not to be kept, once no upload can come any more.
+    pub(crate) fn forget_excluded(&self) -> Option<Change> {
+        let paths = &self.state.job.as_ref()?.provenance_exclude;
+        (!paths.is_empty()).then(|| Change::DropFiles { process: self.process.id, paths: paths.clone() })
     }
 
     /// Moves to what comes when its job has ended.

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use ferry_plugin_proto::{Outcome, Task, Work, WorkReply};
+use ferry_plugin_proto::{Inputs, Outcome, Task, Work, WorkReply};
 
 use super::{
-    Calcjob, Next, Step, StepError, StepResult, lend, monitor,
-    outcome::{Roots, store_outcome},
-    retrieve::{RETRIEVED, TEMPORARY},
+    Calcjob, Next, Step, StepError, StepResult, end, import, lend, monitor,
+    outcome::{Roots, find_type, store_outcome},
+    retrieve::{RETRIEVED, TEMPORARY, nothing_retrieved},
 };
-use crate::crash;
+use crate::{crash, process::Parser};
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     if let Some(outcome) = monitor::unparsed(job, true) {
@@ -17,12 +17,11 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         return Ok(Next::Ended);
     }
     let store = &job.cx.store;
-    let retrieved = store
-        .outgoing(job.process.id)?
-        .into_iter()
-        .find(|link| link.label == "retrieved")
-        .ok_or_else(|| StepError::Except("the retrieved folder is missing".into()))?
-        .target;
+    let found = store.outgoing(job.process.id)?.into_iter().find(|link| link.label == "retrieved");
+    let Some(retrieved) = found.map(|link| link.target) else {
+        end::finish_with(job, nothing_retrieved(), Vec::new()).await?;
+        return Ok(Next::Ended);
+    };
     let description = job.state.job.clone().unwrap_or_default();
     let staging = job.cx.paths.staging(&job.process.uuid);
     if !description.retrieve_temporary.is_empty() && !staging.join(TEMPORARY).is_dir() {
@@ -38,7 +37,9 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let files = folder.path().join(RETRIEVED);
     lend::folder(store, retrieved, &files)?;
     let inputs = lend::job_inputs(store, job.process.id, &folder.path().join("inputs"))?;
+    let (parser, inputs) = parser(job, inputs)?;
     let options = job.options()?;
+    let all_options = job.cx.store.node(job.process.id)?.body.get("options").cloned().unwrap_or_default();
     let mut report = job.state.report.clone().unwrap_or_default();
     report.work_dir = job.process.work_dir.clone().unwrap_or_default();
     report.scheduler_stdout = options.scheduler_stdout;
@@ -50,9 +51,10 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         temporary: temporary.as_deref().map(path),
         sandbox: path(&sandbox),
         job: report,
+        options: ferry_plugin_proto::from_value(&all_options).unwrap_or_default(),
     };
-    let work = Work { process_type: job.process.process_type.clone(), inputs, task };
-    let outcome = match job.cx.work(&job.process.plugin, &work).await? {
+    let work = Work { process_type: parser.process_type, inputs, task };
+    let outcome = match job.cx.work(&parser.plugin, &work).await? {
         WorkReply::Outcome(outcome) => outcome,
         _ => Outcome {
             exception: Some("the plugin answered parse with something else".into()),
@@ -65,4 +67,26 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     store_outcome(job, outcome, roots).await?;
     crash::point("parse.stored");
     Ok(Next::Ended)
+}
+
+/// Whose `parse` reads the results, and the inputs that it knows: the process's own type's, or that of the option
+/// `parser_name`, as it was when the process was launched.
+fn parser(job: &Calcjob<'_>, mut inputs: Inputs) -> StepResult<(Parser, Inputs)> {
+    let store = &job.cx.store;
+    let body = store.node(job.process.id)?.body;
+    if import::is_import(&body) {
+        let own = find_type(store, &job.process.plugin, &job.process.process_type)?;
+        import::for_plugin(&own, &mut inputs);
+    }
+    match Parser::of(&body).map_err(StepError::Except)? {
+        Some(parser) => {
+            let process_type = find_type(store, &parser.plugin, &parser.process_type)?;
+            let inputs = Parser::inputs(&process_type, inputs).map_err(StepError::Except)?;
+            Ok((parser, inputs))
+        }
+        None => {
+            let process_type = job.process.process_type.clone();
+            Ok((Parser { plugin: job.process.plugin.clone(), process_type }, inputs))
+        }
+    }
 }

@@ -2,15 +2,20 @@
 //! description together; the plugin is not asked again for the upload.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
-use ferry_plugin_proto::{JobDescription, Program, Retrieve, Source, Task, Work, WorkReply};
+use ferry_plugin_proto::{
+    JobDescription, Node, Program, RemoteItem, Retrieve, Source, Task, Value, Work, WorkReply,
+};
 
-use super::{Calcjob, Next, Step, StepError, StepResult, lend, outcome::store_outcome};
+use super::{
+    Calcjob, Next, Step, StepError, StepResult, import, lend,
+    outcome::{find_type, store_outcome},
+};
 use crate::store::{Change, FileContent, Level, Objects};
 use crate::{blocking, crash};
 
@@ -18,7 +23,13 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let folder = job.cx.scratch("prepare")?;
     let sandbox = folder.path().join("sandbox");
     fs::create_dir(&sandbox).map_err(|error| StepError::Later(error.to_string()))?;
-    let inputs = lend::job_inputs(&job.cx.store, job.process.id, &folder.path().join("inputs"))?;
+    let mut inputs = lend::job_inputs(&job.cx.store, job.process.id, &folder.path().join("inputs"))?;
+    let imported = import::folder(job, &inputs)?;
+    if imported.is_some() {
+        let process_type = find_type(&job.cx.store, &job.process.plugin, &job.process.process_type)?;
+        import::for_plugin(&process_type, &mut inputs);
+    }
+    let places = inputs.values().map(|node| (node.uuid.clone(), place(node))).collect();
     let uuids: BTreeSet<String> = inputs.values().map(|node| node.uuid.clone()).collect();
     let options = job.cx.store.node(job.process.id)?.body.get("options").cloned().unwrap_or_default();
     let options = ferry_plugin_proto::from_value(&options).unwrap_or_default();
@@ -36,14 +47,22 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         }
         WorkReply::Job(mut description) => {
             let reports = std::mem::take(&mut description.reports);
-            check(&description, &uuids).map_err(StepError::Except)?;
+            check(&description, &uuids)
+                .and_then(|()| check_places(&description, job.computer(), &places))
+                .map_err(StepError::Except)?;
+            if let Some(folder) = imported {
+                return import::begin(job, description, reports, folder).await;
+            }
             let objects = job.cx.store.objects().clone();
-            let (description, files) = blocking::run(move || take_in(&objects, &sandbox, description))
-                .await
-                .map_err(StepError::Later)??;
+            let Taken { description, files } =
+                blocking::run(move || take_in(&objects, &sandbox, description))
+                    .await
+                    .map_err(StepError::Later)??;
+            let odd = unmatched(&description.provenance_exclude, &files);
             crash::point("prepare.worked");
             let mut changes = vec![Change::Files { process: job.process.id, files }];
             changes.extend(reports.into_iter().map(|line| job.log(Level::Report, line)));
+            changes.extend(odd.into_iter().map(|line| job.log(Level::Warning, line)));
             job.state.job = Some(description);
             job.go(Step::Upload);
             job.commit(changes).await?;
@@ -54,7 +73,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
 }
 
 /// Everything a description names must lie inside the work directory, the sandbox or the inputs.
-fn check(job: &JobDescription, inputs: &BTreeSet<String>) -> Result<(), String> {
+pub(super) fn check(job: &JobDescription, inputs: &BTreeSet<String>) -> Result<(), String> {
     let inside = |what: &str, path: &str| {
         if lend::is_inside(path) && path != ".ferry" && !path.starts_with(".ferry/") {
             return Ok(());
@@ -62,11 +81,19 @@ fn check(job: &JobDescription, inputs: &BTreeSet<String>) -> Result<(), String> 
         Err(format!("prepare: {what} `{path}` is not a path inside the work directory"))
     };
     for file in &job.files {
-        inside("file", &file.target)?;
+        if file.target != "." || !matches!(file.source, Source::Node { .. }) {
+            inside("file", &file.target)?;
+        }
         check_source(&file.source, inputs)?;
     }
-    for item in job.remote_symlinks.iter().chain(&job.remote_copies) {
-        inside("remote item", &item.target)?;
+    for dir in job.directories.iter().chain(&job.provenance_exclude) {
+        inside("directory", dir)?;
+    }
+    let links = job.remote_symlinks.iter().map(|item| (item, item.path.contains(['*', '?', '['])));
+    for (item, may_be_root) in links.chain(job.remote_copies.iter().map(|item| (item, true))) {
+        if item.target != "." || !may_be_root {
+            inside("remote item", &item.target)?;
+        }
         if !inputs.contains(&item.node) {
             return Err(format!("prepare: {} is no input of this process", item.node));
         }
@@ -74,8 +101,16 @@ fn check(job: &JobDescription, inputs: &BTreeSet<String>) -> Result<(), String> 
             return Err(format!("prepare: `{}` is not a path inside a remote folder", item.path));
         }
     }
-    for Retrieve { pattern, .. } in job.retrieve.iter().chain(&job.retrieve_temporary) {
+    for Retrieve { pattern, target, .. } in job.retrieve.iter().chain(&job.retrieve_temporary) {
         inside("retrieve pattern", pattern)?;
+        if !target.is_empty() && !lend::is_inside(target) {
+            return Err(format!("prepare: `{target}` is not a path inside the retrieved folder"));
+        }
+    }
+    if job.copy_order.iter().collect::<BTreeSet<_>>().len() != job.copy_order.len()
+        || !matches!(job.copy_order.len(), 0 | 3)
+    {
+        return Err(format!("prepare: the copy order {:?} does not name each stage once", job.copy_order));
     }
     for run in &job.runs {
         for name in [&run.stdin, &run.stdout, &run.stderr].into_iter().flatten() {
@@ -92,6 +127,49 @@ fn check(job: &JobDescription, inputs: &BTreeSet<String>) -> Result<(), String> 
     Ok(())
 }
 
+/// The computer that a node lies on.
+pub(super) fn place(node: &Node) -> Option<String> {
+    node.value.get("computer").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// What is copied or linked on a computer must be on that one.
+pub(super) fn check_places(
+    job: &JobDescription,
+    computer: &str,
+    places: &BTreeMap<String, Option<String>>,
+) -> Result<(), String> {
+    let wrong = |items: &[RemoteItem], verb: &str| {
+        let place = |item: &RemoteItem| places.get(&item.node).cloned().flatten();
+        let found = items
+            .iter()
+            .map(|item| (item, place(item)))
+            .find(|(_, place)| place.as_deref() != Some(computer));
+        found.map(|(item, place)| {
+            let place = place.unwrap_or_default();
+            format!(
+                "prepare: `{}` is to be {verb} from computer `{place}`, and the job runs on `{computer}`: only what is \
+                 on its own computer is at hand; run it on `{place}`, or give the files as a folder",
+                item.target
+            )
+        })
+    };
+    match wrong(&job.remote_copies, "copied").or_else(|| wrong(&job.remote_symlinks, "linked")) {
+        Some(message) => Err(message),
+        None => Ok(()),
+    }
+}
+
+/// Files that were not to be kept, and that the sandbox does not have.
+fn unmatched(excluded: &[String], files: &[FileContent]) -> Vec<String> {
+    let is_there = |path: &String| {
+        let below = format!("{path}/");
+        files.iter().any(|file| file.path == *path || file.path.starts_with(&below))
+    };
+    let line =
+        |path: &String| format!("`{path}` was to be left out of the provenance, and is not in the sandbox");
+    excluded.iter().filter(|path| !is_there(path)).map(line).collect()
+}
+
 fn check_source(source: &Source, inputs: &BTreeSet<String>) -> Result<(), String> {
     match source {
         Source::Sandbox(path) if !lend::is_inside(path) => {
@@ -105,12 +183,14 @@ fn check_source(source: &Source, inputs: &BTreeSet<String>) -> Result<(), String
     }
 }
 
+/// A description whose own files are in the repository.
+pub(super) struct Taken {
+    pub(super) description: JobDescription,
+    pub(super) files: Vec<FileContent>,
+}
+
 /// Stores the sandbox's files and the small ones of the message; what stays in the description names nodes.
-fn take_in(
-    objects: &Objects,
-    sandbox: &Path,
-    mut job: JobDescription,
-) -> StepResult<(JobDescription, Vec<FileContent>)> {
+pub(super) fn take_in(objects: &Objects, sandbox: &Path, mut job: JobDescription) -> StepResult<Taken> {
     let mut files = Vec::new();
     // A file that the description places somewhere else is not uploaded under its sandbox name too.
     let mut placed = BTreeSet::new();
@@ -130,13 +210,15 @@ fn take_in(
         files.push(FileContent { path: file.target, content, executable: file.executable });
     }
     job.files = rest;
-    for (path, executable) in walk(sandbox)? {
+    let walked = walk(sandbox)?;
+    job.directories.extend(walked.empty);
+    for (path, executable) in walked.files {
         if !placed.contains(&path) {
             let content = objects.put_file(&sandbox.join(&path))?;
             files.push(FileContent { path, content, executable });
         }
     }
-    Ok((job, files))
+    Ok(Taken { description: job, files })
 }
 
 /// A path below a directory in which no part is a link.
@@ -159,24 +241,36 @@ pub(super) fn no_links(root: &Path, path: &str) -> StepResult<PathBuf> {
     Ok(place)
 }
 
-/// The regular files below a directory, by relative path, and whether each is a program. No link is followed.
-pub(super) fn walk(root: &Path) -> StepResult<Vec<(String, bool)>> {
-    let mut found = Vec::new();
+/// What lies below a directory, by relative path.
+#[derive(Debug, Default)]
+struct Walked {
+    /// Regular files, and whether each is a program.
+    files: Vec<(String, bool)>,
+    /// Directories with nothing in them.
+    empty: Vec<String>,
+}
+
+/// Looks through a directory. No link is followed.
+fn walk(root: &Path) -> StepResult<Walked> {
+    let mut found = Walked::default();
     let mut dirs = vec![PathBuf::new()];
     while let Some(dir) = dirs.pop() {
         let later =
             |error: io::Error| StepError::Later(format!("reading {}: {error}", root.join(&dir).display()));
-        for entry in fs::read_dir(root.join(&dir)).map_err(later)? {
+        let mut entries = fs::read_dir(root.join(&dir)).map_err(later)?.peekable();
+        if entries.peek().is_none() && !dir.as_os_str().is_empty() {
+            let name = dir.to_str().ok_or_else(|| no_text(&dir))?;
+            found.empty.push(name.to_owned());
+        }
+        for entry in entries {
             let entry = entry.map_err(later)?;
             let path = dir.join(entry.file_name());
-            let Some(name) = path.to_str().map(str::to_owned) else {
-                return Err(StepError::Except(format!("the file name {} is not UTF-8", path.display())));
-            };
+            let name = path.to_str().ok_or_else(|| no_text(&path))?.to_owned();
             let metadata = entry.metadata().map_err(later)?;
             if metadata.is_dir() {
                 dirs.push(path);
             } else if metadata.is_file() {
-                found.push((name, metadata.permissions().mode() & 0o100 != 0));
+                found.files.push((name, metadata.permissions().mode() & 0o100 != 0));
             } else {
                 return Err(StepError::Except(format!(
                     "the plugin left `{name}`, which is a link or no plain file; only plain files are taken"
@@ -184,8 +278,13 @@ pub(super) fn walk(root: &Path) -> StepResult<Vec<(String, bool)>> {
             }
         }
     }
-    found.sort();
+    found.files.sort();
+    found.empty.sort();
     Ok(found)
+}
+
+fn no_text(path: &Path) -> StepError {
+    StepError::Except(format!("the file name {} is not UTF-8", path.display()))
 }
 
 #[cfg(test)]
@@ -207,12 +306,53 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_order_names_each_stage_once() {
+        use ferry_plugin_proto::CopyStage::{Local, Remote, Sandbox};
+        let order = |order: &[ferry_plugin_proto::CopyStage]| {
+            let job = JobDescription { copy_order: order.to_vec(), ..JobDescription::default() };
+            check(&job, &BTreeSet::new())
+        };
+        assert!(order(&[]).is_ok() && order(&[Remote, Sandbox, Local]).is_ok());
+        assert!(order(&[Remote]).is_err() && order(&[Remote, Remote, Local]).is_err());
+    }
+
+    #[test]
+    fn what_is_on_another_computer_is_not_at_hand() {
+        let item = RemoteItem { node: "n".into(), path: String::new(), target: "parent".into() };
+        let job = JobDescription { remote_symlinks: vec![item], ..JobDescription::default() };
+        let places = BTreeMap::from([("n".to_owned(), Some("far".to_owned()))]);
+        assert!(check_places(&job, "far", &places).is_ok());
+        let refused = check_places(&job, "near", &places).unwrap_err();
+        assert!(
+            refused.contains("linked from computer `far`") && refused.contains("runs on `near`"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_of_the_provenance_must_be_there() {
+        let file = |path: &str| FileContent {
+            path: path.into(),
+            content: crate::store::Content::Inline(Vec::new()),
+            executable: false,
+        };
+        let excluded = ["a".to_owned(), "b/c".to_owned(), "d".to_owned()];
+        let odd = unmatched(&excluded, &[file("a/x"), file("b/c"), file("dd")]);
+        assert!(odd.len() == 1 && odd[0].contains("`d`"), "{odd:?}");
+    }
+
+    #[test]
     fn links_in_the_sandbox_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("good"), "x").unwrap();
-        assert_eq!(walk(dir.path()).unwrap(), [("good".to_owned(), false)]);
+        fs::create_dir_all(dir.path().join("a/empty")).unwrap();
+        let walked = walk(dir.path()).unwrap();
+        assert_eq!(
+            (walked.files, walked.empty),
+            (vec![("good".to_owned(), false)], vec!["a/empty".to_owned()])
+        );
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link")).unwrap();
-        assert!(matches!(walk(dir.path()), Err(StepError::Except(text)) if text.contains("link")));
+        assert!(matches!(walk(dir.path()).map(drop), Err(StepError::Except(text)) if text.contains("link")));
         assert!(no_links(dir.path(), "link").is_err());
         assert!(no_links(dir.path(), "good").is_ok());
     }

@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_plugin_proto::{JobDescription, Retrieve, Value};
+use ferry_plugin_proto::{Exit, JobDescription, Retrieve, Value};
 
 use super::{
-    Calcjob, Next, Step, StepError, StepResult, lend, monitor,
+    Calcjob, Next, Step, StepError, StepResult, import, lend, monitor,
     outcome::{Roots, store_outcome},
     prepare,
 };
@@ -34,33 +34,47 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let dir =
         job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is not known".into()))?;
+    import::look(job, &*via).await?;
     let description = job.state.job.clone().unwrap_or_default();
     let options = job.options()?;
     let staging = job.cx.paths.staging(&job.process.uuid);
     empty(&staging)?;
 
-    let (kept, mut missing) =
+    let Fetched { names, mut missing, mut twice } =
         fetch(&*via, &dir, &keep_list(&description, &options), &staging.join(RETRIEVED)).await?;
-    let (_, gone) = fetch(&*via, &dir, &description.retrieve_temporary, &staging.join(TEMPORARY)).await?;
-    missing.extend(gone);
-    if kept.is_empty() && !missing.is_empty() {
+    let temporary = fetch(&*via, &dir, &description.retrieve_temporary, &staging.join(TEMPORARY)).await?;
+    missing.extend(temporary.missing);
+    twice.extend(temporary.twice);
+    if names.is_empty() && !missing.is_empty() {
         still_there(job, &*via, &dir).await?;
+    }
+    // A job that wrote nothing at all, not even what its scheduler writes for it.
+    if names.is_empty() && !description.skip_submit {
+        let report = job.state.report.get_or_insert_default();
+        report.engine_exit.get_or_insert_with(nothing_retrieved);
     }
     let engine_files = [&options.scheduler_stdout, &options.scheduler_stderr];
     missing.retain(|pattern| !engine_files.contains(&pattern));
 
-    let mut changes: Vec<Change> = missing
-        .iter()
-        .map(|pattern| job.log(Level::Warning, format!("nothing to retrieve for `{pattern}`")))
-        .collect();
+    let missing = missing.iter().map(|pattern| format!("nothing to retrieve for `{pattern}`"));
+    let mut changes: Vec<Change> = missing.chain(twice).map(|line| job.log(Level::Warning, line)).collect();
     if !already_stored(job)? {
-        changes.extend(folder_node(job, kept, staging.join(RETRIEVED)).await?);
+        changes.extend(folder_node(job, names, staging.join(RETRIEVED)).await?);
     }
     crash::point("retrieve.fetched");
     job.go(Step::Parse);
     job.commit(changes).await?;
     crash::point("retrieve.stored");
     Ok(Next::Step)
+}
+
+/// AiiDA's exit code for a calculation of which nothing came home.
+pub(super) fn nothing_retrieved() -> Exit {
+    Exit {
+        status: 100,
+        label: "ERROR_NO_RETRIEVED_FOLDER".into(),
+        message: "nothing was retrieved, not even what the scheduler writes".into(),
+    }
 }
 
 /// Nothing to retrieve may mean that nothing was made, or that the whole directory is away.
@@ -96,7 +110,8 @@ fn empty(staging: &Path) -> StepResult {
 }
 
 fn keep_list(description: &JobDescription, options: &Options) -> Vec<Retrieve> {
-    let plain = |pattern: &String| Retrieve { pattern: pattern.clone(), depth: Some(1) };
+    let plain =
+        |pattern: &String| Retrieve { pattern: pattern.clone(), depth: Some(1), target: String::new() };
     let more = [&options.scheduler_stdout, &options.scheduler_stderr]
         .into_iter()
         .chain(&options.additional_retrieve_list);
@@ -109,29 +124,41 @@ fn keep_list(description: &JobDescription, options: &Options) -> Vec<Retrieve> {
     list
 }
 
-/// Fetches what the list names. Gives the relative names that came, and the patterns that matched nothing.
-async fn fetch(
-    via: &dyn Transport,
-    dir: &Path,
-    list: &[Retrieve],
-    to: &Path,
-) -> StepResult<(Vec<String>, Vec<String>)> {
+/// What came of a list.
+#[derive(Debug, Default)]
+struct Fetched {
+    /// Relative names that came.
+    names: Vec<String>,
+    /// Patterns that matched nothing.
+    missing: Vec<String>,
+    /// What is to be said of files that came under one name.
+    twice: Vec<String>,
+}
+
+/// Fetches what a list names.
+async fn fetch(via: &dyn Transport, dir: &Path, list: &[Retrieve], to: &Path) -> StepResult<Fetched> {
     let mut pairs = BTreeMap::new();
-    let mut missing = Vec::new();
+    let mut fetched = Fetched::default();
     for item in list {
         let found = matches(via, dir, &item.pattern).await?;
         if found.is_empty() {
-            missing.push(item.pattern.clone());
+            fetched.missing.push(item.pattern.clone());
         }
         for place in found {
             let relative = place.strip_prefix(dir).unwrap_or(&place).to_owned();
-            add(via, &place, &kept_name(&relative, item.depth), &mut pairs).await?;
+            let name = Path::new(&item.target).join(kept_name(&relative, item.depth));
+            let replaced = add(via, &place, &name, &mut pairs).await?;
+            fetched.twice.extend(replaced.into_iter().map(|(name, old)| {
+                let old = old.strip_prefix(dir).unwrap_or(&old).display();
+                format!("several files are called `{name}` when they are retrieved; `{old}` is not kept")
+            }));
         }
     }
     let jobs: Vec<(PathBuf, PathBuf)> =
         pairs.iter().map(|(name, from)| (from.clone(), to.join(name))).collect();
     via.get_files(&jobs, QUIET).await?;
-    Ok((pairs.into_keys().collect(), missing))
+    fetched.names = pairs.into_keys().collect();
+    Ok(fetched)
 }
 
 pub(super) async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<PathBuf>> {
@@ -155,13 +182,14 @@ fn kept_name(relative: &Path, depth: Option<u32>) -> PathBuf {
     parts[parts.len() - keep..].iter().collect()
 }
 
-/// Adds a file, or a directory with everything below it.
+/// Adds a file, or a directory with everything below it. Gives what others of the same name took the place of.
 async fn add(
     via: &dyn Transport,
     place: &Path,
     name: &Path,
     pairs: &mut BTreeMap<String, PathBuf>,
-) -> StepResult {
+) -> StepResult<Vec<(String, PathBuf)>> {
+    let mut replaced = Vec::new();
     let mut todo = vec![(place.to_owned(), name.to_owned(), true)];
     while let Some((place, name, follow)) = todo.pop() {
         let found = if follow { via.stat(&place).await? } else { via.lstat(&place).await? };
@@ -182,12 +210,13 @@ async fn add(
                 let text = name.to_str().filter(|name| lend::is_inside(name)).ok_or_else(|| {
                     StepError::Except(format!("the retrieved name {} is not UTF-8", name.display()))
                 })?;
-                pairs.insert(text.to_owned(), place);
+                let old = pairs.insert(text.to_owned(), place.clone()).filter(|old| *old != place);
+                replaced.extend(old.map(|old| (text.to_owned(), old)));
             }
             FileKind::Symlink | FileKind::Other => {}
         }
     }
-    Ok(())
+    Ok(replaced)
 }
 
 async fn folder_node(job: &Calcjob<'_>, names: Vec<String>, root: PathBuf) -> StepResult<[Change; 2]> {

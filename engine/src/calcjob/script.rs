@@ -2,54 +2,55 @@
 
 use std::path::Path;
 
-use ferry_plugin_proto::{JobDescription, Program, Run, Value};
+use ferry_plugin_proto::{JobDescription, Program, Run, RunMode};
 
-use super::{StepError, StepResult};
+use super::{
+    StepError, StepResult, code,
+    material::{Item, Material},
+};
 use crate::{
-    computer::Computer,
+    computer::{Computer, MPIRUN_NUMBERS},
     process::Options,
     scheduler::{CommandLine, JobTemplate, Resources},
-    store::{Node, Process, Reader},
 };
 
 /// What goes into a script beside the description itself.
 pub(super) struct Parts<'a> {
-    pub(super) process: &'a Process,
+    /// The job's name in listings, for people.
+    pub(super) name: String,
     pub(super) computer: &'a Computer,
     pub(super) options: &'a Options,
     pub(super) dir: &'a Path,
     pub(super) digest: &'a str,
+    pub(super) material: &'a Material,
 }
 
 /// The template. Text order is AiiDA's: prepend computer, codes, plugin, option; append the other way round.
-pub(super) fn template(reader: &Reader, parts: &Parts<'_>, job: &JobDescription) -> StepResult<JobTemplate> {
-    let Parts { process, computer, options, dir, digest } = parts;
-    let codes = codes(reader, job)?;
+pub(super) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<JobTemplate> {
+    let Parts { name, computer, options, dir, digest, material } = parts;
+    let codes = material.codes(job)?;
     let (machines, tasks_per_machine, total) =
         options.resources.tasks(computer.mpiprocs_per_machine).map_err(StepError::Except)?;
-    let text =
-        |code: &Node, key: &str| code.body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut prepend = vec![computer.prepend_text.clone()];
-    prepend.extend(codes.iter().map(|code| text(code, "prepend_text")));
+    prepend.extend(codes.iter().map(|code| code.text("prepend_text").to_owned()));
     prepend.extend([job.prepend_text.clone(), options.prepend_text.clone()]);
     let mut append = vec![options.append_text.clone(), job.append_text.clone()];
-    append.extend(codes.iter().map(|code| text(code, "append_text")));
+    append.extend(codes.iter().map(|code| code.text("append_text").to_owned()));
     append.push(computer.append_text.clone());
-    let mpirun = mpirun(computer, options, [machines, tasks_per_machine, total]);
-    let lines = job
-        .runs
-        .iter()
-        .map(|run| command_line(run, &codes, computer, options, &mpirun))
-        .collect::<StepResult<Vec<_>>>()?;
     let cores_per_task = options
         .resources
         .num_cores_per_mpiproc
         .or(options.resources.num_cores_per_machine.map(|cores| cores / tasks_per_machine));
+    let cores = cores_per_task.unwrap_or(1);
+    let numbers = [total, machines, tasks_per_machine, cores, cores.saturating_mul(tasks_per_machine)];
+    let mpirun = mpirun(computer, options, numbers);
+    let lines =
+        job.runs.iter().map(|run| command_line(run, parts, &mpirun)).collect::<StepResult<Vec<_>>>()?;
     Ok(JobTemplate {
         shebang: computer.shebang.clone(),
         dir: dir.to_path_buf(),
         digest: (*digest).to_owned(),
-        name: format!("ferry-{}", process.id),
+        name: name.clone(),
         stdout: options.scheduler_stdout.clone(),
         stderr: options.scheduler_stderr.clone(),
         resources: Resources { machines, tasks_per_machine, cores_per_task },
@@ -66,80 +67,84 @@ pub(super) fn template(reader: &Reader, parts: &Parts<'_>, job: &JobDescription)
         custom_scheduler_commands: options.custom_scheduler_commands.clone(),
         prepend,
         lines,
+        is_parallel: job.run_mode == RunMode::Parallel,
         append,
     })
 }
 
-fn codes(reader: &Reader, job: &JobDescription) -> StepResult<Vec<Node>> {
-    let mut codes: Vec<Node> = Vec::new();
-    for run in &job.runs {
-        if let Program::Code(uuid) = &run.program
-            && !codes.iter().any(|code| code.uuid.to_string() == *uuid)
-        {
-            codes.push(reader.find_node(uuid)?);
-        }
-    }
-    Ok(codes)
-}
-
-fn mpirun(computer: &Computer, options: &Options, [machines, per_machine, total]: [u32; 3]) -> Vec<String> {
+/// The words that start MPI programs: the computer's, filled in, and the option's.
+fn mpirun(computer: &Computer, options: &Options, numbers: [u32; MPIRUN_NUMBERS.len()]) -> Vec<String> {
     let fill = |word: &str| {
-        word.replace("{tot_num_mpiprocs}", &total.to_string())
-            .replace("{num_machines}", &machines.to_string())
-            .replace("{num_mpiprocs_per_machine}", &per_machine.to_string())
-    };
-    computer
-        .mpirun_command
-        .split_whitespace()
-        .map(fill)
-        .chain(options.mpirun_extra_params.iter().cloned())
-        .collect()
-}
-
-fn command_line(
-    run: &Run,
-    codes: &[Node],
-    computer: &Computer,
-    options: &Options,
-    mpirun: &[String],
-) -> StepResult<CommandLine> {
-    let code = match &run.program {
-        Program::Code(uuid) => codes.iter().find(|code| code.uuid.to_string() == *uuid),
-        Program::Command(_) => None,
-    };
-    let flag = |key: &str| {
-        code.and_then(|code| code.body.get(key)).and_then(|value| match value {
-            Value::Bool(flag) => Some(*flag),
-            _ => None,
+        MPIRUN_NUMBERS.iter().zip(numbers).fold(word.to_owned(), |word, (name, number)| {
+            word.replace(&format!("{{{name}}}"), &number.to_string())
         })
     };
-    let wishes = [("option withmpi", options.withmpi), ("plugin", run.with_mpi), ("code", flag("with_mpi"))];
-    let said: Vec<_> = wishes.iter().filter_map(|(who, wish)| wish.map(|wish| (*who, wish))).collect();
-    if let (Some((first, wish)), Some((other, _))) =
-        (said.first(), said.iter().find(|(_, wish)| *wish != said[0].1))
-    {
-        let text = format!("{first} says with MPI: {wish}, {other} says the opposite");
-        return Err(StepError::Except(text));
+    let words = computer.mpirun_command.split_whitespace().map(fill);
+    words.chain(options.mpirun_extra_params.iter().cloned()).collect()
+}
+
+/// Whether MPI starts a program. The option, the plugin and the code may each leave it to the others; without a word
+/// of any there is none.
+fn with_mpi(option: Option<bool>, run: &Run, code: Option<&Item>) -> StepResult<bool> {
+    let program = match (&run.program, code) {
+        (Program::Command(command), _) => format!("`{command}`"),
+        (_, Some(code)) => format!("code `{}`", code.text("label")),
+        (Program::Code(uuid), None) => format!("code {uuid}"),
+    };
+    let wishes = [
+        ("the option `withmpi`", option),
+        ("the plugin", run.with_mpi),
+        ("the code's `with_mpi`", code.and_then(|code| code.flag("with_mpi"))),
+    ];
+    let said: Vec<_> = wishes.into_iter().filter_map(|(who, wish)| Some((who, wish?))).collect();
+    let Some((first, wish)) = said.first() else { return Ok(false) };
+    match said.iter().find(|(_, other)| other != wish) {
+        None => Ok(*wish),
+        Some((other, opposite)) => Err(StepError::Except(format!(
+            "{program}: {first} says {wish} about MPI, and {other} says {opposite}: leave it to one of them"
+        ))),
     }
-    let mut words = Vec::new();
-    if said.first().is_some_and(|(_, wish)| *wish) {
-        if mpirun.is_empty() {
-            let text = format!("MPI is wanted, but computer `{}` has no mpirun_command", computer.label);
+}
+
+fn command_line(run: &Run, parts: &Parts<'_>, mpirun: &[String]) -> StepResult<CommandLine> {
+    let Parts { computer, options, material, .. } = parts;
+    let code = match &run.program {
+        Program::Code(uuid) => Some(material.node(uuid)?),
+        Program::Command(_) => None,
+    };
+    let mut launcher = Vec::new();
+    if with_mpi(options.withmpi, run, code)? {
+        if computer.mpirun_command.trim().is_empty() {
+            let label = &computer.label;
+            let text = format!(
+                "MPI is wanted, but computer `{label}` has no mpirun_command: `ferry computer configure {label} \
+                 --mpirun-command ..`, then `ferry process play`"
+            );
             return Err(StepError::Pause(text));
         }
-        words.extend_from_slice(mpirun);
+        launcher.extend_from_slice(mpirun);
     }
-    words.push(match (&run.program, code) {
+    let engine = code.map(code::engine).unwrap_or_default();
+    let of_code = |key: &str| code.and_then(|code| code.flag(key));
+    let launcher_double_quotes =
+        computer.use_double_quotes || (!engine.is_empty() && of_code("use_double_quotes") == Some(true));
+    let is_wrapped = !engine.is_empty() && of_code("wrap_cmdline_params") == Some(true);
+    launcher.extend(engine);
+    let program = match (&run.program, code) {
         (Program::Command(command), _) => command.clone(),
-        (Program::Code(uuid), None) => return Err(StepError::Except(format!("code {uuid} is gone"))),
-        (_, Some(code)) => {
-            code.body.get("filepath_executable").and_then(Value::as_str).unwrap_or_default().to_owned()
-        }
-    });
-    words.extend(run.arguments.iter().cloned());
+        (Program::Code(_), code) => code.map(code::program).unwrap_or_default(),
+    };
+    let words = std::iter::once(program).chain(run.arguments.iter().cloned()).collect();
     Ok(CommandLine {
+        launcher,
+        launcher_double_quotes,
+        is_wrapped,
         words,
-        double_quotes: computer.use_double_quotes || flag("use_double_quotes") == Some(true),
+        // What stands in front of a code is the computer's, the code and its arguments the code's.
+        double_quotes: match code {
+            Some(_) => of_code("use_double_quotes") == Some(true),
+            None => computer.use_double_quotes,
+        },
         stdin: run.stdin.clone(),
         stdout: run.stdout.clone(),
         stderr: run.stderr.clone(),

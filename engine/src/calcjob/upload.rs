@@ -7,40 +7,68 @@ use std::{
     sync::Arc,
 };
 
-use ferry_plugin_proto::{JobDescription, RemoteItem, Source, Value};
+use ferry_plugin_proto::{JobDescription, Value};
 use uuid::Uuid;
 
 use super::{
     Calcjob, Next, Step, StepError, StepResult,
+    layout::{Phase, phases},
+    material::Material,
     place::spread,
+    remote,
     script::{Parts, template},
     unstash,
 };
 use crate::{
     crash, ids,
     process::Options,
-    store::{Change, ComputerRow, Content, FileContent, LinkType, NewData, Reader},
-    transport::{self, Command, ErrorKind, QUIET, Transport, Tree, TreeEntry, quote_path},
+    store::{Change, ComputerRow, FileContent, Level, LinkType, NewData},
+    transport::{self, Command, ErrorKind, QUIET, Transport, TreeEntry, quote_path},
 };
+
+/// What an upload works with.
+struct Upload<'a> {
+    computer: &'a ComputerRow,
+    via: &'a dyn Transport,
+    description: &'a JobDescription,
+    material: &'a Material,
+    options: &'a Options,
+    dir: PathBuf,
+    digest: String,
+    /// The job script; none for a job that runs nothing.
+    script: Option<String>,
+}
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let description = job.state.job.clone().ok_or_else(|| StepError::Except("no job was prepared".into()))?;
+    let material = Material::stored(&job.cx.store, job.process.id, &description)?;
     let options = job.options()?;
     let dir = match &job.state.dir {
         Some(dir) => dir.clone(),
         None => work_dir(&computer, &*via, &job.process.uuid).await?,
     };
     let digest = digest(job, &description)?;
-    let script = make_script(job, &computer, &options, &description, &dir, &digest)?;
+    let mut upload = Upload {
+        computer: &computer,
+        via: &*via,
+        description: &description,
+        material: &material,
+        options: &options,
+        dir,
+        digest,
+        script: None,
+    };
+    upload.script = make_script(job, &upload)?;
 
-    if sentinel(&*via, &dir).await?.as_deref() != Some(&digest) {
-        let tree = tree(job, &description, &options, &script, &digest)?;
+    let mut odd = Vec::new();
+    if sentinel(upload.via, &upload.dir).await?.as_deref() != Some(&upload.digest) {
+        let phases = phases(&job.cx.store, &material, &description, own_files(&upload))?;
         crash::point("upload.begun");
-        publish(job, &*via, &description, &tree, &dir, &digest).await?;
+        odd = publish(job, &upload, phases).await?;
         crash::point("upload.published");
     }
-    finish(job, &computer, options, script, dir, digest).await?;
+    finish(job, upload, odd).await?;
     crash::point("upload.stored");
     Ok(Next::Step)
 }
@@ -69,17 +97,36 @@ fn digest(job: &Calcjob<'_>, description: &JobDescription) -> StepResult<String>
     Ok(hasher.finalize().to_hex()[..32].to_owned())
 }
 
-fn make_script(
-    job: &Calcjob<'_>,
-    computer: &ComputerRow,
-    options: &Options,
-    description: &JobDescription,
-    dir: &Path,
-    digest: &str,
-) -> StepResult<String> {
-    let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
-    let parts = Parts { process: &job.process, computer: &computer.config, options, dir, digest };
-    Ok(scheduler.script(&template(&job.cx.store, &parts, description)?)?)
+/// The job script, if the job runs anything.
+fn make_script(job: &Calcjob<'_>, upload: &Upload<'_>) -> StepResult<Option<String>> {
+    if upload.description.skip_submit {
+        return Ok(None);
+    }
+    let computer = &upload.computer.config;
+    let scheduler = job.cx.scheduler(&computer.scheduler).map_err(StepError::Pause)?;
+    let parts = Parts {
+        name: format!("ferry-{}", job.process.id),
+        computer,
+        options: upload.options,
+        dir: &upload.dir,
+        digest: &upload.digest,
+        material: upload.material,
+    };
+    Ok(Some(scheduler.script(&template(&parts, upload.description)?)?))
+}
+
+/// ferry's own files.
+fn own_files(upload: &Upload<'_>) -> Vec<(PathBuf, TreeEntry)> {
+    let text = |text: &str, executable| TreeEntry::Bytes { bytes: Arc::from(text.as_bytes()), executable };
+    let sentinel = format!("{}\n", upload.digest);
+    let mut files = vec![(PathBuf::from(".ferry/sentinel"), text(&sentinel, false))];
+    files.extend(
+        upload
+            .script
+            .as_ref()
+            .map(|script| (PathBuf::from(&upload.options.submit_script_filename), text(script, true))),
+    );
+    files
 }
 
 async fn sentinel(via: &dyn Transport, dir: &Path) -> StepResult<Option<String>> {
@@ -96,91 +143,24 @@ async fn sentinel(via: &dyn Transport, dir: &Path) -> StepResult<Option<String>>
     }
 }
 
-fn tree(
-    job: &Calcjob<'_>,
-    description: &JobDescription,
-    options: &Options,
-    script: &str,
-    digest: &str,
-) -> StepResult<Tree> {
-    let store = &*job.cx.store;
-    let mut tree = Tree::default();
-    for file in &description.files {
-        if let Source::Node { uuid, path } = &file.source {
-            let node = store.find_node(uuid)?;
-            add_node(store, &mut tree, node.id, path, &file.target, file.executable)?;
-        }
-    }
-    for file in store.files(job.process.id)? {
-        let content = store.object(&file.digest)?;
-        tree.entries.insert(file.path.into(), entry(store, content, file.executable)?);
-    }
-    let text = |text: String| TreeEntry::Bytes { bytes: Arc::from(text.into_bytes()), executable: false };
-    let script_entry = TreeEntry::Bytes { bytes: Arc::from(script.as_bytes()), executable: true };
-    tree.entries.insert(options.submit_script_filename.clone().into(), script_entry);
-    tree.entries.insert(".ferry/sentinel".into(), text(format!("{digest}\n")));
-    Ok(tree)
-}
-
-fn entry(store: &Reader, content: Content, executable: bool) -> StepResult<TreeEntry> {
-    Ok(match content {
-        Content::Inline(bytes) => TreeEntry::Bytes { bytes: Arc::from(bytes), executable },
-        Content::Object { digest, .. } => TreeEntry::File { from: store.object_file(&digest)?, executable },
-    })
-}
-
-/// One file of a node, or with an empty path all of them.
-fn add_node(
-    store: &Reader,
-    tree: &mut Tree,
-    node: crate::store::NodeId,
-    path: &str,
-    target: &str,
-    executable: bool,
-) -> StepResult {
-    let mut found = false;
-    for file in store.files(node)? {
-        let inside = file
-            .path
-            .strip_prefix(path)
-            .filter(|rest| rest.is_empty() || path.is_empty() || rest.starts_with('/'));
-        let Some(rest) = inside else { continue };
-        found = true;
-        // A whole `file` node becomes the target itself; a folder's files keep their places below it.
-        let rest = rest.trim_start_matches('/');
-        let whole_file = path.is_empty() && store.node(node)?.node_type == "file";
-        let target =
-            if rest.is_empty() || whole_file { PathBuf::from(target) } else { Path::new(target).join(rest) };
-        let content = store.object(&file.digest)?;
-        tree.entries.insert(target, entry(store, content, executable || file.executable)?);
-    }
-    if found { Ok(()) } else { Err(StepError::Except(format!("input node {node} has no file `{path}`"))) }
-}
-
-async fn publish(
-    job: &Calcjob<'_>,
-    via: &dyn Transport,
-    description: &JobDescription,
-    tree: &Tree,
-    dir: &Path,
-    digest: &str,
-) -> StepResult {
+/// Fills a directory of this try alone and gives it its name. Says what is odd about it.
+async fn publish(job: &Calcjob<'_>, upload: &Upload<'_>, phases: Vec<Phase>) -> StepResult<Vec<String>> {
+    let Upload { via, dir, digest, .. } = upload;
     let parent = dir.parent().unwrap_or(Path::new("/"));
     let attempt = ids::fresh().simple().to_string();
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let staging = parent.join(format!(".up-{name}-{}", &attempt[24..]));
-    let filled = fill(job, via, description, tree, &staging).await;
-    let published = match filled {
-        Ok(()) => via.rename(&staging, dir).await.map_err(StepError::from),
+    let published = match fill(job, upload, phases, &staging).await {
+        Ok(odd) => via.rename(&staging, dir).await.map(|()| odd).map_err(StepError::from),
         Err(error) => Err(error),
     };
     if published.is_ok() {
-        return Ok(());
+        return published;
     }
     // Best effort: the name is this try's alone, so what stays disturbs nobody.
     let _ = via.remove_tree(&staging).await;
-    match sentinel(via, dir).await {
-        Ok(Some(found)) if found == digest => Ok(()),
+    match sentinel(*via, dir).await {
+        Ok(Some(found)) if found == *digest => Ok(Vec::new()),
         Ok(Some(_)) => {
             Err(StepError::Pause(format!("the work directory {} is another job's", dir.display())))
         }
@@ -190,30 +170,42 @@ async fn publish(
 
 async fn fill(
     job: &Calcjob<'_>,
-    via: &dyn Transport,
-    description: &JobDescription,
-    tree: &Tree,
+    upload: &Upload<'_>,
+    phases: Vec<Phase>,
     staging: &Path,
-) -> StepResult {
+) -> StepResult<Vec<String>> {
+    let Upload { via, .. } = upload;
+    let mut odd = Vec::new();
     // First, so that the job's own files count where names are the same.
-    unstash::run(job, via, staging).await?;
-    via.put_tree(tree, staging, QUIET).await.map_err(|error| name_work_dir(job, error))?;
-    for item in &description.remote_copies {
-        let target = staging.join(&item.target);
-        via.mkdirs(target.parent().unwrap_or(staging)).await?;
-        via.copy(&remote_path(job, item)?, &target).await?;
-    }
-    for item in &description.remote_symlinks {
-        let target = staging.join(&item.target);
-        via.mkdirs(target.parent().unwrap_or(staging)).await?;
-        via.symlink(&remote_path(job, item)?, &target).await?;
+    unstash::run(job, *via, staging).await?;
+    for phase in phases {
+        match phase {
+            Phase::Put(tree) => {
+                via.put_tree(&tree, staging, QUIET).await.map_err(|error| name_place(job, error, staging))?;
+            }
+            Phase::Remote => {
+                odd.extend(remote::bring(*via, upload.material, upload.description, staging).await?);
+            }
+        }
     }
     if !via.capabilities().is_local {
         // What the queue's other side reads must have left this side's cache.
         let sync = Command::sh(format!("sync -f {} 2> /dev/null; true", quote_path(staging)));
         via.exec(&sync).await?;
     }
-    Ok(())
+    Ok(odd)
+}
+
+/// Files that do not fit on what was copied before are the plugin's mistake; else the directory is the user's.
+fn name_place(job: &Calcjob<'_>, error: transport::Error, staging: &Path) -> StepError {
+    let path = error.explained();
+    let is_inside = path.contains(&format!("{}/", staging.display()));
+    match error.kind() {
+        ErrorKind::IsADirectory | ErrorKind::NotADirectory if is_inside => {
+            StepError::Except(format!("a file and a directory want the same name: {path}"))
+        }
+        _ => name_work_dir(job, error),
+    }
 }
 
 fn name_work_dir(job: &Calcjob<'_>, error: transport::Error) -> StepError {
@@ -228,26 +220,8 @@ fn name_work_dir(job: &Calcjob<'_>, error: transport::Error) -> StepError {
     }
 }
 
-fn remote_path(job: &Calcjob<'_>, item: &RemoteItem) -> StepResult<PathBuf> {
-    let node = job.cx.store.find_node(&item.node)?;
-    if node.body.get("computer").and_then(Value::as_str) != job.process.computer.as_deref() {
-        return Err(StepError::Except(format!("the remote folder {} is on another computer", node.id)));
-    }
-    let path = node.body.get("path").and_then(Value::as_str).unwrap_or_default();
-    if !path.starts_with('/') {
-        return Err(StepError::Except(format!("node {} is no remote folder", node.id)));
-    }
-    Ok(Path::new(path).join(&item.path))
-}
-
-async fn finish(
-    job: &mut Calcjob<'_>,
-    computer: &ComputerRow,
-    options: Options,
-    script: String,
-    dir: PathBuf,
-    digest: String,
-) -> StepResult {
+async fn finish(job: &mut Calcjob<'_>, upload: Upload<'_>, odd: Vec<String>) -> StepResult {
+    let Upload { computer, options, description, script, dir, digest, .. } = upload;
     let path = dir.to_string_lossy().into_owned();
     let remote = ids::fresh();
     let label = computer.config.label.clone();
@@ -255,9 +229,13 @@ async fn finish(
         ("computer".to_owned(), Value::from(label.as_str())),
         ("path".to_owned(), Value::from(path.as_str())),
     ];
-    let content = job.cx.store.objects().put_bytes(script.into_bytes())?;
-    let files = vec![FileContent { path: options.submit_script_filename, content, executable: true }];
-    let mut changes = vec![Change::Files { process: job.process.id, files }];
+    let mut changes: Vec<Change> = odd.into_iter().map(|line| job.log(Level::Warning, line)).collect();
+    if let Some(script) = script {
+        let content = job.cx.store.objects().put_bytes(script.into_bytes())?;
+        let path = options.submit_script_filename.clone();
+        let files = vec![FileContent { path, content, executable: true }];
+        changes.push(Change::Files { process: job.process.id, files });
+    }
     // A second upload, for a job that is submitted anew, has the same directory and its node.
     let remote_folder = [
         Change::Data(NewData {
@@ -282,6 +260,12 @@ async fn finish(
     job.process.work_dir = Some(path);
     job.state.dir = Some(dir);
     job.state.digest = Some(digest);
-    job.go(Step::Submit);
+    if description.skip_submit {
+        changes.push(job.log(Level::Report, "nothing is submitted: the calculation only moves files"));
+        changes.extend(job.forget_excluded());
+        job.go_after_job()?;
+    } else {
+        job.go(Step::Submit);
+    }
     job.commit(changes).await
 }

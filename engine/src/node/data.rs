@@ -3,6 +3,8 @@
 
 use ferry_plugin_proto::Value;
 
+use crate::calcjob::code;
+
 /// Names of the engine's own data types.
 pub const BASE_TYPES: &[&str] = &[
     "int",
@@ -37,7 +39,10 @@ pub fn check_body(data_type: &str, body: &Value, files: usize) -> Result<(), Str
         ("file", body) => body.get("filename").and_then(Value::as_str).is_some() && files == 1,
         ("folder", Value::Map(_) | Value::Null) => true,
         ("remote_folder" | "remote_stash", body) => has_text(body, "computer") && has_text(body, "path"),
-        ("code", body) => has_text(body, "computer") && has_text(body, "filepath_executable"),
+        ("code", body) => match code::check(body, files) {
+            Ok(()) => true,
+            Err(expected) => return Err(format!("expected {expected}, got {}", describe(body))),
+        },
         (other, _) => !BASE_TYPES.contains(&other),
     };
     if fits { Ok(()) } else { Err(format!("expected {}, got {}", expected(data_type), describe(body))) }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ferry_plugin_proto::{ExitCode, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType};
 
 use super::{Error, ErrorKind, Result};
-use crate::process::MONITORS;
+use crate::process::{MONITORS, Options};
 
 /// Deepest nesting of ports.
 const DEPTH_MAX: usize = 16;
@@ -73,6 +73,11 @@ fn check_monitors(monitors: &[MonitorType]) -> Result<(), String> {
 }
 
 fn check_type(process_type: &ProcessType) -> Result<(), String> {
+    let mut problems = Vec::new();
+    Options::read(&process_type.options, &mut problems);
+    if let Some(problem) = problems.first() {
+        return Err(format!("its own {}: {}", problem.port, problem.message));
+    }
     check_exit_codes(&process_type.exit_codes)?;
     if process_type.kind == Kind::CalcJob && process_type.inputs.ports.contains_key(MONITORS) {
         return Err(format!("input port `{MONITORS}`: that name is ferry's own, for monitors of the job"));
@@ -154,6 +159,7 @@ mod tests {
             exit_codes: Vec::new(),
             aliases: Vec::new(),
             cache_version: 0,
+            options: Default::default(),
         }
     }
 

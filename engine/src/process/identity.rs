@@ -151,6 +151,7 @@ mod tests {
             exit_codes: Vec::new(),
             aliases: Vec::new(),
             cache_version: 1,
+            options: Default::default(),
         };
         let options = options.iter().map(|(name, value)| ((*name).to_owned(), Value::Int(*value)));
         let mut all =
@@ -167,6 +168,27 @@ mod tests {
         assert_ne!(one.digest(), other.digest());
         assert_eq!(one.differences(&other), ["computer", "inputs.x"]);
         assert_eq!(one.differences(&ingredients(&[], "daint", 3)), ["options.withmpi"]);
+    }
+
+    #[test]
+    fn the_version_of_a_plugin_does_not_count_but_the_cache_version_does() {
+        let with = |cache_version| {
+            let process_type = ProcessType {
+                name: "sums.add".into(),
+                kind: ferry_plugin_proto::Kind::CalcJob,
+                doc: "changes with the version".repeat(cache_version as usize),
+                inputs: Default::default(),
+                outputs: Default::default(),
+                exit_codes: Vec::new(),
+                aliases: Vec::new(),
+                cache_version,
+                options: Default::default(),
+            };
+            Ingredients::of_type(&process_type, None, None)
+        };
+        assert_ne!(with(1).digest(), with(2).digest());
+        assert_eq!(with(1).differences(&with(2)), ["cache_version"]);
+        assert!(with(1).0.keys().all(|name| !name.contains("plugin") && name != "version"));
     }
 
     #[test]

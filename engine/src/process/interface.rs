@@ -185,6 +185,7 @@ mod tests {
             exit_codes: vec![code(410, "ERROR_NOT_CONVERGED")],
             aliases: Vec::new(),
             cache_version: 0,
+            options: BTreeMap::new(),
         }
     }
 

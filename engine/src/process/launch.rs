@@ -17,11 +17,12 @@ use super::{
     identity::{new_digest, stored_digest},
     interface::find_called_type,
     monitors::{MONITORS, Watcher, ask_monitors, input_ports, is_monitor, read_monitors},
-    spec::{FlatPort, active_plugins, judge, lookup, offering, unknown_port},
+    parser::{PARSER, Parser},
+    spec::{FlatPort, active_plugins, find_pinned_type, flatten, judge, lookup, offering, unknown_port},
     stash::check_unstash,
 };
 use crate::{
-    calcjob::lend,
+    calcjob::{FOLDER, IMPORTED, Item, contents, for_plugin, lend},
     ids,
     node::check_body,
     runner::Context,
@@ -81,6 +82,9 @@ pub struct Metadata {
     pub options: BTreeMap<String, Value>,
     /// Whether it runs itself, whatever the settings say about taking over results.
     pub disable_cache: bool,
+    /// Whether its files are only written here, to be looked at. A request of its own asks for that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// A launch that was taken: the process is on disk.
@@ -158,6 +162,10 @@ struct Examined {
     resolved: BTreeMap<String, Resolved>,
     computer: Option<String>,
     options: Options,
+    /// Who parses, if not the type itself.
+    parser: Option<Parser>,
+    /// Whether a run that is over is only imported.
+    imported: bool,
     /// Who looks at its job.
     watchers: Vec<Watcher>,
     problems: Vec<Problem>,
@@ -182,20 +190,16 @@ pub(crate) async fn prepare_called(
     launch: Launch,
     calling: Option<Calling<'_>>,
 ) -> Result<Prepared, Refusal> {
-    let Examined { plugin, process_type, resolved, computer, options, watchers, problems } =
-        examine(&cx.store, &launch, calling.as_ref()).map_err(Refusal::Problems)?;
-    let told = ask_all(cx, &plugin.digest, &process_type, &resolved, &watchers).await;
-    if !problems.is_empty() {
-        return Err(Refusal::Problems(with_told(problems, told.unwrap_or_default())));
+    if launch.metadata.dry_run {
+        let message =
+            "a dry run starts nothing: ask for it with `--dry-run`, for a calcjob that nobody calls";
+        return Err(Refusal::Problems(vec![problem("metadata.dry_run", message)]));
     }
-    let told = told?;
-    if !told.is_empty() {
-        return Err(Refusal::Problems(told));
-    }
-
+    let examined = judged(cx, &launch, calling.as_ref()).await?;
     let uuid = ids::fresh();
     let no_cache = launch.metadata.disable_cache;
-    let body = body(cx, process_type.kind, (&options, &watchers), no_cache, calling.as_ref())?;
+    let body = body(cx, &examined, no_cache, calling.as_ref())?;
+    let Examined { plugin, process_type, resolved, computer, .. } = examined;
     let hash = match is_workflow(process_type.kind) {
         true => None,
         false => Some(cache_hash(cx, &process_type, computer.as_deref(), &body, &resolved)?),
@@ -217,24 +221,49 @@ pub(crate) async fn prepare_called(
     Ok(Prepared { uuid, changes })
 }
 
+/// Looks at a launch, and lets its plugin look.
+async fn judged(cx: &Context, launch: &Launch, calling: Option<&Calling<'_>>) -> Result<Examined, Refusal> {
+    let examined = examine(&cx.store, launch, calling).map_err(Refusal::Problems)?;
+    let told = ask_all(cx, &examined).await;
+    let problems = match examined.problems.is_empty() {
+        true => told?,
+        // What the types forbid is said, whatever becomes of the plugin.
+        false => with_told(examined.problems.clone(), told.unwrap_or_default()),
+    };
+    if problems.is_empty() { Ok(examined) } else { Err(Refusal::Problems(problems)) }
+}
+
+/// What the plugin says of the inputs, and what those who will look at the job say of theirs.
+async fn ask_all(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, Refusal> {
+    let mut told = ask_plugin(cx, examined).await?;
+    told.extend(ask_monitors(cx, &examined.watchers).await?);
+    Ok(told)
+}
+
 /// A process's metadata: a job's options; a workflow's plugin files, on which its whole call tree stays.
 fn body(
     cx: &Context,
-    kind: Kind,
-    (options, watchers): (&Options, &[Watcher]),
+    examined: &Examined,
     no_cache: bool,
     calling: Option<&Calling<'_>>,
 ) -> Result<Value, Refusal> {
+    let kind = examined.process_type.kind;
     let mut entries = BTreeMap::new();
     if no_cache && !is_workflow(kind) {
         entries.insert(NO_CACHE.to_owned(), Value::Bool(true));
     }
     match kind {
         Kind::CalcJob => {
-            let stored = |value| Refusal::Problems(whole(value));
-            entries.insert("options".to_owned(), to_value(options).map_err(stored)?);
-            if !watchers.is_empty() {
-                entries.insert(MONITORS.to_owned(), to_value(&watchers).map_err(stored)?);
+            let stored = |text| Refusal::Problems(whole(text));
+            entries.insert("options".to_owned(), to_value(&examined.options).map_err(stored)?);
+            if !examined.watchers.is_empty() {
+                entries.insert(MONITORS.to_owned(), to_value(&examined.watchers).map_err(stored)?);
+            }
+            if let Some(parser) = &examined.parser {
+                entries.insert(PARSER.to_owned(), to_value(parser).map_err(stored)?);
+            }
+            if examined.imported {
+                entries.insert(IMPORTED.to_owned(), Value::Bool(true));
             }
         }
         _ if is_workflow(kind) => {
@@ -306,29 +335,22 @@ fn examine(
     let mut problems = Vec::new();
     let link_label = calling.and_then(|calling| label_problem(&calling.label));
     problems.extend(link_label.map(|message| problem("metadata.call_link_label", message)));
-    let resolved = resolve_inputs(reader, &process_type, launch, &mut problems);
-    let computer = choose_computer(reader, &process_type, &launch.metadata, &resolved, &mut problems);
-    let options = Options::read(&launch.metadata.options, &mut problems);
+    let ports = input_ports(&process_type);
+    let imported = launch.inputs.contains_key(FOLDER) && is_import_port(&process_type);
+    let resolved = resolve_inputs(reader, &ports, launch, imported, &mut problems);
+    let computer =
+        choose_computer(reader, &process_type, &launch.metadata, &resolved, imported, &mut problems);
+    let said = process_type.options.iter().chain(&launch.metadata.options);
+    let said: BTreeMap<String, Value> = said.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let options = Options::read(&said, &mut problems);
+    let parser = choose_parser(reader, &process_type, &options, &resolved, calling, &mut problems);
     let inputs = resolved.values().map(|input| (input.data_type.as_str(), input.computer.as_deref()));
     let watchers = examine_monitors(reader, &process_type, &resolved, calling, &mut problems);
     problems.extend(check_unstash(options.unstash.as_ref(), inputs, computer.as_deref()));
     if process_type.kind != Kind::CalcJob && !launch.metadata.options.is_empty() {
         problems.push(problem("metadata.options", "only a calcjob has options"));
     }
-    Ok(Examined { plugin, process_type, resolved, computer, options, watchers, problems })
-}
-
-/// What the plugin says of the inputs, and what those who will look at the job say of theirs.
-async fn ask_all(
-    cx: &Context,
-    digest: &str,
-    process_type: &ProcessType,
-    resolved: &BTreeMap<String, Resolved>,
-    watchers: &[Watcher],
-) -> Result<Vec<Problem>, Refusal> {
-    let mut told = ask_plugin(cx, digest, process_type, resolved).await?;
-    told.extend(ask_monitors(cx, watchers).await?);
-    Ok(told)
+    Ok(Examined { plugin, process_type, resolved, computer, options, parser, imported, watchers, problems })
 }
 
 /// What is wrong by the manifest, and what the plugin says beside it: nothing of ports, or of namespaces around ports,
@@ -342,6 +364,31 @@ fn with_told(mut problems: Vec<Problem>, told: Vec<Problem>) -> Vec<Problem> {
     let told: Vec<Problem> = told.into_iter().filter(|told| !is_known(told)).collect();
     problems.extend(told);
     problems
+}
+
+/// Whether the input `remote_folder` means an import: it does where the type has no such port of its own.
+fn is_import_port(process_type: &ProcessType) -> bool {
+    process_type.kind == Kind::CalcJob && lookup(&flatten(&process_type.inputs), FOLDER).is_none()
+}
+
+fn choose_parser(
+    reader: &Reader,
+    process_type: &ProcessType,
+    options: &Options,
+    resolved: &BTreeMap<String, Resolved>,
+    calling: Option<&Calling<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Option<Parser> {
+    let name = options.parser_name.as_deref()?;
+    if name == process_type.name || process_type.aliases.iter().any(|alias| alias == name) {
+        return None;
+    }
+    let found = match calling {
+        Some(calling) => find_pinned_type(reader, name, calling.pins),
+        None => find_type(reader, name),
+    };
+    let given = resolved.iter().map(|(port, input)| (port.as_str(), input.data_type.as_str())).collect();
+    Parser::choose(found, &given).map_err(|problem| problems.push(problem)).ok()
 }
 
 fn examine_monitors(
@@ -398,15 +445,15 @@ fn whole(message: String) -> Vec<Problem> {
 
 fn resolve_inputs(
     reader: &Reader,
-    process_type: &ProcessType,
+    ports: &BTreeMap<String, FlatPort>,
     launch: &Launch,
+    imported: bool,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Resolved> {
-    let ports = input_ports(process_type);
     let mut resolved = BTreeMap::new();
     for (name, given) in &launch.inputs {
-        let Some(port) = lookup(&ports, name) else {
-            problems.push(unknown_port(name, &ports));
+        let Some(port) = lookup(ports, name) else {
+            problems.push(unknown_port(name, ports));
             continue;
         };
         if let Some(message) = label_problem(name) {
@@ -418,7 +465,12 @@ fn resolve_inputs(
             Err(message) => problems.push(problem(name, message)),
         }
     }
-    add_defaults(&ports, launch, &mut resolved, problems);
+    add_defaults(ports, launch, &mut resolved, problems);
+    if imported {
+        // A run that is over needs no code.
+        let is_code = |name: &str| ports.get(name).is_some_and(|port| port.port.types == ["code"]);
+        problems.retain(|problem| launch.inputs.contains_key(&problem.port) || !is_code(&problem.port));
+    }
     resolved
 }
 
@@ -465,6 +517,15 @@ fn new_input(data_type: String, value: Value, files: Vec<FileContent>) -> Resolv
     Resolved { uuid, new: Some(new), data_type, value, computer: None }
 }
 
+impl Resolved {
+    fn on(mut self, computer: Option<String>) -> Self {
+        if let Some(new) = &mut self.new {
+            new.computer.clone_from(&computer);
+        }
+        Resolved { computer, ..self }
+    }
+}
+
 fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue) -> Result<Resolved, String> {
     let types = &port.port.types;
     let node = match given {
@@ -478,7 +539,8 @@ fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue) -> Result<Resol
             let (data_type, value) = coerce(types, data_type.as_deref(), value.clone())?;
             check_body(&data_type, &value, files.len())?;
             judge(&port.port, &value)?;
-            return Ok(new_input(data_type, value, files.clone()));
+            let computer = place_of(reader, &data_type, &value)?;
+            return Ok(new_input(data_type, value, files.clone()).on(computer));
         }
         InputValue::Node(name) => reader.find_node(name).map_err(|error| error.to_string())?,
         InputValue::Code(name) => reader.find_code(name).map_err(|error| error.to_string())?,
@@ -495,6 +557,19 @@ fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue) -> Result<Resol
     Ok(Resolved { uuid: node.uuid, new: None, data_type, value, computer: node.computer })
 }
 
+/// The computer of a new node that lies on one.
+fn place_of(reader: &Reader, data_type: &str, value: &Value) -> Result<Option<String>, String> {
+    if data_type != "remote_folder" {
+        return Ok(None);
+    }
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    if !text("path").starts_with('/') {
+        return Err(format!("the path `{}` is not absolute", text("path")));
+    }
+    let row = reader.computer(text("computer")).map_err(|error| error.to_string())?;
+    Ok(Some(row.config.label))
+}
+
 /// Types that are spelled `library.name` belong to somebody; plain words are the engine's.
 fn known_type(name: &str) -> bool {
     name.contains('.') || crate::node::BASE_TYPES.contains(&name)
@@ -505,6 +580,7 @@ fn choose_computer(
     process_type: &ProcessType,
     metadata: &Metadata,
     resolved: &BTreeMap<String, Resolved>,
+    imported: bool,
     problems: &mut Vec<Problem>,
 ) -> Option<String> {
     if process_type.kind != Kind::CalcJob {
@@ -519,6 +595,9 @@ fn choose_computer(
         .filter_map(|input| input.computer.as_deref())
         .collect();
     let wanted = metadata.computer.as_deref();
+    if imported {
+        return import_computer(wanted, resolved.get(FOLDER)?, problems);
+    }
     if codes.len() > 1 || wanted.is_some_and(|wanted| codes.iter().any(|code| *code != wanted)) {
         let places = codes.iter().copied().collect::<Vec<_>>().join(", ");
         let message = format!("the codes are on {places}; a job runs on one computer");
@@ -536,24 +615,87 @@ fn choose_computer(
     }
 }
 
-async fn ask_plugin(
-    cx: &Context,
-    digest: &str,
-    process_type: &ProcessType,
-    resolved: &BTreeMap<String, Resolved>,
-) -> Result<Vec<Problem>, Refusal> {
+/// An import happens where the folder is.
+fn import_computer(wanted: Option<&str>, folder: &Resolved, problems: &mut Vec<Problem>) -> Option<String> {
+    let label = folder.value.get("computer").and_then(Value::as_str)?;
+    if wanted.is_some_and(|wanted| wanted != label) {
+        let message = format!("the folder to import is on `{label}`: leave the computer out");
+        problems.push(problem("metadata.computer", message));
+    }
+    Some(label.to_owned())
+}
+
+async fn ask_plugin(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, Refusal> {
     let mut folder = None;
+    let inputs = lent(cx, examined, &mut folder)?;
+    let request = Validate { process_type: examined.process_type.name.clone(), inputs };
+    let reply = cx.validate(&examined.plugin.digest, &request).await?;
+    Ok(reply.problems)
+}
+
+/// The inputs as the plugin sees them.
+fn lent(cx: &Context, examined: &Examined, folder: &mut Option<TempDir>) -> crate::store::Result<Inputs> {
     let mut inputs = Inputs::new();
-    let is_its_own = |name: &str| process_type.kind != Kind::CalcJob || !is_monitor(name);
-    for (port, input) in resolved.iter().filter(|(port, _)| is_its_own(port)) {
-        let files = lend_files(cx, port, input, &mut folder)?;
+    let is_its_own = |name: &str| examined.process_type.kind != Kind::CalcJob || !is_monitor(name);
+    for (port, input) in examined.resolved.iter().filter(|(port, _)| is_its_own(port)) {
+        let files = lend_files(cx, port, input, folder)?;
         let uuid = input.uuid.to_string();
         let value = input.value.clone();
         inputs.insert(port.clone(), PluginNode { uuid, data_type: input.data_type.clone(), value, files });
     }
-    let request = Validate { process_type: process_type.name.clone(), inputs };
-    let reply = cx.validate(digest, &request).await?;
-    Ok(reply.problems)
+    if examined.imported {
+        for_plugin(&examined.process_type, &mut inputs);
+    }
+    Ok(inputs)
+}
+
+/// A calcjob that could be launched, for a dry run of it.
+pub(crate) struct Rehearsal {
+    pub(crate) plugin: String,
+    pub(crate) process_type: String,
+    pub(crate) computer: String,
+    pub(crate) options: Options,
+    /// What the plugin sees; small files lie in `folder`.
+    pub(crate) inputs: Inputs,
+    /// What the job needs of them, by uuid.
+    pub(crate) nodes: BTreeMap<String, Item>,
+    pub(crate) _folder: Option<TempDir>,
+}
+
+/// Checks a launch as [`prepare`] does, and makes nothing of it.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub(crate) async fn rehearse(cx: &Context, launch: &Launch) -> Result<Rehearsal, Refusal> {
+    let examined = judged(cx, launch, None).await?;
+    let (kind, name) = (examined.process_type.kind, &examined.process_type.name);
+    let (Kind::CalcJob, false) = (kind, examined.imported) else {
+        let what = if examined.imported { "import" } else { kind.as_str() };
+        let message =
+            format!("`{name}` would be a {what}, and only a calcjob that is submitted has a dry run");
+        return Err(Refusal::Problems(vec![problem("metadata.dry_run", message)]));
+    };
+    let mut folder = None;
+    let inputs = lent(cx, &examined, &mut folder)?;
+    let mut nodes = BTreeMap::new();
+    for (port, input) in &examined.resolved {
+        let files = match &input.new {
+            Some(new) => new.files.clone(),
+            None => contents(&cx.store, cx.store.files(cx.store.find_node(&input.uuid.to_string())?.id)?)?,
+        };
+        let (data_type, body) = (input.data_type.clone(), input.value.clone());
+        nodes
+            .insert(input.uuid.to_string(), Item { name: format!("input `{port}`"), data_type, body, files });
+    }
+    Ok(Rehearsal {
+        plugin: examined.plugin.digest,
+        process_type: examined.process_type.name,
+        computer: examined.computer.unwrap_or_default(),
+        options: examined.options,
+        inputs,
+        nodes,
+        _folder: folder,
+    })
 }
 
 /// The files of an input, where the plugin can read them. The folder is made for the first that has any.

@@ -9,6 +9,7 @@ mod interface;
 mod launch;
 mod monitors;
 mod options;
+mod parser;
 mod spec;
 mod stash;
 mod state;
@@ -17,11 +18,12 @@ pub use caching::{CacheRules, CacheStory, Candidate, cache_story};
 pub(crate) use call::run as run_calcfunction;
 pub(crate) use failures::Failures;
 pub use identity::Ingredients;
-pub(crate) use launch::{Calling, DEPTH, PINS, in_words, is_workflow, prepare_called};
+pub(crate) use launch::{Calling, DEPTH, PINS, Rehearsal, in_words, is_workflow, prepare_called, rehearse};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
 pub use monitors::input_ports;
 pub(crate) use monitors::{MONITORS, Watcher, is_monitor};
 pub use options::{Options, Resources};
+pub(crate) use parser::Parser;
 pub use spec::{
     FlatPort, PortProblem, closest as closest_name, coerce, find_type, flatten, lookup as lookup_port,
     parse_literal, type_problem,

@@ -12,7 +12,7 @@ use super::{
     flatten,
     spec::{FlatPort, choose, judge, lookup, unknown_port},
 };
-use crate::{runner::Context, store::PluginRow};
+use crate::{calcjob::add_port, runner::Context, store::PluginRow};
 
 /// The namespace's name, and that of the entry of a process's body that lists its monitors.
 pub(crate) const MONITORS: &str = "monitors";
@@ -44,6 +44,7 @@ pub fn input_ports(process_type: &ProcessType) -> BTreeMap<String, FlatPort> {
         let port = Port { types: vec!["dict".into()], help, ..Port::default() };
         let flat = FlatPort { name: MONITORS.into(), port, dynamic: true, required: false };
         ports.insert(MONITORS.into(), flat);
+        add_port(&mut ports);
     }
     ports
 }

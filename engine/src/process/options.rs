@@ -9,6 +9,7 @@ use super::{
     spec::closest,
     stash::{self, Stash, Unstash},
 };
+use crate::calcjob::lend::is_inside;
 
 /// What a job asks of its scheduler and how its script is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,15 @@ pub struct Options {
     pub environment_variables: BTreeMap<String, String>,
     /// Quote those with double quotes, so that the shell expands variables in them.
     pub environment_variables_double_quotes: bool,
+    /// Name of the file that the program reads, as the plugin is to call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_filename: Option<String>,
+    /// Name of the file that the program writes, as the plugin is to call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_filename: Option<String>,
+    /// Name of the calcjob type that reads the results, if it is not the process's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parser_name: Option<String>,
     /// Raw lines for the script's header.
     pub custom_scheduler_commands: String,
     /// Shell text before the commands.
@@ -78,6 +88,9 @@ impl Default for Options {
             import_sys_environment: true,
             environment_variables: BTreeMap::new(),
             environment_variables_double_quotes: false,
+            input_filename: None,
+            output_filename: None,
+            parser_name: None,
             custom_scheduler_commands: String::new(),
             prepend_text: String::new(),
             append_text: String::new(),
@@ -90,6 +103,10 @@ impl Default for Options {
         }
     }
 }
+
+/// Options that are stored only where they say something, so that what was stored before they were there counts as
+/// equal to what is stored now.
+const LATER: [&str; 5] = ["input_filename", "output_filename", "parser_name", "stash", "unstash"];
 
 /// What a job runs on. Two of the first three say the third.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -155,10 +172,11 @@ impl Resources {
 impl Options {
     /// Reads options from a map, naming every wrong key and value at once.
     pub fn read(map: &BTreeMap<String, Value>, problems: &mut Vec<Problem>) -> Options {
-        let mut good = all_keys();
+        let mut good = serde_json::to_value(Options::default()).unwrap_or_default();
+        let known = all_keys();
         for (key, value) in map {
             let port = format!("metadata.options.{key}");
-            if let Some(message) = unknown_key(&good, key) {
+            if let Some(message) = unknown_key(&known, key) {
                 problems.push(Problem { port, message });
                 continue;
             }
@@ -197,7 +215,7 @@ impl Options {
 /// The defaults, with every key: those that are left out of a stored one while nothing is said of them stand as null.
 fn all_keys() -> serde_json::Value {
     let mut keys = serde_json::to_value(Options::default()).unwrap_or_default();
-    for key in ["stash", "unstash"] {
+    for key in LATER {
         keys[key] = serde_json::Value::Null;
     }
     keys
@@ -226,6 +244,21 @@ fn check_names(options: &Options, problems: &mut Vec<Problem>) {
             let port = format!("metadata.options.{key}");
             problems.push(Problem { port, message: format!("`{name}` is not a file name") });
         }
+    }
+    for (key, name) in
+        [("input_filename", &options.input_filename), ("output_filename", &options.output_filename)]
+    {
+        if let Some(name) = name.as_ref().filter(|name| !is_inside(name)) {
+            let port = format!("metadata.options.{key}");
+            problems
+                .push(Problem { port, message: format!("`{name}` is not a path inside the work directory") });
+        }
+    }
+    for path in options.additional_retrieve_list.iter().filter(|path| !is_inside(path)) {
+        let why = if path.starts_with('/') { "is absolute" } else { "is not a plain path" };
+        let message =
+            format!("`{path}` {why}: give paths or globs relative to the work directory, without `..`");
+        problems.push(Problem { port: "metadata.options.additional_retrieve_list".into(), message });
     }
     for name in options.environment_variables.keys() {
         let good =
@@ -258,6 +291,39 @@ mod tests {
         assert_eq!(tasks(None, Some(4), Some(8)), Ok((2, 4, 8)));
         assert!(tasks(Some(2), None, Some(7)).unwrap_err().contains("tot_num_mpiprocs is 7"));
         assert!(tasks(Some(0), None, None).unwrap_err().contains("at least 1"));
+    }
+
+    fn problems(key: &str, value: Value) -> Vec<String> {
+        let mut problems = Vec::new();
+        Options::read(&BTreeMap::from([(key.to_owned(), value)]), &mut problems);
+        problems.into_iter().map(|problem| format!("{}: {}", problem.port, problem.message)).collect()
+    }
+
+    #[test]
+    fn an_absolute_path_in_additional_retrieve_list_is_refused() {
+        let list = |path: &str| Value::List(vec!["fine/*.txt".into(), path.into()]);
+        assert!(problems("additional_retrieve_list", list("aiida.out")).is_empty());
+        for (path, why) in [("/etc/passwd", "is absolute"), ("../x", "is not a plain path"), ("", "is not")] {
+            let found = problems("additional_retrieve_list", list(path));
+            assert!(found.len() == 1 && found[0].contains(why), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_schedulers_files_can_t_be_none() {
+        for key in ["scheduler_stdout", "scheduler_stderr", "submit_script_filename"] {
+            assert!(problems(key, Value::Null)[0].contains("expected a string"), "{key}");
+        }
+        assert!(problems("input_filename", Value::Null).is_empty());
+        assert!(problems("input_filename", "/abs".into())[0].contains("inside the work directory"));
+    }
+
+    #[test]
+    fn options_that_say_nothing_are_not_stored() {
+        let stored = serde_json::to_value(Options::default()).unwrap();
+        assert!(LATER.iter().all(|key| stored.get(*key).is_none()));
+        let named = Options { parser_name: Some("a.b".into()), ..Options::default() };
+        assert_eq!(serde_json::to_value(named).unwrap()["parser_name"], "a.b");
     }
 
     #[test]

@@ -240,7 +240,8 @@ pub fn parse_literal(types: &[String], word: &str) -> Result<(String, Value), St
     let unreadable: Vec<&str> = tries.iter().copied().filter(|t| !BASE_TYPES.contains(t)).collect();
     let help = match tries.as_slice() {
         ["file"] => "; give `file:PATH` or `@NODE`",
-        ["folder" | "remote_folder" | "remote_stash"] => "; give `@NODE`",
+        ["folder" | "remote_stash"] => "; give `@NODE`",
+        ["remote_folder"] => "; give `@NODE` or `COMPUTER:/ABSOLUTE/PATH`",
         ["code"] => "; give `LABEL@COMPUTER`",
         _ if !unreadable.is_empty() => "; give `@NODE` or `file:PATH`",
         _ => "",
@@ -254,6 +255,11 @@ fn read_as(data_type: &str, word: &str) -> Option<Value> {
         "float" => word.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::Float),
         "bool" => word.parse().ok().map(Value::Bool),
         "str" => Some(Value::from(word)),
+        "remote_folder" => {
+            let (computer, path) = word.split_once(':').filter(|(_, path)| path.starts_with('/'))?;
+            let entries = [("computer", computer), ("path", path)];
+            Some(Value::Map(entries.map(|(key, text)| (key.to_owned(), Value::from(text))).into()))
+        }
         "list" => serde_json::from_str(word).ok().filter(|value| matches!(value, Value::List(_))),
         "dict" => serde_json::from_str(word).ok().filter(|value| matches!(value, Value::Map(_))),
         _ => None,
@@ -302,6 +308,9 @@ mod tests {
             read(&["int"], "99999999999999999999"),
             Err("expected int, got `99999999999999999999`".into())
         );
+        let place = [("computer".to_owned(), "daint".into()), ("path".to_owned(), "/a:b".into())];
+        assert_eq!(read(&["remote_folder"], "daint:/a:b"), Ok(Value::Map(place.into())));
+        assert!(read(&["remote_folder"], "daint:a").unwrap_err().contains("COMPUTER:/ABSOLUTE/PATH"));
         assert_eq!(read(&["float"], "nan"), Err("expected float, got `nan`".into()));
         assert_eq!(read(&["str", "list"], "[1]"), Ok(Value::List(vec![1i64.into()])));
         assert_eq!(read(&["str", "list"], "[1"), Ok(Value::from("[1")));

@@ -1,5 +1,7 @@
 //! How a calcjob takes in what was seen of its job while it waited.
 
+use ferry_plugin_proto::JobReport;
+
 use super::poller::Observation;
 use crate::{
     calcjob::{self, Calcjob, Step, StepError, StepResult},
@@ -29,23 +31,27 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
         }
         Some(Observation::Adopt(owner)) => calcjob::adopt(job, owner).await,
         Some(Observation::Vanished) => vanished(job).await,
+        Some(Observation::GivenUp(report)) => given_up(job, *report).await,
         Some(Observation::DirMissing) => Err(dir_missing(job)),
-        Some(Observation::Ended(mut report)) => {
-            if job.state.stopped.is_some() {
-                // That it did not come to its own end is nobody's failure.
-                report.engine_exit = None;
-            }
-            job.process.scheduler_state =
-                Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
-            job.state.report = Some(*report);
-            job.state.unclear_since = None;
-            job.go_after_job()?;
-            crash::point("observed");
-            job.commit(vec![Change::DropTicket(job.process.id)]).await?;
-            crash::point("update.stored");
-            Ok(())
-        }
+        Some(Observation::Ended(report)) => ended(job, *report).await,
     }
+}
+
+async fn ended(job: &mut Calcjob<'_>, mut report: JobReport) -> StepResult {
+    if job.state.stopped.is_some() {
+        // That it did not come to its own end is nobody's failure.
+        report.engine_exit = None;
+    }
+    job.process.scheduler_state = Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
+    job.state.report = Some(report);
+    job.state.unclear_since = None;
+    job.go_after_job()?;
+    crash::point("observed");
+    let mut changes = vec![Change::DropTicket(job.process.id)];
+    changes.extend(job.forget_excluded());
+    job.commit(changes).await?;
+    crash::point("update.stored");
+    Ok(())
 }
 
 fn dir_missing(job: &Calcjob<'_>) -> StepError {
@@ -79,18 +85,29 @@ async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
         );
         return Err(StepError::Wait(status, calcjob::recovery_delay(since)));
     }
-    let id = job.process.job_id.take().unwrap_or_default();
+    let computer = job.process.computer.clone().unwrap_or_default();
+    let report = calcjob::report(&Marker::default(), None, &computer);
+    submit_anew(job, "forgot", report).await
+}
+
+/// The scheduler ended the job before it began, for reasons of its own. Where nobody has seen that the start gate
+/// works, that is how the job ended.
+async fn given_up(job: &mut Calcjob<'_>, report: JobReport) -> StepResult {
+    if job.state.stopped.is_some() || !job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)? {
+        return ended(job, report).await;
+    }
+    submit_anew(job, "gave up", report).await
+}
+
+/// With a fresh token; after too many times it has ended as reported.
+async fn submit_anew(job: &mut Calcjob<'_>, what_it_did: &str, report: JobReport) -> StepResult {
     job.state.forgotten += 1;
     if job.state.forgotten > FORGOTTEN {
-        job.process.job_id = Some(id);
-        let marker = Marker::default();
-        let computer = job.process.computer.clone().unwrap_or_default();
-        job.state.report = Some(calcjob::report(&marker, None, &computer));
-        job.go(Step::Retrieve);
-        return job.commit(vec![Change::DropTicket(job.process.id)]).await;
+        return ended(job, report).await;
     }
-    let line =
-        job.log(Level::Warning, format!("the scheduler forgot job {id} before it began; submitting anew"));
+    let id = job.process.job_id.take().unwrap_or_default();
+    let line = format!("the scheduler {what_it_did} job {id} before it began; submitting anew");
+    let line = job.log(Level::Warning, line);
     job.process.scheduler_state = None;
     job.state.submission = None;
     job.go(Step::Submit);

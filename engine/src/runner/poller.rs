@@ -2,7 +2,7 @@
 //! their markers say. Absent is not done: without an exit marker a second look must confirm it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -53,6 +53,8 @@ pub(crate) enum Observation {
     Adopt(JobRef),
     /// The scheduler has forgotten it before it began.
     Vanished,
+    /// The scheduler has given it up before it began, and says so in this way.
+    GivenUp(Box<JobReport>),
     /// It has ended, or was forgotten, and its work directory is gone.
     DirMissing,
     /// It may submit, under these bounds on all tickets of its computer.
@@ -142,6 +144,8 @@ struct Poller {
 struct Findings {
     listed: BTreeMap<JobRef, JobStatus>,
     absent: BTreeMap<PathBuf, Marker>,
+    /// Jobs that the scheduler ended for reasons of its own before they began.
+    given_up: BTreeSet<JobRef>,
     /// Jobs of this user that are not ours: pending, and pending or running.
     foreign: (u32, u32),
     has_queue: bool,
@@ -299,7 +303,15 @@ impl Poller {
         // The markers are read after the listing: a job that ended in between has left one.
         let absent =
             if absent.is_empty() { BTreeMap::new() } else { scheduler.markers(&*via, &absent).await? };
-        Ok(Findings { listed, absent, foreign, has_queue: capabilities.has_queue, confirm_after })
+        let ended_unbegun = |watched: &&Watched| {
+            let is_unbegun =
+                |marker: &Marker| marker.run.is_none() && marker.exit.is_none() && marker.sentinel.is_some();
+            listed.contains_key(&watched.watch.job) && absent.get(&watched.watch.dir).is_some_and(is_unbegun)
+        };
+        let unbegun: Vec<JobRef> =
+            self.watched.values().filter(ended_unbegun).map(|watched| watched.watch.job.clone()).collect();
+        let given_up = scheduler.given_up(&*via, &unbegun).await;
+        Ok(Findings { listed, absent, given_up, foreign, has_queue: capabilities.has_queue, confirm_after })
     }
 
     /// Tells the runner and the store what is new. Whether anything was.
@@ -311,7 +323,8 @@ impl Poller {
             let status = findings.listed.get(&watched.watch.job);
             match findings.absent.get(&watched.watch.dir) {
                 Some(marker) => {
-                    let observation = judge(watched, marker, status, findings.confirm_after);
+                    let given_up = findings.given_up.contains(&watched.watch.job);
+                    let observation = judge(watched, marker, status, given_up, findings.confirm_after);
                     ended.extend(observation.map(|observation| (*process, observation)));
                 }
                 None => {
@@ -374,6 +387,7 @@ fn judge(
     watched: &mut Watched,
     marker: &Marker,
     status: Option<&JobStatus>,
+    given_up: bool,
     confirm_after: Duration,
 ) -> Option<Observation> {
     // Ids are forgotten and reused, and an earlier token may have won: only both together name the job.
@@ -394,6 +408,12 @@ fn judge(
         }
         if marker.sentinel.is_none() && marker.run.is_none() {
             return Some(Observation::DirMissing);
+        }
+        // So does a machine that failed before the script began.
+        let failed = status.is_some_and(|status| status.failure == Some(JobFailure::NodeFailure));
+        if (given_up || failed) && marker.run.is_none() {
+            let report = calcjob::report(marker, status, &watched.watch.computer);
+            return Some(Observation::GivenUp(Box::new(report)));
         }
     }
     Some(Observation::Ended(Box::new(calcjob::report(marker, status, &watched.watch.computer))))
@@ -454,7 +474,9 @@ mod tests {
             reason: None,
             failure: (raw == "rebooted").then_some(JobFailure::LostInReboot),
         });
-        let once = |watched: &mut Watched| judge(watched, marker, status.as_ref(), Duration::ZERO);
+        let once = |watched: &mut Watched| {
+            judge(watched, marker, status.as_ref(), raw == Some("given up"), Duration::ZERO)
+        };
         once(watched).or_else(|| once(watched))
     }
 
@@ -474,8 +496,8 @@ mod tests {
     fn absent_is_confirmed_before_it_counts() {
         let mut job = watched("7", "t");
         let gone = marker(None, None);
-        assert_eq!(judge(&mut job, &gone, None, Duration::from_secs(10)), None);
-        assert_eq!(judge(&mut job, &gone, None, Duration::from_secs(10)), None, "too soon");
+        assert_eq!(judge(&mut job, &gone, None, false, Duration::from_secs(10)), None);
+        assert_eq!(judge(&mut job, &gone, None, false, Duration::from_secs(10)), None, "too soon");
         assert_eq!(look(&mut watched("7", "t"), &gone, None), Some(Observation::Vanished));
         let lost = look(&mut watched("7", "t"), &marker(Some(("t", "7")), None), None);
         assert!(matches!(lost, Some(Observation::Ended(report)) if report.engine_exit.is_some()));
@@ -491,6 +513,17 @@ mod tests {
         assert_eq!(not_begun, Some(Observation::Vanished));
         let at_its_end = look(&mut watched("7", "t"), &marker(Some(("t", "7")), Some(0)), Some("rebooted"));
         assert!(matches!(at_its_end, Some(Observation::Ended(report)) if report.engine_exit.is_none()));
+    }
+
+    #[test]
+    fn what_was_given_up_before_it_began_can_begin_anew() {
+        let fresh = || watched("7", "t");
+        let given_up = look(&mut fresh(), &marker(None, None), Some("given up"));
+        assert!(matches!(given_up, Some(Observation::GivenUp(report)) if report.engine_exit.is_some()));
+        let begun = look(&mut fresh(), &marker(Some(("t", "7")), None), Some("given up"));
+        assert!(matches!(begun, Some(Observation::Ended(_))));
+        let by_its_user = look(&mut fresh(), &marker(None, None), Some("cancelled"));
+        assert!(matches!(by_its_user, Some(Observation::Ended(_))));
     }
 
     #[test]

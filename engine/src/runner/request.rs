@@ -5,6 +5,7 @@ use ferry_plugin_proto::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    calcjob::DryRun,
     computer::Computer,
     process::{Launch, Launched, State},
     store::{CommentChange, Deletion, FileContent, GroupChange, NodeId, Stage, Tidied},
@@ -33,6 +34,14 @@ pub struct Hello {
 pub enum Request {
     /// Start a process. Answers `Launched` or `Refused`.
     Launch(Box<Launch>),
+    /// Write what a calcjob would be given into a directory of its own below `dir`, and start nothing. Answers `DryRun`
+    /// or `Refused`.
+    DryRun {
+        /// What would be started.
+        launch: Box<Launch>,
+        /// Absolute path, here.
+        dir: std::path::PathBuf,
+    },
     /// Start processes, all or none, in one transaction. Answers `LaunchedAll` or `RefusedSome`.
     LaunchAll(Vec<Launch>),
     /// Ask for the end of processes and of all that they called. Answers `Done`.
@@ -209,6 +218,8 @@ pub enum Response {
     Done,
     /// The process is on disk.
     Launched(Launched),
+    /// The files of a dry run are on disk.
+    DryRun(DryRun),
     /// The processes are on disk, in the order of their launches.
     LaunchedAll(Vec<Launched>),
     /// Everything that is wrong with launches: which of them, counted from 0, and what. None was taken.

@@ -1,16 +1,15 @@
 //! What a request does to the store. The same code serves a daemon's clients and a command line that owns the
 //! profile for one request.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use ferry_plugin_proto::Value;
 use uuid::Uuid;
 
 use super::{Context, Request, Response, many, settings, setup, steer};
 use crate::{
-    crash, ids,
+    calcjob, crash, ids,
     node::check_body,
-    process::{Launched, Refusal, prepare},
+    process::{Launch, Launched, Refusal, prepare, rehearse},
     scheduler::Limits,
     store::{Change, Error, GroupChange, NewData, NodeId},
 };
@@ -28,6 +27,7 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
                 launched
             }
         },
+        Request::DryRun { launch, dir } => return dry_run(cx, &launch, &dir).await,
         Request::LaunchAll(launches) => return many::launch(cx, launches).await,
         Request::Kill { processes, force } => {
             let change = |id| Change::RequestKill { process: NodeId(id), force };
@@ -107,6 +107,18 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
     answer.unwrap_or_else(|error| failed(&error))
 }
 
+async fn dry_run(cx: &Context, launch: &Launch, dir: &Path) -> Response {
+    let rehearsal = match rehearse(cx, launch).await {
+        Ok(rehearsal) => rehearsal,
+        Err(Refusal::Problems(problems)) => return Response::Refused(problems),
+        Err(Refusal::Failed { message, help }) => return Response::Failed { message, help },
+    };
+    match calcjob::dry_run(cx, rehearsal, dir).await {
+        Ok(done) => Response::DryRun(done),
+        Err(error) => Response::Failed { message: error.to_string(), help: None },
+    }
+}
+
 pub(super) fn failed(error: &Error) -> Response {
     Response::Failed { message: error.to_string(), help: error.help_text().map(str::to_owned) }
 }
@@ -132,10 +144,13 @@ async fn data(cx: &Context, data: NewData) -> Result<Response, Error> {
 }
 
 fn code_is_taken(cx: &Context, data: &NewData) -> Option<String> {
-    if data.data_type != "code" || data.body.get("computer").and_then(Value::as_str).is_none() {
+    if data.data_type != "code" {
         return None;
     }
-    let full = format!("{}@{}", data.label, data.computer.as_deref().unwrap_or_default());
+    let full = match &data.computer {
+        Some(computer) => format!("{}@{computer}", data.label),
+        None => data.label.clone(),
+    };
     let taken =
         cx.store.codes().ok()?.iter().any(|code| code.label == data.label && code.computer == data.computer);
     taken.then(|| format!("a code called `{full}` is there already"))

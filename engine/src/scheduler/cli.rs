@@ -124,6 +124,19 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         BTreeMap::new()
     }
 
+    /// One command that asks which of these jobs, that ended before their script began, the scheduler gave up by
+    /// itself; `None` where it never does so.
+    fn given_up_command(&self, jobs: &[JobRef]) -> Option<Command> {
+        let _ = jobs;
+        None
+    }
+
+    /// Reads its output. What can't be read is none of them.
+    fn parse_given_up(&self, jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
+        let _ = (jobs, output);
+        BTreeSet::new()
+    }
+
     /// One command that ends all these jobs.
     fn cancel_command(&self, jobs: &[JobRef]) -> Command;
 
@@ -327,6 +340,17 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         }
         survey.jobs = self.add_history(via, jobs, survey.jobs).await;
         Ok(survey)
+    }
+
+    async fn given_up(&self, via: &dyn Transport, jobs: &[JobRef]) -> BTreeSet<JobRef> {
+        let command = if jobs.is_empty() { None } else { self.dialect.given_up_command(jobs) };
+        match command {
+            Some(command) => via
+                .exec(&command)
+                .await
+                .map_or_else(|_| BTreeSet::new(), |output| self.dialect.parse_given_up(jobs, &output)),
+            None => BTreeSet::new(),
+        }
     }
 
     async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>> {

@@ -11,7 +11,7 @@ mod limits;
 mod template;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -242,6 +242,14 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// `Unreachable`; `Unreadable` where the mark can't be left.
     async fn fence(&self, via: &dyn Transport, job: &Submission) -> Result<Fenced> {
         claim::fence(via, job).await
+    }
+
+    /// Which of these jobs, that ended before their script began, the scheduler gave up by itself, as after a crash
+    /// of its controller: nobody wished for their end, and they may be submitted anew. A host that does not answer
+    /// knows of none.
+    async fn given_up(&self, via: &dyn Transport, jobs: &[JobRef]) -> BTreeSet<JobRef> {
+        let _ = (via, jobs);
+        BTreeSet::new()
     }
 
     /// Ends jobs; one result for each, in order. A job that is gone already is fine.

@@ -51,6 +51,8 @@ pub struct JobTemplate {
     pub prepend: Vec<String>,
     /// The commands, one after the other.
     pub lines: Vec<CommandLine>,
+    /// They all run at once instead.
+    pub is_parallel: bool,
     /// Shell texts after the commands, in order.
     pub append: Vec<String>,
 }
@@ -69,7 +71,13 @@ pub struct Resources {
 /// One command of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandLine {
-    /// The words, launcher (`mpirun ...`) first. Each reaches the program as it is.
+    /// Words in front of the program: `mpirun ...`, the engine of a container.
+    pub launcher: Vec<String>,
+    /// Let the shell expand variables in those.
+    pub launcher_double_quotes: bool,
+    /// The rest of the line is one argument of the launcher, which lets a shell read it (`sh -c`).
+    pub is_wrapped: bool,
+    /// The program and its arguments. Each reaches the program as it is.
     pub words: Vec<String>,
     /// Let the shell expand variables in the words.
     pub double_quotes: bool,
@@ -85,8 +93,21 @@ pub struct CommandLine {
 
 impl CommandLine {
     fn shell(&self) -> String {
-        let word = |word: &String| if self.double_quotes { double_quote(word) } else { quote(word) };
-        let mut line = self.words.iter().map(word).collect::<Vec<_>>().join(" ");
+        let inner = self.inner();
+        if self.launcher.is_empty() {
+            return inner;
+        }
+        let launcher = in_quotes(&self.launcher, self.launcher_double_quotes);
+        match (self.is_wrapped, self.double_quotes) {
+            (false, _) => format!("{launcher} {inner}"),
+            (true, false) => format!("{launcher} {}", quote(&inner)),
+            (true, true) => format!("{launcher} {}", double_quote(&inner)),
+        }
+    }
+
+    /// Program, arguments and files.
+    fn inner(&self) -> String {
+        let mut line = in_quotes(&self.words, self.double_quotes);
         // "./" keeps a name that begins with a dash a name.
         let file = |name: &String| quote(&format!("./{name}"));
         for (sign, name) in [("<", &self.stdin), (">", &self.stdout)] {
@@ -103,6 +124,11 @@ impl CommandLine {
         }
         line
     }
+}
+
+fn in_quotes(words: &[String], double: bool) -> String {
+    let word = |word: &String| if double { double_quote(word) } else { quote(word) };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// A word in which a shell expands `$VARIABLE` and nothing else can break out.
@@ -148,9 +174,18 @@ pub fn script(job: &JobTemplate, header: &[String], identity: &str, guard: &[Str
     }
     job.prepend.iter().filter(|text| !text.is_empty()).for_each(|text| line(text));
     line("ferry_status=0");
-    for command in &job.lines {
-        line(&command.shell());
-        line("ferry_last=$?; [ \"$ferry_status\" -ne 0 ] || ferry_status=$ferry_last");
+    const NOTE: &str = "ferry_last=$?; [ \"$ferry_status\" -ne 0 ] || ferry_status=$ferry_last";
+    if job.is_parallel {
+        for (number, command) in job.lines.iter().enumerate() {
+            line(&format!("{} &\nferry_child_{number}=$!", command.shell()));
+        }
+        // Each by its own: `wait` alone would say nothing of how they ended.
+        (0..job.lines.len()).for_each(|number| line(&format!("wait \"$ferry_child_{number}\"\n{NOTE}")));
+    } else {
+        for command in &job.lines {
+            line(&command.shell());
+            line(NOTE);
+        }
     }
     job.append.iter().filter(|text| !text.is_empty()).for_each(|text| line(text));
     line("exit \"$ferry_status\"");
@@ -222,5 +257,66 @@ mod tests {
         let line =
             CommandLine { words: vec!["$HOME/`x`".into()], double_quotes: true, ..CommandLine::default() };
         assert_eq!(line.shell(), "\"$HOME/\\`x\\`\"");
+    }
+
+    #[test]
+    fn what_stands_in_front_of_a_program_has_quotes_of_its_own() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let line = CommandLine {
+            launcher: words(&["mpirun", "-np", "$N"]),
+            launcher_double_quotes: true,
+            words: words(&["/bin/x", "$A"]),
+            ..CommandLine::default()
+        };
+        assert_eq!(line.shell(), r#""mpirun" "-np" "$N" /bin/x '$A'"#);
+        let line = CommandLine { launcher_double_quotes: false, double_quotes: true, ..line };
+        assert_eq!(line.shell(), r#"mpirun -np '$N' "/bin/x" "$A""#);
+        let line = CommandLine {
+            launcher: words(&["docker", "run", "image", "sh", "-c"]),
+            is_wrapped: true,
+            words: words(&["x", "a b"]),
+            stdout: Some("out".into()),
+            ..CommandLine::default()
+        };
+        assert_eq!(line.shell(), r"docker run image sh -c 'x '\''a b'\'' > ./out'");
+    }
+
+    /// Runs the commands of a job with a shell; gives its exit status and what it printed.
+    fn runs(is_parallel: bool, commands: &[&str]) -> (Option<i32>, String) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(".ferry")).unwrap();
+        std::fs::write(dir.path().join(".ferry/sentinel"), "d\n").unwrap();
+        let line = |command: &&str| CommandLine {
+            words: vec!["sh".into(), "-c".into(), (*command).into()],
+            ..CommandLine::default()
+        };
+        let job = JobTemplate {
+            dir: dir.path().into(),
+            digest: "d".into(),
+            lines: commands.iter().map(line).collect(),
+            append: vec!["echo end".into()],
+            is_parallel,
+            ..JobTemplate::default()
+        };
+        let text = script(&job, &[], "ferry_job=1 ferry_restart=0");
+        let output = std::process::Command::new("sh").args(["-c", &text, "sh", "token"]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    #[test]
+    fn several_commands_run_one_after_the_other_and_the_first_failure_is_told() {
+        assert_eq!(runs(false, &["echo 1", "echo 2; exit 3", "exit 4"]), (Some(3), "1\n2\nend\n".into()));
+        assert_eq!(runs(false, &["true", "true"]).0, Some(0));
+    }
+
+    #[test]
+    fn parallel_commands_run_at_once_and_the_first_failure_is_told() {
+        // Each waits for the other: one after the other they would never end.
+        let meet = |mine: &str, other: &str, then: &str| {
+            format!("touch {mine}; while ! [ -e {other} ]; do sleep 0.01; done; {then}")
+        };
+        let (a, b) = (meet("a", "b", "true"), meet("b", "a", "exit 5"));
+        assert_eq!(runs(true, &[&a, &b]), (Some(5), "end\n".into()));
+        assert_eq!(runs(true, &["true", "true"]).0, Some(0));
     }
 }

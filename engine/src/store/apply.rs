@@ -47,6 +47,7 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
             Change::TakenFrom { process, source } => cache::write_taken(db, *process, source)?,
             Change::Reusable { process, reusable } => cache::write_reusable(db, *process, *reusable)?,
             Change::Files { process, files } => process_files(db, objects, &batch, *process, files)?,
+            Change::DropFiles { process, paths } => drop_files(db, &batch, *process, paths)?,
             Change::Log { process, level, message } => {
                 db.prepare_cached("INSERT INTO log (process, time, level, message) VALUES (?1, ?2, ?3, ?4)")?
                     .execute(params![process.0, now, level.as_str(), message])?;
@@ -352,12 +353,30 @@ fn process_files(
     process: NodeId,
     files: &[FileContent],
 ) -> Result<()> {
+    check_open(db, batch, process)?;
+    insert_files(db, objects, process, files)
+}
+
+/// Only a process that lives changes its files.
+fn check_open(db: &Connection, batch: &Batch, process: NodeId) -> Result<()> {
     let is_process = db.prepare_cached("SELECT 1 FROM process WHERE id = ?1")?.exists([process.0])?;
     if !is_process || batch.is_sealed(db, process)? {
         return Err(Error::new(ErrorKind::Rule, "store files")
-            .message(format!("node {process} takes no more files: it is data, or has ended")));
+            .message(format!("the files of node {process} change no more: it is data, or has ended")));
     }
-    insert_files(db, objects, process, files)
+    Ok(())
+}
+
+fn drop_files(db: &Connection, batch: &Batch, process: NodeId, paths: &[String]) -> Result<()> {
+    check_open(db, batch, process)?;
+    for path in paths {
+        db.prepare_cached(
+            "DELETE FROM node_file
+             WHERE node = ?1 AND (path = ?2 OR substr(path, 1, length(?2) + 1) = ?2 || '/')",
+        )?
+        .execute(params![process.0, path])?;
+    }
+    Ok(())
 }
 
 fn insert_plugin(db: &Connection, plugin: &PluginRow) -> Result<()> {

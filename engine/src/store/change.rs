@@ -160,6 +160,14 @@ pub enum Change {
         /// The files.
         files: Vec<FileContent>,
     },
+    /// Lets go of files kept with a process: these, and all below them where they are directories. `Rule` for data, and
+    /// for a process that has ended.
+    DropFiles {
+        /// Which process.
+        process: NodeId,
+        /// Their paths.
+        paths: Vec<String>,
+    },
     /// A line of a process's report.
     Log {
         /// Whose.

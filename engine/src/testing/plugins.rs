@@ -129,7 +129,7 @@ fn prepare(inputs: &Inputs) -> JobDescription {
         JobFile { target: "payload".into(), source: Source::Inline(text.into_bytes()), executable: false };
     JobDescription {
         files: vec![file],
-        retrieve: vec![Retrieve { pattern: "result".into(), depth: None }],
+        retrieve: vec![Retrieve { pattern: "result".into(), depth: None, target: String::new() }],
         ..JobDescription::default()
     }
 }
@@ -169,6 +169,7 @@ fn manifest() -> Manifest {
         exit_codes: Vec::new(),
         aliases: Vec::new(),
         cache_version: 0,
+        options: BTreeMap::new(),
     };
     let list = Port { types: vec!["list".into()], required: true, ..Port::default() };
     let results = Port {

@@ -111,6 +111,7 @@ async fn launch(flow: &Workflow<'_>, tree: &Tree, call: Call, effects: &mut Effe
             computer: call.computer,
             options: call.options,
             disable_cache: false,
+            dry_run: false,
         },
         groups: Vec::new(),
     };

@@ -64,6 +64,10 @@ impl CalcJob for AddJob {
     type Outputs = AddOutputs;
     type Exit = AddExit;
 
+    fn options() -> OptionDefaults {
+        OptionDefaults::default().input_filename(SCRIPT_NAME).output_filename(OUTPUT_NAME)
+    }
+
     fn validate(inputs: &AddInputs, bad: &mut Problems) {
         if inputs.x.checked_add(inputs.y).is_none() {
             bad.together(format!("{} + {} does not fit into a 64-bit signed integer", inputs.x, inputs.y));
@@ -77,16 +81,17 @@ impl CalcJob for AddJob {
     }
 
     fn prepare(inputs: &AddInputs, job: &mut Job) -> Result {
-        job.write(SCRIPT_NAME, SCRIPT)?;
+        let (script, output) = (job.input_filename()?, job.output_filename()?);
+        job.write(&script, SCRIPT)?;
         let command = match &inputs.code {
             Some(code) => job.run(code),
             None => job.command("bash"),
         };
         let sleep = inputs.sleep.map(|seconds| seconds.to_string()).unwrap_or_default();
         let marker = inputs.marker.clone().unwrap_or_default();
-        let arguments = [SCRIPT_NAME.to_owned(), inputs.x.to_string(), inputs.y.to_string(), sleep, marker];
-        command.args(arguments).stdout(OUTPUT_NAME);
-        job.retrieve([OUTPUT_NAME]);
+        let arguments = [script, inputs.x.to_string(), inputs.y.to_string(), sleep, marker];
+        command.args(arguments).stdout(&output);
+        job.retrieve([output]);
         Ok(())
     }
 
@@ -94,7 +99,9 @@ impl CalcJob for AddJob {
         if run.engine_exit().is_some() {
             return Ok(()); // The engine knows better why there is no sum.
         }
-        let text = run.read(OUTPUT_NAME)?.ok_or(AddExit::ReadingOutputFile)?;
+        let output = run.output_filename()?;
+        let name = output.rsplit('/').next().unwrap_or(&output);
+        let text = run.read(name)?.ok_or(AddExit::ReadingOutputFile)?;
         let sum: i64 = text.trim().parse().map_err(|_| invalid(&text))?;
         out.sum(sum);
         if sum < 0 {

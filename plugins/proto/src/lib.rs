@@ -18,8 +18,8 @@ mod value;
 
 pub use manifest::{ExitCode, INTERFACE, Interface, Kind, Manifest, Namespace, Port, ProcessType, Range};
 pub use message::{
-    Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem, Program,
-    RemoteItem, Retrieve, Run, Source, Task, Validate, Validated, Work, WorkReply,
+    CopyStage, Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem,
+    Program, RemoteItem, Retrieve, Run, RunMode, Source, Task, Validate, Validated, Work, WorkReply,
 };
 pub use monitor::{Judged, MonitorAction, MonitorType, RunningJob, SeenFile, Verdict, WantedFile};
 pub use step::{Call, CallInput, Command, Ended, StepEvent, StepReply, StepRequest, Then};

@@ -73,6 +73,9 @@ pub struct ProcessType {
     /// Raised by the author when results of older versions must not be reused.
     #[serde(default)]
     pub cache_version: u32,
+    /// Options of a calcjob (`metadata.options`) where the user says nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, Value>,
 }
 
 /// Kinds of process.

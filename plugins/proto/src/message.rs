@@ -90,6 +90,9 @@ pub enum Task {
         sandbox: String,
         /// How the job ended.
         job: JobReport,
+        /// The process's options (`metadata.options`), for a parser that wants to look.
+        #[serde(default)]
+        options: BTreeMap<String, Value>,
     },
     /// Say which files a monitor, whose `kwargs` are the inputs, wants to see. Replies `Wanted`.
     Want {},
@@ -123,6 +126,10 @@ pub struct JobReport {
     /// An exit code that the engine has already concluded (out of memory, ...); the parser may override it.
     #[serde(default)]
     pub engine_exit: Option<Exit>,
+    /// The run was not ferry's: its directory was given as an input. Its exit status is known only where the directory
+    /// tells it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub imported: bool,
 }
 
 /// Reply to `method::WORK`.
@@ -243,12 +250,55 @@ pub struct JobDescription {
     /// Lines for the process's report.
     #[serde(default)]
     pub reports: Vec<String>,
+    /// How the runs follow one another.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub run_mode: RunMode,
+    /// In which order files get to the work directory, where that decides which of two stays; empty: the sandbox's,
+    /// those of nodes, those of the computer.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub copy_order: Vec<CopyStage>,
+    /// Directories to make, also if nothing lies in them. The engine adds those of the sandbox.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub directories: Vec<String>,
+    /// Files of the sandbox, or directories of it, that are uploaded and not kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub provenance_exclude: Vec<String>,
+    /// Nothing is run: what was uploaded is retrieved at once.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub skip_submit: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// How the runs of a job follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunMode {
+    /// Each begins when the one before has ended, however that ended.
+    #[default]
+    Serial,
+    /// All begin at once; the job ends when the last one has.
+    Parallel,
+}
+
+/// Where files of a job come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyStage {
+    /// The sandbox.
+    Sandbox,
+    /// Input nodes.
+    Local,
+    /// The computer: copies, then links.
+    Remote,
 }
 
 /// One file to upload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobFile {
-    /// Relative path in the work directory.
+    /// Relative path in the work directory; `.` for a folder whose contents belong into the work directory itself.
     pub target: String,
     /// Where its bytes are.
     pub source: Source,
@@ -262,10 +312,11 @@ pub struct JobFile {
 pub struct RemoteItem {
     /// Uuid of the `remote_folder` node it lies in.
     pub node: String,
-    /// Relative path inside that folder; empty: the folder itself.
+    /// Relative path or glob inside that folder; empty: the folder itself.
     #[serde(default)]
     pub path: String,
-    /// Relative path in the work directory.
+    /// Relative path in the work directory, as `cp -r` and `ln -s` read it: what is copied into a directory that is
+    /// there keeps its name. What a glob finds goes into the directory of this name.
     pub target: String,
 }
 
@@ -312,4 +363,7 @@ pub struct Retrieve {
     /// How many trailing parts of a path are kept (0 and 1: the name alone); `None`: all of them.
     #[serde(default)]
     pub depth: Option<u32>,
+    /// Directory for it among the retrieved files; empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
 }

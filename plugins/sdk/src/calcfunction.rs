@@ -114,6 +114,7 @@ pub(crate) fn spec<F: CalcFunction>() -> Spec {
         inputs: F::Inputs::namespace(),
         outputs: F::Returned::namespace(),
         exit_codes: F::Exit::declared(),
+        ..Spec::default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 use ferry_plugin_proto::{Inputs as Nodes, Task, Value, WorkReply};
 
 use crate::{
-    ExitCodes, Finished, Inputs, Job, Outputs, OutputsDraft, Problems, Result,
+    ExitCodes, Finished, Inputs, Job, OptionDefaults, Outputs, OutputsDraft, Problems, Result,
     input::{read_inputs, validators::judge_inputs},
     output::{OutputSet, Places},
     registry::{Spec, Unable},
@@ -25,6 +25,11 @@ pub trait CalcJob: 'static {
     type Outputs: Outputs;
     /// Its exit codes; `NoExit` if the block does not say.
     type Exit: ExitCodes;
+
+    /// Its options (`metadata.options`) where the user says nothing: names of files, resources, ...
+    fn options() -> OptionDefaults {
+        OptionDefaults::default()
+    }
 
     /// Judges inputs together, before the process exists. Types, ranges, choices and missing inputs are
     /// checked before.
@@ -46,7 +51,12 @@ pub trait CalcJob: 'static {
 }
 
 pub(crate) fn spec<C: CalcJob>() -> Spec {
-    Spec { inputs: C::Inputs::namespace(), outputs: C::Outputs::namespace(), exit_codes: C::Exit::declared() }
+    Spec {
+        inputs: C::Inputs::namespace(),
+        outputs: C::Outputs::namespace(),
+        exit_codes: C::Exit::declared(),
+        options: C::options().into_map(),
+    }
 }
 
 pub(crate) fn validate<C: CalcJob>(nodes: &Nodes) -> Problems {
@@ -56,8 +66,8 @@ pub(crate) fn validate<C: CalcJob>(nodes: &Nodes) -> Problems {
 pub(crate) fn work<C: CalcJob>(nodes: &Nodes, task: Task) -> Result<WorkReply, Unable> {
     match task {
         Task::Prepare { sandbox, options } => Ok(prepare::<C>(nodes, &sandbox, options)),
-        Task::Parse { retrieved, temporary, sandbox, job } => {
-            let run = Finished::new(retrieved.into(), temporary.map(Into::into), job);
+        Task::Parse { retrieved, temporary, sandbox, job, options } => {
+            let run = Finished::new(retrieved.into(), temporary.map(Into::into), job).with_options(options);
             Ok(parse::<C>(nodes, &run, Path::new(&sandbox)))
         }
         _ => Err(Unable("it is a calcjob, which is prepared and parsed, not called")),

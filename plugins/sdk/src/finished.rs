@@ -1,14 +1,15 @@
 //! A job that has ended, as `parse` sees it: what came home, and how it ended.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
-use ferry_plugin_proto::{Exit, JobReport};
+use ferry_plugin_proto::{Exit, JobReport, Value};
 
-use crate::{Result, SingleFile, glob, path, report};
+use crate::{Result, SingleFile, glob, option, path, report};
 
 /// A job that has ended.
 #[derive(Debug)]
@@ -16,11 +17,16 @@ pub struct Finished {
     retrieved: PathBuf,
     temporary: Option<PathBuf>,
     job: JobReport,
+    options: BTreeMap<String, Value>,
 }
 
 impl Finished {
     pub(crate) fn new(retrieved: PathBuf, temporary: Option<PathBuf>, job: JobReport) -> Self {
-        Finished { retrieved, temporary, job }
+        Finished { retrieved, temporary, job, options: BTreeMap::new() }
+    }
+
+    pub(crate) fn with_options(self, options: BTreeMap<String, Value>) -> Self {
+        Finished { options, ..self }
     }
 
     pub(crate) fn retrieved(&self) -> &Path {
@@ -159,6 +165,24 @@ impl Finished {
     /// returns none.
     pub fn engine_exit(&self) -> Option<&Exit> {
         self.job.engine_exit.as_ref()
+    }
+
+    /// Whether the run was made outside of ferry, or by another process, and is only imported by this one.
+    pub fn is_imported(&self) -> bool {
+        self.job.imported
+    }
+
+    /// The process's options (`metadata.options`).
+    pub fn options(&self) -> &BTreeMap<String, Value> {
+        &self.options
+    }
+
+    /// What the user, or the type's own [`options`](crate::CalcJob::options), says that the output file is called.
+    ///
+    /// # Errors
+    /// Neither says anything.
+    pub fn output_filename(&self) -> Result<String> {
+        option::text(&self.options, "output_filename")
     }
 
     /// Adds a line to the process's report.

@@ -6,9 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_plugin_proto::{JobDescription, JobFile, Program, RemoteItem, Retrieve, Run, Source, Value};
+use ferry_plugin_proto::{
+    CopyStage, JobDescription, JobFile, Program, RemoteItem, Retrieve, Run, RunMode, Source, Value,
+};
 
-use crate::{Code, FileRef, Folder, RemotePath, Result, command::Command, file::Origin, path, report};
+use crate::{
+    Code, FileRef, Folder, RemotePath, Result, command::Command, file::Origin, option, path, report,
+};
 
 /// A job in the making. Everything in its sandbox is uploaded, under its own path.
 ///
@@ -46,6 +50,15 @@ impl Job {
         Ok(fs::write(&target, bytes).map_err(|error| cant_make(path, &error))?)
     }
 
+    /// Makes a directory in the sandbox; it is uploaded also if it stays empty.
+    ///
+    /// # Errors
+    /// A path that leaves the sandbox; those of making a directory.
+    pub fn create_dir(&mut self, path: &str) -> Result {
+        let target = self.sandbox.join(path::relative(path)?);
+        Ok(fs::create_dir_all(target).map_err(|error| cant_make(path, &error))?)
+    }
+
     /// The sandbox itself, for a library that writes its own files.
     pub fn sandbox(&self) -> &Path {
         &self.sandbox
@@ -65,18 +78,51 @@ impl Job {
         }
     }
 
-    /// Links `target` to a place on the same computer: `job.symlink(parent.join("out"), "out")`.
+    /// Links `target` to a place on the same computer: `job.symlink(parent.join("out"), "out")`. Directories around it
+    /// are made; with a glob, each thing that it finds is linked under its own name into the directory `target`.
     pub fn symlink(&mut self, remote: impl Into<RemotePath>, target: impl AsRef<str>) {
         if let Some(item) = self.remote_item(remote.into(), target.as_ref()) {
             self.description.remote_symlinks.push(item);
         }
     }
 
-    /// Copies something on the same computer to `target`.
+    /// Copies something on the same computer to `target`, as `cp -r` does: what is copied into a directory that is
+    /// there (`.` is the work directory itself) keeps its name. With a glob, so does each thing that it finds.
+    /// Directories around it are made; a source that is missing stops the job before it is submitted.
     pub fn copy_remote(&mut self, remote: impl Into<RemotePath>, target: impl AsRef<str>) {
         if let Some(item) = self.remote_item(remote.into(), target.as_ref()) {
             self.description.remote_copies.push(item);
         }
+    }
+
+    /// The order in which files get to the work directory, where that decides which of two stays: what comes later
+    /// replaces what is there. Without this: the sandbox, then nodes, then the computer.
+    pub fn copy_order(&mut self, order: [CopyStage; 3]) {
+        let is_twice = order[0] == order[1] || order[1] == order[2] || order[0] == order[2];
+        let checked = if is_twice { Err("`copy_order` names a stage twice".to_owned()) } else { Ok(()) };
+        self.note(checked);
+        self.description.copy_order = order.into();
+    }
+
+    /// Files of the sandbox, or directories of it with all that is in them, that the job gets and that are not kept
+    /// with the process: for what is secret, licensed or huge. They are forgotten when the job has ended.
+    pub fn provenance_exclude<P: AsRef<str>>(&mut self, paths: impl IntoIterator<Item = P>) {
+        for path in paths {
+            if let Some(path) = self.note(path::relative(path.as_ref())) {
+                self.description.provenance_exclude.push(path);
+            }
+        }
+    }
+
+    /// Runs all commands at once instead of one after the other. The job ends when the last one has; its exit status
+    /// is that of the first command, in the order they were added, that failed.
+    pub fn parallel(&mut self) {
+        self.description.run_mode = RunMode::Parallel;
+    }
+
+    /// Submits nothing: what was uploaded is retrieved at once, for calculations that only move files.
+    pub fn skip_submit(&mut self) {
+        self.description.skip_submit = true;
     }
 
     /// Adds a command line that runs a code. Commands run in the order they were added.
@@ -121,6 +167,22 @@ impl Job {
         &self.options
     }
 
+    /// What the user, or the type's own [`options`](crate::CalcJob::options), says that the input file is called.
+    ///
+    /// # Errors
+    /// Neither says anything.
+    pub fn input_filename(&self) -> Result<String> {
+        option::text(&self.options, "input_filename")
+    }
+
+    /// The same for the output file.
+    ///
+    /// # Errors
+    /// Neither says anything.
+    pub fn output_filename(&self) -> Result<String> {
+        option::text(&self.options, "output_filename")
+    }
+
     /// Adds a line to the process's report.
     pub fn report(&self, line: impl Into<String>) {
         report::report(line.into());
@@ -130,10 +192,11 @@ impl Job {
     pub(crate) fn into_description(self) -> Result<JobDescription, String> {
         match self.wrong {
             Some(wrong) => Err(wrong),
-            None if self.description.runs.is_empty() => {
-                Err("the job runs nothing: call `job.run(&code)` or `job.command(..)` in `prepare`"
-                    .to_owned())
-            }
+            None if self.description.runs.is_empty() && !self.description.skip_submit => Err(
+                "the job runs nothing: call `job.run(&code)`, `job.command(..)` or `job.skip_submit()` in \
+                     `prepare`"
+                    .to_owned(),
+            ),
             None => Ok(self.description),
         }
     }
@@ -178,7 +241,8 @@ impl Job {
     fn remote_item(&mut self, remote: RemotePath, target: &str) -> Option<RemoteItem> {
         let inside = if remote.path.is_empty() { Ok(String::new()) } else { path::relative(&remote.path) };
         let path = self.note(inside)?;
-        let target = self.note(path::relative(target))?;
+        let target = if matches!(target, "." | "./") { Ok(".".to_owned()) } else { path::relative(target) };
+        let target = self.note(target)?;
         Some(RemoteItem { node: remote.node, path, target })
     }
 
@@ -200,7 +264,11 @@ impl Job {
         patterns
             .filter_map(|Pattern(item)| {
                 let pattern = self.note(path::relative(&item.pattern))?;
-                Some(Retrieve { pattern, ..item })
+                let target = match item.target.as_str() {
+                    "" | "." => String::new(),
+                    target => self.note(path::relative(target))?,
+                };
+                Some(Retrieve { pattern, target, ..item })
             })
             .collect()
     }
@@ -235,11 +303,18 @@ impl Pattern {
         self.0.depth = None;
         self
     }
+
+    /// Puts what is retrieved into this directory of the retrieved files.
+    #[must_use]
+    pub fn into_dir(mut self, target: impl Into<String>) -> Self {
+        self.0.target = target.into();
+        self
+    }
 }
 
 impl<T: Into<String>> From<T> for Pattern {
     fn from(pattern: T) -> Self {
-        Pattern(Retrieve { pattern: pattern.into(), depth: Some(0) })
+        Pattern(Retrieve { pattern: pattern.into(), depth: Some(0), target: String::new() })
     }
 }
 
@@ -270,7 +345,9 @@ mod tests {
     fn a_wrong_path_anywhere_fails_the_whole_preparation() {
         let scratch = Scratch::new();
         let remote = RemoteFolder { uuid: "r".into(), computer: "c".into(), path: "/p".into() };
-        let wrong: [fn(&mut Job, &RemoteFolder); 6] = [
+        let wrong: [fn(&mut Job, &RemoteFolder); 8] = [
+            |job, _| job.retrieve([Pattern::from("a").into_dir("../b")]).report("out of the folder"),
+            |job, _| job.provenance_exclude(["/etc/x"]),
             |job, _| job.retrieve(["../../etc/passwd"]).report("a wrong retrieve"),
             |job, _| job.retrieve_temporary(["/tmp/*"]).report("another"),
             |job, _| _ = job.command("a").stdout("../o"),
@@ -308,8 +385,36 @@ mod tests {
         );
         assert_eq!(description.remote_symlinks[0].path, "out");
         assert_eq!((&*description.remote_copies[0].path, &*description.remote_copies[0].target), ("", "all"));
+        assert!(description.copy_order.is_empty() && !description.skip_submit);
         let run = &description.runs[0];
         assert_eq!(run.arguments, ["-c", "echo", "1 2"]);
         assert_eq!((run.stdin.as_deref(), run.join_files, run.with_mpi), (Some("in/x"), true, Some(false)));
+    }
+
+    #[test]
+    fn a_job_may_run_nothing_if_it_says_so() {
+        let scratch = Scratch::new();
+        let mut job = job(&scratch);
+        job.create_dir("out/empty").unwrap();
+        job.provenance_exclude(["./secret", "a/b"]);
+        job.copy_order([CopyStage::Remote, CopyStage::Local, CopyStage::Sandbox]);
+        job.skip_submit();
+        job.parallel();
+        let description = job.into_description().unwrap();
+        assert!(scratch.path().join("out/empty").is_dir());
+        assert_eq!(description.provenance_exclude, ["secret", "a/b"]);
+        assert_eq!((description.copy_order[0], description.run_mode), (CopyStage::Remote, RunMode::Parallel));
+        let mut twice = self::job(&scratch);
+        twice.copy_order([CopyStage::Remote, CopyStage::Local, CopyStage::Remote]);
+        assert!(twice.into_description().unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn file_names_are_the_users_or_the_types() {
+        let scratch = Scratch::new();
+        let options = BTreeMap::from([("input_filename".to_owned(), Value::from("my.in"))]);
+        let job = Job::new(scratch.path().to_owned(), options);
+        assert_eq!(job.input_filename().unwrap(), "my.in");
+        assert!(job.output_filename().unwrap_err().to_string().contains("`output_filename`"));
     }
 }

@@ -138,6 +138,7 @@ mod job;
 mod machine;
 mod monitor;
 mod node;
+mod option;
 mod output;
 mod path;
 mod plain;
@@ -178,12 +179,13 @@ pub use job::{Job, Pattern};
 pub use machine::{Machine, Steps};
 pub use monitor::{Look, Monitor, MonitorEntry, Verdict, View};
 pub use node::{AnyNode, Code, RemoteFolder, RemotePath, RemoteStash};
+pub use option::OptionDefaults;
 pub use output::{Accept, AnyOutput, IntoNode, OutputField, OutputSet, Outputs, OutputsDraft, Places};
 pub use path::relative as relative_path;
 pub use plain::Json;
 pub use problems::Problems;
 pub use process::{OutputNodes, Process};
-pub use proto::Value;
+pub use proto::{CopyStage, Value};
 pub use registry::{Failure, Plugin};
 pub use report::report;
 pub use restart::{
@@ -203,11 +205,11 @@ pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 /// Everything that a plugin's modules name: `use ferry_plugin::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        AnyNode, AnyOutput, CalcJob, CallFailed, Called, Child, Code, Cx, Draft, Error, ExitCodes, FileRef,
-        Finished, Folder, Inputs, Job, JobFailure, Json, Next, NoExit, Node, Outline, Outputs, Pattern,
-        Problems, Process, RemoteFolder, Result, SingleFile, WorkChain, calcfunction, calcjob, join,
-        join_all, log, monitor, outline, report, restart, select, stop_asked, testing, workchain,
-        workfunction,
+        AnyNode, AnyOutput, CalcJob, CallFailed, Called, Child, Code, CopyStage, Cx, Draft, Error, ExitCodes,
+        FileRef, Finished, Folder, Inputs, Job, JobFailure, Json, Next, NoExit, Node, OptionDefaults,
+        Outline, Outputs, Pattern, Problems, Process, RemoteFolder, Result, SingleFile, WorkChain,
+        calcfunction, calcjob, join, join_all, log, monitor, outline, report, restart, select, stop_asked,
+        testing, workchain, workfunction,
     };
     pub use std::io::{Read as _, Write as _};
 }

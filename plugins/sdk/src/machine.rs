@@ -148,7 +148,12 @@ impl Steps {
 }
 
 pub(crate) fn spec<M: Machine>() -> Spec {
-    Spec { inputs: M::Inputs::namespace(), outputs: M::Outputs::namespace(), exit_codes: M::Exit::declared() }
+    Spec {
+        inputs: M::Inputs::namespace(),
+        outputs: M::Outputs::namespace(),
+        exit_codes: M::Exit::declared(),
+        ..Spec::default()
+    }
 }
 
 pub(crate) fn validate<M: Machine>(nodes: &Nodes) -> Problems {

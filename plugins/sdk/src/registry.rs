@@ -1,11 +1,11 @@
 //! What a plugin offers: entries gathered by `inventory`, told as a manifest, reached by name.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use ferry_plugin_abi::{method, status};
 use ferry_plugin_proto::{
     ExitCode, Inputs as Nodes, Interface, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType,
-    StepReply, StepRequest, Task, Validate, Validated, Work, WorkReply, decode, encode,
+    StepReply, StepRequest, Task, Validate, Validated, Value, Work, WorkReply, decode, encode,
 };
 
 use crate::{
@@ -45,11 +45,13 @@ impl About {
 }
 
 /// Ports and exit codes of a process type.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Spec {
     pub(crate) inputs: Namespace,
     pub(crate) outputs: Namespace,
     pub(crate) exit_codes: Vec<ExitCode>,
+    /// Defaults of a calcjob's options.
+    pub(crate) options: BTreeMap<String, Value>,
 }
 
 /// Why a process type can't do what was asked, whatever its inputs.
@@ -180,6 +182,7 @@ impl Entry {
             exit_codes: spec.exit_codes,
             aliases: self.about.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
             cache_version: self.about.cache_version,
+            options: spec.options,
         }
     }
 }

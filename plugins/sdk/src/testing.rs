@@ -76,7 +76,8 @@ pub fn try_prepare<C: CalcJob>(inputs: &C::Inputs) -> Result<Prepared, Box<Outco
     fs::create_dir(&sandbox).expect("a fresh directory takes another");
     let mut lender = Lender::at(scratch.path());
     let nodes = lend(inputs, &mut lender);
-    let task = Task::Prepare { sandbox: sandbox.to_string_lossy().into_owned(), options: BTreeMap::new() };
+    let options = C::options().into_map();
+    let task = Task::Prepare { sandbox: sandbox.to_string_lossy().into_owned(), options };
     match work::<C>(&nodes, task) {
         WorkReply::Job(description) => Ok(Prepared { description, nodes, sandbox, _scratch: scratch }),
         WorkReply::Outcome(outcome) => Err(Box::new(outcome)),
@@ -103,7 +104,10 @@ pub fn parse_after<C: CalcJob>(inputs: C::Inputs, retrieved: impl AsRef<Path>, j
     let nodes = lend(&inputs, &mut Lender::at(scratch.path()));
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let retrieved = retrieved.as_ref();
-    let task = Task::Parse { retrieved: text(retrieved), temporary: None, sandbox: text(&sandbox), job };
+    let options = C::options().into_map();
+    let (retrieved_text, sandbox_text) = (text(retrieved), text(&sandbox));
+    let task =
+        Task::Parse { retrieved: retrieved_text, temporary: None, sandbox: sandbox_text, job, options };
     match work::<C>(&nodes, task) {
         WorkReply::Outcome(outcome) => Parsed::new(outcome, retrieved, &sandbox, scratch),
         _ => unreachable!("a parse ends in an outcome"),

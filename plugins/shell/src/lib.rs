@@ -24,8 +24,10 @@ mod keep;
 mod layout;
 mod monitors;
 mod run;
+mod transfer;
 mod words;
 
 pub use arguments::Arguments;
 pub use monitors::{AlwaysKill, FileGrows, TextAppears};
 pub use run::{Run, RunExit, RunInputs, RunOutputs};
+pub use transfer::{Transfer, TransferExit, TransferInputs, TransferOutputs};

@@ -105,6 +105,10 @@ impl CalcJob for Run {
     type Outputs = RunOutputs;
     type Exit = RunExit;
 
+    fn options() -> OptionDefaults {
+        OptionDefaults::default().output_filename(STDOUT)
+    }
+
     fn validate(inputs: &RunInputs, bad: &mut Problems) {
         check_program(inputs, bad);
         let layout = Layout::of(inputs, bad);
@@ -186,9 +190,12 @@ fn judge(run: &Finished, has_stdout: bool, has_stderr: bool, kept: &Kept) -> Res
     if !has_stderr {
         Err(RunExit::StderrMissing)?;
     }
-    match run.exit_status().ok_or(RunExit::StatusMissing)? {
-        0 => {}
-        status => Err(RunExit::CommandFailed { status, stderr: end_of_stderr(run)? })?,
+    match run.exit_status() {
+        Some(0) => {}
+        // What was run outside of ferry left no word on how it ended.
+        None if run.is_imported() => {}
+        None => Err(RunExit::StatusMissing)?,
+        Some(status) => Err(RunExit::CommandFailed { status, stderr: end_of_stderr(run)? })?,
     }
     if !kept.missing.is_empty() {
         Err(RunExit::FilepathsMissing { missing: kept.missing.join(", ") })?;

@@ -1,6 +1,9 @@
 //! Slurm's words, wired to the engine: each pair of command and reading lives in a file of its own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use ferry_engine::{
     scheduler::{
@@ -10,7 +13,7 @@ use ferry_engine::{
     transport::{Command, Output},
 };
 
-use crate::{accounting, cancel, header, queue, submit};
+use crate::{accounting, cancel, given_up, header, queue, submit};
 
 /// The dialect of Slurm's commands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,6 +79,14 @@ impl Dialect for Slurm {
 
     fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
         accounting::ends(jobs, output)
+    }
+
+    fn given_up_command(&self, _jobs: &[JobRef]) -> Option<Command> {
+        Some(given_up::command())
+    }
+
+    fn parse_given_up(&self, jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
+        given_up::read(jobs, output)
     }
 
     fn cancel_command(&self, jobs: &[JobRef]) -> Command {

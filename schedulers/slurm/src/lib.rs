@@ -21,6 +21,7 @@ mod accounting;
 mod cancel;
 mod client;
 mod dialect;
+mod given_up;
 mod header;
 mod queue;
 mod refusal;

@@ -34,7 +34,7 @@ pub(crate) struct CleanArgs {
     #[arg(value_name = "ID")]
     processes: Vec<String>,
     /// Those that ended in the last so many days
-    #[arg(short, long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS")]
     past_days: Option<u32>,
     /// Those that ended more than so many days ago
     #[arg(short, long, value_name = "DAYS")]

@@ -20,16 +20,22 @@ const CHUNK: usize = 64 << 10;
 pub(super) async fn inputcat(session: &Session, file: &OneFile) -> Result {
     let reader = session.reader().await?;
     let process = find(&reader, &file.process)?;
-    let script = view::option(&reader.node(process.id)?, "submit_script_filename");
-    cat(&reader, inputs(&reader, &process)?, file.path.as_deref(), script.as_deref())
+    let usual = usual(&reader, &process, ["input_filename", "submit_script_filename"])?;
+    cat(&reader, inputs(&reader, &process)?, file.path.as_deref(), &usual)
 }
 
 /// Prints a retrieved file.
 pub(super) async fn outputcat(session: &Session, file: &OneFile) -> Result {
     let reader = session.reader().await?;
     let process = find(&reader, &file.process)?;
-    let stdout = view::option(&reader.node(process.id)?, "scheduler_stdout");
-    cat(&reader, retrieved(&reader, &process)?, file.path.as_deref(), stdout.as_deref())
+    let usual = usual(&reader, &process, ["output_filename", "scheduler_stdout"])?;
+    cat(&reader, retrieved(&reader, &process)?, file.path.as_deref(), &usual)
+}
+
+/// Names that a process's options say, the first before the others.
+fn usual(reader: &Reader, process: &Process, options: [&str; 2]) -> Result<Vec<String>> {
+    let node = reader.node(process.id)?;
+    Ok(options.iter().filter_map(|option| view::option(&node, option)).collect())
 }
 
 /// Lists the input files.
@@ -73,7 +79,7 @@ fn retrieved_node(reader: &Reader, process: &Process) -> Result<Option<NodeId>> 
     Ok(outputs.into_iter().find(|(label, _)| label == "retrieved").map(|(_, node)| node.id))
 }
 
-fn cat(reader: &Reader, files: Vec<NodeFile>, wanted: Option<&str>, usual: Option<&str>) -> Result {
+fn cat(reader: &Reader, files: Vec<NodeFile>, wanted: Option<&str>, usual: &[String]) -> Result {
     let file = choose(&files, wanted, usual)?;
     let mut object = reader.open_object(&file.digest)?;
     let mut buffer = vec![0; CHUNK];
@@ -85,13 +91,17 @@ fn cat(reader: &Reader, files: Vec<NodeFile>, wanted: Option<&str>, usual: Optio
     }
 }
 
-/// The file that is wanted, else the usual one, else the only one.
-fn choose<'a>(files: &'a [NodeFile], wanted: Option<&str>, usual: Option<&str>) -> Result<&'a NodeFile> {
+/// The file that is wanted, else the first of the usual ones that is there, else the only one. What was retrieved lies
+/// under its last name.
+fn choose<'a>(files: &'a [NodeFile], wanted: Option<&str>, usual: &[String]) -> Result<&'a NodeFile> {
     let named = |name: &str| files.iter().find(|file| file.path == name);
+    let usual_one = || {
+        usual.iter().find_map(|name| named(name).or_else(|| named(name.rsplit('/').next().unwrap_or(name))))
+    };
     let found = match (wanted, files) {
         (Some(name), _) => named(name.trim_start_matches("./")),
         (None, [only]) => Some(only),
-        (None, _) => usual.and_then(named),
+        (None, _) => usual_one(),
     };
     found.ok_or_else(|| {
         let mut failure = match wanted {
@@ -111,7 +121,7 @@ fn list(format: Format, mut files: Vec<NodeFile>, below: Option<&str>) -> Result
         let inside =
             |path: &str| path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if !files.iter().any(|file| inside(&file.path)) {
-            return choose(&files, Some(dir), None).map(drop);
+            return choose(&files, Some(dir), &[]).map(drop);
         }
         files.retain(|file| inside(&file.path));
     }
@@ -133,7 +143,7 @@ fn list(format: Format, mut files: Vec<NodeFile>, below: Option<&str>) -> Result
 mod tests {
     use super::*;
 
-    fn check(files: &[&str], wanted: Option<&str>, usual: Option<&str>, expect: Result<&str, &str>) {
+    fn check(files: &[&str], wanted: Option<&str>, usual: &[&str], expect: Result<&str, &str>) {
         let file = |path: &&str| NodeFile {
             path: (*path).into(),
             digest: String::new(),
@@ -141,18 +151,21 @@ mod tests {
             executable: false,
         };
         let files: Vec<_> = files.iter().map(file).collect();
-        let found = choose(&files, wanted, usual);
+        let usual: Vec<String> = usual.iter().map(|name| (*name).to_owned()).collect();
+        let found = choose(&files, wanted, &usual);
         let found = found.map(|file| file.path.clone()).map_err(|failure| failure.lines.join("|"));
         assert_eq!(found, expect.map(str::to_owned).map_err(str::to_owned));
     }
 
     #[test]
     fn a_file_is_chosen_or_the_choices_are_listed() {
-        check(&["a", "run.sh"], None, Some("run.sh"), Ok("run.sh"));
-        check(&["a"], None, Some("run.sh"), Ok("a"));
-        check(&["a", "b"], None, Some("run.sh"), Err("which file? there are:|a|b"));
-        check(&["a", "d/b"], Some("./d/b"), None, Ok("d/b"));
-        check(&["a"], Some("../a"), None, Err("there is no file `../a`; there are:|a"));
-        check(&[], None, None, Err("there are no files"));
+        check(&["a", "run.sh"], None, &["run.sh"], Ok("run.sh"));
+        check(&["a", "pw.in", "run.sh"], None, &["pw.in", "run.sh"], Ok("pw.in"));
+        check(&["a", "out", "run.sh"], None, &["deep/out", "run.sh"], Ok("out"));
+        check(&["a"], None, &["run.sh"], Ok("a"));
+        check(&["a", "b"], None, &["run.sh"], Err("which file? there are:|a|b"));
+        check(&["a", "d/b"], Some("./d/b"), &[], Ok("d/b"));
+        check(&["a"], Some("../a"), &[], Err("there is no file `../a`; there are:|a"));
+        check(&[], None, &[], Err("there are no files"));
     }
 }

@@ -18,11 +18,11 @@ use crate::{
 /// The words of `ferry calcjob`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CalcjobCommand {
-    /// Print an input file, the job script unless another is named
+    /// Print an input file: the one that the option `input_filename` names, else the job script
     Inputcat(OneFile),
     /// List the input files
     Inputls(Listed),
-    /// Print a retrieved file, the scheduler's stdout unless another is named
+    /// Print a retrieved file: the one that the option `output_filename` names, else the scheduler's stdout
     Outputcat(OneFile),
     /// List the retrieved files
     Outputls(Listed),

@@ -1,6 +1,6 @@
 //! The keys of computer files, and how their values make a [`Computer`].
 
-use ferry_engine::computer::Computer;
+use ferry_engine::computer::{Computer, MPIRUN_NUMBERS};
 use serde_json::Value;
 
 use crate::{
@@ -171,6 +171,10 @@ pub(super) fn problems(computer: &Computer) -> Vec<String> {
     if placeholders.contains(['{', '}']) {
         problems.push(format!("work_dir: `{}`: only {{username}} is filled in", computer.work_dir));
     }
+    if let Some(name) = computer.unknown_mpirun_number() {
+        let known = MPIRUN_NUMBERS.map(|name| format!("{{{name}}}")).join(", ");
+        problems.push(format!("mpirun_command: nothing is called {{{name}}}; what is filled in: {known}"));
+    }
     if !computer.shebang.starts_with("#!") || computer.shebang.contains('\n') {
         problems.push(format!("shebang: `{}` is not one line that begins with #!", computer.shebang));
     }
@@ -209,9 +213,15 @@ mod tests {
 
     #[test]
     fn every_problem_is_named() {
-        let json = r#"{"label": "a b", "work_dir": "x/{user}", "shebang": "bash", "submit_rate": "fast"}"#;
+        let json = r#"{"label": "a b", "work_dir": "x/{user}", "shebang": "bash", "submit_rate": "fast",
+                       "mpirun_command": "mpirun -np {tot_num_procs}"}"#;
         let computer = apply(&Computer::default(), values(json)).unwrap();
-        assert_eq!(problems(&computer).len(), 5);
+        let problems = problems(&computer);
+        assert_eq!(problems.len(), 6);
+        assert!(
+            problems[3].contains("{tot_num_procs}") && problems[3].contains("{tot_num_mpiprocs}"),
+            "{problems:?}"
+        );
         assert!(apply(&computer, values(r#"{"mpiprocs_per_machine": 99999999999}"#)).is_err());
     }
 

@@ -1,7 +1,7 @@
 //! `ferry process show`.
 
 use ferry_engine::{
-    calcjob::Explanation,
+    calcjob::{Explanation, IMPORTED},
     store::{Node, Process, Reader},
 };
 
@@ -52,6 +52,9 @@ fn facts(reader: &Reader, process: &Process) -> Result<Vec<(&'static str, String
     facts.push(("created", view::time(process.created)));
     facts.push(("modified", view::time(process.modified)));
     facts.push(("plugin", process.plugin.clone()));
+    if reader.node(process.id)?.body.get(IMPORTED).is_some() {
+        facts.push(("imported", "yes: the run was over before".into()));
+    }
     let taken = reader.cache_entry(process.id)?.and_then(|entry| entry.taken_from);
     facts.extend(taken.map(|uuid| ("results of", view::origin(reader, &uuid.to_string()))));
     Ok(facts)

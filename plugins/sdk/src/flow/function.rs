@@ -140,6 +140,7 @@ pub(crate) fn spec<F: WorkFunction>() -> Spec {
         inputs: F::Inputs::namespace(),
         outputs: F::Returned::namespace(),
         exit_codes: F::Exit::declared(),
+        ..Spec::default()
     }
 }
 

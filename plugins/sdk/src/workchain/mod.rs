@@ -171,7 +171,12 @@ pub trait WorkChain: Serialize + DeserializeOwned + Default + Sized + 'static {
 }
 
 pub(crate) fn spec<W: WorkChain>() -> Spec {
-    Spec { inputs: W::Inputs::namespace(), outputs: W::Outputs::namespace(), exit_codes: W::Exit::declared() }
+    Spec {
+        inputs: W::Inputs::namespace(),
+        outputs: W::Outputs::namespace(),
+        exit_codes: W::Exit::declared(),
+        ..Spec::default()
+    }
 }
 
 pub(crate) fn validate<W: WorkChain>(nodes: &Nodes) -> Problems {

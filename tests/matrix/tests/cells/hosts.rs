@@ -26,6 +26,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_forced_kill_ends_what_can_not_be_cancelled", a_forced_kill_ends_what_can_not_be_cancelled),
     ("an_unclear_submission_waits_for_the_user", an_unclear_submission_waits_for_the_user),
     ("a_test_job_lets_ferry_conclude_by_itself", a_test_job_lets_ferry_conclude_by_itself),
+    ("what_slurm_gave_up_is_submitted_anew", what_slurm_gave_up_is_submitted_anew),
     ("a_missing_work_directory_loses_nothing", a_missing_work_directory_loses_nothing),
     ("a_directory_removed_before_its_job_is_made_anew", a_directory_removed_before_its_job_is_made_anew),
     ("a_full_quota_ends_when_there_is_room", a_full_quota_ends_when_there_is_room),
@@ -231,6 +232,46 @@ fn a_test_job_lets_ferry_conclude_by_itself() -> Result {
     fakes.put("sbatch", LOST)?;
     let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "--computer", "fake"])?;
     until(&ferry, &id, "unclear again", |shown| waits_for(shown, "computer test --job")).map(drop)
+}
+
+/// The node that was to start it does away with it, and the next one gets a good scheduler.
+const GIVES_UP: &str = r#"for word; do token=$word; done
+here=$(dirname "$0")
+echo "79|CANCELLED|$token|ReqNodeNotAvail" >> "$here/queue"
+echo "79|$token|1000|2000" > "$here/cancelled"
+mv "$here/honest" "$here/sbatch"
+echo 79"#;
+/// Where times are asked for, jobs that were cancelled are.
+const SQUEUE: &str = r#"case "$*" in *%e*) file=cancelled;; *) file=queue;; esac
+cat "$(dirname "$0")/$file" 2> /dev/null; true"#;
+
+fn what_slurm_gave_up_is_submitted_anew() -> Result {
+    let ferry = Profile::new()?;
+    let fakes = Fakes::new(&ferry)?;
+    fakes.put("squeue", SQUEUE)?;
+    fakes.put("sbatch", HONEST)?;
+    fakes.start_daemon(&ferry)?;
+    let mut test = ferry.command(&["computer", "test", "fake", "--job"]);
+    let path = format!("{}:{}", text(&fakes.bin), std::env::var("PATH").unwrap_or_default());
+    test.env("PATH", path);
+    Profile::run(test)?.expect(0)?;
+
+    let run = || {
+        fakes.put("honest", HONEST)?;
+        fakes.put("sbatch", GIVES_UP)?;
+        let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3", "--computer", "fake"])?;
+        ferry.ended(&id, LIMIT)
+    };
+    // The controller was started just before the end: nobody wished for it.
+    fakes.put("scontrol", "echo 'BOOT_TIME               = 1990'")?;
+    let shown = run()?;
+    check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))?;
+    let report = ferry.ok(&["process", "report", &shown["id"].to_string()])?;
+    check(report.contains("gave up job 79 before it began; submitting anew"), || report)?;
+    // It was there all the time: somebody did.
+    fakes.put("scontrol", "echo 'BOOT_TIME               = 10'")?;
+    let shown = run()?;
+    check(shown["exit_code"] == 140, || format!("{shown:#}"))
 }
 
 fn a_missing_work_directory_loses_nothing() -> Result {

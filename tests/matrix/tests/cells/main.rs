@@ -3,6 +3,7 @@
 
 mod bulk;
 mod cache;
+mod calcjob;
 mod cell;
 mod chaos;
 mod clock;
@@ -74,6 +75,11 @@ fn main() {
             ("monitor", monitor::CASES),
             ("failure", failure::CASES),
         ];
+        trials.extend(
+            calcjob::cases()
+                .into_iter()
+                .map(|(name, case)| Trial::test(format!("local+direct/calcjob/{name}"), move || Ok(case()?))),
+        );
         for &(group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))

@@ -73,7 +73,7 @@ fn stashes_are_made_and_taken_out(cell: &Cell) -> Result {
     };
     let jobs: Vec<String> = modes
         .iter()
-        .map(|mode| submit(cell, &ferry, FILES, &stash(&base, mode, &["*.txt", "sub", "link", "nope*"])))
+        .map(|mode| submit(cell, &ferry, FILES, &stash(&base, mode, &["a*", "sub", "link", "nope*"])))
         .collect::<Result<_>>()?;
     let mut users = Vec::new();
     for (mode, id) in modes.iter().zip(&jobs) {

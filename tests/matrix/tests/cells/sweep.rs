@@ -34,6 +34,8 @@ enum Story {
     Whole,
     /// It is killed while its first job runs.
     Killed,
+    /// A restart workchain whose job a monitor stops, and which cleans up.
+    Stopped,
 }
 
 /// A daemon's death, and the story that passes its place.
@@ -49,11 +51,12 @@ fn every_crash_point_gives_the_same_graph(cell: &Cell) -> Result {
     let all = points()?;
     let is_local = cell.name == "local+direct";
     // Where others watch the same steps, those on the computer are enough, and they take their time.
-    let away = ["upload.", "submit.", "observed", "update.", "retrieve.", "kill."];
+    let away =
+        ["upload.", "submit.", "observed", "update.", "monitor.", "stash.", "retrieve.", "kill.", "clean."];
     let wanted = |point: &&String| is_local || away.iter().any(|start| point.starts_with(start));
     let deaths: Vec<Death> = all.iter().filter(wanted).flat_map(|point| deaths_at(point)).collect();
     let mut graphs = BTreeMap::new();
-    for story in [Story::Whole, Story::Killed] {
+    for story in [Story::Whole, Story::Killed, Story::Stopped] {
         graphs.insert(story, tell(cell, story, None)?.0);
     }
     let (left, failures) = (Mutex::new(deaths.iter()), Mutex::new(Vec::new()));
@@ -79,7 +82,11 @@ fn next<'a>(left: &Mutex<std::slice::Iter<'a, Death>>) -> Option<&'a Death> {
 }
 
 fn deaths_at(point: &str) -> Vec<Death> {
-    let story = if point.starts_with("kill.") { Story::Killed } else { Story::Whole };
+    let story = match point.split_once('.') {
+        Some(("kill", _)) => Story::Killed,
+        Some(("monitor" | "clean", _)) => Story::Stopped,
+        _ => Story::Whole,
+    };
     let passages = if point.starts_with("commit.") { COMMITS } else { PASSAGES };
     let death = |count: &u64| Death { place: format!("{point}:{count}"), story, certain: *count == 1 };
     passages.iter().map(death).collect()
@@ -103,13 +110,25 @@ fn tell(cell: &Cell, story: Story, place: Option<&str>) -> Result<(Value, bool)>
     let worker = ferry.daemon().ok().map(|(pid, _)| pid);
     // The second passage of a launch is the tree's.
     launch(&ferry, "first", &["arithmetic.add", "x=1", "y=1"])?;
-    let script = script(&ferry, &cell.computer(), story);
-    let tree = launch(&ferry, "tree", &["script.run", &format!("script={script}")])?;
+    let script = format!("script={}", script(&ferry, &cell.computer(), story));
+    let marker = format!("add_job.marker={}", text(&ferry.scratch().join("a")));
+    let computer = format!("add_job.metadata.computer={}", cell.computer());
+    let tree = match story {
+        Story::Stopped => {
+            vec!["script.base", "add_job.x=1", "add_job.y=2", STOP, SLEEP, CLEAN, &marker, &computer]
+        }
+        _ => vec!["script.run", &script],
+    };
+    let tree = launch(&ferry, "tree", &tree)?;
     if story == Story::Killed {
         kill_when_it_runs(&ferry, &tree)?;
     }
     end(&ferry)?;
-    let most = if story == Story::Killed { 0..=1 } else { 1..=1 };
+    if story == Story::Stopped {
+        cleaned(&ferry, &tree)?;
+    }
+    // A job that is ended early may not have come so far.
+    let most = if story == Story::Whole { 1..=1 } else { 0..=1 };
     for job in ["a", "b"].into_iter().filter(|job| story == Story::Whole || *job == "a") {
         let runs = runs(&ferry.scratch().join(job));
         check(most.contains(&runs), || format!("job {job} ran {runs} times"))?;
@@ -120,10 +139,36 @@ fn tell(cell: &Cell, story: Story, place: Option<&str>) -> Result<(Value, bool)>
     Ok((graph(&ferry, &tree)?, died))
 }
 
+const STOP: &str = r#"add_job.monitors.stop={"entry_point": "shell.always_kill"}"#;
+const SLEEP: &str = "add_job.sleep=60";
+const CLEAN: &str = "clean_workdir=true";
+
+/// Waits until the work directory of its only child is gone, with a daemon.
+fn cleaned(ferry: &Profile, tree: &str) -> Result {
+    let begun = Instant::now();
+    let shown = ferry.json(&["process", "show", tree])?;
+    let child = ferry.json(&["process", "show", &shown["called"][0]["id"].to_string()])?;
+    let folder = child["outputs"]["remote_folder"]["id"].to_string();
+    while !ferry.json(&["node", "show", &folder])?["cleaned"].is_string() {
+        check(begun.elapsed() < LIMIT, || format!("it is not cleaned: {child:#}\n{}", ferry.log_tail()))?;
+        ferry.ferry(&["daemon", "start"])?;
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
 /// The program of the parent.
 fn script(ferry: &Profile, computer: &str, story: Story) -> Value {
     let job = |call: &str, x: Value, sleep: f64| {
+        // One puts aside what it has written, the other way for each.
+        let mode = if call == "a" { "tar.gz" } else { "copy" };
+        let mut stash = json!({"target_base": text(&ferry.scratch().join("stash")), "stash_mode": mode,
+                               "source_list": ["_scheduler-stdout.txt"]});
+        if call == "a" {
+            stash["dereference"] = json!(true);
+        }
         json!({"call": call, "type": "arithmetic.add_job", "computer": computer, "label": call,
+               "options": {"stash": stash},
                "inputs": {"x": x, "y": 2, "sleep": sleep, "marker": text(&ferry.scratch().join(call))}})
     };
     let first = if story == Story::Killed { 60.0 } else { 0.1 };

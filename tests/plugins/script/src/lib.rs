@@ -12,6 +12,7 @@
 
 mod base;
 mod count;
+mod job;
 mod moody;
 mod rounds;
 

@@ -20,6 +20,7 @@ pub(super) fn process_type(described: &Json) -> TokenStream {
             exit_codes: ::std::vec![#(#codes),*],
             aliases: ::std::vec::Vec::new(),
             cache_version: 0,
+            options: ::std::collections::BTreeMap::new(),
         }
     }
 }

@@ -65,8 +65,8 @@ fn what_was_lost_is_run_again_with_nothing_changed() {
     assert_eq!(options::<Patient>(&[141], "max_memory_kb", |_, _| ()).0, 402);
 }
 
-fn escalation(json: &str) -> Json<std::collections::BTreeMap<String, Escalation>> {
-    Json(serde_json::from_str(json).unwrap())
+fn escalation(option: &str, limit: i64, factor: f64) -> Json<std::collections::BTreeMap<String, Escalation>> {
+    Json([(option.to_owned(), Escalation { limit, factor })].into())
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn the_input_escalation_raises_what_ran_out_up_to_its_limit() {
             base.max_iterations(9).handler_overrides(Json(
                 [("one_more".to_owned(), Override { enabled: Some(false), priority: None })].into(),
             ));
-            base.escalation(escalation(r#"{"max_wallclock_seconds": {"limit": 200}}"#));
+            base.escalation(escalation("max_wallclock_seconds", 200, 2.0));
         })
     };
     assert_eq!(time(&[120, 120, 120, 0]).1, [Some(60), Some(120), Some(200)]);
@@ -92,20 +92,22 @@ fn the_input_escalation_raises_what_ran_out_up_to_its_limit() {
 fn a_handler_that_says_something_comes_before_the_escalation() {
     // `one_more` deals with 120.
     let (status, told) = options::<Base>(&[120, 0], "max_wallclock_seconds", |base, _| {
-        base.escalation(escalation(r#"{"max_wallclock_seconds": {"limit": 200}}"#));
+        base.escalation(escalation("max_wallclock_seconds", 200, 2.0));
     });
     assert_eq!((status, told), (0, vec![None, None]));
 }
 
 #[test]
 fn a_wrong_escalation_is_refused() {
-    let wrong = |json: &'static str| {
+    let wrong = |option: &'static str, limit, factor| {
         let said = std::panic::catch_unwind(|| {
-            options::<Patient>(&[0], "x", |base, _| drop_ref(base.escalation(escalation(json))))
+            options::<Patient>(&[0], "x", |base, _| {
+                drop_ref(base.escalation(escalation(option, limit, factor)));
+            })
         });
         *said.unwrap_err().downcast::<String>().unwrap()
     };
-    assert!(wrong(r#"{"memory": {"limit": 5}}"#).contains("`memory` can't be raised: want max_memory_kb or"));
-    assert!(wrong(r#"{"max_memory_kb": {"limit": 0}}"#).contains("limit must be at least 1"));
-    assert!(wrong(r#"{"max_memory_kb": {"limit": 5, "factor": 1}}"#).contains("factor must be above 1"));
+    assert!(wrong("memory", 5, 2.0).contains("`memory` can't be raised: want max_memory_kb or"));
+    assert!(wrong("max_memory_kb", 0, 2.0).contains("limit must be at least 1"));
+    assert!(wrong("max_memory_kb", 5, 1.0).contains("factor must be above 1"));
 }

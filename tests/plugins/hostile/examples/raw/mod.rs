@@ -100,6 +100,7 @@ pub fn process_type(name: &str, kind: Kind) -> ProcessType {
         exit_codes: Vec::new(),
         aliases: Vec::new(),
         cache_version: 0,
+        options: Default::default(),
     }
 }
 
@@ -112,7 +113,7 @@ pub fn manifest(plugin: &str, types: Vec<ProcessType>) -> Vec<u8> {
         version: "0.1.0".to_owned(),
         description: "hostile".to_owned(),
         types,
-        interfaces: Vec::new(),
+        ..Default::default()
     })
 }
 

@@ -1,0 +1,92 @@
+//! The three kinds of code, with AiiDA's names: a program that is on its computer, one whose files come with the job,
+//! and one in a container.
+
+use ferry_plugin_proto::Value;
+
+use super::material::Item;
+
+/// A code that is on its computer.
+pub const INSTALLED: &str = "installed";
+/// A code whose files are uploaded with each job.
+pub const PORTABLE: &str = "portable";
+/// A code in a container.
+pub const CONTAINERIZED: &str = "containerized";
+
+fn kind(body: &Value) -> &str {
+    body.get("kind").and_then(Value::as_str).unwrap_or(INSTALLED)
+}
+
+/// Whether a code's files come with the job.
+pub(crate) fn is_portable(body: &Value) -> bool {
+    kind(body) == PORTABLE
+}
+
+/// What is wrong with a code's body and the number of its files.
+///
+/// # Errors
+/// What was expected.
+pub(crate) fn check(body: &Value, files: usize) -> Result<(), &'static str> {
+    let has = |key: &str| body.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let fine = match kind(body) {
+        PORTABLE => {
+            return if has("filepath_executable") && files > 0 {
+                Ok(())
+            } else {
+                Err("a code with its files")
+            };
+        }
+        CONTAINERIZED => has("computer") && has("image_name") && has("engine_command"),
+        INSTALLED => has("computer"),
+        _ => return Err("a code of a kind that this ferry knows"),
+    };
+    if fine && has("filepath_executable") { Ok(()) } else { Err("a code on a computer") }
+}
+
+/// The word that starts its program in the work directory.
+pub(super) fn program(item: &Item) -> String {
+    let path = item.text("filepath_executable");
+    if is_portable(&item.body) { format!("./{path}") } else { path.to_owned() }
+}
+
+/// The words of the engine that runs a container; none for a program outside of one. The image's name is one word,
+/// whatever is in it.
+pub(super) fn engine(item: &Item) -> Vec<String> {
+    if kind(&item.body) != CONTAINERIZED {
+        return Vec::new();
+    }
+    let image = item.text("image_name");
+    item.text("engine_command").split_whitespace().map(|word| word.replace("{image_name}", image)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(entries: &[(&str, &str)]) -> Value {
+        Value::Map(entries.iter().map(|(key, text)| ((*key).to_owned(), Value::from(*text))).collect())
+    }
+
+    #[test]
+    fn each_kind_of_code_has_what_it_needs() {
+        let installed = [("computer", "c"), ("filepath_executable", "/bin/cat")];
+        assert_eq!(check(&body(&installed), 0), Ok(()));
+        assert!(check(&body(&installed[..1]), 0).is_err());
+        let portable = [("kind", PORTABLE), ("filepath_executable", "run.sh")];
+        assert_eq!(check(&body(&portable), 1), Ok(()));
+        assert!(check(&body(&portable), 0).is_err());
+        let mut contained = installed.to_vec();
+        contained.extend([
+            ("kind", CONTAINERIZED),
+            ("image_name", "a b"),
+            ("engine_command", "run {image_name}"),
+        ]);
+        assert_eq!(check(&body(&contained), 0), Ok(()));
+        let item = Item { body: body(&contained), ..Item::default() };
+        assert_eq!(
+            (engine(&item), program(&item)),
+            (vec!["run".to_owned(), "a b".to_owned()], "/bin/cat".to_owned())
+        );
+        assert!(check(&body(&contained[..4]), 0).is_err());
+        assert!(check(&body(&[("kind", "other"), ("filepath_executable", "x")]), 0).is_err());
+    }
+}

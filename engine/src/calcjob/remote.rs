@@ -1,0 +1,148 @@
+//! Copies and links of what is on the computer already, as `cp -r` and `ln -s` make them: what is copied into a
+//! directory that is there keeps its name, a file replaces a file, a glob brings all that it finds. Unlike them, the
+//! directories around a target are made.
+
+use std::path::{Path, PathBuf};
+
+use ferry_plugin_proto::{JobDescription, RemoteItem};
+
+use super::{StepError, StepResult, material::Material};
+use crate::transport::{ErrorKind, FileKind, Transport};
+
+/// Does all that a description asks for. Gives what is odd about it, for the report.
+pub(super) async fn bring(
+    via: &dyn Transport,
+    material: &Material,
+    job: &JobDescription,
+    root: &Path,
+) -> StepResult<Vec<String>> {
+    let mut odd = Vec::new();
+    via.mkdirs(root).await?;
+    for item in &job.remote_copies {
+        let target = root.join(inner(&item.target));
+        for (from, is_named) in sources(via, material, item, "copy", &mut odd).await? {
+            let to = if is_named { landing(via, &from, &target).await? } else { target.join(name(&from)?) };
+            keep_out(root, &to)?;
+            via.mkdirs(to.parent().unwrap_or(root)).await?;
+            merge(via, from, to).await?;
+        }
+    }
+    for item in &job.remote_symlinks {
+        let target = root.join(inner(&item.target));
+        for (from, is_named) in sources(via, material, item, "link", &mut odd).await? {
+            let to = if is_named { target.clone() } else { target.join(name(&from)?) };
+            keep_out(root, &to)?;
+            via.mkdirs(to.parent().unwrap_or(root)).await?;
+            via.symlink(&from, &to).await.map_err(|error| match error.kind() {
+                ErrorKind::AlreadyExists => StepError::Except(format!(
+                    "`{}` can't become a link: something is there already",
+                    item.target
+                )),
+                _ => error.into(),
+            })?;
+        }
+    }
+    Ok(odd)
+}
+
+/// `.` is the work directory itself.
+fn inner(target: &str) -> &str {
+    if target == "." { "" } else { target }
+}
+
+fn name(path: &Path) -> StepResult<&std::ffi::OsStr> {
+    path.file_name().ok_or_else(|| StepError::Except(format!("`{}` has no name to keep", path.display())))
+}
+
+/// ferry's own files: the start gate and the sentinel of another job would stop this one.
+fn keep_out(root: &Path, to: &Path) -> StepResult {
+    match to.strip_prefix(root).is_ok_and(|inside| inside.starts_with(".ferry")) {
+        true => Err(StepError::Except("nothing can be copied to `.ferry`, which is ferry's own".into())),
+        false => Ok(()),
+    }
+}
+
+/// What an item names: one thing, which must be there to be copied, or all that a glob finds.
+async fn sources(
+    via: &dyn Transport,
+    material: &Material,
+    item: &RemoteItem,
+    verb: &str,
+    odd: &mut Vec<String>,
+) -> StepResult<Vec<(PathBuf, bool)>> {
+    let node = material.node(&item.node)?;
+    let folder = node.text("path");
+    if !folder.starts_with('/') {
+        return Err(StepError::Except(format!("{} is no remote folder", node.name)));
+    }
+    let place = if item.path.is_empty() { PathBuf::from(folder) } else { Path::new(folder).join(&item.path) };
+    if item.path.contains(['*', '?', '[']) {
+        let found = via.glob(&place).await?;
+        if found.is_empty() {
+            odd.push(format!("nothing to {verb} for `{}` of {} ({folder})", item.path, node.name));
+        }
+        return Ok(found.into_iter().map(|path| (path, false)).collect());
+    }
+    let is_there = match via.lstat(&place).await {
+        Ok(_) => true,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
+        Err(error) => return Err(error.into()),
+    };
+    match (is_there, verb) {
+        (false, "copy") => Err(StepError::Pause(format!(
+            "{} is to be copied to `{}`, and is not there: {} was cleaned, or its job did not write it; nothing was \
+             submitted; put it back and `ferry process play` goes on, or `ferry process kill`",
+            place.display(),
+            item.target,
+            node.name
+        ))),
+        (false, _) => {
+            odd.push(format!("`{}` is a link to {}, which is not there", item.target, place.display()));
+            Ok(vec![(place, true)])
+        }
+        (true, _) => Ok(vec![(place, true)]),
+    }
+}
+
+/// Where a copy ends up: inside a directory that is there, else as the target itself.
+async fn landing(via: &dyn Transport, from: &Path, target: &Path) -> StepResult<PathBuf> {
+    match via.stat(target).await {
+        Ok(there) if there.kind == FileKind::Dir => Ok(target.join(name(from)?)),
+        Ok(_) => Ok(target.to_owned()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(target.to_owned())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Copies, file over file and directory into directory.
+async fn merge(via: &dyn Transport, from: PathBuf, to: PathBuf) -> StepResult {
+    let mut todo = vec![(from, to)];
+    while let Some((from, to)) = todo.pop() {
+        let there = match via.lstat(&to).await {
+            Ok(there) => Some(there.kind),
+            Err(error) if *error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        let is_dir = via.lstat(&from).await?.kind == FileKind::Dir;
+        match (there, is_dir) {
+            (None, _) => via.copy(&from, &to).await?,
+            (Some(FileKind::Dir), true) => {
+                let entries = via.list(&from).await?.into_iter();
+                todo.extend(entries.map(|entry| (from.join(&entry.name), to.join(&entry.name))));
+            }
+            (Some(FileKind::Dir), false) | (Some(_), true) => {
+                let (from, to) = (from.display(), to.display());
+                return Err(StepError::Except(format!(
+                    "{from} can't be copied to {to}: one is a directory, the other is not"
+                )));
+            }
+            (Some(_), false) => {
+                via.remove_file(&to).await?;
+                via.copy(&from, &to).await?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Jobs that Slurm itself cancelled before they began. A node that gets a job to start, and can't confirm it with a
+//! controller that has just been killed, does away with it: "Could not launch job and not able to requeue it,
+//! cancelling job" (slurmd, 22.05.8). Such a job is `CANCELLED` as if its user had wished so.
+//!
+//! What tells them apart: the controller was started between the job's submission and its end, and shortly before or
+//! after that end. Times are asked for as seconds since 1970 (`SLURM_TIME_FORMAT`).
+
+use std::collections::BTreeSet;
+
+use ferry_engine::{
+    scheduler::{JobId, JobRef},
+    transport::{Command, Output},
+};
+
+use crate::client;
+
+/// How far from the controller's start a job may have ended, s: nodes report again, and time out, for minutes.
+const NEAR: u64 = 600;
+const BOOT: &str = "#boot ";
+
+pub(crate) fn command() -> Command {
+    let time = client::READING;
+    client::command(&format!(
+        "SLURM_TIME_FORMAT=%s; export SLURM_TIME_FORMAT; \
+         timeout -k 2 {time} scontrol show config | sed -n 's/^BOOT_TIME *= */{BOOT}/p'; \
+         timeout -k 2 {time} squeue --user=\"$(id -u)\" --all --array --noheader --states=CANCELLED \
+         --format='%A|%j|%V|%e'"
+    ))
+}
+
+/// Those among the jobs. Nothing that can't be read is one.
+pub(crate) fn read(jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
+    let text = output.text();
+    let Ok(lines) = client::lines("given up", output, &text) else { return BTreeSet::new() };
+    let boot = lines.iter().find_map(|line| line.strip_prefix(BOOT)?.trim().parse::<u64>().ok());
+    let Some(boot) = boot else { return BTreeSet::new() };
+    let given_up = lines.iter().filter_map(|line| {
+        let mut fields = line.split('|');
+        let job = JobRef { id: JobId(fields.next()?.into()), token: fields.next()?.into() };
+        let submitted: u64 = fields.next()?.parse().ok()?;
+        let ended: u64 = fields.next()?.parse().ok()?;
+        (submitted <= boot && ended.abs_diff(boot) <= NEAR).then_some(job)
+    });
+    given_up.filter(|job| jobs.contains(job)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of jobs 7, 8 and 9 are in such an answer.
+    fn check(text: &str, expect: &[&str]) {
+        let job = |id: &str| JobRef { id: JobId(id.into()), token: format!("tok-{id}") };
+        let found = read(&[job("7"), job("8"), job("9")], &Output::ok(&format!("{text}\n#end 0\n")));
+        let found: Vec<_> = found.iter().map(|job| job.id.0.as_str()).collect();
+        assert_eq!(found, expect, "{text}");
+    }
+
+    #[test]
+    fn only_an_end_near_a_start_of_the_controller_is_slurm_s_own_doing() {
+        // Before and after a start at 1000, and far from it; a job that came after it was cancelled by somebody.
+        check("#boot 1000\n7|tok-7|900|1002\n8|tok-8|900|1700\n9|tok-9|1001|1002", &["7"]);
+        check("#boot 1000\n7|tok-7|990|995\n8|tok-8|900|950", &["7", "8"]);
+        check("#boot 1000\n7|tok-other|900|1002", &[]);
+    }
+
+    #[test]
+    fn what_cant_be_read_is_none() {
+        for text in ["", "7|tok-7|900|1002", "#boot Unknown\n7|tok-7|900|1002", "#boot 1000\n7|tok-7|N/A|N/A"]
+        {
+            check(text, &[]);
+        }
+    }
+}
