@@ -1,7 +1,7 @@
 //! Figures of the engine alone, without jobs: `cargo xtask bench engine` runs this and prints a table.
 //!
 //! ```text
-//! engine_bench noop COUNT | chain STEPS | wait COUNT | baseline GROUP
+//! engine_bench noop COUNT | chain STEPS | wait COUNT | steps COUNT EACH | calls COUNT EACH | baseline GROUP
 //! ```
 //!
 //! `FERRY_HOME` is the profile (a scratch one), `FERRY_BIN` the executable that hosts plugins, `FERRY_SCRIPT_PLUGIN`
@@ -39,8 +39,9 @@ async fn main() -> Result<(), Failure> {
         Some("noop") => noop(number(1)?).await,
         Some("chain") => chain(number(1)?).await,
         Some("wait") => wait(number(1)?).await,
+        Some(what @ ("steps" | "calls")) => workchains(what, number(1)?, number(2)?).await,
         Some("baseline") => baseline(number(1)?),
-        _ => Err("engine_bench noop COUNT | chain STEPS | wait COUNT | baseline GROUP".into()),
+        _ => Err("engine_bench noop COUNT | chain STEPS | wait COUNT | steps COUNT EACH | calls COUNT EACH | baseline GROUP".into()),
     }
 }
 
@@ -134,17 +135,44 @@ async fn wait(count: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Workchains side by side that take so many steps, or make so many calls one after the other.
+async fn workchains(what: &str, count: usize, each: usize) -> Result<(), Failure> {
+    let mut engine = open().await?;
+    engine.start();
+    let handle = engine.handle();
+    let launch = |number: usize| Launch {
+        process_type: "script.count".into(),
+        inputs: [(
+            what.to_owned(),
+            InputValue::New { data_type: None, value: Value::Int(number as i64), files: Vec::new() },
+        )]
+        .into(),
+        metadata: Metadata::default(),
+        groups: Vec::new(),
+    };
+    all(&handle, vec![launch(1); 8], true).await?;
+    let start = Instant::now();
+    all(&handle, vec![launch(each); count], true).await?;
+    println!("{{\"seconds\": {}}}", start.elapsed().as_secs_f64());
+    engine.stop().await;
+    Ok(())
+}
+
 async fn each(
     handle: &Handle,
     count: usize,
     operations: Vec<Value>,
     to_the_end: bool,
 ) -> Result<(), Failure> {
+    all(handle, vec![script(operations); count], to_the_end).await
+}
+
+async fn all(handle: &Handle, launches: Vec<Launch>, to_the_end: bool) -> Result<(), Failure> {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
-    for _ in 0..count {
+    for launch in launches {
         let permit = permits.clone().acquire_owned().await?;
-        let (handle, launch) = (handle.clone(), script(operations.clone()));
+        let handle = handle.clone();
         tasks.spawn(async move {
             let launched = handle.launch(launch).await?;
             if to_the_end {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: throughput, memory and start-up of a release build, each beside a baseline of the
 //! same run, since an absolute figure says more about the machine than about ferry. `--cluster` adds jobs on a
-//! private Slurm beside a bare `sbatch` loop, and SSH beside OpenSSH; `engine` measures the engine without jobs.
+//! private Slurm beside a bare `sbatch` loop, and SSH beside OpenSSH; `engine` measures the engine without jobs,
+//! `workflows` workchains with jobs and without.
 //!
 //! It prints figures and says whether each aim is met; a missed aim is news, not a failure.
 
@@ -12,6 +13,7 @@ mod ssh;
 mod startup;
 mod table;
 mod throughput;
+mod workflows;
 
 use std::process::ExitCode;
 
@@ -26,9 +28,12 @@ use table::Table;
 /// Runs the chore.
 pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    if flags.what == Some(BenchWhat::Engine) {
+    if let Some(what) = flags.what {
         let mut table = Table::default();
-        engine::run(workspace, &interrupt, &mut table)?;
+        match what {
+            BenchWhat::Engine => engine::run(workspace, &interrupt, &mut table)?,
+            BenchWhat::Workflows => workflows::run(workspace, &interrupt, &mut table)?,
+        }
         table.print();
         return Ok(ExitCode::SUCCESS);
     }

@@ -142,6 +142,8 @@ pub(crate) struct BenchFlags {
 pub(crate) enum BenchWhat {
     /// The engine alone, without jobs: commits, steps, very many processes
     Engine,
+    /// Workchains: a thousand with ten jobs each, and steps and nested calls without jobs
+    Workflows,
 }
 
 /// Flags of `simulate`.

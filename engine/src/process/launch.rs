@@ -15,6 +15,7 @@ use super::{
     caching::NO_CACHE,
     coerce, find_type, foreign,
     identity::{new_digest, stored_digest},
+    interface::find_called_type,
     monitors::{MONITORS, Watcher, ask_monitors, input_ports, is_monitor, read_monitors},
     parser::{PARSER, Parser},
     spec::{FlatPort, active_plugins, find_pinned_type, flatten, judge, lookup, offering, unknown_port},
@@ -128,6 +129,8 @@ pub(crate) struct Calling<'a> {
     pub(crate) uuid: Uuid,
     /// Label of the call link.
     pub(crate) label: String,
+    /// The plugin file that the caller runs on.
+    pub(crate) plugin: &'a str,
     /// The plugin files of the call tree.
     pub(crate) pins: &'a [String],
     /// How many processes there are above it in the call tree.
@@ -165,11 +168,12 @@ pub(super) struct Examined {
     pub(super) imported: bool,
     /// Who looks at its job.
     watchers: Vec<Watcher>,
+    problems: Vec<Problem>,
 }
 
 /// Everything that is wrong with a launch, as far as it can be said without running the plugin. Starts nothing.
 pub fn check(reader: &Reader, launch: &Launch) -> Vec<Problem> {
-    examine(reader, launch, None).err().unwrap_or_default()
+    examine(reader, launch, None).map_or_else(|problems| problems, |examined| examined.problems)
 }
 
 /// Checks a launch and makes the rows of its process. The plugin's own validation runs last, in its host.
@@ -226,9 +230,20 @@ pub(super) async fn judged(
     calling: Option<&Calling<'_>>,
 ) -> Result<Examined, Refusal> {
     let examined = examine(&cx.store, launch, calling).map_err(Refusal::Problems)?;
-    let mut problems = ask_plugin(cx, &examined).await?;
-    problems.extend(ask_monitors(cx, &examined.watchers).await?);
+    let told = ask_all(cx, &examined).await;
+    let problems = match examined.problems.is_empty() {
+        true => told?,
+        // What the types forbid is said, whatever becomes of the plugin.
+        false => with_told(examined.problems.clone(), told.unwrap_or_default()),
+    };
     if problems.is_empty() { Ok(examined) } else { Err(Refusal::Problems(problems)) }
+}
+
+/// What the plugin says of the inputs, and what those who will look at the job say of theirs.
+async fn ask_all(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, Refusal> {
+    let mut told = ask_plugin(cx, examined).await?;
+    told.extend(ask_monitors(cx, &examined.watchers).await?);
+    Ok(told)
 }
 
 /// A process's metadata: a job's options; a workflow's plugin files, on which its whole call tree stays.
@@ -312,7 +327,7 @@ fn examine(
     calling: Option<&Calling<'_>>,
 ) -> Result<Examined, Vec<Problem>> {
     let found = match calling {
-        Some(calling) => find_pinned_type(reader, &launch.process_type, calling.pins),
+        Some(calling) => find_called_type(reader, &launch.process_type, calling.plugin, calling.pins),
         None => find_type(reader, &launch.process_type),
     };
     let (plugin, process_type) = found.map_err(whole)?;
@@ -341,10 +356,20 @@ fn examine(
     if process_type.kind != Kind::CalcJob && !launch.metadata.options.is_empty() {
         problems.push(problem("metadata.options", "only a calcjob has options"));
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Examined { plugin, process_type, resolved, computer, options, parser, imported, watchers })
+    Ok(Examined { plugin, process_type, resolved, computer, options, parser, imported, watchers, problems })
+}
+
+/// What is wrong by the manifest, and what the plugin says beside it: nothing of ports, or of namespaces around ports,
+/// that it was not given because they are wrong already.
+fn with_told(mut problems: Vec<Problem>, told: Vec<Problem>) -> Vec<Problem> {
+    let is_known = |told: &Problem| {
+        let below = format!("{}.", told.port);
+        let known = |problem: &Problem| problem.port == told.port || problem.port.starts_with(&below);
+        told.port.is_empty() || problems.iter().any(known)
+    };
+    let told: Vec<Problem> = told.into_iter().filter(|told| !is_known(told)).collect();
+    problems.extend(told);
+    problems
 }
 
 /// Whether the input `remote_folder` means an import: it does where the type has no such port of its own.

@@ -6,6 +6,7 @@ mod failures;
 mod fields;
 mod foreign;
 mod identity;
+mod interface;
 mod launch;
 mod monitors;
 mod options;

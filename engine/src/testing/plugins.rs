@@ -199,5 +199,6 @@ fn manifest() -> Manifest {
             ),
             process_type("sim.job", Kind::CalcJob, ports(job), sum()),
         ],
+        interfaces: Vec::new(),
     }
 }

@@ -97,6 +97,7 @@ async fn launch(flow: &Workflow<'_>, tree: &Tree, call: Call, effects: &mut Effe
         caller: Caller { process: flow.process.id, call: call.call.clone() },
         uuid: flow.process.uuid,
         label,
+        plugin: &flow.process.plugin,
         pins: &tree.pins,
         depth,
     };

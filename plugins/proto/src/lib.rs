@@ -19,7 +19,7 @@ mod step;
 mod value;
 
 pub use data::{Check, DataReply, DataType, Migrate, ReadData, VERSION_KEY};
-pub use manifest::{ExitCode, Kind, Manifest, Namespace, Port, ProcessType, Range};
+pub use manifest::{ExitCode, INTERFACE, Interface, Kind, Manifest, Namespace, Port, ProcessType, Range};
 pub use message::{
     CopyStage, Exit, Inputs, JobDescription, JobFile, JobReport, NewFile, NewNode, Node, Outcome, Problem,
     Program, RemoteItem, Retrieve, Run, RunMode, Source, Task, Validate, Validated, Work, WorkReply,

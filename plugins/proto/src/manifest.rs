@@ -28,7 +28,28 @@ pub struct Manifest {
     /// Data types that it can read, convert and check; sorted by name.
     #[serde(default)]
     pub data_types: Vec<DataType>,
+    /// Types of other plugins that this one was built to call, sorted by name. Whoever launches one of them for this
+    /// plugin looks first whether the installed one still fits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<Interface>,
 }
+
+/// A process type as it was when another plugin was built against it: what `ferry plugin interface` writes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Interface {
+    /// [`INTERFACE`] of the writer.
+    pub interface: u32,
+    /// The plugin that offered it.
+    pub plugin: String,
+    /// Its version.
+    pub version: String,
+    /// The type.
+    #[serde(rename = "type")]
+    pub process_type: ProcessType,
+}
+
+/// Version of the files that hold an [`Interface`].
+pub const INTERFACE: u32 = 1;
 
 /// One process type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

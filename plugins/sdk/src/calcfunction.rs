@@ -7,7 +7,7 @@ use ferry_plugin_proto::{Inputs as Nodes, Namespace, Task, WorkReply};
 use crate::{
     Error, ExitCodes, Inputs, Node, OutputNodes, Problems, Result,
     calcjob::unreadable,
-    input::read_inputs,
+    input::{read_inputs, validators::judge_inputs},
     output::{IntoNode, OutputField, OutputSet, Places},
     registry::{Spec, Unable},
     report,
@@ -102,6 +102,11 @@ pub trait CalcFunction: 'static {
 
     /// Calls it.
     fn call(inputs: Self::Inputs) -> Self::Returned;
+
+    /// Judges inputs together, as the attribute's `validate = ..` says.
+    fn judge(inputs: &Self::Inputs, bad: &mut Problems) {
+        let _ = (inputs, bad);
+    }
 }
 
 pub(crate) fn spec<F: CalcFunction>() -> Spec {
@@ -114,7 +119,7 @@ pub(crate) fn spec<F: CalcFunction>() -> Spec {
 }
 
 pub(crate) fn validate<F: CalcFunction>(nodes: &Nodes) -> Problems {
-    read_inputs::<F::Inputs>(nodes).err().unwrap_or_default()
+    judge_inputs(nodes, F::judge)
 }
 
 pub(crate) fn work<F: CalcFunction>(nodes: &Nodes, task: Task) -> Result<WorkReply, Unable> {

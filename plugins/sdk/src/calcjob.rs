@@ -7,7 +7,7 @@ use ferry_plugin_proto::{Inputs as Nodes, Task, Value, WorkReply};
 
 use crate::{
     ExitCodes, Finished, Inputs, Job, OptionDefaults, Outputs, OutputsDraft, Problems, Result,
-    input::read_inputs,
+    input::{read_inputs, validators::judge_inputs},
     output::{OutputSet, Places},
     registry::{Spec, Unable},
     report,
@@ -60,14 +60,7 @@ pub(crate) fn spec<C: CalcJob>() -> Spec {
 }
 
 pub(crate) fn validate<C: CalcJob>(nodes: &Nodes) -> Problems {
-    match read_inputs::<C::Inputs>(nodes) {
-        Ok(inputs) => {
-            let mut bad = Problems::default();
-            C::validate(&inputs, &mut bad);
-            bad
-        }
-        Err(bad) => bad,
-    }
+    judge_inputs(nodes, C::validate)
 }
 
 pub(crate) fn work<C: CalcJob>(nodes: &Nodes, task: Task) -> Result<WorkReply, Unable> {

@@ -2,6 +2,8 @@
 
 use ferry_plugin_proto::{Exit, ExitCode};
 
+use crate::Error;
+
 /// An enum of exit codes; made by `#[derive(ExitCodes)]`.
 ///
 /// Each variant carries `#[exit(STATUS, "MESSAGE")]`. The message may name the variant's fields in braces;
@@ -41,6 +43,15 @@ pub trait ExitCodes: Sized {
 
     /// This one, with its message filled in.
     fn exit(&self) -> Exit;
+}
+
+/// An exit code among declared ones, as the error that a fake of another plugin's type ends with.
+#[doc(hidden)]
+pub fn declared_error(status: u32, declared: Vec<ExitCode>) -> Error {
+    match declared.into_iter().find(|code| code.status == status) {
+        Some(ExitCode { label, message, .. }) => Error::exit(Exit { status, label, message }),
+        None => format!("the interface has no exit code {status}").into(),
+    }
 }
 
 /// No exit codes of its own.

@@ -53,10 +53,15 @@ use crate::{
 /// A namespace with the input ports of `P`; it reads as a draft that was given them.
 impl<P: Process> InputField for Draft<P> {
     type Leaf = NoLeaf;
+    type Judged = Self;
+
+    fn judged(&self) -> Option<&Self> {
+        Some(self)
+    }
 
     fn port() -> Port {
         let mut namespace = P::Inputs::namespace();
-        if registry::entry_of(&P::ABOUT).is_some_and(|entry| entry.kind() == Kind::CalcJob) {
+        if P::kind() == Kind::CalcJob {
             namespace.ports.insert(METADATA.to_owned(), metadata::port());
             namespace.ports.insert(MONITORS.to_owned(), metadata::monitors_port());
         }
@@ -77,18 +82,25 @@ impl<P: Process> InputField for Draft<P> {
         Some(draft)
     }
 
-    /// What its own validation says, if all that it needs is here: ports that were excluded are given later.
+    /// What the validators of its ports say and, if all that it needs is here, its own validation: ports that were
+    /// excluded are given later.
     fn judge(nodes: &Nodes, name: &str, bad: &mut Problems) {
-        let Some(entry) = registry::entry_of(&P::ABOUT) else { return };
         let below = format!("{name}.");
         let given = nodes.iter().filter_map(|(port, node)| Some((port.strip_prefix(&below)?, node)));
         let given: Nodes = given
             .filter(|(port, _)| ![METADATA, MONITORS].contains(&port.split('.').next().unwrap_or_default()))
             .map(|(port, node)| (port.to_owned(), node.clone()))
             .collect();
-        if P::Inputs::read_all(&given, "", &mut Problems::default()).is_some() {
-            bad.nest(name, entry.judge(&given));
-        }
+        let is_whole = P::Inputs::read_all(&given, "", &mut Problems::default()).is_some();
+        let said = match registry::entry_of(&P::ABOUT).filter(|_| is_whole) {
+            Some(entry) => entry.judge(&given),
+            None => {
+                let mut said = Problems::default();
+                P::Inputs::judge_all(&given, "", &mut said);
+                said
+            }
+        };
+        bad.nest(name, said);
     }
 
     fn lend(&self, name: &str, lender: &mut Lender, nodes: &mut Nodes) {

@@ -6,6 +6,8 @@
 //!   struct that derives `Inputs`;
 //! - [`Inputs`]: such a struct.
 
+pub(crate) mod validators;
+
 use std::collections::BTreeMap;
 
 use ferry_plugin_proto::{CallInput, Inputs as Nodes, Namespace, NewNode, Node, Port, Range, Value};
@@ -60,6 +62,8 @@ pub trait PortType: Sized {
 pub trait InputField: Sized {
     /// What a default or a choice of this port is.
     type Leaf;
+    /// What a validator of this port is given: of an optional one, what is inside.
+    type Judged;
 
     /// The port, as the manifest tells it.
     fn port() -> Port;
@@ -71,7 +75,10 @@ pub trait InputField: Sized {
     /// The other way round, for tests.
     fn lend(&self, name: &str, lender: &mut Lender, nodes: &mut Nodes);
 
-    /// Asks those whose ports these are, beside their own process, what is wrong with them together.
+    /// What a validator looks at; none if nothing was given.
+    fn judged(&self) -> Option<&Self::Judged>;
+
+    /// Asks the validators below this port, and those whose ports these are, beside their own process, what is wrong with them together.
     fn judge(nodes: &Nodes, name: &str, bad: &mut Problems) {
         let _ = (nodes, name, bad);
     }
@@ -129,7 +136,8 @@ pub trait Inputs: Sized + 'static {
     /// The other way round, for tests.
     fn lend_all(&self, prefix: &str, lender: &mut Lender, nodes: &mut Nodes);
 
-    /// [`InputField::judge`] of all fields.
+    /// [`InputField::judge`] of all fields, and their validators: each that can be read is judged, whatever is wrong
+    /// with the others.
     fn judge_all(nodes: &Nodes, prefix: &str, bad: &mut Problems) {
         let _ = (nodes, prefix, bad);
     }
@@ -137,6 +145,11 @@ pub trait Inputs: Sized + 'static {
 
 impl<T: PortType> InputField for T {
     type Leaf = T;
+    type Judged = T;
+
+    fn judged(&self) -> Option<&T> {
+        Some(self)
+    }
 
     fn port() -> Port {
         Port { types: T::types(), required: true, range: T::range(), ..Port::default() }
@@ -157,6 +170,11 @@ impl<T: PortType> InputField for T {
 
 impl<T: InputField> InputField for Option<T> {
     type Leaf = T::Leaf;
+    type Judged = T::Judged;
+
+    fn judged(&self) -> Option<&T::Judged> {
+        self.as_ref().and_then(T::judged)
+    }
 
     fn port() -> Port {
         Port { required: false, ..T::port() }
@@ -182,6 +200,11 @@ impl<T: InputField> InputField for Option<T> {
 /// A dynamic namespace: any names, dotted ones too.
 impl<T: PortType> InputField for BTreeMap<String, T> {
     type Leaf = NoLeaf;
+    type Judged = Self;
+
+    fn judged(&self) -> Option<&Self> {
+        Some(self)
+    }
 
     fn port() -> Port {
         let namespace = Namespace { ports: BTreeMap::new(), dynamic: Some(T::types()) };

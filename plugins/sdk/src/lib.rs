@@ -118,6 +118,7 @@
 // The macros name this crate by its outer name, also in its own tests.
 extern crate self as ferry_plugin;
 
+mod any_input;
 mod array;
 mod calcfunction;
 mod calcjob;
@@ -157,6 +158,7 @@ mod stored;
 pub mod testing;
 mod workchain;
 
+pub use any_input::AnyInput;
 pub use array::{Array, Arrays, DEFAULT_ARRAY, Items};
 pub use calcfunction::{RESULT, Returned};
 pub use calcjob::CalcJob;
@@ -169,8 +171,8 @@ pub use exit::{ExitCodes, NoExit};
 pub use expose::Exposed;
 pub use ferry_plugin_abi as abi;
 pub use ferry_plugin_macros::{
-    Data, ExitCodes, Inputs, Outputs, Schema, calcfunction, calcjob, machine, monitor, outline, restart,
-    workchain, workfunction,
+    Data, ExitCodes, Inputs, Outputs, Schema, calcfunction, calcjob, interface, machine, monitor, outline,
+    restart, workchain, workfunction,
 };
 pub use ferry_plugin_proto as proto;
 pub use file::{FileRef, Folder, SingleFile};
@@ -230,10 +232,12 @@ pub mod macros {
             DataEntry,
             macros::{checked, data_from_node, data_into_node, data_types, give_data, lend_data, upgrade},
         },
+        exit::declared_error,
         flow::{IsCx, WorkFunction},
         input::macros::{assert_number, body, choose, join, namespace_port},
+        input::validators::{assert_exposed, validate_all, validate_port},
         monitor::MonitorEntry,
-        registry::{About, Entry},
+        registry::{About, Entry, Needed},
         schema::macros as schema,
         stored::StoredFor,
     };

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     Draft, ExitCodes, Inputs, OutputSet, Outputs, Problems, Process, Result, Stored,
     calcjob::unreadable,
-    input::read_inputs,
+    input::{read_inputs, validators::judge_inputs},
     registry::{Spec, Unable},
     report,
 };
@@ -66,6 +66,11 @@ pub trait Machine: 'static {
     type Exit: ExitCodes;
     /// What it remembers between steps; the default at the beginning.
     type State: Serialize + DeserializeOwned + Default;
+
+    /// Judges inputs together, before the process exists. Types, ranges, choices and missing inputs are checked before.
+    fn validate(inputs: &Self::Inputs, bad: &mut Problems) {
+        let _ = (inputs, bad);
+    }
 
     /// One step.
     ///
@@ -152,7 +157,7 @@ pub(crate) fn spec<M: Machine>() -> Spec {
 }
 
 pub(crate) fn validate<M: Machine>(nodes: &Nodes) -> Problems {
-    read_inputs::<M::Inputs>(nodes).err().unwrap_or_default()
+    judge_inputs(nodes, M::validate)
 }
 
 pub(crate) fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {

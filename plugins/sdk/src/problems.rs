@@ -4,6 +4,8 @@ use std::fmt;
 
 use ferry_plugin_proto::Problem;
 
+use crate::input::macros::join;
+
 /// Everything that is wrong with a set of inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problems(Vec<Problem>);
@@ -32,7 +34,7 @@ impl Problems {
     /// Adds those of a namespace.
     pub(crate) fn nest(&mut self, name: &str, inner: Problems) {
         for Problem { port, message } in inner.0 {
-            let port = if port.is_empty() { name.to_owned() } else { format!("{name}.{port}") };
+            let port = if port.is_empty() { name.to_owned() } else { join(name, &port) };
             self.at(port, message);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ferry_plugin_proto::{self as proto, Ended, Namespace};
+use ferry_plugin_proto::{self as proto, Ended, Kind, Namespace};
 
 use crate::{
     Inputs, Result,
@@ -25,6 +25,11 @@ pub trait Process: 'static {
     /// Its full name.
     fn type_name() -> String {
         Self::ABOUT.full_name()
+    }
+
+    /// What kind of process it is.
+    fn kind() -> Kind {
+        registry::entry_of(&Self::ABOUT).map_or(Kind::Unknown, |entry| entry.kind())
     }
 
     /// Its output ports.

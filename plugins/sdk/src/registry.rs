@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, fmt, path::Path};
 
 use ferry_plugin_abi::{method, status};
 use ferry_plugin_proto::{
-    Check, DataReply, DataType, ExitCode, Inputs as Nodes, Kind, Manifest, Migrate, MonitorType, Namespace,
-    NewFile, PROTO, ProcessType, ReadData, StepReply, StepRequest, Task, Validate, Validated, Value, Work,
-    WorkReply, decode, encode,
+    Check, DataReply, DataType, ExitCode, Inputs as Nodes, Interface, Kind, Manifest, Migrate, MonitorType,
+    Namespace, NewFile, PROTO, ProcessType, ReadData, StepReply, StepRequest, Task, Validate, Validated,
+    Value, Work, WorkReply, decode, encode,
 };
 
 use crate::{
@@ -34,7 +34,7 @@ pub struct About {
 
 impl About {
     pub(crate) fn krate(&self) -> &'static str {
-        self.module.split("::").next().unwrap_or_default()
+        crate_of(self.module)
     }
 
     /// The process type's name.
@@ -189,6 +189,22 @@ impl Entry {
     }
 }
 
+/// The crate of a module path.
+fn crate_of(module: &'static str) -> &'static str {
+    module.split("::").next().unwrap_or_default()
+}
+
+/// A process type of another plugin that some crate has a stub of.
+#[derive(Debug)]
+pub struct Needed {
+    /// `module_path!()` of the stub.
+    pub module: &'static str,
+    /// What the stub was made of.
+    pub interface: fn() -> Interface,
+}
+
+inventory::collect!(Needed);
+
 /// The entries of all linked crates.
 pub(crate) fn all_entries() -> impl Iterator<Item = &'static Entry> {
     inventory::iter::<Entry>.into_iter()
@@ -288,6 +304,7 @@ impl Plugin {
             version: self.version.to_owned(),
             description: self.description.to_owned(),
             types,
+            interfaces: self.interfaces(),
             monitors,
             data_types: data_types()?,
         })
@@ -335,6 +352,15 @@ impl Plugin {
             .into_iter()
             .find(|entry| entry.name() == name)
             .ok_or_else(|| Failure::error(format!("plugin `{}` has no data type `{name}`", self.name)))
+    }
+
+    /// Types of other plugins that the crate has stubs of.
+    fn interfaces(&self) -> Vec<Interface> {
+        let needed =
+            inventory::iter::<Needed>.into_iter().filter(|needed| crate_of(needed.module) == self.krate);
+        let mut interfaces: Vec<Interface> = needed.map(|needed| (needed.interface)()).collect();
+        interfaces.sort_by(|a, b| a.process_type.name.cmp(&b.process_type.name));
+        interfaces
     }
 
     fn validate(&self, request: &Validate) -> Result<Validated, Failure> {

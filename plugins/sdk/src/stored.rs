@@ -40,6 +40,16 @@ impl<T> Node<T> {
     }
 }
 
+impl<T> Node<T> {
+    /// The same node as one that holds a `U`, where its Rust type does not tell.
+    ///
+    /// # Errors
+    /// It is of another data type.
+    pub fn cast<U: PortType>(&self) -> Result<Node<U>> {
+        Node::from_node(&self.node).map_err(Error::from)
+    }
+}
+
 impl<T: PortType> Node<T> {
     /// What it holds. Workflows are not lent files: a `T` that is made of some can't be read there.
     ///

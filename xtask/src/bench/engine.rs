@@ -36,7 +36,7 @@ const TIMES: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is measured with.
-struct Bench<'a> {
+pub(super) struct Bench<'a> {
     workspace: &'a Workspace,
     binary: PathBuf,
     plugin: PathBuf,
@@ -45,21 +45,42 @@ struct Bench<'a> {
 
 /// Runs all figures.
 pub(super) fn run(workspace: &Workspace, interrupt: &Interrupt, table: &mut Table) -> Result<()> {
-    let binary = ferry::build(workspace, "release")?;
-    for example in ["engine_bench", "large_store"] {
-        let mut build = workspace.cargo(&["build", "--release", "--package", "ferry-engine", "--example"]);
-        shell::run(build.arg(example))?;
-    }
-    let plugin = plugins::build(workspace)?.join("libscript_file.so");
-    let bench = Bench { workspace, binary, plugin, interrupt: interrupt.clone() };
+    let bench = Bench::build(workspace, interrupt)?;
     bench.throughput(table)?;
     bench.chain(table)?;
     bench.waiting(table)?;
     bench.large(table)
 }
 
-impl Bench<'_> {
-    fn profile(&self) -> Result<Ferry> {
+impl<'a> Bench<'a> {
+    /// Builds what is measured.
+    pub(super) fn build(workspace: &'a Workspace, interrupt: &Interrupt) -> Result<Self> {
+        let binary = ferry::build(workspace, "release")?;
+        for example in ["engine_bench", "large_store"] {
+            let mut build =
+                workspace.cargo(&["build", "--release", "--package", "ferry-engine", "--example"]);
+            shell::run(build.arg(example))?;
+        }
+        let plugin = plugins::build(workspace)?.join("libscript_file.so");
+        Ok(Bench { workspace, binary, plugin, interrupt: interrupt.clone() })
+    }
+
+    /// Ends the bench if the user wants it.
+    pub(super) fn check(&self) -> Result<()> {
+        self.interrupt.check()
+    }
+
+    /// Path of the plugin file.
+    pub(super) fn plugin(&self) -> Result<&str> {
+        self.plugin.to_str().context("the path of the plugin file is not UTF-8")
+    }
+
+    /// Seconds that a figure took.
+    pub(super) fn seconds(&self, ferry: &Ferry, words: &[&str]) -> Result<f64> {
+        float(&self.figure(ferry, words)?, "seconds")
+    }
+
+    pub(super) fn profile(&self) -> Result<Ferry> {
         Ferry::scratch(self.binary.clone(), false, self.interrupt.clone())
     }
 

@@ -49,6 +49,27 @@ pub(super) fn resident(pid: u32) -> Option<f64> {
     read(pid).map(|memory| megabytes(memory.rss))
 }
 
+/// The daemon's resident memory, and what a machine gives up for it and its hosts, while they work.
+pub(super) fn of_all(ferry: &Ferry) -> Result<Memory> {
+    let daemon = ferry.daemon().context("no daemon runs, so its memory can't be read")?;
+    let own = read(daemon).with_context(|| format!("could not read the memory of pid {daemon}"))?;
+    let hosts = proc::descendants(daemon, &proc::parents());
+    let pss = hosts.iter().filter_map(|&pid| read(pid)).fold(own.pss, |sum, one| sum + one.pss);
+    Ok(Memory { rss: own.rss, pss })
+}
+
+impl Memory {
+    /// Every page, MB.
+    pub(super) fn rss_megabytes(self) -> f64 {
+        megabytes(self.rss)
+    }
+
+    /// Pages shared out, MB.
+    pub(super) fn pss_megabytes(self) -> f64 {
+        megabytes(self.pss)
+    }
+}
+
 /// Adds the figures of a fresh daemon and of one that has worked.
 pub(super) fn report(fresh: &Idle, worked: &Idle, table: &mut Table) {
     for (when, idle) in [("fresh", fresh), ("after the jobs", worked)] {

@@ -1,6 +1,7 @@
 //! `ferry plugin`: the files that bring process types, and what the types take and give.
 
 mod data;
+mod interface;
 mod spec;
 
 use std::path::Path;
@@ -38,6 +39,15 @@ pub(crate) enum PluginCommand {
         #[arg(value_name = "TYPE|PLUGIN")]
         name: String,
     },
+    /// Write what a process type takes and gives, for plugins that call it without its crate
+    #[command(after_help = "The author of such a plugin keeps the file in their crate:\n  \
+        ferry plugin interface qe.pw > interfaces/qe.pw.json\n  \
+        ferry_plugin::interface!(\"interfaces/qe.pw.json\");")]
+    Interface {
+        /// The process type
+        #[arg(value_name = "TYPE")]
+        name: String,
+    },
     /// Check a plugin file, keep a copy of it, and offer its types
     Install {
         /// The file (lib*.so)
@@ -59,6 +69,7 @@ pub(crate) async fn run(session: &Session, command: PluginCommand) -> Result {
         PluginCommand::List { all } => list(session, all).await,
         PluginCommand::Types => data::list(session).await,
         PluginCommand::Show { name } => show(session, &name).await,
+        PluginCommand::Interface { name } => interface::write(session, &name).await,
         PluginCommand::Install { path } => install(session, &path).await,
         PluginCommand::Remove { name } => remove(session, name).await,
     }
@@ -126,6 +137,11 @@ fn to_json(plugin: &PluginRow, all: &[PluginRow]) -> Value {
         "origin": plugin.origin,
         "installed": plugin.installed.to_string(),
         "facts": plugin.facts,
+        "calls": plugin.manifest.interfaces.iter().map(|needed| json!({
+            "name": needed.process_type.name,
+            "plugin": needed.plugin,
+            "version": needed.version,
+        })).collect::<Value>(),
         "types": types.map(|offered| json!({
             "name": offered.name,
             "kind": offered.kind.as_str(),
@@ -200,6 +216,12 @@ fn show_plugin(session: &Session, plugin: &PluginRow, all: &[PluginRow]) -> Resu
         .iter()
         .map(|offered| format!("{} ({})", offered.name, offered.kind.as_str()))
         .collect();
+    let calls: Vec<_> = plugin
+        .manifest
+        .interfaces
+        .iter()
+        .map(|needed| format!("{} (as of {} {})", needed.process_type.name, needed.plugin, needed.version))
+        .collect();
     // Facts that are no text are for programs.
     let facts = plugin.facts.as_object().into_iter().flatten();
     let facts = facts.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?.to_owned())));
@@ -213,8 +235,10 @@ fn show_plugin(session: &Session, plugin: &PluginRow, all: &[PluginRow]) -> Resu
         ("installed", plugin.installed.to_string()),
         ("types", types.join("\n")),
         ("data types", data_types(plugin).join("\n")),
+        ("calls", calls.join("\n")),
     ];
-    let fields = fields.into_iter().filter(|(name, text)| *name != "data types" || !text.is_empty());
+    let is_rare = |name: &str| ["data types", "calls"].contains(&name);
+    let fields = fields.into_iter().filter(|(name, text)| !is_rare(name) || !text.is_empty());
     output::details(fields.chain(facts))
 }
 

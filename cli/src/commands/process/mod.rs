@@ -35,12 +35,8 @@ pub(crate) enum ProcessCommand {
     },
     /// Write what a process was launched with as a file that `--inputs` reads
     Inputs(inputs::InputsArgs),
-    /// Show a process and all that it called, as a tree
-    Status {
-        /// Id, uuid, unique start of a uuid, or label
-        #[arg(value_name = "ID")]
-        process: String,
-    },
+    /// Show processes and all that they called, as trees
+    Status(tree::StatusArgs),
     /// Show what happened to a process, and to those that it called
     Report(report::ReportArgs),
     /// End processes and their jobs
@@ -103,7 +99,7 @@ pub(crate) async fn run(session: &Session, command: ProcessCommand) -> Result {
         ProcessCommand::List(args) => list::list(session, args).await,
         ProcessCommand::Show { process } => show::show(session, &process).await,
         ProcessCommand::Inputs(args) => inputs::run(session, args).await,
-        ProcessCommand::Status { process } => tree::status(session, &process).await,
+        ProcessCommand::Status(args) => tree::status(session, &args).await,
         ProcessCommand::Report(args) => report::report(session, args).await,
         ProcessCommand::Kill(args) => kill::run(session, args).await,
         ProcessCommand::Pause(chosen) => pause::set(session, &chosen, true).await,

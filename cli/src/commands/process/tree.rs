@@ -1,7 +1,15 @@
-//! `ferry process status`: a process and all that it called, as a tree.
+//! `ferry process status`: processes and all that they called, as trees; with `--live`, as they change.
 
-use ferry_engine::store::{Process, Reader};
+mod live;
+mod screen;
 
+use clap::Args;
+use ferry_engine::{
+    process::State,
+    store::{NodeId, Process, Reader},
+};
+
+use super::find_all;
 use crate::{
     error::Result,
     output::{self, Format},
@@ -9,22 +17,62 @@ use crate::{
     view::{self, Explainer},
 };
 
+/// The words of `ferry process status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Ids, uuids, unique starts of a uuid, or labels
+    #[arg(required = true, value_name = "ID")]
+    processes: Vec<String>,
+    /// Follow them to their end: redrawn on a terminal, elsewhere a line for each change
+    #[arg(short, long)]
+    live: bool,
+}
+
 /// A process with those that it called.
 struct Tree {
     process: Process,
     called: Vec<Tree>,
 }
 
-/// Shows the tree.
-pub(super) async fn status(session: &Session, name: &str) -> Result {
+impl Tree {
+    /// Whether it and all that it called finished with success.
+    fn is_fine(&self) -> bool {
+        let fine = self.process.state == State::Finished && self.process.exit_status == Some(0);
+        fine && self.called.iter().all(Tree::is_fine)
+    }
+
+    /// Whether nothing of it will change any more.
+    fn has_ended(&self) -> bool {
+        self.process.state.is_terminal() && self.called.iter().all(Tree::has_ended)
+    }
+}
+
+/// A line of a picture, and the process that it is about.
+#[derive(Clone)]
+struct Row {
+    text: String,
+    id: Option<NodeId>,
+    state: State,
+    /// Whether it is in order, as far as one can tell.
+    is_fine: bool,
+}
+
+/// Shows the trees.
+pub(super) async fn status(session: &Session, args: &StatusArgs) -> Result {
     let reader = session.reader().await?;
-    let tree = read(&reader, view::find_process(&reader, name)?)?;
+    let roots = find_all(&reader, &args.processes)?;
+    if args.live {
+        return live::follow(session, &reader, roots).await;
+    }
+    let trees = roots.into_iter().map(|root| read(&reader, root)).collect::<Result<Vec<_>>>()?;
     match session.format {
-        Format::Json => output::json(&json(&reader, &tree)?),
+        Format::Json => output::json(&match trees.as_slice() {
+            [tree] => json(&reader, tree)?,
+            trees => trees.iter().map(|tree| json(&reader, tree)).collect::<Result<Vec<_>>>()?.into(),
+        }),
         Format::Table => {
-            let mut lines = Vec::new();
-            draw(&view::Explainer::new(&reader)?, &tree, "", "", &mut lines);
-            output::line(lines.join("\n"))
+            let rows = rows(&Explainer::new(&reader)?, &trees, usize::MAX);
+            rows.iter().flatten().try_for_each(|row| output::line(&row.text))
         }
     }
 }
@@ -42,14 +90,63 @@ fn json(reader: &Reader, tree: &Tree) -> Result<serde_json::Value> {
     Ok(value)
 }
 
-fn draw(explainer: &Explainer, tree: &Tree, here: &str, below: &str, lines: &mut Vec<String>) {
-    let Process { id, process_type, label, .. } = &tree.process;
+/// The lines of some trees. Of the children of one process that are in order and over, more than `most` are one line.
+fn rows(explainer: &Explainer, trees: &[Tree], most: usize) -> Vec<Vec<Row>> {
+    let lines = |tree| {
+        let mut rows = Vec::new();
+        draw(explainer, tree, ("", ""), most, &mut rows);
+        rows
+    };
+    trees.iter().map(lines).collect()
+}
+
+/// `here` stands before the process, `below` before those that it called.
+fn draw(explainer: &Explainer, tree: &Tree, (here, below): (&str, &str), most: usize, rows: &mut Vec<Row>) {
+    let process = &tree.process;
+    rows.push(Row {
+        text: format!("{here}{}", told(explainer, process)),
+        id: Some(process.id),
+        state: process.state,
+        is_fine: !process.is_failed() && !matches!(process.state, State::Excepted | State::Killed),
+    });
+    let fine = tree.called.iter().filter(|child| child.is_fine()).count();
+    let folds = fine > most;
+    let mut left: Vec<&Tree> = tree.called.iter().filter(|child| !folds || !child.is_fine()).collect();
+    if folds {
+        let branch = if left.is_empty() { "└── " } else { "├── " };
+        let text = format!("{below}{branch}{fine} finished [0]");
+        rows.push(Row { text, id: None, state: State::Finished, is_fine: true });
+    }
+    let last = left.pop();
+    for child in left {
+        let (here, below) = (format!("{below}├── "), format!("{below}│   "));
+        draw(explainer, child, (&here, &below), most, rows);
+    }
+    if let Some(child) = last {
+        let (here, below) = (format!("{below}└── "), format!("{below}    "));
+        draw(explainer, child, (&here, &below), most, rows);
+    }
+}
+
+/// A process in one line, whatever its label and its status hold.
+fn told(explainer: &Explainer, process: &Process) -> String {
+    let Process { id, process_type, label, .. } = process;
     let label = if label.is_empty() { String::new() } else { format!(" \"{label}\"") };
-    let status = explainer.status(&tree.process).map(|status| format!(": {status}")).unwrap_or_default();
-    lines.push(format!("{here}{process_type} ({id}){label} {}{status}", view::state(&tree.process)));
-    for (at, child) in tree.called.iter().enumerate() {
-        let last = at + 1 == tree.called.len();
-        let (branch, trunk) = if last { ("└── ", "    ") } else { ("├── ", "│   ") };
-        draw(explainer, child, &format!("{below}{branch}"), &format!("{below}{trunk}"), lines);
+    let status = explainer.status(process).map(|status| format!(": {status}")).unwrap_or_default();
+    one_line(&format!("{process_type} ({id}){label} {}{status}", view::state(process)))
+}
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split(|c: char| c.is_control()).map(str::trim_end).collect();
+    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_one_line_whatever_it_says() {
+        assert_eq!(one_line("it failed:\n  bad\t\u{1b}[31m line\r\n"), "it failed:   bad [31m line");
     }
 }

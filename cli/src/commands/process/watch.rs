@@ -49,23 +49,26 @@ fn facts(process: &Process) -> (String, Option<&str>, Option<&str>) {
     (view::state(process), view::status(process), process.scheduler_state.as_deref())
 }
 
+/// A change as one line, so that a script can read them as they come.
+pub(super) fn json(process: &Process, status: Option<String>) -> serde_json::Value {
+    json!({
+        "time": view::time(Timestamp::now()),
+        "id": process.id,
+        "uuid": process.uuid,
+        "state": process.state.as_str(),
+        "paused": process.paused,
+        "exit_code": process.exit_status,
+        "status": status,
+        "scheduler_state": process.scheduler_state,
+    })
+}
+
 fn show(reader: &Reader, format: Format, process: &Process) -> Result {
     let status = view::Explainer::new(reader)?.status(process);
-    let now = view::time(Timestamp::now());
     if format == Format::Json {
-        // A line each, so that a script can read them as they come.
-        let value = json!({
-            "time": now,
-            "id": process.id,
-            "uuid": process.uuid,
-            "state": process.state.as_str(),
-            "paused": process.paused,
-            "exit_code": process.exit_status,
-            "status": status,
-            "scheduler_state": process.scheduler_state,
-        });
-        return output::line(value.to_string());
+        return output::line(json(process, status).to_string());
     }
+    let now = view::time(Timestamp::now());
     let status = status.map(|status| format!(": {status}")).unwrap_or_default();
     output::line(format!("{now} [{} {}] {}{status}", process.id, process.process_type, view::state(process)))
 }

@@ -16,6 +16,7 @@ pub(crate) struct Args {
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) cache_version: Option<LitInt>,
     pub(crate) exit: Option<Path>,
+    pub(crate) validate: Option<Path>,
 }
 
 impl Parse for Args {
@@ -40,10 +41,11 @@ impl Args {
             "alias" => self.aliases.push(type_name(input)?),
             "cache_version" => self.cache_version = Some(u32_literal(input)?),
             "exit" => self.exit = Some(input.parse()?),
+            "validate" => self.validate = Some(input.parse()?),
             _ => {
                 return Err(syn::Error::new(
                     key.span(),
-                    "expected `name`, `alias`, `cache_version` or `exit`",
+                    "expected `name`, `alias`, `cache_version`, `exit` or `validate`",
                 ));
             }
         }

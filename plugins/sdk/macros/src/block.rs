@@ -62,6 +62,10 @@ fn check(sort: &Sort, args: &Args, block: &ItemImpl) -> syn::Result<()> {
     if let Some(exit) = &args.exit {
         return Err(syn::Error::new(exit.span(), "say it inside the block: `type Exit = ..;`"));
     }
+    if let Some(validate) = &args.validate {
+        let message = "say it inside the block: `fn validate(inputs: &.., bad: &mut Problems) { .. }`";
+        return Err(syn::Error::new(validate.span(), message));
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use syn::{Ident, ItemFn, ReturnType, Type, spanned::Spanned};
 
 use crate::{
     args::Args,
-    function::{Argument, check_plain, exit, handle, process, take_argument},
+    function::{Argument, check_plain, exit, handle, judge, process, take_argument},
 };
 
 const KIND: &str = "calcfunction";
@@ -43,7 +43,7 @@ fn entry(args: &Args, function: &ItemFn, arguments: &[Argument], returned: &Type
     let name = &function.sig.ident;
     let idents: Vec<&Ident> = arguments.iter().map(|argument| &argument.ident).collect();
     let process = process(args, function, arguments, &quote!(<#returned as ::ferry_plugin::Returned>::Nodes));
-    let exit = exit(args);
+    let (exit, judge) = (exit(args), judge(args, arguments));
     quote! {
         #process
 
@@ -56,6 +56,8 @@ fn entry(args: &Args, function: &ItemFn, arguments: &[Argument], returned: &Type
                 let Arguments { #(#idents),* } = arguments;
                 #name(#(#idents),*)
             }
+
+            #judge
         }
 
         ::ferry_plugin::macros::inventory::submit! {

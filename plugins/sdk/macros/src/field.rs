@@ -30,6 +30,10 @@ struct Said {
     exclude: Vec<String>,
     /// The only ones that are not.
     include: Vec<String>,
+    /// A function that judges what is given.
+    validate: Option<Expr>,
+    /// Whether the field is said to be a child's ports, which its type tells by itself.
+    expose: bool,
 }
 
 /// The fields of a plain struct.
@@ -84,9 +88,14 @@ impl Said {
             self.exclude = port_names(meta)?;
         } else if meta.path.is_ident("include") {
             self.include = port_names(meta)?;
+        } else if meta.path.is_ident("validate") {
+            self.validate = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("expose") {
+            self.expose = true;
         } else {
             return Err(meta.error(
-                "expected `default = ..`, `range(..)`, `choices(..)`, `help = \"..\"`, `exclude(..)` or `include(..)`",
+                "expected `default = ..`, `range(..)`, `choices(..)`, `help = \"..\"`, `validate = ..`, `expose`, \
+                 `exclude(..)` or `include(..)`",
             ));
         }
         Ok(())
@@ -116,9 +125,11 @@ impl Field<'_> {
     /// Refuses what makes no sense for an output.
     pub(crate) fn check_output(&self) -> syn::Result<()> {
         let said = &self.said;
-        let wrong = said.default.as_ref().or(said.choices.first()).map(Spanned::span);
-        match wrong.or(said.range.as_ref().map(Spanned::span)) {
-            Some(span) => Err(syn::Error::new(span, "an output port has no default, range or choices")),
+        let wrong = said.default.as_ref().or(said.choices.first()).or(said.validate.as_ref());
+        match wrong.map(Spanned::span).or(said.range.as_ref().map(Spanned::span)) {
+            Some(span) => {
+                Err(syn::Error::new(span, "an output port has no default, range, choices or validator"))
+            }
             None => Ok(()),
         }
     }
@@ -128,8 +139,10 @@ impl Field<'_> {
         let (ty, help) = (self.ty, &self.help);
         let port = quote_spanned!(ty.span()=> <#ty as #by>::port());
         let (range, default, choices) = (self.range(), self.default(), self.choices());
-        let chosen = self.chosen();
+        let (chosen, exposed) = (self.chosen(), self.exposed());
         quote! {{
+            #exposed
+            #[allow(unused_mut)]
             let mut port = #port;
             port.help = ::std::string::String::from(#help);
             #range
@@ -172,6 +185,25 @@ impl Field<'_> {
     fn choices(&self) -> Option<TokenStream> {
         let bodies: Vec<TokenStream> = self.said.choices.iter().map(|choice| self.body(choice)).collect();
         (!bodies.is_empty()).then(|| quote!(port.choices = ::std::vec![#(#bodies),*];))
+    }
+
+    /// A statement that lets the port's validator look.
+    pub(crate) fn judgement(&self) -> Option<TokenStream> {
+        let validate = self.said.validate.as_ref()?;
+        let (ty, name) = (self.ty, &self.name);
+        Some(quote_spanned! {validate.span()=>
+            ::ferry_plugin::macros::validate_port::<#ty, _, _>(
+                #validate, nodes, &::ferry_plugin::macros::join(prefix, #name), bad,
+            );
+        })
+    }
+
+    /// Fails to compile where `expose` stands on something that is no child's ports.
+    fn exposed(&self) -> Option<TokenStream> {
+        let ty = self.ty;
+        let check =
+            quote_spanned!(ty.span()=> const _: () = ::ferry_plugin::macros::assert_exposed::<#ty>(););
+        self.said.expose.then_some(check)
     }
 
     /// Leaves out ports of a namespace.

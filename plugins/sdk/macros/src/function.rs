@@ -105,6 +105,17 @@ pub(crate) fn process(
     }
 }
 
+/// What judges the arguments together.
+pub(crate) fn judge(args: &Args, arguments: &[Argument]) -> Option<TokenStream> {
+    let validate = args.validate.as_ref()?;
+    let idents = arguments.iter().map(|argument| &argument.ident);
+    Some(quote! {
+        fn judge(arguments: &Arguments, bad: &mut ::ferry_plugin::Problems) {
+            #validate(#(&arguments.#idents,)* bad);
+        }
+    })
+}
+
 /// The type of the exit codes.
 pub(crate) fn exit(args: &Args) -> TokenStream {
     args.exit.as_ref().map_or_else(|| quote!(::ferry_plugin::NoExit), |exit| quote!(#exit))

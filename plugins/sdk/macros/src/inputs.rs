@@ -2,18 +2,26 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{DeriveInput, Ident, spanned::Spanned};
+use syn::{DeriveInput, Expr, Ident, spanned::Spanned};
 
 use crate::field::{Field, fields_of};
 
 /// The implementations of `Inputs` and `InputField` for a struct.
 pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
+    derive_as(item, None)
+}
+
+/// The same; `exact` is an expression of the ports, where the fields' types don't tell all of them.
+pub(crate) fn derive_as(item: &DeriveInput, exact: Option<&TokenStream>) -> syn::Result<TokenStream> {
     let fields = fields_of(item, "inputs")?;
     let struct_name = &item.ident;
-    let namespace = namespace(&fields);
+    let namespace = exact.map_or_else(
+        || namespace(&fields),
+        |exact| quote!(fn namespace() -> ::ferry_plugin::proto::Namespace { #exact }),
+    );
     let read_all = read_all(&fields);
     let lend_all = lend_all(&fields);
-    let judge_all = judge_all(&fields);
+    let judge_all = judge_all(&fields, whole(item)?.as_ref());
     let draft_name = format_ident!("{struct_name}Draft");
     let draft = draft(item, &draft_name, &fields);
     let as_field = as_field(struct_name, &draft_name);
@@ -141,17 +149,40 @@ fn lend_all(fields: &[Field<'_>]) -> TokenStream {
     }
 }
 
-fn judge_all(fields: &[Field<'_>]) -> TokenStream {
+/// What a namespace's own `#[port(validate = ..)]` says.
+fn whole(item: &DeriveInput) -> syn::Result<Option<Expr>> {
+    let mut validate = None;
+    for attr in item.attrs.iter().filter(|attr| attr.path().is_ident("port")) {
+        attr.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("validate") {
+                return Err(meta.error("expected `validate = ..`: all else is said of the fields"));
+            }
+            validate = Some(meta.value()?.parse()?);
+            Ok(())
+        })?;
+    }
+    Ok(validate)
+}
+
+fn judge_all(fields: &[Field<'_>], whole: Option<&Expr>) -> TokenStream {
     let judges = fields.iter().map(|field| {
         let (ty, name) = (field.ty, &field.name);
         quote_spanned! {ty.span()=>
             <#ty as ::ferry_plugin::InputField>::judge(nodes, &::ferry_plugin::macros::join(prefix, #name), bad);
         }
     });
+    let validators = fields.iter().map(Field::judgement);
+    let whole = whole.map(|validate| {
+        quote_spanned! {validate.span()=>
+            ::ferry_plugin::macros::validate_all::<Self, _, _>(#validate, nodes, prefix, bad);
+        }
+    });
     quote! {
         #[allow(unused_variables)]
         fn judge_all(nodes: &::ferry_plugin::proto::Inputs, prefix: &str, bad: &mut ::ferry_plugin::Problems) {
             #(#judges)*
+            #(#validators)*
+            #whole
         }
     }
 }
@@ -179,6 +210,11 @@ fn as_field(struct_name: &Ident, draft_name: &Ident) -> TokenStream {
         #[automatically_derived]
         impl ::ferry_plugin::InputField for #struct_name {
             type Leaf = ::ferry_plugin::NoLeaf;
+            type Judged = Self;
+
+            fn judged(&self) -> ::core::option::Option<&Self> {
+                ::core::option::Option::Some(self)
+            }
 
             fn port() -> ::ferry_plugin::proto::Port {
                 ::ferry_plugin::macros::namespace_port(<Self as ::ferry_plugin::Inputs>::namespace())

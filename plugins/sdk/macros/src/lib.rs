@@ -9,6 +9,8 @@ mod exit;
 mod field;
 mod function;
 mod inputs;
+mod interface;
+mod json;
 mod monitor;
 mod outline;
 mod outputs;
@@ -137,6 +139,23 @@ pub fn monitor(args: TokenStream, item: TokenStream) -> TokenStream {
 pub fn outline(item: TokenStream) -> TokenStream {
     let outline = parse_macro_input!(item as outline::Outline);
     outline.expand().into()
+}
+
+/// Makes stubs of process types of other plugins, from the files that `ferry plugin interface TYPE` writes.
+///
+/// `interface!("interfaces/qe.pw.json")`, relative to the crate's root, makes a module `qe` with a process type `Pw`,
+/// which is called, exposed and restarted like one whose crate is at hand: `Draft<qe::Pw>`, `Child<qe::Pw>`,
+/// `#[restart(child = qe::Pw)]`. Its exit codes are constants, `qe::PwExit::NOT_CONVERGED`; `qe::PwExit::error(410)`
+/// is one for the fakes of tests. Ports of the base types are Rust's types. Others take any value or node, and give
+/// nodes to be [`cast`](../ferry_plugin/struct.Node.html#method.cast), unless their Rust type is said:
+/// `interface!("interfaces/qe.pw.json", "core.structure" => Structure)`. Several files may be named in one call, and
+/// those of one plugin must be.
+///
+/// Whenever such a type is launched, ferry looks whether the installed one still has everything that the file says:
+/// strike out of the file what you don't use.
+#[proc_macro]
+pub fn interface(item: TokenStream) -> TokenStream {
+    expand(interface::expand(&parse_macro_input!(item)))
 }
 
 fn expand(result: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

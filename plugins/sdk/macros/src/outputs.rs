@@ -8,21 +8,43 @@ use crate::field::{Field, fields_of};
 
 /// The implementations of `Outputs`, `OutputField` and `Returned` for a struct, and its draft.
 pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
+    derive_as(item, None)
+}
+
+/// The same; `exact` is an expression of the ports, where the fields' types don't tell all of them.
+pub(crate) fn derive_as(item: &DeriveInput, exact: Option<&TokenStream>) -> syn::Result<TokenStream> {
     let fields = fields_of(item, "outputs")?;
     fields.iter().try_for_each(Field::check_output)?;
     let struct_name = &item.ident;
     let draft_name = format_ident!("{struct_name}Draft");
     let nodes_name = format_ident!("{struct_name}Nodes");
-    let outputs = outputs(struct_name, &draft_name, &nodes_name, &fields);
+    let namespace = exact.cloned().unwrap_or_else(|| namespace(&fields));
+    let outputs = outputs(struct_name, &draft_name, &nodes_name, &fields, &namespace);
     let draft = draft(item, &draft_name, &fields);
     let nodes = nodes(item, &nodes_name, &fields);
     let conversions = conversions(struct_name, &nodes_name, &fields);
     Ok(quote!(#outputs #draft #nodes #conversions))
 }
 
-fn outputs(struct_name: &Ident, draft_name: &Ident, nodes_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
+/// The ports as the fields' types tell them.
+fn namespace(fields: &[Field<'_>]) -> TokenStream {
     let names = fields.iter().map(|field| &field.name);
     let ports = fields.iter().map(|field| field.port(&quote!(::ferry_plugin::OutputField)));
+    quote! {
+        ::ferry_plugin::proto::Namespace {
+            ports: ::std::collections::BTreeMap::from([#((::std::string::String::from(#names), #ports)),*]),
+            dynamic: ::core::option::Option::None,
+        }
+    }
+}
+
+fn outputs(
+    struct_name: &Ident,
+    draft_name: &Ident,
+    nodes_name: &Ident,
+    fields: &[Field<'_>],
+    namespace: &TokenStream,
+) -> TokenStream {
     let emits = fields.iter().map(|field| {
         let (ident, ty, name) = (field.ident, field.ty, &field.name);
         quote_spanned! {ty.span()=>
@@ -36,10 +58,7 @@ fn outputs(struct_name: &Ident, draft_name: &Ident, nodes_name: &Ident, fields: 
             type Nodes = #nodes_name;
 
             fn namespace() -> ::ferry_plugin::proto::Namespace {
-                ::ferry_plugin::proto::Namespace {
-                    ports: ::std::collections::BTreeMap::from([#((::std::string::String::from(#names), #ports)),*]),
-                    dynamic: ::core::option::Option::None,
-                }
+                #namespace
             }
 
             #[allow(unused_variables)]

@@ -85,6 +85,10 @@ pub(crate) fn expand(said: &RestartArgs, mut block: ItemImpl) -> syn::Result<Tok
             "expected `impl X { .. }`, with methods under `#[handler(..)]`",
         ));
     }
+    if let Some(validate) = &said.args.validate {
+        let message = "a restart workchain has its child's ports, and the child's validators with them";
+        return Err(syn::Error::new(validate.span(), message));
+    }
     let mut handlers = Vec::new();
     let mut setup = None;
     for item in &mut block.items {

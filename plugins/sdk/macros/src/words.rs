@@ -24,6 +24,17 @@ pub(crate) fn snake(name: &str) -> String {
     snake
 }
 
+/// `pw_base` as `PwBase`; a digit in front gets a letter.
+pub(crate) fn camel(name: &str) -> String {
+    let mut camel = String::new();
+    for part in name.split(['_', '-']) {
+        let mut chars = part.chars();
+        camel.extend(chars.next().map(|first| first.to_ascii_uppercase()));
+        camel.extend(chars);
+    }
+    if camel.starts_with(|c: char| c.is_ascii_digit()) { format!("T{camel}") } else { camel }
+}
+
 /// The text of an item's doc comments.
 pub(crate) fn doc(attrs: &[Attribute]) -> String {
     let lines: Vec<String> = attrs.iter().filter_map(doc_line).collect();
@@ -65,6 +76,14 @@ mod tests {
             ("already_so", "already_so"),
         ] {
             assert_eq!(snake(name), expected);
+        }
+    }
+
+    #[test]
+    fn names_become_types() {
+        for (name, expected) in [("pw", "Pw"), ("pw_base", "PwBase"), ("add-job_2", "AddJob2"), ("2d", "T2d")]
+        {
+            assert_eq!(camel(name), expected);
         }
     }
 

@@ -6,7 +6,7 @@ use syn::{FnArg, Ident, ItemFn, ReturnType, Type, spanned::Spanned};
 
 use crate::{
     args::Args,
-    function::{Argument, check_plain, exit, handle, process, take_argument, typed},
+    function::{Argument, check_plain, exit, handle, judge, process, take_argument, typed},
 };
 
 const KIND: &str = "workfunction";
@@ -67,7 +67,7 @@ fn entry(
     let idents: Vec<&Ident> = arguments.iter().map(|argument| &argument.ident).collect();
     let nodes = quote!(<#returned as ::ferry_plugin::ReturnedNodes>::Nodes);
     let process = process(args, function, arguments, &nodes);
-    let exit = exit(args);
+    let (exit, judge) = (exit(args), judge(args, arguments));
     let is_context = quote_spanned! {context.span()=>
         let cx = <#context as ::ferry_plugin::macros::IsCx>::of(cx);
     };
@@ -87,6 +87,8 @@ fn entry(
                 #is_context
                 #name(cx, #(#idents),*)
             }
+
+            #judge
         }
 
         ::ferry_plugin::macros::inventory::submit! {

@@ -12,7 +12,7 @@ use std::{
 use ferry_plugin_proto::{Call, Ended, Exit};
 
 use super::core::{Core, Op, Outcome};
-use crate::{Draft, OutputNodes, Process};
+use crate::{Draft, Exposed, OutputNodes, Process};
 
 /// A process that was called: awaited, it gives its outputs. Made by [`Cx::call`](crate::FlowCx::call) and
 /// [`Cx::submit`](crate::FlowCx::submit).
@@ -40,6 +40,17 @@ impl<P: Process> Called<P> {
         match self.op.as_ref().ok()?.outcome()? {
             Outcome::Ended(ended) => Some(read::<P>(&ended)),
             Outcome::Slept => None,
+        }
+    }
+
+    /// All its outputs, to be handed on as they are: `(&mut called).await?; called.exposed()?`.
+    ///
+    /// # Errors
+    /// This workfunction was not told of its end.
+    pub fn exposed(&self) -> crate::Result<Exposed<P>> {
+        match self.op.as_ref().ok().and_then(Op::outcome) {
+            Some(Outcome::Ended(ended)) => Ok(Exposed::of(&ended.outputs)),
+            _ => Err(format!("`{}` has not ended: await it first", P::type_name()).into()),
         }
     }
 

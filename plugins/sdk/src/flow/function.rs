@@ -12,7 +12,7 @@ use crate::{
     Error, ExitCodes, Inputs, Node, OutputField, OutputNodes, OutputSet, Outputs, PortType, Problems, RESULT,
     Result, Stored,
     calcjob::unreadable,
-    input::read_inputs,
+    input::{read_inputs, validators::judge_inputs},
     registry::{Spec, Unable},
 };
 
@@ -128,6 +128,11 @@ pub trait WorkFunction: 'static {
 
     /// Calls it.
     fn call(cx: FlowCx, inputs: Self::Inputs) -> impl Future<Output = Self::Returned> + Send;
+
+    /// Judges inputs together, as the attribute's `validate = ..` says.
+    fn judge(inputs: &Self::Inputs, bad: &mut Problems) {
+        let _ = (inputs, bad);
+    }
 }
 
 pub(crate) fn spec<F: WorkFunction>() -> Spec {
@@ -140,7 +145,7 @@ pub(crate) fn spec<F: WorkFunction>() -> Spec {
 }
 
 pub(crate) fn validate<F: WorkFunction>(nodes: &Nodes) -> Problems {
-    read_inputs::<F::Inputs>(nodes).err().unwrap_or_default()
+    judge_inputs(nodes, F::judge)
 }
 
 pub(crate) fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {

@@ -42,7 +42,8 @@ pub(super) struct Running<'a> {
 struct Member {
     uuid: String,
     process_type: String,
-    entry: &'static Entry,
+    /// None for one that is faked and whose crate is not at hand.
+    entry: Option<&'static Entry>,
     inputs: Nodes,
     caller: Option<(usize, String)>,
     /// Its calls.
@@ -222,6 +223,7 @@ impl<'a> Running<'a> {
     /// What a step says; one that asks for how processes ended is told.
     fn take(&self, index: usize, mut request: StepRequest) -> StepReply {
         let Member { entry, called, .. } = &self.processes[index];
+        let entry = entry.expect("what is faked takes no steps");
         loop {
             let reply = entry.take_step(&request).unwrap_or_else(|unable| panic!("{}", unable.0));
             let reply: StepReply = through_codec(&reply);
@@ -294,28 +296,34 @@ impl<'a> Running<'a> {
     }
 
     fn launch(&mut self, call: Call, caller: Option<usize>) -> Result<(), String> {
-        let fake = self.world.fakes.contains_key(&call.process_type);
         let entry = all_entries().find(|entry| entry.answers_to(&call.process_type));
-        let entry = match entry {
-            Some(entry) if fake || entry.kind() != Kind::CalcJob => entry,
-            Some(_) => panic!(
+        let fake = self.world.fakes.get(&call.process_type);
+        let ports = match (entry, fake) {
+            (Some(entry), None) if entry.kind() == Kind::CalcJob => panic!(
                 "`{0}` is a calcjob, which no test runs: say how it ends, `testing::world().fake::<..>(..)`",
                 call.process_type
             ),
-            None => return Err(format!("no linked crate has a process type `{}`", call.process_type)),
+            (Some(entry), _) => entry.spec().inputs,
+            (None, Some(fake)) => (fake.inputs)(),
+            (None, None) => {
+                let message = "no linked crate has a process type `{}`; one of another plugin is faked, \
+                               `testing::world().fake::<..>(..)`";
+                return Err(message.replace("{}", &call.process_type));
+            }
         };
+        let fake = fake.is_some();
         let index = self.processes.len();
         if let Some(caller) = caller
             && self.processes[caller].called.insert(call.call.clone(), index).is_some()
         {
             return Err(format!("it launches `{}` twice", call.call));
         }
-        let inputs = self.inputs(&entry.spec().inputs, call.inputs)?;
-        let problems = entry.judge(&inputs);
+        let inputs = self.inputs(&ports, call.inputs)?;
+        let problems = entry.map(|entry| entry.judge(&inputs)).unwrap_or_default();
         if !problems.is_empty() {
             return Err(problems.to_string());
         }
-        let is_work = fake || entry.kind() == Kind::CalcFunction;
+        let is_work = fake || entry.is_some_and(|entry| entry.kind() == Kind::CalcFunction);
         let at = if is_work {
             At::Work { ends: self.now + self.takes(&call.process_type) }
         } else {
@@ -323,7 +331,7 @@ impl<'a> Running<'a> {
         };
         self.processes.push(Member {
             uuid: format!("00000000-0000-4000-8000-{index:012x}"),
-            process_type: entry.name(),
+            process_type: entry.map_or(call.process_type, Entry::name),
             entry,
             inputs,
             caller: caller.map(|caller| (caller, call.call)),
@@ -403,8 +411,8 @@ impl<'a> Running<'a> {
         fs::create_dir(&sandbox).expect("a directory can be made");
         let inputs = through_codec(&process.inputs);
         let outcome = match self.world.fakes.get(&process.process_type) {
-            Some(fake) => fake(&inputs, &sandbox),
-            None => worked(process.entry, &inputs, &sandbox),
+            Some(fake) => (fake.end)(&inputs, &sandbox),
+            None => worked(process.entry.expect("it has no fake"), &inputs, &sandbox),
         };
         let Outcome { outputs, exit, exception, reports } = through_codec(&outcome);
         for (port, new) in outputs {

@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
-use ferry_plugin_proto::{Call, Ended, Inputs as Nodes, Kind, Node, Outcome};
+use ferry_plugin_proto::{Call, Ended, Inputs as Nodes, Kind, Namespace, Node, Outcome};
 
 use super::running::{Running, Steps};
 use crate::{
-    Draft, OutputNodes, PortType, Process, Returned,
+    Draft, Inputs, OutputNodes, PortType, Process, Returned,
     input::read_inputs,
     output::{OutputSet, Places},
     registry,
@@ -23,8 +23,16 @@ use crate::{
 /// Orders in which things happen that [`call`] tries.
 const SEEDS: Range<u64> = 0..8;
 
+/// From inputs, and a directory for files of the outputs, to an end.
+type End = dyn Fn(&Nodes, &Path) -> Outcome;
+
 /// How a process of some type ends, instead of being run.
-pub(super) type Fake = Arc<dyn Fn(&Nodes, &Path) -> Outcome>;
+#[derive(Clone)]
+pub(super) struct Fake {
+    pub(super) end: Arc<End>,
+    /// The type's ports: its crate need not be at hand.
+    pub(super) inputs: fn() -> Namespace,
+}
 
 /// Runs a process and all that it calls, in memory, in virtual time. Workfunctions, machines and calcfunctions run as
 /// they are; whatever needs a computer is faked, see [`world`].
@@ -109,7 +117,7 @@ impl World {
                 inputs.map_err(|bad| bad.to_string().into()).and_then(|inputs| end(inputs).emit(&mut set));
             set.settle(result)
         };
-        self.fakes.insert(P::type_name(), Arc::new(end));
+        self.fakes.insert(P::type_name(), Fake { end: Arc::new(end), inputs: P::Inputs::namespace });
         self
     }
 

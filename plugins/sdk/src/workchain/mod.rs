@@ -30,7 +30,7 @@ use self::{
 use crate::{
     Error, ExitCodes, Inputs, Outputs, Problems, Result, Stored,
     export::doing,
-    input::read_inputs,
+    input::validators::judge_inputs,
     registry::{Spec, Unable},
     report,
 };
@@ -180,15 +180,7 @@ pub(crate) fn spec<W: WorkChain>() -> Spec {
 }
 
 pub(crate) fn validate<W: WorkChain>(nodes: &Nodes) -> Problems {
-    match read_inputs::<W::Inputs>(nodes) {
-        Ok(inputs) => {
-            let mut bad = Problems::default();
-            W::validate(&inputs, &mut bad);
-            W::Inputs::judge_all(nodes, "", &mut bad);
-            bad
-        }
-        Err(bad) => bad,
-    }
+    judge_inputs(nodes, W::validate)
 }
 
 pub(crate) fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {

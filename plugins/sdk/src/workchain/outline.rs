@@ -217,6 +217,58 @@ impl<T: StepReturn, E: Into<Error>> StepReturn for Result<T, E> {
 }
 
 /// What a condition may return.
+///
+/// ```
+/// # use ferry_plugin::prelude::*;
+/// # #[derive(Inputs)] pub struct I {}
+/// # #[derive(Outputs)] pub struct O {}
+/// # #[derive(Default, serde::Serialize, serde::Deserialize)] pub struct Chain { n: i64 }
+/// # #[workchain(name = "test.chain")]
+/// # impl WorkChain for Chain {
+/// #     type Inputs = I;
+/// #     type Outputs = O;
+/// #     fn outline() -> Outline<Self> { outline! { while unfinished { step; } } }
+/// # }
+/// # impl Chain {
+/// #     fn step(&mut self) { self.n += 1; }
+/// fn unfinished(&self) -> bool { self.n < 3 }
+/// # }
+/// ```
+///
+/// Where it is something else, and where a step is not there, the workchain does not compile:
+///
+/// ```compile_fail
+/// # use ferry_plugin::prelude::*;
+/// # #[derive(Inputs)] pub struct I {}
+/// # #[derive(Outputs)] pub struct O {}
+/// # #[derive(Default, serde::Serialize, serde::Deserialize)] pub struct Chain { n: i64 }
+/// # #[workchain(name = "test.chain")]
+/// # impl WorkChain for Chain {
+/// #     type Inputs = I;
+/// #     type Outputs = O;
+/// #     fn outline() -> Outline<Self> { outline! { while unfinished { step; } } }
+/// # }
+/// # impl Chain {
+/// #     fn step(&mut self) { self.n += 1; }
+/// fn unfinished(&self) -> i64 { 3 - self.n }
+/// # }
+/// ```
+/// ```compile_fail
+/// # use ferry_plugin::prelude::*;
+/// # #[derive(Inputs)] pub struct I {}
+/// # #[derive(Outputs)] pub struct O {}
+/// # #[derive(Default, serde::Serialize, serde::Deserialize)] pub struct Chain { n: i64 }
+/// # #[workchain(name = "test.chain")]
+/// # impl WorkChain for Chain {
+/// #     type Inputs = I;
+/// #     type Outputs = O;
+/// fn outline() -> Outline<Self> { outline! { while unfinished { stpe; } } }
+/// # }
+/// # impl Chain {
+/// #     fn step(&mut self) { self.n += 1; }
+/// #     fn unfinished(&self) -> bool { self.n < 3 }
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(message = "a condition returns `bool` or `Result<bool>`, not `{Self}`")]
 pub trait Truth {
     /// Whether it holds.

@@ -14,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_failure_is_taken_over_but_no_accident", a_failure_is_taken_over_but_no_accident),
     ("an_invalidated_result_is_left_alone", an_invalidated_result_is_left_alone),
     ("rules_name_types", rules_name_types),
+    ("a_workflow_runs_and_what_it_calls_is_taken_over", a_workflow_runs_and_what_it_calls_is_taken_over),
 ];
 
 /// A profile with a daemon; jobs leave a line each in a file.
@@ -173,4 +174,26 @@ fn rules_name_types() -> Result {
     answer.expect(2)?.says(&["true or false", "perhaps"])?;
     let answer = bench.ferry.ferry(&["cache", "explain", "99999"])?;
     answer.expect(1)?.says(&["99999"]).map(drop)
+}
+
+/// Only calculations are taken over: the workflow itself runs, and its calculations are nodes of their own.
+fn a_workflow_runs_and_what_it_calls_is_taken_over() -> Result {
+    let bench = Bench::caching()?;
+    let run = || {
+        let id = bench.ferry.submit(&["arithmetic.multiply_add", "x=2", "y=3", "z=4"])?;
+        bench.ferry.ended(&id, Duration::from_secs(60))
+    };
+    let (first, second) = (run()?, run()?);
+    let of = |shown: &Value, call: usize| -> Result<Value> {
+        bench.ferry.json(&["process", "show", &shown["called"][call]["id"].to_string()])
+    };
+    check(second["cached_from"].is_null() && second["outputs"]["result"]["value"] == 10, || {
+        format!("{second:#}")
+    })?;
+    for call in 0..2 {
+        let (source, taken) = (of(&first, call)?, of(&second, call)?);
+        let clones = taken["uuid"] != source["uuid"] && taken["outputs"] != source["outputs"];
+        check(taken["cached_from"] == source["uuid"] && clones, || format!("{taken:#}"))?;
+    }
+    Ok(())
 }

@@ -19,6 +19,7 @@ mod graph;
 mod hidden;
 mod hosts;
 mod input;
+mod interface;
 mod job;
 mod limits;
 mod look;
@@ -29,10 +30,13 @@ mod provenance;
 mod services;
 mod squeue;
 mod stash;
+mod status;
+mod styles;
 mod supervisor;
 mod sweep;
 mod tree;
 mod workchain;
+mod wrong;
 
 use std::sync::{PoisonError, RwLock};
 
@@ -65,6 +69,10 @@ fn main() {
             ("flow", flow::CASES),
             ("hosts", hosts::CASES),
             ("workchain", workchain::CASES),
+            ("interface", interface::CASES),
+            ("status", status::CASES),
+            ("wrong", wrong::CASES),
+            ("styles", styles::CASES),
             ("stash", stash::CASES),
             ("monitor", monitor::CASES),
             ("failure", failure::CASES),

@@ -3,20 +3,14 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
-    sync::{Mutex, PoisonError},
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
 use ferry_matrix::{Profile, Result, check, plugin, text};
 use serde_json::Value;
 
-use crate::{
-    Case,
-    chaos::{is_alive, runs},
-    sweep, tree,
-};
+use crate::{Case, chaos::runs, tree};
 
 pub(crate) const CASES: &[Case] = &[
     ("multiply_add_is_linked_as_in_the_tutorial", multiply_add_is_linked_as_in_the_tutorial),
@@ -27,7 +21,6 @@ pub(crate) const CASES: &[Case] = &[
     ("what_goes_wrong_names_the_step", what_goes_wrong_names_the_step),
     ("a_step_and_its_round_are_told", a_step_and_its_round_are_told),
     ("a_running_one_stays_on_its_plugin_file", a_running_one_stays_on_its_plugin_file),
-    ("a_death_at_any_step_gives_the_same_graph", a_death_at_any_step_gives_the_same_graph),
     ("a_restart_workchain_mends_and_labels", a_restart_workchain_mends_and_labels),
     ("an_unhandled_failure_pauses_until_it_is_played", an_unhandled_failure_pauses_until_it_is_played),
     ("a_killed_child_ends_its_restart_workchain", a_killed_child_ends_its_restart_workchain),
@@ -35,10 +28,6 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// Deaths that are tried beside one another: they mostly wait.
-const LANES: usize = 4;
-/// Steps of `script.rounds` with its workchain inside, and a few more that are never taken.
-const STEPS: usize = 15;
 /// Workchains of the large case, and jobs of each.
 const MANY: usize = 200;
 const WIDTH: usize = 5;
@@ -217,57 +206,6 @@ fn a_running_one_stays_on_its_plugin_file() -> Result {
     let new = ferry.ended(&ferry.submit(&["script.rounds", "rounds=1"])?, LIMIT)?;
     check(old["exit_code"] == 0 && new["exit_code"] == 0, || format!("{old:#}\n{new:#}"))?;
     check(old["plugin"] != new["plugin"], || "the newer file took nothing".into())
-}
-
-fn a_death_at_any_step_gives_the_same_graph() -> Result {
-    let (want, _) = tell(None)?;
-    let places = ["step.worked", "step.stored"];
-    let deaths: Vec<String> =
-        places.iter().flat_map(|place| (1..=STEPS).map(move |count| format!("{place}:{count}"))).collect();
-    let (left, failures, died) = (Mutex::new(deaths.iter()), Mutex::new(Vec::new()), Mutex::new(0));
-    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
-    thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(|| {
-                while let Some(death) = next() {
-                    let outcome = tell(Some(death)).and_then(|(graph, has_died)| {
-                        *died.lock().unwrap_or_else(PoisonError::into_inner) += usize::from(has_died);
-                        check(graph == want, || {
-                            format!("another graph: {graph:#}\nwithout the death: {want:#}")
-                        })
-                    });
-                    if let Err(error) = outcome {
-                        let text = format!("FERRY_CRASH_AT={death}: {error}");
-                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(text);
-                    }
-                }
-            });
-        }
-    });
-    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    check(failures.is_empty(), || failures.join("\n\n"))?;
-    let died = died.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // Some passages come only with luck: where steps are taken again, there are more of them.
-    check(died >= STEPS, || format!("only {died} of {} deaths happened", deaths.len()))
-}
-
-/// Runs `script.rounds` with a daemon that dies at a place; the graph that comes of it, and whether it died.
-fn tell(place: Option<&str>) -> Result<(Value, bool)> {
-    let ferry = profile()?;
-    ferry.ok(&["daemon", "stop"])?;
-    let mut start = ferry.command(&["daemon", "start"]);
-    start.envs(place.map(|place| ("FERRY_CRASH_AT", place)));
-    Profile::run(start)?;
-    let worker = ferry.daemon().ok().map(|(pid, _)| pid);
-    let marker = ferry.scratch().join("marks");
-    let words = ["script.rounds", "job.sleep=0.05", &format!("job.marker={}", text(&marker))];
-    let id = sweep::launch(&ferry, "rounds", &words)?;
-    sweep::end(&ferry)?;
-    let died = worker.is_none_or(|pid| !is_alive(pid));
-    check(runs(&marker) == 4, || format!("{} runs of 4 jobs", runs(&marker)))?;
-    ferry.ok(&["daemon", "stop"])?;
-    ferry.ferry(&["storage", "check", "--full"])?.expect(0)?;
-    Ok((sweep::graph(&ferry, &id)?, died))
 }
 
 fn a_restart_workchain_mends_and_labels() -> Result {

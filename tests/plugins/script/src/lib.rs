@@ -11,6 +11,7 @@
 //! A text `$CALL.OUTPUT` among a call's inputs is that output's node. Every operation is a step of its own.
 
 mod base;
+mod count;
 mod job;
 mod moody;
 mod rounds;

@@ -1,0 +1,211 @@
+//! `interface!`: types of other plugins, from the files that `ferry plugin interface` writes.
+
+mod described;
+mod ports;
+
+use std::{collections::BTreeMap, env, fs, path::Path};
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{
+    Ident, LitStr, Token, Type,
+    parse::{Parse, ParseStream},
+};
+
+use self::ports::Ports;
+use crate::{json::Json, words::camel};
+
+/// The version of the files that this crate reads.
+const FORMAT: u32 = 1;
+
+/// What stands in `interface!(..)`.
+#[derive(Default)]
+pub(crate) struct Files {
+    files: Vec<LitStr>,
+    /// Rust types of data types.
+    types: BTreeMap<String, Type>,
+}
+
+impl Parse for Files {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut said = Files::default();
+        while !input.is_empty() {
+            let text: LitStr = input.parse()?;
+            if input.peek(Token![=>]) {
+                input.parse::<Token![=>]>()?;
+                said.types.insert(text.value(), input.parse()?);
+            } else {
+                said.files.push(text);
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// Modules of stubs.
+pub(crate) fn expand(said: &Files) -> syn::Result<TokenStream> {
+    if said.files.is_empty() {
+        let message =
+            "name a file that `ferry plugin interface TYPE` wrote: `interface!(\"interfaces/qe.pw.json\")`";
+        return Err(syn::Error::new(proc_macro2::Span::call_site(), message));
+    }
+    let mut modules: BTreeMap<Vec<String>, Vec<TokenStream>> = BTreeMap::new();
+    for file in &said.files {
+        let (module, stub) =
+            stub(file, &said.types).map_err(|message| syn::Error::new(file.span(), message))?;
+        modules.entry(module).or_default().push(stub);
+    }
+    let modules = modules.iter().map(|(path, stubs)| nested(path, quote!(#(#stubs)*)));
+    Ok(quote!(#(#modules)*))
+}
+
+/// Types inside modules inside one another.
+fn nested(path: &[String], inside: TokenStream) -> TokenStream {
+    let Some((first, rest)) = path.split_first() else { return inside };
+    let (name, inside) = (name(first), nested(rest, inside));
+    let about = format!("Process types `{first}.*` of another plugin.");
+    quote! {
+        #[doc = #about]
+        #[allow(dead_code, missing_debug_implementations, clippy::derive_partial_eq_without_eq)]
+        pub mod #name { #inside }
+    }
+}
+
+/// The stub of one file, and the modules that it lies in.
+fn stub(file: &LitStr, types: &BTreeMap<String, Type>) -> Result<(Vec<String>, TokenStream), String> {
+    let root = env::var("CARGO_MANIFEST_DIR").map_err(|_| "cargo does not say where this crate is")?;
+    let path = Path::new(&root).join(file.value());
+    let path = path.to_str().ok_or("the file's path is not UTF-8")?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        format!("{path}: {error}; `ferry plugin interface TYPE > {}` writes it", file.value())
+    })?;
+    let json = Json::read(&text).map_err(|error| format!("{path}: {error}"))?;
+    match json.number::<u32>("interface") {
+        Some(FORMAT) => {}
+        Some(other) => {
+            return Err(format!(
+                "{path}: it has format {other}, this ferry-plugin reads {FORMAT}: build with a newer one"
+            ));
+        }
+        None => return Err(format!("{path}: it is no file that `ferry plugin interface` wrote")),
+    }
+    let described = json.get("type").ok_or_else(|| format!("{path}: it has no `type`"))?;
+    let full_name = described.text("name");
+    let (module, last) = full_name.rsplit_once('.').ok_or_else(|| format!("{path}: its type has no name"))?;
+    let module = module.split('.').map(str::to_owned).collect();
+    Ok((module, process(&json, described, &camel(last), path, types)))
+}
+
+/// The process type, its ports and its exit codes.
+fn process(
+    json: &Json,
+    described: &Json,
+    name: &str,
+    path: &str,
+    types: &BTreeMap<String, Type>,
+) -> TokenStream {
+    let process = Ident::new(name, proc_macro2::Span::call_site());
+    let (full_name, plugin, version) = (described.text("name"), json.text("plugin"), json.text("version"));
+    let about = format!("`{full_name}` of plugin {plugin} {version}. {}", described.text("doc"));
+    let [inputs, outputs, nodes, exit] =
+        ["Inputs", "Outputs", "OutputsNodes", "Exit"].map(|end| format_ident!("{name}{end}"));
+    let mut ports = Ports::new(types);
+    ports.inputs(&inputs, described.get("inputs"));
+    ports.outputs(&outputs, described.get("outputs"));
+    let (structs, kind) = (ports.items, described::kind(described.text("kind")));
+    let exits = exit_codes(&exit, full_name, described.list("exit_codes"));
+    let process_type = described::process_type(described);
+    quote! {
+        #structs
+        #exits
+
+        #[doc = #about]
+        #[derive(Debug, Clone, Copy)]
+        pub struct #process;
+
+        impl ::ferry_plugin::Process for #process {
+            type Inputs = #inputs;
+            type Nodes = #nodes;
+            const ABOUT: ::ferry_plugin::macros::About = ::ferry_plugin::macros::About {
+                module: ::core::module_path!(),
+                name: ::core::option::Option::Some(#full_name),
+                item: #full_name,
+                doc: "",
+                aliases: &[],
+                cache_version: 0,
+            };
+
+            fn kind() -> ::ferry_plugin::proto::Kind {
+                #kind
+            }
+
+            fn outputs() -> ::ferry_plugin::proto::Namespace {
+                <#outputs as ::ferry_plugin::Outputs>::namespace()
+            }
+        }
+
+        const _: () = {
+            // So that the crate is built again when the file changes.
+            const _: &[u8] = ::core::include_bytes!(#path);
+
+            fn interface() -> ::ferry_plugin::proto::Interface {
+                ::ferry_plugin::proto::Interface {
+                    interface: #FORMAT,
+                    plugin: ::std::string::String::from(#plugin),
+                    version: ::std::string::String::from(#version),
+                    process_type: #process_type,
+                }
+            }
+
+            ::ferry_plugin::macros::inventory::submit! {
+                ::ferry_plugin::macros::Needed { module: ::core::module_path!(), interface }
+            }
+        };
+    }
+}
+
+/// Statuses as constants, and errors of them for fakes.
+fn exit_codes(exit: &Ident, full_name: &str, codes: &[Json]) -> TokenStream {
+    let about = format!("Exit codes of `{full_name}`.");
+    let consts = codes.iter().filter_map(|code| {
+        let (status, label): (u32, _) = (code.number("status")?, code.text("label"));
+        let about = format!("{label}: {}", code.text("message"));
+        let name = label.strip_prefix("ERROR_").unwrap_or(label).to_uppercase();
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
+        let name = if is_name { name } else { format!("EXIT_{status}") };
+        let name = Ident::new(&name, proc_macro2::Span::call_site());
+        Some(quote! {
+            #[doc = #about]
+            pub const #name: u32 = #status;
+        })
+    });
+    let declared = codes.iter().map(described::exit_code);
+    quote! {
+        #[doc = #about]
+        #[derive(Debug)]
+        pub enum #exit {}
+
+        impl #exit {
+            #(#consts)*
+
+            /// One of them as the error that a fake in a test ends with.
+            pub fn error(status: u32) -> ::ferry_plugin::Error {
+                ::ferry_plugin::macros::declared_error(status, ::std::vec![#(#declared),*])
+            }
+        }
+    }
+}
+
+/// A name of a port or module as Rust has it.
+fn name(name: &str) -> Ident {
+    const NEVER_RAW: &[&str] = &["self", "super", "crate", "Self", "_"];
+    let span = proc_macro2::Span::call_site();
+    if NEVER_RAW.contains(&name) {
+        return Ident::new(&format!("{name}_"), span);
+    }
+    let plain = name.replace('-', "_");
+    syn::parse_str::<Ident>(&plain).unwrap_or_else(|_| Ident::new_raw(&plain, span))
+}

@@ -1,0 +1,3 @@
+//! The plugin file of [`caller`].
+
+ferry_plugin::export_plugin!(caller);
