@@ -40,7 +40,8 @@ fn several_processes_are_watched_to_their_end() -> Result {
     );
     let told = json_lines(&ferry.ok(&["process", "watch", &chain, &job, "--format", "json"])?)?;
     for id in [&chain, &job] {
-        let last = told.iter().rfind(|line| line["id"].as_i64() == id.parse().ok()).ok_or("it was not told of")?;
+        let last =
+            told.iter().rfind(|line| line["id"].as_i64() == id.parse().ok()).ok_or("it was not told of")?;
         check(last["state"] == "finished" && last["exit_code"] == 0, || format!("{told:#?}"))?;
     }
     let steps: Vec<&str> = told.iter().filter_map(|line| line["status"].as_str()).collect();
