@@ -69,7 +69,12 @@ fn nested(path: &[String], inside: TokenStream) -> TokenStream {
     let about = format!("Process types `{first}.*` of another plugin.");
     quote! {
         #[doc = #about]
-        #[allow(dead_code, missing_debug_implementations, clippy::derive_partial_eq_without_eq)]
+        #[allow(
+            dead_code,
+            missing_debug_implementations,
+            clippy::derive_partial_eq_without_eq,
+            clippy::needless_update
+        )]
         pub mod #name { #inside }
     }
 }
