@@ -18,6 +18,13 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
         job.process.status = Some(job.state.step.as_str().to_owned());
         return job.commit(Vec::new()).await;
     }
+    let observation = match observation {
+        // A monitor had it stopped before its script began: that is its end, and it is not submitted anew.
+        Some(Observation::Vanished) if job.state.stopped.is_some() => {
+            Some(Observation::Ended(Box::default()))
+        }
+        other => other,
+    };
     match observation {
         Some(Observation::Granted(bounds)) => {
             job.grant = Some(bounds);
