@@ -58,8 +58,11 @@ fn job(process_type: &str) -> JobDescription {
         }
         "escape.source" => job.files.push(file("taken", Source::Sandbox("../../../etc/passwd".to_owned()))),
         "escape.retrieve" => {
-            job.retrieve
-                .push(Retrieve { pattern: "../../../../../../etc/passwd".to_owned(), depth: Some(0), target: String::new() });
+            job.retrieve.push(Retrieve {
+                pattern: "../../../../../../etc/passwd".to_owned(),
+                depth: Some(0),
+                target: String::new(),
+            });
         }
         "escape.stdout" => run.stdout = Some("../escaped".to_owned()),
         // The claim protocol's own files: a job that forges them could run twice, or never.

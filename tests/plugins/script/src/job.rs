@@ -165,7 +165,9 @@ fn local(inputs: &JobInputs, job: &mut Job, folder: &str, path: &str, target: &s
     }
     let all: Folder = node.get()?;
     for (name, file) in all.files() {
-        let inside = name.strip_prefix(path).filter(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'));
+        let inside = name
+            .strip_prefix(path)
+            .filter(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'));
         match inside.map(|rest| rest.trim_start_matches('/')) {
             Some("") => job.copy(file, target),
             Some(rest) => job.copy(file, format!("{target}/{rest}")),

@@ -6,8 +6,18 @@ use ferry_plugin::{Look, Monitor, Verdict, View, prelude::*};
 #[derive(Inputs)]
 pub struct Moody {
     #[port(choices(
-        "kill", "no_parse", "no_retrieve", "keep", "outputs", "disable_self", "disable_all", "look", "panic", "except",
-        "hang", "escape"
+        "kill",
+        "no_parse",
+        "no_retrieve",
+        "keep",
+        "outputs",
+        "disable_self",
+        "disable_all",
+        "look",
+        "panic",
+        "except",
+        "hang",
+        "escape"
     ))]
     pub mood: String,
     /// What it says
