@@ -78,7 +78,7 @@ pub struct Metadata {
     pub description: String,
     /// Label of the computer a calcjob runs on.
     pub computer: Option<String>,
-    /// [`Options`] of a calcjob.
+    /// [`Options`](super::Options) of a calcjob.
     pub options: BTreeMap<String, Value>,
     /// Whether it runs itself, whatever the settings say about taking over results.
     pub disable_cache: bool,
