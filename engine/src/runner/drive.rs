@@ -126,7 +126,7 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
 async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify) -> Driven {
     let id = process.id;
     if process.kill_requested {
-        return kill_workflow(cx, process).await.into();
+        return kill_workflow(cx, process).await;
     }
     let mut flow = match Workflow::new(cx, process) {
         Ok(flow) => flow,
