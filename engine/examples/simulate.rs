@@ -21,6 +21,9 @@ use std::{
 
 use ferry_engine::testing::{Plan, Report, Watch, shrink, try_out};
 
+/// How often a campaign says what it came to so far.
+const TELL: Duration = Duration::from_secs(60);
+
 /// What to do.
 #[derive(Debug, Clone, Copy)]
 struct Wish {
@@ -94,6 +97,7 @@ fn campaign(wish: Wish) -> ExitCode {
     let sums = Sums::default();
     let (next, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     let failed: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let told = Mutex::new(begin);
     println!("seeds from {}", wish.first);
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
@@ -111,6 +115,7 @@ fn campaign(wish: Wish) -> ExitCode {
                             failed.get_or_insert((seed, text));
                         }
                     }
+                    tell(&told, &sums, begin);
                 }
             });
         }
@@ -123,6 +128,16 @@ fn campaign(wish: Wish) -> ExitCode {
         }
         Ok(Some((seed, text))) => fail(&format!("seed {seed}:\n{text}")),
         Err(_) => fail("a thread of the campaign panicked"),
+    }
+}
+
+/// Says now and then what it came to so far: a long campaign may be ended at any time.
+fn tell(told: &Mutex<Instant>, sums: &Sums, begin: Instant) {
+    if let Ok(mut told) = told.try_lock()
+        && told.elapsed() >= TELL
+    {
+        *told = Instant::now();
+        print_sums(sums, begin.elapsed());
     }
 }
 

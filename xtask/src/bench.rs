@@ -31,10 +31,12 @@ pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode>
     if let Some(what) = flags.what {
         let mut table = Table::default();
         match what {
-            BenchWhat::Engine => engine::run(workspace, &interrupt, &mut table)?,
+            BenchWhat::Engine => {
+                engine::run(workspace, &interrupt, &mut table)?;
+                table.print();
+            }
             BenchWhat::Workflows => workflows::run(workspace, &interrupt, &mut table)?,
         }
-        table.print();
         return Ok(ExitCode::SUCCESS);
     }
     let binary = ferry::build(workspace, "release")?;

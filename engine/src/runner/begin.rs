@@ -18,13 +18,6 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
         job.process.status = Some(job.state.step.as_str().to_owned());
         return job.commit(Vec::new()).await;
     }
-    let observation = match observation {
-        // A monitor had it stopped before its script began: that is its end, and it is not submitted anew.
-        Some(Observation::Vanished) if job.state.stopped.is_some() => {
-            Some(Observation::Ended(Box::default()))
-        }
-        other => other,
-    };
     match observation {
         Some(Observation::Granted(bounds)) => {
             job.grant = Some(bounds);
@@ -80,6 +73,10 @@ const FORGOTTEN: u32 = 5;
 ///
 /// Where nobody has seen that the gate works there, the user decides.
 async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
+    if job.state.stopped.is_some() {
+        // A monitor had it stopped before its script began: that is its end.
+        return ended(job, JobReport::default()).await;
+    }
     if !job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)? {
         let since = job.mark_unclear();
         let (id, process) = (job.process.job_id.clone().unwrap_or_default(), job.process.id);

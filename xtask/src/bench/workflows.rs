@@ -28,11 +28,15 @@ const NOOPS: u32 = 5_000;
 const SIDE_BY_SIDE: u32 = 50;
 const EACH: u32 = 100;
 
-/// Runs all figures.
+/// Runs all figures, and prints them before the ten thousand work directories are removed, which takes minutes.
 pub(super) fn run(workspace: &Workspace, interrupt: &Interrupt, table: &mut Table) -> Result<()> {
     let bench = Bench::build(workspace, interrupt)?;
     rates(&bench, table)?;
-    jobs(&bench, table)
+    let ferry = bench.profile()?;
+    jobs(&bench, &ferry, table)?;
+    table.print();
+    println!("removing the work directories");
+    Ok(())
 }
 
 /// Steps and calls a second.
@@ -54,8 +58,7 @@ fn rates(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
 }
 
 /// Very many workchains at once, each with jobs.
-fn jobs(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
-    let ferry = bench.profile()?;
+fn jobs(bench: &Bench<'_>, ferry: &Ferry, table: &mut Table) -> Result<()> {
     ferry.ask(&["plugin", "install", bench.plugin()?])?;
     ferry.show(&["daemon", "start"])?;
     let line = format!("{{\"rounds\": 1, \"width\": {}}}\n", JOBS - 1);
@@ -65,7 +68,7 @@ fn jobs(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     let begun = Instant::now();
     ferry.ask(&["submit", "script.rounds", "--each", file.to_str().unwrap_or_default()])?;
     println!("submitted after {:.1} s", begun.elapsed().as_secs_f64());
-    let seen = watch(bench, &ferry, begun)?;
+    let seen = watch(bench, ferry, begun)?;
     let seconds = begun.elapsed().as_secs_f64();
     let failed = ferry.ask(&["process", "list", "-a", "-X", "--project", "id", "--format", "csv"])?;
     if failed.lines().count() > 1 {

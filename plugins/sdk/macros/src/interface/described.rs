@@ -3,7 +3,7 @@
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use crate::json::Json;
+use crate::{exit, json::Json};
 
 /// A `ProcessType`. Its documentation and aliases play no part in whether it fits.
 pub(super) fn process_type(described: &Json) -> TokenStream {
@@ -38,16 +38,7 @@ pub(super) fn kind(word: &str) -> TokenStream {
 
 pub(super) fn exit_code(code: &Json) -> TokenStream {
     let status: u32 = code.number("status").unwrap_or_default();
-    let (label, message) = (code.text("label"), code.text("message"));
-    let invalidates_cache = code.is("invalidates_cache");
-    quote! {
-        ::ferry_plugin::proto::ExitCode {
-            status: #status,
-            label: ::std::string::String::from(#label),
-            message: ::std::string::String::from(#message),
-            invalidates_cache: #invalidates_cache,
-        }
-    }
+    exit::exit_code(status, code.text("label"), code.text("message"), code.is("invalidates_cache"))
 }
 
 /// A `Namespace`; an empty one of nothing.
