@@ -11,6 +11,7 @@
 
 mod app;
 mod args;
+mod ask;
 mod commands;
 mod config_file;
 mod error;

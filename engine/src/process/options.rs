@@ -345,5 +345,10 @@ mod tests {
             ]
         );
         assert!(problems[0].message.contains("did you mean `max_wallclock_seconds`"));
+        assert_eq!(
+            closest("max_wall", ["max_memory_kb", "max_wallclock_seconds"]),
+            Some("max_wallclock_seconds")
+        );
+        assert_eq!(closest("max", ["max_wallclock_seconds"]), None, "that may be many");
     }
 }

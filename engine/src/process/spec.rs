@@ -69,9 +69,14 @@ pub fn lookup<'a>(ports: &'a BTreeMap<String, FlatPort>, name: &str) -> Option<&
 
 /// The name that is closest to `wanted`, if one is close enough, for "did you mean".
 pub fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // The beginning of a name is that name, however much is missing.
+    let distance = |name: &str| match wanted.len() > 3 && name.starts_with(wanted) {
+        true => 1,
+        false => strsim::damerau_levenshtein(wanted, name),
+    };
     names
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(wanted, name), name))
+        .map(|name| (distance(name), name))
         .filter(|(distance, name)| *distance <= 2.max(name.len() / 3) && *distance < name.len())
         .min()
         .map(|(_, name)| name)

@@ -1,9 +1,6 @@
 //! `ferry calcjob cleanworkdir`: removes work directories on their computers.
 
-use std::{
-    io::{BufRead, IsTerminal},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::Args;
 use ferry_engine::{
@@ -19,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::find;
 use crate::{
+    ask::agreed,
     error::{Failure, Result},
     output::{self, Format},
     session::Session,
@@ -66,8 +64,16 @@ pub(super) async fn run(session: &Session, args: CleanArgs) -> Result {
         output::note("there is no work directory to be removed");
         return told(session, &reader, &chosen);
     }
-    if !args.force && !session.non_interactive && !confirmed(chosen.len())? {
-        return Err(Failure::new("nothing was removed"));
+    if !args.force {
+        let many = format!("the work directories of {} calculations", chosen.len());
+        match agreed(session, &format!("remove {many}?"))? {
+            Some(true) => {}
+            Some(false) => return Err(Failure::new("nothing was removed")),
+            None => {
+                let text = format!("{many} would go for good, and nobody is here to agree");
+                return Err(Failure::usage(text).help("say `--force`"));
+            }
+        }
     }
     let ids = chosen.iter().map(|process| process.id.0).collect();
     let (_, answered) = session.call(Request::CleanWorkDirs(ids)).await?;
@@ -115,17 +121,6 @@ fn fits_in_time(process: &Process, args: &CleanArgs) -> bool {
     let days = |days: u32| i64::from(days) * 86_400;
     args.past_days.is_none_or(|most| age <= days(most))
         && args.older_than.is_none_or(|least| age >= days(least))
-}
-
-/// Asks, where there is somebody to answer.
-fn confirmed(count: usize) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(true);
-    }
-    output::note(format!("remove the work directories of {count} calculations? [y/N]"));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Waits until each was tried; gives those that are still there.

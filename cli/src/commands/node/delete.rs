@@ -1,10 +1,7 @@
 //! `node delete`, `process delete` and `group delete --delete-nodes`: nodes go with all that came of them. What goes
 //! is shown first; the store refuses if more would go than was shown.
 
-use std::{
-    collections::BTreeMap,
-    io::{BufRead, IsTerminal},
-};
+use std::collections::BTreeMap;
 
 use clap::Args;
 use ferry_engine::{
@@ -14,6 +11,7 @@ use ferry_engine::{
 use serde_json::json;
 
 use crate::{
+    ask::agreed,
     error::{Failure, Result},
     output::{self, Format},
     session::Session,
@@ -100,8 +98,15 @@ pub(crate) async fn delete(
     if options.dry_run {
         return Ok(());
     }
-    if !options.yes && !confirmed(session, count)? {
-        return Err(Failure::new("nothing was deleted"));
+    if !options.yes {
+        match agreed(session, &format!("delete {} for good?", nodes(count)))? {
+            Some(true) => {}
+            Some(false) => return Err(Failure::new("nothing was deleted")),
+            None => {
+                let text = format!("{} would go for good, and nobody is here to agree", nodes(count));
+                return Err(Failure::usage(text).help("look with `--dry-run`, then say `--yes`"));
+            }
+        }
     }
     let deletion = Deletion { roots, follow: options.follow(), seen };
     session.call(Request::Delete { nodes: deletion, groups }).await?;
@@ -149,22 +154,4 @@ fn show(session: &Session, reader: &Reader, roots: &[NodeId], seen: &[NodeId], d
 
 fn nodes(count: usize) -> String {
     if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
-}
-
-/// Asks, where there is somebody to answer.
-///
-/// # Errors
-/// There is nobody, and nobody has agreed before.
-fn confirmed(session: &Session, count: usize) -> Result<bool> {
-    if session.non_interactive || !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(format!(
-            "{} would go for good, and nobody is here to agree",
-            nodes(count)
-        ))
-        .help("look with `--dry-run`, then say `--yes`"));
-    }
-    output::note(format!("delete {} for good? [y/N]", nodes(count)));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

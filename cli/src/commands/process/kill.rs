@@ -1,9 +1,6 @@
 //! `ferry process kill`: a durable wish, and a look whether it came true.
 
-use std::{
-    io::{BufRead, IsTerminal},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::Args;
 use ferry_engine::{
@@ -14,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Chosen;
 use crate::{
+    ask::agreed,
     error::{Failure, Result},
     output,
     session::Session,
@@ -45,26 +43,11 @@ pub(crate) struct KillArgs {
 pub(super) async fn run(session: &Session, args: KillArgs) -> Result {
     let reader = session.reader().await?;
     let chosen = args.chosen.find(&reader)?;
-    if args.chosen.all
-        && !args.yes
-        && !chosen.is_empty()
-        && !session.non_interactive
-        && !confirmed(chosen.len())?
-    {
+    let asks = args.chosen.all && !args.yes && !chosen.is_empty();
+    if asks && agreed(session, &format!("kill all {} processes?", chosen.len()))? == Some(false) {
         return Err(Failure::new("nothing was killed"));
     }
     kill(session, chosen, args.force, Duration::from_secs(args.timeout)).await
-}
-
-/// Asks, where there is somebody to answer.
-fn confirmed(count: usize) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(true);
-    }
-    output::note(format!("kill all {count} processes? [y/N]"));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Asks for the end of processes, waits for it, and says what has not ended yet.

@@ -1,11 +1,10 @@
 //! `ferry process resubmit`: the user's decision where nobody can find out whether a job was submitted.
 
-use std::io::{BufRead, IsTerminal};
-
 use clap::Args;
 use ferry_engine::runner::{Answered, Request};
 
 use crate::{
+    ask::agreed,
     error::{Failure, Result},
     output,
     session::Session,
@@ -26,7 +25,12 @@ pub(crate) struct ResubmitArgs {
 /// Takes down the decision.
 pub(super) async fn run(session: &Session, args: ResubmitArgs) -> Result {
     let process = view::find_process(&session.reader().await?, &args.process)?;
-    if !args.yes && !session.non_interactive && !confirmed(&view::title(&process))? {
+    let question = format!(
+        "submit {} anew? A first job may still be in the queue; if the two do not see the same work directory, \
+         both run.",
+        view::title(&process)
+    );
+    if !args.yes && agreed(session, &question)? == Some(false) {
         return Err(Failure::new("nothing was resubmitted"));
     }
     let (_, answered) = session.call(Request::Resubmit(process.id.0)).await?;
@@ -39,18 +43,4 @@ pub(super) async fn run(session: &Session, args: ResubmitArgs) -> Result {
         view::title(&process)
     ));
     Ok(())
-}
-
-/// Asks, where there is somebody to answer.
-fn confirmed(title: &str) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(true);
-    }
-    output::note(format!(
-        "submit {title} anew? A first job may still be in the queue; if the two do not see the same work directory, \
-         both run. [y/N]"
-    ));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

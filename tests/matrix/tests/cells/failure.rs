@@ -151,6 +151,8 @@ fn cleanworkdir_removes_what_is_named() -> Result {
     let live = ferry.submit(&["arithmetic.add_job", "x=1", "y=2", "sleep=60"])?;
     let jobs: Vec<Value> = ids.iter().map(|id| ferry.ended(id, LIMIT)).collect::<Result<_>>()?;
     ferry.ferry(&["calcjob", "cleanworkdir"])?.expect(2)?.says(&["nothing is named", "--past-days"])?;
+    let alone = ferry.ferry(&["calcjob", "cleanworkdir", &ids[0]])?;
+    alone.expect(2)?.says(&["would go for good", "nobody is here to agree", "--force"])?;
     ferry.ferry(&["calcjob", "cleanworkdir", &live, "-f"])?.expect(1)?.says(&["has not ended"])?;
     // Who took over another's results has no directory to be cleaned.
     ferry.ok(&["config", "set", "caching.default_enabled", "true"])?;
