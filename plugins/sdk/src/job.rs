@@ -73,9 +73,28 @@ impl Job {
     /// Puts the files of a folder below the directory `target`; `.` is the work directory itself.
     pub fn copy_folder(&mut self, folder: &Folder, target: impl AsRef<str>) {
         for (path, file) in folder.files() {
-            let result = self.add_file(file, &format!("{}/{path}", target.as_ref()));
-            self.note(result);
+            self.copy(file, format!("{}/{path}", target.as_ref()));
         }
+    }
+
+    /// Puts what a folder has at `path` at `target`: a file becomes it, a directory brings its contents, and so does the
+    /// folder itself, which is `.` or nothing. It makes `prepare` fail if nothing is there.
+    pub fn copy_from(&mut self, folder: &Folder, path: &str, target: impl AsRef<str>) {
+        let (path, target) = (path.trim_end_matches('/'), target.as_ref());
+        if matches!(path, "" | ".") {
+            return self.copy_folder(folder, target);
+        }
+        let mut found = false;
+        for (name, file) in folder.files() {
+            let Some(rest) = name.strip_prefix(path) else { continue };
+            match rest.strip_prefix('/') {
+                None if rest.is_empty() => self.copy(file, target),
+                Some(inside) => self.copy(file, format!("{target}/{inside}")),
+                None => continue,
+            }
+            found = true;
+        }
+        self.note(if found { Ok(()) } else { Err(format!("the folder has no file `{path}`")) });
     }
 
     /// Links `target` to a place on the same computer: `job.symlink(parent.join("out"), "out")`. Directories around it
@@ -362,6 +381,26 @@ mod tests {
             assert!(job.into_description().unwrap_err().contains("is not allowed"));
         }
         assert!(job(&scratch).into_description().unwrap_err().contains("runs nothing"));
+    }
+
+    #[test]
+    fn a_file_of_a_folder_becomes_the_target_and_a_directory_brings_its_contents() {
+        let scratch = Scratch::new();
+        let mut folder = Folder::default();
+        for name in ["sub/a", "sub/deep/b", "subway", "c"] {
+            folder.add(name, FileRef::from_bytes(name)).unwrap();
+        }
+        let mut job = job(&scratch);
+        job.copy_from(&folder, "c", "one");
+        job.copy_from(&folder, "sub/", "all");
+        let text = |path: &str| fs::read_to_string(scratch.path().join(path)).ok();
+        assert_eq!(
+            ["one", "all/a", "all/deep/b"].map(text).map(Option::unwrap),
+            ["c", "sub/a", "sub/deep/b"]
+        );
+        assert_eq!(text("all/way"), None);
+        job.copy_from(&folder, "su", "none");
+        assert_eq!(job.into_description().unwrap_err(), "the folder has no file `su`");
     }
 
     #[test]

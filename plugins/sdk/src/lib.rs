@@ -237,7 +237,7 @@ pub mod macros {
         input::macros::{assert_number, body, choose, join, namespace_port},
         input::validators::{assert_exposed, validate_all, validate_port},
         monitor::MonitorEntry,
-        registry::{About, Entry, Needed},
+        registry::{About, Entry, Needed, described},
         schema::macros as schema,
         stored::StoredFor,
     };

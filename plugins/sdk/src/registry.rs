@@ -9,6 +9,8 @@ use ferry_plugin_proto::{
     Value, Work, WorkReply, decode, encode,
 };
 
+use serde::de::DeserializeOwned;
+
 use crate::{
     CalcJob, FileRef, Machine, MonitorEntry, Problems, SingleFile, WorkChain, calcfunction,
     calcfunction::CalcFunction, calcjob, data::DataEntry, flow, flow::WorkFunction, machine, output::Places,
@@ -204,6 +206,14 @@ pub struct Needed {
 }
 
 inventory::collect!(Needed);
+
+/// What a stub carries of its file, as the message it was written as.
+///
+/// # Panics
+/// Never: it was encoded by this crate's own version of the messages.
+pub fn described<T: DeserializeOwned>(message: &[u8]) -> T {
+    decode(message).unwrap_or_else(|error| panic!("a stub that can't be read: {error}"))
+}
 
 /// The entries of all linked crates.
 pub(crate) fn all_entries() -> impl Iterator<Item = &'static Entry> {

@@ -71,7 +71,7 @@ impl CalcJob for Transfer {
             let node = inputs.sources.get(name).ok_or_else(|| unknown(inputs, name))?;
             match &*node.data_type {
                 "file" => job.copy(&node.get::<SingleFile>()?, target),
-                "folder" => copy_folder(job, &node.get()?, path, target)?,
+                "folder" => job.copy_from(&node.get()?, path, target),
                 _ => job.copy_remote(place(node, path)?, target),
             }
         }
@@ -135,24 +135,6 @@ fn check(inputs: &TransferInputs, (name, path, target): &Item, is_link: bool) ->
 fn place(node: &AnyNode, path: &str) -> Result<RemotePath> {
     let folder: RemoteFolder = node.get()?;
     Ok(folder.join(path))
-}
-
-/// A file of a folder becomes the target; a directory of it brings its contents.
-fn copy_folder(job: &mut Job, folder: &Folder, path: &str, target: &str) -> Result {
-    let path = path.trim_end_matches('/');
-    let mut found = false;
-    for (name, file) in folder.files() {
-        let inside = name
-            .strip_prefix(path)
-            .filter(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'));
-        match inside.map(|rest| rest.trim_start_matches('/')) {
-            Some("") => job.copy(file, target),
-            Some(rest) => job.copy(file, format!("{target}/{rest}")),
-            None => continue,
-        }
-        found = true;
-    }
-    if found { Ok(()) } else { Err(format!("the folder has no file `{path}`"))? }
 }
 
 #[cfg(test)]

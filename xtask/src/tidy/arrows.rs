@@ -43,7 +43,9 @@ fn rule(dir: &str) -> Option<May> {
     Some(match parts.as_slice() {
         ["engine"] => May::Only(&["ferry-plugin-abi", "ferry-plugin-proto"], &[]),
         ["transports" | "schedulers", _] => May::Only(&["ferry-engine"], &["ferry-conformance"]),
-        ["plugins", "abi" | "proto"] | ["plugins", "sdk", "macros"] | ["xtask"] => May::Only(&[], &[]),
+        ["plugins", "abi" | "proto"] | ["xtask"] => May::Only(&[], &[]),
+        // It reads what `ferry plugin interface` writes, which is a message.
+        ["plugins", "sdk", "macros"] => May::Only(&["ferry-plugin-proto"], &[]),
         ["plugins", "sdk"] => {
             May::Only(&["ferry-plugin-abi", "ferry-plugin-proto", "ferry-plugin-macros"], &[])
         }

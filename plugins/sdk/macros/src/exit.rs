@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::{
     Data, DeriveInput, Fields, Ident, LitInt, LitStr, Token, Variant, Visibility,
     parse::{Parse, ParseStream},
@@ -152,16 +152,7 @@ fn check_statuses(exits: &[Exit]) -> syn::Result<()> {
 
 fn declared(variant: &Variant, exit: &Exit) -> TokenStream {
     let Exit { status, message, invalidates_cache, .. } = exit;
-    exit_code(status, exit.label(&variant.ident), message, *invalidates_cache)
-}
-
-/// An exit code of a manifest, as the expression that makes it.
-pub(crate) fn exit_code(
-    status: impl ToTokens,
-    label: impl ToTokens,
-    message: impl ToTokens,
-    invalidates_cache: bool,
-) -> TokenStream {
+    let label = exit.label(&variant.ident);
     quote! {
         ::ferry_plugin::proto::ExitCode {
             status: #status,

@@ -1,22 +1,20 @@
 //! `interface!`: types of other plugins, from the files that `ferry plugin interface` writes.
 
-mod described;
 mod ports;
 
 use std::{collections::BTreeMap, env, fs, path::Path};
 
-use proc_macro2::TokenStream;
+use ferry_plugin_proto::{ExitCode, INTERFACE, Interface, Kind, ProcessType};
+use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
+use serde::Serialize;
 use syn::{
     Ident, LitStr, Token, Type,
     parse::{Parse, ParseStream},
 };
 
 use self::ports::Ports;
-use crate::{json::Json, words::camel};
-
-/// The version of the files that this crate reads.
-const FORMAT: u32 = 1;
+use crate::words::camel;
 
 /// What stands in `interface!(..)`.
 #[derive(Default)]
@@ -87,42 +85,49 @@ fn stub(file: &LitStr, types: &BTreeMap<String, Type>) -> Result<(Vec<String>, T
     let text = fs::read_to_string(path).map_err(|error| {
         format!("{path}: {error}; `ferry plugin interface TYPE > {}` writes it", file.value())
     })?;
-    let json = Json::read(&text).map_err(|error| format!("{path}: {error}"))?;
-    match json.number::<u32>("interface") {
-        Some(FORMAT) => {}
+    let interface = read(&text).map_err(|error| format!("{path}: {error}"))?;
+    let full_name = &interface.process_type.name;
+    let (module, last) = full_name.rsplit_once('.').ok_or_else(|| format!("{path}: its type has no name"))?;
+    let (module, name) = (module.split('.').map(str::to_owned).collect(), camel(last));
+    Ok((module, process(interface, &name, path, types)))
+}
+
+/// The version is looked at first: a newer file may have another form.
+fn read(text: &str) -> Result<Interface, String> {
+    let json: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    match json["interface"].as_u64() {
+        Some(version) if version == u64::from(INTERFACE) => {}
         Some(other) => {
             return Err(format!(
-                "{path}: it has format {other}, this ferry-plugin reads {FORMAT}: build with a newer one"
+                "it has format {other}, this ferry-plugin reads {INTERFACE}: build with a newer one"
             ));
         }
-        None => return Err(format!("{path}: it is no file that `ferry plugin interface` wrote")),
+        None => return Err("it is no file that `ferry plugin interface` wrote".to_owned()),
     }
-    let described = json.get("type").ok_or_else(|| format!("{path}: it has no `type`"))?;
-    let full_name = described.text("name");
-    let (module, last) = full_name.rsplit_once('.').ok_or_else(|| format!("{path}: its type has no name"))?;
-    let module = module.split('.').map(str::to_owned).collect();
-    Ok((module, process(&json, described, &camel(last), path, types)))
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 /// The process type, its ports and its exit codes.
-fn process(
-    json: &Json,
-    described: &Json,
-    name: &str,
-    path: &str,
-    types: &BTreeMap<String, Type>,
-) -> TokenStream {
+fn process(interface: Interface, name: &str, path: &str, types: &BTreeMap<String, Type>) -> TokenStream {
     let process = Ident::new(name, proc_macro2::Span::call_site());
-    let (full_name, plugin, version) = (described.text("name"), json.text("plugin"), json.text("version"));
-    let about = format!("`{full_name}` of plugin {plugin} {version}. {}", described.text("doc"));
-    let [inputs, outputs, nodes, exit] =
+    let ProcessType { name: full_name, doc, inputs, outputs, exit_codes, kind, .. } = &interface.process_type;
+    let about = format!("`{full_name}` of plugin {} {}. {doc}", interface.plugin, interface.version);
+    let [taken, given, nodes, exit] =
         ["Inputs", "Outputs", "OutputsNodes", "Exit"].map(|end| format_ident!("{name}{end}"));
     let mut ports = Ports::new(types);
-    ports.inputs(&inputs, described.get("inputs"));
-    ports.outputs(&outputs, described.get("outputs"));
-    let (structs, kind) = (ports.items, described::kind(described.text("kind")));
-    let exits = exit_codes(&exit, full_name, described.list("exit_codes"));
-    let process_type = described::process_type(described);
+    ports.inputs(&taken, inputs);
+    ports.outputs(&given, outputs);
+    let (structs, kind) = (ports.items, variant(*kind));
+    let exits = self::exit_codes(&exit, full_name, exit_codes);
+    // Only these play a part in whether it fits.
+    let bare = ProcessType {
+        doc: String::new(),
+        aliases: Vec::new(),
+        cache_version: 0,
+        options: BTreeMap::new(),
+        ..interface.process_type.clone()
+    };
+    let needed = described(&Interface { process_type: bare, ..interface.clone() });
     quote! {
         #structs
         #exits
@@ -132,7 +137,7 @@ fn process(
         pub struct #process;
 
         impl ::ferry_plugin::Process for #process {
-            type Inputs = #inputs;
+            type Inputs = #taken;
             type Nodes = #nodes;
             const ABOUT: ::ferry_plugin::macros::About = ::ferry_plugin::macros::About {
                 module: ::core::module_path!(),
@@ -144,11 +149,11 @@ fn process(
             };
 
             fn kind() -> ::ferry_plugin::proto::Kind {
-                #kind
+                ::ferry_plugin::proto::Kind::#kind
             }
 
             fn outputs() -> ::ferry_plugin::proto::Namespace {
-                <#outputs as ::ferry_plugin::Outputs>::namespace()
+                <#given as ::ferry_plugin::Outputs>::namespace()
             }
         }
 
@@ -157,12 +162,7 @@ fn process(
             const _: &[u8] = ::core::include_bytes!(#path);
 
             fn interface() -> ::ferry_plugin::proto::Interface {
-                ::ferry_plugin::proto::Interface {
-                    interface: #FORMAT,
-                    plugin: ::std::string::String::from(#plugin),
-                    version: ::std::string::String::from(#version),
-                    process_type: #process_type,
-                }
+                #needed
             }
 
             ::ferry_plugin::macros::inventory::submit! {
@@ -172,22 +172,32 @@ fn process(
     }
 }
 
+fn variant(kind: Kind) -> Ident {
+    let name = match kind {
+        Kind::CalcFunction => "CalcFunction",
+        Kind::CalcJob => "CalcJob",
+        Kind::WorkFunction => "WorkFunction",
+        Kind::WorkChain => "WorkChain",
+        Kind::Unknown => "Unknown",
+    };
+    Ident::new(name, proc_macro2::Span::call_site())
+}
+
 /// Statuses as constants, and errors of them for fakes.
-fn exit_codes(exit: &Ident, full_name: &str, codes: &[Json]) -> TokenStream {
+fn exit_codes(exit: &Ident, full_name: &str, codes: &Vec<ExitCode>) -> TokenStream {
     let about = format!("Exit codes of `{full_name}`.");
-    let consts = codes.iter().filter_map(|code| {
-        let (status, label): (u32, _) = (code.number("status")?, code.text("label"));
-        let about = format!("{label}: {}", code.text("message"));
+    let consts = codes.iter().map(|ExitCode { status, label, message, .. }| {
+        let about = format!("{label}: {message}");
         let name = label.strip_prefix("ERROR_").unwrap_or(label).to_uppercase();
         let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
         let name = if is_name { name } else { format!("EXIT_{status}") };
         let name = Ident::new(&name, proc_macro2::Span::call_site());
-        Some(quote! {
+        quote! {
             #[doc = #about]
             pub const #name: u32 = #status;
-        })
+        }
     });
-    let declared = codes.iter().map(described::exit_code);
+    let declared = described(codes);
     quote! {
         #[doc = #about]
         #[derive(Debug)]
@@ -198,10 +208,16 @@ fn exit_codes(exit: &Ident, full_name: &str, codes: &[Json]) -> TokenStream {
 
             /// One of them as the error that a fake in a test ends with.
             pub fn error(status: u32) -> ::ferry_plugin::Error {
-                ::ferry_plugin::macros::declared_error(status, ::std::vec![#(#declared),*])
+                ::ferry_plugin::macros::declared_error(status, #declared)
             }
         }
     }
+}
+
+/// An expression that makes it again: its message, which is read in the caller's plugin when its manifest is asked for.
+fn described<T: Serialize>(what: &T) -> TokenStream {
+    let bytes = Literal::byte_string(&ferry_plugin_proto::encode(what));
+    quote!(::ferry_plugin::macros::described(#bytes))
 }
 
 /// A name of a port or module as Rust has it.

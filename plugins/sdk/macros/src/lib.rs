@@ -10,7 +10,6 @@ mod field;
 mod function;
 mod inputs;
 mod interface;
-mod json;
 mod monitor;
 mod outline;
 mod outputs;

@@ -163,17 +163,7 @@ fn local(inputs: &JobInputs, job: &mut Job, folder: &str, path: &str, target: &s
         job.copy(&file, target);
         return Ok(());
     }
-    let all: Folder = node.get()?;
-    for (name, file) in all.files() {
-        let inside = name
-            .strip_prefix(path)
-            .filter(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'));
-        match inside.map(|rest| rest.trim_start_matches('/')) {
-            Some("") => job.copy(file, target),
-            Some(rest) => job.copy(file, format!("{target}/{rest}")),
-            None => {}
-        }
-    }
+    job.copy_from(&node.get()?, path, target);
     Ok(())
 }
 

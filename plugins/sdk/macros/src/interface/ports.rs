@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use ferry_plugin_proto::{Namespace, Port};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{DeriveInput, Ident, Type, parse_quote};
 
 use super::{described, name};
-use crate::{inputs, json::Json, outputs, words::camel};
+use crate::{inputs, outputs, words::camel};
 
 /// Structs as they are made.
 pub(super) struct Ports<'a> {
@@ -21,20 +22,20 @@ impl<'a> Ports<'a> {
     }
 
     /// A struct of input ports, with its draft.
-    pub(super) fn inputs(&mut self, name: &Ident, namespace: Option<&Json>) {
+    pub(super) fn inputs(&mut self, name: &Ident, namespace: &Namespace) {
         let fields =
             self.fields(name, namespace, "Inputs", |ports, name, namespace| ports.inputs(name, namespace));
         let item = item(name, &fields);
-        let exact = described::namespace(namespace);
+        let exact = described(namespace);
         self.add(&item, inputs::derive_as(&item, Some(&exact)));
     }
 
     /// A struct of output ports, with its nodes.
-    pub(super) fn outputs(&mut self, name: &Ident, namespace: Option<&Json>) {
+    pub(super) fn outputs(&mut self, name: &Ident, namespace: &Namespace) {
         let fields =
             self.fields(name, namespace, "Outputs", |ports, name, namespace| ports.outputs(name, namespace));
         let item = item(name, &fields);
-        let exact = described::namespace(namespace);
+        let exact = described(namespace);
         self.add(&item, outputs::derive_as(&item, Some(&exact)));
     }
 
@@ -46,44 +47,46 @@ impl<'a> Ports<'a> {
     fn fields(
         &mut self,
         outer: &Ident,
-        namespace: Option<&Json>,
+        namespace: &Namespace,
         end: &str,
-        nest: impl Fn(&mut Self, &Ident, Option<&Json>),
+        nest: impl Fn(&mut Self, &Ident, &Namespace),
     ) -> Vec<TokenStream> {
-        let entries = namespace.map_or(&[][..], |namespace| namespace.entries("ports"));
-        let field = |(port, described): &(String, Json)| {
-            let ty = match described.get("namespace") {
-                None => self.leaf(&described.texts("types"), end),
-                Some(inner) if inner.entries("ports").is_empty() && inner.get("dynamic").is_some() => {
-                    let leaf = self.leaf(&inner.texts("dynamic"), end);
+        let mut field = |port: &String, described: &Port| {
+            let is_map = |inner: &Namespace| inner.ports.is_empty();
+            let ty = match &described.namespace {
+                None => self.leaf(&described.types, end),
+                Some(Namespace { ports, dynamic: Some(types) }) if ports.is_empty() => {
+                    let leaf = self.leaf(types, end);
                     quote!(::std::collections::BTreeMap<::std::string::String, #leaf>)
                 }
                 Some(inner) => {
                     let outer = outer.to_string();
                     let inside =
                         format_ident!("{}{}{end}", outer.strip_suffix(end).unwrap_or(&outer), camel(port));
-                    nest(self, &inside, Some(inner));
+                    nest(self, &inside, inner);
                     quote!(#inside)
                 }
             };
-            let is_map = described.get("namespace").is_some_and(|inner| inner.entries("ports").is_empty());
-            let may_lack = !described.is("required") && described.get("default").is_none() && !is_map;
+            let may_lack = !described.required
+                && described.default.is_none()
+                && !described.namespace.as_ref().is_some_and(is_map);
             let ty = if may_lack { quote!(::core::option::Option<#ty>) } else { ty };
-            let (port, help) = (name(port), described.text("help"));
+            let (port, help) = (name(port), &described.help);
             quote!(#[doc = #help] pub #port: #ty)
         };
-        entries.iter().map(field).collect()
+        namespace.ports.iter().map(|(port, described)| field(port, described)).collect()
     }
 
     /// The Rust type of a port that takes or gives these data types.
-    fn leaf(&self, types: &[&str], end: &str) -> TokenStream {
-        if let [only] = types
+    fn leaf(&self, types: &[String], end: &str) -> TokenStream {
+        let types: Vec<&str> = types.iter().map(String::as_str).collect();
+        if let [only] = types.as_slice()
             && let Some(ty) = self.types.get(*only)
         {
             return quote!(#ty);
         }
         let is_input = end == "Inputs";
-        match types {
+        match types.as_slice() {
             ["int"] => quote!(i64),
             ["float"] => quote!(f64),
             ["bool"] => quote!(bool),
