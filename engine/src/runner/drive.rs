@@ -81,8 +81,10 @@ pub(super) async fn drive(
             return Then::After(STORE_RETRY).into();
         }
     };
+    let caller = process.caller;
     if process.state.is_terminal() {
-        return Then::Ended.into();
+        // Perhaps of a commit that came true after an interrupt: nobody has told its caller then.
+        return Driven { caller, ..Then::Ended.into() };
     }
     if process.paused && !process.kill_requested {
         return Then::Idle.into();
@@ -93,7 +95,6 @@ pub(super) async fn drive(
         return Then::After(wait).into();
     }
     crash::in_step_of(&process.label);
-    let caller = process.caller;
     match reuse(cx, &process).await {
         Ok(true) => return Driven { caller, ..Then::Ended.into() },
         Ok(false) => {}
@@ -126,20 +127,16 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
 async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify) -> Driven {
     let id = process.id;
     if process.kill_requested {
-        return kill_workflow(cx, process).await;
+        return kill_workflow(cx, process).await.into();
     }
     let mut flow = match Workflow::new(cx, process) {
         Ok(flow) => flow,
         Err(error) => return plain::settle(cx, id, error).await.into(),
     };
-    let advanced = tokio::select! {
-       biased;
-        advanced = flow.advance() => advanced,
-        () = interrupt.notified() => return Then::After(Duration::ZERO).into(),
-    };
-    match advanced {
+    match flow.advance(interrupt).await {
         Ok(Advance::Rests(None)) => Then::Idle.into(),
         Ok(Advance::Rests(Some(delay))) => Then::After(delay.max(Duration::from_millis(1))).into(),
+        Ok(Advance::Interrupted) => Then::After(Duration::ZERO).into(),
         Ok(Advance::Stepped { born, killed, ended }) => {
             let then = if ended { Then::Ended } else { Then::After(Duration::ZERO) };
             Driven { born, killed, ..then.into() }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{
     Context,
-    drive::{Driven, Then, end_plain, store_trouble},
+    drive::{Then, end_plain, store_trouble},
     settle::HOST_RETRY,
 };
 use crate::{
@@ -25,24 +25,15 @@ const LAST_TRY: Duration = Duration::from_secs(5);
 pub(super) const BY_USER: &str = "killed by the user";
 
 /// A workflow ends after all that it called: the command went down the tree with its own transaction.
-///
-/// A step that was interrupted by the command may have launched somebody all the same, if its commit was under way;
-/// nobody has been told of that child, so whoever has not begun is woken here.
-pub(super) async fn kill_workflow(cx: &Context, process: Process) -> Driven {
+pub(super) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
     let children = match cx.store.children(process.id) {
         Ok(children) => children,
-        Err(error) => return store_trouble(process.id, &error).into(),
+        Err(error) => return store_trouble(process.id, &error),
     };
     let live = children.iter().filter(|child| !child.state.is_terminal()).count();
     if live == 0 {
-        return end_plain(cx, process, State::Killed, BY_USER.into()).await.into();
+        return end_plain(cx, process, State::Killed, BY_USER.into()).await;
     }
-    let unbegun = children.iter().filter(|child| child.state == State::Created);
-    let born = unbegun.map(|child| child.id).collect();
-    Driven { born, ..wait_for(cx, process, live).await.into() }
-}
-
-async fn wait_for(cx: &Context, mut process: Process, live: usize) -> Then {
     let status = format!("to be killed, when the {live} live processes that it called have ended");
     if process.status.as_deref() != Some(&status) {
         if process.state == State::Created {

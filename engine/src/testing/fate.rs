@@ -10,7 +10,10 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::trace::{Trace, Watch};
+use super::{
+    rng::Rng,
+    trace::{Trace, Watch},
+};
 use crate::store::{ErrorKind, testing::Fault};
 
 /// What befalls one remote operation.
@@ -119,6 +122,17 @@ impl Fate {
         if !wrongs.contains(&what) {
             wrongs.push(what);
         }
+    }
+
+    /// How long the disk takes for the commit that was numbered last, and its answer: mostly little, now and then
+    /// very long.
+    pub(super) fn commit_takes(&self) -> (Duration, Duration) {
+        let mut rng = Rng::new(self.lock().commits);
+        let mut time = || {
+            let most = if rng.chance(10) { 2_000 } else { 5 };
+            Duration::from_millis(rng.between(0, most))
+        };
+        (time(), time())
     }
 
     /// Numbers a commit; what befalls it.

@@ -125,6 +125,7 @@ struct Director<'a> {
     fate: Arc<Fate>,
     world: Arc<World>,
     parts: Parts,
+    tap: Arc<Tap>,
     /// The store, as it can check itself.
     sqlite: SqliteStore,
     stage: Option<Stage>,
@@ -163,9 +164,10 @@ impl<'a> Director<'a> {
             (name, Arc::new(scheduler) as Arc<dyn crate::scheduler::Scheduler>)
         });
         let transport: Arc<dyn Factory> = Arc::new(MemoryFactory::new(world.clone()));
+        let tap = Arc::new(Tap::new(store, fate.clone()));
         let parts = Parts {
             paths,
-            store: Arc::new(Tap::new(store, fate.clone())),
+            store: tap.clone(),
             plugins: Arc::new(ScriptedPlugins::under(fate.clone(), plan.seed ^ 2)),
             transports: vec![transport],
             schedulers: schedulers.collect::<Schedulers>(),
@@ -175,6 +177,7 @@ impl<'a> Director<'a> {
             fate,
             world,
             parts,
+            tap,
             sqlite,
             stage: None,
             rng: Rng::new(plan.seed ^ 3),
@@ -223,6 +226,7 @@ impl<'a> Director<'a> {
     /// The owner is dead; some time later there is another.
     async fn replace(&mut self) -> Result<()> {
         self.stage = None;
+        self.tap.forget();
         // Its tasks are dropped when the runtime comes by; nothing of them runs any further.
         tokio::task::yield_now().await;
         let pause = Duration::from_millis(*self.rng.pick(&[0, 1000, 20_000, 90_000]).unwrap_or(&0));

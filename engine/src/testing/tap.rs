@@ -1,10 +1,17 @@
 //! The store as a simulated owner meets it: it may fail or be the last thing that the owner does, and all that it
 //! takes goes into the trace.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt, future,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+    time::sleep,
+};
 
 use super::fate::Fate;
 use crate::store::{Change, Error, ErrorKind, NodeId, Reader, Result, Stage, Store, Tidied, testing::Fault};
@@ -12,15 +19,57 @@ use crate::store::{Change, Error, ErrorKind, NodeId, Reader, Result, Stage, Stor
 /// A store between its owner and fate.
 #[derive(Debug)]
 pub(super) struct Tap {
+    inner: Arc<Inner>,
+    /// Commits on their way.
+    queue: Mutex<JoinSet<()>>,
+}
+
+#[derive(Debug)]
+struct Inner {
     store: Arc<dyn Store>,
     fate: Arc<Fate>,
+    /// Commits are taken one after the other, in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Tap {
     pub(super) fn new(store: Arc<dyn Store>, fate: Arc<Fate>) -> Tap {
-        Tap { store, fate }
+        let inner = Inner { store, fate, turn: tokio::sync::Mutex::default() };
+        Tap { inner: Arc::new(inner), queue: Mutex::default() }
     }
 
+    /// The owner died: what it had not committed yet is gone.
+    pub(super) fn forget(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+
+    /// A commit as the real writer's queue takes it: in its turn, after a while, and whether or not whoever asked
+    /// for it is still there to hear of it.
+    async fn queue(&self, changes: Vec<Change>) -> Result<Vec<NodeId>> {
+        let (answer, answered) = oneshot::channel();
+        let inner = self.inner.clone();
+        let (before, after) = inner.fate.commit_takes();
+        {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            while queue.try_join_next().is_some() {}
+            queue.spawn(async move {
+                let turn = inner.turn.lock().await;
+                sleep(before).await;
+                let result = inner.pass(changes).await;
+                drop(turn);
+                sleep(after).await;
+                let _ = answer.send(result);
+            });
+        }
+        match answered.await {
+            Ok(result) => result,
+            // The owner is dead.
+            Err(_) => future::pending().await,
+        }
+    }
+}
+
+impl Inner {
     async fn pass(&self, changes: Vec<Change>) -> Result<Vec<NodeId>> {
         self.fate.note(format_args!("commit {}", Told(&changes)));
         let result = self.store.commit(changes).await;
@@ -38,30 +87,31 @@ impl Tap {
 #[async_trait]
 impl Store for Tap {
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<NodeId>> {
-        match self.fate.commit() {
-            Fault::None => self.pass(changes).await,
+        match self.inner.fate.commit() {
+            Fault::None => self.queue(changes).await,
             Fault::Fail(kind) => {
-                self.fate.note(format_args!("commit fails: {kind}"));
+                self.inner.fate.note(format_args!("commit fails: {kind}"));
                 Err(Error::new(kind, "commit").message(format!("{kind}, as planned")).later())
             }
-            Fault::DieBefore => self.fate.die(&format!("commit, before {}", Told(&changes))).await,
+            Fault::DieBefore => self.inner.fate.die(&format!("commit, before {}", Told(&changes))).await,
             Fault::DieAfter => {
-                let result = self.pass(changes).await;
-                self.fate.die(&format!("commit, after it ({})", result.is_ok())).await
+                let _turn = self.inner.turn.lock().await;
+                let result = self.inner.pass(changes).await;
+                self.inner.fate.die(&format!("commit, after it ({})", result.is_ok())).await
             }
         }
     }
 
     async fn maintain(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)> {
-        self.store.maintain(stage).await
+        self.inner.store.maintain(stage).await
     }
 
     fn commits(&self) -> watch::Receiver<u64> {
-        self.store.commits()
+        self.inner.store.commits()
     }
 
     fn reader(&self) -> &Reader {
-        self.store.reader()
+        self.inner.store.reader()
     }
 }
 

@@ -10,6 +10,7 @@ use ferry_plugin_proto::{
     Ended, Exit, Inputs, Node as PluginNode, ProcessType, StepEvent, StepReply, StepRequest, Then,
 };
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use super::{
     checkpoint::{Checkpoint, Waiting},
@@ -40,6 +41,17 @@ pub(crate) enum Advance {
     },
     /// It waits; a timer wakes it after so long.
     Rests(Option<Duration>),
+    /// It was interrupted before it had done anything.
+    Interrupted,
+}
+
+/// What a plugin answered to an event, and what its commands come to: all of a step but its commit.
+struct Worked {
+    process_type: ProcessType,
+    effects: Effects,
+    state: Vec<u8>,
+    position: Option<String>,
+    then: Then,
 }
 
 /// A workflow in hand: its row, and its saved state.
@@ -59,15 +71,29 @@ impl<'a> Workflow<'a> {
         Ok(Workflow { cx, process, state })
     }
 
-    /// Takes one step, if one is due.
+    /// Takes one step, if one is due. An interrupt is heard while the plugin works, not during the commit: whom
+    /// the step launched would never be woken, if its commit came true unheard.
     ///
     /// # Errors
     /// Those of a step; nothing is committed then.
     ///
     /// # Cancel safety
-    /// May be dropped at any time; the step is then taken again.
-    pub(crate) async fn advance(&mut self) -> StepResult<Advance> {
+    /// Like a crash: the step is taken again, or its commit has come true and those it launched wait for the next
+    /// start of an engine.
+    pub(crate) async fn advance(&mut self, interrupt: &Notify) -> StepResult<Advance> {
         let Some(event) = self.event()? else { return Ok(Advance::Rests(self.until_timer())) };
+        let worked = tokio::select! {
+            biased;
+            worked = self.work(event) => worked?,
+            () = interrupt.notified() => return Ok(Advance::Interrupted),
+        };
+        crash::point("step.worked");
+        let advance = self.settle(worked).await?;
+        crash::point("step.stored");
+        Ok(advance)
+    }
+
+    async fn work(&self, event: StepEvent) -> StepResult<Worked> {
         let request = StepRequest {
             process_type: self.process.process_type.clone(),
             process: self.process.uuid.to_string(),
@@ -76,11 +102,15 @@ impl<'a> Workflow<'a> {
             event,
             time: clock::steady().as_microsecond(),
         };
-        let reply = self.cx.step(&self.process.plugin, &request).await?;
-        crash::point("step.worked");
-        let advance = self.settle(reply).await?;
-        crash::point("step.stored");
-        Ok(advance)
+        let StepReply { state, position, commands, then, .. } =
+            self.cx.step(&self.process.plugin, &request).await?;
+        let process_type = find_type(&self.cx.store, &self.process.plugin, &self.process.process_type)?;
+        let effects = match then {
+            // Nothing of a step that excepts is done, so that it can be resumed from before it.
+            Then::Except(_) => Effects::reports_of(self, &commands),
+            _ => gather(self, &process_type, commands, &then).await?,
+        };
+        Ok(Worked { process_type, effects, state, position, then })
     }
 
     fn event(&self) -> StepResult<Option<StepEvent>> {
@@ -125,22 +155,17 @@ impl<'a> Workflow<'a> {
         Some(Duration::try_from(until.duration_since(clock::steady())).unwrap_or_default())
     }
 
-    async fn settle(&mut self, reply: StepReply) -> StepResult<Advance> {
-        let process_type = find_type(&self.cx.store, &self.process.plugin, &self.process.process_type)?;
-        let effects = match reply.then {
-            // Nothing of a step that excepts is done, so that it can be resumed from before it.
-            Then::Except(_) => Effects::reports_of(self, &reply.commands),
-            _ => gather(self, &process_type, reply.commands, &reply.then).await?,
-        };
+    async fn settle(&mut self, worked: Worked) -> StepResult<Advance> {
+        let Worked { process_type, effects, state, position, then } = worked;
         let mut changes = effects.changes;
         self.begin(&mut changes);
         self.state.steps += 1;
-        self.state.state = reply.state;
+        self.state.state = state;
         self.state.cleans |= effects.cleans;
         let waited = self.state.waiting.take();
         self.process.wake = None;
-        self.process.status = reply.position;
-        match (effects.wrong_output, reply.then) {
+        self.process.status = position;
+        match (effects.wrong_output, then) {
             (Some(exit), _) => self.finish(Some(exit), &mut changes),
             (None, Then::Continue) => self.process.state = State::Running,
             (None, Then::Wait { calls, any, until }) => {
