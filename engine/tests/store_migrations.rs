@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 const GOLDEN_V1: &str = include_str!("golden/store_v1.sql");
 const TO_V2: &str = include_str!("../src/store/schema_v2.sql");
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
 /// A store as ferry 0.1.0 left it, with the one large object that it names.
 fn v1(dir: &Path) -> Connection {

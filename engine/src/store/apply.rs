@@ -37,10 +37,10 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
             Change::Delete(deletion) => delete::delete(db, deletion)?,
             Change::InGroup { group, change } => groups::write(db, group, change, now)?,
             Change::Observed { process, status, scheduler_state } => {
-                db.prepare_cached(
-                    "UPDATE process SET status = ?2, scheduler_state = ?3
-                     WHERE id = ?1 AND state IN ('created', 'running', 'waiting')",
-                )?
+                db.prepare_cached(concat!(
+                    "UPDATE process SET status = ?2, scheduler_state = ?3 WHERE id = ?1 AND ",
+                    tree::lives!()
+                ))?
                 .execute(params![process.0, status, scheduler_state])?;
             }
             Change::CacheHash { process, hash } => cache::write_hash(db, node_id(db, process)?, hash)?,
@@ -223,14 +223,15 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
             .with("process", process.id));
     }
     let changed = db
-        .prepare_cached(
+        .prepare_cached(concat!(
             "UPDATE process SET state = ?3, paused = ?4, status = ?5, exit_status = ?6, exit_message = ?7,
                  job_id = ?8, scheduler_state = ?9, work_dir = ?10, checkpoint = ?11, version = ?2 + 1,
                  wake = ?12, noticed = ?13,
                  crashes = CASE WHEN crashes > 0 AND kind = 'calcjob' AND state = ?3 AND json_valid(?11)
                      AND json_extract(checkpoint, '$.step') IS json_extract(?11, '$.step') THEN crashes ELSE 0 END
-             WHERE id = ?1 AND version = ?2 AND state IN ('created', 'running', 'waiting')",
-        )?
+             WHERE id = ?1 AND version = ?2 AND ",
+            tree::lives!()
+        ))?
         .execute(params![
             process.id.0,
             process.version,

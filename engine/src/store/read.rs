@@ -39,7 +39,7 @@ pub(super) const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, 
      FROM process p JOIN node n ON n.id = p.id LEFT JOIN computer c ON c.id = n.computer";
 
 const PLUGIN: &str =
-    "SELECT digest, name, version, origin, bundled, active, manifest, facts, installed FROM plugin";
+    "SELECT digest, name, version, origin, bundled, active, facts, installed, manifest FROM plugin";
 
 impl SqliteReader {
     /// Opens a store for reading.
@@ -78,7 +78,7 @@ impl SqliteReader {
         let mut known = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = match known.get(&digest) {
             Some(manifest) => manifest.clone(),
-            None => known.entry(digest).or_insert(Arc::new(json(row, 6)?)).clone(),
+            None => known.entry(digest).or_insert(Arc::new(json(row, 8)?)).clone(),
         };
         plugin(row, manifest)
     }
@@ -358,8 +358,8 @@ impl Reads for SqliteReader {
     }
 
     fn suspects(&self) -> Result<Vec<(NodeId, u32)>> {
-        let sql = "SELECT id, crashes FROM process
-                   WHERE crashes > 0 AND state IN ('created', 'running', 'waiting') ORDER BY id";
+        let sql =
+            concat!("SELECT id, crashes FROM process WHERE crashes > 0 AND ", tree::lives!(), " ORDER BY id");
         self.with(|db| query_all(db, sql, [], |row| Ok((NodeId(row.get(0)?), row.get(1)?))))
     }
 
@@ -454,8 +454,8 @@ fn plugin(row: &Row<'_>, manifest: Arc<Manifest>) -> rusqlite::Result<PluginRow>
         bundled: row.get(4)?,
         active: row.get(5)?,
         manifest,
-        facts: json(row, 7)?,
-        installed: time(row, 8)?,
+        facts: json(row, 6)?,
+        installed: time(row, 7)?,
     })
 }
 

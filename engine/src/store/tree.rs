@@ -8,11 +8,24 @@ use super::{
 };
 use crate::scheduler::Submission;
 
+/// That a process lives, in the words of the index of those. A list of three constants would cost a temporary table
+/// in each statement.
+macro_rules! lives {
+    () => {
+        "(state = 'created' OR state = 'running' OR state = 'waiting')"
+    };
+}
+pub(super) use lives;
+
 /// A workflow that no child has woken since it last looked is at rest, whatever its timer says.
-pub(super) const LIVE: &str = "SELECT id, root, wake, kind,
+pub(super) const LIVE: &str = concat!(
+    "SELECT id, root, wake, kind,
          kill_requested = 0 AND (paused OR (state = 'waiting' AND kind IN ('workchain', 'workfunction') AND woken = noticed)),
          CASE WHEN wake IS NOT NULL AND json_valid(checkpoint) THEN json_extract(checkpoint, '$.waiting.since') END
-     FROM process WHERE state IN ('created', 'running', 'waiting') ORDER BY id";
+     FROM process WHERE ",
+    lives!(),
+    " ORDER BY id"
+);
 
 pub(super) fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
     let id = NodeId(row.get(0)?);
@@ -48,10 +61,14 @@ const TREE: &str = "WITH RECURSIVE tree (id) AS (
          SELECT ?1 UNION ALL SELECT p.id FROM process p JOIN tree ON p.caller = tree.id
      )";
 
-pub(super) const LIVE_TREE: &str = "WITH RECURSIVE tree (id) AS (
+pub(super) const LIVE_TREE: &str = concat!(
+    "WITH RECURSIVE tree (id) AS (
          SELECT ?1 UNION ALL SELECT p.id FROM process p JOIN tree ON p.caller = tree.id
      )
-     SELECT id FROM process WHERE id IN tree AND state IN ('created', 'running', 'waiting') ORDER BY id";
+     SELECT id FROM process WHERE id IN tree AND ",
+    lives!(),
+    " ORDER BY id"
+);
 
 pub(super) const ORPHANS: &str =
     "SELECT process, computer, job_id, submission, error FROM orphan ORDER BY since, process";
@@ -101,8 +118,8 @@ pub(super) fn ended(db: &Connection, process: NodeId) -> Result<()> {
 
 pub(super) fn kill(db: &Connection, top: NodeId, force: bool) -> Result<()> {
     db.prepare_cached(&format!(
-        "{TREE} UPDATE process SET kill_requested = max(kill_requested, ?2)
-         WHERE id IN tree AND state IN ('created', 'running', 'waiting')"
+        "{TREE} UPDATE process SET kill_requested = max(kill_requested, ?2) WHERE id IN tree AND {}",
+        lives!()
     ))?
     .execute(params![top.0, if force { 2 } else { 1 }])?;
     Ok(())
@@ -113,7 +130,8 @@ pub(super) fn pause(db: &Connection, top: NodeId, paused: bool) -> Result<()> {
         "{TREE} UPDATE process SET paused = ?2, version = version + 1,
              checkpoint = CASE WHEN ?2 OR checkpoint IS NULL THEN checkpoint
                  ELSE json_set(checkpoint, '$.attempt', 0, '$.next_try', NULL) END
-         WHERE id IN tree AND state IN ('created', 'running', 'waiting') AND paused <> ?2"
+         WHERE id IN tree AND {} AND paused <> ?2",
+        lives!()
     ))?
     .execute(params![top.0, paused])?;
     Ok(())
