@@ -61,7 +61,7 @@ impl<'a> Bench<'a> {
                 workspace.cargo(&["build", "--release", "--package", "ferry-engine", "--example"]);
             shell::run(build.arg(example))?;
         }
-        let plugin = plugins::build(workspace)?.join("libscript_file.so");
+        let plugin = plugins::build_optimized(workspace, "script")?.join("libscript_file.so");
         Ok(Bench { workspace, binary, plugin, interrupt: interrupt.clone() })
     }
 

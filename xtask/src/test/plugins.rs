@@ -16,12 +16,20 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     let gathered = target.join("files");
     fs::create_dir_all(&gathered).with_context(|| format!("could not make {}", gathered.display()))?;
     for manifest in manifests(&workspace.root.join("tests/plugins"))? {
-        build_one(workspace, &manifest, &target)?;
+        build_one(workspace, &manifest, &target, &[])?;
     }
     gather(&target.join("debug"), &gathered)?;
     // Plugin files that are no member's library are built as examples.
     gather(&target.join("debug/examples"), &gathered)?;
     Ok(gathered)
+}
+
+/// Builds those of one workspace optimized, as its users would get them, and returns the directory of their `.so` files.
+pub(crate) fn build_optimized(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    let target = workspace.target.join("test-plugins");
+    let manifest = workspace.root.join("tests/plugins").join(name).join("Cargo.toml");
+    build_one(workspace, &manifest, &target, &["--release"])?;
+    Ok(target.join("release"))
 }
 
 fn manifests(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -34,10 +42,10 @@ fn manifests(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(manifests)
 }
 
-fn build_one(workspace: &Workspace, manifest: &Path, target: &Path) -> Result<()> {
+fn build_one(workspace: &Workspace, manifest: &Path, target: &Path, flags: &[&str]) -> Result<()> {
     let mut command =
         workspace.cargo(&["build", "--locked", "--workspace", "--lib", "--examples", "--manifest-path"]);
-    command.arg(manifest).arg("--target-dir").arg(target);
+    command.arg(manifest).arg("--target-dir").arg(target).args(flags);
     let finished = shell::watch(&mut command)?;
     if !finished.status.success() {
         bail!("{} does not build", manifest.display());
