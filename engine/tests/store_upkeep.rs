@@ -237,7 +237,7 @@ async fn damage_is_found_and_named() {
 }
 
 #[tokio::test]
-async fn links_that_no_rule_allows_are_found() {
+async fn links_and_words_that_no_rule_allows_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let paths = Paths::new(dir.path(), "p");
     let store = open(&paths);
@@ -268,6 +268,14 @@ async fn links_that_no_rule_allows_are_found() {
     check(flow, calc, "call_work", 1);
     check(calc, flow, "call_work", 1);
     check(flow, flow, "call_work", 1);
+
+    // Neither the owner's connection nor a read-only one looks at the CHECKs.
+    let db = rusqlite::Connection::open(paths.store()).unwrap();
+    db.pragma_update(None, "ignore_check_constraints", true).unwrap();
+    db.execute("UPDATE process SET state = 'asleep' WHERE id = ?1", [calc]).unwrap();
+    let found = reader(&paths).check(false).unwrap();
+    let told = format!("process {calc} is `asleep`");
+    assert!(found.iter().any(|finding| finding.rule == "word" && finding.what.contains(&told)), "{found:?}");
 }
 
 #[tokio::test]

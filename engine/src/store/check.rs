@@ -18,6 +18,17 @@ pub struct Finding {
 
 /// Rules about rows: a name, and a query for a line about each row that breaks it.
 const RULES: &[(&str, &str)] = &[
+    (
+        // As the tables' CHECKs have them, of which SQLite takes no notice on a read-only connection.
+        "word",
+        "SELECT 'process ' || id || ' is `' || state || '`, which is no state' FROM process
+         WHERE state NOT IN ('created', 'running', 'waiting', 'finished', 'excepted', 'killed')
+         UNION ALL
+         SELECT 'node ' || id || ' is of the kind `' || kind || '`, which is none' FROM node WHERE kind NOT IN ('data', 'process')
+         UNION ALL
+         SELECT 'the link from ' || source || ' to ' || target || ' is of the type `' || type || '`, which is none' FROM link
+         WHERE type NOT IN ('input_calc', 'input_work', 'create', 'return', 'call_calc', 'call_work')",
+    ),
     ("owner", "SELECT 'the row of the owner is missing' WHERE NOT EXISTS (SELECT 1 FROM owner)"),
     (
         "process",
