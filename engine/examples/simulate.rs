@@ -31,6 +31,8 @@ struct Wish {
     first: u64,
     seconds: u64,
     schedules: u64,
+    /// Fewer are a failure: nothing would be shown.
+    at_least: u64,
     /// Show one seed's run.
     is_replay: bool,
 }
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
     match read(std::env::args().skip(1)) {
         Err(text) => {
             eprintln!(
-                "error: {text}\nusage: simulate [--seconds N] [--schedules N] [--first SEED] [--seed SEED]"
+                "error: {text}\nusage: simulate [--seconds N] [--schedules N] [--at-least N] [--first SEED] [--seed SEED]"
             );
             ExitCode::from(2)
         }
@@ -61,13 +63,15 @@ fn main() -> ExitCode {
 
 fn read(mut words: impl Iterator<Item = String>) -> Result<Wish, String> {
     let fresh = UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() * 1_000_000);
-    let mut wish = Wish { first: fresh, seconds: u64::MAX, schedules: u64::MAX, is_replay: false };
+    let mut wish =
+        Wish { first: fresh, seconds: u64::MAX, schedules: u64::MAX, at_least: 1, is_replay: false };
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("`{word}` wants a number"))?;
         let number = value.parse::<u64>().map_err(|_| format!("`{value}` is no number"))?;
         match word.as_str() {
             "--seconds" => wish.seconds = number,
             "--schedules" => wish.schedules = number,
+            "--at-least" => wish.at_least = number,
             "--first" => wish.first = number,
             "--seed" => (wish.first, wish.is_replay) = (number, true),
             _ => return Err(format!("`{word}` is no option")),
@@ -121,7 +125,11 @@ fn campaign(wish: Wish) -> ExitCode {
         }
     });
     print_sums(&sums, begin.elapsed());
+    let tried = sums.schedules.load(Ordering::Relaxed);
     match failed.into_inner() {
+        Ok(None) if tried < wish.at_least => {
+            fail(&format!("only {tried} schedules were tried out: at least {} were wanted", wish.at_least))
+        }
         Ok(None) => {
             println!("0 lost, 0 executed twice, 0 stuck, 0 bounds exceeded, 0 graphs that differ");
             ExitCode::SUCCESS

@@ -81,16 +81,3 @@ pub(crate) fn only_once(successor: &mut std::process::Command) {
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub(crate) fn only_once(_successor: &mut std::process::Command) {}
-
-/// Aborts while it steps a process with the label in `FERRY_CRASH_LABEL`: a bug that a process brings out.
-#[cfg(feature = "crash-points")]
-pub fn in_step_of(label: &str) {
-    if std::env::var("FERRY_CRASH_LABEL").is_ok_and(|wished| !wished.is_empty() && wished == label) {
-        std::process::abort();
-    }
-}
-
-/// Nothing, in a build without crash points.
-#[cfg(not(feature = "crash-points"))]
-#[inline(always)]
-pub fn in_step_of(_label: &str) {}

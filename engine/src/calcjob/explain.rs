@@ -50,7 +50,7 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         since: Some(since.unwrap_or(process.modified)),
         attempt: failures.attempt,
         max_attempts: plan.attempts,
-        next_try: failures.next_try.filter(|_| !process.paused).or(process.wake).or(probe),
+        next_try: failures.next_try.or(process.wake).or(probe).filter(|_| !process.paused),
         last_error: failures.last_error,
     })
 }
@@ -186,6 +186,16 @@ mod tests {
         };
         assert!(told(Step::Upload).contains("disabled since"));
         assert_eq!(told(Step::Update), "x");
+    }
+
+    #[test]
+    fn a_paused_process_is_not_tried_again_by_itself() {
+        let saved = Checkpoint { attempt: 5, next_try: Some(Timestamp::MAX), ..Checkpoint::default() };
+        let waits = Process { wake: Some(Timestamp::MAX), ..process(&saved, "x") };
+        let told = |process: &Process| explain(process, &HostRow::default(), &PLAN).unwrap();
+        assert_eq!(told(&waits).next_try, Some(Timestamp::MAX));
+        let paused = told(&Process { paused: true, ..waits });
+        assert_eq!((paused.next_try, paused.next.contains("process play 12")), (None, true));
     }
 
     #[test]

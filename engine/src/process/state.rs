@@ -49,7 +49,8 @@ impl State {
         matches!(self, State::Finished | State::Excepted | State::Killed)
     }
 
-    /// Whether `next` may follow. AiiDA's table: a created process runs before it waits or finishes.
+    /// Whether `next` may follow. AiiDA's table: a created process runs before it waits or finishes. Only a user's
+    /// `process resume` leads back, from excepted to where its last checkpoint stands.
     ///
     /// ```
     /// use ferry_engine::process::State::*;

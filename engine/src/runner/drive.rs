@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     calcjob::{Calcjob, Next, Step, StepError, StepResult},
-    crash,
     process::{Failures, State, is_workflow, run_calcfunction},
     store::{self, Change, Level, NodeId, Process},
     workflow::{Advance, Workflow, last_wishes},
@@ -94,7 +93,6 @@ pub(super) async fn drive(
     {
         return Then::After(wait).into();
     }
-    crash::in_step_of(&process.label);
     match reuse(cx, &process).await {
         Ok(true) => return Driven { caller, ..Then::Ended.into() },
         Ok(false) => {}
@@ -188,7 +186,13 @@ async fn drive_calcjob(
         Err(_) => return Then::After(STORE_RETRY),
     };
     let result = if kill {
-        kill_calcjob(&mut job).await.map(|()| Next::Ended)
+        // A further wish is heard at once, perhaps to end it by force: what hangs is begun anew then.
+        let is_forced = job.process.kill_forced;
+        tokio::select! {
+            biased;
+            ended = kill_calcjob(&mut job) => ended.map(|()| Next::Ended),
+            () = interrupt.notified(), if !is_forced => return Then::After(Duration::ZERO),
+        }
     } else {
         match begin(&mut job, observation).await {
             Ok(()) => run_steps(&mut job, interrupt).await,

@@ -5,7 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use super::{
     Builder, ClientError, Context, Event, Request, Response, service,
@@ -142,9 +146,9 @@ impl Handle {
         self.ended(launched.id).await
     }
 
-    /// How many commits the store has made since it was opened.
-    pub fn commits(&self) -> u64 {
-        *self.cx.store.commits().borrow()
+    /// Counts the commits that the store has made since it was opened.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.cx.store.commits()
     }
 
     /// The same for threads without a runtime.

@@ -56,8 +56,8 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
                 db.prepare_cached("UPDATE process SET crashes = crashes + 1 WHERE id = ?1")?
                     .execute([process.0])?;
             }
-            Change::RequestKill { process, force } => tree::kill(db, *process, *force)?,
-            Change::Pause { process, paused } => tree::pause(db, *process, *paused)?,
+            Change::RequestKill { process, force } => tree::kill(db, *process, *force, now)?,
+            Change::Pause { process, paused } => tree::pause(db, *process, *paused, now)?,
             Change::Resume(process) => tree::resume(db, *process)?,
             Change::Orphan { process, computer, job_id, submission } => {
                 tree::orphaned(db, *process, computer, job_id.as_deref(), submission, now)?;

@@ -116,7 +116,8 @@ pub(super) fn ended(db: &Connection, process: NodeId) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn kill(db: &Connection, top: NodeId, force: bool) -> Result<()> {
+pub(super) fn kill(db: &Connection, top: NodeId, force: bool, now: i64) -> Result<()> {
+    touch(db, top, "kill_requested = 0", now)?;
     db.prepare_cached(&format!(
         "{TREE} UPDATE process SET kill_requested = max(kill_requested, ?2) WHERE id IN tree AND {}",
         lives!()
@@ -125,7 +126,18 @@ pub(super) fn kill(db: &Connection, top: NodeId, force: bool) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn pause(db: &Connection, top: NodeId, paused: bool) -> Result<()> {
+/// Takes down when those of a tree who live and are not yet as is wished were told so.
+fn touch(db: &Connection, top: NodeId, whose: &str, now: i64) -> Result<()> {
+    db.prepare_cached(&format!(
+        "{TREE} UPDATE node SET modified = ?2 WHERE id IN (SELECT id FROM process WHERE id IN tree AND {} AND {whose})",
+        lives!()
+    ))?
+    .execute(params![top.0, now])?;
+    Ok(())
+}
+
+pub(super) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Result<()> {
+    touch(db, top, if paused { "paused = 0" } else { "paused = 1" }, now)?;
     db.prepare_cached(&format!(
         "{TREE} UPDATE process SET paused = ?2, version = version + 1,
              checkpoint = CASE WHEN ?2 OR checkpoint IS NULL THEN checkpoint

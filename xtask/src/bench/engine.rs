@@ -113,6 +113,7 @@ impl<'a> Bench<'a> {
         let baseline = format!("SQLite, {group} batches a commit: {raw:.0}/s");
         table.judge("processes that end at once", rate, "/s", &baseline, Aim::AtLeast(3000.0));
         table.judge("their batches, of SQLite's", 2.0 * rate / raw, "", &baseline, Aim::AtLeast(0.25));
+        table.note("the processes, of SQLite's batches", rate / raw, "", &baseline);
         Ok(())
     }
 

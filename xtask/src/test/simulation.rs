@@ -30,14 +30,15 @@ pub(super) struct Outcome {
 }
 
 impl Simulation {
-    /// Starts one that lasts so long. It takes only what others leave of the processors.
+    /// Starts one that lasts so long. It takes only what others leave of the processors, but a schedule a second must
+    /// come about.
     pub(super) fn start(workspace: &Workspace, seconds: u64) -> Result<Simulation> {
         let said = NamedTempFile::new().context("could not make a temporary file")?;
         let to = |file: &Path| File::options().append(true).open(file).context("could not open it again");
         let child = Command::new("nice")
             .args(["-n", "19"])
             .arg(workspace.binary("debug", "examples/simulate"))
-            .args(["--seconds", &seconds.to_string()])
+            .args(["--seconds", &seconds.to_string(), "--at-least", &seconds.to_string()])
             .stdin(Stdio::null())
             .stdout(to(said.path())?)
             .stderr(to(said.path())?)

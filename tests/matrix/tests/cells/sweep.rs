@@ -242,9 +242,29 @@ pub(crate) fn end(ferry: &Profile) -> Result {
 pub(crate) fn graph(ferry: &Profile, tree: &str) -> Result<Value> {
     let mut met = BTreeMap::new();
     let top = process(ferry, tree, &mut met)?;
-    // Also what hangs on nothing.
+    // Also what hangs on nothing, and how it hangs.
     let info = ferry.json(&["storage", "info"])?;
-    Ok(json!({"top": top, "nodes": info["nodes"], "processes": info["processes"], "links": info["links"]}))
+    Ok(json!({
+        "top": top,
+        "nodes": info["nodes"],
+        "processes": info["processes"],
+        "links": lines(ferry, LINKS)?,
+        "files": lines(ferry, FILES)?,
+    }))
+}
+
+const LINKS: &str = "SELECT s.type || ' -' || l.type || ' ' || l.label || '-> ' || t.type
+     FROM link l JOIN node s ON s.id = l.source JOIN node t ON t.id = l.target ORDER BY 1";
+const FILES: &str = "SELECT n.type || ' ' || f.path || ' ' || f.executable FROM node_file f JOIN node n ON n.id = f.node ORDER BY 1";
+
+fn lines(ferry: &Profile, sql: &str) -> Result<Vec<String>> {
+    let told = |error| format!("the store: {error}");
+    let store = ferry.root().join("store.db");
+    let db = rusqlite::Connection::open_with_flags(store, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let db = db.map_err(told)?;
+    let mut query = db.prepare(sql).map_err(told)?;
+    let rows = query.query_map([], |row| row.get(0)).map_err(told)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(told)
 }
 
 fn process(ferry: &Profile, id: &str, met: &mut BTreeMap<String, usize>) -> Result<Value> {

@@ -14,11 +14,15 @@ pub(crate) const CASES: &[Case] = &[
     ("the_first_of_two_and_a_timer", the_first_of_two_and_a_timer),
     ("a_sleep_goes_on_without_a_daemon", a_sleep_goes_on_without_a_daemon),
     ("pause_and_play_go_down_the_tree", pause_and_play_go_down_the_tree),
+    ("who_steps_is_paused_and_played", who_steps_is_paused_and_played),
+    ("who_waits_at_a_gate_is_paused_and_played", who_waits_at_a_gate_is_paused_and_played),
+    ("pause_and_play_need_no_daemon", pause_and_play_need_no_daemon),
     ("kill_goes_down_the_tree", kill_goes_down_the_tree),
+    ("a_forced_kill_goes_down_the_tree", a_forced_kill_goes_down_the_tree),
     ("a_paused_parent_is_killed_with_its_children", a_paused_parent_is_killed_with_its_children),
     ("a_parent_that_waits_at_a_gate_is_killed", a_parent_that_waits_at_a_gate_is_killed),
     ("kill_without_a_daemon_ends_what_has_no_job", kill_without_a_daemon_ends_what_has_no_job),
-    ("a_host_that_never_answered_blocks_no_kill", a_host_that_never_answered_blocks_no_kill),
+    ("a_host_that_never_answered_blocks_no_command", a_host_that_never_answered_blocks_no_command),
     ("what_was_paused_by_its_failures_is_killed", what_was_paused_by_its_failures_is_killed),
     ("all_and_names_exclude_one_another", all_and_names_exclude_one_another),
     ("commands_to_the_dead_change_nothing", commands_to_the_dead_change_nothing),
@@ -183,7 +187,68 @@ fn pause_and_play_go_down_the_tree() -> Result {
     check(shown["exit_code"] == 0 && shown["paused"] == false, || format!("{shown:#}"))
 }
 
+fn who_steps_is_paused_and_played() -> Result {
+    let ferry = with_daemon()?;
+    let id = submit(&ferry, &json!([{"steps": 4000}]))?;
+    until(&ferry, &id, |shown| shown["state"] == "running")?;
+    ferry.ok(&["process", "pause", &id])?;
+    let stands = show(&ferry, &id)?;
+    check(stands["paused"] == true && stands["state"] == "running", || format!("{stands:#}"))?;
+    thread::sleep(Duration::from_secs(1));
+    check(show(&ferry, &id)? == stands, || "a paused process goes on".into())?;
+    // Taken back before the step has noticed, as often as you like.
+    for _ in 0..10 {
+        ferry.ok(&["process", "play", &id])?;
+        ferry.ok(&["process", "pause", &id])?;
+    }
+    check(show(&ferry, &id)?["paused"] == true, || "a pause was lost".into())?;
+    ferry.ok(&["process", "play", &id])?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["exit_code"] == 0 && shown["paused"] == false, || format!("{shown:#}"))
+}
+
+fn who_waits_at_a_gate_is_paused_and_played() -> Result {
+    let ferry = with_daemon()?;
+    let bound = |most| ferry.ok(&["computer", "configure", "localhost", "--max-active-jobs", most]);
+    bound("0")?;
+    let id = submit(&ferry, &json!([add("a", json!(1), json!(1)), {"wait": ["a"]}]))?;
+    let child = called(&until(&ferry, &id, |shown| called(shown).len() == 1)?).remove(0);
+    until(&ferry, &child, |shown| shown["waiting_for"].to_string().contains("slot"))?;
+    ferry.ok(&["process", "pause", &id])?;
+    bound("4")?;
+    thread::sleep(Duration::from_secs(2));
+    let shown = show(&ferry, &child)?;
+    check(shown["paused"] == true && shown["job_id"].is_null(), || format!("{shown:#}"))?;
+    // Another is not kept by the one that stands still.
+    check(ferry.ended(&submit(&ferry, &json!([]))?, LIMIT)?["exit_code"] == 0, || "kept".into())?;
+    ferry.ok(&["process", "play", &id])?;
+    check(ferry.ended(&id, LIMIT)?["exit_code"] == 0, || "not finished".into())
+}
+
+fn pause_and_play_need_no_daemon() -> Result {
+    let ferry = profile()?;
+    let id = submit(&ferry, &json!([{"sleep": 0.1}]))?;
+    ferry.ok(&["process", "pause", &id])?;
+    ferry.ok(&["daemon", "start"])?;
+    thread::sleep(Duration::from_secs(1));
+    let shown = show(&ferry, &id)?;
+    check(shown["paused"] == true && shown["state"] == "created", || format!("{shown:#}"))?;
+    ferry.ok(&["daemon", "stop"])?;
+    ferry.ok(&["process", "play", &id])?;
+    ferry.ok(&["daemon", "start"])?;
+    check(ferry.ended(&id, LIMIT)?["exit_code"] == 0, || "not finished".into())
+}
+
 fn kill_goes_down_the_tree() -> Result {
+    ends_from_the_leaves(&["process", "kill"])
+}
+
+fn a_forced_kill_goes_down_the_tree() -> Result {
+    ends_from_the_leaves(&["process", "kill", "--force"])
+}
+
+/// A tree of two levels is killed: nobody ends before those he called, and no job runs on.
+fn ends_from_the_leaves(kill: &[&str]) -> Result {
     let ferry = with_daemon()?;
     let inner = json!([sleeper("deep", 60.0), {"wait": ["deep"]}]);
     let id = submit(
@@ -197,7 +262,7 @@ fn kill_goes_down_the_tree() -> Result {
     let children = called(&until(&ferry, &id, |shown| called(shown).len() == 2)?);
     let deep = with_jobs(&ferry, &children[1], 1)?.remove(0);
     until(&ferry, &children[0], |shown| shown["job_id"].is_string())?;
-    ferry.ok(&["process", "kill", &id])?;
+    ferry.ok(&[kill, &[id.as_str()]].concat())?;
     let mut ends = Vec::new();
     for process in [&deep, &children[1], &children[0], &id] {
         let shown = show(&ferry, process)?;
@@ -255,7 +320,7 @@ pub(crate) fn set_up(ferry: &Profile, label: &str, lines: &str) -> Result {
     ferry.ok(&["computer", "setup", "--non-interactive", "--config", text(&file)]).map(drop)
 }
 
-fn a_host_that_never_answered_blocks_no_kill() -> Result {
+fn a_host_that_never_answered_blocks_no_command() -> Result {
     let ferry = with_daemon()?;
     // Nobody listens on port 1.
     let lines = "hostname: 127.0.0.1\nport: 1\ntransport: core.ssh\nwork_dir: /tmp/nowhere";
@@ -264,7 +329,13 @@ fn a_host_that_never_answered_blocks_no_kill() -> Result {
     call["computer"] = json!("gone");
     let id = submit(&ferry, &json!([call, {"wait": ["a"]}]))?;
     let child = called(&until(&ferry, &id, |shown| called(shown).len() == 1)?).remove(0);
-    until(&ferry, &child, |shown| shown["waiting_for"].to_string().contains("gone"))?;
+    let waits = |shown: &Value| shown["waiting_for"].to_string().contains("gone");
+    until(&ferry, &child, waits)?;
+    ferry.ok(&["process", "pause", &id])?;
+    let shown = show(&ferry, &child)?;
+    check(shown["paused"] == true && !waits(&shown), || format!("{shown:#}"))?;
+    ferry.ok(&["process", "play", &id])?;
+    until(&ferry, &child, waits)?;
     ferry.ok(&["process", "kill", "--timeout", "5", &id])?;
     check(state_of(&ferry, &child)? == "killed", || "the child lives".into())
 }
@@ -308,12 +379,19 @@ fn all_and_names_exclude_one_another() -> Result {
 fn commands_to_the_dead_change_nothing() -> Result {
     let ferry = with_daemon()?;
     let id = submit(&ferry, &json!([]))?;
-    let before = ferry.ended(&id, LIMIT)?;
-    for word in ["kill", "pause", "play"] {
-        ferry.ferry(&["process", word, &id])?.expect(0)?.says(&["ended already"])?;
+    let excepted = submit(&ferry, &json!([{"except": "as planned"}]))?;
+    for id in [&id, &excepted] {
+        let before = ferry.ended(id, LIMIT)?;
+        for word in ["kill", "pause", "play"] {
+            ferry.ferry(&["process", word, id])?.expect(0)?.says(&["ended already"])?;
+        }
+        check(show(&ferry, id)? == before, || format!("{id} has changed"))?;
     }
-    ferry.ferry(&["process", "resume", &id])?.expect(1)?.says(&["finished", "only an excepted process"])?;
-    check(show(&ferry, &id)? == before, || "it has changed".into())
+    ferry
+        .ferry(&["process", "resume", &id])?
+        .expect(1)?
+        .says(&["finished", "only an excepted process"])
+        .map(drop)
 }
 
 fn an_excepted_parent_is_resumed() -> Result {
