@@ -122,6 +122,7 @@ pub(crate) fn process_json_with(
         "max_attempts": explained.max_attempts,
         "next_try": explained.next_try.map(time),
         "last_error": explained.last_error,
+        "next": live.then_some(explained.next),
         "computer": process.computer,
         "job_id": process.job_id,
         "scheduler_state": process.scheduler_state,

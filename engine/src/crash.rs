@@ -3,6 +3,9 @@
 //! `FERRY_CRASH_AT=NAME` or `NAME:N` ends the program at the N-th passage (default 1) of that place. Compiled out
 //! unless the feature `crash-points` is on, which no release build has.
 
+#[cfg(all(feature = "crash-points", not(debug_assertions)))]
+compile_error!("crash points are for test builds: a release build must not be told to die");
+
 /// Where a program can be told to die: before the intent, between intent and act, between act and outcome, after
 /// the outcome.
 pub const POINTS: &[&str] = &[

@@ -33,6 +33,7 @@ fn watch(job: &Calcjob<'_>) -> StepResult<JobWatch> {
         },
         dir: job.state.dir.clone().ok_or_else(missing)?,
         shown: job.process.scheduler_state.clone(),
+        status: job.process.status.clone(),
         look_in: monitor::due_in(job)?,
     })
 }

@@ -38,6 +38,8 @@ pub struct JobWatch {
     pub dir: PathBuf,
     /// The scheduler's word that is stored.
     pub shown: Option<String>,
+    /// The words for it that are stored.
+    pub status: Option<String>,
     /// How long until its monitors want to look at it; never if there are none.
     pub look_in: Option<Duration>,
 }
@@ -419,21 +421,21 @@ fn judge(
     Some(Observation::Ended(Box::new(calcjob::report(marker, status, &watched.watch.computer))))
 }
 
-/// What a change of the scheduler's word changes in the store.
+/// What a change of the scheduler's word, or of why a job does not begin yet, changes in the store.
 fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
     watched.missed = 0;
     watched.missing_since = None;
-    if watched.watch.shown.as_deref() == Some(status.raw.as_str()) {
+    let reason = status.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let words = Some(format!("job {}{reason}", status.state.as_str()));
+    let watch = &mut watched.watch;
+    let is_queued = matches!(status.state, JobState::Pending | JobState::Held);
+    if watch.shown.as_ref() == Some(&status.raw) && (!is_queued || watch.status == words) {
         return Vec::new();
     }
-    watched.watch.shown = Some(status.raw.clone());
-    let reason = status.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let process = watched.watch.process;
-    let shown = Change::Observed {
-        process,
-        status: Some(format!("job {}{reason}", status.state.as_str())),
-        scheduler_state: Some(status.raw.clone()),
-    };
+    watch.shown = Some(status.raw.clone());
+    watch.status.clone_from(&words);
+    let process = watch.process;
+    let shown = Change::Observed { process, status: words, scheduler_state: Some(status.raw.clone()) };
     // A requeued job takes its place in the queue back, even over the bound.
     let ticket = match status.state {
         JobState::Pending | JobState::Held => Some(true),
@@ -456,6 +458,7 @@ mod tests {
             job: JobRef { id: JobId(id.into()), token: token.into() },
             dir: "/w".into(),
             shown: None,
+            status: None,
             look_in: None,
         };
         Watched { watch, look_at: None, missed: 0, missing_since: None }
@@ -524,6 +527,26 @@ mod tests {
         assert!(matches!(begun, Some(Observation::Ended(_))));
         let by_its_user = look(&mut fresh(), &marker(None, None), Some("cancelled"));
         assert!(matches!(by_its_user, Some(Observation::Ended(_))));
+    }
+
+    #[test]
+    fn a_new_reason_of_a_queued_job_is_told_once() {
+        let mut job = watched("7", "t");
+        let mut told = |state: JobState, raw: &str, reason: &str| {
+            let reason = Some(reason.to_owned());
+            let changes = observed(&mut job, &JobStatus { state, raw: raw.into(), reason, failure: None });
+            changes.into_iter().find_map(|change| match change {
+                Change::Observed { status, .. } => status,
+                _ => None,
+            })
+        };
+        let pending = |words: &str| Some(format!("job {}: {words}", JobState::Pending.as_str()));
+        assert_eq!(told(JobState::Pending, "PENDING", "Dependency"), pending("Dependency"));
+        assert_eq!(told(JobState::Pending, "PENDING", "Dependency"), None);
+        let never = "DependencyNeverSatisfied";
+        assert_eq!(told(JobState::Pending, "PENDING", never), pending(never));
+        assert!(told(JobState::Running, "RUNNING", "None").is_some());
+        assert_eq!(told(JobState::Running, "RUNNING", "other"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Connections to one database file: for reading as many as are used at once, or the writer's own.
 
 use std::{
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -75,14 +76,34 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A read-only connection.
+///
+/// SQLite keeps an index of its log beside the database, and reads nothing where it can't make one. On a disk that
+/// can't be written, a store without a log is whole and nobody changes it: it is read as it lies there.
 pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     if !path.exists() {
         return Err(Error::new(ErrorKind::NotFound, "open store").with("path", path.display()));
     }
-    let db = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match prepare_for_reading(Connection::open_with_flags(path, flags)) {
+        Err(error) if *error.kind() == ErrorKind::ReadOnly && !has_log(path) => {
+            let bytes = path.as_os_str().as_bytes().iter();
+            let uri: String = bytes.map(|byte| format!("%{byte:02x}")).collect();
+            let uri = format!("file:{uri}?immutable=1");
+            let as_it_lies = Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI);
+            prepare_for_reading(as_it_lies).map_err(|_| error)
+        }
+        prepared => prepared,
+    }
+}
+
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).exists()
+}
+
+fn prepare_for_reading(db: rusqlite::Result<Connection>) -> Result<Connection> {
+    let db = db?;
     db.pragma_update(None, "busy_timeout", BUSY_MS)?;
     schema::check_for_reading(&db)?;
     keep_statements(&db, STATEMENTS)?;

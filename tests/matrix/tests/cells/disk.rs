@@ -1,8 +1,16 @@
-//! Stores that can't be used, and a disk that is full.
+//! Stores that can't be used, damaged ones, and disks that are full or can't be written.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use ferry_matrix::{Profile, Result, binary, check, text};
+use serde_json::Value;
 
 use crate::Case;
 
@@ -11,6 +19,8 @@ pub(crate) const CASES: &[Case] = &[
     ("a_file_that_is_no_store_is_refused", a_file_that_is_no_store_is_refused),
     ("a_full_disk_loses_nothing", a_full_disk_loses_nothing),
     ("a_home_that_cannot_be_made", a_home_that_cannot_be_made),
+    ("a_disk_that_cannot_be_written_loses_nothing", a_disk_that_cannot_be_written_loses_nothing),
+    ("a_damaged_page_is_told_and_whole_again_when_put_back", a_damaged_page_is_told),
 ];
 
 fn a_store_of_a_newer_ferry_is_refused() -> Result {
@@ -58,6 +68,21 @@ impl Tmpfs<'_> {
             "this test mounts a small tmpfs, which takes root: {}",
             String::from_utf8_lossy(&done.stderr)
         ))
+    }
+
+    /// Lets it be written (`rw`) or not (`ro`). Busy for a moment, where a program has just let go of a file.
+    fn remount(&self, how: &str) -> Result {
+        let begun = Instant::now();
+        loop {
+            let done = Command::new("mount").args(["-o", &format!("remount,{how}"), text(self.0)]).output();
+            let done = done.map_err(|error| error.to_string())?;
+            if done.status.success() {
+                return Ok(());
+            }
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            check(begun.elapsed() < Duration::from_secs(10), || said)?;
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
@@ -124,4 +149,186 @@ fn a_full_disk_loses_nothing() -> Result {
 fn a_home_that_cannot_be_made() -> Result {
     let ferry = Profile::new()?.at("/proc/ferry".into());
     ferry.ferry(&["status"])?.expect(1)?.says(&["/proc/ferry"]).map(drop)
+}
+
+/// Stops the daemon of a profile between two processes: one has finished, the job of the other runs on elsewhere.
+fn stopped_between_two(ferry: &Profile, work: &Path) -> Result<[String; 2]> {
+    let words = ["--work-dir", text(work), "--poll-interval", "0.3"];
+    ferry.ok(&[&["computer", "configure", "localhost", "-n"], &words[..]].concat())?;
+    ferry.ok(&["daemon", "start"])?;
+    let finished = ferry.submit(&["arithmetic.add_job", "x=1", "y=2"])?;
+    ferry.ended(&finished, Duration::from_secs(60))?;
+    let marker = work.join("marker");
+    let marker_word = format!("marker={}", marker.display());
+    let running = ferry.submit(&["arithmetic.add_job", "x=20", "y=2", "sleep=3", &marker_word])?;
+    let begun = Instant::now();
+    while !marker.exists() {
+        check(begun.elapsed() < Duration::from_secs(60), || "the job does not start".into())?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    ferry.ok(&["daemon", "stop"])?;
+    let shown = ferry.json(&["process", "show", &running])?;
+    check(shown["state"] == "waiting", || format!("{shown:#}"))?;
+    Ok([finished, running])
+}
+
+/// All processes, without what changes with time.
+fn states(ferry: &Profile) -> Result<Vec<(Value, Value)>> {
+    let listed = ferry.json(&["process", "list", "-a"])?;
+    let all = listed.as_array().ok_or("no array")?;
+    Ok(all.iter().map(|process| (process["id"].clone(), process["state"].clone())).collect())
+}
+
+/// The store is as it was, and the process that ran goes on to its end.
+fn all_goes_on(ferry: &Profile, before: &[(Value, Value)], [finished, running]: &[String; 2]) -> Result {
+    let after = states(ferry)?;
+    check(after == before, || format!("{before:?} became {after:?}"))?;
+    ferry.ok(&["storage", "check", "--full"])?;
+    ferry.ok(&["daemon", "start"])?;
+    for (id, sum) in [(finished, 3), (running, 22)] {
+        let shown = ferry.ended(id, Duration::from_secs(60))?;
+        let good = shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == sum;
+        check(good, || format!("{shown:#}\n{}", ferry.log_tail()))?;
+    }
+    let new = ferry.submit(&["arithmetic.add_job", "x=4", "y=5"])?;
+    let shown = ferry.ended(&new, Duration::from_secs(60))?;
+    check(shown["outputs"]["sum"]["value"] == 9, || format!("{shown:#}"))?;
+    ferry.ok(&["daemon", "stop"]).map(drop)
+}
+
+/// Who only reads can go on, also where the store was closed so cleanly that it is a single file: SQLite wants to make
+/// those by which programs share it, and can't.
+fn a_disk_that_cannot_be_written_loses_nothing() -> Result {
+    let base = Profile::new()?;
+    let place = base.scratch().join("small");
+    let small = Tmpfs::mount(&place, &format!("{}m", bundled_mib()? + 20))?;
+    let ferry = Profile::new()?.at(place.join("home"));
+    let both = stopped_between_two(&ferry, &base.scratch().join("work"))?;
+    let before = states(&ferry)?;
+    let store = fs::read(ferry.root().join("store.db")).map_err(|error| error.to_string())?;
+
+    let shared = ferry.root().join("store.db-shm");
+    let reads: &[&[&str]] =
+        &[&["process", "list"], &["process", "list", "-a"], &["process", "show", &both[0]], &["status"]];
+    check(shared.exists(), || "who has read left nothing".into())?;
+    small.remount("ro")?;
+    check(states(&ferry)? == before, || "it reads other things".into())?;
+    reads.iter().try_for_each(|words| ferry.ok(words).map(drop))?;
+    changes_are_refused(&ferry, &both[1])?;
+
+    small.remount("rw")?;
+    close_cleanly(&ferry.root().join("store.db")).map_err(|error| error.to_string())?;
+    check(!shared.exists(), || "it is no single file".into())?;
+    small.remount("ro")?;
+    check(states(&ferry)? == before, || "as a single file it reads other things".into())?;
+    reads.iter().try_for_each(|words| ferry.ok(words).map(drop))?;
+    changes_are_refused(&ferry, &both[1])?;
+    let same = fs::read(ferry.root().join("store.db")).map_err(|error| error.to_string())? == store;
+    check(same, || "the store was touched".into())?;
+
+    small.remount("rw")?;
+    all_goes_on(&ferry, &before, &both)?;
+    drop(ferry);
+    drop(small);
+    Ok(())
+}
+
+/// As a writer who is the last to have it open.
+fn close_cleanly(store: &Path) -> rusqlite::Result<()> {
+    let db = rusqlite::Connection::open(store)?;
+    db.pragma_query_value(None, "schema_version", |_| Ok(()))
+}
+
+fn cannot_be_written(ferry: &Profile, words: &[&str]) -> Result {
+    let refused = ferry.ferry(words)?.expect(1)?.says(&["can't be written", "make it writable"])?;
+    check(refused.stdout.is_empty(), || format!("{words:?} printed {}", refused.stdout))
+}
+
+fn changes_are_refused(ferry: &Profile, running: &str) -> Result {
+    cannot_be_written(ferry, &["process", "kill", running])?;
+    cannot_be_written(ferry, &["submit", "arithmetic.add_job", "x=1", "y=1"])?;
+    cannot_be_written(ferry, &["run", "arithmetic.add", "x=1", "y=1"])?;
+    let started = ferry.ferry(&["daemon", "start"])?.expect(1)?;
+    started.says(&[text(&ferry.root()), "Read-only file system", "you can write"])?;
+    ferry.ferry(&["daemon", "status"])?.expect(1)?.says(&["no daemon is running"]).map(drop)
+}
+
+/// A page of a database that was overwritten.
+struct Damage {
+    path: PathBuf,
+    at: u64,
+    was: [u8; PAGE],
+}
+
+const PAGE: usize = 4096;
+
+impl Damage {
+    /// Overwrites the page on which a table lies, as long as it fits on one.
+    fn to(path: PathBuf, table: &str) -> Result<Damage> {
+        let db = rusqlite::Connection::open(&path).map_err(|error| error.to_string())?;
+        let size: u32 =
+            db.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(|error| error.to_string())?;
+        check(size as usize == PAGE, || format!("pages of {size} bytes"))?;
+        let root = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+        let page: u32 =
+            db.query_row(root, [table], |row| row.get(0)).map_err(|error| format!("{table}: {error}"))?;
+        drop(db);
+        let mut damage = Damage { path, at: u64::from(page - 1) * PAGE as u64, was: [0; PAGE] };
+        damage.was = damage.swap([0xa5; PAGE]).map_err(|error| error.to_string())?;
+        // Of a table's leaves, <https://www.sqlite.org/fileformat2.html#b_tree_pages>.
+        check(damage.was[0] == 0x0d, || format!("{table} has more pages than one"))?;
+        Ok(damage)
+    }
+
+    fn repair(self) -> Result {
+        self.swap(self.was).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Writes this to the page; what stood there.
+    fn swap(&self, bytes: [u8; PAGE]) -> std::io::Result<[u8; PAGE]> {
+        let mut file = fs::File::options().read(true).write(true).open(&self.path)?;
+        let mut was = [0; PAGE];
+        file.seek(SeekFrom::Start(self.at))?;
+        file.read_exact(&mut was)?;
+        file.seek(SeekFrom::Start(self.at))?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        Ok(was)
+    }
+}
+
+fn a_damaged_page_is_told() -> Result {
+    let ferry = Profile::new()?;
+    let both = stopped_between_two(&ferry, &ferry.scratch().join("work"))?;
+    let before = states(&ferry)?;
+    for (table, logged) in
+        [("process", "unfinished processes could not be read"), ("node", "the process could not be read")]
+    {
+        let damage = Damage::to(ferry.root().join("store.db"), table)?;
+        is_told(&ferry, &both)?;
+        // A daemon starts, for what is whole: who asks it for the rest is told too.
+        ferry.ok(&["daemon", "start"])?;
+        is_told(&ferry, &both)?;
+        check(ferry.log_tail().contains(logged), || ferry.log_tail())?;
+        ferry.ok(&["daemon", "stop"])?;
+        damage.repair()?;
+    }
+    all_goes_on(&ferry, &before, &both)
+}
+
+/// That it is damaged, and what to do; nobody panics, and nothing is made.
+fn is_told(ferry: &Profile, [finished, running]: &[String; 2]) -> Result {
+    for words in [
+        &["process", "list"] as &[&str],
+        &["process", "list", "-a"],
+        &["process", "show", finished],
+        &["process", "show", running],
+        &["submit", "arithmetic.add_job", "x=1", "y=1"],
+    ] {
+        let refused =
+            ferry.ferry(words)?.expect(1)?.says(&["the store is damaged", "ferry storage check"])?;
+        check(refused.stdout.is_empty(), || format!("{words:?} printed {}", refused.stdout))?;
+    }
+    let checked = ferry.ferry(&["storage", "check"])?.expect(1)?.says(&["faults", "restore a backup"])?;
+    check(checked.stdout.contains("malformed"), || checked.stdout)
 }

@@ -1,5 +1,5 @@
 //! What breaks between ferry and its jobs, while a hundred of them run: connections, the wire itself, Slurm's
-//! controller. Everything finishes, and each payload runs exactly once.
+//! controller. Everything finishes, and each payload runs exactly once, unless Slurm was told to run it again.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferry_matrix::{Profile, Result, check, kill};
+use ferry_matrix::{Answer, Profile, Result, check, kill};
 
 use crate::{
     cell::{Cell, CellCase, judge, submit_markers, submit_markers_from},
@@ -31,6 +31,10 @@ pub(crate) const CONTROLLER_CASES: &[CellCase] = &[
     ("a_hung_controller_hangs_nobody", a_hung_controller_hangs_nobody),
     ("a_killed_controller_repeats_nothing", a_killed_controller_repeats_nothing),
 ];
+
+/// What Slurm itself begins anew.
+pub(crate) const REQUEUE_CASES: &[CellCase] =
+    &[("a_requeued_job_goes_on_as_the_same_job", a_requeued_job_goes_on_as_the_same_job)];
 
 const JOBS: usize = 100;
 /// Jobs that tell at once that they run.
@@ -264,4 +268,91 @@ fn resume_nodes() -> Result {
 pub(crate) fn resume() {
     let words = ["update", "nodename=n[1-4]", "state=resume"];
     let _ = Command::new("scontrol").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
+/// A process that counts how often its payload has begun.
+struct Counted<'a> {
+    ferry: &'a Profile,
+    id: String,
+    marker: PathBuf,
+}
+
+impl Counted<'_> {
+    fn submit<'a>(cell: &Cell, ferry: &'a Profile, name: &str, option: &str) -> Result<Counted<'a>> {
+        let marker = ferry.scratch().join(name);
+        let word = format!("marker={}", marker.display());
+        let words = ["arithmetic.add_job", "x=1", "y=2", "sleep=10", &word, "--option", option];
+        Ok(Counted { ferry, id: cell.submit(ferry, &words)?, marker })
+    }
+
+    fn began(&self) -> usize {
+        fs::read_to_string(&self.marker).unwrap_or_default().lines().count()
+    }
+
+    /// Waits until ferry has this word of Slurm, and it has begun once.
+    fn wait_for(&self, state: &str) -> Result {
+        let begun = Instant::now();
+        while !(self.is(state)? && self.began() == 1) {
+            check(begun.elapsed() < LIMIT, || format!("not {state}\n{}", self.ferry.log_tail()))?;
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn is(&self, state: &str) -> Result<bool> {
+        Ok(self.ferry.json(&["process", "show", &self.id])?["scheduler_state"] == state)
+    }
+
+    fn job(&self) -> Result<String> {
+        let shown = self.ferry.json(&["process", "show", &self.id])?;
+        shown["job_id"].as_str().map(str::to_owned).ok_or_else(|| format!("no job: {shown:#}"))
+    }
+
+    /// It comes to a good end with this job and no other, which has begun so often.
+    fn ends_well(&self, job: &str, began: usize) -> Result {
+        let shown = self.ferry.ended(&self.id, LIMIT)?;
+        let good = shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 3;
+        check(good && shown["job_id"] == job, || format!("not job {job}: {shown:#}"))?;
+        check(self.began() == began, || format!("it began {} times", self.began()))?;
+        let jobs = jobs_in(shown["work_dir"].as_str().unwrap_or_default())?;
+        check(jobs == [job], || format!("{jobs:?} were submitted, not {job} alone"))
+    }
+}
+
+/// Slurm begins a job anew, under the same id and with the marker of its first end beside it, only where its user
+/// has said that it may.
+fn a_requeued_job_goes_on_as_the_same_job(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let once = Counted::submit(cell, &ferry, "once", "rerunnable=false")?;
+    once.wait_for("RUNNING")?;
+    let once_job = once.job()?;
+    scontrol(&["requeue", &once_job])?.expect(1)?.says(&["disabled"])?;
+    let again = Counted::submit(cell, &ferry, "again", "rerunnable=true")?;
+    again.wait_for("RUNNING")?;
+    let again_job = again.job()?;
+    scontrol(&["requeue", &again_job])?.expect(0)?;
+    again.wait_for("PENDING")?;
+    // It is looked at a few times. Earlier than that, Slurm's node would not know the next start from the last.
+    thread::sleep(Duration::from_secs(4));
+    check(again.is("PENDING")? && again.began() == 1, || "it did not wait for its turn".into())?;
+    // Slurm would wait for two minutes.
+    scontrol(&["update", &format!("jobid={again_job}"), "starttime=now"])?.expect(0)?;
+    again.ends_well(&again_job, 2)?;
+    once.ends_well(&once_job, 1)
+}
+
+fn scontrol(words: &[&str]) -> Result<Answer> {
+    let mut command = Command::new("scontrol");
+    command.args(words);
+    Profile::run(command)
+}
+
+/// The jobs of which Slurm knows that work in this directory.
+fn jobs_in(dir: &str) -> Result<Vec<String>> {
+    let listed = Command::new("squeue").args(["-h", "-t", "all", "-o", "%A %Z"]).output();
+    let listed = listed.map_err(|error| format!("squeue: {error}"))?;
+    let jobs = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let here = jobs.lines().filter_map(|line| line.split_once(' ')).filter(|(_, place)| place.trim() == dir);
+    Ok(here.map(|(id, _)| id.to_owned()).collect())
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     Case,
-    cell::{Cell, CellCase, judge, submit_markers},
+    cell::{Cell, CellCase, judge, submit_markers, submit_markers_from},
     disk::Tmpfs,
     port::Port,
 };
@@ -40,7 +40,11 @@ pub(crate) const LINK_CASES: &[CellCase] = &[
     ("refused_credentials_wait_for_the_user", refused_credentials_wait_for_the_user),
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
+/// What runs in every cell, this machine's own included.
+pub(crate) const EVERYWHERE: &[CellCase] =
+    &[("a_work_directory_removed_under_its_job_harms_nobody_else", a_work_directory_removed_under_its_job)];
+
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Waits until `process show` says this of a process; what it says then.
 fn until(ferry: &Profile, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
@@ -297,6 +301,41 @@ fn a_missing_work_directory_loses_nothing() -> Result {
     check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))
 }
 
+/// Nobody brings it back: its process asks for its user, whose kill ends it, and never runs a second time.
+fn a_work_directory_removed_under_its_job(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    let words = ["--retry-initial", "0.3", "--retry-attempts", "3"];
+    ferry.ok(&[&["computer", "configure", &cell.computer(), "-n"], &words[..]].concat())?;
+    ferry.ok(&["daemon", "start"])?;
+    let marker = ferry.scratch().join("lost");
+    let marker_word = format!("marker={}", marker.display());
+    let lost = cell.submit(&ferry, &["arithmetic.add_job", "x=1", "y=2", "sleep=2", &marker_word])?;
+    let mut others = submit_markers(cell, &ferry, 3, "2")?;
+    let shown = until(&ferry, &lost, "running", |_| marker.exists())?;
+    fs::remove_dir_all(shown["work_dir"].as_str().unwrap_or_default()).map_err(|error| error.to_string())?;
+    others.extend(submit_markers_from(cell, &ferry, 3, 3, "0")?);
+
+    let shown = until(&ferry, &lost, "paused", |shown| shown["paused"] == true)?;
+    let advice = format!("ferry process kill {lost}");
+    let told = waits_for(&shown, "failed 3 times") && waits_for(&shown, "is gone from computer");
+    check(told && waits_for(&shown, &advice) && shown["attempt"] == 3, || format!("{shown:#}"))?;
+    let report = ferry.ok(&["process", "report", &lost])?;
+    let next = format!("next: nothing, until `ferry process play {lost}`");
+    check(report.contains("is gone from computer") && report.contains(&next), || report)?;
+    for (id, _) in &others {
+        ferry.ended(id, LIMIT)?;
+    }
+    judge(&ferry, &others)?;
+
+    ferry.ok(&["process", "kill", &lost])?;
+    let shown = ferry.ended(&lost, LIMIT)?;
+    check(shown["state"] == "killed", || format!("{shown:#}"))?;
+    let runs = fs::read_to_string(&marker).unwrap_or_default().lines().count();
+    check(runs == 1, || format!("it ran {runs} times"))?;
+    let shown = ferry.json(&["limit", "show", &cell.computer()])?;
+    check(shown[0]["active"] == 0, || format!("a ticket leaked: {shown:#}"))
+}
+
 fn a_directory_removed_before_its_job_is_made_anew() -> Result {
     let ferry = Profile::new()?;
     let limit = |bound: &str| {
@@ -389,7 +428,7 @@ fn a_server_that_is_down_is_tried_rarely(cell: &Cell) -> Result {
     let mut jobs = submit_markers(cell, &ferry, 10, "1")?;
     thread::sleep(Duration::from_millis(1500));
     port.close();
-    jobs.extend(crate::cell::submit_markers_from(cell, &ferry, 10, 40, "0")?);
+    jobs.extend(submit_markers_from(cell, &ferry, 10, 40, "0")?);
     let last = jobs.last().map(|(id, _)| id.clone()).unwrap_or_default();
     let shown = until(&ferry, &last, "told why", |shown| waits_for(shown, "unreachable since"))?;
     check(waits_for(&shown, "next try") && shown["attempt"] == 0, || format!("{shown:#}"))?;

@@ -87,8 +87,9 @@ fn main() {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
-        let groups: [(&str, &[cell::CellCase]); 5] = [
+        let groups: [(&str, &[cell::CellCase]); 6] = [
             ("cell", cell::EVERYWHERE),
+            ("hosts", hosts::EVERYWHERE),
             ("sweep", sweep::CASES),
             ("chaos", chaos::CASES),
             ("stash", stash::CELL_CASES),
@@ -116,21 +117,21 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     let mut together: Vec<cell::CellCase> = Vec::new();
     let mut alone: Vec<cell::CellCase> = Vec::new();
     if cell.has_link() {
-        together.extend(fault::WIRE_CASES.iter().chain(hosts::LINK_CASES));
+        together.extend(fault::WIRE_CASES.iter().chain(hosts::LINK_CASES).chain(supervisor::LINK_CASES));
         alone.extend(fault::LINK_CASES);
     }
     if cell.has_queue() && !cell.has_link() {
         together.extend(failure::QUEUE_CASES);
     }
     if cell.has_queue() {
-        together.extend(hidden::CASES);
+        together.extend(hidden::CASES.iter().chain(fault::REQUEUE_CASES));
         alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
     }
     if cell.has_link() && cell.has_queue() {
         together.extend(force::CASES);
         together.extend(std::env::var_os("FERRY_FULL").iter().flat_map(|_| sweep::CASES));
     }
-    together.extend(cell::CASES.iter().chain(cell::EVERYWHERE));
+    together.extend(cell::CASES.iter().chain(cell::EVERYWHERE).chain(hosts::EVERYWHERE));
     together.extend(stash::CELL_CASES.iter().chain(monitor::CELL_CASES));
     let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();

@@ -10,7 +10,10 @@ use std::{
 use ferry_matrix::{Profile, Result, check, kill, plugin, text};
 use serde_json::Value;
 
-use crate::Case;
+use crate::{
+    Case,
+    cell::{Cell, CellCase},
+};
 
 pub(crate) const CASES: &[Case] = &[
     ("a_killed_worker_is_started_again", a_killed_worker_is_started_again),
@@ -26,6 +29,10 @@ pub(crate) const CASES: &[Case] = &[
     ("a_run_shows_the_end_though_its_daemon_died", a_run_shows_the_end_though_its_daemon_died),
     ("a_second_interrupt_kills", a_second_interrupt_kills),
 ];
+
+/// What runs where there is a connection to hear of.
+pub(crate) const LINK_CASES: &[CellCase] =
+    &[("log_levels_of_a_library_change_at_once", log_levels_of_a_library_change_at_once)];
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -250,6 +257,34 @@ fn log_levels_change_at_once() -> Result {
     let refused = ferry.ferry(&["config", "set", "log.level.russh", "loud"])?.expect(2)?;
     refused.says(&["log.level.russh", "loud", "trace"])?;
     ferry.ferry(&["config", "set", "log.level.a=b", "info"])?.expect(2)?.says(&["a=b"]).map(drop)
+}
+
+/// A job that is looked at often makes russh talk all the time.
+fn log_levels_of_a_library_change_at_once(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let (pid, _) = ferry.daemon()?;
+    let id = cell.submit(&ferry, &["arithmetic.add_job", "x=1", "y=2", "sleep=60"])?;
+    eventually("a job", || {
+        ferry.json(&["process", "show", &id]).is_ok_and(|shown| shown["job_id"].is_string())
+    })?;
+    let told = || {
+        let log = fs::read_to_string(ferry.root().join("daemon.log")).unwrap_or_default();
+        log.matches("DEBUG russh::").count()
+    };
+    check(told() == 0, || format!("before anybody asked: {}", ferry.log_tail()))?;
+    ferry.ok(&["config", "set", "log.level.russh", "debug"])?;
+    eventually("russh's own lines", || told() > 0)?;
+    ferry.ok(&["config", "unset", "log.level.russh"])?;
+    sleep(Duration::from_millis(500));
+    let before = told();
+    sleep(Duration::from_secs(3));
+    check(told() == before, || format!("it goes on: {}", ferry.log_tail()))?;
+    // That it had anything to say meanwhile.
+    ferry.ok(&["config", "set", "log.level.russh", "debug"])?;
+    eventually("russh's lines again", || told() > before)?;
+    check(ferry.daemon()?.0 == pid, || "it was started again".into())?;
+    ferry.ok(&["process", "kill", &id]).map(drop)
 }
 
 fn launched(ferry: &Profile) -> Result<String> {

@@ -213,12 +213,15 @@ fn who_waits_at_a_gate_is_paused_and_played() -> Result {
     bound("0")?;
     let id = submit(&ferry, &json!([add("a", json!(1), json!(1)), {"wait": ["a"]}]))?;
     let child = called(&until(&ferry, &id, |shown| called(shown).len() == 1)?).remove(0);
-    until(&ferry, &child, |shown| shown["waiting_for"].to_string().contains("slot"))?;
+    let waits = until(&ferry, &child, |shown| shown["waiting_for"].to_string().contains("slot"))?;
     ferry.ok(&["process", "pause", &id])?;
     bound("4")?;
     thread::sleep(Duration::from_secs(2));
     let shown = show(&ferry, &child)?;
     check(shown["paused"] == true && shown["job_id"].is_null(), || format!("{shown:#}"))?;
+    let since = [&waits, &shown].map(|shown| shown["waiting_since"].as_str());
+    check(since[0].is_some() && since[0] != since[1], || format!("it stands still since {since:?}"))?;
+    check(shown["next"].to_string().contains("process play"), || format!("{shown:#}"))?;
     // Another is not kept by the one that stands still.
     check(ferry.ended(&submit(&ferry, &json!([]))?, LIMIT)?["exit_code"] == 0, || "kept".into())?;
     ferry.ok(&["process", "play", &id])?;
