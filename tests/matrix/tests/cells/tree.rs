@@ -336,9 +336,9 @@ fn a_host_that_never_answered_blocks_no_command() -> Result {
     until(&ferry, &child, waits)?;
     ferry.ok(&["process", "pause", &id])?;
     let shown = show(&ferry, &child)?;
-    check(shown["paused"] == true && !waits(&shown), || format!("{shown:#}"))?;
+    check(shown["paused"] == true && shown["next_try"].is_null(), || format!("{shown:#}"))?;
     ferry.ok(&["process", "play", &id])?;
-    until(&ferry, &child, waits)?;
+    until(&ferry, &child, |shown| waits(shown) && shown["next_try"].is_string())?;
     ferry.ok(&["process", "kill", "--timeout", "5", &id])?;
     check(state_of(&ferry, &child)? == "killed", || "the child lives".into())
 }
