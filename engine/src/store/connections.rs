@@ -85,7 +85,9 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     match prepare_for_reading(Connection::open_with_flags(path, flags)) {
-        Err(error) if *error.kind() == ErrorKind::ReadOnly && !has_log(path) => {
+        Err(error)
+            if *error.kind() == ErrorKind::ReadOnly && is_on_read_only_disk(path) && !has_log(path) =>
+        {
             let bytes = path.as_os_str().as_bytes().iter();
             let uri: String = bytes.map(|byte| format!("%{byte:02x}")).collect();
             let uri = format!("file:{uri}?immutable=1");
@@ -94,6 +96,11 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
         }
         prepared => prepared,
     }
+}
+
+/// A directory that only this user can't write may have an owner at any time.
+fn is_on_read_only_disk(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 fn has_log(path: &Path) -> bool {
