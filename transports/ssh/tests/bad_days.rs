@@ -20,7 +20,7 @@ use ferry_engine::{
     error::{Effect, Retry},
     transport::{Command, Error, ErrorKind, Factory, QUIET, Transport, Tree},
 };
-use support::{Options, Sshd, free_port, keygen, run, signal};
+use support::{Options, Sshd, keygen, run, signal};
 use tokio::time::{sleep, timeout};
 
 /// Nothing here may take longer.
@@ -62,6 +62,14 @@ async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
+/// A port that turns everybody away while the socket lives: bound, so that nobody else gets it, and not listening.
+fn closed_port() -> (tokio::net::TcpSocket, u16) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let port = socket.local_addr().expect("it is bound").port();
+    (socket, port)
+}
+
 /// A command that stays, and can be told from those of other runs.
 fn long_sleep(number: u32) -> String {
     format!("sleep {number}.{}", std::process::id())
@@ -81,7 +89,8 @@ mod hosts {
     async fn a_refused_port_and_an_unknown_name() {
         let mut computer = Computer { hostname: "127.0.0.1".into(), ..Computer::default() };
         set(&mut computer, "config_file", "none");
-        set(&mut computer, "port", free_port());
+        let (_taken, port) = closed_port();
+        set(&mut computer, "port", port);
         let error = refused(&computer, ErrorKind::Unreachable, &["refused", "port"]).await;
         assert_eq!(error.retry(), Retry::Later);
         computer.hostname = "no-such-host.invalid".into();
@@ -510,7 +519,8 @@ mod ways {
         let mut computer = sshd.computer();
         set(&mut computer, "proxy_jump", format!("127.0.0.1:{}", sshd.port));
         refused(&computer, ErrorKind::Unreachable, &["host on the way", "ssh -J"]).await;
-        set(&mut computer, "proxy_jump", format!("127.0.0.1:{}", free_port()));
+        let (_taken, port) = closed_port();
+        set(&mut computer, "proxy_jump", format!("127.0.0.1:{port}"));
         refused(&computer, ErrorKind::Unreachable, &["refused"]).await;
     }
 

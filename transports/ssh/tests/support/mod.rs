@@ -5,8 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -65,11 +64,8 @@ impl Sshd {
         prepare(dir.path());
         options.config += "\n";
         options.config += &lines.replace("{dir}", &dir.path().display().to_string());
-        let port = free_port();
-        fs::write(path("sshd_config"), config(dir.path(), port, &options)).expect("a configuration");
-        let child = serve(dir.path());
-        let mut sshd = Sshd { child, port, dir };
-        sshd.await_banner();
+        let (child, port) = listening(dir.path(), &options);
+        let sshd = Sshd { child, port, dir };
         fs::write(sshd.path("known_hosts"), sshd.known_host()).expect("known hosts");
         sshd
     }
@@ -132,21 +128,6 @@ impl Sshd {
             signal(pid, name);
         }
     }
-
-    fn await_banner(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let mut banner = [0; 4];
-            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
-            // A probe that is not read to its banner counts against MaxStartups.
-            if stream.and_then(|mut stream| stream.read_exact(&mut banner)).is_ok() && &banner == b"SSH-" {
-                return;
-            }
-            let log = || fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "sshd does not listen: {}", log());
-            sleep(Duration::from_millis(20));
-        }
-    }
 }
 
 impl Drop for Sshd {
@@ -185,8 +166,30 @@ pub(crate) fn signal(pid: u32, name: &str) {
     Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status().ok();
 }
 
-/// A port that nobody listens on.
-pub(crate) fn free_port() -> u16 {
+/// Starts sshd on a port of its own. Between our look for a free one and sshd's taking it, a server of another
+/// test may be quicker: then sshd says so and ends, and it is started once more with another port. So nobody
+/// ever speaks with another test's server.
+fn listening(dir: &Path, options: &Options) -> (Child, u16) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let port = free_port();
+        fs::write(dir.join("sshd_config"), config(dir, port, options)).expect("a configuration");
+        let mut child = serve(dir);
+        let log = || fs::read_to_string(dir.join("log")).unwrap_or_default();
+        while child.try_wait().expect("our own child").is_none() {
+            // Its own word: an answer at the port might be another server's.
+            if log().contains(&format!("Server listening on 127.0.0.1 port {port}.")) {
+                return (child, port);
+            }
+            assert!(Instant::now() < deadline, "sshd does not listen: {}", log());
+            sleep(Duration::from_millis(5));
+        }
+        assert!(log().contains("Address already in use"), "sshd ended: {}", log());
+    }
+}
+
+/// A port that nobody listens on at the moment.
+fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("it is bound").port()
 }
