@@ -52,7 +52,6 @@ async fn end(job: &mut Calcjob<'_>, state: State, mut changes: Vec<Change>) -> S
     }
     job.process.state = state;
     job.process.status = None;
-    job.process.paused = false;
     job.commit(changes).await?;
     // What lay here between two steps is needed no more; what stays after a crash is swept at the next start.
     let _ = std::fs::remove_dir_all(job.cx.paths.staging(&job.process.uuid));

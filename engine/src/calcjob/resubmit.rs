@@ -31,7 +31,6 @@ pub(crate) fn request_resubmit(mut process: Process) -> Result<Process, String> 
     }
     state.resubmit = true;
     process.checkpoint = Some(serde_json::to_string(&state).map_err(|error| error.to_string())?);
-    process.paused = false;
     Ok(process)
 }
 

@@ -225,8 +225,12 @@ async fn run_steps(job: &mut Calcjob<'_>, interrupt: &Notify) -> StepResult<Next
             next = job.step() => next?,
         };
         match next {
-            Next::Step if job.cx.store.process(job.process.id)?.kill_requested => return Ok(Next::Step),
-            Next::Step => {}
+            Next::Step => {
+                let wishes = job.cx.store.process(job.process.id)?;
+                if wishes.kill_requested || wishes.paused {
+                    return Ok(Next::Step);
+                }
+            }
             other => return Ok(other),
         }
     }

@@ -150,12 +150,12 @@ pub enum Request {
         /// Its value.
         value: Option<String>,
     },
-    /// Wait until a process is not in row version `seen` any more, or has ended; at most `seconds`. Answers
+    /// Wait until a process does not stand where it was `seen` any more, or has ended; at most `seconds`. Answers
     /// `Process`.
     Wait {
         /// Which.
         process: i64,
-        /// The version that the asker knows.
+        /// The mark that the asker knows.
         seen: i64,
         /// At most so long, s.
         seconds: u64,
@@ -243,8 +243,8 @@ pub enum Response {
     },
     /// Where a process stands.
     Process {
-        /// Its row's version.
-        version: i64,
+        /// Where it stands: another number after each change, a pause included.
+        mark: i64,
         /// Its state.
         state: State,
         /// What it waits for.

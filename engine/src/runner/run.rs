@@ -230,8 +230,8 @@ pub async fn attach(
         match response {
             // The owner ended between the two; the next round takes over.
             Response::Process { state, .. } if by == Answered::Alone && !state.is_terminal() => {}
-            Response::Process { version, state, status } => {
-                if version != seen {
+            Response::Process { mark, state, status } => {
+                if mark != seen {
                     observer(RunEvent::Changed { state, status });
                 } else {
                     // Nobody steps it, or nothing happens: don't ask in a tight circle.
@@ -240,7 +240,7 @@ pub async fn attach(
                 if state.is_terminal() {
                     return Ok(RunEnd::Ended { id });
                 }
-                seen = version;
+                seen = mark;
             }
             Response::Failed { message, help } => return Err(ClientError { message, help }.into()),
             other => return Err(unexpected(&other).into()),

@@ -118,10 +118,11 @@ impl Server {
                 Ok(row) => row,
                 Err(error) => return service::failed(&error),
             };
-            let over = row.version != seen || row.state.is_terminal();
+            let mark = service::mark(&row);
+            let over = mark != seen || row.state.is_terminal();
             if over || !matches!(timeout_at(deadline, commits.changed()).await, Ok(Ok(()))) {
                 let status = self.cx.status(&row);
-                return Response::Process { version: row.version, state: row.state, status };
+                return Response::Process { mark, state: row.state, status };
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     node::check_typed_body,
     process::{Launch, Launched, Refusal, prepare, rehearse},
     scheduler::Limits,
-    store::{Change, Error, GroupChange, NewData, NodeId},
+    store::{Change, Error, GroupChange, NewData, NodeId, Process},
 };
 
 /// Does what is asked; the answer is on disk. Waiting, stopping and handing over are the server's.
@@ -94,7 +94,7 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             cx.store.maintain(stage).await.map(|(tidied, next)| Response::Tidied { tidied, next })
         }
         Request::Wait { process, .. } => cx.store.process(NodeId(process)).map(|process| Response::Process {
-            version: process.version,
+            mark: mark(&process),
             state: process.state,
             status: cx.status(&process),
         }),
@@ -105,6 +105,11 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
         }
     };
     answer.unwrap_or_else(|error| failed(&error))
+}
+
+/// Differs between any two places where a process stands, paused or not.
+pub(super) fn mark(process: &Process) -> i64 {
+    process.version * 2 + i64::from(process.paused)
 }
 
 async fn dry_run(cx: &Context, launch: &Launch, dir: &Path) -> Response {

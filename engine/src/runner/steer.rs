@@ -6,7 +6,7 @@ use super::{Context, HostAction, Response};
 use crate::{
     calcjob::request_resubmit,
     clock,
-    store::{Change, Disabled, Error, ErrorKind, HostChange, NodeId, proof_of},
+    store::{Change, Disabled, Error, ErrorKind, HostChange, NodeId, Process, proof_of},
 };
 
 /// How often a decision is written again over a step that was quicker.
@@ -35,6 +35,12 @@ pub(super) async fn host(cx: &Arc<Context>, computer: String, action: HostAction
     Ok(Response::Done)
 }
 
+/// A decision lets its process go on.
+fn decided(process: Process) -> Vec<Change> {
+    let goes_on = Change::Pause { process: process.id, paused: false };
+    vec![Change::Update(Box::new(process)), goes_on]
+}
+
 /// Takes down that a submission is to be made anew.
 pub(super) async fn resubmit(cx: &Context, id: i64) -> Result<Response, Error> {
     for _ in 0..TRIES {
@@ -42,7 +48,7 @@ pub(super) async fn resubmit(cx: &Context, id: i64) -> Result<Response, Error> {
             Ok(process) => process,
             Err(message) => return Ok(Response::Failed { message, help: None }),
         };
-        match cx.store.commit(vec![Change::Update(Box::new(process))]).await {
+        match cx.store.commit(decided(process)).await {
             Err(error) if *error.kind() == ErrorKind::Conflict => {}
             Err(error) => return Err(error),
             Ok(_) => return Ok(Response::Done),

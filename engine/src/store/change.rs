@@ -224,7 +224,7 @@ pub enum Change {
         error: Option<String>,
     },
     /// Lets a process and all that it called stand still, or go on with their failures forgotten. Ended ones are left
-    /// alone.
+    /// alone. No new version: an [`Change::Update`] of a step under way comes true, and takes no pause back.
     Pause {
         /// Which.
         process: NodeId,

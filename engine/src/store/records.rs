@@ -125,7 +125,7 @@ pub struct Process {
     pub woken: i64,
     /// Owners that died while they were stepping it, since it last got on.
     pub crashes: u32,
-    /// Counts the changes of this row.
+    /// Counts the changes of this row, but for wishes (kill, pause) and what was merely observed.
     pub version: i64,
     /// When it was created.
     pub created: Timestamp,

@@ -136,10 +136,11 @@ fn touch(db: &Connection, top: NodeId, whose: &str, now: i64) -> Result<()> {
     Ok(())
 }
 
+/// Like a kill, a wish beside the row: who steps the process meanwhile commits that step, and then stands still.
 pub(super) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Result<()> {
     touch(db, top, if paused { "paused = 0" } else { "paused = 1" }, now)?;
     db.prepare_cached(&format!(
-        "{TREE} UPDATE process SET paused = ?2, version = version + 1,
+        "{TREE} UPDATE process SET paused = ?2,
              checkpoint = CASE WHEN ?2 OR checkpoint IS NULL THEN checkpoint
                  ELSE json_set(checkpoint, '$.attempt', 0, '$.next_try', NULL) END
          WHERE id IN tree AND {} AND paused <> ?2",

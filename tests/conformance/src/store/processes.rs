@@ -2,7 +2,7 @@
 
 use ferry_engine::{
     process::State,
-    store::{Change, ErrorKind, Level, NodeId, ProcessFilter},
+    store::{Change, ErrorKind, Level, NodeId, Process, ProcessFilter},
 };
 
 use ferry_plugin_proto::Kind;
@@ -25,7 +25,7 @@ pub(super) fn cases() -> Vec<(&'static str, Run)> {
         filters_choose_and_limits_take_the_newest,
         the_states_are_counted,
         an_observation_changes_no_version,
-        pause_and_play_change_the_version_once,
+        a_pause_is_a_wish_beside_the_row,
         a_kill_is_asked_once_and_for_all,
         the_ended_are_left_alone,
         reports_keep_their_order,
@@ -183,15 +183,27 @@ async fn an_observation_changes_no_version(bench: Bench) -> Outcome {
     Ok(())
 }
 
-async fn pause_and_play_change_the_version_once(bench: Bench) -> Outcome {
+async fn a_pause_is_a_wish_beside_the_row(bench: Bench) -> Outcome {
     let id = one_in(&bench, State::Running).await?;
     let before = bench.store.process(id)?;
-    for (paused, changes) in [(true, 1), (true, 1), (false, 2), (false, 2)] {
-        bench.commit([Change::Pause { process: id, paused }]).await?;
+    let pause = |paused| Change::Pause { process: id, paused };
+    for paused in [true, true, false, false, true] {
+        bench.commit([pause(paused)]).await?;
         let row = bench.store.process(id)?;
-        assert_eq!((row.paused, row.version), (paused, before.version + changes));
+        assert_eq!((row.paused, row.version), (paused, before.version));
     }
-    bench.refused([update(before)], ErrorKind::Conflict).await.map(drop)
+    // Who steps the process meanwhile is not disturbed, and does not let it go on.
+    bench.commit([update(before)]).await?;
+    let stepped = bench.store.process(id)?;
+    assert!(stepped.paused, "a step took the pause back");
+    // Nor does one that began while it stood still, and ends after it was told to go on, hold it.
+    bench.commit([pause(false)]).await?;
+    bench.commit([update(Process { paused: false, ..stepped })]).await?;
+    let goes_on = bench.store.process(id)?;
+    assert!(!goes_on.paused);
+    bench.commit([pause(true), update(Process { state: State::Finished, ..goes_on })]).await?;
+    assert!(!bench.store.process(id)?.paused, "what has ended stands still");
+    Ok(())
 }
 
 async fn a_kill_is_asked_once_and_for_all(bench: Bench) -> Outcome {

@@ -18,7 +18,6 @@ use crate::{
 pub(crate) const CASES: &[CellCase] = &[
     ("a_kill_comes_true_when_the_link_is_back", a_kill_comes_true_when_the_link_is_back),
     ("a_forced_kill_leaves_its_job_to_the_reaper", a_forced_kill_leaves_its_job_to_the_reaper),
-    ("a_forced_kill_overtakes_one_that_hangs", a_forced_kill_overtakes_one_that_hangs),
     ("a_kill_of_what_was_never_submitted_needs_no_link", a_kill_of_what_was_never_submitted_needs_no_link),
 ];
 
@@ -116,20 +115,6 @@ fn a_forced_kill_leaves_its_job_to_the_reaper(cell: &Cell) -> Result {
     }
     let report = ferry.ok(&["process", "report", &id])?;
     check(report.contains("is cancelled"), || report.clone())
-}
-
-fn a_forced_kill_overtakes_one_that_hangs(cell: &Cell) -> Result {
-    let wire = Wire::take()?;
-    let (ferry, id) = running(cell, &wire)?;
-    let cut = wire.cut()?;
-    ferry.ferry(&["process", "kill", &id, "--timeout", "1"])?.expect(1)?.says(&["the wish is kept"])?;
-    let begun = Instant::now();
-    ferry.ok(&["process", "kill", "--force", &id, "--timeout", "60"])?;
-    let took = begun.elapsed();
-    check(ferry.ended(&id, FORCED)?["state"] == "killed", || "not killed".into())?;
-    check(took < FORCED, || format!("it took {took:?}"))?;
-    drop(cut);
-    wait_until_gone(&ferry)
 }
 
 fn orphans(ferry: &Profile) -> Result<i64> {

@@ -24,6 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_disabled_computer_drains_and_resumes", a_disabled_computer_drains_and_resumes),
     ("a_cancel_that_fails_is_told_and_repeated", a_cancel_that_fails_is_told_and_repeated),
     ("a_forced_kill_ends_what_can_not_be_cancelled", a_forced_kill_ends_what_can_not_be_cancelled),
+    ("a_forced_kill_overtakes_one_that_hangs", a_forced_kill_overtakes_one_that_hangs),
     ("an_unclear_submission_waits_for_the_user", an_unclear_submission_waits_for_the_user),
     ("a_test_job_lets_ferry_conclude_by_itself", a_test_job_lets_ferry_conclude_by_itself),
     ("what_slurm_gave_up_is_submitted_anew", what_slurm_gave_up_is_submitted_anew),
@@ -192,6 +193,29 @@ fn a_forced_kill_ends_what_can_not_be_cancelled() -> Result {
         thread::sleep(Duration::from_millis(100));
     }
     Ok(())
+}
+
+/// It is begun, and stays.
+const HANGS: &str = r#"touch "$(dirname "$0")/hangs"; exec sleep 300"#;
+
+fn a_forced_kill_overtakes_one_that_hangs() -> Result {
+    let ferry = Profile::new()?;
+    let fakes = Fakes::new(&ferry)?;
+    fakes.put("sbatch", LASTING)?;
+    fakes.put("scancel", HANGS)?;
+    fakes.start_daemon(&ferry)?;
+    let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "sleep=600", "--computer", "fake"])?;
+    until(&ferry, &id, "running", |shown| shown["scheduler_state"] == "RUNNING")?;
+    ferry.ferry(&["process", "kill", &id, "--timeout", "0"])?.expect(0)?;
+    until(&ferry, &id, "being cancelled", |_| fakes.bin.join("hangs").exists())?;
+    fakes.put("scancel", CANCEL)?;
+    // The cancel that hangs would be given up after half a minute.
+    let begun = Instant::now();
+    ferry.ok(&["process", "kill", &id, "--force"])?;
+    let took = begun.elapsed();
+    check(ferry.ended(&id, LIMIT)?["state"] == "killed", || "not killed".into())?;
+    check(took < Duration::from_secs(10), || format!("it took {took:?}"))?;
+    check(!fakes.bin.join("queue").exists(), || "its job was left".into())
 }
 
 fn an_unclear_submission_waits_for_the_user() -> Result {

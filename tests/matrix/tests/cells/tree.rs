@@ -15,6 +15,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_sleep_goes_on_without_a_daemon", a_sleep_goes_on_without_a_daemon),
     ("pause_and_play_go_down_the_tree", pause_and_play_go_down_the_tree),
     ("who_steps_is_paused_and_played", who_steps_is_paused_and_played),
+    ("a_pause_lets_the_present_step_end", a_pause_lets_the_present_step_end),
     ("who_waits_at_a_gate_is_paused_and_played", who_waits_at_a_gate_is_paused_and_played),
     ("pause_and_play_need_no_daemon", pause_and_play_need_no_daemon),
     ("kill_goes_down_the_tree", kill_goes_down_the_tree),
@@ -192,6 +193,8 @@ fn who_steps_is_paused_and_played() -> Result {
     let id = submit(&ferry, &json!([{"steps": 4000}]))?;
     until(&ferry, &id, |shown| shown["state"] == "running")?;
     ferry.ok(&["process", "pause", &id])?;
+    // The step that is under way comes to its end.
+    thread::sleep(Duration::from_secs(1));
     let stands = show(&ferry, &id)?;
     check(stands["paused"] == true && stands["state"] == "running", || format!("{stands:#}"))?;
     thread::sleep(Duration::from_secs(1));
@@ -205,6 +208,34 @@ fn who_steps_is_paused_and_played() -> Result {
     ferry.ok(&["process", "play", &id])?;
     let shown = ferry.ended(&id, LIMIT)?;
     check(shown["exit_code"] == 0 && shown["paused"] == false, || format!("{shown:#}"))
+}
+
+/// What a step did while it was told to stand still is kept, and not done again; and nothing comes after it.
+fn a_pause_lets_the_present_step_end() -> Result {
+    let ferry = with_daemon()?;
+    let mark = |name: &str| ferry.scratch().join(name);
+    let (flow_mark, job_mark) = (mark("of_flow"), mark("of_job"));
+    let flow = submit(&ferry, &json!([{"work": 2.0, "mark": flow_mark}, {"work": 0.0, "mark": flow_mark}]))?;
+    let wish = json!({"toil": [job_mark, 2.0], "run": [{"command": "true"}]});
+    let job = ferry.submit(&["script.job", &format!("job={wish}")])?;
+    let work = [(&flow, &flow_mark), (&job, &job_mark)];
+    for (id, mark) in work {
+        until(&ferry, id, |_| mark.exists())?;
+        ferry.ok(&["process", "pause", id])?;
+    }
+    thread::sleep(Duration::from_secs(4));
+    for (id, mark) in work {
+        let shown = show(&ferry, id)?;
+        check(shown["paused"] == true && shown["job_id"].is_null(), || format!("{shown:#}"))?;
+        check(fs::read_to_string(mark).is_ok_and(|marks| marks == "once\n"), || format!("{shown:#}"))?;
+        ferry.ok(&["process", "play", id])?;
+    }
+    for (id, mark, times) in [(&flow, &flow_mark, 2), (&job, &job_mark, 1)] {
+        let shown = ferry.ended(id, LIMIT)?;
+        let marks = fs::read_to_string(mark).unwrap_or_default();
+        check(shown["exit_code"] == 0 && marks.lines().count() == times, || format!("{marks}{shown:#}"))?;
+    }
+    Ok(())
 }
 
 fn who_waits_at_a_gate_is_paused_and_played() -> Result {

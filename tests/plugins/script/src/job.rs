@@ -4,7 +4,8 @@
 //! job: {sandbox: {a/in.txt: text, empty/: ""}, local: [[folder, sub, target]], copy: [[folder, out/*, out]],
 //!       link: [[folder, big, big]], order: [remote, sandbox, local], exclude: [a], parallel: true,
 //!       run: [{code: one, args: [x], stdout: out, mpi: true}, {command: sh, args: [-c, "echo 1"], join: true}],
-//!       retrieve: [["path/*", target, 2], ["a", "", null]], temporary: [b], skip: true, prepare: "an error"}
+//!       retrieve: [["path/*", target, 2], ["a", "", null]], temporary: [b], skip: true, prepare: "an error",
+//!       toil: ["/file/to/mark", 1.5]}
 //! parse: {exit: 411, except: text, output: "a file whose text becomes `text`", temporary: "such a file"}
 //! ```
 
@@ -53,6 +54,7 @@ pub struct Wish {
     temporary: Vec<String>,
     skip: bool,
     prepare: Option<String>,
+    toil: Option<(String, f64)>,
 }
 
 /// A command line.
@@ -93,6 +95,9 @@ impl CalcJob for ScriptJob {
         let wish = &inputs.job;
         if let Some(text) = &wish.prepare {
             Err(text.as_str())?;
+        }
+        if let Some((mark, seconds)) = &wish.toil {
+            crate::toil(mark, *seconds)?;
         }
         for (path, text) in &wish.sandbox {
             match path.strip_suffix('/') {

@@ -16,7 +16,7 @@ mod job;
 mod moody;
 mod rounds;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs::File, io::Write, thread, time::Duration};
 
 use ferry_plugin::{
     AnyOutput, Error, Inputs, Machine, Outputs, Result, Steps, Value, machine,
@@ -97,6 +97,8 @@ fn execute(operation: &Value, place: &mut Place, cx: &mut Steps) -> Result<Optio
     } else if let Some(steps) = operation.get("steps").and_then(Value::as_int) {
         place.round += 1;
         return Ok((place.round < steps.unsigned_abs()).then_some(Then::Continue));
+    } else if let Some(seconds) = number("work") {
+        toil(text("mark").ok_or("`work` needs `mark`")?, seconds)?;
     } else if let Some(call) = text("kill") {
         cx.kill(call);
     } else if let Some(label) = text("return") {
@@ -121,6 +123,14 @@ fn execute(operation: &Value, place: &mut Place, cx: &mut Steps) -> Result<Optio
         Err(format!("no operation: {operation:?}"))?;
     }
     Ok(None)
+}
+
+/// Work that can be counted, once a line of `mark`, and takes its time.
+fn toil(mark: &str, seconds: f64) -> Result {
+    let mut file = File::options().create(true).append(true).open(mark)?;
+    writeln!(file, "once")?;
+    thread::sleep(Duration::try_from_secs_f64(seconds)?);
+    Ok(())
 }
 
 fn read_call(call: &str, operation: &Value, place: &Place) -> Result<Call> {
