@@ -1,10 +1,6 @@
 //! `ferry status`: the profile at a glance.
 
-use ferry_engine::{
-    process::State,
-    runner::{OwnerStatus, VERSION},
-    store::Reader,
-};
+use ferry_engine::{process::State, runner::VERSION, store::Reader};
 use serde_json::{Map, Value, json};
 
 use super::daemon::owner::{self, Owner};
@@ -25,7 +21,9 @@ pub(crate) async fn run(session: &Session) -> Result {
         Format::Json => output::json(&as_json(session, &reader, &owner)?),
         Format::Table => show(session, &reader, &owner),
     }?;
-    warn(&owner);
+    if let Owner::Answers(status) = &owner {
+        owner::warn(status);
+    }
     troubles(&reader)
 }
 
@@ -90,19 +88,4 @@ fn show(session: &Session, reader: &Reader, owner: &Owner) -> Result {
         ("computers", reader.computers()?.len().to_string()),
         ("plugins", plugins(reader)?.to_string()),
     ])
-}
-
-fn warn(owner: &Owner) {
-    if let Owner::Answers(status) = owner {
-        changed(status).into_iter().for_each(output::warn);
-    }
-}
-
-fn changed(status: &OwnerStatus) -> Vec<String> {
-    owner::changed_environment(status)
-        .into_iter()
-        .map(|name| {
-            format!("{name} has changed since the daemon started: `ferry daemon restart` if it should know")
-        })
-        .collect()
 }

@@ -35,6 +35,8 @@ pub(super) enum Then {
     },
     /// Come back after so long.
     After(Duration),
+    /// Come back, as the store gives or takes nothing for now: why.
+    Stuck(store::Error),
     /// Nothing, until somebody wakes it.
     Idle,
     /// Nothing more.
@@ -77,7 +79,7 @@ pub(super) async fn drive(
         Ok(process) => process,
         Err(error) => {
             tracing::error!(process = %id, %error, "the process could not be read");
-            return Then::After(STORE_RETRY).into();
+            return Then::Stuck(error).into();
         }
     };
     let caller = process.caller;
@@ -159,16 +161,16 @@ pub(super) async fn end_plain(cx: &Context, mut process: Process, state: State, 
             cx.hurry_cleaner();
             Then::Ended
         }
-        Err(error) => store_trouble(id, &error),
+        Err(error) => store_trouble(id, error),
     }
 }
 
-pub(super) fn store_trouble(process: NodeId, error: &store::Error) -> Then {
+pub(super) fn store_trouble(process: NodeId, error: store::Error) -> Then {
     if *error.kind() == store::ErrorKind::Conflict {
         return Then::After(Duration::ZERO);
     }
     tracing::error!(%process, %error, "the store took nothing; trying again");
-    Then::After(STORE_RETRY)
+    Then::Stuck(error)
 }
 
 async fn drive_calcjob(
@@ -208,7 +210,7 @@ async fn drive_calcjob(
         Ok(Next::Step) => Then::After(Duration::ZERO),
         Err(error) => match settle(&mut job, error).await {
             Ok(then) => then,
-            Err(StepError::Store(error)) => store_trouble(id, &error),
+            Err(StepError::Store(error)) => store_trouble(id, error),
             Err(_) => Then::After(STORE_RETRY),
         },
     }

@@ -28,7 +28,7 @@ pub(super) const BY_USER: &str = "killed by the user";
 pub(super) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
     let children = match cx.store.children(process.id) {
         Ok(children) => children,
-        Err(error) => return store_trouble(process.id, &error),
+        Err(error) => return store_trouble(process.id, error),
     };
     let live = children.iter().filter(|child| !child.state.is_terminal()).count();
     if live == 0 {
@@ -42,7 +42,7 @@ pub(super) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
         process.status = Some(status);
         let id = process.id;
         if let Err(error) = cx.store.commit(vec![Change::Update(Box::new(process))]).await {
-            return store_trouble(id, &error);
+            return store_trouble(id, error);
         }
     }
     Then::Idle

@@ -53,7 +53,9 @@ pub use entry::{DaemonHooks, TakeSettings, run_daemon};
 pub use health::Health;
 pub(crate) use kill::cancel_submission;
 pub use poller::JobWatch;
-pub use request::{Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, WATCHED_VARIABLES};
+pub use request::{
+    Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, StoreTrouble, WATCHED_VARIABLES,
+};
 pub use retry::RetryPlan;
 pub use run::{RunEnd, RunError, RunEvent, attach, run_tree};
 pub use settings::Settings;

@@ -22,10 +22,10 @@ const AFTER_A_DEATH: Duration = Duration::from_millis(200);
 pub(super) async fn settle(cx: &Context, id: NodeId, error: StepError) -> Then {
     let process = match cx.store.process(id) {
         Ok(process) => process,
-        Err(error) => return store_trouble(id, &error),
+        Err(error) => return store_trouble(id, error),
     };
     match error {
-        StepError::Store(error) => store_trouble(id, &error),
+        StepError::Store(error) => store_trouble(id, error),
         StepError::Stopping | StepError::Parked => Then::After(STORE_RETRY),
         StepError::Later(text) | StepError::Host(text) | StepError::Full(text) | StepError::Wait(text, _) => {
             retry(cx, process, text).await
@@ -89,6 +89,6 @@ async fn put_off(
     changes.push(Change::Update(Box::new(process)));
     match cx.store.commit(changes).await {
         Ok(_) => then,
-        Err(error) => store_trouble(id, &error),
+        Err(error) => store_trouble(id, error),
     }
 }

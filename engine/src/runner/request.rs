@@ -286,8 +286,22 @@ pub struct OwnerStatus {
     pub watching: usize,
     /// Its plugin hosts: digest and pid.
     pub hosts: Vec<(String, u32)>,
+    /// What its store does not give or take now.
+    pub trouble: Option<StoreTrouble>,
     /// Environment variables that matter for reaching computers, as it started with them.
     pub environment: std::collections::BTreeMap<String, String>,
+}
+
+/// Why an owner does not get on: its store can't be read or written in places (it is damaged, or its disk is full).
+/// It is tried again every few seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreTrouble {
+    /// How many processes stand still for it; 0 if the owner could not even read who is unfinished.
+    pub processes: usize,
+    /// What the store said last.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
 }
 
 /// Variables whose change after the daemon's start surprises: they are shown by `status`.

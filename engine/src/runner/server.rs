@@ -2,7 +2,7 @@
 //! that stops or vanishes costs its own connection only.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -136,6 +136,7 @@ impl Server {
             started: self.started.to_string(),
             stepping: self.gauges.stepping.load(Ordering::Relaxed),
             watching: self.gauges.watching.load(Ordering::Relaxed),
+            trouble: self.gauges.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             hosts: self
                 .cx
                 .hosts

@@ -23,7 +23,7 @@ pub(super) const DEATHS: u32 = 3;
 pub(super) async fn settle(job: &mut Calcjob<'_>, error: StepError) -> StepResult<Then> {
     let step = job.state.step.as_str();
     match error {
-        StepError::Store(error) => Ok(store_trouble(job.process.id, &error)),
+        StepError::Store(error) => Ok(store_trouble(job.process.id, error)),
         StepError::Stopping => Ok(Then::After(STORE_RETRY)),
         StepError::Host(text) => host_failed(job, text).await,
         StepError::Parked => park(job).await,

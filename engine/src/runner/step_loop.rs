@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use super::{
-    Context, Event, Submitters, cleaner,
-    drive::{Driven, Then, drive},
+    Context, Event, StoreTrouble, Submitters, cleaner,
+    drive::{Driven, STORE_RETRY, Then, drive},
     poller::{Observation, Pollers},
     prober::watch_hosts,
     ready::Ready,
@@ -26,10 +26,12 @@ use super::{
     suspects::Suspects,
     timers::Timers,
 };
-use crate::{clock, process::is_workflow, store::NodeId};
+use crate::{
+    clock,
+    process::is_workflow,
+    store::{self, NodeId},
+};
 
-/// How soon a process is looked at again whose row could not be read.
-const UNREADABLE: Duration = Duration::from_secs(5);
 /// How long steps that must not be interrupted may go on after a stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -38,6 +40,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Gauges {
     pub(super) stepping: AtomicUsize,
     pub(super) watching: AtomicUsize,
+    pub(super) trouble: Mutex<Option<StoreTrouble>>,
 }
 
 pub(super) struct StepLoop {
@@ -65,6 +68,11 @@ pub(super) struct StepLoop {
     /// Watches computers in trouble; ends with the loop.
     watcher: JoinSet<()>,
     timers: Timers,
+    /// Who was stuck when it was last driven, and why the last of them is.
+    stuck: HashSet<NodeId>,
+    trouble: Option<store::Error>,
+    /// When to read again who lives, if that could not be read.
+    load_again: Option<Instant>,
     tasks: JoinSet<Driven>,
     names: HashMap<Id, NodeId>,
     pub(super) suspects: Suspects,
@@ -107,6 +115,9 @@ impl StepLoop {
             gated: HashSet::new(),
             observations: HashMap::new(),
             timers: Timers::new(),
+            stuck: HashSet::new(),
+            trouble: None,
+            load_again: None,
             tasks: JoinSet::new(),
             names: HashMap::new(),
             suspects: Suspects::default(),
@@ -124,7 +135,7 @@ impl StepLoop {
             self.start_ready();
             self.gauges.stepping.store(self.busy.len(), Ordering::Relaxed);
             self.gauges.watching.store(self.watching.len(), Ordering::Relaxed);
-            let next_timer = self.timers.next();
+            let next_timer = self.timers.next().into_iter().chain(self.load_again).min();
             tokio::select! {
                 // In a fixed order, so that a simulation can be replayed.
                 biased;
@@ -144,12 +155,20 @@ impl StepLoop {
     fn load(&mut self) {
         let live = match self.cx.store.live_processes() {
             Ok(live) => live,
-            Err(error) => return tracing::error!(%error, "unfinished processes could not be read"),
+            Err(error) => {
+                tracing::error!(%error, "unfinished processes could not be read; trying again");
+                self.load_again = Some(Instant::now() + STORE_RETRY);
+                return self.tell_trouble(Some(error));
+            }
         };
+        self.load_again = None;
+        self.tell_trouble(None);
         // The clock may have been set back while nobody ran.
         live.iter().filter_map(|process| process.since).for_each(clock::has_been);
         for process in live {
-            if !process.at_rest {
+            if self.busy.contains_key(&process.id) {
+                // Launched, or asked for, before this could be read.
+            } else if !process.at_rest {
                 self.enqueue(process.id, process.root, process.kind);
             } else if let Some(wake) = process.wake {
                 let delay = wake.duration_since(clock::steady());
@@ -198,13 +217,42 @@ impl StepLoop {
         }
         let (root, kind) = match self.cx.store.place(id) {
             Ok(Some(place)) => place,
-            Ok(None) => return,
+            Ok(None) => {
+                self.is_free(id);
+                return;
+            }
             Err(error) => {
                 tracing::error!(process = %id, %error, "the process could not be read");
-                return self.timers.set(id, UNREADABLE);
+                return self.is_stuck(id, error);
             }
         };
         self.enqueue(id, root, kind);
+    }
+
+    fn is_stuck(&mut self, id: NodeId, error: store::Error) {
+        self.timers.set(id, STORE_RETRY);
+        self.stuck.insert(id);
+        self.tell_trouble(Some(error));
+    }
+
+    fn is_free(&mut self, id: NodeId) {
+        if self.stuck.remove(&id) {
+            self.tell_trouble(None);
+        }
+    }
+
+    /// Lets `status` know what the store does not give or take, if anything.
+    fn tell_trouble(&mut self, error: Option<store::Error>) {
+        self.trouble = error.or_else(|| self.trouble.take());
+        if self.stuck.is_empty() && self.load_again.is_none() {
+            self.trouble = None;
+        }
+        let told = self.trouble.as_ref().map(|error| StoreTrouble {
+            processes: self.stuck.len(),
+            message: error.to_string(),
+            help: error.help_text().map(str::to_owned),
+        });
+        *self.gauges.trouble.lock().unwrap_or_else(PoisonError::into_inner) = told;
     }
 
     fn enqueue(&mut self, id: NodeId, root: NodeId, kind: Kind) {
@@ -268,6 +316,9 @@ impl StepLoop {
             let tree = self.cx.store.live_tree(top).unwrap_or_default();
             tree.into_iter().rev().for_each(|id| self.take(Event::Kill(id)));
         }
+        if !matches!(driven.then, Then::Stuck(_)) {
+            self.is_free(id);
+        }
         match driven.then {
             // What was seen of it meanwhile is taken in first.
             Then::Watch(_) if self.observations.contains_key(&id) => {}
@@ -281,6 +332,7 @@ impl StepLoop {
             }
             Then::After(delay) if delay.is_zero() => drop(self.again.insert(id)),
             Then::After(delay) => self.timers.set(id, delay),
+            Then::Stuck(error) => self.is_stuck(id, error),
             Then::Ended => {
                 self.cx.board.tell(id);
                 driven.caller.into_iter().for_each(|caller| self.wake(caller));
@@ -293,6 +345,9 @@ impl StepLoop {
     }
 
     fn ring(&mut self) {
+        if self.load_again.is_some_and(|at| at <= Instant::now()) {
+            self.load();
+        }
         for id in self.timers.ring() {
             self.wake(id);
         }

@@ -179,7 +179,8 @@ pub enum Change {
     },
     /// An owner died while it was stepping this process. Forgotten by an [`Change::Update`] that gets it on.
     Crashed(NodeId),
-    /// Asks for the end of a process and of all that it called. Ended ones are left alone.
+    /// Asks for the end of a process and of all that it called. Ended ones are left alone. The report of the one that
+    /// was named tells of it.
     RequestKill {
         /// Which.
         process: NodeId,
@@ -224,7 +225,7 @@ pub enum Change {
         error: Option<String>,
     },
     /// Lets a process and all that it called stand still, or go on with their failures forgotten. Ended ones are left
-    /// alone. No new version: an [`Change::Update`] of a step under way comes true, and takes no pause back.
+    /// alone. The report of the one that was named tells of it. No new version: an [`Change::Update`] of a step under way comes true, and takes no pause back.
     Pause {
         /// Which.
         process: NodeId,

@@ -136,9 +136,25 @@ impl SqliteReader {
 
 /// SQLite's own judgement. `quick_check` leaves out whether indexes and tables agree.
 fn structure(db: &Connection, full: bool) -> Vec<Finding> {
-    let sql = if full { "PRAGMA integrity_check" } else { "PRAGMA quick_check" };
-    let mut findings = broken(db, "database", sql);
-    findings.retain(|finding| finding.what != "ok");
+    let look = if full { "integrity_check" } else { "quick_check" };
+    let judge = |table: &str| -> Vec<Finding> {
+        let findings = broken(db, "database", &format!("PRAGMA {look}{table}"));
+        findings.into_iter().filter(|finding| finding.what != "ok").collect()
+    };
+    let mut findings = judge("");
+    if !findings.is_empty() {
+        // It says pages, or nothing at all. Whoever mends, or judges what is lost, thinks of tables.
+        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+        let tables = query_all(db, tables, [], |row| row.get::<_, String>(0)).unwrap_or_default();
+        for table in tables {
+            let found = judge(&format!("('{}')", table.replace('\'', "''")));
+            findings.extend(
+                found
+                    .into_iter()
+                    .map(|finding| Finding { what: format!("table `{table}`: {}", finding.what), ..finding }),
+            );
+        }
+    }
     let sql =
         "SELECT 'row ' || coalesce(rowid, '?') || ' of `' || \"table\" || '` refers to a row of `' || parent
                    || '` that is not there' FROM pragma_foreign_key_check";

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Caller, Child, Error, ErrorKind, Live, NodeId, Orphan, Result,
+    Caller, Child, Error, ErrorKind, Level, Live, NodeId, Orphan, Result,
     read::{json, optional_time, parse_kind, parse_state, uuid},
 };
 use crate::scheduler::Submission;
@@ -123,6 +123,17 @@ pub(super) fn kill(db: &Connection, top: NodeId, force: bool, now: i64) -> Resul
         lives!()
     ))?
     .execute(params![top.0, if force { 2 } else { 1 }])?;
+    take_down(db, top, if force { "asked to end, by force" } else { "asked to end" }, "1", now)
+}
+
+/// A line for who was told something, if it lives and that says anything new. Each further wish to end does: it is
+/// a further try.
+fn take_down(db: &Connection, top: NodeId, what: &str, is_new: &str, now: i64) -> Result<()> {
+    db.prepare_cached(&format!(
+        "INSERT INTO log (process, time, level, message) SELECT id, ?2, ?3, ?4 FROM process WHERE id = ?1 AND {} AND {is_new}",
+        lives!()
+    ))?
+    .execute(params![top.0, now, Level::Report.as_str(), what])?;
     Ok(())
 }
 
@@ -138,7 +149,10 @@ fn touch(db: &Connection, top: NodeId, whose: &str, now: i64) -> Result<()> {
 
 /// Like a kill, a wish beside the row: who steps the process meanwhile commits that step, and then stands still.
 pub(super) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Result<()> {
-    touch(db, top, if paused { "paused = 0" } else { "paused = 1" }, now)?;
+    let (what, is_new) =
+        if paused { ("told to stand still", "paused = 0") } else { ("told to go on", "paused = 1") };
+    touch(db, top, is_new, now)?;
+    take_down(db, top, what, is_new, now)?;
     db.prepare_cached(&format!(
         "{TREE} UPDATE process SET paused = ?2,
              checkpoint = CASE WHEN ?2 OR checkpoint IS NULL THEN checkpoint

@@ -9,7 +9,7 @@ use ferry_engine::{
 };
 use serde_json::{Value, json};
 
-use crate::view;
+use crate::{output, view};
 
 /// Who owns the profile.
 #[derive(Debug)]
@@ -73,6 +73,24 @@ pub(crate) fn line(paths: &Paths, owner: &Owner) -> String {
     }
 }
 
+/// What a user should know about an owner that answers.
+pub(crate) fn warn(status: &OwnerStatus) {
+    if let Some(trouble) = &status.trouble {
+        let who = match trouble.processes {
+            0 => "unfinished processes can't be read".to_owned(),
+            1 => "1 process stands still".to_owned(),
+            many => format!("{many} processes stand still"),
+        };
+        let help = trouble.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
+        output::warn(format!("{who}, tried again every few seconds: {}{help}", trouble.message));
+    }
+    for name in changed_environment(status) {
+        output::warn(format!(
+            "{name} has changed since the daemon started: `ferry daemon restart` if it should know"
+        ));
+    }
+}
+
 /// As JSON: `running`, and what is known beside it.
 pub(crate) fn as_json(paths: &Paths, owner: &Owner) -> Value {
     let mut value = match owner {
@@ -88,6 +106,11 @@ pub(crate) fn as_json(paths: &Paths, owner: &Owner) -> Value {
             "watching": status.watching,
             "hosts": status.hosts.iter().map(|(digest, pid)| host_json(digest, *pid)).collect::<Vec<_>>(),
             "memory": memory(status.pid),
+            "trouble": status.trouble.as_ref().map(|trouble| json!({
+                "processes": trouble.processes,
+                "message": trouble.message,
+                "help": trouble.help,
+            })),
             "changed_environment": changed_environment(status),
         }),
         Owner::Silent { pid, role, why } => json!({

@@ -24,11 +24,7 @@ pub(super) async fn show(session: &Session) -> Result {
             if session.format == Format::Table {
                 output::details(facts(session.paths(), status))?;
             }
-            for name in owner::changed_environment(status) {
-                output::warn(format!(
-                    "{name} has changed since the daemon started: `ferry daemon restart` if it should know"
-                ));
-            }
+            owner::warn(status);
             Ok(())
         }
         Owner::Silent { why, .. } => Err(Failure::new(why.clone())

@@ -70,7 +70,7 @@ async fn kill(session: &Session, processes: Vec<Process>, force: bool, timeout: 
     }
     let timeout = if answered == Answered::Alone { Duration::ZERO } else { timeout };
     let left = wait(&session.reader().await?, live, timeout).await?;
-    if left.is_empty() { Ok(()) } else { Err(not_yet(&left, answered, timeout)) }
+    if left.is_empty() { Ok(()) } else { Err(not_yet(&left, answered, timeout, force)) }
 }
 
 /// Waits until processes have ended, and says so about each; gives those that have not.
@@ -94,15 +94,15 @@ async fn wait(reader: &Reader, mut live: Vec<Process>, timeout: Duration) -> Res
     }
 }
 
-fn not_yet(left: &[Process], answered: Answered, timeout: Duration) -> Failure {
+fn not_yet(left: &[Process], answered: Answered, timeout: Duration, force: bool) -> Failure {
     let many = if left.len() == 1 { "1 process".to_owned() } else { format!("{} processes", left.len()) };
     let mut failure = if answered == Answered::Alone {
         Failure::new(format!("{many} could not be ended without a daemon; the wish is kept"))
             .help("`ferry daemon start` carries it out")
     } else {
-        Failure::new(format!("{many} did not end within {} s; the wish is kept", timeout.as_secs())).help(
-            "`ferry process watch ID` shows when it comes true; `--force` does not wait for the computer",
-        )
+        let harder = if force { "" } else { "; `--force` does not wait for the computer" };
+        Failure::new(format!("{many} did not end within {} s; the wish is kept", timeout.as_secs()))
+            .help(format!("`ferry process watch ID` shows when it comes true{harder}"))
     };
     failure.lines.extend(left.iter().map(|process| {
         let job = process.job_id.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();

@@ -203,6 +203,15 @@ async fn a_pause_is_a_wish_beside_the_row(bench: Bench) -> Outcome {
     assert!(!goes_on.paused);
     bench.commit([pause(true), update(Process { state: State::Finished, ..goes_on })]).await?;
     assert!(!bench.store.process(id)?.paused, "what has ended stands still");
+    let [still, on] = ["told to stand still", "told to go on"];
+    told(&bench, id, &[still, on, still, on, still])
+}
+
+/// What was asked of a process, by its report.
+fn told(bench: &Bench, id: NodeId, lines: &[&str]) -> Outcome {
+    let all = bench.reader.logs(id)?;
+    let messages: Vec<&str> = all.iter().map(|line| line.message.as_str()).collect();
+    assert_eq!(messages, lines);
     Ok(())
 }
 
@@ -217,7 +226,7 @@ async fn a_kill_is_asked_once_and_for_all(bench: Bench) -> Outcome {
     // The flag is not the row's: who steps the process meanwhile is not disturbed, and does not lose it.
     bench.commit([update(before)]).await?;
     assert!(bench.store.process(id)?.kill_requested);
-    Ok(())
+    told(&bench, id, &["asked to end", "asked to end, by force", "asked to end"])
 }
 
 async fn the_ended_are_left_alone(bench: Bench) -> Outcome {

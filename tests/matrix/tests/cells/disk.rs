@@ -137,6 +137,8 @@ fn a_full_disk_loses_nothing() -> Result {
         let shown = ferry.ended(id, Duration::from_secs(120))?;
         check(shown["outputs"]["sum"]["value"] == i + 1, || format!("{shown:#}\n{}", ferry.log_tail()))?;
     }
+    let status = ferry.json(&["daemon", "status"])?;
+    check(status["trouble"].is_null(), || format!("there is room: {status:#}"))?;
     let after = ferry.submit(&["arithmetic.add_job", "x=20", "y=2"])?;
     let shown = ferry.ended(&after, Duration::from_secs(60))?;
     check(shown["outputs"]["sum"]["value"] == 22, || format!("{shown:#}"))?;
@@ -301,14 +303,19 @@ fn a_damaged_page_is_told() -> Result {
     let ferry = Profile::new()?;
     let both = stopped_between_two(&ferry, &ferry.scratch().join("work"))?;
     let before = states(&ferry)?;
-    for (table, logged) in
-        [("process", "unfinished processes could not be read"), ("node", "the process could not be read")]
-    {
+    for (table, logged, who) in [
+        ("process", "unfinished processes could not be read", "unfinished processes can't be read"),
+        ("node", "the process could not be read", "1 process stands still"),
+    ] {
         let damage = Damage::to(ferry.root().join("store.db"), table)?;
-        is_told(&ferry, &both)?;
+        is_told(&ferry, &both, table)?;
         // A daemon starts, for what is whole: who asks it for the rest is told too.
         ferry.ok(&["daemon", "start"])?;
-        is_told(&ferry, &both)?;
+        is_told(&ferry, &both, table)?;
+        for words in [&["status"] as &[&str], &["daemon", "status"]] {
+            let status = ferry.ferry(words)?.expect(0)?;
+            status.says(&[who, "the store is damaged", "ferry storage check"])?;
+        }
         check(ferry.log_tail().contains(logged), || ferry.log_tail())?;
         ferry.ok(&["daemon", "stop"])?;
         damage.repair()?;
@@ -317,7 +324,7 @@ fn a_damaged_page_is_told() -> Result {
 }
 
 /// That it is damaged, and what to do; nobody panics, and nothing is made.
-fn is_told(ferry: &Profile, [finished, running]: &[String; 2]) -> Result {
+fn is_told(ferry: &Profile, [finished, running]: &[String; 2], table: &str) -> Result {
     for words in [
         &["process", "list"] as &[&str],
         &["process", "list", "-a"],
@@ -330,5 +337,6 @@ fn is_told(ferry: &Profile, [finished, running]: &[String; 2]) -> Result {
         check(refused.stdout.is_empty(), || format!("{words:?} printed {}", refused.stdout))?;
     }
     let checked = ferry.ferry(&["storage", "check"])?.expect(1)?.says(&["faults", "restore a backup"])?;
-    check(checked.stdout.contains("malformed"), || checked.stdout)
+    let names = checked.stdout.contains(&format!("table `{table}`"));
+    check(names && checked.stdout.contains("malformed"), || checked.stdout)
 }

@@ -18,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_tree_without_end_is_noticed", a_tree_without_end_is_noticed),
     ("a_workflow_that_goes_by_the_clock_is_named", a_workflow_that_goes_by_the_clock_is_named),
     ("many_calls_end_in_any_order", many_calls_end_in_any_order),
+    ("a_wide_tree_keeps_nobody_waiting", a_wide_tree_keeps_nobody_waiting),
     ("large_values_are_read_after_a_restart", large_values_are_read_after_a_restart),
 ];
 
@@ -251,4 +252,30 @@ fn large_values_are_read_after_a_restart() -> Result {
         check(shown["outputs"]["result"]["value"] == sum, || format!("{shown:#}"))?;
     }
     Ok(())
+}
+
+/// Whoever comes later has his turn before the many that one tree has brought.
+fn a_wide_tree_keeps_nobody_waiting() -> Result {
+    const MANY: usize = 200;
+    let ferry = profile()?;
+    ferry.ok(&["config", "set", "runner.tasks", "2"])?;
+    ferry.ok(&["daemon", "start"])?;
+    let wide = ferry.submit(&["flow.wide_and_slow", "x=1", &format!("count={MANY}")])?;
+    let live = || {
+        let shown = show(&ferry, &wide)?;
+        let states = shown["called"].as_array().into_iter().flatten().map(|child| &child["state"]);
+        Ok::<_, String>(states.filter(|state| *state != "finished").count())
+    };
+    for _ in 0..600 {
+        if live()? > MANY / 2 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let small = ferry.submit(&["arithmetic.add", "x=1", "y=2"])?;
+    check(ferry.ended(&small, LIMIT)?["exit_code"] == 0, || "not finished".into())?;
+    // In the order of their coming all of them would have been first.
+    let live = live()?;
+    check(live > MANY / 4, || format!("it waited until {live} of {MANY} were left"))?;
+    ferry.ok(&["process", "kill", &wide, "--timeout", "60"]).map(drop)
 }

@@ -90,6 +90,15 @@ pub async fn wide(cx: Cx, x: Node<i64>, count: i64) -> Result<Node<i64>> {
     Ok(sums.into_iter().last().ok_or("count is 0")??)
 }
 
+/// Calls so many at once that take their time.
+#[workfunction]
+pub async fn wide_and_slow(cx: Cx, x: Node<i64>, count: i64) -> Result {
+    for sum in join_all((0..count).map(|_| cx.call(slow_plus::with(&x, 1)))).await {
+        sum?;
+    }
+    Ok(())
+}
+
 /// Goes by the clock, which a workfunction may not.
 #[workfunction]
 pub async fn by_the_clock(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
