@@ -3,9 +3,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Context, keep_at::keep_at};
+use super::{
+    Context,
+    keep_at::{Tried, keep_at},
+};
 use crate::{
-    calcjob, crash,
+    calcjob::{self, StepResult},
+    crash,
     store::{Change, Cleaning, Level, NodeId},
 };
 
@@ -24,42 +28,51 @@ pub(super) async fn clean_at_rest(cx: &Arc<Context>, processes: &[i64]) {
     }
 }
 
-/// Removes one; whether that is settled.
-async fn clean(cx: &Context, cleaning: Cleaning) -> bool {
+async fn clean(cx: &Context, cleaning: Cleaning) -> Tried {
     let process = cleaning.process;
-    let (settled, changes) = match remove(cx, process).await {
+    let (tried, changes) = match remove(cx, process).await {
         Ok(Some(dir)) => {
             crash::point("clean.removed");
             let line = format!("the work directory {dir} was removed");
             let line = Change::Log { process, level: Level::Report, message: line };
-            (true, vec![Change::Cleaned { process, error: None }, line])
+            (Tried::Done, vec![Change::Cleaned { process, error: None }, line])
         }
-        Ok(None) => (true, vec![Change::Unclean(process)]),
-        Err(error) if cleaning.error.as_deref() == Some(&error) => return false,
-        Err(error) => (false, vec![Change::Cleaned { process, error: Some(error) }]),
+        Ok(None) => (Tried::Done, vec![Change::Unclean(process)]),
+        Err((error, tried)) => {
+            let is_known = cleaning.error.as_deref() == Some(&error);
+            if is_known {
+                return tried;
+            }
+            (tried, vec![Change::Cleaned { process, error: Some(error) }])
+        }
     };
     match cx.store.commit(changes).await {
         Ok(_) => {
-            if settled {
+            if tried == Tried::Done {
                 crash::point("clean.stored");
             }
-            settled
+            tried
         }
         Err(error) => {
             tracing::warn!(%process, %error, "what came of a work directory could not be stored");
-            false
+            Tried::Failed
         }
     }
 }
 
 /// The directory that was removed; none where it is not the calculation's own, as that of an imported one.
-async fn remove(cx: &Context, id: NodeId) -> Result<Option<String>, String> {
-    let process = cx.store.process(id).map_err(|error| error.to_string())?;
+async fn remove(cx: &Context, id: NodeId) -> Result<Option<String>, (String, Tried)> {
+    let process = cx.store.process(id).map_err(|error| (error.to_string(), Tried::Failed))?;
     if !calcjob::is_its_own(&process) {
         return Ok(None);
     }
     let dir = process.work_dir.clone().unwrap_or_default();
-    let (_, via) = cx.connect(process.computer.as_deref()).await.map_err(|error| error.to_string())?;
-    via.remove_tree(Path::new(&dir)).await.map_err(|error| error.explained())?;
-    Ok(Some(dir))
+    let computer = process.computer.as_deref().unwrap_or("localhost");
+    let epoch = cx.health.epoch(computer);
+    let done: StepResult = async {
+        let (_, via) = cx.connect(Some(computer)).await?;
+        Ok(via.remove_tree(Path::new(&dir)).await?)
+    }
+    .await;
+    cx.tell_host(computer, epoch, done).await.map(|()| Some(dir))
 }

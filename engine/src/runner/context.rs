@@ -12,9 +12,9 @@ use ferry_plugin_proto::{Check, StepReply, StepRequest, Validate, Validated, Wor
 
 use tokio::sync::Notify;
 
-use super::{Health, RetryPlan, board::Board, settings::Settings};
+use super::{Health, RetryPlan, board::Board, keep_at::Tried, settings::Settings};
 use crate::{
-    calcjob,
+    calcjob::{self, StepError, StepResult},
     computer::Computer,
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
@@ -230,6 +230,25 @@ impl Context {
         if self.health.failed(computer, Some(epoch), Trouble::Passing, error, pace) {
             tracing::warn!(computer, error, "the computer is in trouble");
             self.transports.forget(computer).await;
+        }
+    }
+
+    /// What came of work that no process waits for, in words. The host's trouble is taken note of as it is for a
+    /// process: whoever comes next gets a new connection, where nobody else would have asked for one.
+    pub(super) async fn tell_host<T>(
+        &self,
+        computer: &str,
+        epoch: u64,
+        done: StepResult<T>,
+    ) -> Result<T, (String, Tried)> {
+        match done {
+            Ok(done) => Ok(done),
+            Err(StepError::Host(text)) => {
+                self.host_failed(computer, epoch, &text).await;
+                Err((text, Tried::Failed))
+            }
+            Err(error @ StepError::Parked) => Err((error.to_string(), Tried::Barred)),
+            Err(error) => Err((error.to_string(), Tried::Failed)),
         }
     }
 

@@ -7,10 +7,22 @@ use tokio::sync::Notify;
 /// How soon another try follows the first; doubles up to [`SLOWEST`].
 const FIRST: Duration = Duration::from_secs(10);
 const SLOWEST: Duration = Duration::from_secs(600);
+/// What was not even tried, since its computer is known to be in trouble, is looked at more often: that costs nobody
+/// anything, and it is to be done soon after the computer is well.
+const BARRED: Duration = Duration::from_secs(40);
 
-/// Does what there is to be done until dropped, one thing after the other; rests while there is nothing. `act` says
-/// whether it is done, and `wake` that there may be more.
-pub(super) async fn keep_at<T, F: Future<Output = bool>>(
+/// What came of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tried {
+    Done,
+    Failed,
+    /// Nothing was done: its computer is in trouble.
+    Barred,
+}
+
+/// Does what there is to be done until dropped, one thing after the other; rests while there is nothing. `wake` says
+/// that there may be more.
+pub(super) async fn keep_at<T, F: Future<Output = Tried>>(
     wake: &Notify,
     list: impl Fn() -> Vec<T>,
     act: impl Fn(T) -> F,
@@ -23,15 +35,19 @@ pub(super) async fn keep_at<T, F: Future<Output = bool>>(
             delay = FIRST;
             continue;
         }
-        let mut left = 0;
+        let mut left = None;
         for one in all {
-            left += usize::from(!act(one).await);
+            match act(one).await {
+                Tried::Done => {}
+                Tried::Failed => left = Some(SLOWEST),
+                Tried::Barred => left = left.or(Some(BARRED)),
+            }
         }
-        if left > 0 {
+        if let Some(slowest) = left {
             // A new one is tried soon, whatever the old ones' computers do.
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(delay) => delay = (delay * 2).min(SLOWEST),
+                () = tokio::time::sleep(delay.min(slowest)) => delay = (delay * 2).min(slowest),
                 () = wake.notified() => delay = FIRST,
             }
         }

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Context, keep_at::keep_at};
+use super::{
+    Context,
+    keep_at::{Tried, keep_at},
+};
 use crate::{
+    calcjob::{StepError, StepResult},
     scheduler::{JobId, JobRef, Recovery, Submission},
     store::{Change, Level, Orphan},
 };
@@ -14,39 +18,43 @@ pub(super) async fn serve(cx: Arc<Context>) {
     keep_at(&cx.orphaned, list, |orphan| reap(&cx, orphan)).await;
 }
 
-/// Cancels one; whether it is settled.
-async fn reap(cx: &Context, orphan: Orphan) -> bool {
+async fn reap(cx: &Context, orphan: Orphan) -> Tried {
     let process = orphan.process;
-    let (settled, changes) = match cancel(cx, &orphan).await {
+    let epoch = cx.health.epoch(&orphan.computer);
+    let (tried, changes) = match cx.tell_host(&orphan.computer, epoch, cancel(cx, &orphan).await).await {
         Ok(what) => {
             let line = Change::Log { process, level: Level::Report, message: what };
-            (true, vec![Change::Reaped { process, error: None }, line])
+            (Tried::Done, vec![Change::Reaped { process, error: None }, line])
         }
-        Err(error) if orphan.error.as_deref() == Some(&error) => return false,
-        Err(error) => (false, vec![Change::Reaped { process, error: Some(error) }]),
+        Err((error, tried)) => {
+            let is_known = orphan.error.as_deref() == Some(&error);
+            if is_known {
+                return tried;
+            }
+            (tried, vec![Change::Reaped { process, error: Some(error) }])
+        }
     };
     match cx.store.commit(changes).await {
-        Ok(_) => settled,
+        Ok(_) => tried,
         Err(error) => {
             tracing::warn!(%process, %error, "the end of an orphan could not be stored");
-            false
+            Tried::Failed
         }
     }
 }
 
-async fn cancel(cx: &Context, orphan: &Orphan) -> Result<String, String> {
-    let (row, via) = cx.connect(Some(&orphan.computer)).await.map_err(|error| error.to_string())?;
-    let scheduler = cx.scheduler(&row.config.scheduler)?;
+async fn cancel(cx: &Context, orphan: &Orphan) -> StepResult<String> {
+    let (row, via) = cx.connect(Some(&orphan.computer)).await?;
+    let scheduler = cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
     let id = match &orphan.job_id {
         Some(id) => JobId(id.clone()),
         None => {
-            let proven = cx.is_proven(&row.config).map_err(|error| error.to_string())?;
-            let submission = Submission { proven, ..orphan.submission.clone() };
-            match scheduler.recover(&*via, &submission).await.map_err(|error| error.to_string())? {
+            let submission = Submission { proven: cx.is_proven(&row.config)?, ..orphan.submission.clone() };
+            match scheduler.recover(&*via, &submission).await? {
                 Recovery::Found(id) => id,
                 Recovery::NeverSubmitted => return Ok("there was no job to cancel".into()),
                 Recovery::Unclear(reason) => {
-                    return Err(format!("whether it was submitted is unclear: {reason}"));
+                    return Err(StepError::Later(format!("whether it was submitted is unclear: {reason}")));
                 }
             }
         }
@@ -54,6 +62,6 @@ async fn cancel(cx: &Context, orphan: &Orphan) -> Result<String, String> {
     let reference = JobRef { id: id.clone(), token: orphan.submission.token.clone() };
     match scheduler.cancel(&*via, std::slice::from_ref(&reference)).await.pop() {
         None | Some(Ok(())) => Ok(format!("job {id} is cancelled")),
-        Some(Err(error)) => Err(error.to_string()),
+        Some(Err(error)) => Err(error.into()),
     }
 }

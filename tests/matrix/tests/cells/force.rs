@@ -18,6 +18,7 @@ use crate::{
 pub(crate) const CASES: &[CellCase] = &[
     ("a_kill_comes_true_when_the_link_is_back", a_kill_comes_true_when_the_link_is_back),
     ("a_forced_kill_leaves_its_job_to_the_reaper", a_forced_kill_leaves_its_job_to_the_reaper),
+    ("a_job_is_left_to_the_reaper_alone", a_job_is_left_to_the_reaper_alone),
     ("a_kill_of_what_was_never_submitted_needs_no_link", a_kill_of_what_was_never_submitted_needs_no_link),
 ];
 
@@ -117,10 +118,32 @@ fn a_forced_kill_leaves_its_job_to_the_reaper(cell: &Cell) -> Result {
     check(report.contains("is cancelled"), || report.clone())
 }
 
+/// Nobody else wants anything of the computer, so the reaper itself must notice that its connection is lost.
+fn a_job_is_left_to_the_reaper_alone(cell: &Cell) -> Result {
+    let wire = Wire::take()?;
+    let (ferry, id) = running(cell, &wire)?;
+    let cut = wire.cut()?;
+    ferry.ok(&["process", "kill", "--force", &id, "--timeout", "30"])?;
+    check(ferry.ended(&id, FORCED)?["state"] == "killed", || "not killed".into())?;
+    let begun = Instant::now();
+    while !counted(&ferry, "SELECT count(*) FROM orphan WHERE error IS NOT NULL")
+        .is_ok_and(|count| count == 1)
+    {
+        check(begun.elapsed() < LIMIT, || format!("it does not fail\n{}", ferry.log_tail()))?;
+        thread::sleep(Duration::from_millis(200));
+    }
+    drop(cut);
+    wait_until_gone(&ferry)
+}
+
 fn orphans(ferry: &Profile) -> Result<i64> {
+    counted(ferry, "SELECT count(*) FROM orphan")
+}
+
+fn counted(ferry: &Profile, query: &str) -> Result<i64> {
     let store = ferry.root().join("store.db");
     let open = rusqlite::Connection::open_with_flags(store, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
-    let count = open.and_then(|store| store.query_row("SELECT count(*) FROM orphan", [], |row| row.get(0)));
+    let count = open.and_then(|store| store.query_row(query, [], |row| row.get(0)));
     count.map_err(|error| format!("the store: {error}"))
 }
 
