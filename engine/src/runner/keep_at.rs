@@ -53,3 +53,28 @@ pub(super) async fn keep_at<T, F: Future<Output = Tried>>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How often one thing is tried within an hour that always comes to this.
+    async fn tries_in_an_hour(tried: Tried) -> u32 {
+        let (count, wake) = (Cell::new(0), Notify::new());
+        let act = |()| {
+            count.set(count.get() + 1);
+            async move { tried }
+        };
+        let hour = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(hour, keep_at(&wake, || vec![()], act)).await.is_err(), "it ended");
+        count.get()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_is_tried_ever_more_rarely_and_what_is_barred_is_looked_at() {
+        assert_eq!(tries_in_an_hour(Tried::Failed).await, 11);
+        assert_eq!(tries_in_an_hour(Tried::Barred).await, 92);
+    }
+}

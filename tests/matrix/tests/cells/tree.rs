@@ -215,15 +215,15 @@ fn a_pause_lets_the_present_step_end() -> Result {
     let ferry = with_daemon()?;
     let mark = |name: &str| ferry.scratch().join(name);
     let (flow_mark, job_mark) = (mark("of_flow"), mark("of_job"));
-    let flow = submit(&ferry, &json!([{"work": 2.0, "mark": flow_mark}, {"work": 0.0, "mark": flow_mark}]))?;
-    let wish = json!({"toil": [job_mark, 2.0], "run": [{"command": "true"}]});
+    let flow = submit(&ferry, &json!([{"work": 4.0, "mark": flow_mark}, {"work": 0.0, "mark": flow_mark}]))?;
+    let wish = json!({"toil": [job_mark, 4.0], "run": [{"command": "true"}]});
     let job = ferry.submit(&["script.job", &format!("job={wish}")])?;
     let work = [(&flow, &flow_mark), (&job, &job_mark)];
     for (id, mark) in work {
         until(&ferry, id, |_| mark.exists())?;
         ferry.ok(&["process", "pause", id])?;
     }
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(6));
     for (id, mark) in work {
         let shown = show(&ferry, id)?;
         check(shown["paused"] == true && shown["job_id"].is_null(), || format!("{shown:#}"))?;
