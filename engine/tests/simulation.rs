@@ -174,6 +174,27 @@ fn a_host_that_is_away_for_two_minutes_changes_nothing() {
     }
 }
 
+/// Half an answer, one that is lost, and half an answer again do not add up to a job that is gone.
+#[test]
+fn lies_with_a_lost_answer_between_them_end_no_job() {
+    let long = map([("seconds", Value::Int(120))]);
+    let mut plan = plan("sim.job", long);
+    plan.hosts[0].settings.is_authoritative = false;
+    plan.hosts[0].max_active = None;
+    let whole = check(&plan, "an honest scheduler");
+    for first in 7..whole.ops {
+        for lost in first + 1..first + 4 {
+            for second in lost + 1..lost + 5 {
+                let half = OpFault::Half;
+                let on_op = [(first, half), (lost, OpFault::LostAfter), (second, half)].into();
+                let what = format!("half of {first}, {lost} lost, half of {second}");
+                let report = check(&Plan { on_op, ..plan.clone() }, &what);
+                assert_eq!(report.trees, whole.trees, "{what}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_hand_over_at_any_time_changes_nothing() {
     at_many_moments(&Event::HandOver);

@@ -131,6 +131,15 @@ struct Watched {
     missing_since: Option<Instant>,
 }
 
+impl Watched {
+    /// It was seen, or could not be looked for: absence is only what two looks in a row say. A scheduler in trouble
+    /// answers half, then not at all, then half again.
+    fn forget_absence(&mut self) {
+        self.missed = 0;
+        self.missing_since = None;
+    }
+}
+
 struct Poller {
     cx: Arc<Context>,
     events: mpsc::UnboundedSender<Event>,
@@ -357,6 +366,7 @@ impl Poller {
 
     /// A host in trouble is the breaker's to watch; an answer that can't be read is asked for again by us.
     async fn failed(&mut self, error: &scheduler::Error, epoch: u64) {
+        self.watched.values_mut().for_each(Watched::forget_absence);
         if matches!(error.kind(), scheduler::ErrorKind::Unreachable | scheduler::ErrorKind::Ambiguous) {
             self.interval = Duration::ZERO;
             self.cx.host_failed(&self.computer, epoch, &error.explained()).await;
@@ -423,8 +433,7 @@ fn judge(
 
 /// What a change of the scheduler's word, or of why a job does not begin yet, changes in the store.
 fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
-    watched.missed = 0;
-    watched.missing_since = None;
+    watched.forget_absence();
     let reason = status.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let words = Some(format!("job {}{reason}", status.state.as_str()));
     let watch = &mut watched.watch;
