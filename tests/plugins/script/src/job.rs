@@ -6,7 +6,8 @@
 //!       run: [{code: one, args: [x], stdout: out, mpi: true}, {command: sh, args: [-c, "echo 1"], join: true}],
 //!       retrieve: [["path/*", target, 2], ["a", "", null]], temporary: [b], skip: true, prepare: "an error",
 //!       toil: ["/file/to/mark", 1.5]}
-//! parse: {exit: 411, except: text, output: "a file whose text becomes `text`", temporary: "such a file"}
+//! parse: {exit: 411, except: text, output: "a file whose text becomes `text`", temporary: "such a file",
+//!         needs: "/a/file/here"}
 //! ```
 
 use std::collections::BTreeMap;
@@ -79,6 +80,7 @@ pub struct Parse {
     except: Option<String>,
     output: Option<String>,
     temporary: Option<String>,
+    needs: Option<String>,
 }
 
 /// The calcjob `script.job`.
@@ -145,6 +147,9 @@ impl CalcJob for ScriptJob {
         }
         if let Some(path) = &parse.temporary {
             out.text(run.read_temporary(path)?.ok_or_else(|| format!("no file `{path}`"))?);
+        }
+        if let Some(path) = parse.needs.filter(|path| !std::path::Path::new(path).exists()) {
+            Err(format!("{path} is not there"))?;
         }
         if let Some(text) = parse.except {
             Err(text)?;

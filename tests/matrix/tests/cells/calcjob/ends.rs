@@ -1,6 +1,6 @@
 //! How calculations end: parsers and exit codes, plugins that fail, and what is not kept.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use ferry_matrix::{Result, check, kill};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ pub(super) const CASES: &[Case] = &[
     ("the_schedulers_exit_code_stays_when_the_parser_says_nothing", the_schedulers_exit_code_stays),
     ("a_parser_overrides_the_schedulers_exit_code", a_parser_overrides_the_schedulers_exit_code),
     ("a_parser_that_excepts_keeps_its_outputs", a_parser_that_excepts_keeps_its_outputs),
+    ("an_excepted_job_is_resumed_and_not_run_again", an_excepted_job_is_resumed_and_not_run_again),
     ("exit_100_when_nothing_was_retrieved", exit_100_when_nothing_was_retrieved),
     ("a_nested_path_is_left_out_of_the_provenance", a_nested_path_is_left_out_of_the_provenance),
     ("what_is_left_out_stays_until_the_job_has_ended", what_is_left_out_stays_until_the_job_has_ended),
@@ -62,6 +63,27 @@ fn a_parser_that_excepts_keeps_its_outputs() -> Result {
     let said = shown["exit_message"].as_str().unwrap_or_default();
     check(shown["state"] == "excepted" && said.contains("a bug"), || format!("{shown:#}"))?;
     check(shown["outputs"]["text"]["value"] == "kept\n", || format!("{shown:#}"))
+}
+
+fn an_excepted_job_is_resumed_and_not_run_again() -> Result {
+    let bench = Bench::new()?;
+    let [ran, table] = ["ran", "table"].map(|name| bench.ferry.scratch().join(name));
+    let job = json!({
+        "run": [sh(&format!("echo once >> {}; echo kept > out", ran.display()))],
+        "retrieve": [["out", "", 0]],
+    });
+    let parse = json!({"output": "out", "needs": table});
+    let shown = bench.run(&job, &[&format!("parse={parse}")])?;
+    let said = shown["exit_message"].as_str().unwrap_or_default();
+    check(shown["state"] == "excepted" && said.contains("is not there"), || format!("{shown:#}"))?;
+    let id = shown["id"].to_string();
+    // Its cause is put right.
+    fs::write(&table, "now it is").map_err(|error| error.to_string())?;
+    bench.ferry.ok(&["process", "resume", &id])?;
+    let shown = bench.ended(&id)?;
+    check(shown["exit_code"] == 0 && shown["outputs"]["text"]["value"] == "kept\n", || format!("{shown:#}"))?;
+    let runs = fs::read_to_string(&ran).map_err(|error| error.to_string())?;
+    check(runs == "once\n", || format!("it ran again: {runs}"))
 }
 
 fn exit_100_when_nothing_was_retrieved() -> Result {
