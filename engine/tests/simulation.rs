@@ -195,6 +195,23 @@ fn lies_with_a_lost_answer_between_them_end_no_job() {
     }
 }
 
+/// Nobody but the reaper wants anything of the host then, and it must notice that its connection is lost.
+#[test]
+fn a_forced_kill_while_the_host_is_away_leaves_no_job() {
+    let long = map([("seconds", Value::Int(3000))]);
+    for outage in [Outage::Refuses, Outage::Silent] {
+        for kill in 31..50 {
+            let lasts = Duration::from_secs(15);
+            let down = Event::HostDown { host: "alpha", lasts, outage };
+            let kill_it = Event::Kill { label: "p".into(), force: true };
+            let events = vec![(Duration::from_secs(30), down), (Duration::from_secs(kill), kill_it)];
+            let plan = Plan { events, ..plan("sim.job", long.clone()) };
+            let report = check(&plan, &format!("{outage:?}, killed after {kill} s"));
+            assert!(report.trees["p"].contains("killed"), "{}", report.trees["p"]);
+        }
+    }
+}
+
 #[test]
 fn a_hand_over_at_any_time_changes_nothing() {
     at_many_moments(&Event::HandOver);

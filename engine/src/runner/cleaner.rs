@@ -38,13 +38,8 @@ async fn clean(cx: &Context, cleaning: Cleaning) -> Tried {
             (Tried::Done, vec![Change::Cleaned { process, error: None }, line])
         }
         Ok(None) => (Tried::Done, vec![Change::Unclean(process)]),
-        Err((error, tried)) => {
-            let is_known = cleaning.error.as_deref() == Some(&error);
-            if is_known {
-                return tried;
-            }
-            (tried, vec![Change::Cleaned { process, error: Some(error) }])
-        }
+        Err((error, tried)) if cleaning.error.as_deref() == Some(&error) => return tried,
+        Err((error, tried)) => (tried, vec![Change::Cleaned { process, error: Some(error) }]),
     };
     match cx.store.commit(changes).await {
         Ok(_) => {

@@ -26,13 +26,8 @@ async fn reap(cx: &Context, orphan: Orphan) -> Tried {
             let line = Change::Log { process, level: Level::Report, message: what };
             (Tried::Done, vec![Change::Reaped { process, error: None }, line])
         }
-        Err((error, tried)) => {
-            let is_known = orphan.error.as_deref() == Some(&error);
-            if is_known {
-                return tried;
-            }
-            (tried, vec![Change::Reaped { process, error: Some(error) }])
-        }
+        Err((error, tried)) if orphan.error.as_deref() == Some(&error) => return tried,
+        Err((error, tried)) => (tried, vec![Change::Reaped { process, error: Some(error) }]),
     };
     match cx.store.commit(changes).await {
         Ok(_) => tried,

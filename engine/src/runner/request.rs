@@ -296,7 +296,7 @@ pub struct OwnerStatus {
 /// It is tried again every few seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreTrouble {
-    /// How many processes stand still for it; 0 if the owner could not even read who is unfinished.
+    /// How many processes can't go on; 0 if the owner could not even read who is unfinished.
     pub processes: usize,
     /// What the store said last.
     pub message: String,

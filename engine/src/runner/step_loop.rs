@@ -68,9 +68,8 @@ pub(super) struct StepLoop {
     /// Watches computers in trouble; ends with the loop.
     watcher: JoinSet<()>,
     timers: Timers,
-    /// Who was stuck when it was last driven, and why the last of them is.
+    /// Who was stuck when it was last driven.
     stuck: HashSet<NodeId>,
-    trouble: Option<store::Error>,
     /// When to read again who lives, if that could not be read.
     load_again: Option<Instant>,
     tasks: JoinSet<Driven>,
@@ -116,7 +115,6 @@ impl StepLoop {
             observations: HashMap::new(),
             timers: Timers::new(),
             stuck: HashSet::new(),
-            trouble: None,
             load_again: None,
             tasks: JoinSet::new(),
             names: HashMap::new(),
@@ -158,7 +156,7 @@ impl StepLoop {
             Err(error) => {
                 tracing::error!(%error, "unfinished processes could not be read; trying again");
                 self.load_again = Some(Instant::now() + STORE_RETRY);
-                return self.tell_trouble(Some(error));
+                return self.tell_trouble(Some(&error));
             }
         };
         self.load_again = None;
@@ -166,9 +164,11 @@ impl StepLoop {
         // The clock may have been set back while nobody ran.
         live.iter().filter_map(|process| process.since).for_each(clock::has_been);
         for process in live {
+            // Launched, or asked for, before this could be read.
             if self.busy.contains_key(&process.id) {
-                // Launched, or asked for, before this could be read.
-            } else if !process.at_rest {
+                continue;
+            }
+            if !process.at_rest {
                 self.enqueue(process.id, process.root, process.kind);
             } else if let Some(wake) = process.wake {
                 let delay = wake.duration_since(clock::steady());
@@ -223,13 +223,13 @@ impl StepLoop {
             }
             Err(error) => {
                 tracing::error!(process = %id, %error, "the process could not be read");
-                return self.is_stuck(id, error);
+                return self.is_stuck(id, &error);
             }
         };
         self.enqueue(id, root, kind);
     }
 
-    fn is_stuck(&mut self, id: NodeId, error: store::Error) {
+    fn is_stuck(&mut self, id: NodeId, error: &store::Error) {
         self.timers.set(id, STORE_RETRY);
         self.stuck.insert(id);
         self.tell_trouble(Some(error));
@@ -241,18 +241,18 @@ impl StepLoop {
         }
     }
 
-    /// Lets `status` know what the store does not give or take, if anything.
-    fn tell_trouble(&mut self, error: Option<store::Error>) {
-        self.trouble = error.or_else(|| self.trouble.take());
+    /// Lets `status` know what the store does not give or take, if anything; `news` is what it said now.
+    fn tell_trouble(&self, news: Option<&store::Error>) {
+        let mut told = self.gauges.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if self.stuck.is_empty() && self.load_again.is_none() {
-            self.trouble = None;
+            *told = None;
+        } else if let Some(error) = news {
+            let help = error.help_text().map(str::to_owned);
+            *told = Some(StoreTrouble { processes: 0, message: error.to_string(), help });
         }
-        let told = self.trouble.as_ref().map(|error| StoreTrouble {
-            processes: self.stuck.len(),
-            message: error.to_string(),
-            help: error.help_text().map(str::to_owned),
-        });
-        *self.gauges.trouble.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        if let Some(trouble) = &mut *told {
+            trouble.processes = self.stuck.len();
+        }
     }
 
     fn enqueue(&mut self, id: NodeId, root: NodeId, kind: Kind) {
@@ -332,7 +332,7 @@ impl StepLoop {
             }
             Then::After(delay) if delay.is_zero() => drop(self.again.insert(id)),
             Then::After(delay) => self.timers.set(id, delay),
-            Then::Stuck(error) => self.is_stuck(id, error),
+            Then::Stuck(error) => self.is_stuck(id, &error),
             Then::Ended => {
                 self.cx.board.tell(id);
                 driven.caller.into_iter().for_each(|caller| self.wake(caller));

@@ -224,8 +224,8 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
     }
     let changed = db
         .prepare_cached(concat!(
-            "UPDATE process SET state = ?3, paused = iif(?14, 0, max(paused, ?4)), status = ?5, exit_status = ?6, exit_message = ?7,
-                 job_id = ?8, scheduler_state = ?9, work_dir = ?10, checkpoint = ?11, version = ?2 + 1,
+            "UPDATE process SET state = ?3, paused = iif(?14, 0, max(paused, ?4)), status = ?5,
+                 exit_status = ?6, exit_message = ?7, job_id = ?8, scheduler_state = ?9, work_dir = ?10, checkpoint = ?11, version = ?2 + 1,
                  wake = ?12, noticed = ?13,
                  crashes = CASE WHEN crashes > 0 AND kind = 'calcjob' AND state = ?3 AND json_valid(?11)
                      AND json_extract(checkpoint, '$.step') IS json_extract(?11, '$.step') THEN crashes ELSE 0 END

@@ -225,7 +225,8 @@ pub enum Change {
         error: Option<String>,
     },
     /// Lets a process and all that it called stand still, or go on with their failures forgotten. Ended ones are left
-    /// alone. The report of the one that was named tells of it. No new version: an [`Change::Update`] of a step under way comes true, and takes no pause back.
+    /// alone. The report of the one that was named tells of it. No new version: an [`Change::Update`] of a step under
+    /// way comes true, and takes no pause back.
     Pause {
         /// Which.
         process: NodeId,

@@ -147,12 +147,10 @@ fn structure(db: &Connection, full: bool) -> Vec<Finding> {
         let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
         let tables = query_all(db, tables, [], |row| row.get::<_, String>(0)).unwrap_or_default();
         for table in tables {
-            let found = judge(&format!("('{}')", table.replace('\'', "''")));
-            findings.extend(
-                found
-                    .into_iter()
-                    .map(|finding| Finding { what: format!("table `{table}`: {}", finding.what), ..finding }),
-            );
+            for finding in judge(&format!("('{}')", table.replace('\'', "''"))) {
+                let what = format!("table `{table}`: {}", finding.what);
+                findings.push(Finding { what, ..finding });
+            }
         }
     }
     let sql =

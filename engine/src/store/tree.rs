@@ -123,7 +123,7 @@ pub(super) fn kill(db: &Connection, top: NodeId, force: bool, now: i64) -> Resul
         lives!()
     ))?
     .execute(params![top.0, if force { 2 } else { 1 }])?;
-    take_down(db, top, if force { "asked to end, by force" } else { "asked to end" }, "1", now)
+    take_down(db, top, if force { "kill requested, by force" } else { "kill requested" }, "1", now)
 }
 
 /// A line for who was told something, if it lives and that says anything new. Each further wish to end does: it is
@@ -150,7 +150,7 @@ fn touch(db: &Connection, top: NodeId, whose: &str, now: i64) -> Result<()> {
 /// Like a kill, a wish beside the row: who steps the process meanwhile commits that step, and then stands still.
 pub(super) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Result<()> {
     let (what, is_new) =
-        if paused { ("told to stand still", "paused = 0") } else { ("told to go on", "paused = 1") };
+        if paused { ("pause requested", "paused = 0") } else { ("play requested", "paused = 1") };
     touch(db, top, is_new, now)?;
     take_down(db, top, what, is_new, now)?;
     db.prepare_cached(&format!(

@@ -147,6 +147,8 @@ pub(super) struct Host {
     pub(super) down: Option<(Duration, Outage)>,
     /// Connections opened before an outage are lost.
     pub(super) generation: u64,
+    /// Which of them the owner's newest connection belongs to.
+    pub(super) connected: u64,
     pub(super) refuses_until: Duration,
     bounds: Bounds,
     jobs: BTreeMap<u64, Job>,
@@ -174,6 +176,7 @@ impl Host {
             settings,
             down: None,
             generation: 0,
+            connected: 0,
             refuses_until: Duration::ZERO,
             bounds: Bounds::default(),
             jobs: BTreeMap::new(),

@@ -41,6 +41,11 @@ impl ScriptedScheduler {
         ScriptedScheduler { world, settings }
     }
 
+    /// The owner has one connection to a host, over which it asks: a lost one stays lost until it opens another.
+    fn connection(&self) -> Option<u64> {
+        self.world.with(self.settings.name, |host, _| host.connected)
+    }
+
     async fn act<T>(
         &self,
         what: &'static str,
@@ -48,7 +53,7 @@ impl ScriptedScheduler {
     ) -> Result<T> {
         let act =
             |host: &mut Host, means: &mut Means<'_>, fault| act(host, means, fault == Some(OpFault::Half));
-        self.world.act(self.settings.name, what, None, act).await.map_err(|lost| {
+        self.world.act(self.settings.name, what, self.connection(), act).await.map_err(|lost| {
             let error = Error::new(ErrorKind::Unreachable, what).message("the connection was lost").later();
             if lost == Lost::Unknown { error.effect_unknown() } else { error }
         })
@@ -99,7 +104,8 @@ impl Scheduler for ScriptedScheduler {
 
     async fn submit(&self, _: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>> {
         let act = |host: &mut Host, means: &mut Means<'_>, fault| submit_all(host, means, jobs, fault);
-        let Ok(Some(said)) = self.world.act(self.settings.name, "submit", None, act).await else {
+        let Ok(Some(said)) = self.world.act(self.settings.name, "submit", self.connection(), act).await
+        else {
             return jobs.iter().map(|_| Err(ambiguous())).collect();
         };
         let read = |said| match said {

@@ -50,7 +50,11 @@ impl Factory for MemoryFactory {
 
     async fn open(&self, computer: &Computer) -> Result<Arc<dyn Transport>> {
         let host = computer.hostname.clone();
-        let generation = self.world.act(&host, "open", None, |host, _, _| host.generation).await;
+        let connect = |host: &mut super::queue::Host, _: &mut super::queue::Means<'_>, _| {
+            host.connected = host.generation;
+            host.generation
+        };
+        let generation = self.world.act(&host, "open", None, connect).await;
         let generation = generation.map_err(|lost| unreachable("open", lost))?;
         Ok(Arc::new(MemoryTransport {
             world: self.world.clone(),

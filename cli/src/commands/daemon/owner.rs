@@ -78,8 +78,8 @@ pub(crate) fn warn(status: &OwnerStatus) {
     if let Some(trouble) = &status.trouble {
         let who = match trouble.processes {
             0 => "unfinished processes can't be read".to_owned(),
-            1 => "1 process stands still".to_owned(),
-            many => format!("{many} processes stand still"),
+            1 => "1 process can't go on".to_owned(),
+            many => format!("{many} processes can't go on"),
         };
         let help = trouble.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
         output::warn(format!("{who}, tried again every few seconds: {}{help}", trouble.message));

@@ -203,8 +203,8 @@ async fn a_pause_is_a_wish_beside_the_row(bench: Bench) -> Outcome {
     assert!(!goes_on.paused);
     bench.commit([pause(true), update(Process { state: State::Finished, ..goes_on })]).await?;
     assert!(!bench.store.process(id)?.paused, "what has ended stands still");
-    let [still, on] = ["told to stand still", "told to go on"];
-    told(&bench, id, &[still, on, still, on, still])
+    let [pause, play] = ["pause requested", "play requested"];
+    told(&bench, id, &[pause, play, pause, play, pause])
 }
 
 /// What was asked of a process, by its report.
@@ -226,7 +226,7 @@ async fn a_kill_is_asked_once_and_for_all(bench: Bench) -> Outcome {
     // The flag is not the row's: who steps the process meanwhile is not disturbed, and does not lose it.
     bench.commit([update(before)]).await?;
     assert!(bench.store.process(id)?.kill_requested);
-    told(&bench, id, &["asked to end", "asked to end, by force", "asked to end"])
+    told(&bench, id, &["kill requested", "kill requested, by force", "kill requested"])
 }
 
 async fn the_ended_are_left_alone(bench: Bench) -> Outcome {

@@ -305,7 +305,7 @@ fn a_damaged_page_is_told() -> Result {
     let before = states(&ferry)?;
     for (table, logged, who) in [
         ("process", "unfinished processes could not be read", "unfinished processes can't be read"),
-        ("node", "the process could not be read", "1 process stands still"),
+        ("node", "the process could not be read", "1 process can't go on"),
     ] {
         let damage = Damage::to(ferry.root().join("store.db"), table)?;
         is_told(&ferry, &both, table)?;

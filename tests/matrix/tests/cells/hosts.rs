@@ -153,14 +153,20 @@ const NO_CANCEL: &str =
     "echo 'scancel: error: Kill job error on job id 78: Access/permission denied' >&2; exit 1";
 const CANCEL: &str = r#"kill -9 "-$(cat "$(dirname "$0")/leader")" && rm -f "$(dirname "$0")/queue""#;
 
-/// A process with a job that its scheduler does not want to cancel, which was asked for once.
-fn not_cancelled(ferry: &Profile) -> Result<(Fakes, String)> {
+/// A process with a running job that is cancelled so.
+fn with_job(ferry: &Profile, cancel: &str) -> Result<(Fakes, String)> {
     let fakes = Fakes::new(ferry)?;
     fakes.put("sbatch", LASTING)?;
-    fakes.put("scancel", NO_CANCEL)?;
+    fakes.put("scancel", cancel)?;
     fakes.start_daemon(ferry)?;
     let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "sleep=600", "--computer", "fake"])?;
     until(ferry, &id, "running", |shown| shown["scheduler_state"] == "RUNNING")?;
+    Ok((fakes, id))
+}
+
+/// A process with a job that its scheduler does not want to cancel, which was asked for once.
+fn not_cancelled(ferry: &Profile) -> Result<(Fakes, String)> {
+    let (fakes, id) = with_job(ferry, NO_CANCEL)?;
     let kill = || ferry.ferry(&["process", "kill", &id, "--timeout", "2"])?.expect(1);
     kill()?.says(&["did not end within 2 s", "the wish is kept", "--force"])?;
     until(ferry, &id, "told why", |shown| {
@@ -200,12 +206,7 @@ const HANGS: &str = r#"touch "$(dirname "$0")/hangs"; exec sleep 300"#;
 
 fn a_forced_kill_overtakes_one_that_hangs() -> Result {
     let ferry = Profile::new()?;
-    let fakes = Fakes::new(&ferry)?;
-    fakes.put("sbatch", LASTING)?;
-    fakes.put("scancel", HANGS)?;
-    fakes.start_daemon(&ferry)?;
-    let id = ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "sleep=600", "--computer", "fake"])?;
-    until(&ferry, &id, "running", |shown| shown["scheduler_state"] == "RUNNING")?;
+    let (fakes, id) = with_job(&ferry, HANGS)?;
     ferry.ferry(&["process", "kill", &id, "--timeout", "0"])?.expect(0)?;
     until(&ferry, &id, "being cancelled", |_| fakes.bin.join("hangs").exists())?;
     fakes.put("scancel", CANCEL)?;
