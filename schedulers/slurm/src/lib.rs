@@ -21,6 +21,7 @@ mod accounting;
 mod cancel;
 mod client;
 mod dialect;
+pub mod directives;
 mod given_up;
 mod header;
 mod queue;
