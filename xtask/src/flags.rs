@@ -79,7 +79,10 @@ pub(crate) struct ServicesFlags {
     /// What to do
     #[arg(value_enum)]
     pub(crate) verb: ServicesVerb,
-    /// Where they live [default: ferry-UID/services in the directory for temporary files]
+    /// Two Slurm clusters that share accounting, instead of the one Slurm
+    #[arg(long)]
+    pub(crate) clusters: bool,
+    /// Where they live [default: ferry-UID/services, or clusters, in the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }

@@ -1,11 +1,16 @@
-//! `cargo xtask services`: a private sshd and a private Slurm, for the cells of the matrix that need them.
+//! `cargo xtask services`: a private sshd and a private Slurm, for the cells of the matrix that need them; or two
+//! Slurm clusters that share accounting, for the tests of jobs that are sent from one to the other.
 //!
 //! Everything lies in one scratch directory: keys, configuration, logs, the pids of what was started, and
 //! `services.json`, which tells a test where to go. Nothing of the machine's own sshd, Slurm or munge is
 //! touched; ports are free ones of the loopback address; jobs and sessions run as the user who starts them.
 
+mod accounting;
+mod clusters;
 mod daemon;
 mod door;
+mod munge;
+mod on_demand;
 pub(crate) mod packages;
 mod ports;
 mod report;
@@ -24,6 +29,8 @@ use anyhow::{Context, Result, bail};
 use crate::flags::{DoorFlags, ServicesFlags, ServicesVerb};
 use crate::interrupt::Interrupt;
 use crate::proc::Child;
+use clusters::Clusters;
+pub(crate) use on_demand::OnDemand;
 use report::Login;
 use slurm::Slurm;
 use sshd::Sshd;
@@ -43,6 +50,8 @@ pub(crate) struct Kinds {
     pub(crate) ssh: bool,
     /// The private Slurm.
     pub(crate) slurm: bool,
+    /// Two clusters that share accounting; whoever is at home on the first finds no other Slurm beside them.
+    pub(crate) clusters: bool,
 }
 
 /// One daemon.
@@ -64,10 +73,10 @@ pub(crate) struct Services {
 pub(crate) fn run(flags: &ServicesFlags) -> Result<ExitCode> {
     let dir = match &flags.dir {
         Some(dir) => std::path::absolute(dir)?,
-        None => base()?.join("services"),
+        None => base()?.join(if flags.clusters { "clusters" } else { "services" }),
     };
     match flags.verb {
-        ServicesVerb::Up => up(&dir),
+        ServicesVerb::Up => up(&dir, Kinds { ssh: true, slurm: !flags.clusters, clusters: flags.clusters }),
         ServicesVerb::Down => {
             let count = down(&dir)?;
             println!("stopped {count} in {}", dir.display());
@@ -121,12 +130,11 @@ impl Service {
     }
 }
 
-fn up(dir: &Path) -> Result<ExitCode> {
+fn up(dir: &Path, kinds: Kinds) -> Result<ExitCode> {
     let report = dir.join(report::NAME);
     if report.exists() && daemon::recorded(dir).iter().all(|(_, child)| child.is_alive()) {
         eprintln!("up already");
     } else {
-        let kinds = Kinds { ssh: true, slurm: true };
         packages::ensure(kinds)?;
         let interrupt = Interrupt::listen()?;
         if let Err(error) = bring_up(dir, kinds, &|| interrupt.check()) {
@@ -144,16 +152,24 @@ fn down(dir: &Path) -> Result<usize> {
     if !dir.join(MARK).exists() {
         return Ok(0);
     }
-    let conf = dir.join("slurm/etc/slurm.conf");
-    if daemon::recorded(dir).iter().any(|(name, child)| name == "slurmctld" && child.is_alive()) {
-        // Jobs end best while their cluster lives. One that does not answer is ended all the same.
-        let user = packages::user("-un").unwrap_or_default();
-        let _ = slurm::client(&conf, 3, &["scancel", "--user", &user]);
+    let recorded = daemon::recorded(dir);
+    for (conf, controller) in controllers(dir) {
+        if recorded.iter().any(|(name, child)| *name == controller && child.is_alive()) {
+            // Jobs end best while their cluster lives. One that does not answer is ended all the same.
+            let user = packages::user("-un").unwrap_or_default();
+            let _ = slurm::client(&conf, 3, &["scancel", "--user", &user]);
+        }
     }
     let count = daemon::stop(dir)?;
     wire::remove(dir)?;
     fs::remove_dir_all(dir).with_context(|| format!("could not remove {}", dir.display()))?;
     Ok(count)
+}
+
+/// The configuration of every cluster that may be in `dir`, and the name of its controller.
+fn controllers(dir: &Path) -> impl Iterator<Item = (PathBuf, String)> {
+    std::iter::once((dir.join("slurm/etc/slurm.conf"), "slurmctld".to_owned()))
+        .chain(clusters::controllers(dir))
 }
 
 /// Says which daemons run.
@@ -166,8 +182,7 @@ fn status(dir: &Path) -> Result<ExitCode> {
         println!("nothing was started in {}", dir.display());
         return Ok(ExitCode::FAILURE);
     }
-    let conf = dir.join("slurm/etc/slurm.conf");
-    if conf.exists() {
+    for (conf, _) in controllers(dir).filter(|(conf, _)| conf.exists()) {
         let output = slurm::client(&conf, 15, &["sinfo"])?;
         print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     }
@@ -193,10 +208,16 @@ fn bring_up(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<
 
 fn start(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec<(String, String)>> {
     // All at once, or two services would find the same one.
-    let mut ports = ports::free(slurm::PORTS + sshd::PORTS)?;
+    let mut ports = ports::free(slurm::PORTS + sshd::PORTS + clusters::PORTS)?;
+    let shared = ports.split_off(slurm::PORTS + sshd::PORTS);
     let login = ports.split_off(slurm::PORTS);
     let slurm = if kinds.slurm { Some(Slurm::prepare(dir, ports)?) } else { None };
-    let environment = slurm.as_ref().map(Slurm::environment).unwrap_or_default();
+    let clusters = if kinds.clusters { Some(Clusters::prepare(dir, &shared)?) } else { None };
+    let environment = match (&slurm, &clusters) {
+        (_, Some(clusters)) => clusters.environment(),
+        (Some(slurm), None) => slurm.environment(),
+        (None, None) => Vec::new(),
+    };
     let sshd = if kinds.ssh { Some(Sshd::prepare(dir, login[0], &environment)?) } else { None };
     daemon::prepare(dir, &environment)?;
     let alive = || {
@@ -215,11 +236,14 @@ fn start(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec
         for service in slurm.services()? {
             service.start(dir)?;
             if service.name == "munged" {
-                slurm.wait_for_munge(&alive)?;
+                slurm.munge.wait(&alive)?;
             }
             services.push(service);
         }
         slurm.wait(&alive)?;
+    }
+    if let Some(clusters) = &clusters {
+        services.extend(clusters.start(dir, &alive)?);
     }
     let login = match &sshd {
         Some(sshd) => {
@@ -235,7 +259,8 @@ fn start(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec
         }
         None => None,
     };
-    report::write(dir, &services, &environment, login.as_ref(), slurm.as_ref())?;
+    let cluster = report::Queues { slurm: slurm.as_ref(), clusters: clusters.as_ref() };
+    report::write(dir, &services, &environment, login.as_ref(), &cluster)?;
     Ok(environment)
 }
 
@@ -269,7 +294,7 @@ fn clear_leftovers(base: &Path) -> Result<()> {
     for entry in fs::read_dir(base).with_context(|| format!("could not look into {}", base.display()))? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let pid = name.strip_prefix("test-").and_then(|pid| pid.parse().ok());
+        let pid = name.strip_prefix("test-").and_then(|rest| rest.split('-').next()?.parse().ok());
         if pid.is_some_and(|pid| !Child::of(pid).is_some_and(Child::is_alive)) {
             eprintln!("clearing away {}, which a test run left behind", path.display());
             down(&path)?;

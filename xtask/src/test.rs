@@ -17,7 +17,7 @@ use anyhow::Result;
 use crate::ferry::TEST_FEATURES;
 use crate::flags::TestFlags;
 use crate::interrupt::Interrupt;
-use crate::services::{Kinds, Services, packages};
+use crate::services::{Kinds, OnDemand, Services, packages};
 use crate::shell;
 use crate::workspace::Workspace;
 use cells::{Cell, Choice};
@@ -42,10 +42,14 @@ pub(crate) fn run(workspace: &Workspace, flags: &TestFlags) -> Result<ExitCode> 
         }
     };
     let interrupt = Interrupt::listen()?;
-    let mut suite = Suite { workspace, flags, choice, interrupt, services: None, report: Report::default() };
+    let clusters = OnDemand::for_test()?;
+    let report = Report::default();
+    let mut suite =
+        Suite { workspace, flags, choice, interrupt, services: None, clusters: Some(clusters), report };
     let outcome = suite.run();
     // Before the table, so that its closing line is the last; and whatever the outcome.
     suite.services = None;
+    suite.clusters = None;
     outcome?;
     suite.report.print();
     Ok(if suite.report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -57,6 +61,8 @@ struct Suite<'a> {
     choice: Choice,
     interrupt: Interrupt,
     services: Option<Services>,
+    /// Two clusters, for the few cases that want them.
+    clusters: Option<OnDemand>,
     report: Report,
 }
 
@@ -152,7 +158,7 @@ impl Suite<'_> {
     /// Brings up what the suites and cells need. What needs it fails if it does not come up, and only that.
     fn bring_up(&mut self) {
         // The SSH transport's own tests start sshds of their own, whatever cells were asked for.
-        if let Err(error) = packages::ensure(Kinds { ssh: true, slurm: false }) {
+        if let Err(error) = packages::ensure(Kinds { ssh: true, ..Kinds::default() }) {
             eprintln!("warning: the tests of transports/ssh will fail: {error:#}");
         }
         if let Err(error) = packages::ensure_tools() {
@@ -233,6 +239,9 @@ impl Suite<'_> {
             .env("FERRY_BIN", self.workspace.binary("debug", "ferry"))
             .env("FERRY_TEST_PLUGINS", plugins);
         self.point_at_services(&mut command);
+        if let Some(clusters) = &self.clusters {
+            command.envs(clusters.environment());
+        }
         if self.flags.full {
             command.env("FERRY_FULL", "1");
         }

@@ -24,7 +24,7 @@ const POLL: &str = "1";
 /// Runs both and adds their figures.
 pub(super) fn report(binary: &Path, interrupt: &Interrupt, table: &mut Table) -> Result<()> {
     println!("\n{JOBS} jobs on a private Slurm, asked every {POLL} s");
-    let services = Services::for_test(Kinds { ssh: false, slurm: true }, interrupt)?;
+    let services = Services::for_test(Kinds { slurm: true, ..Kinds::default() }, interrupt)?;
     let ferry = Ferry::scratch(binary.to_owned(), false, interrupt.clone())?;
     let environment = services.environment();
     set_up(&ferry, &environment)?;

@@ -15,7 +15,7 @@ const EXAMPLE: &str = "beside_openssh";
 /// Runs the example and adds its figures.
 pub(super) fn report(workspace: &Workspace, interrupt: &Interrupt, table: &mut Table) -> Result<()> {
     println!("\nSSH beside OpenSSH");
-    packages::ensure(Kinds { ssh: true, slurm: false })?;
+    packages::ensure(Kinds { ssh: true, ..Kinds::default() })?;
     let mut command = workspace.cargo(&["run", "--release", "--package", PACKAGE, "--example", EXAMPLE]);
     let finished = shell::watch(&mut command)?;
     interrupt.check()?;

@@ -23,7 +23,7 @@ const COMPUTER: &str = "ssh-slurm";
 pub(super) fn bring_up(interrupt: &Interrupt) -> Result<Services> {
     tell("Bring up a private sshd and a private Slurm. They stand for a cluster, and go when the demo ends.");
     packages::ensure_espresso()?;
-    Services::for_test(Kinds { ssh: true, slurm: true }, interrupt)
+    Services::for_test(Kinds { ssh: true, slurm: true, clusters: false }, interrupt)
 }
 
 /// The steps; pictures that outlive the demo go to `pictures`.

@@ -77,7 +77,7 @@ fn answer(stream: TcpStream, command: &[String]) -> Result<Child> {
 
 /// Where this program is. `test` builds the whole workspace, this program too, so the file that it began as may have
 /// been replaced by then, and the kernel says so behind its name.
-fn own_path() -> Result<PathBuf> {
+pub(super) fn own_path() -> Result<PathBuf> {
     let own = std::env::current_exe().context("could not find out where this program is")?;
     Ok(without_mark(&own))
 }

@@ -23,6 +23,14 @@ const SLURM: &[(&str, &str)] = &[
     ("sbatch", "slurm-wlm"),
     ("sinfo", "slurm-wlm"),
 ];
+/// What two clusters that share accounting take beside a Slurm.
+const CLUSTERS: &[(&str, &str)] = &[
+    ("slurmdbd", "slurmdbd"),
+    ("sacctmgr", "slurm-wlm"),
+    ("mariadbd", "mariadb-server-core"),
+    ("mariadb-install-db", "mariadb-server-core"),
+    ("my_print_defaults", "mariadb-client-core"),
+];
 const ALWAYS: &[(&str, &str)] = &[("setsid", "util-linux"), ("timeout", "coreutils")];
 /// What single tests take beside the services: drawings, a page in a browser, a clock that jumps.
 const TOOLS: &[(&str, &str)] = &[
@@ -42,12 +50,17 @@ pub(crate) const ESPRESSO_DATA: &str = "quantum-espresso-data";
 /// # Errors
 /// Names the packages that are missing, and why they were not installed.
 pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
-    let needs: Vec<_> =
-        [(true, ALWAYS), (kinds.ssh, SSH), (kinds.ssh && is_root(), WIRE), (kinds.slurm, SLURM)]
-            .iter()
-            .filter(|(wanted, _)| *wanted)
-            .flat_map(|(_, needs)| needs.iter().copied())
-            .collect();
+    let needs: Vec<_> = [
+        (true, ALWAYS),
+        (kinds.ssh, SSH),
+        (kinds.ssh && is_root(), WIRE),
+        (kinds.slurm || kinds.clusters, SLURM),
+        (kinds.clusters, CLUSTERS),
+    ]
+    .iter()
+    .filter(|(wanted, _)| *wanted)
+    .flat_map(|(_, needs)| needs.iter().copied())
+    .collect();
     // Under systemd, installing them would start system-wide daemons that nobody asked for.
     let systemd = Path::new("/run/systemd/system").exists();
     provide(
@@ -114,6 +127,15 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(SYSTEM.iter().map(PathBuf::from));
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// The same as a word of a command.
+///
+/// # Errors
+/// It is not on this machine.
+pub(super) fn path_of(name: &str) -> Result<String> {
+    let program = program(name).with_context(|| format!("no {name} on this machine"))?;
+    Ok(program.to_string_lossy().into_owned())
 }
 
 /// The packages of those programs that are not there.

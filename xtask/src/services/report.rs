@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use super::{Service, daemon, slurm::Slurm, sshd::Sshd, wire::Wire};
+use super::{Service, clusters, clusters::Clusters, daemon, slurm::Slurm, sshd::Sshd, wire::Wire};
 
 /// The file's name below the services' directory. Written last, so who finds it finds everything ready.
 pub(super) const NAME: &str = "services.json";
@@ -20,6 +20,13 @@ pub(super) const HIDDEN: &str = "hidden";
 pub(super) struct Login<'a> {
     pub(super) sshd: &'a Sshd,
     pub(super) wire: Result<Wire>,
+}
+
+/// The schedulers with a queue.
+#[derive(Debug)]
+pub(super) struct Queues<'a> {
+    pub(super) slurm: Option<&'a Slurm>,
+    pub(super) clusters: Option<&'a Clusters>,
 }
 
 /// Computers of one kind: where they are described, where they are reached, and where their jobs work.
@@ -36,25 +43,29 @@ pub(super) fn write(
     services: &[Service],
     environment: &[(String, String)],
     login: Option<&Login<'_>>,
-    slurm: Option<&Slurm>,
+    queues: &Queues<'_>,
 ) -> Result<PathBuf> {
+    let has_slurm = queues.slurm.is_some() || queues.clusters.is_some();
     let mut report = Map::new();
     report.insert("dir".into(), json!(dir));
     report.insert("environment".into(), environment.iter().map(|(k, v)| (k.clone(), json!(v))).collect());
     if let Some(login) = login {
         report.insert("ssh".into(), ssh(login.sshd));
-        report.insert("wire".into(), wire(dir, login, slurm.is_some())?);
+        report.insert("wire".into(), wire(dir, login, has_slurm)?);
     }
-    if let Some(slurm) = slurm {
+    if let Some(slurm) = queues.slurm {
         let nodes = Slurm::nodes();
         let partitions = json!({"default": "debug", "one_minute": "short", "down": "closed"});
         report.insert("slurm".into(), json!({"conf": slurm.conf, "nodes": nodes, "partitions": partitions}));
+    }
+    if let Some(clusters) = queues.clusters {
+        report.insert("clusters".into(), two_clusters(clusters));
     }
     let place = Place {
         folder: dir.join("computers"),
         work: dir.join("work"),
         address: login.map(|login| (login.sshd, Ipv4Addr::LOCALHOST)),
-        slurm: slurm.is_some(),
+        slurm: has_slurm,
     };
     report.insert("computers".into(), computers(&place, &["local", "ssh"])?);
     // Run again, these words start the daemon again and write it down, so that `down` finds it.
@@ -67,6 +78,20 @@ pub(super) fn write(
     fs::write(&draft, serde_json::to_string_pretty(&Value::Object(report))? + "\n")?;
     fs::rename(draft, &file).with_context(|| format!("could not write {}", file.display()))?;
     Ok(file)
+}
+
+/// The first cluster is the one at home; its name, configuration, node and daemons, and those of the other.
+fn two_clusters(clusters: &Clusters) -> Value {
+    let one = |name: &str| {
+        json!({
+            "name": name,
+            "conf": clusters.conf(name),
+            "node": Clusters::node(name),
+            "controller": format!("slurmctld-{name}"),
+        })
+    };
+    let all: Vec<Value> = clusters::NAMES.map(one).into();
+    json!({"all": all, "account": clusters::ACCOUNT, "qos": clusters::QOS, "accounting": "slurmdbd"})
 }
 
 fn ssh(sshd: &Sshd) -> Value {

@@ -5,16 +5,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Service, packages};
+use super::{Service, munge::Munge, packages};
 
 /// How many nodes it has.
 const NODES: usize = 4;
@@ -30,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Slurm {
     /// The file that every daemon and client reads, by `SLURM_CONF`.
     pub(super) conf: PathBuf,
+    pub(super) munge: Munge,
     dir: PathBuf,
     ports: Vec<u16>,
 }
@@ -39,14 +37,11 @@ impl Slurm {
     pub(super) fn prepare(dir: &Path, ports: Vec<u16>) -> Result<Slurm> {
         let dir = dir.join("slurm");
         super::make_dir(&dir)?;
-        for name in ["etc", "state", "spool", "munge"] {
+        for name in ["etc", "state", "spool"] {
             super::make_dir(&dir.join(name))?;
         }
-        // Munge wants its socket where everybody may come.
-        super::make_dir(&dir.join("run"))?;
-        fs::set_permissions(dir.join("run"), fs::Permissions::from_mode(0o755))?;
-        let slurm = Slurm { conf: dir.join("etc/slurm.conf"), ports, dir };
-        make_key(&slurm.dir.join("munge/key"))?;
+        let munge = Munge::prepare(&dir)?;
+        let slurm = Slurm { conf: dir.join("etc/slurm.conf"), munge, ports, dir };
         fs::write(&slurm.conf, slurm.text()?).context("could not write slurm.conf")?;
         Ok(slurm)
     }
@@ -63,42 +58,15 @@ impl Slurm {
 
     /// The daemons, in the order they start.
     pub(super) fn services(&self) -> Result<Vec<Service>> {
-        let find = |name: &str| -> Result<String> {
-            let program = packages::program(name).with_context(|| format!("no {name} on this machine"))?;
-            Ok(program.to_string_lossy().into_owned())
-        };
-        let mut munged = vec![find("munged")?, "--foreground".to_owned(), "--force".to_owned()];
-        let files = [
-            ("socket", "run/munge.sock"),
-            ("key-file", "munge/key"),
-            ("log-file", "munge/log"),
-            ("pid-file", "munge/pid"),
-            ("seed-file", "munge/seed"),
-        ];
-        munged.extend(files.map(|(option, file)| format!("--{option}={}", self.dir.join(file).display())));
         let mut services = vec![
-            Service::new("munged", munged),
-            Service::new("slurmctld", [find("slurmctld")?, "-D".to_owned()]),
+            self.munge.service()?,
+            Service::new("slurmctld", [packages::path_of("slurmctld")?, "-D".to_owned()]),
         ];
         for node in Slurm::nodes() {
-            let command = [find("slurmd")?, "-D".to_owned(), "-N".to_owned(), node.clone()];
+            let command = [packages::path_of("slurmd")?, "-D".to_owned(), "-N".to_owned(), node.clone()];
             services.push(Service::new(&format!("slurmd-{node}"), command));
         }
         Ok(services)
-    }
-
-    /// Waits until munge answers: without it the others die at once.
-    pub(super) fn wait_for_munge(&self, alive: &dyn Fn() -> Result<()>) -> Result<()> {
-        let begun = Instant::now();
-        let socket = self.dir.join("run/munge.sock");
-        while let Err(error) = UnixStream::connect(&socket) {
-            alive()?;
-            if begun.elapsed() > PATIENCE {
-                bail!("munged does not answer at {}: {error}", socket.display());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
     }
 
     /// Waits until `sinfo` shows all nodes idle.
@@ -131,7 +99,7 @@ impl Slurm {
              SlurmUser={user}\n\
              SlurmdUser={user}\n\
              AuthType=auth/munge\n\
-             AuthInfo=socket={dir}/run/munge.sock\n\
+             AuthInfo=socket={socket}\n\
              CredType=cred/munge\n\
              StateSaveLocation={dir}/state\n\
              SlurmdSpoolDir={dir}/spool/%n\n\
@@ -140,7 +108,8 @@ impl Slurm {
              SlurmctldLogFile={dir}/slurmctld.log\n\
              SlurmdLogFile={dir}/slurmd.%n.log\n\
              JobCompType=jobcomp/filetxt\n\
-             JobCompLoc={dir}/jobcomp.txt\n{FIXED}"
+             JobCompLoc={dir}/jobcomp.txt\n{FIXED}",
+            socket = self.munge.socket().display()
         );
         for (name, port) in Slurm::nodes().iter().zip(nodes) {
             writeln!(
@@ -155,7 +124,7 @@ impl Slurm {
 }
 
 /// No cgroups, no accounting database; a scheduler that does not wait; sick nodes noticed in seconds.
-const FIXED: &str = "\
+pub(super) const FIXED: &str = "\
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/linux
@@ -191,15 +160,8 @@ pub(super) fn client(conf: &Path, seconds: u32, words: &[&str]) -> Result<Output
 }
 
 /// The short name of this machine, as Slurm's daemons ask for it.
-fn hostname() -> Result<String> {
+pub(super) fn hostname() -> Result<String> {
     let name =
         fs::read_to_string("/proc/sys/kernel/hostname").context("could not read the machine's name")?;
     Ok(name.trim().split('.').next().unwrap_or_default().to_owned())
-}
-
-fn make_key(file: &Path) -> Result<()> {
-    let mut bytes = [0; 128];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes).context("could not read random bytes")?;
-    let mut key = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    std::io::Write::write_all(&mut key, &bytes).with_context(|| format!("could not write {}", file.display()))
 }

@@ -38,7 +38,7 @@ pub(crate) struct Choice {
 impl Cell {
     /// The services that it needs.
     pub(crate) fn kinds(&self) -> Kinds {
-        Kinds { ssh: self.transport == "ssh", slurm: self.scheduler == "slurm" }
+        Kinds { ssh: self.transport == "ssh", slurm: self.scheduler == "slurm", clusters: false }
     }
 
     /// The Debian packages that this machine lacks for any of them.
@@ -84,6 +84,7 @@ impl Choice {
         cells.chain(suites).fold(Kinds::default(), |all, one| Kinds {
             ssh: all.ssh || one.ssh,
             slurm: all.slurm || one.slurm,
+            clusters: all.clusters || one.clusters,
         })
     }
 
@@ -101,7 +102,7 @@ impl Choice {
 /// Suites are named after what they test.
 fn suite_kinds(suite: &str) -> Kinds {
     let tests = |name| suite.split('_').any(|word| word == name);
-    Kinds { ssh: tests("ssh"), slurm: tests("slurm") }
+    Kinds { ssh: tests("ssh"), slurm: tests("slurm"), clusters: false }
 }
 
 fn wants(chosen: &[String], name: &str) -> bool {
@@ -161,7 +162,7 @@ mod tests {
         let direct = choice(&["local"], &["direct"]).unwrap();
         assert_eq!(direct.kinds(&suites), Kinds::default());
         let slurm = choice(&["local"], &[]).unwrap();
-        assert_eq!(slurm.kinds(&suites), Kinds { ssh: false, slurm: true });
+        assert_eq!(slurm.kinds(&suites), Kinds { slurm: true, ..Kinds::default() });
         assert_eq!(direct.kinds(&["slurm".to_owned()]), Kinds::default(), "the user left it out");
     }
 }

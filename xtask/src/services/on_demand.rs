@@ -1,0 +1,40 @@
+//! Two clusters that no test may ever ask for: the first case that wants them brings them up, by the command
+//! that people use, and who runs the tests takes them down. They cost ten seconds, and no case shares them with
+//! the single Slurm.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{base, clear_leftovers, door, down};
+
+/// The place of two clusters. Dropping it stops them, if anybody has brought them up.
+#[derive(Debug)]
+pub(crate) struct OnDemand {
+    dir: PathBuf,
+    program: PathBuf,
+}
+
+impl OnDemand {
+    /// A place for one run of tests.
+    pub(crate) fn for_test() -> Result<OnDemand> {
+        let base = base()?;
+        clear_leftovers(&base)?;
+        let dir = base.join(format!("test-{}-clusters", std::process::id()));
+        Ok(OnDemand { dir, program: door::own_path()? })
+    }
+
+    /// What a test's environment must say: what brings them up (`services up --clusters --dir` are its words),
+    /// and where.
+    pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 2] {
+        [("FERRY_CLUSTERS", self.dir.clone()), ("FERRY_XTASK", self.program.clone())]
+    }
+}
+
+impl Drop for OnDemand {
+    fn drop(&mut self) {
+        if let Err(error) = down(&self.dir) {
+            eprintln!("warning: {error:#}");
+        }
+    }
+}
