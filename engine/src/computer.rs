@@ -101,6 +101,33 @@ impl Computer {
         names.map(|(name, _)| name).find(|name| !MPIRUN_NUMBERS.contains(name))
     }
 
+    /// Where its jobs go to: scheduler, transport, user, host and port, and what leads there. Stands for its queue until
+    /// the host has named that.
+    pub fn address(&self) -> String {
+        let bare = |name: &str| name.strip_prefix("core.").unwrap_or(name).to_owned();
+        let of = |key: &str| match self.connection.get(key) {
+            None | Some(serde_json::Value::Null) => String::new(),
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        let user = Some(of("username")).filter(|user| !user.is_empty()).map(|user| format!("{user}@"));
+        let port = Some(of("port")).filter(|port| !port.is_empty()).map(|port| format!(":{port}"));
+        let through: String = ["proxy_jump", "proxy_command"]
+            .into_iter()
+            .map(of)
+            .filter(|way| !way.is_empty())
+            .map(|way| format!(" through {way}"))
+            .collect();
+        format!(
+            "{} at {}{}{} by {}{through}",
+            bare(&self.scheduler),
+            user.unwrap_or_default(),
+            self.hostname,
+            port.unwrap_or_default(),
+            bare(&self.transport)
+        )
+    }
+
     /// A connection setting that is true or false.
     pub fn connection_flag(&self, key: &str) -> bool {
         self.connection.get(key).and_then(serde_json::Value::as_bool).unwrap_or(false)
@@ -124,5 +151,28 @@ impl Computer {
     /// Least time between two listings, if the user set one.
     pub fn poll_interval(&self) -> Option<Duration> {
         self.poll_interval.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(transport: &str, connection: serde_json::Value) -> String {
+        let serde_json::Value::Object(connection) = connection else { panic!("settings are an object") };
+        let (hostname, scheduler) = ("login1".to_owned(), "core.slurm".to_owned());
+        Computer { hostname, scheduler, transport: transport.into(), connection, ..Computer::default() }
+            .address()
+    }
+
+    #[test]
+    fn an_address_is_whom_one_speaks_to_and_not_how() {
+        assert_eq!(address("local", serde_json::json!({})), "slurm at login1 by local");
+        let full =
+            serde_json::json!({"username": "me", "port": 2222, "use_login_shell": true, "keepalive": 3});
+        assert_eq!(address("ssh", full.clone()), "slurm at me@login1:2222 by ssh");
+        assert_eq!(address("core.ssh", full), "slurm at me@login1:2222 by ssh");
+        let jump = serde_json::json!({"username": "", "proxy_jump": "gate"});
+        assert_eq!(address("ssh", jump), "slurm at login1 by ssh through gate");
     }
 }

@@ -15,7 +15,9 @@ use rusqlite::Connection;
 
 const GOLDEN_V1: &str = include_str!("golden/store_v1.sql");
 const TO_V2: &str = include_str!("../src/store/schema_v2.sql");
-const FORMAT: i64 = 4;
+const TO_V3: &str = include_str!("../src/store/schema_v3.sql");
+const TO_V4: &str = include_str!("../src/store/schema_v4.sql");
+const FORMAT: i64 = 5;
 
 /// A store as ferry 0.1.0 left it, with the one large object that it names.
 fn v1(dir: &Path) -> Connection {
@@ -110,6 +112,24 @@ fn a_store_of_the_second_format_becomes_todays() {
     drop(db);
     assert_eq!(*read(dir.path()).unwrap_err().kind(), ErrorKind::Older);
     everything_is_there(open(dir.path()).unwrap().reader());
+    assert_eq!(format(dir.path()), FORMAT);
+}
+
+/// Ferry 0.1.0's last format, with a job that holds a ticket.
+#[test]
+fn a_store_of_the_fourth_format_becomes_todays() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = v1(dir.path());
+    for (number, sql) in (2..).zip([TO_V2, TO_V3, TO_V4]) {
+        db.execute_batch(&format!("BEGIN; {sql}; PRAGMA user_version = {number}; COMMIT;")).unwrap();
+    }
+    drop(db);
+    assert_eq!(*read(dir.path()).unwrap_err().kind(), ErrorKind::Older);
+    let store = open(dir.path()).unwrap();
+    everything_is_there(store.reader());
+    assert!(store.reader().queues().unwrap().is_empty(), "nobody was asked yet");
+    let sharing = store.reader().sharing("localhost").unwrap();
+    assert_eq!(sharing.iter().map(|one| one.label.as_str()).collect::<Vec<_>>(), ["localhost"]);
     assert_eq!(format(dir.path()), FORMAT);
 }
 

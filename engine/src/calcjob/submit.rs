@@ -47,7 +47,10 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         .map_err(|text| StepError::Pause(format!("submit_rate of `{computer}`: {text}")))?;
     let bounds = match job.grant.take() {
         Some(bounds) => bounds,
-        None if !limits.any() && !job.cx.is_clamped(&computer) => Bounds::default(),
+        None if !limits.any() && !job.cx.is_clamped(&computer) => {
+            learn_queue(job).await?;
+            Bounds::default()
+        }
         None => return wait_at_gate(job, &computer).await,
     };
     let options = job.options()?;
@@ -79,6 +82,18 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         Err(error) => Err(error),
         Ok(()) => Ok(Some(submission)),
     }
+}
+
+/// What its host is asked before the first submission: whose limits hold there.
+async fn learn_queue(job: &Calcjob<'_>) -> StepResult {
+    let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    job.cx.learn_queue(&row.config, &via).await.map_err(|error| {
+        let status = format!(
+            "waiting until {} says which queue it is, since the limits of another computer may hold there: {error}",
+            row.config.label
+        );
+        StepError::Wait(status, Duration::from_secs(10))
+    })
 }
 
 async fn wait_at_gate(job: &mut Calcjob<'_>, computer: &str) -> StepResult<Option<Submission>> {

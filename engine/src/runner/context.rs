@@ -12,7 +12,7 @@ use ferry_plugin_proto::{Check, StepReply, StepRequest, Validate, Validated, Wor
 
 use tokio::sync::Notify;
 
-use super::{Health, RetryPlan, board::Board, keep_at::Tried, settings::Settings};
+use super::{Health, RetryPlan, board::Board, keep_at::Tried, queues::Queues, settings::Settings};
 use crate::{
     calcjob::{self, StepError, StepResult},
     computer::Computer,
@@ -99,6 +99,7 @@ impl Owner {
             health,
             store,
             clamped: Mutex::default(),
+            queues: Queues::default(),
             orphaned: Notify::new(),
             cleanings: Notify::new(),
             board: Board::default(),
@@ -132,6 +133,8 @@ pub struct Context {
     pub(super) bundled: Vec<PathBuf>,
     /// Computers whose scheduler has refused jobs for want of room: their gate stands, limits or not.
     pub(super) clamped: Mutex<HashSet<String>>,
+    /// What their hosts were asked about the queues of computers.
+    pub(super) queues: Queues,
     /// Told when a process ended whose job could not be cancelled.
     pub(super) orphaned: Notify,
     /// Told when a work directory is to be removed.

@@ -23,6 +23,7 @@ mod plain;
 mod poller;
 mod prober;
 mod pulse;
+mod queues;
 mod ready;
 mod reaper;
 mod request;

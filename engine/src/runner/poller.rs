@@ -160,6 +160,8 @@ struct Findings {
     /// Jobs of this user that are not ours: pending, and pending or running.
     foreign: (u32, u32),
     has_queue: bool,
+    /// Why nothing may be submitted yet: whose limits hold there is not known.
+    held: Option<String>,
     /// How long a job must be missing before that counts.
     confirm_after: Duration,
 }
@@ -266,8 +268,10 @@ impl Poller {
             Ok(findings) => {
                 self.failures = 0;
                 let seen = Seen { foreign: findings.foreign, has_queue: findings.has_queue };
+                let held = findings.held.clone();
                 let changed = self.settle(findings).await;
-                let granted = !self.cx.health.is_disabled(&self.computer)
+                let granted = held.is_none()
+                    && !self.cx.health.is_disabled(&self.computer)
                     && self.gate.admit(&self.cx, &self.computer, seen, &self.events).await;
                 // Who waits at the gate is not made to wait for a slow poll too.
                 let slowest = floor * if self.gate.is_wanted() { 2 } else { SLOWEST };
@@ -292,6 +296,7 @@ impl Poller {
             }
         };
         let scheduler = self.cx.scheduler(&row.config.scheduler).map_err(failed)?;
+        let held = self.cx.learn_queue(&row.config, &via).await.err();
         let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
         let (listed, foreign) = if self.gate.is_wanted() {
             let tickets = self.cx.store.tickets(&self.computer).map_err(|error| failed(error.to_string()))?;
@@ -322,7 +327,8 @@ impl Poller {
         let unbegun: Vec<JobRef> =
             self.watched.values().filter(ended_unbegun).map(|watched| watched.watch.job.clone()).collect();
         let given_up = scheduler.given_up(&*via, &unbegun).await;
-        Ok(Findings { listed, absent, given_up, foreign, has_queue: capabilities.has_queue, confirm_after })
+        let has_queue = capabilities.has_queue;
+        Ok(Findings { listed, absent, given_up, foreign, has_queue, held, confirm_after })
     }
 
     /// Tells the runner and the store what is new. Whether anything was.

@@ -93,6 +93,7 @@ impl Context {
             host_exe: Default::default(),
             bundled: Vec::new(),
             clamped: Mutex::default(),
+            queues: Default::default(),
             orphaned: Notify::new(),
             cleanings: Notify::new(),
             board: Board::default(),

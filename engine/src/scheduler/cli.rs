@@ -9,9 +9,10 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, Error, ErrorKind, JobId, JobRef, JobState, JobStatus, JobTemplate, Listed, Recovery,
-    Result, Scheduler, Submission, Survey,
+    Capabilities, Error, ErrorKind, JobId, JobRef, JobState, JobStatus, JobTemplate, Listed, QueueKey,
+    Recovery, Result, Scheduler, Submission, Survey,
     claim::{self, Answer, Found},
+    nameless,
     template::script,
 };
 use crate::{
@@ -63,6 +64,20 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn guard(&self, job: &JobTemplate) -> Vec<String> {
         let _ = job;
         Vec::new()
+    }
+
+    /// One command that asks which queue plain submissions go to, and as which user; `None` where queues have no names.
+    fn queue_key_command(&self) -> Option<Command> {
+        None
+    }
+
+    /// Reads its output.
+    ///
+    /// # Errors
+    /// `Unreachable` where asking again may help; `Permanent` or `Unreadable` from a host that can't say.
+    fn parse_queue_key(&self, output: &Output) -> Result<QueueKey> {
+        let _ = output;
+        Err(nameless())
     }
 
     /// Shell text that submits the job, run by the wrapper in the work directory with the token as `$1`.
@@ -270,6 +285,12 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
     fn script(&self, job: &JobTemplate) -> Result<String> {
         let dialect = &self.dialect;
         Ok(script(job, &dialect.header(job)?, dialect.identity(), &dialect.guard(job)))
+    }
+
+    async fn queue_key(&self, via: &dyn Transport) -> Result<QueueKey> {
+        let command = self.dialect.queue_key_command().ok_or_else(nameless)?;
+        let output = via.exec(&command).await.map_err(|error| claim::unreachable("queue key", error))?;
+        self.dialect.parse_queue_key(&output)
     }
 
     async fn submit(&self, via: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>> {

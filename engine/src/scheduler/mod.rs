@@ -183,6 +183,22 @@ pub struct Survey {
     pub foreign_active: u32,
 }
 
+/// Names a queue as its own host does, for one user of it. Computers with the same key share a queue, and so their
+/// limits, whatever their labels and addresses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QueueKey {
+    /// The scheduler's own name for it: Slurm's `ClusterName`; without a scheduler the id of the host's boot.
+    pub queue: String,
+    /// The user's number there.
+    pub uid: u32,
+}
+
+impl fmt::Display for QueueKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, uid {}", self.queue, self.uid)
+    }
+}
+
 /// What a scheduler can do.
 #[derive(Debug, Clone, Copy)]
 pub struct Capabilities {
@@ -205,6 +221,20 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Permanent` for resources or options that it can't express.
     fn script(&self, job: &JobTemplate) -> Result<String>;
+
+    /// Asks the host which queue a plain submission goes to, and as which user. The same queue answers with the same key
+    /// over any connection, until the host is set up anew or, without a scheduler, started again. By default nothing
+    /// is known of it.
+    ///
+    /// # Errors
+    /// `Unreachable` where asking again may help; `Permanent` or `Unreadable` from a host that can't say.
+    ///
+    /// # Cancel safety
+    /// It only reads.
+    async fn queue_key(&self, via: &dyn Transport) -> Result<QueueKey> {
+        let _ = via;
+        Err(nameless())
+    }
 
     /// Submits jobs; one result for each, in order. The claim protocol runs around each, so a job whose
     /// result is `Ambiguous` or `Unreachable` must go through [`Scheduler::recover`] before anything else.
@@ -257,4 +287,9 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
 
     /// Lists this user's jobs, as `computer test` does; the number of them.
     async fn list(&self, via: &dyn Transport) -> Result<usize>;
+}
+
+/// The error of a scheduler that has no name for its queue.
+fn nameless() -> Error {
+    Error::new(ErrorKind::Permanent, "queue key").message("this scheduler does not name its queue")
 }

@@ -8,7 +8,7 @@ use super::{
     Change, Content, Error, ErrorKind, FileContent, NewData, NewProcess, NodeId, NodeKind, Objects,
     PluginRow, Process, Result, cache, cleaning, comments, delete, groups, hosts,
     links::{self, Batch, NewLink},
-    tree,
+    queues, tree,
 };
 use crate::{computer::Computer, process::State, scheduler::Bounds};
 
@@ -86,6 +86,7 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
                 )?;
             }
             Change::Host { computer, change } => hosts::write(db, computer, change)?,
+            Change::Queue { address, key } => queues::write(db, address, key)?,
             Change::Computer { config, replace } => write_computer(db, config, *replace, now)?,
             Change::Group { label, description, if_missing } => {
                 groups::make(db, label, description, *if_missing, now)?;

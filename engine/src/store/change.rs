@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     computer::Computer,
-    scheduler::{Bounds, Submission},
+    scheduler::{Bounds, QueueKey, Submission},
 };
 
 /// One file to be kept in a node.
@@ -266,6 +266,13 @@ pub enum Change {
         computer: String,
         /// What changes.
         change: HostChange,
+    },
+    /// Which queue a host says it is, and as which user.
+    Queue {
+        /// The address that it was asked at, as [`Computer::address`] writes it.
+        address: String,
+        /// What it said.
+        key: QueueKey,
     },
     /// A new computer, or with `replace` new settings of an existing one.
     Computer {

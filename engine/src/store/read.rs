@@ -15,9 +15,9 @@ use super::{
     CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
     HostRow, Level, Link, Live, LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan,
     PluginRow, Process, ProcessFilter, Reads, Result, Ticket, cache, cleaning, comments,
-    connections::Connections, delete, hosts, list, place::Place, tree,
+    connections::Connections, delete, hosts, list, place::Place, queues, tree,
 };
-use crate::process::State;
+use crate::{process::State, scheduler::QueueKey};
 
 /// An embedded store, open for reading. Clones share its connections.
 #[derive(Debug, Clone)]
@@ -306,6 +306,10 @@ impl Reads for SqliteReader {
 
     fn hosts(&self) -> Result<BTreeMap<String, HostRow>> {
         self.with(hosts::read)
+    }
+
+    fn queues(&self) -> Result<BTreeMap<String, QueueKey>> {
+        self.with(queues::read)
     }
 
     fn groups(&self) -> Result<Vec<Group>> {

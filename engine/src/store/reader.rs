@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use super::{
     CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
     HostRow, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process,
-    Result, SqliteReader, Ticket,
+    Result, SqliteReader, Ticket, queues,
 };
-use crate::process::State;
+use crate::{computer::Computer, process::State, scheduler::QueueKey};
 
 /// The setting that says that a profile's first owner has set it up.
 pub(crate) const SET_UP: &str = "profile.set_up";
@@ -186,6 +186,15 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     /// What is known about the host of one computer.
     fn host(&self, computer: &str) -> Result<HostRow> {
         Ok(self.hosts()?.remove(computer).unwrap_or_default())
+    }
+
+    /// Which queues hosts have said they are, by the address that they were asked at ([`Computer::address`]).
+    fn queues(&self) -> Result<BTreeMap<String, QueueKey>>;
+
+    /// The computers that reach the same queue as the same user as this one does, as far as that is known: itself
+    /// first, the others by label. Empty if there is no such computer.
+    fn sharing(&self, computer: &str) -> Result<Vec<Computer>> {
+        Ok(queues::sharing(self.computers()?, &self.queues()?, computer))
     }
 
     /// All groups, by label.

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     scheduler::{
-        Capabilities, Error, ErrorKind, Fenced, JobId, JobRef, JobStatus, JobTemplate, Markers, Recovery,
-        Result, Scheduler, Submission, Survey,
+        Capabilities, Error, ErrorKind, Fenced, JobId, JobRef, JobStatus, JobTemplate, Markers, QueueKey,
+        Recovery, Result, Scheduler, Submission, Survey,
     },
     transport::Transport,
 };
@@ -100,6 +100,10 @@ impl Scheduler for ScriptedScheduler {
 
     fn script(&self, job: &JobTemplate) -> Result<String> {
         Ok(format!("# {}\n", job.dir.display()))
+    }
+
+    async fn queue_key(&self, _: &dyn Transport) -> Result<QueueKey> {
+        self.act("queue key", |host, _, _| QueueKey { queue: host.settings.name.to_owned(), uid: 1000 }).await
     }
 
     async fn submit(&self, _: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>> {

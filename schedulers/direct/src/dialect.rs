@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use ferry_engine::{
     scheduler::{
         Capabilities, Dialect, Error, ErrorKind, JobFailure, JobId, JobRef, JobState, JobStatus, JobTemplate,
-        Listing, Recorded, Result, Submission,
+        Listing, QueueKey, Recorded, Result, Submission,
     },
     transport::{Command, Output, quote},
 };
@@ -101,6 +101,18 @@ ferry_guard=$!"#
             )
         };
         job.max_wallclock_seconds.map(watchdog).into_iter().collect()
+    }
+
+    fn queue_key_command(&self) -> Option<Command> {
+        Some(Command::sh(format!("{WHERE}; id -u")))
+    }
+
+    fn parse_queue_key(&self, output: &Output) -> Result<QueueKey> {
+        let text = output.text();
+        let (_, boot, lines) = answer("queue key", output, &text)?;
+        let uid = lines.first().and_then(|line| line.trim().parse().ok());
+        let uid = uid.ok_or_else(|| unreadable("queue key", output))?;
+        Ok(QueueKey { queue: boot.to_owned(), uid })
     }
 
     fn submit_text(&self, job: &Submission) -> String {
@@ -281,6 +293,15 @@ mod tests {
         assert_eq!(of(3), Some(JobState::Done), "a reboot ends everything");
         assert_eq!(states[&jobs[3]].failure, Some(JobFailure::LostInReboot));
         assert_eq!(of(4), Some(JobState::Suspended));
+    }
+
+    #[test]
+    fn a_queue_is_named_by_its_boot_and_its_user() {
+        let read = |text: &str| Direct.parse_queue_key(&Output::ok(text)).map_err(|error| *error.kind());
+        assert_eq!(read("node b-1\n1000\n"), Ok(QueueKey { queue: "b-1".into(), uid: 1000 }));
+        for text in ["", "node b-1\n", "node b-1\nnobody\n", "node \n1000\n"] {
+            assert_eq!(read(text), Err(ErrorKind::Unreadable), "{text:?}");
+        }
     }
 
     #[test]

@@ -7,13 +7,13 @@ use std::{
 
 use ferry_engine::{
     scheduler::{
-        Capabilities, Dialect, JobId, JobRef, JobState, JobStatus, JobTemplate, Listed, Listing, Recorded,
-        Result, Submission,
+        Capabilities, Dialect, JobId, JobRef, JobState, JobStatus, JobTemplate, Listed, Listing, QueueKey,
+        Recorded, Result, Submission,
     },
     transport::{Command, Output},
 };
 
-use crate::{accounting, cancel, given_up, header, queue, submit};
+use crate::{accounting, cancel, cluster, given_up, header, queue, submit};
 
 /// The dialect of Slurm's commands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,6 +35,14 @@ impl Dialect for Slurm {
 
     fn identity(&self) -> &'static str {
         header::IDENTITY
+    }
+
+    fn queue_key_command(&self) -> Option<Command> {
+        Some(cluster::command())
+    }
+
+    fn parse_queue_key(&self, output: &Output) -> Result<QueueKey> {
+        cluster::read(output)
     }
 
     fn submit_text(&self, job: &Submission) -> String {

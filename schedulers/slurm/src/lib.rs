@@ -20,6 +20,7 @@
 mod accounting;
 mod cancel;
 mod client;
+mod cluster;
 mod dialect;
 pub mod directives;
 mod given_up;

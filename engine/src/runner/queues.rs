@@ -1,0 +1,154 @@
+//! Asks the hosts of computers which queue they are, and which user one is there. Over each new connection once, before
+//! anything is submitted or listed over it: a host that was started again, or set up anew, may answer otherwise.
+//!
+//! Asking harms nobody: its failures open no breaker. Where two computers might share a queue under limits, the first
+//! submissions wait for the answer, but not for ever.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Mutex as Turn,
+    time::{Instant, timeout},
+};
+
+use super::Context;
+use crate::{
+    computer::Computer,
+    scheduler::{self, ErrorKind, Limits, QueueKey},
+    store::{Change, Result},
+    transport::Transport,
+};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How soon a host that did not answer is asked again, at first.
+const AGAIN: Duration = Duration::from_secs(10);
+/// How rarely at last.
+const RARELY: Duration = Duration::from_secs(3600);
+/// How long submissions wait for a host that does not answer.
+const HOLD: Duration = Duration::from_secs(600);
+
+/// What was asked, by the label of the computer.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    asked: Mutex<BTreeMap<String, Arc<Turn<Asked>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    /// The connection over which there was an answer, be it that the host can't say.
+    over: Option<Weak<dyn Transport>>,
+    /// Since when there is none, and when it was asked for last.
+    silent: Option<(Instant, Instant)>,
+    error: String,
+}
+
+impl Queues {
+    fn of(&self, label: &str) -> Arc<Turn<Asked>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.entry(label.to_owned()).or_default().clone()
+    }
+}
+
+impl Asked {
+    fn is_due(&self) -> bool {
+        self.silent.is_none_or(|(since, tried)| {
+            tried.elapsed() >= (tried.duration_since(since) / 2).clamp(AGAIN, RARELY)
+        })
+    }
+}
+
+impl Context {
+    /// Learns which queue a computer's host is, unless it was asked over this connection already. What it says is stored;
+    /// concurrent callers share one question.
+    ///
+    /// # Errors
+    /// Why submissions to the computer must wait: it could not be asked yet, and its jobs may count under the limits
+    /// of another computer.
+    ///
+    /// # Cancel safety
+    /// A dropped call is as if it had not been made.
+    pub(crate) async fn learn_queue(
+        &self,
+        computer: &Computer,
+        via: &Arc<dyn Transport>,
+    ) -> std::result::Result<(), String> {
+        let asked = self.queues.of(&computer.label);
+        let mut asked = asked.lock().await;
+        if asked.over.as_ref().is_some_and(|over| std::ptr::addr_eq(over.as_ptr(), Arc::as_ptr(via))) {
+            return Ok(());
+        }
+        if asked.is_due() {
+            match self.ask_queue(computer, via).await {
+                Ok(()) => {
+                    *asked = Asked { over: Some(Arc::downgrade(via)), ..Asked::default() };
+                    return Ok(());
+                }
+                Err(error) => {
+                    let now = Instant::now();
+                    let since = asked.silent.map_or(now, |(since, _)| since);
+                    asked.silent = Some((since, now));
+                    asked.error = error;
+                }
+            }
+        }
+        let is_new = asked.silent.is_some_and(|(since, _)| since.elapsed() < HOLD);
+        if is_new && self.may_share(computer).unwrap_or(true) { Err(asked.error.clone()) } else { Ok(()) }
+    }
+
+    /// Asks, and stores the answer. A host that can't say has answered too.
+    async fn ask_queue(
+        &self,
+        computer: &Computer,
+        via: &Arc<dyn Transport>,
+    ) -> std::result::Result<(), String> {
+        let Ok(scheduler) = self.scheduler(&computer.scheduler) else { return Ok(()) };
+        let label = &computer.label;
+        let key = match timeout(PATIENCE, scheduler.queue_key(&**via)).await {
+            Ok(Ok(key)) => key,
+            Ok(Err(error)) if !is_passing(&error) => {
+                tracing::info!(computer = label, %error, "its host does not name its queue");
+                return Ok(());
+            }
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err("no answer".into()),
+        };
+        let address = computer.address();
+        let known = self.store.queues().map_err(|error| error.to_string())?.remove(&address);
+        if known.as_ref() != Some(&key) {
+            tracing::info!(computer = label, queue = %key, "learned its queue");
+            let commit = self.store.commit(vec![Change::Queue { address, key }]).await;
+            commit.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Whether it may turn out that the limits of another computer hold for this one, or its limits for another.
+    fn may_share(&self, computer: &Computer) -> Result<bool> {
+        if self.home_queue(computer)?.is_some() {
+            return Ok(false);
+        }
+        let scheduler = |of: &Computer| of.scheduler.trim_start_matches("core.").to_owned();
+        let mut alike: Vec<Computer> = self.store.computers()?.into_iter().map(|row| row.config).collect();
+        alike.retain(|other| scheduler(other) == scheduler(computer));
+        // A rate that can't be read is one.
+        let is_limited = |computer: &Computer| Limits::of(computer).map_or(true, |limits| limits.any());
+        Ok(alike.len() > 1 && alike.iter().any(is_limited))
+    }
+
+    /// Returns which queue a computer's plain submissions go to, if its host has said so.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn home_queue(&self, computer: &Computer) -> Result<Option<QueueKey>> {
+        Ok(self.store.queues()?.remove(&computer.address()))
+    }
+}
+
+fn is_passing(error: &scheduler::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Ambiguous | ErrorKind::Busy)
+}

@@ -1,0 +1,9 @@
+-- Format 5: which queue a computer's jobs go to, as its host says.
+
+-- By the address that it was asked at (`Computer::address`): computers with one address share a queue, and so do
+-- addresses with one queue and user.
+CREATE TABLE queue (
+    address TEXT PRIMARY KEY,
+    queue   TEXT NOT NULL, -- Slurm's ClusterName, or the id of the host's boot
+    uid     INTEGER NOT NULL
+) WITHOUT ROWID;
