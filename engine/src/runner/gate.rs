@@ -36,6 +36,8 @@ pub(super) struct Seen {
     pub(super) foreign: (u32, u32),
     /// Whether jobs can be pending there at all.
     pub(super) has_queue: bool,
+    /// When.
+    pub(super) listed: jiff::Timestamp,
 }
 
 /// A bound that the scheduler has taught by refusing.
@@ -119,7 +121,7 @@ impl Gate {
         // Those let through a moment ago take up room as well.
         let under_way = self.granted.len() as u32;
         let usage = Usage { queued: usage.queued + under_way, active: usage.active + under_way, ..usage };
-        self.tell(cx, computer, &limits, usage, clamp).await;
+        self.tell(cx, computer, &limits, (usage, seen.listed), clamp).await;
         !passed.is_empty()
     }
 
@@ -173,11 +175,11 @@ impl Gate {
         cx: &Context,
         computer: &str,
         limits: &Limits,
-        usage: Usage,
+        (usage, listed): (Usage, jiff::Timestamp),
         clamp: Option<u32>,
     ) {
         let waiting = self.wanting.len() as u32;
-        let state = GateState { usage, clamp, waiting, listed: crate::clock::now().to_string() };
+        let state = GateState { usage, clamp, waiting, listed: listed.to_string() };
         let same = self.shown.as_ref().is_some_and(|shown| {
             (shown.usage, shown.clamp, shown.waiting) == (state.usage, state.clamp, state.waiting)
         });

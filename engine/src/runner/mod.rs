@@ -19,6 +19,7 @@ mod keep_at;
 mod kill;
 pub mod log_levels;
 mod many;
+mod pace;
 mod plain;
 mod poller;
 mod prober;

@@ -17,10 +17,11 @@ use tokio::{
 use super::{
     Context, Event,
     gate::{Gate, Seen},
+    pace::Pace,
 };
 use crate::{
     calcjob,
-    scheduler::{self, Bounds, JobFailure, JobRef, JobState, JobStatus, Marker},
+    scheduler::{self, Bounds, JobFailure, JobRef, JobState, JobStatus, Limits, Marker},
     store::{Change, NodeId},
 };
 use ferry_plugin_proto::JobReport;
@@ -103,7 +104,9 @@ impl Pollers {
                 computer: computer.to_owned(),
                 watched: BTreeMap::new(),
                 gate: Gate::default(),
-                interval: Duration::ZERO,
+                seen: None,
+                is_asked: false,
+                pace: Pace::default(),
                 failures: 0,
             };
             self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(poller.serve(inbox));
@@ -146,7 +149,11 @@ struct Poller {
     computer: String,
     watched: BTreeMap<NodeId, Watched>,
     gate: Gate,
-    interval: Duration,
+    /// What the last look saw of the whole queue, and when.
+    seen: Option<(Seen, Instant)>,
+    /// Somebody has come to the gate since it last let anybody through.
+    is_asked: bool,
+    pace: Pace,
     failures: u32,
 }
 
@@ -157,8 +164,8 @@ struct Findings {
     absent: BTreeMap<PathBuf, Marker>,
     /// Jobs that the scheduler ended for reasons of its own before they began.
     given_up: BTreeSet<JobRef>,
-    /// Jobs of this user that are not ours: pending, and pending or running.
-    foreign: (u32, u32),
+    /// Jobs of this user that are not ours: pending, and pending or running; `None` where nobody asked.
+    foreign: Option<(u32, u32)>,
     has_queue: bool,
     /// Why nothing may be submitted yet: whose limits hold there is not known.
     held: Option<String>,
@@ -168,9 +175,6 @@ struct Findings {
 
 /// How long a job must be missing from a listing that is not the whole truth.
 const CONFIRM: Duration = Duration::from_secs(10);
-
-/// The longest wait between two polls, as a multiple of the floor.
-const SLOWEST: u32 = 10;
 
 impl Poller {
     async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Word>) {
@@ -219,14 +223,14 @@ impl Poller {
                     known.look_at = look_at;
                     return;
                 }
-                // A fresh job is looked at soon.
-                self.interval = Duration::ZERO;
+                self.pace.submitted();
                 self.gate.arrived(watch.process);
                 let fresh = Watched { watch, look_at, missed: 0, missing_since: None };
                 self.watched.insert(fresh.watch.process, fresh);
             }
             Word::Want { process, refused } => {
-                self.interval = Duration::ZERO;
+                self.pace.hurry();
+                self.is_asked = true;
                 self.gate.want(process, refused, &self.cx, &self.computer);
             }
             Word::Forget(process) => {
@@ -239,17 +243,34 @@ impl Poller {
     /// Waits for the next poll, taking in what comes meanwhile. False: the runner has ended.
     async fn pause(&mut self, inbox: &mut mpsc::UnboundedReceiver<Word>) -> bool {
         let floor = self.floor();
-        let start = Instant::now();
         loop {
-            let due = start + self.interval.max(floor);
+            // All that has come by now belongs to one look.
+            while let Ok(word) = inbox.try_recv() {
+                self.take(word);
+            }
+            self.admit_meanwhile(floor).await;
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(due) => return true,
+                () = tokio::time::sleep_until(self.pace.due(floor)) => return true,
                 word = inbox.recv() => match word {
                     Some(word) => self.take(word),
                     None => return false,
                 },
             }
+        }
+    }
+
+    /// Lets through who has come to the gate since the last look, as far as that look left room: within the floor
+    /// there is none fresher. Where the scheduler has refused jobs, only a look tells whether it takes more.
+    async fn admit_meanwhile(&mut self, floor: Duration) {
+        let seen = self.seen.filter(|(_, at)| at.elapsed() < floor && !self.cx.is_clamped(&self.computer));
+        let health = &self.cx.health;
+        let may_pass = !health.is_disabled(&self.computer) && health.admits(&self.computer);
+        if let Some((seen, _)) = seen
+            && may_pass
+            && std::mem::take(&mut self.is_asked)
+        {
+            self.gate.admit(&self.cx, &self.computer, seen, &self.events).await;
         }
     }
 
@@ -267,20 +288,19 @@ impl Poller {
         match self.ask().await {
             Ok(findings) => {
                 self.failures = 0;
-                let seen = Seen { foreign: findings.foreign, has_queue: findings.has_queue };
                 let held = findings.held.clone();
+                let foreign = findings.foreign.unwrap_or_default();
+                let seen = Seen { foreign, has_queue: findings.has_queue, listed: crate::clock::now() };
+                let is_whole = findings.foreign.is_some() && held.is_none();
+                self.seen = is_whole.then(|| (seen, Instant::now()));
+                self.is_asked = false;
                 let changed = self.settle(findings).await;
                 let granted = held.is_none()
                     && !self.cx.health.is_disabled(&self.computer)
                     && self.gate.admit(&self.cx, &self.computer, seen, &self.events).await;
-                // Who waits at the gate is not made to wait for a slow poll too.
-                let slowest = floor * if self.gate.is_wanted() { 2 } else { SLOWEST };
-                let slower = (self.interval.max(floor) * 3 / 2).min(slowest);
-                let slower = if changed || granted { Duration::ZERO } else { slower };
-                // A slow queue is asked more rarely.
-                self.interval = slower.max(start.elapsed() * 5);
+                self.pace.looked(start, floor, changed || granted, self.gate.is_wanted());
             }
-            Err(error) => self.failed(&error, epoch).await,
+            Err(error) => self.failed(&error, epoch, start).await,
         }
     }
 
@@ -298,13 +318,15 @@ impl Poller {
         let scheduler = self.cx.scheduler(&row.config.scheduler).map_err(failed)?;
         let held = self.cx.learn_queue(&row.config, &via).await.err();
         let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
-        let (listed, foreign) = if self.gate.is_wanted() {
+        // Where there are limits, the next who comes to the gate is let through by this look.
+        let is_limited = Limits::of(&row.config).is_ok_and(|limits| limits.any());
+        let (listed, foreign) = if self.gate.is_wanted() || is_limited {
             let tickets = self.cx.store.tickets(&self.computer).map_err(|error| failed(error.to_string()))?;
             let tokens = tickets.into_iter().map(|ticket| ticket.token).collect();
             let survey = scheduler.survey(&*via, &jobs, &tokens).await?;
-            (survey.jobs, (survey.foreign_queued, survey.foreign_active))
+            (survey.jobs, Some((survey.foreign_queued, survey.foreign_active)))
         } else {
-            (scheduler.status(&*via, &jobs).await?, (0, 0))
+            (scheduler.status(&*via, &jobs).await?, None)
         };
         let capabilities = scheduler.capabilities();
         let confirm_after = if capabilities.listing_is_authoritative { Duration::ZERO } else { CONFIRM };
@@ -371,20 +393,22 @@ impl Poller {
     }
 
     /// A host in trouble is the breaker's to watch; an answer that can't be read is asked for again by us.
-    async fn failed(&mut self, error: &scheduler::Error, epoch: u64) {
+    async fn failed(&mut self, error: &scheduler::Error, epoch: u64, start: Instant) {
+        self.seen = None;
         self.watched.values_mut().for_each(Watched::forget_absence);
         if matches!(error.kind(), scheduler::ErrorKind::Unreachable | scheduler::ErrorKind::Ambiguous) {
-            self.interval = Duration::ZERO;
+            self.pace.failed(start, Duration::ZERO);
             self.cx.host_failed(&self.computer, epoch, &error.explained()).await;
             return;
         }
         self.failures += 1;
-        self.interval = Duration::from_secs(1 << self.failures.min(6));
+        let wait = Duration::from_secs(1 << self.failures.min(6));
+        self.pace.failed(start, wait);
         tracing::warn!(computer = self.computer, %error, "poll failed");
         let status = format!(
             "the answer of computer `{}` about its jobs can't be used: {error}; asked again in {} s",
             self.computer,
-            self.interval.as_secs()
+            wait.as_secs()
         );
         let change = |(process, watched): (&NodeId, &Watched)| Change::Observed {
             process: *process,

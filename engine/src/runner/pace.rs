@@ -1,0 +1,191 @@
+//! When a queue is looked at: never twice within the floor, soon after something new, and ever more rarely while
+//! nothing changes.
+//!
+//! The floor counts from the last look, not from the moment that somebody wants another one: a computer that was
+//! left alone for longer is looked at at once.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The longest wait between two looks, as a multiple of the floor.
+const SLOWEST: u32 = 10;
+/// The same while somebody waits at the gate.
+const SLOWEST_AT_GATE: u32 = 2;
+/// How long after a submission the queue is looked at: by then tiny jobs have ended, and more submissions of one
+/// burst have come.
+const EARLY: Duration = Duration::from_millis(500);
+
+/// The pace of the looks at one queue.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// When the last look ended, and how long it took.
+    last: Option<(Instant, Duration)>,
+    /// How long after it the next one follows if nothing new comes.
+    interval: Duration,
+    /// The first and the newest submission since then.
+    submitted: Option<(Instant, Instant)>,
+    /// Somebody waits for the next look.
+    is_hurried: bool,
+}
+
+impl Pace {
+    /// Returns when the next look is due.
+    pub(super) fn due(&self, floor: Duration) -> Instant {
+        let now = Instant::now();
+        let (soonest, regular) = match self.last {
+            // A queue that takes its time gets as much rest as work, whatever is new.
+            Some((last, took)) => (last + floor.max(took), last + floor.max(self.interval)),
+            // Nobody has looked yet, so that no floor has begun.
+            None => (now, if self.submitted.is_some() { now + floor } else { now }),
+        };
+        let wanted = if self.is_hurried { soonest } else { self.early(floor).unwrap_or(regular) };
+        soonest.max(wanted.min(regular))
+    }
+
+    /// Returns when the submissions since the last look want one: when the burst is over, or after a floor's time.
+    fn early(&self, floor: Duration) -> Option<Instant> {
+        let (first, newest) = self.submitted?;
+        Some((newest + EARLY.min(floor)).min(first + floor))
+    }
+
+    /// Makes the next look due as soon as the floor lets it.
+    pub(super) fn hurry(&mut self) {
+        self.is_hurried = true;
+    }
+
+    /// Makes an early look due, since a job was submitted.
+    pub(super) fn submitted(&mut self) {
+        let now = Instant::now();
+        let first = self.submitted.map_or(now, |(first, _)| first);
+        self.submitted = Some((first, now));
+    }
+
+    /// Slows down after a look that began at `start`, unless it brought news.
+    pub(super) fn looked(&mut self, start: Instant, floor: Duration, has_news: bool, is_gate_wanted: bool) {
+        let took = self.ended(start);
+        // Who waits at the gate is not made to wait for a slow poll too.
+        let slowest = floor * if is_gate_wanted { SLOWEST_AT_GATE } else { SLOWEST };
+        let slower = (self.interval.max(floor) * 3 / 2).min(slowest);
+        let slower = if has_news { Duration::ZERO } else { slower };
+        // A slow queue is asked more rarely.
+        self.interval = slower.max(took * 5);
+    }
+
+    /// Waits for so long after a look that failed.
+    pub(super) fn failed(&mut self, start: Instant, wait: Duration) {
+        self.ended(start);
+        self.interval = wait;
+    }
+
+    fn ended(&mut self, start: Instant) -> Duration {
+        let took = start.elapsed();
+        self.last = Some((Instant::now(), took));
+        self.submitted = None;
+        self.is_hurried = false;
+        took
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const FLOOR: Duration = Duration::from_secs(60);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// How long from now until the next look.
+    fn wait(pace: &Pace) -> Duration {
+        pace.due(FLOOR).duration_since(Instant::now())
+    }
+
+    /// A pace after a look that took no time.
+    fn looked(pace: &mut Pace, has_news: bool) {
+        pace.looked(Instant::now(), FLOOR, has_news, false);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_idleness_the_look_is_due_at_once() {
+        let mut pace = Pace::default();
+        pace.hurry();
+        assert_eq!(wait(&pace), Duration::ZERO, "nobody has ever looked");
+        looked(&mut pace, false);
+        advance(seconds(45)).await;
+        pace.hurry();
+        assert_eq!(wait(&pace), seconds(15), "the last look plus the floor");
+        advance(seconds(3600)).await;
+        assert_eq!(wait(&pace), Duration::ZERO, "the floor is long past");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_submission_is_followed_by_an_early_look_and_then_the_interval_grows() {
+        let mut pace = Pace::default();
+        for _ in 0..9 {
+            looked(&mut pace, false);
+        }
+        assert_eq!(wait(&pace), FLOOR * SLOWEST);
+        advance(FLOOR * 2).await;
+        pace.submitted();
+        assert_eq!(wait(&pace), EARLY);
+        advance(EARLY).await;
+        looked(&mut pace, true);
+        assert_eq!(wait(&pace), FLOOR);
+        looked(&mut pace, false);
+        assert_eq!(wait(&pace), FLOOR * 3 / 2);
+        looked(&mut pace, false);
+        assert_eq!(wait(&pace), FLOOR * 9 / 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_submission_brings_two_looks_within_the_floor() {
+        let mut pace = Pace::default();
+        looked(&mut pace, true);
+        advance(seconds(1)).await;
+        pace.submitted();
+        assert_eq!(wait(&pace), seconds(59));
+        pace.hurry();
+        assert_eq!(wait(&pace), seconds(59));
+        let mut fresh = Pace::default();
+        fresh.submitted();
+        fresh.hurry();
+        assert_eq!(wait(&fresh), Duration::ZERO, "who waits at the gate does not wait for the burst");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_looked_at_when_it_is_over_and_an_endless_one_after_the_floor() {
+        let mut pace = Pace::default();
+        for _ in 0..5 {
+            pace.submitted();
+            assert_eq!(wait(&pace), EARLY);
+            advance(EARLY / 2).await;
+        }
+        advance(FLOOR - EARLY * 5 / 2).await;
+        pace.submitted();
+        assert_eq!(wait(&pace), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_queue_rests_as_long_as_it_took() {
+        let mut pace = Pace::default();
+        let start = Instant::now();
+        advance(FLOOR * 2).await;
+        pace.looked(start, FLOOR, true, false);
+        assert_eq!(wait(&pace), FLOOR * 10, "five times its time");
+        pace.submitted();
+        assert_eq!(wait(&pace), FLOOR * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_failed_is_repeated_after_its_own_wait() {
+        let mut pace = Pace::default();
+        pace.failed(Instant::now(), FLOOR * 3);
+        assert_eq!(wait(&pace), FLOOR * 3);
+        pace.failed(Instant::now(), Duration::ZERO);
+        assert_eq!(wait(&pace), FLOOR);
+    }
+}
