@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: throughput, memory and start-up of a release build, each beside a baseline of the
 //! same run, since an absolute figure says more about the machine than about ferry. `--cluster` adds jobs on a
 //! private Slurm beside a bare `sbatch` loop, and SSH beside OpenSSH; `engine` measures the engine without jobs,
-//! `workflows` workchains with jobs and without.
+//! `workflows` workchains with jobs and without, `slurm` the jobs on Slurm alone.
 //!
 //! It prints figures and says whether each aim is met; a missed aim is news, not a failure.
 
@@ -36,6 +36,11 @@ pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode>
                 table.print();
             }
             BenchWhat::Workflows => workflows::run(workspace, &interrupt, &mut table)?,
+            BenchWhat::Slurm => {
+                let binary = ferry::build(workspace, "release")?;
+                slurm::report(&binary, flags.rounds, &interrupt, &mut table)?;
+                table.print();
+            }
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -57,7 +62,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode>
     }
     throughput::report(&rounds, flags.jobs, &mut table);
     if flags.cluster {
-        slurm::report(&binary, &interrupt, &mut table)?;
+        slurm::report(&binary, flags.rounds, &interrupt, &mut table)?;
         ssh::report(workspace, &interrupt, &mut table)?;
     }
     table.print();

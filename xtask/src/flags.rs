@@ -135,7 +135,7 @@ pub(crate) struct BenchFlags {
     /// How many jobs a round submits
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) jobs: u32,
-    /// How many rounds; the median is printed
+    /// How many rounds, or pairs with Slurm; the median is printed
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
 }
@@ -147,6 +147,8 @@ pub(crate) enum BenchWhat {
     Engine,
     /// Workchains: a thousand with ten jobs each, and steps and nested calls without jobs
     Workflows,
+    /// Tiny jobs on a private Slurm beside a bare `sbatch` loop by eight, in pairs
+    Slurm,
 }
 
 /// Flags of `simulate`.

@@ -112,11 +112,23 @@ impl Recipe {
         Ok(took)
     }
 
-    /// Leaves so many to Slurm, by one loop; how long it took until the last had ended.
-    pub(super) fn submit(&self, root: &Path, jobs: u32, cluster: &Cluster<'_>) -> Result<Duration> {
+    /// Leaves so many to Slurm, by so many loops at once; how long it took until the last had ended.
+    pub(super) fn submit(
+        &self,
+        root: &Path,
+        [jobs, loops]: [u32; 2],
+        cluster: &Cluster<'_>,
+    ) -> Result<Duration> {
         fs::create_dir(root).with_context(|| format!("could not make {}", root.display()))?;
         let begun = Instant::now();
-        succeeded(self.start(SUBMIT, root, [0, 1, jobs]).envs(cluster.environment.iter().cloned()).status())?;
+        let start = |first| {
+            let mut command = self.start(SUBMIT, root, [first, loops, jobs]);
+            command.envs(cluster.environment.iter().cloned()).spawn()
+        };
+        let children: Vec<_> = (0..loops).map(start).collect();
+        for child in children {
+            succeeded(child.and_then(|mut child| child.wait()))?;
+        }
         for job in 0..jobs {
             let dir = root.join(job.to_string());
             while !dir.join(EXIT).exists() && begun.elapsed() < cluster.patience {

@@ -28,7 +28,7 @@ pub(super) struct Round {
 pub(super) fn round(ferry: &Ferry, jobs: u32) -> Result<Round> {
     println!("submitting {jobs} arithmetic.add_job from {SUBMITTERS} terminals");
     let begun = Instant::now();
-    let ids = submit(ferry, jobs, &[])?;
+    let ids = submit(ferry, jobs)?;
     let submitted = begun.elapsed().as_secs_f64();
     wait(ferry)?;
     let finished = begun.elapsed().as_secs_f64();
@@ -69,13 +69,13 @@ pub(super) fn report(rounds: &[Round], jobs: u32, table: &mut Table) {
     table.note("share of the loop with two at a time", share(|round| round.bare_pairs), "", &pairs);
 }
 
-/// Submits from several terminals, with more words for `ferry submit`; returns each job's number and id.
-pub(super) fn submit(ferry: &Ferry, jobs: u32, words: &[&str]) -> Result<Vec<(u32, String)>> {
+/// Submits from several terminals; returns each job's number and id.
+fn submit(ferry: &Ferry, jobs: u32) -> Result<Vec<(u32, String)>> {
     let terminal = |first: u32| -> Result<Vec<(u32, String)>> {
         let mine = (first..jobs).step_by(SUBMITTERS as usize);
         mine.map(|number| {
             let job = ["submit", "arithmetic.add_job", &format!("x={number}"), "y=1"];
-            let id = ferry.ask(&[&job, words].concat())?;
+            let id = ferry.ask(&job)?;
             Ok((number, id.trim().to_owned()))
         })
         .collect()
