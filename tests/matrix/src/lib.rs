@@ -20,6 +20,7 @@ pub type Result<T = ()> = std::result::Result<T, String>;
 pub struct Profile {
     dir: tempfile::TempDir,
     home: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 /// What a command printed and how it ended.
@@ -88,13 +89,20 @@ impl Profile {
         let dir =
             tempfile::Builder::new().prefix("ferry-matrix-").tempdir().map_err(|error| error.to_string())?;
         let home = dir.path().join("home");
-        Ok(Profile { dir, home })
+        Ok(Profile { dir, home, environment: Vec::new() })
     }
 
     /// The same profile with its home somewhere else.
     #[must_use]
     pub fn at(mut self, home: PathBuf) -> Self {
         self.home = home;
+        self
+    }
+
+    /// The same profile; all its commands, the daemon too, have this variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -127,6 +135,7 @@ impl Profile {
             .env("FERRY_HOME", &self.home)
             .env_remove("FERRY_PROFILE")
             .env("NO_COLOR", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.dir.path())
             .stdin(Stdio::null());
         command

@@ -224,7 +224,11 @@ pub(crate) fn highest_job_id() -> Result<u64> {
 /// Slurm's own doing, and would fall on the cases that come after.
 pub(crate) fn begin_ids_at(id: u64) -> Result {
     let services = services()?;
-    let file = services["slurm"]["conf"].as_str().ok_or("no slurm.conf")?;
+    begin_ids_in(services["slurm"]["conf"].as_str().ok_or("no slurm.conf")?, id)
+}
+
+/// The same for the controller that reads this file.
+pub(crate) fn begin_ids_in(file: &str, id: u64) -> Result {
     let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
     let mut lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("FirstJobId=")).collect();
     let first = format!("FirstJobId={id}");
@@ -349,7 +353,7 @@ fn scontrol(words: &[&str]) -> Result<Answer> {
 }
 
 /// The jobs of which Slurm knows that work in this directory.
-fn jobs_in(dir: &str) -> Result<Vec<String>> {
+pub(crate) fn jobs_in(dir: &str) -> Result<Vec<String>> {
     let listed = Command::new("squeue").args(["-h", "-t", "all", "-o", "%A %Z"]).output();
     let listed = listed.map_err(|error| format!("squeue: {error}"))?;
     let jobs = String::from_utf8_lossy(&listed.stdout).into_owned();

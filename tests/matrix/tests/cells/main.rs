@@ -7,6 +7,7 @@ mod calcjob;
 mod cell;
 mod chaos;
 mod clock;
+mod clusters;
 mod crash;
 mod daemon;
 mod data;
@@ -24,6 +25,8 @@ mod job;
 mod limits;
 mod look;
 mod monitor;
+mod names;
+mod passing;
 mod plugins;
 mod port;
 mod provenance;
@@ -121,11 +124,12 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         alone.extend(fault::LINK_CASES);
     }
     if cell.has_queue() && !cell.has_link() {
-        together.extend(failure::QUEUE_CASES);
+        together.extend(failure::QUEUE_CASES.iter().chain(names::LOGIN_CASES));
     }
     if cell.has_queue() {
-        together.extend(hidden::CASES.iter().chain(fault::REQUEUE_CASES));
+        together.extend(hidden::CASES.iter().chain(fault::REQUEUE_CASES).chain(names::CASES));
         alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
+        alone.extend(passing::CASES);
     }
     if cell.has_link() && cell.has_queue() {
         together.extend(force::CASES);
@@ -150,5 +154,10 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     let together = together.into_iter().map(|case| trial("cell", case, false));
     let alone = alone.into_iter().map(|case| trial("cell", case, true));
     let chaos = chaos::CASES.iter().map(|case| trial("chaos", *case, true));
-    together.chain(alone).chain(chaos).collect()
+    // Beside the rest: their services are others.
+    let clusters = clusters::cases(cell).map(|(name, case)| {
+        let cell = cell.clone();
+        Trial::test(format!("{}/clusters/{name}", cell.name), move || Ok(case(&cell)?))
+    });
+    clusters.chain(together).chain(alone).chain(chaos).collect()
 }

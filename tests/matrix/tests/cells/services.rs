@@ -22,7 +22,11 @@ pub(crate) fn services() -> Result<Value> {
 
 /// The pid of a daemon of the services, the newest if it was started again.
 pub(crate) fn service_pid(name: &str) -> Result<i32> {
-    let services = services()?;
+    pid_in(&services()?, name)
+}
+
+/// The same for the services of a report.
+pub(crate) fn pid_in(services: &Value, name: &str) -> Result<i32> {
     let pids = fs::read_to_string(services["pids"].as_str().unwrap_or_default())
         .map_err(|error| error.to_string())?;
     let of = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.split_whitespace().next()?.parse().ok();
@@ -31,7 +35,11 @@ pub(crate) fn service_pid(name: &str) -> Result<i32> {
 
 /// Starts a daemon of the services again, the way they did.
 pub(crate) fn start_service(name: &str) -> Result {
-    let services = services()?;
+    start_in(&services()?, name)
+}
+
+/// The same for the services of a report.
+pub(crate) fn start_in(services: &Value, name: &str) -> Result {
     let words = words(&services["daemons"][name]);
     let (program, words) = words.split_first().ok_or_else(|| format!("no words for {name}"))?;
     let mut command = Command::new(program);

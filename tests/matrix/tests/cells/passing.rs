@@ -1,0 +1,111 @@
+//! Trouble of the queue that passes: a partition that is drained, a slip in `slurm.conf`. Jobs that are submitted
+//! meanwhile wait for its end; none is lost, and each payload runs once.
+//!
+//! A run of all tests has them small; `--full` has as many jobs, for as long, as were once lost.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use ferry_matrix::{Profile, Result, check};
+
+use crate::{
+    cell::{Cell, CellCase, judge, submit_markers, submit_markers_from},
+    services::services,
+};
+
+/// What breaks the queue of all.
+pub(crate) const CASES: &[CellCase] = &[
+    ("a_drained_partition_loses_no_job", a_drained_partition_loses_no_job),
+    ("a_slip_in_slurm_conf_loses_no_job", a_slip_in_slurm_conf_loses_no_job),
+];
+
+/// How long all may take to end once the trouble is over.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// The partition that jobs go to, drained until this is dropped.
+struct Drained;
+
+impl Drained {
+    fn begin() -> Result<Drained> {
+        let drained = Drained;
+        state("DRAIN").map(|()| drained)
+    }
+}
+
+impl Drop for Drained {
+    fn drop(&mut self) {
+        if let Err(error) = state("UP") {
+            eprintln!("the partition could not be given back: {error}");
+        }
+    }
+}
+
+fn state(state: &str) -> Result {
+    let mut command = Command::new("scontrol");
+    command.args(["update", "partitionname=debug", &format!("state={state}")]);
+    Profile::run(command)?.expect(0).map(drop)
+}
+
+/// A `slurm.conf` that no client can read, until this is dropped.
+struct Slip {
+    file: PathBuf,
+    good: String,
+}
+
+impl Slip {
+    fn make() -> Result<Slip> {
+        let services = services()?;
+        let file = PathBuf::from(services["slurm"]["conf"].as_str().ok_or("no slurm.conf")?);
+        let good = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let slip = Slip { file, good };
+        slip.write(&format!("{}SlurmctldPrt=1\n", slip.good))?;
+        Ok(slip)
+    }
+
+    fn write(&self, text: &str) -> Result {
+        let draft = self.file.with_extension("new");
+        let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &self.file));
+        written.map_err(|error| format!("{}: {error}", self.file.display()))
+    }
+}
+
+impl Drop for Slip {
+    fn drop(&mut self) {
+        if let Err(error) = self.write(&self.good) {
+            eprintln!("slurm.conf could not be mended: {error}");
+        }
+    }
+}
+
+fn a_drained_partition_loses_no_job(cell: &Cell) -> Result {
+    passes(cell, (60, 25), Drained::begin)
+}
+
+fn a_slip_in_slurm_conf_loses_no_job(cell: &Cell) -> Result {
+    passes(cell, (30, 12), Slip::make)
+}
+
+/// Submits jobs while something is wrong for so many seconds, and waits for their results.
+fn passes<T>(cell: &Cell, full: (usize, u64), wrong: impl FnOnce() -> Result<T>) -> Result {
+    let is_full = std::env::var_os("FERRY_FULL").is_some();
+    let (count, seconds) = if is_full { full } else { (full.0 / 5, full.1 / 3) };
+    let ferry = cell.profile()?;
+    // Some are under way when it begins.
+    let mut jobs = submit_markers(cell, &ferry, count / 6, "1")?;
+    ferry.ok(&["daemon", "start"])?;
+    thread::sleep(Duration::from_secs(1));
+    let trouble = wrong()?;
+    let begun = Instant::now();
+    jobs.extend(submit_markers_from(cell, &ferry, count / 6, count - count / 6, "0")?);
+    thread::sleep(Duration::from_secs(seconds).saturating_sub(begun.elapsed()));
+    drop(trouble);
+    ferry.all_ended(LIMIT)?;
+    judge(&ferry, &jobs)?;
+    let shown = ferry.json(&["limit", "show", &cell.computer()])?;
+    check(shown[0]["active"] == 0, || format!("a ticket is left: {shown:#}"))
+}
