@@ -114,6 +114,16 @@ fn main() {
 /// Cases that break a service or count all its jobs have it for themselves; the others share it.
 static SERVICES: RwLock<()> = RwLock::new(());
 
+/// Whether the long campaigns run too.
+fn is_full() -> bool {
+    std::env::var_os("FERRY_FULL").is_some()
+}
+
+/// Cases of the long campaigns.
+fn in_full(cases: &'static [cell::CellCase]) -> &'static [cell::CellCase] {
+    if is_full() { cases } else { &[] }
+}
+
 /// What must hold in every cell, in one that is not this machine's own.
 fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     // Those that mostly wait begin first, beside the others.
@@ -124,16 +134,16 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         alone.extend(fault::LINK_CASES);
     }
     if cell.has_queue() && !cell.has_link() {
-        together.extend(failure::QUEUE_CASES.iter().chain(names::LOGIN_CASES));
+        together.extend(failure::QUEUE_CASES.iter().chain(in_full(names::LOGIN_CASES)));
     }
     if cell.has_queue() {
-        together.extend(hidden::CASES.iter().chain(fault::REQUEUE_CASES).chain(names::CASES));
+        together.extend(hidden::CASES.iter().chain(fault::REQUEUE_CASES).chain(in_full(names::CASES)));
         alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
-        alone.extend(passing::CASES);
+        alone.extend(in_full(passing::CASES));
     }
     if cell.has_link() && cell.has_queue() {
         together.extend(force::CASES);
-        together.extend(std::env::var_os("FERRY_FULL").iter().flat_map(|_| sweep::CASES));
+        together.extend(in_full(sweep::CASES));
     }
     together.extend(cell::CASES.iter().chain(cell::EVERYWHERE).chain(hosts::EVERYWHERE));
     together.extend(stash::CELL_CASES.iter().chain(monitor::CELL_CASES));

@@ -11,10 +11,9 @@ use std::{
 };
 
 use ferry_matrix::{Profile, Result, check, text};
-use serde_json::Value;
 
 use crate::{
-    cell::{Cell, CellCase, judge, submit_markers},
+    cell::{Cell, CellCase},
     chaos::runs,
     fault::jobs_in,
 };
@@ -29,7 +28,6 @@ pub(crate) const LOGIN_CASES: &[CellCase] =
 const LIMIT: Duration = Duration::from_secs(120);
 /// Longer than a job must be missing before ferry takes it for gone.
 const LONG: Duration = Duration::from_secs(25);
-const JOBS: usize = 3;
 
 /// Prints lines as sites' wrappers do, before the id or after it.
 const WRAPPER: &str = r#"#!/bin/sh
@@ -127,32 +125,54 @@ fn live_in(dir: &str) -> Result<Vec<String>> {
     Ok(listed.lines().filter(|line| line.ends_with(&format!(" {dir}"))).map(str::to_owned).collect())
 }
 
-/// A site's `sbatch` prints words and numbers before the id, or after it.
+/// A site's `sbatch` prints words and numbers before the id, or after it: the job that waits is known by its own.
 fn numbers_around_the_id_are_no_ids(cell: &Cell) -> Result {
-    for mode in ["before", "after"] {
-        numbers(cell, mode).map_err(|error| format!("{mode} the id: {error}"))?;
+    let before = Noisy::submit(cell, "before")?;
+    let after = Noisy::submit(cell, "after")?;
+    thread::sleep(LONG);
+    for one in [before, after] {
+        one.comes_home()
+            .map_err(|error| format!("{} the id: {error}\n{}", one.mode, one.ferry.log_tail()))?;
     }
     Ok(())
 }
 
-fn numbers(cell: &Cell, mode: &str) -> Result {
-    let ferry = cell.profile()?;
-    let home = put_wrapper(&ferry, mode)?;
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths([home.clone()].into_iter().chain(env::split_paths(&path)));
-    let mut start = ferry.command(&["daemon", "start"]);
-    start.env("PATH", path.map_err(|error| error.to_string())?).env("HOME", &home);
-    Profile::run(start)?.expect(0)?;
-    let jobs = submit_markers(cell, &ferry, JOBS, "2")?;
-    ferry.all_ended(LIMIT)?;
-    judge(&ferry, &jobs)?;
-    for (id, _) in &jobs {
-        let shown: Value = ferry.json(&["process", "show", id])?;
-        let real = jobs_in(shown["work_dir"].as_str().unwrap_or_default())?;
-        let known = shown["job_id"].as_str().and_then(|job| job.split(';').next()).unwrap_or_default();
-        check(real == [known], || format!("{real:?} were submitted: {shown:#}"))?;
+/// A profile whose `sbatch` is noisy, with a process whose job waits.
+struct Noisy {
+    mode: &'static str,
+    ferry: Profile,
+    id: String,
+    marker: PathBuf,
+}
+
+impl Noisy {
+    fn submit(cell: &Cell, mode: &'static str) -> Result<Noisy> {
+        let ferry = cell.profile()?;
+        let home = put_wrapper(&ferry, mode)?;
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths([home.clone()].into_iter().chain(env::split_paths(&path)));
+        let mut start = ferry.command(&["daemon", "start"]);
+        start.env("PATH", path.map_err(|error| error.to_string())?).env("HOME", &home);
+        Profile::run(start)?.expect(0)?;
+        let marker = ferry.scratch().join("marker");
+        let word = format!("marker={}", marker.display());
+        let words = ["arithmetic.add_job", "x=1", "y=2", &word, "--option", "queue_name=closed"];
+        let id = cell.submit(&ferry, &words)?;
+        Ok(Noisy { mode, ferry, id, marker })
     }
-    Ok(())
+
+    fn comes_home(&self) -> Result {
+        let shown = self.ferry.json(&["process", "show", &self.id])?;
+        let jobs = jobs_in(shown["work_dir"].as_str().unwrap_or_default())?;
+        let known = shown["job_id"].as_str().and_then(|job| job.split(';').next()).unwrap_or_default();
+        check(jobs == [known], || format!("{jobs:?} were submitted: {shown:#}"))?;
+        let mut update = Command::new("scontrol");
+        update.args(["update", &format!("jobid={known}"), "partition=debug"]);
+        Profile::run(update)?.expect(0)?;
+        let shown = self.ferry.ended(&self.id, LIMIT)?;
+        check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 3, || format!("{shown:#}"))?;
+        check(runs(&self.marker) == 1, || format!("it ran {} times", runs(&self.marker)))
+    }
 }
 
 /// A home whose `sbatch` comes before the real one, also in a login shell, whose files set the path anew.

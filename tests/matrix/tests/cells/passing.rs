@@ -15,6 +15,7 @@ use ferry_matrix::{Profile, Result, check};
 
 use crate::{
     cell::{Cell, CellCase, judge, submit_markers, submit_markers_from},
+    is_full,
     services::services,
 };
 
@@ -92,8 +93,7 @@ fn a_slip_in_slurm_conf_loses_no_job(cell: &Cell) -> Result {
 
 /// Submits jobs while something is wrong for so many seconds, and waits for their results.
 fn passes<T>(cell: &Cell, full: (usize, u64), wrong: impl FnOnce() -> Result<T>) -> Result {
-    let is_full = std::env::var_os("FERRY_FULL").is_some();
-    let (count, seconds) = if is_full { full } else { (full.0 / 5, full.1 / 3) };
+    let (count, seconds) = if is_full() { full } else { (full.0 / 5, full.1 / 3) };
     let ferry = cell.profile()?;
     // Some are under way when it begins.
     let mut jobs = submit_markers(cell, &ferry, count / 6, "1")?;

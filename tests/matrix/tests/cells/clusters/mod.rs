@@ -6,7 +6,10 @@ mod cases;
 mod ground;
 mod trial;
 
-use crate::cell::{Cell, CellCase};
+use crate::{
+    cell::{Cell, CellCase},
+    is_full,
+};
 
 const SMOKE: &[CellCase] =
     &[("a_job_sent_to_the_other_cluster_comes_home", cases::a_job_sent_to_the_other_cluster_comes_home)];
@@ -29,11 +32,7 @@ const FULL: &[CellCase] = &[
 
 /// What runs in a cell with a queue; that queue has no part in it.
 pub(crate) fn cases(cell: &Cell) -> impl Iterator<Item = CellCase> {
-    let full = std::env::var_os("FERRY_FULL").is_some();
-    let (smoke, rest) = match (cell.has_queue(), full) {
-        (true, true) => (SMOKE, FULL),
-        (true, false) if !cell.has_link() => (SMOKE, &[][..]),
-        _ => (&[][..], &[][..]),
-    };
+    let full = cell.has_queue() && is_full();
+    let (smoke, rest) = if full { (SMOKE, FULL) } else { (&[][..], &[][..]) };
     smoke.iter().chain(rest).copied()
 }
