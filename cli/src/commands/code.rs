@@ -7,6 +7,7 @@ use ferry_engine::{
     calcjob::{code, lend::is_inside},
     process::find_type,
     runner::{Request, Response},
+    scheduler::Texts,
     store::{FileContent, Node, Reader},
 };
 use ferry_plugin_proto::{Value, to_value};
@@ -118,6 +119,7 @@ async fn create(session: &Session, kind: Option<&str>, flags: &Flags<CodeKeys>) 
     kind.check_keys(&values)?;
     let reader = session.reader().await?;
     check(&reader, kind, &values)?;
+    check_directives(session, &reader, kind, &values)?;
     let files = match values.remove("filepath_files") {
         Some(path) => files(&reader, path.as_str().unwrap_or_default(), &values)?,
         None => Vec::new(),
@@ -145,6 +147,18 @@ async fn create(session: &Session, kind: Option<&str>, flags: &Flags<CodeKeys>) 
         }
         other => Err(Failure::new(format!("unexpected answer: {other:?}"))),
     }
+}
+
+/// Refuses what no job of the code's computer may have in its header, and warns about what looks like a directive and
+/// is none. The jobs of a portable code are judged when they are launched.
+fn check_directives(session: &Session, reader: &Reader, kind: Kind, values: &Values) -> Result {
+    let Some(label) = kind.computer(values) else { return Ok(()) };
+    let computer = reader.computer(&label)?.config;
+    let Some(scheduler) = session.builder.schedulers.get(computer.scheduler.as_str()) else { return Ok(()) };
+    let text = |name: &str| values.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+    let texts = Texts { prepend: text("prepend_text"), append: text("append_text"), ..Texts::default() };
+    texts.unread(&**scheduler).iter().for_each(output::warn);
+    texts.check(&**scheduler).map_err(|error| Failure::usage(format!("prepend_text: {}", error.explained())))
 }
 
 /// The kinds of code, by AiiDA's names.

@@ -63,6 +63,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         interpreter: config.interpreter(),
         stdout: options.scheduler_stdout,
         stderr: options.scheduler_stderr,
+        rerunnable: options.rerunnable,
         proven: false,
     };
     let ticket = Change::TakeTicket {

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     crash, ids,
     process::Options,
+    scheduler::unread_of_job,
     store::{Change, ComputerRow, FileContent, Level},
     transport::{self, Command, ErrorKind, QUIET, Transport, TreeEntry, quote_path},
 };
@@ -59,13 +60,15 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         digest,
         script: None,
     };
-    upload.script = make_script(job, &upload)?;
+    let (script, unread) = make_script(job, &upload)?.unzip();
+    upload.script = script;
 
     let mut odd = Vec::new();
     if sentinel(upload.via, &upload.dir).await?.as_deref() != Some(&upload.digest) {
         let phases = phases(&job.cx.store, &material, &description, own_files(&upload))?;
         crash::point("upload.begun");
         odd = publish(job, &upload, phases).await?;
+        odd.extend(unread.into_iter().flatten());
         crash::point("upload.published");
     }
     finish(job, upload, odd).await?;
@@ -97,8 +100,8 @@ fn digest(job: &Calcjob<'_>, description: &JobDescription) -> StepResult<String>
     Ok(hasher.finalize().to_hex()[..32].to_owned())
 }
 
-/// The job script, if the job runs anything.
-fn make_script(job: &Calcjob<'_>, upload: &Upload<'_>) -> StepResult<Option<String>> {
+/// The job script, if the job runs anything, and which directives in it count for nothing.
+fn make_script(job: &Calcjob<'_>, upload: &Upload<'_>) -> StepResult<Option<(String, Vec<String>)>> {
     if upload.description.skip_submit {
         return Ok(None);
     }
@@ -112,7 +115,9 @@ fn make_script(job: &Calcjob<'_>, upload: &Upload<'_>) -> StepResult<Option<Stri
         digest: &upload.digest,
         material: upload.material,
     };
-    Ok(Some(scheduler.script(&template(&parts, upload.description)?)?))
+    let template = template(&parts, upload.description)?;
+    let unread = unread_of_job(&template, &scheduler.capabilities().directives);
+    Ok(Some((scheduler.script(&template)?, unread)))
 }
 
 /// ferry's own files.

@@ -1,6 +1,7 @@
 //! Launching: from what a user asked for to the rows of a new process, or to everything that is wrong with it.
 
 mod ask;
+mod directives;
 mod examine;
 mod given;
 
@@ -204,7 +205,9 @@ pub(super) async fn judged(
     launch: &Launch,
     calling: Option<&Calling<'_>>,
 ) -> Result<Examined, Refusal> {
-    let examined = examine(&cx.store, launch, calling).map_err(Refusal::Problems)?;
+    let mut examined = examine(&cx.store, launch, calling).map_err(Refusal::Problems)?;
+    let refused = directives::refused(cx, &examined);
+    examined.problems.extend(refused);
     let told = ask_all(cx, &examined).await;
     let problems = match examined.problems.is_empty() {
         true => told?,

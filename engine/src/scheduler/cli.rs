@@ -49,10 +49,10 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// What the scheduler can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// The scheduler's own lines of the job script.
+    /// The scheduler's own lines of the job script, before those of the user.
     ///
     /// # Errors
-    /// `Permanent` for what it can't express.
+    /// `Permanent` for what it can't express, and for directives of the user that would make more or less than one job.
     fn header(&self, job: &JobTemplate) -> Result<Vec<String>>;
 
     /// Shell text, part of the job script, that sets `ferry_job` to the job's id and `ferry_restart` to how
@@ -284,7 +284,8 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
 
     fn script(&self, job: &JobTemplate) -> Result<String> {
         let dialect = &self.dialect;
-        Ok(script(job, &dialect.header(job)?, dialect.identity(), &dialect.guard(job)))
+        let directives = dialect.capabilities().directives;
+        Ok(script(job, &dialect.header(job)?, &directives, dialect.identity(), &dialect.guard(job)))
     }
 
     async fn queue_key(&self, via: &dyn Transport) -> Result<QueueKey> {

@@ -7,6 +7,7 @@
 mod claim;
 mod cli;
 mod failure;
+mod header;
 mod limits;
 mod template;
 
@@ -23,6 +24,8 @@ use serde::{Deserialize, Serialize};
 pub use claim::{Fenced, Marker, Markers, fence, markers};
 pub use cli::{CliScheduler, Dialect, Listing, Recorded};
 pub use failure::JobFailure;
+pub(crate) use header::unread_of_job;
+pub use header::{Directives, Texts};
 pub(crate) use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
 pub use template::{CommandLine, JobTemplate, Resources, script};
@@ -90,6 +93,9 @@ pub struct Submission {
     pub stdout: String,
     /// As above.
     pub stderr: String,
+    /// The scheduler may start the job again by itself.
+    #[serde(default)]
+    pub rerunnable: bool,
     /// A test job has shown that jobs of this computer see its directory and keep their names, so that what two
     /// listings do not show was never submitted. Looked up anew for each recovery.
     #[serde(skip)]
@@ -200,7 +206,7 @@ impl fmt::Display for QueueKey {
 }
 
 /// What a scheduler can do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Capabilities {
     /// Jobs may wait in the queue.
     pub has_queue: bool,
@@ -208,6 +214,8 @@ pub struct Capabilities {
     pub listing_is_authoritative: bool,
     /// Shortest sensible time between two listings.
     pub poll_floor: Duration,
+    /// Lines of a job script that it reads as orders.
+    pub directives: Directives,
 }
 
 /// Runs jobs on one computer. Object-safe; the transport is an argument, so it holds no connection.

@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
+use super::header::{Directives, sort};
 use crate::transport::{quote, quote_path};
 
 /// Everything a dialect and [`script`] need to write a job script.
@@ -45,9 +46,9 @@ pub struct JobTemplate {
     pub environment: BTreeMap<String, String>,
     /// Let the shell expand variables in them.
     pub environment_double_quotes: bool,
-    /// Raw header lines.
+    /// Raw header lines; those from a first command on come after the directives of the texts.
     pub custom_scheduler_commands: String,
-    /// Shell texts before the commands, in order.
+    /// Shell texts before the commands, in order. Directives at their top go into the header.
     pub prepend: Vec<String>,
     /// The commands, one after the other.
     pub lines: Vec<CommandLine>,
@@ -150,10 +151,20 @@ pub(super) const NO_DIRECTORY: i32 = 97;
 /// Exit status of a second copy that found the start gate taken.
 pub(super) const FENCED: i32 = 98;
 
-/// The job script. `header` is the scheduler's own; `identity` is shell text that sets `ferry_job` (the job's
+/// First line of a script whose computer names none.
+pub(super) const SHEBANG: &str = "#!/bin/sh";
+
+/// The job script. `header` is the scheduler's own, `directives` says what it reads of the user's texts; `identity` is shell text that sets `ferry_job` (the job's
 /// id) and `ferry_restart` (how often the scheduler started it again); `guard` is text that the one copy which runs reads
 /// before anything else. `$1` is the submission's token.
-pub fn script(job: &JobTemplate, header: &[String], identity: &str, guard: &[String]) -> String {
+pub fn script(
+    job: &JobTemplate,
+    header: &[String],
+    directives: &Directives,
+    identity: &str,
+    guard: &[String],
+) -> String {
+    let sorted = sort(job, directives);
     let mut out = String::new();
     let mut line = |text: &str| {
         out.push_str(text);
@@ -161,18 +172,16 @@ pub fn script(job: &JobTemplate, header: &[String], identity: &str, guard: &[Str
             out.push('\n');
         }
     };
-    line(if job.shebang.is_empty() { "#!/bin/sh" } else { &job.shebang });
+    line(if job.shebang.is_empty() { SHEBANG } else { &job.shebang });
     header.iter().for_each(|text| line(text));
-    if !job.custom_scheduler_commands.is_empty() {
-        line(&job.custom_scheduler_commands);
-    }
+    sorted.lines.iter().for_each(|text| line(text));
     line(&prologue(job, identity));
     guard.iter().for_each(|text| line(text));
     for (name, value) in &job.environment {
         let value = if job.environment_double_quotes { double_quote(value) } else { quote(value) };
         line(&format!("export {name}={value}"));
     }
-    job.prepend.iter().filter(|text| !text.is_empty()).for_each(|text| line(text));
+    sorted.prepend.iter().filter(|text| !text.is_empty()).for_each(|text| line(text));
     line("ferry_status=0");
     const NOTE: &str = "ferry_last=$?; [ \"$ferry_status\" -ne 0 ] || ferry_status=$ferry_last";
     if job.is_parallel {
@@ -298,7 +307,7 @@ mod tests {
             is_parallel,
             ..JobTemplate::default()
         };
-        let text = script(&job, &[], "ferry_job=1 ferry_restart=0", &[]);
+        let text = script(&job, &[], &Directives::default(), "ferry_job=1 ferry_restart=0", &[]);
         let output = std::process::Command::new("sh").args(["-c", &text, "sh", "token"]).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     }

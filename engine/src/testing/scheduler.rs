@@ -95,6 +95,7 @@ impl Scheduler for ScriptedScheduler {
             has_queue: self.settings.has_queue,
             listing_is_authoritative: self.settings.is_authoritative,
             poll_floor: Duration::from_secs(10),
+            ..Capabilities::default()
         }
     }
 

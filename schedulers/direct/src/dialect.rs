@@ -59,6 +59,7 @@ impl Dialect for Direct {
             has_queue: false,
             listing_is_authoritative: true,
             poll_floor: Duration::from_millis(100),
+            ..Capabilities::default()
         }
     }
 

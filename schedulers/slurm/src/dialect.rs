@@ -13,7 +13,7 @@ use ferry_engine::{
     transport::{Command, Output},
 };
 
-use crate::{accounting, cancel, cluster, given_up, header, queue, submit};
+use crate::{accounting, cancel, cluster, directives, given_up, header, queue, submit};
 
 /// The dialect of Slurm's commands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,6 +26,7 @@ impl Dialect for Slurm {
             // A controller that was killed has forgotten jobs that run all the same.
             listing_is_authoritative: false,
             poll_floor: Duration::from_secs(5),
+            directives: directives::MARKERS,
         }
     }
 

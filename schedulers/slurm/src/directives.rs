@@ -12,12 +12,29 @@
 //! assert_eq!(value(&orders, "time"), None, "sbatch reads no further than the first command");
 //! ```
 
-use std::str::Chars;
+use std::{collections::BTreeSet, str::Chars};
 
-use ferry_engine::scheduler::JobTemplate;
+use ferry_engine::scheduler::{Directives, JobTemplate};
 
 /// What `sbatch` looks for at the very beginning of a line.
-pub(crate) const MARKER: &str = "#SBATCH";
+const MARKER: &str = "#SBATCH";
+/// It also takes those of PBS, if no `--ignore-pbs` forbids it.
+const PBS: &str = "#PBS";
+
+/// What Slurm reads in a header: options, and what burst buffers are asked for (`burst_buffer.conf`). `sbatch` obeys
+/// PBS and LSF as well.
+pub(crate) const MARKERS: Directives = Directives { own: &[MARKER, "#BB", "#DW"], others: &[PBS, "#BSUB"] };
+
+/// Options that would make more or less of a submission than one job of this user, with the reason. Others that would
+/// (`--wrap`, `--help`, `--version`) do nothing in a script; seen with 22.05.8.
+const REFUSED: &[(&str, &str)] = &[
+    ("array", "it makes many jobs of one, and ferry follows one: submit a process for each"),
+    ("hetjob", "it makes several jobs of one, and ferry follows one"),
+    ("packjob", "it makes several jobs of one, and ferry follows one"),
+    ("test-only", "nothing would be submitted"),
+    ("uid", "the job would be another user's, whose jobs ferry neither sees nor ends"),
+    ("wait", "`sbatch` would not answer before the job's end: ferry waits for it by itself"),
+];
 
 /// An option that a header line gives to `sbatch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,16 +55,70 @@ pub fn of_job(job: &JobTemplate) -> Vec<Directive> {
 
 /// Returns the options that the lines of a text give, down to its first command.
 pub fn read(text: &str) -> Vec<Directive> {
-    let header = text.lines().take_while(|line| {
-        let line = line.trim_start();
-        line.is_empty() || line.starts_with('#')
-    });
-    header.flat_map(options).collect()
+    header(text).flat_map(options).collect()
 }
 
 /// Returns the value that counts for an option: the last one.
 pub fn value<'a>(directives: &'a [Directive], option: &str) -> Option<&'a str> {
     directives.iter().rev().find(|directive| directive.option == option)?.value.as_deref()
+}
+
+/// Says what a job may not have among its header lines, and why.
+///
+/// # Errors
+/// The first such line, in words.
+pub(crate) fn check(job: &JobTemplate) -> Result<(), String> {
+    for directive in of_job(job) {
+        let Some((option, why)) = REFUSED.iter().find(|(option, _)| directive.option == *option) else {
+            continue;
+        };
+        let name = if option.ends_with("job") { (*option).to_owned() } else { format!("--{option}") };
+        return Err(refusal(&directive.line, &name, why));
+    }
+    // Only raw header lines can hold those of PBS. Both letters are arrays: Torque's and PBS Pro's.
+    let is_array = |line: &&str| {
+        let words = line.strip_prefix(PBS).map(words).unwrap_or_default();
+        words.iter().any(|word| word.starts_with("-t") || word.starts_with("-J"))
+    };
+    match header(&job.custom_scheduler_commands).find(is_array) {
+        Some(line) => Err(refusal(line, "a job array", REFUSED[0].1)),
+        None => Ok(()),
+    }
+}
+
+fn refusal(line: &str, what: &str, why: &str) -> String {
+    format!("`{}`: {what} can't be used with ferry, since {why}; take it out", line.trim_end())
+}
+
+/// Returns the variables by which a login gives defaults for these options. To `sbatch` a variable counts more than a
+/// line of the script; to ferry less. As in sbatch(1), "INPUT ENVIRONMENT VARIABLES", of 22.05.
+pub(crate) fn defaults<'a>(options: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for option in options.filter(|option| NAMES.split(' ').any(|name| name == *option)) {
+        match option {
+            "time" => names.extend(["SBATCH_TIMELIMIT".to_owned()]),
+            "mem" | "mem-per-cpu" | "mem-per-gpu" => {
+                names.extend(["NODE", "CPU", "GPU"].map(|per| format!("SBATCH_MEM_PER_{per}")));
+            }
+            "switches" => names.extend(["REQ_SWITCH", "WAIT4SWITCH"].map(|name| format!("SBATCH_{name}"))),
+            _ => {
+                let name = option.to_uppercase().replace('-', "_");
+                if matches!(option, "clusters" | "hint") {
+                    names.insert(format!("SLURM_{name}"));
+                }
+                names.insert(format!("SBATCH_{name}"));
+            }
+        }
+    }
+    names
+}
+
+/// The lines of a text down to its first command.
+fn header(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().take_while(|line| {
+        let line = line.trim_start();
+        line.is_empty() || line.starts_with('#')
+    })
 }
 
 /// The options of one line; none if it is no directive.
@@ -219,6 +290,47 @@ mod tests {
         );
         check("#SBATCH --stepmgr --array=1", &[("stepmgr", None), ("array", Some("1"))]);
         check("#SBATCH --cluster=a,b", &[("clusters", Some("a,b"))]);
+    }
+
+    #[test]
+    fn what_makes_more_or_less_than_one_job_is_refused_wherever_it_stands() {
+        let refused = |custom: &str, prepend: &str| {
+            let texts = (custom.to_owned(), vec![prepend.to_owned()]);
+            super::check(&JobTemplate {
+                custom_scheduler_commands: texts.0,
+                prepend: texts.1,
+                ..JobTemplate::default()
+            })
+        };
+        for line in [
+            "#SBATCH --array=1-3",
+            "#SBATCH -N1 -a1-3",
+            "#SBATCH -HW",
+            "#SBATCH --wait",
+            "#SBATCH --test-only",
+            "#SBATCH --tes",
+            "#SBATCH hetjob",
+            "#SBATCH packjob",
+            "#SBATCH --uid=daemon",
+        ] {
+            assert!(refused(line, "").unwrap_err().contains(line), "{line}");
+            assert!(
+                refused("", &format!("# mine\n{line}\nmodule load x")).unwrap_err().contains(line),
+                "{line}"
+            );
+            assert_eq!(refused("", &format!("module load x\n{line}")), Ok(()), "never read: {line}");
+        }
+        assert!(refused("#PBS -t 1-3", "").unwrap_err().contains("job array"));
+        assert_eq!(refused("#PBS -q x\n#SBATCH --wait-all-nodes=1 -J 'a --wait'", "#PBS -t 1-3"), Ok(()));
+    }
+
+    #[test]
+    fn a_login_s_defaults_have_the_names_of_the_manual() {
+        let names =
+            |options: &[&str]| defaults(options.iter().copied()).into_iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(names(&["partition", "core-spec", "rm -rf"]), "SBATCH_CORE_SPEC SBATCH_PARTITION");
+        assert_eq!(names(&["time", "clusters"]), "SBATCH_CLUSTERS SBATCH_TIMELIMIT SLURM_CLUSTERS");
+        assert_eq!(names(&["mem-per-cpu"]), "SBATCH_MEM_PER_CPU SBATCH_MEM_PER_GPU SBATCH_MEM_PER_NODE");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The `#SBATCH` lines of a job script, and what Slurm tells a job about itself.
 //!
-//! Name, comment, directory and output files are words of the `sbatch` command instead: there the shell quotes
-//! them, and a user's own header lines can't undo them.
+//! Name, comment, directory, output files and whether it may start again are words of the `sbatch` command instead:
+//! there the shell quotes them, and a user's own header lines can't undo them.
 
 use ferry_engine::scheduler::{Error, ErrorKind, JobTemplate, Resources, Result};
+
+use crate::directives;
 
 /// Shell text of the job script. A job that kept nothing of the login's environment would keep `srun` from
 /// passing on what the script sets.
@@ -43,9 +45,22 @@ pub(crate) fn lines(job: &JobTemplate) -> Result<Vec<String>> {
         })?;
         lines.push(format!("nice={nice}"));
     }
-    lines.push(if job.rerunnable { "requeue" } else { "no-requeue" }.to_owned());
     lines.push(format!("export={}", if job.import_sys_environment { "ALL" } else { "NONE" }));
-    Ok(lines.into_iter().map(|line| format!("#SBATCH --{line}")).collect())
+    directives::check(job).map_err(refuse)?;
+    let unset = unset(&lines, job);
+    Ok(lines.into_iter().map(|line| format!("#SBATCH --{line}")).chain(unset).collect())
+}
+
+/// How the line begins that names the login's defaults which a job does without. `sbatch` takes it for a comment.
+pub(crate) const UNSET: &str = "#FERRY unset ";
+
+/// That line, if there are any.
+fn unset(lines: &[String], job: &JobTemplate) -> Option<String> {
+    let own = lines.iter().filter_map(|line| line.split('=').next());
+    let given = directives::of_job(job);
+    let names = directives::defaults(own.chain(given.iter().map(|directive| directive.option.as_str())));
+    let names: Vec<String> = names.into_iter().collect();
+    (!names.is_empty()).then(|| format!("{UNSET}{}", names.join(" ")))
 }
 
 fn resources(resources: &Resources) -> Result<Vec<String>> {
@@ -95,13 +110,18 @@ mod tests {
 
     fn check(job: &JobTemplate, expect: Result<&[&str], &str>) {
         let lines = lines(job).map_err(|error| error.to_string());
-        let expect = expect.map(|lines| lines.iter().map(|line| format!("#SBATCH --{line}")).collect());
+        let whole = |line: &&str| match line.strip_prefix('#') {
+            Some(_) => (*line).to_owned(),
+            None => format!("#SBATCH --{line}"),
+        };
+        let expect = expect.map(|lines| lines.iter().map(whole).collect());
         assert_eq!(lines, expect.map_err(str::to_owned));
     }
 
     #[test]
     fn lines_say_what_was_asked_for() {
-        check(&one(), Ok(&["nodes=1", "ntasks-per-node=1", "no-requeue", "export=ALL"]));
+        const FEW: &str = "#FERRY unset SBATCH_EXPORT SBATCH_NODES SBATCH_NTASKS_PER_NODE";
+        check(&one(), Ok(&["nodes=1", "ntasks-per-node=1", "export=ALL", FEW]));
         let all = JobTemplate {
             resources: Resources { machines: 2, tasks_per_machine: 8, cores_per_task: Some(4) },
             max_wallclock_seconds: Some(90_061),
@@ -126,8 +146,10 @@ mod tests {
                 "account=sci",
                 "qos=high",
                 "nice=100",
-                "requeue",
                 "export=NONE",
+                "#FERRY unset SBATCH_ACCOUNT SBATCH_CPUS_PER_TASK SBATCH_EXPORT SBATCH_MEM_PER_CPU SBATCH_MEM_PER_GPU \
+                 SBATCH_MEM_PER_NODE SBATCH_NICE SBATCH_NODES SBATCH_NTASKS_PER_NODE SBATCH_PARTITION SBATCH_QOS \
+                 SBATCH_TIMELIMIT",
             ]),
         );
     }
@@ -142,6 +164,10 @@ mod tests {
         check(&time, Err("a wall time of 0 s leaves no time to run"));
         let none = JobTemplate { resources: Resources::default(), ..one() };
         check(&none, Err("a job needs at least one machine, one process and one core"));
+        let array = JobTemplate { prepend: vec!["#SBATCH -a 1-3\nx".into()], ..one() };
+        let why = "`#SBATCH -a 1-3`: --array can't be used with ferry, since it makes many jobs of one, and ferry \
+                   follows one: submit a process for each; take it out";
+        check(&array, Err(why));
         let file = JobTemplate { stdout: "a\\b".into(), ..one() };
         check(&file, Err("the file name `a\\b` can't be given to Slurm"));
     }

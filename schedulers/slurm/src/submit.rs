@@ -11,7 +11,7 @@ use ferry_engine::{
     transport::{quote, quote_path},
 };
 
-use crate::refusal;
+use crate::{header, refusal};
 
 /// How long `sbatch` may take, s. When the queue is full it would try again for two minutes, and when the
 /// controller hangs it waits for `MessageTimeout`, 10 s by default.
@@ -22,8 +22,8 @@ const PATIENCE: u32 = 40;
 const UNSET: &str = "SBATCH_ARRAY_INX SBATCH_EXPORT SBATCH_IMMEDIATE SBATCH_NO_REQUEUE SBATCH_REQUEUE SBATCH_WAIT \
                      SBATCH_WAIT_ALL_NODES SLURM_RESTART_COUNT";
 
-/// Defaults of a user that a header may overrule, and its lines. To `sbatch` such a variable counts more than a
-/// line of the script; to us less.
+/// Defaults of a user that a header may overrule, and its lines, for scripts of ferry 0.1 that were written before
+/// [`header::UNSET`] was. To `sbatch` such a variable counts more than a line of the script; to us less.
 const DEFAULTS: &[(&str, &str)] = &[
     ("partition", "SBATCH_PARTITION"),
     ("account", "SBATCH_ACCOUNT"),
@@ -38,14 +38,17 @@ pub(crate) fn text(job: &Submission) -> String {
     let script = quote(&format!("./{}", job.script));
     let cases: String =
         DEFAULTS.iter().map(|(option, names)| format!("'#SBATCH --{option}='*) unset {names};; ")).collect();
+    let requeue = if job.rerunnable { "requeue" } else { "no-requeue" };
     // In a shell of its own: what is unset for this job may be meant for the next.
     format!(
-        "(unset {UNSET}; while IFS= read -r line; do case $line in {cases}'#'*) ;; *) break;; esac; done < {script}; \
-         exec timeout -k 2 {PATIENCE} sbatch --parsable --job-name=\"$1\" --comment=\"$1\" --chdir={} --output={} \
+        "(unset {UNSET}; while IFS= read -r line; do case $line in '{given}'*) unset ${{line#'{given}'}};; {cases}'#'*) ;; \
+         *) break;; esac; done < {script}; \
+         exec timeout -k 2 {PATIENCE} sbatch --parsable --{requeue} --job-name=\"$1\" --comment=\"$1\" --chdir={} --output={} \
          --error={} {script} \"$1\")",
         quote_path(&job.dir),
         file(&job.stdout),
         file(&job.stderr),
+        given = header::UNSET,
     )
 }
 
@@ -110,6 +113,7 @@ mod tests {
             interpreter: vec!["/bin/sh".into()],
             stdout: "out %j".into(),
             stderr: "err".into(),
+            rerunnable: false,
             proven: false,
         };
         let text = text(&job);

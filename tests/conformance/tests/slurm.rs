@@ -55,6 +55,9 @@ fn suite() -> ExitCode {
         file_names_with_patterns_are_names,
         a_job_without_the_login_s_environment_lacks_it,
         a_user_s_default_does_not_overrule_the_job,
+        directives_of_prepend_texts_count,
+        words_of_the_command_win_over_directives,
+        what_a_directive_says_counts_more_than_the_login,
     ];
     trials.extend(own.map(|(name, case)| Trial::test(format!("scheduler/slurm/{name}"), move || play(case))));
     run(&Arguments::from_args(), trials).exit_code()
@@ -241,5 +244,68 @@ async fn a_user_s_default_does_not_overrule_the_job(bench: Bench) -> Outcome {
     let results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(&job)).await;
     let Some(Err(error)) = results.into_iter().next() else { return Err("it was taken".into()) };
     assert!(error.to_string().contains("nosuch"), "{error}");
+    Ok(())
+}
+
+/// What Slurm says about a job.
+async fn shown(bench: &Bench, id: &str) -> Outcome<String> {
+    let output = bench.via.exec(&Far::new(["scontrol", "show", "job", "-o", id])).await?;
+    Ok(output.text())
+}
+
+async fn directives_of_prepend_texts_count(bench: Bench) -> Outcome {
+    let job = bench
+        .job_with("echo \"$MODULE\"", |job| {
+            job.custom_scheduler_commands =
+                "#SBATCH -p short --nice=1\nulimit -c 0\n#SBATCH -p closed".into();
+            job.prepend = vec![
+                "# the site's\n#SBATCH --time-min 1\n\nexport MODULE=loaded\n#SBATCH -p closed".into(),
+                "#SBATCH --nice=7".into(),
+            ];
+        })
+        .await?;
+    let id = bench.submit(&job).await?.id;
+    let text = shown(&bench, &id.0).await?;
+    for words in ["Partition=short", "TimeMin=00:01:00", "Nice=7 "] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
+    assert_eq!(bench.exit(&job.dir).await?, 0);
+    assert_eq!(bench.text(&job.dir.join("stdout")).await?, "loaded\n");
+    Ok(())
+}
+
+async fn words_of_the_command_win_over_directives(bench: Bench) -> Outcome {
+    const ORDERS: &str =
+        "#SBATCH --requeue -J mine -D /tmp -o /dev/null\n#SBATCH --error=/dev/null\n#PBS -r y";
+    for rerunnable in [false, true] {
+        let orders = if rerunnable { ORDERS.replace("--requeue", "--no-requeue") } else { ORDERS.to_owned() };
+        let job = bench
+            .job_with("echo out; pwd >&2", |job| {
+                job.custom_scheduler_commands = orders.clone();
+                job.prepend = vec![orders];
+                job.rerunnable = rerunnable;
+            })
+            .await?;
+        let id = bench.submit(&job).await?.id;
+        let text = shown(&bench, &id.0).await?;
+        let name = text.split(' ').find(|word| word.starts_with("JobName=")).unwrap_or_default();
+        assert!(name.ends_with(&job.token), "{name}");
+        assert!(text.contains(&format!("Requeue={}", u8::from(rerunnable))), "{text}");
+        assert_eq!(bench.exit(&job.dir).await?, 0);
+        assert_eq!(bench.text(&job.dir.join("stdout")).await?, "out\n");
+        assert_eq!(bench.text(&job.dir.join("stderr")).await?.trim_end(), job.dir.to_string_lossy());
+    }
+    Ok(())
+}
+
+/// The login of this suite has the partition `debug` as its default.
+async fn what_a_directive_says_counts_more_than_the_login(bench: Bench) -> Outcome {
+    for order in ["#SBATCH -p short", "#SBATCH  --part short # not debug"] {
+        let job = bench.job_with("true", |job| job.prepend = vec![format!("{order}\ntrue")]).await?;
+        let id = bench.submit(&job).await?.id;
+        let text = shown(&bench, &id.0).await?;
+        assert!(text.contains("Partition=short"), "{order}: {text}");
+        assert_eq!(bench.exit(&job.dir).await?, 0);
+    }
     Ok(())
 }

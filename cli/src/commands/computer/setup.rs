@@ -3,6 +3,7 @@
 use ferry_engine::{
     computer::Computer,
     runner::{Builder, Request},
+    scheduler::{Scheduler, Texts},
     transport::Transports,
 };
 use serde_json::Value;
@@ -141,6 +142,13 @@ fn reset(computer: &mut Computer, unset: &[String], known: &[&str]) -> Result {
     Ok(())
 }
 
+/// What no job of the computer may have in its header. What looks like a directive and is none, is warned about.
+fn directives(computer: &Computer, scheduler: &dyn Scheduler) -> Option<String> {
+    let texts = Texts { prepend: &computer.prepend_text, append: &computer.append_text, ..Texts::default() };
+    texts.unread(scheduler).iter().for_each(output::warn);
+    texts.check(scheduler).err().map(|error| format!("prepend_text: {}", error.explained()))
+}
+
 /// The computer with these values, judged as a whole.
 fn build(
     builder: &Builder,
@@ -160,7 +168,9 @@ fn build(
     });
     let computer = keys::apply(base, values)?;
     let mut problems = keys::problems(&computer);
-    if !builder.schedulers.contains_key(computer.scheduler.as_str()) {
+    if let Some(scheduler) = builder.schedulers.get(computer.scheduler.as_str()) {
+        problems.extend(directives(&computer, &**scheduler));
+    } else {
         let known: Vec<_> = builder.schedulers.keys().copied().collect();
         problems.push(format!(
             "scheduler: no scheduler is called `{}`; this ferry has: {}",

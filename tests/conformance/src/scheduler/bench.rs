@@ -44,10 +44,18 @@ impl Bench {
     /// # Errors
     /// The scheduler's, which can't write the script, or the transport's.
     pub async fn job(&self, body: &str) -> Outcome<Submission> {
+        self.job_with(body, |_| ()).await
+    }
+
+    /// The same for a job whose template is changed.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn job_with(&self, body: &str, change: impl FnOnce(&mut JobTemplate)) -> Outcome<Submission> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = self.scratch.join(format!("job {number}"));
-        let template = JobTemplate {
+        let mut template = JobTemplate {
             shebang: "#!/bin/sh".into(),
             dir: dir.clone(),
             digest: format!("digest{number}"),
@@ -62,6 +70,7 @@ impl Bench {
             }],
             ..JobTemplate::default()
         };
+        change(&mut template);
         let script = self.scheduler.script(&template)?;
         let tree = Tree::default()
             .program(SCRIPT, script.into_bytes())
@@ -72,9 +81,10 @@ impl Bench {
             dir,
             script: SCRIPT.into(),
             digest: template.digest,
-            interpreter: vec!["/bin/sh".into()],
+            interpreter: template.shebang.trim_start_matches("#!").split(' ').map(str::to_owned).collect(),
             stdout: template.stdout,
             stderr: template.stderr,
+            rerunnable: template.rerunnable,
             proven: true,
         }))
     }

@@ -123,6 +123,7 @@ async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
         interpreter: bench.computer.interpreter(),
         stdout: STDOUT.into(),
         stderr: STDERR.into(),
+        rerunnable: false,
         proven: false,
         token,
     })

@@ -1,6 +1,6 @@
 //! Options: that each reaches the job script of both schedulers, and that wrong ones are refused.
 
-use ferry_matrix::{Result, check};
+use ferry_matrix::{Answer, Result, check};
 use serde_json::json;
 
 use super::{Bench, in_order, sh};
@@ -9,6 +9,9 @@ use crate::Case;
 pub(super) const CASES: &[Case] = &[
     ("options_reach_the_script_of_a_direct_job", options_reach_the_script_of_a_direct_job),
     ("options_reach_the_script_of_slurm", options_reach_the_script_of_slurm),
+    ("directives_at_the_top_of_prepend_texts_reach_the_header", directives_reach_the_header),
+    ("what_makes_no_job_or_many_is_refused_at_set_up_and_launch", what_makes_no_job_or_many_is_refused),
+    ("directives_that_nobody_reads_are_told", directives_that_nobody_reads_are_told),
     ("environment_variables_are_set_in_the_job", environment_variables_are_set_in_the_job),
     ("wrong_options_and_resources_are_refused", wrong_options_and_resources_are_refused),
     ("names_of_files_are_options_with_the_types_defaults", names_of_files_are_options),
@@ -52,12 +55,17 @@ fn options_reach_the_script_of_a_direct_job() -> Result {
     check(!plain.contains("env -i"), || plain)
 }
 
-fn options_reach_the_script_of_slurm() -> Result {
-    let bench = Bench::without_daemon()?;
+/// Sets up a computer with Slurm, which need not be there.
+fn set_up_slurm(bench: &Bench, label: &str, words: &[&str]) -> Result<Answer> {
     let work = bench.ferry.scratch().join("work").display().to_string();
     let slurm =
-        ["--label", "cluster", "--hostname", "localhost", "--transport", "core.local", "--work-dir", &work];
-    bench.ferry.ok(&[&["computer", "setup", "-n", "--scheduler", "core.slurm"][..], &slurm].concat())?;
+        ["computer", "setup", "-n", "--scheduler", "core.slurm", "--label", label, "--hostname", "localhost"];
+    bench.ferry.ferry(&[&slurm, &["--transport", "core.local", "--work-dir", &work][..], words].concat())
+}
+
+fn options_reach_the_script_of_slurm() -> Result {
+    let bench = Bench::without_daemon()?;
+    set_up_slurm(&bench, "cluster", &[])?.expect(0)?;
     let own = [
         "resources.num_machines=2",
         "resources.num_mpiprocs_per_machine=4",
@@ -73,16 +81,101 @@ fn options_reach_the_script_of_slurm() -> Result {
     let words = [&["--computer", "cluster"][..], &options(&COMMON), &options(&own)].concat();
     let script = bench.script(&json!({"run": [sh("true")]}), &words)?;
     let header = "nodes=2 ntasks-per-node=4 cpus-per-task=3 time=1-01:01:01 mem=2M partition=debug account=sci qos=high \
-                  nice=100 requeue export=NONE custom";
+                  nice=100 export=NONE custom";
     let lines: Vec<String> = header.split(' ').map(|line| format!("#SBATCH --{line}\n")).collect();
     in_order(&script, &lines.iter().map(String::as_str).collect::<Vec<_>>())?;
     in_order(
         &script,
         &["--custom\n", "start gate", "export A=\"$HOME x\"", "echo before", "sh -c true", "echo after"],
     )?;
-    // A job that the scheduler may not start again says so.
     let plain = bench.script(&json!({"run": [sh("true")]}), &["--computer", "cluster"])?;
-    in_order(&plain, &["#SBATCH --no-requeue\n", "#SBATCH --export=ALL\n"])
+    in_order(&plain, &["#SBATCH --export=ALL\n"])
+}
+
+fn directives_reach_the_header() -> Result {
+    let bench = Bench::without_daemon()?;
+    let of_computer = "# the site's\n#SBATCH -A computer\nmodule load c";
+    set_up_slurm(&bench, "cluster", &["--prepend-text", of_computer])?.expect(0)?;
+    let code = ["--label", "x", "--filepath-executable", "/bin/true", "--computer", "cluster"];
+    bench.code("installed", &[&code[..], &["--prepend-text", "#SBATCH -A code\nmodule load d"]].concat())?;
+    let job = json!({"run": [{"code": "x"}], "prepend": "#SBATCH -A plugin"});
+    let mine = ["custom_scheduler_commands=#SBATCH -A raw", "prepend_text=#SBATCH -A option\nmodule load e"];
+    let words = [&["codes.x=x@cluster"][..], &options(&mine)].concat();
+    let script = bench.script(&job, &words)?;
+    in_order(
+        &script,
+        &[
+            "#!/bin/bash\n",
+            "--export=ALL\n",
+            "#SBATCH -A raw\n# the site's\n#SBATCH -A computer\n#SBATCH -A code\n#SBATCH -A plugin\n#SBATCH -A option\n",
+            "start gate",
+            "trap ferry_end EXIT",
+            "\nmodule load c\nmodule load d\nmodule load e\n",
+        ],
+    )?;
+    check(script.matches("#SBATCH -A").count() == 5, || script)?;
+    // A direct job has no header that anybody reads: nothing moves.
+    let script = bench.script(&json!({"run": [sh("true")]}), &options(&mine[1..]))?;
+    in_order(&script, &["trap ferry_end EXIT", "#SBATCH -A option\nmodule load e\n"])
+}
+
+fn what_makes_no_job_or_many_is_refused() -> Result {
+    let bench = Bench::without_daemon()?;
+    const ARRAY: &str = "#SBATCH -a 1-3\nmodule load c";
+    const WHY: &[&str] = &["`#SBATCH -a 1-3`", "many jobs of one"];
+    set_up_slurm(&bench, "cluster", &["--prepend-text", ARRAY])?.expect(2)?.says(WHY)?;
+    set_up_slurm(&bench, "cluster", &[])?.expect(0)?;
+    let configure = ["computer", "configure", "cluster", "-n", "--prepend-text", ARRAY];
+    bench.ferry.ferry(&configure)?.expect(2)?.says(WHY)?;
+    let code = ["--label", "x", "--filepath-executable", "/bin/true", "--computer", "cluster"];
+    let create = [&["code", "create", "-n"], &code[..], &["--prepend-text", ARRAY]].concat();
+    bench.ferry.ferry(&create)?.expect(2)?.says(WHY)?;
+    let refused = |option: &str, says: &[&str]| {
+        let job = format!("job={}", json!({"run": [sh("true")]}));
+        let words = ["submit", "script.job", &job, "--computer", "cluster", "--option", option];
+        bench.ferry.ferry(&words)?.expect(2)?.says(says).map(drop)
+    };
+    refused(&format!("prepend_text={ARRAY}"), &[&["metadata.options.prepend_text"], WHY].concat())?;
+    for line in ["--array=1-3", "-W", "--wait", "--test-only", "hetjob"] {
+        let option = format!("custom_scheduler_commands=#SBATCH {line}");
+        refused(&option, &["metadata.options.custom_scheduler_commands", &format!("`#SBATCH {line}`")])?;
+    }
+    // A plugin's text is seen when the job is prepared.
+    let job = json!({"run": [sh("true")], "prepend": ARRAY});
+    let job = format!("job={job}");
+    let words = ["run", "--dry-run", "script.job", &job, "--computer", "cluster"];
+    let answer = bench.ferry.ferry(&words)?;
+    check(answer.status != 0, || answer.stdout.clone())?;
+    answer.says(WHY).map(drop)
+}
+
+fn directives_that_nobody_reads_are_told() -> Result {
+    let bench = Bench::without_daemon()?;
+    const LATE: &str = "module load c\n#SBATCH -p debug";
+    const WHY: &[&str] = &["prepend_text: `#SBATCH -p debug` comes after a command"];
+    set_up_slurm(&bench, "cluster", &["--prepend-text", LATE])?.expect(0)?.says(WHY)?;
+    bench
+        .ferry
+        .ferry(&["computer", "configure", "cluster", "-n", "--description", "x"])?
+        .expect(0)?
+        .says(WHY)?;
+    let code = ["--label", "x", "--filepath-executable", "/bin/true", "--computer", "cluster"];
+    let create = [&["code", "create", "-n"], &code[..], &["--prepend-text", LATE]].concat();
+    bench.ferry.ferry(&create)?.expect(0)?.says(WHY)?;
+    // The report tells it of a job, whoever reads its script.
+    bench.ferry.ok(&["daemon", "start"])?;
+    let job = json!({"run": [sh("true")]});
+    let append = options(&["append_text=#SBATCH -t 1", "custom_scheduler_commands=#SBATCH --nosuchoption"]);
+    let id = bench.submit(&job, &[&["--computer", "cluster"], &append[..]].concat())?;
+    let begun = std::time::Instant::now();
+    loop {
+        let report = bench.ferry.ok(&["process", "report", &id])?;
+        if report.contains(WHY[0]) && report.contains("append_text: `#SBATCH -t 1` comes after a command") {
+            return Ok(());
+        }
+        check(begun.elapsed() < super::LIMIT, || report)?;
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
 }
 
 fn environment_variables_are_set_in_the_job() -> Result {
