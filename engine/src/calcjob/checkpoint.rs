@@ -6,7 +6,7 @@ use ferry_plugin_proto::{JobDescription, JobReport, Verdict, WantedFile};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::Submission;
+use crate::scheduler::{Extras, JobRef, Submission};
 
 /// The version this program writes.
 pub const VERSION: u32 = 1;
@@ -88,6 +88,10 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
+fn is_none(extras: &Extras) -> bool {
+    *extras == Extras::default()
+}
+
 /// A calcjob's saved state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
@@ -122,6 +126,13 @@ pub struct Checkpoint {
     /// The intent to submit, from before anything is sent until the process's end.
     #[serde(default)]
     pub submission: Option<Submission>,
+    /// What the submit command needs beside the script that was uploaded.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub extras: Extras,
+    /// Jobs of earlier tries that were taken for gone. They may turn up again, so they are asked about before anything
+    /// is submitted anew or called killed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<JobRef>,
     /// Since when the outcome of a submission is unclear.
     #[serde(default)]
     pub unclear_since: Option<Timestamp>,
@@ -162,6 +173,8 @@ impl Default for Checkpoint {
             dir: None,
             digest: None,
             submission: None,
+            extras: Extras::default(),
+            earlier: Vec::new(),
             unclear_since: None,
             resubmit: false,
             forgotten: 0,

@@ -92,7 +92,7 @@ pub(crate) async fn dry_run(cx: &Context, rehearsal: Rehearsal, parent: &Path) -
         let text = scheduler.script(&template(&parts, &description)?)?;
         own.push((
             PathBuf::from(name),
-            TreeEntry::Bytes { bytes: text.into_bytes().into(), executable: true },
+            TreeEntry::Bytes { bytes: text.text.into_bytes().into(), executable: true },
         ));
     }
     for (name, items) in LISTS.iter().zip([&description.remote_copies, &description.remote_symlinks]) {

@@ -4,6 +4,7 @@
 //! Each step is safe to run again: it looks at what an earlier try left before it acts. It ends with one
 //! commit that holds its outcome and the name of the next step.
 
+mod cancel;
 mod checkpoint;
 pub mod code;
 mod dry_run;
@@ -28,6 +29,7 @@ mod unstash;
 mod update;
 mod upload;
 
+pub(crate) use cancel::{all_jobs, cancel_jobs, cancel_submission, find_alive};
 pub use checkpoint::{Checkpoint, Step, VERSION};
 pub use dry_run::DryRun;
 pub(crate) use dry_run::dry_run;

@@ -5,7 +5,7 @@ use ferry_plugin_proto::Kind;
 
 use super::{Calcjob, Checkpoint, Next, Step, StepError, StepResult, adopt, find_job, submit::submitted};
 use crate::{
-    scheduler::{Fenced, JobId, JobRef, Recovery, Submission},
+    scheduler::{Fenced, JobId, Recovery, Submission},
     store::{Change, Level, Process},
 };
 
@@ -66,19 +66,19 @@ async fn last_look(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Option<
     };
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
-    let reference = JobRef { id: JobId(id), token: intent.token.clone() };
+    let reference = job.job_of(intent, JobId(id));
     let listed = scheduler.status(&*via, std::slice::from_ref(&reference)).await?;
     Ok(listed.contains_key(&reference).then_some(reference.id))
 }
 
 async fn anew(job: &mut Calcjob<'_>, step: Step, token: &str) -> StepResult<Next> {
-    let id = job.process.job_id.take().map(|id| format!(" (job {id})")).unwrap_or_default();
+    let id = job.process.job_id.as_ref().map(|id| format!(" (job {id})")).unwrap_or_default();
+    job.leave_behind();
     let line = format!(
         "submitted anew by the user's decision; what became of submission {token}{id} stayed unclear"
     );
     let line = job.log(Level::Warning, line);
     job.state.resubmit = false;
-    job.state.submission = None;
     job.state.unclear_since = None;
     job.process.scheduler_state = None;
     job.go(step);

@@ -11,12 +11,14 @@ use super::{Calcjob, Next, Step, StepError, StepResult, end::finish_with};
 use crate::{
     crash, ids,
     process::State,
-    scheduler::{Bounds, Error, ErrorKind, JobId, JobRef, Limits, Recovery, Submission},
+    scheduler::{self, Bounds, Error, ErrorKind, JobId, JobRef, Limits, Recovery, Submission},
     store::{self, Change, Level},
 };
 
 /// The engine's exit code for a submission that the scheduler refuses for good.
 const REFUSED: u32 = 130;
+/// How soon a submission is tried again whose cluster did not answer, while jobs are in others.
+const CLUSTER_RETRY: Duration = Duration::from_secs(20);
 /// AiiDA's, for a wrong account.
 const INVALID_ACCOUNT: u32 = 131;
 
@@ -64,6 +66,10 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         stdout: options.scheduler_stdout,
         stderr: options.scheduler_stderr,
         rerunnable: options.rerunnable,
+        label: listing_label(&job.process),
+        extras: job.state.extras.clone(),
+        home: job.cx.home_cluster(&computer),
+        earlier: Vec::new(),
         proven: false,
     };
     let ticket = Change::TakeTicket {
@@ -95,6 +101,16 @@ async fn learn_queue(job: &Calcjob<'_>) -> StepResult {
         );
         StepError::Wait(status, Duration::from_secs(10))
     })
+}
+
+/// The longest label of a job's name.
+const LABEL_MAX: usize = 40;
+
+/// What a job's name begins with: the process's label, as far as any scheduler takes it, or its number.
+fn listing_label(process: &store::Process) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() || "._+".contains(c) { c } else { '_' };
+    let label: String = process.label.trim().chars().map(fits).take(LABEL_MAX).collect();
+    if label.chars().any(|c| c.is_ascii_alphanumeric()) { label } else { format!("ferry-{}", process.id) }
 }
 
 async fn wait_at_gate(job: &mut Calcjob<'_>, computer: &str) -> StepResult<Option<Submission>> {
@@ -131,7 +147,17 @@ async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Error) -> Step
             let is_down = *kind == ErrorKind::Unreachable;
             let next = recover(job, intent).await?;
             // Known not to have happened: once the host or its scheduler is back, it is tried anew.
-            if is_down && job.state.submission.is_none() { Err(error.into()) } else { Ok(next) }
+            if !is_down || job.state.submission.is_some() {
+                return Ok(next);
+            }
+            // The controller of one cluster is no trouble of the others' jobs.
+            if job.cx.has_other_clusters(job.computer()) && !scheduler::is_of_link(&error) {
+                return Err(StepError::Wait(
+                    format!("submitting waits: {}", error.explained()),
+                    CLUSTER_RETRY,
+                ));
+            }
+            Err(error.into())
         }
     }
 }
@@ -186,6 +212,7 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
         // It is there already, whatever the bounds.
         bounds: Bounds::default(),
     };
+    let owner = JobRef { id: job.normal(&owner.id), ..owner };
     if let Some(submission) = &mut job.state.submission {
         submission.token = owner.token;
     }
@@ -199,7 +226,7 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
 
 pub(super) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
     job.state.unclear_since = None;
-    job.process.job_id = Some(id.0.clone());
+    job.process.job_id = Some(job.normal(&id).0);
     job.state.go(Step::Update);
     job.process.state = State::Waiting;
     job.process.status = Some("waiting for its job".into());

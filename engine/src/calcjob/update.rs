@@ -1,10 +1,7 @@
 //! *update*: the job is watched by its computer's poller, and by the monitors that the calculation was given.
 
-use super::{Calcjob, StepError, StepResult, monitor};
-use crate::{
-    runner::{JobWatch, cancel_submission},
-    scheduler::{JobId, JobRef},
-};
+use super::{Calcjob, StepError, StepResult, cancel_submission, monitor};
+use crate::{runner::JobWatch, scheduler::JobId};
 
 /// Carries out what a monitor decided, or asks those that are due if the job was just seen running; then it is watched
 /// on.
@@ -13,7 +10,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<JobWatch> {
         monitor::round(job).await?;
     }
     if job.state.stopped.as_ref().is_some_and(|stopped| !stopped.cancelled) {
-        let intent = job.state.submission.clone();
+        let intent = job.traces();
         let intent = intent.ok_or_else(|| StepError::Except("the job's submission is not known".into()))?;
         cancel_submission(job, &intent).await?;
         monitor::cancelled(job).await?;
@@ -24,14 +21,12 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<JobWatch> {
 /// What the poller needs to watch the job.
 fn watch(job: &Calcjob<'_>) -> StepResult<JobWatch> {
     let missing = || StepError::Except("the job's id is not known".into());
+    let intent = job.state.submission.as_ref().ok_or_else(missing)?;
+    let id = JobId(job.process.job_id.clone().ok_or_else(missing)?);
     Ok(JobWatch {
         process: job.process.id,
         computer: job.process.computer.clone().unwrap_or_default(),
-        job: JobRef {
-            id: JobId(job.process.job_id.clone().ok_or_else(missing)?),
-            token: job.state.submission.as_ref().map(|intent| intent.token.clone()).unwrap_or_default(),
-        },
-        dir: job.state.dir.clone().ok_or_else(missing)?,
+        job: job.job_of(intent, id),
         shown: job.process.scheduler_state.clone(),
         status: job.process.status.clone(),
         look_in: monitor::due_in(job)?,

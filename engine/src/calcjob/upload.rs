@@ -22,7 +22,7 @@ use super::{
 use crate::{
     crash, ids,
     process::Options,
-    scheduler::unread_of_job,
+    scheduler::{JobScript, unread_of_job},
     store::{Change, ComputerRow, FileContent, Level},
     transport::{self, Command, ErrorKind, QUIET, Transport, TreeEntry, quote_path},
 };
@@ -37,7 +37,7 @@ struct Upload<'a> {
     dir: PathBuf,
     digest: String,
     /// The job script; none for a job that runs nothing.
-    script: Option<String>,
+    script: Option<JobScript>,
 }
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
@@ -101,7 +101,7 @@ fn digest(job: &Calcjob<'_>, description: &JobDescription) -> StepResult<String>
 }
 
 /// The job script, if the job runs anything, and which directives in it count for nothing.
-fn make_script(job: &Calcjob<'_>, upload: &Upload<'_>) -> StepResult<Option<(String, Vec<String>)>> {
+fn make_script(job: &Calcjob<'_>, upload: &Upload<'_>) -> StepResult<Option<(JobScript, Vec<String>)>> {
     if upload.description.skip_submit {
         return Ok(None);
     }
@@ -129,7 +129,7 @@ fn own_files(upload: &Upload<'_>) -> Vec<(PathBuf, TreeEntry)> {
         upload
             .script
             .as_ref()
-            .map(|script| (PathBuf::from(&upload.options.submit_script_filename), text(script, true))),
+            .map(|script| (PathBuf::from(&upload.options.submit_script_filename), text(&script.text, true))),
     );
     files
 }
@@ -230,10 +230,11 @@ async fn finish(job: &mut Calcjob<'_>, upload: Upload<'_>, odd: Vec<String>) -> 
     let path = dir.to_string_lossy().into_owned();
     let mut changes: Vec<Change> = odd.into_iter().map(|line| job.log(Level::Warning, line)).collect();
     if let Some(script) = script {
-        let content = job.cx.store.objects().put_bytes(script.into_bytes())?;
+        let content = job.cx.store.objects().put_bytes(script.text.into_bytes())?;
         let path = options.submit_script_filename.clone();
         let files = vec![FileContent { path, content, executable: true }];
         changes.push(Change::Files { process: job.process.id, files });
+        job.state.extras = script.extras;
     }
     // A second upload, for a job that is submitted anew, has the same directory and its node.
     if !job.cx.store.outgoing(job.process.id)?.iter().any(|link| link.label == "remote_folder") {

@@ -1,5 +1,7 @@
 //! How a calcjob takes in what was seen of its job while it waited.
 
+use std::time::Duration;
+
 use ferry_plugin_proto::JobReport;
 
 use super::poller::Observation;
@@ -7,7 +9,6 @@ use crate::{
     calcjob::{self, Calcjob, Step, StepError, StepResult},
     crash,
     process::State,
-    scheduler::Marker,
     store::{Change, Level, clock_words},
 };
 
@@ -37,7 +38,14 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
     }
 }
 
+/// How soon a job is looked at again that lives although no listing shows it.
+const LIVES: Duration = Duration::from_secs(10);
+
 async fn ended(job: &mut Calcjob<'_>, mut report: JobReport) -> StepResult {
+    if report.exit_status.is_none() && report.scheduler_state.is_none() {
+        // Nobody has said that it ended: it is only missing.
+        check_gone(job).await?;
+    }
     if job.state.stopped.is_some() {
         // That it did not come to its own end is nobody's failure.
         report.engine_exit = None;
@@ -65,55 +73,79 @@ fn dir_missing(job: &Calcjob<'_>) -> StepError {
     ))
 }
 
-/// Jobs that a scheduler may forget before their process fails.
+/// Jobs that a scheduler may forget before the user decides about the next one.
 const FORGOTTEN: u32 = 5;
 
 /// The scheduler forgot the job before it began: it is submitted again, with a fresh token. Should the old one
 /// turn up after all, the start gate lets only one of them run.
 ///
-/// Where nobody has seen that the gate works there, the user decides.
+/// Where nobody has seen that the gate works there, and after too many times, the user decides. Until then the job
+/// may exist: the process waits, and keeps its ticket.
 async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
     if job.state.stopped.is_some() {
         // A monitor had it stopped before its script began: that is its end.
         return ended(job, JobReport::default()).await;
     }
-    if !job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)? {
-        let since = job.mark_unclear();
-        let (id, process) = (job.process.job_id.clone().unwrap_or_default(), job.process.id);
-        let status = format!(
-            "unclear since {}: the scheduler forgot job {id}, which left no trace of having begun, and this computer \
-             was not seen yet to share work directories with its jobs (`ferry computer test {} --job` shows that); \
-             `ferry process resubmit {process}` submits it anew",
-            clock_words(since),
+    check_gone(job).await?;
+    let (id, process) = (job.process.job_id.clone().unwrap_or_default(), job.process.id);
+    let why = if !job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)? {
+        format!(
+            "the scheduler forgot job {id}, which left no trace of having begun, and this computer was not seen yet to \
+             share work directories with its jobs (`ferry computer test {} --job` shows that)",
             job.computer(),
-        );
-        return Err(StepError::Wait(status, calcjob::recovery_delay(since)));
+        )
+    } else if job.state.forgotten >= FORGOTTEN {
+        format!(
+            "the scheduler has forgotten {} jobs of this process before they began, last job {id}; ask its \
+             administrators, or look there yourself",
+            FORGOTTEN + 1
+        )
+    } else {
+        job.state.forgotten += 1;
+        return submit_anew(job, "forgot").await;
+    };
+    let since = job.mark_unclear();
+    let status = format!(
+        "unclear since {}: {why}; `ferry process resubmit {process}` submits it anew, `ferry process kill --force \
+         {process}` ends the process",
+        clock_words(since),
+    );
+    Err(StepError::Wait(status, calcjob::recovery_delay(since)))
+}
+
+/// A listing lacks the job. Asks about it, and about every job of earlier tries, by their ids.
+///
+/// # Errors
+/// `Wait` where one of them lives, or nobody can tell.
+async fn check_gone(job: &mut Calcjob<'_>) -> StepResult {
+    let Some((alive, raw)) = calcjob::find_alive(job).await? else { return Ok(()) };
+    let is_present = job.process.job_id.as_deref() == Some(&*alive.id.0);
+    if !is_present {
+        calcjob::adopt(job, alive.clone()).await?;
     }
-    let computer = job.process.computer.clone().unwrap_or_default();
-    let report = calcjob::report(&Marker::default(), None, &computer);
-    submit_anew(job, "forgot", report).await
+    let status = format!("job {} is not listed, but lives ({raw}); it is watched on", alive.id);
+    Err(StepError::Wait(status, LIVES))
 }
 
 /// The scheduler ended the job before it began, for reasons of its own. Where nobody has seen that the start gate
-/// works, that is how the job ended.
+/// works, that is how the job ended; likewise after too many times.
 async fn given_up(job: &mut Calcjob<'_>, report: JobReport) -> StepResult {
-    if job.state.stopped.is_some() || !job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)? {
+    let is_proven = job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)?;
+    if job.state.stopped.is_some() || !is_proven || job.state.forgotten >= FORGOTTEN {
         return ended(job, report).await;
     }
-    submit_anew(job, "gave up", report).await
+    check_gone(job).await?;
+    job.state.forgotten += 1;
+    submit_anew(job, "gave up").await
 }
 
-/// With a fresh token; after too many times it has ended as reported.
-async fn submit_anew(job: &mut Calcjob<'_>, what_it_did: &str, report: JobReport) -> StepResult {
-    job.state.forgotten += 1;
-    if job.state.forgotten > FORGOTTEN {
-        return ended(job, report).await;
-    }
-    let id = job.process.job_id.take().unwrap_or_default();
+/// With a fresh token.
+async fn submit_anew(job: &mut Calcjob<'_>, what_it_did: &str) -> StepResult {
+    let id = job.process.job_id.clone().unwrap_or_default();
     let line = format!("the scheduler {what_it_did} job {id} before it began; submitting anew");
     let line = job.log(Level::Warning, line);
     job.process.scheduler_state = None;
-    job.state.submission = None;
+    job.leave_behind();
     job.go(Step::Submit);
     job.commit(vec![line, Change::DropTicket(job.process.id)]).await
 }

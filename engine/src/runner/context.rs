@@ -12,7 +12,9 @@ use ferry_plugin_proto::{Check, StepReply, StepRequest, Validate, Validated, Wor
 
 use tokio::sync::Notify;
 
-use super::{Health, RetryPlan, board::Board, keep_at::Tried, queues::Queues, settings::Settings};
+use super::{
+    Health, RetryPlan, board::Board, clusters::Clusters, keep_at::Tried, queues::Queues, settings::Settings,
+};
 use crate::{
     calcjob::{self, StepError, StepResult},
     computer::Computer,
@@ -100,6 +102,7 @@ impl Owner {
             store,
             clamped: Mutex::default(),
             queues: Queues::default(),
+            clusters: Clusters::default(),
             orphaned: Notify::new(),
             cleanings: Notify::new(),
             board: Board::default(),
@@ -135,6 +138,8 @@ pub struct Context {
     pub(super) clamped: Mutex<HashSet<String>>,
     /// What their hosts were asked about the queues of computers.
     pub(super) queues: Queues,
+    /// Clusters with jobs, beside the home clusters of computers.
+    pub(super) clusters: Clusters,
     /// Told when a process ended whose job could not be cancelled.
     pub(super) orphaned: Notify,
     /// Told when a work directory is to be removed.
@@ -291,6 +296,19 @@ impl Context {
     /// Whether the gate of a computer stands because its scheduler refused jobs.
     pub(crate) fn is_clamped(&self, computer: &str) -> bool {
         self.clamped.lock().unwrap_or_else(PoisonError::into_inner).contains(computer)
+    }
+
+    /// The cluster that the scheduler of a computer speaks to by itself, once that is known.
+    pub(crate) fn home_cluster(&self, computer: &str) -> Option<String> {
+        let row = self.store.computer(computer).ok()?;
+        let scheduler = self.scheduler(&row.config.scheduler).ok()?;
+        let names = scheduler.capabilities().has_clusters;
+        names.then(|| self.home_queue(&row.config).ok().flatten())?.map(|key| key.queue)
+    }
+
+    /// Whether jobs of a computer are in several clusters.
+    pub(crate) fn has_other_clusters(&self, computer: &str) -> bool {
+        self.clusters.any(computer)
     }
 
     /// A scratch directory that a store error can speak of.

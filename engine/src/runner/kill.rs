@@ -8,13 +8,10 @@ use tokio::time::timeout;
 use super::{
     Context,
     drive::{Then, end_plain, store_trouble},
-    settle::HOST_RETRY,
 };
 use crate::{
     calcjob::{self, Calcjob, Step, StepError, StepResult},
-    crash,
     process::{State, is_workflow},
-    scheduler::{ErrorKind, JobId, JobRef, Recovery, Submission},
     store::{Change, Level, NodeId, Process},
 };
 
@@ -71,27 +68,24 @@ fn may_have_job(process: &Process) -> bool {
     let checkpoint = calcjob::Checkpoint::read(process.checkpoint.as_deref());
     process.kind == Kind::CalcJob
         && checkpoint.map_or(true, |saved| {
-            saved.submission.is_some() && matches!(saved.step, Step::Submit | Step::Update)
+            (saved.submission.is_some() || !saved.earlier.is_empty())
+                && matches!(saved.step, Step::Submit | Step::Update)
         })
 }
 
 /// Cancels what was submitted, then ends the process. A forced kill ends it anyway, and leaves the job to the
 /// reaper.
 pub(super) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
-    let intent = match job.state.step {
-        Step::Submit | Step::Update => job.state.submission.clone(),
-        _ => None,
-    };
-    let Some(intent) = intent else {
+    let Some(intent) = job.traces() else {
         // Best effort: its name is one try's alone, so what stays disturbs nobody.
         let _ = timeout(LAST_TRY, calcjob::discard_stash(job)).await;
         return calcjob::end_killed(job, BY_USER, Vec::new()).await;
     };
     if !job.process.kill_forced {
-        cancel_submission(job, &intent).await?;
+        calcjob::cancel_submission(job, &intent).await?;
         return calcjob::end_killed(job, BY_USER, Vec::new()).await;
     }
-    let why = match timeout(LAST_TRY, cancel_submission(job, &intent)).await {
+    let why = match timeout(LAST_TRY, calcjob::cancel_submission(job, &intent)).await {
         Ok(Ok(())) => return calcjob::end_killed(job, BY_USER, Vec::new()).await,
         Ok(Err(StepError::Store(error))) => return Err(StepError::Store(error)),
         Ok(Err(error)) => error.to_string(),
@@ -108,41 +102,4 @@ pub(super) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
     calcjob::end_killed(job, BY_USER, changes).await?;
     job.cx.orphaned.notify_one();
     Ok(())
-}
-
-/// Cancels the job of a submission, if there is one.
-///
-/// # Errors
-/// `Wait` while it is not known, or can't be cancelled yet.
-pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission) -> StepResult {
-    if job.process.job_id.is_none() {
-        match calcjob::find_job(job, intent).await? {
-            Recovery::Found(id) => job.process.job_id = Some(id.0),
-            Recovery::NeverSubmitted => {}
-            Recovery::Unclear(reason) => {
-                let since = job.mark_unclear();
-                let status = format!("to be killed, but whether it was submitted is unclear: {reason}");
-                return Err(StepError::Wait(status, calcjob::recovery_delay(since)));
-            }
-        }
-    }
-    if let Some(id) = job.process.job_id.clone() {
-        cancel(job, JobRef { id: JobId(id), token: intent.token.clone() }).await?;
-        crash::point("kill.cancelled");
-    }
-    Ok(())
-}
-
-async fn cancel(job: &Calcjob<'_>, reference: JobRef) -> StepResult {
-    let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
-    let scheduler = job.cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
-    match scheduler.cancel(&*via, std::slice::from_ref(&reference)).await.pop() {
-        None | Some(Ok(())) => Ok(()),
-        Some(Err(error)) if *error.kind() == ErrorKind::Unreachable => Err(error.into()),
-        Some(Err(error)) => {
-            let status =
-                format!("to be killed, but job {} could not be cancelled yet: {error}", reference.id);
-            Err(StepError::Wait(status, HOST_RETRY))
-        }
-    }
 }

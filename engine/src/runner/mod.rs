@@ -7,6 +7,7 @@ mod begin;
 mod board;
 mod cleaner;
 mod client;
+mod clusters;
 mod context;
 mod death;
 mod drive;
@@ -53,7 +54,6 @@ pub use death::{Death, NOT_STARTED};
 pub use engine::{Blocking, Engine, Handle};
 pub use entry::{DaemonHooks, TakeSettings, run_daemon};
 pub use health::Health;
-pub(crate) use kill::cancel_submission;
 pub use poller::JobWatch;
 pub use request::{
     Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, StoreTrouble, WATCHED_VARIABLES,

@@ -1,4 +1,4 @@
-//! One poll for all jobs of a computer: what the scheduler lists, and for the jobs it does not list, what
+//! One poll for all jobs of a computer, or of one of its clusters: what the scheduler lists, and for the jobs it does not list, what
 //! their markers say. Absent is not done: without an exit marker a second look must confirm it.
 
 use std::{
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     calcjob,
-    scheduler::{self, Bounds, JobFailure, JobRef, JobState, JobStatus, Limits, Marker},
+    scheduler::{self, Bounds, JobFailure, JobRef, JobState, JobStatus, Marker},
     store::{Change, NodeId},
 };
 use ferry_plugin_proto::JobReport;
@@ -35,8 +35,6 @@ pub struct JobWatch {
     pub computer: String,
     /// The job.
     pub job: JobRef,
-    /// Its work directory.
-    pub dir: PathBuf,
     /// The scheduler's word that is stored.
     pub shown: Option<String>,
     /// The words for it that are stored.
@@ -70,12 +68,16 @@ enum Word {
     Forget(NodeId),
 }
 
-/// The pollers of all computers; each begins with its first job.
+/// A computer, and a cluster of it that is not its home cluster.
+type Place = (String, Option<String>);
+
+/// The pollers of all computers, one for each cluster in use; each begins with its first job. So a cluster that does
+/// not answer holds up nobody's jobs but its own.
 #[derive(Debug)]
 pub(super) struct Pollers {
     cx: Arc<Context>,
     events: mpsc::UnboundedSender<Event>,
-    queues: Mutex<BTreeMap<String, mpsc::UnboundedSender<Word>>>,
+    queues: Mutex<BTreeMap<Place, mpsc::UnboundedSender<Word>>>,
     /// Ends the tasks with itself: they hold the profile.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -86,22 +88,24 @@ impl Pollers {
     }
 
     pub(super) fn watch(&self, watch: JobWatch) {
-        self.send(&watch.computer.clone(), Word::Watch(watch));
+        let cluster = watch.job.id.cluster().map(str::to_owned);
+        self.send((watch.computer.clone(), cluster), Word::Watch(watch));
     }
 
     /// Asks the computer's gate for leave to submit; it comes as an observation.
     pub(super) fn want(&self, process: NodeId, computer: String, refused: bool) {
-        self.send(&computer, Word::Want { process, refused });
+        self.send((computer, None), Word::Want { process, refused });
     }
 
-    fn send(&self, computer: &str, word: Word) {
+    fn send(&self, place: Place, word: Word) {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(computer.to_owned()).or_insert_with(|| {
+        let queue = queues.entry(place.clone()).or_insert_with(|| {
             let (sender, inbox) = mpsc::unbounded_channel();
             let poller = Poller {
                 cx: self.cx.clone(),
                 events: self.events.clone(),
-                computer: computer.to_owned(),
+                computer: place.0,
+                cluster: place.1,
                 watched: BTreeMap::new(),
                 gate: Gate::default(),
                 seen: None,
@@ -147,6 +151,8 @@ struct Poller {
     cx: Arc<Context>,
     events: mpsc::UnboundedSender<Event>,
     computer: String,
+    /// The cluster it asks about; `None`: the home cluster, which the gate belongs to.
+    cluster: Option<String>,
     watched: BTreeMap<NodeId, Watched>,
     gate: Gate,
     /// What the last look saw of the whole queue, and when.
@@ -161,6 +167,8 @@ struct Poller {
 #[derive(Default)]
 struct Findings {
     listed: BTreeMap<JobRef, JobStatus>,
+    /// Whether a job that is not listed is absent.
+    proves_absence: bool,
     absent: BTreeMap<PathBuf, Marker>,
     /// Jobs that the scheduler ended for reasons of its own before they began.
     given_up: BTreeSet<JobRef>,
@@ -180,9 +188,18 @@ impl Poller {
     async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Word>) {
         let mut changes = self.cx.health.changes();
         while self.rest(&mut inbox, &mut changes).await && self.pause(&mut inbox).await {
+            self.tell_use();
             if self.has_work() {
                 self.look().await;
             }
+        }
+    }
+
+    /// Lets the others know whether there are jobs in this cluster: where there are several, one that does not answer
+    /// is no trouble of the computer.
+    fn tell_use(&self) {
+        if let Some(cluster) = &self.cluster {
+            self.cx.clusters.set(&self.computer, cluster, !self.watched.is_empty());
         }
     }
 
@@ -318,16 +335,12 @@ impl Poller {
         let scheduler = self.cx.scheduler(&row.config.scheduler).map_err(failed)?;
         let held = self.cx.learn_queue(&row.config, &via).await.err();
         let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
-        // Where there are limits, the next who comes to the gate is let through by this look.
-        let is_limited = Limits::of(&row.config).is_ok_and(|limits| limits.any());
-        let (listed, foreign) = if self.gate.is_wanted() || is_limited {
-            let tickets = self.cx.store.tickets(&self.computer).map_err(|error| failed(error.to_string()))?;
-            let tokens = tickets.into_iter().map(|ticket| ticket.token).collect();
-            let survey = scheduler.survey(&*via, &jobs, &tokens).await?;
-            (survey.jobs, Some((survey.foreign_queued, survey.foreign_active)))
-        } else {
-            (scheduler.status(&*via, &jobs).await?, None)
-        };
+        let tickets = self.cx.store.tickets(&self.computer).map_err(|error| failed(error.to_string()))?;
+        let tokens = tickets.into_iter().map(|ticket| ticket.token).collect();
+        let survey = scheduler.survey(&*via, self.cluster.as_deref(), &jobs, &tokens).await?;
+        let (listed, proves_absence) = (survey.jobs, survey.proves_absence);
+        // The gate is the home cluster's.
+        let foreign = self.cluster.is_none().then_some((survey.foreign_queued, survey.foreign_active));
         let capabilities = scheduler.capabilities();
         let confirm_after = if capabilities.listing_is_authoritative { Duration::ZERO } else { CONFIRM };
         let absent: Vec<&Path> = self
@@ -336,7 +349,7 @@ impl Poller {
             .filter(|watched| {
                 listed.get(&watched.watch.job).is_none_or(|status| status.state == JobState::Done)
             })
-            .map(|watched| watched.watch.dir.as_path())
+            .map(|watched| watched.watch.job.dir.as_path())
             .collect();
         // The markers are read after the listing: a job that ended in between has left one.
         let absent =
@@ -344,13 +357,14 @@ impl Poller {
         let ended_unbegun = |watched: &&Watched| {
             let is_unbegun =
                 |marker: &Marker| marker.run.is_none() && marker.exit.is_none() && marker.sentinel.is_some();
-            listed.contains_key(&watched.watch.job) && absent.get(&watched.watch.dir).is_some_and(is_unbegun)
+            listed.contains_key(&watched.watch.job)
+                && absent.get(&watched.watch.job.dir).is_some_and(is_unbegun)
         };
         let unbegun: Vec<JobRef> =
             self.watched.values().filter(ended_unbegun).map(|watched| watched.watch.job.clone()).collect();
         let given_up = scheduler.given_up(&*via, &unbegun).await;
         let has_queue = capabilities.has_queue;
-        Ok(Findings { listed, absent, given_up, foreign, has_queue, held, confirm_after })
+        Ok(Findings { listed, proves_absence, absent, given_up, foreign, has_queue, held, confirm_after })
     }
 
     /// Tells the runner and the store what is new. Whether anything was.
@@ -358,12 +372,17 @@ impl Poller {
         let mut changes = Vec::new();
         let mut ended = Vec::new();
         let mut running = Vec::new();
+        let home = self.cx.home_cluster(&self.computer);
         for (process, watched) in &mut self.watched {
             let status = findings.listed.get(&watched.watch.job);
-            match findings.absent.get(&watched.watch.dir) {
+            match findings.absent.get(&watched.watch.job.dir) {
+                Some(marker) if status.is_none() && marker.exit.is_none() && !findings.proves_absence => {
+                    watched.forget_absence();
+                }
                 Some(marker) => {
                     let given_up = findings.given_up.contains(&watched.watch.job);
-                    let observation = judge(watched, marker, status, given_up, findings.confirm_after);
+                    let observation =
+                        judge(watched, marker, status, given_up, findings.confirm_after, home.as_deref());
                     ended.extend(observation.map(|observation| (*process, observation)));
                 }
                 None => {
@@ -392,11 +411,20 @@ impl Poller {
         changed
     }
 
+    /// Whether the error is the trouble of the whole computer: its link is, and so is its scheduler unless jobs are
+    /// in several clusters. Then each cluster is asked again by itself.
+    fn is_of_computer(&self, error: &scheduler::Error) -> bool {
+        use scheduler::ErrorKind::{Ambiguous, Unreachable};
+        let is_down = matches!(error.kind(), Unreachable | Ambiguous);
+        let is_shared = self.cluster.is_none() && !self.cx.clusters.any(&self.computer);
+        is_down && (is_shared || scheduler::is_of_link(error))
+    }
+
     /// A host in trouble is the breaker's to watch; an answer that can't be read is asked for again by us.
     async fn failed(&mut self, error: &scheduler::Error, epoch: u64, start: Instant) {
         self.seen = None;
         self.watched.values_mut().for_each(Watched::forget_absence);
-        if matches!(error.kind(), scheduler::ErrorKind::Unreachable | scheduler::ErrorKind::Ambiguous) {
+        if self.is_of_computer(error) {
             self.pace.failed(start, Duration::ZERO);
             self.cx.host_failed(&self.computer, epoch, &error.explained()).await;
             return;
@@ -405,9 +433,12 @@ impl Poller {
         let wait = Duration::from_secs(1 << self.failures.min(6));
         self.pace.failed(start, wait);
         tracing::warn!(computer = self.computer, %error, "poll failed");
+        let place = match &self.cluster {
+            None => format!("computer `{}`", self.computer),
+            Some(cluster) => format!("cluster `{cluster}` of computer `{}`", self.computer),
+        };
         let status = format!(
-            "the answer of computer `{}` about its jobs can't be used: {error}; asked again in {} s",
-            self.computer,
+            "the answer of {place} about its jobs can't be used: {error}; asked again in {} s",
             wait.as_secs()
         );
         let change = |(process, watched): (&NodeId, &Watched)| Change::Observed {
@@ -431,10 +462,13 @@ fn judge(
     status: Option<&JobStatus>,
     given_up: bool,
     confirm_after: Duration,
+    home: Option<&str>,
 ) -> Option<Observation> {
     // Ids are forgotten and reused, and an earlier token may have won: only both together name the job.
-    let owner = marker.run.clone().map(|(token, id)| JobRef { id, token });
-    if let Some(owner) = owner.filter(|owner| *owner != watched.watch.job) {
+    let watching = &watched.watch.job;
+    let owner = marker.run.clone().map(|(token, id)| JobRef { id, token, dir: watching.dir.clone() });
+    let is_it = |owner: &JobRef| owner.token == watching.token && owner.id.is_same(&watching.id, home);
+    if let Some(owner) = owner.filter(|owner| !is_it(owner)) {
         return Some(Observation::Adopt(owner));
     }
     if marker.exit.is_none() {
@@ -494,8 +528,7 @@ mod tests {
         let watch = JobWatch {
             process: NodeId(1),
             computer: "far".into(),
-            job: JobRef { id: JobId(id.into()), token: token.into() },
-            dir: "/w".into(),
+            job: JobRef { id: JobId(id.into()), token: token.into(), dir: "/w".into() },
             shown: None,
             status: None,
             look_in: None,
@@ -517,7 +550,7 @@ mod tests {
             failure: (raw == "rebooted").then_some(JobFailure::LostInReboot),
         });
         let once = |watched: &mut Watched| {
-            judge(watched, marker, status.as_ref(), raw == Some("given up"), Duration::ZERO)
+            judge(watched, marker, status.as_ref(), raw == Some("given up"), Duration::ZERO, None)
         };
         once(watched).or_else(|| once(watched))
     }
@@ -527,7 +560,7 @@ mod tests {
         // The same id with another token is another job: the controller has used it twice.
         for (token, id) in [("old", "7"), ("old", "6"), ("new", "8")] {
             let seen = look(&mut watched("7", "new"), &marker(Some((token, id)), None), None);
-            let owner = JobRef { id: JobId(id.into()), token: token.into() };
+            let owner = JobRef { id: JobId(id.into()), token: token.into(), dir: "/w".into() };
             assert_eq!(seen, Some(Observation::Adopt(owner)));
         }
         let ended = look(&mut watched("7", "new"), &marker(Some(("new", "7")), Some(3)), None);
@@ -538,8 +571,8 @@ mod tests {
     fn absent_is_confirmed_before_it_counts() {
         let mut job = watched("7", "t");
         let gone = marker(None, None);
-        assert_eq!(judge(&mut job, &gone, None, false, Duration::from_secs(10)), None);
-        assert_eq!(judge(&mut job, &gone, None, false, Duration::from_secs(10)), None, "too soon");
+        assert_eq!(judge(&mut job, &gone, None, false, Duration::from_secs(10), None), None);
+        assert_eq!(judge(&mut job, &gone, None, false, Duration::from_secs(10), None), None, "too soon");
         assert_eq!(look(&mut watched("7", "t"), &gone, None), Some(Observation::Vanished));
         let lost = look(&mut watched("7", "t"), &marker(Some(("t", "7")), None), None);
         assert!(matches!(lost, Some(Observation::Ended(report)) if report.engine_exit.is_some()));

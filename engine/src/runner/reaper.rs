@@ -7,8 +7,8 @@ use super::{
     keep_at::{Tried, keep_at},
 };
 use crate::{
-    calcjob::{StepError, StepResult},
-    scheduler::{JobId, JobRef, Recovery, Submission},
+    calcjob::{self, StepError, StepResult},
+    scheduler::{JobId, Recovery, Submission},
     store::{Change, Level, Orphan},
 };
 
@@ -41,22 +41,29 @@ async fn reap(cx: &Context, orphan: Orphan) -> Tried {
 async fn cancel(cx: &Context, orphan: &Orphan) -> StepResult<String> {
     let (row, via) = cx.connect(Some(&orphan.computer)).await?;
     let scheduler = cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
-    let id = match &orphan.job_id {
-        Some(id) => JobId(id.clone()),
+    let found = match &orphan.job_id {
+        Some(id) => Some(JobId(id.clone())),
         None => {
             let submission = Submission { proven: cx.is_proven(&row.config)?, ..orphan.submission.clone() };
             match scheduler.recover(&*via, &submission).await? {
-                Recovery::Found(id) => id,
-                Recovery::NeverSubmitted => return Ok("there was no job to cancel".into()),
+                Recovery::Found(id) => Some(id),
+                Recovery::NeverSubmitted => None,
                 Recovery::Unclear(reason) => {
                     return Err(StepError::Later(format!("whether it was submitted is unclear: {reason}")));
                 }
             }
         }
     };
-    let reference = JobRef { id: id.clone(), token: orphan.submission.token.clone() };
-    match scheduler.cancel(&*via, std::slice::from_ref(&reference)).await.pop() {
-        None | Some(Ok(())) => Ok(format!("job {id} is cancelled")),
-        Some(Err(error)) => Err(error.into()),
+    let home = cx.home_cluster(&orphan.computer);
+    let jobs = calcjob::all_jobs(&orphan.submission, found, home.as_deref());
+    if jobs.is_empty() {
+        return Ok("there was no job to cancel".into());
+    }
+    match calcjob::cancel_jobs(cx, &orphan.computer, &jobs).await? {
+        None => {
+            let ids: Vec<_> = jobs.iter().map(|job| job.id.to_string()).collect();
+            Ok(format!("job {} is over", ids.join(", ")))
+        }
+        Some(left) => Err(StepError::Later(left)),
     }
 }

@@ -94,6 +94,7 @@ impl Context {
             bundled: Vec::new(),
             clamped: Mutex::default(),
             queues: Default::default(),
+            clusters: super::clusters::Clusters::default(),
             orphaned: Notify::new(),
             cleanings: Notify::new(),
             board: Board::default(),

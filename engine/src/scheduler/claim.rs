@@ -7,6 +7,7 @@
 //! | `sentinel` | upload | the directory is this job's and whole |
 //! | `submit-TOKEN/` | wrapper, or recovery | whoever made it alone may call the scheduler for this token |
 //! | `submit-TOKEN/host` | wrapper | where it ran |
+//! | `submit-TOKEN/clusters` | wrapper | other clusters that its environment may send the job to |
 //! | `submit-TOKEN/{out,err,rc}` | wrapper | what the scheduler said; `rc` comes last, by rename |
 //! | `submit-TOKEN/recovered` | recovery | nobody will ever submit with this token |
 //! | `run` | job script | token, job id and restart count of the one copy that runs |
@@ -23,7 +24,7 @@ use std::{
 };
 
 use super::{Error, ErrorKind, JobFailure, JobId, JobRef, Recorded, Result, Submission};
-use crate::transport::{self, Command, Transport, quote, quote_path};
+use crate::transport::{self, Command, Output, Transport, quote, quote_path};
 
 /// After so long a wrapper is ended, with the scheduler's client that it waits for.
 pub(super) const WRAPPER_DEADLINE: Duration = Duration::from_secs(60);
@@ -180,8 +181,16 @@ pub(super) enum Found {
     Unclaimed(String),
 }
 
+/// What recovery finds, and where else it has to look.
+pub(super) struct Investigated {
+    /// What the work directory shows.
+    pub(super) found: Found,
+    /// Clusters that the wrapper's environment named: the job may be there.
+    pub(super) clusters: Vec<String>,
+}
+
 /// Looks at the work directory, and takes the claim if nobody has.
-pub(super) async fn investigate(via: &dyn Transport, job: &Submission) -> Result<Found> {
+pub(super) async fn investigate(via: &dyn Transport, job: &Submission) -> Result<Investigated> {
     let (dir, token) = (quote_path(&job.dir), quote(&job.token));
     // The glob lists the directory first: a network file system may else answer from its cache.
     let script = format!(
@@ -197,7 +206,7 @@ if e=$(mkdir "$c" 2>&1); then
 fi
 if [ -e "$c/recovered" ]; then echo claimed; exit 0; fi
 if [ ! -d "$c" ]; then echo "x$e"; exit 0; fi
-p o "$c/out"; p e "$c/err"; p r "$c/rc"; p g .ferry/run; p h "$c/host"
+p o "$c/out"; p e "$c/err"; p r "$c/rc"; p g .ferry/run; p h "$c/host"; p k "$c/clusters"
 {HOST}; echo "i$h"
 born=$(stat -c %Y "$c"); n=.ferry/now-$$
 {{ : > "$n"; }} 2> /dev/null && now=$(stat -c %Y "$n"); rm -f "$n"
@@ -208,23 +217,29 @@ echo "a$(( ${{now:-$born}} - born ))"
     let output = via.exec(&Command::sh(script)).await.map_err(|error| unreachable("recover", error))?;
     let text = output.text();
     let lines: Vec<&str> = text.lines().collect();
-    if let Some((_, id)) = owner(&lines) {
+    let names = lines.iter().filter_map(|line| line.strip_prefix('k')).flat_map(|line| line.split(','));
+    let clusters = names.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    Ok(Investigated { found: found(&lines, &output)?, clusters })
+}
+
+fn found(lines: &[&str], output: &Output) -> Result<Found> {
+    if let Some((_, id)) = owner(lines) {
         return Ok(Found::Owner(id));
     }
-    let recorded = recorded(&lines);
+    let recorded = recorded(lines);
     match lines.first().copied() {
         Some("missing") => Ok(Found::Missing),
         Some("claimed") => Ok(Found::Claimed),
         Some(line) if line.starts_with('x') => Ok(Found::Unclaimed(line[1..].to_owned())),
         _ if recorded.status.is_some() => Ok(Found::Recorded(recorded)),
         _ => {
-            let age = find(&lines, 'a').and_then(|word| word.parse::<i64>().ok()).ok_or_else(|| {
+            let age = find(lines, 'a').and_then(|word| word.parse::<i64>().ok()).ok_or_else(|| {
                 Error::new(ErrorKind::Unreadable, "recover")
                     .with("status", output.status)
                     .with("stderr", output.error_text())
                     .later()
             })?;
-            let elsewhere = find(&lines, 'h').filter(|host| find(&lines, 'i') != Some(*host));
+            let elsewhere = find(lines, 'h').filter(|host| find(lines, 'i') != Some(*host));
             let elsewhere = elsewhere.map(str::to_owned);
             Ok(Found::Claim { age: Duration::from_secs(age.max(0) as u64), elsewhere })
         }
@@ -276,7 +291,7 @@ p g .ferry/run; echo fenced
     let text = output.text();
     let lines: Vec<&str> = text.lines().collect();
     if let Some((token, id)) = owner(&lines) {
-        return Ok(Fenced::Runs(JobRef { id, token }));
+        return Ok(Fenced::Runs(JobRef { id, token, dir: job.dir.clone() }));
     }
     match lines.last().copied() {
         Some("gone") => Ok(Fenced::Gone),

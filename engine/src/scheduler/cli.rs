@@ -2,171 +2,21 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    fmt,
     time::Duration,
 };
 
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, Error, ErrorKind, JobId, JobRef, JobState, JobStatus, JobTemplate, Listed, QueueKey,
-    Recovery, Result, Scheduler, Submission, Survey,
+    Cancelled, Capabilities, Dialect, Error, ErrorKind, Header, JobId, JobRef, JobScript, JobState,
+    JobStatus, JobTemplate, Listing, Presence, Query, Queue, QueueKey, Recorded, Recovery, Result, Scheduler,
+    Submission, Survey, by_cluster,
     claim::{self, Answer, Found},
     nameless,
     template::script,
+    witness::{Tokens, Wanted},
 };
-use crate::{
-    error::Effect,
-    transport::{Command, Output, Transport},
-};
-
-/// What the wrapper recorded of the scheduler's answer to a submission.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// Its standard output.
-    pub stdout: String,
-    /// Its standard error.
-    pub stderr: String,
-    /// Its exit status; `None` if it did not come to one.
-    pub status: Option<i32>,
-}
-
-/// What looking for a token in the scheduler brought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listing {
-    /// A job with this token.
-    Job(JobId),
-    /// Something still acts for this token, so it is too early to tell.
-    Busy(String),
-    /// Nothing has this token.
-    Absent,
-    /// This host can't tell.
-    Blind(String),
-}
-
-/// The words of a command-line scheduler. Pure: builds commands and reads their output.
-pub trait Dialect: fmt::Debug + Send + Sync + 'static {
-    /// What the scheduler can do.
-    fn capabilities(&self) -> Capabilities;
-
-    /// The scheduler's own lines of the job script, before those of the user.
-    ///
-    /// # Errors
-    /// `Permanent` for what it can't express, and for directives of the user that would make more or less than one job.
-    fn header(&self, job: &JobTemplate) -> Result<Vec<String>>;
-
-    /// Shell text, part of the job script, that sets `ferry_job` to the job's id and `ferry_restart` to how
-    /// often the scheduler started it again. Must not print.
-    fn identity(&self) -> &'static str;
-
-    /// Shell text, part of the job script once its gate is taken, that keeps limits which the scheduler does not keep.
-    /// A child that it leaves in the background is named by `ferry_guard`, and ended with the script.
-    fn guard(&self, job: &JobTemplate) -> Vec<String> {
-        let _ = job;
-        Vec::new()
-    }
-
-    /// One command that asks which queue plain submissions go to, and as which user; `None` where queues have no names.
-    fn queue_key_command(&self) -> Option<Command> {
-        None
-    }
-
-    /// Reads its output.
-    ///
-    /// # Errors
-    /// `Unreachable` where asking again may help; `Permanent` or `Unreadable` from a host that can't say.
-    fn parse_queue_key(&self, output: &Output) -> Result<QueueKey> {
-        let _ = output;
-        Err(nameless())
-    }
-
-    /// Shell text that submits the job, run by the wrapper in the work directory with the token as `$1`.
-    /// Its output and exit status are recorded, and read by [`Dialect::parse_submit`].
-    fn submit_text(&self, job: &Submission) -> String;
-
-    /// Reads a recorded answer. An id beside a non-zero status counts.
-    ///
-    /// # Errors
-    /// `Permanent`, `Busy`, or `Ambiguous` when the job may be in all the same.
-    fn parse_submit(&self, recorded: &Recorded) -> Result<JobId>;
-
-    /// A command that looks for a token among the scheduler's jobs.
-    fn find_command(&self, job: &Submission) -> Command;
-
-    /// Reads its output.
-    ///
-    /// # Errors
-    /// `Unreachable` or `Unreadable`; never `Absent` from a failed command.
-    fn parse_find(&self, job: &Submission, output: &Output) -> Result<Listing>;
-
-    /// How long after the first look a second one must confirm an absence.
-    fn grace(&self) -> Duration;
-
-    /// One command that asks for the state of all these jobs.
-    fn status_command(&self, jobs: &[JobRef]) -> Command;
-
-    /// Reads its output; a job without an entry is absent.
-    ///
-    /// # Errors
-    /// `Unreachable` or `Unreadable`; a failed listing is never an empty queue.
-    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobRef, JobStatus>>;
-
-    /// One command that lists all jobs of this user, ended ones as far as the scheduler remembers them;
-    /// `None` where jobs can't be told apart from anything else.
-    fn survey_command(&self) -> Option<Command> {
-        None
-    }
-
-    /// Reads its output.
-    ///
-    /// # Errors
-    /// `Unreachable` or `Unreadable`; a failed listing is never an empty queue.
-    fn parse_survey(&self, output: &Output) -> Result<Vec<Listed>> {
-        let _ = output;
-        Ok(Vec::new())
-    }
-
-    /// One command that asks what became of jobs that no listing shows any more; `None` where nobody remembers.
-    fn history_command(&self, jobs: &[JobRef]) -> Option<Command> {
-        let _ = jobs;
-        None
-    }
-
-    /// Reads its output: only jobs that are known to have ended. What can't be read is no entry, since this
-    /// only adds to a listing that has answered.
-    fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
-        let _ = (jobs, output);
-        BTreeMap::new()
-    }
-
-    /// One command that asks which of these jobs, that ended before their script began, the scheduler gave up by
-    /// itself; `None` where it never does so.
-    fn given_up_command(&self, jobs: &[JobRef]) -> Option<Command> {
-        let _ = jobs;
-        None
-    }
-
-    /// Reads its output. What can't be read is none of them.
-    fn parse_given_up(&self, jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
-        let _ = (jobs, output);
-        BTreeSet::new()
-    }
-
-    /// One command that ends all these jobs.
-    fn cancel_command(&self, jobs: &[JobRef]) -> Command;
-
-    /// Reads its output: one result for each job, in order.
-    fn parse_cancel(&self, jobs: &[JobRef], output: &Output) -> Vec<Result<()>>;
-
-    /// A command that lists this user's jobs.
-    fn list_command(&self) -> Command;
-
-    /// Reads its output: how many there are.
-    ///
-    /// # Errors
-    /// `Unreachable` or `Unreadable`.
-    fn parse_list(&self, output: &Output) -> Result<usize>;
-}
+use crate::{error::Effect, transport::Transport};
 
 /// A [`Scheduler`] made of a [`Dialect`] and the claim protocol.
 #[derive(Debug, Clone, Default)]
@@ -191,11 +41,15 @@ impl<D: Dialect> CliScheduler<D> {
 
     /// The claim is taken, no copy runs, and no answer is recorded or none that tells: asks the scheduler,
     /// twice. `has_ended`: the wrapper is known to have come to its end.
-    async fn ask_by_token(&self, via: &dyn Transport, job: &Submission, has_ended: bool) -> Result<Recovery> {
-        let command = self.dialect.find_command(job);
+    async fn ask_by_token(
+        &self,
+        via: &dyn Transport,
+        job: &Submission,
+        has_ended: bool,
+        clusters: &[String],
+    ) -> Result<Recovery> {
         for look in 0..2 {
-            let output = via.exec(&command).await.map_err(|error| claim::unreachable("recover", error))?;
-            match self.dialect.parse_find(job, &output)? {
+            match self.find(via, job, clusters).await? {
                 Listing::Job(id) => return Ok(Recovery::Found(id)),
                 Listing::Busy(reason) | Listing::Blind(reason) => return Ok(Recovery::Unclear(reason)),
                 Listing::Absent if look == 0 && !has_ended => {
@@ -204,7 +58,7 @@ impl<D: Dialect> CliScheduler<D> {
                 Listing::Absent => {}
             }
             // A copy may have taken the gate meanwhile.
-            match claim::investigate(via, job).await? {
+            match claim::investigate(via, job).await?.found {
                 Found::Owner(id) => return Ok(Recovery::Found(id)),
                 Found::Recorded(recorded) => {
                     if let Some(recovery) = self.read_record(&recorded) {
@@ -224,6 +78,26 @@ impl<D: Dialect> CliScheduler<D> {
         }
         claim::seal(via, job).await?;
         Ok(Recovery::NeverSubmitted)
+    }
+
+    /// Looks for a token in every cluster that could have its job: the home cluster, those that the job's own lines
+    /// name, and those that the wrapper's environment named.
+    async fn find(&self, via: &dyn Transport, job: &Submission, clusters: &[String]) -> Result<Listing> {
+        let named: BTreeSet<&str> = job.extras.clusters.iter().chain(clusters).map(String::as_str).collect();
+        let home = job.home.as_deref();
+        let others = named.into_iter().filter(|cluster| Some(*cluster) != home).map(Some);
+        let mut unanswered = None;
+        for cluster in std::iter::once(None).chain(others) {
+            let command = self.dialect.find_command(job, cluster);
+            let output = via.exec(&command).await.map_err(|error| claim::unreachable("recover", error))?;
+            match self.dialect.parse_find(job, cluster, &output) {
+                Ok(Listing::Absent) => {}
+                Ok(found) => return Ok(found),
+                // Another cluster may have it.
+                Err(error) => unanswered = Some(error),
+            }
+        }
+        unanswered.map_or(Ok(Listing::Absent), Err)
     }
 
     /// A find that sees wrappers (an authoritative listing) has just not seen this one; any other must wait
@@ -246,17 +120,103 @@ impl<D: Dialect> CliScheduler<D> {
     async fn add_history(
         &self,
         via: &dyn Transport,
-        jobs: &[JobRef],
+        query: &Query<'_>,
         mut listed: BTreeMap<JobRef, JobStatus>,
     ) -> BTreeMap<JobRef, JobStatus> {
-        let absent: Vec<JobRef> = jobs.iter().filter(|job| !listed.contains_key(job)).cloned().collect();
-        let command = if absent.is_empty() { None } else { self.dialect.history_command(&absent) };
+        let absent: Vec<JobRef> =
+            query.jobs.iter().filter(|job| !listed.contains_key(job)).cloned().collect();
+        let command =
+            if absent.is_empty() { None } else { self.dialect.history_command(query.cluster, &absent) };
         if let Some(command) = command
             && let Ok(output) = via.exec(&command).await
         {
             listed.extend(self.dialect.parse_history(&absent, &output));
         }
         listed
+    }
+
+    async fn queue(&self, via: &dyn Transport, operation: &'static str, query: &Query<'_>) -> Result<Queue> {
+        let command = self.dialect.queue_command(query);
+        let output = via.exec(&command).await.map_err(|error| claim::unreachable(operation, error))?;
+        self.dialect.parse_queue(query, &output)
+    }
+
+    /// What the scheduler says about jobs of one cluster, each asked for by its id.
+    async fn present(
+        &self,
+        via: &dyn Transport,
+        cluster: Option<&str>,
+        jobs: &[JobRef],
+    ) -> Result<BTreeMap<JobRef, Presence>> {
+        let queue = self.queue(via, "ask", &Query { cluster, jobs, by_id: true }).await?;
+        let taken: BTreeSet<String> = queue.listed.iter().map(|one| one.id.number().to_owned()).collect();
+        let ours = Wanted::new(jobs).states(queue.listed);
+        let presence = |job: &JobRef| match ours.get(job) {
+            Some(status) => Ok(Presence::Ours(status.clone())),
+            None if taken.contains(job.id.number()) => Ok(Presence::Reused),
+            None if queue.proves_absence => Ok(Presence::Gone),
+            None => Err(Error::new(ErrorKind::Unreadable, "ask")
+                .message(format!("the scheduler's answer about job {} can't be relied on", job.id))
+                .later()),
+        };
+        jobs.iter().map(|job| Ok((job.clone(), presence(job)?))).collect()
+    }
+
+    /// Tells the scheduler to end those jobs of one cluster that still live, and looks again.
+    async fn end(
+        &self,
+        via: &dyn Transport,
+        cluster: Option<&str>,
+        jobs: &[JobRef],
+    ) -> Result<BTreeMap<JobRef, Result<Cancelled>>> {
+        let before = self.present(via, cluster, jobs).await?;
+        let alive: Vec<JobRef> =
+            before.iter().filter(|(_, presence)| !presence.is_over()).map(|(job, _)| job.clone()).collect();
+        let mut results: BTreeMap<JobRef, Result<Cancelled>> =
+            jobs.iter().map(|job| (job.clone(), Ok(Cancelled::Over))).collect();
+        if alive.is_empty() {
+            return Ok(results);
+        }
+        let command = self.dialect.cancel_command(cluster, &alive);
+        let output = via.exec(&command).await.map_err(|error| unknown_cancel(&error.to_string()))?;
+        let told = self.dialect.parse_cancel(&alive, &output);
+        let after = self.present(via, cluster, &alive).await?;
+        for (job, told) in alive.into_iter().zip(told) {
+            let result = match (told, after.get(&job)) {
+                (_, Some(presence)) if presence.is_over() => Ok(Cancelled::Over),
+                (Ok(()), Some(Presence::Ours(status))) => Ok(Cancelled::Ending(status.raw.clone())),
+                (Ok(()), _) => Err(unknown_cancel("the scheduler did not answer about the job")),
+                (Err(error), _) => Err(error),
+            };
+            results.insert(job, result);
+        }
+        Ok(results)
+    }
+}
+
+fn unknown_cancel(text: &str) -> Error {
+    Error::new(ErrorKind::Unreachable, "cancel").message(text).later()
+}
+
+/// One result for each job, in order, of what each cluster brought for all its jobs.
+struct Results<T>(BTreeMap<JobRef, Result<T>>);
+
+impl<T> Results<T> {
+    /// A cluster that did not answer is the trouble of each of its jobs.
+    fn add(&mut self, jobs: &[JobRef], results: Result<BTreeMap<JobRef, Result<T>>>) {
+        match results {
+            Ok(results) => self.0.extend(results),
+            Err(error) => {
+                let (kind, text) = (*error.kind(), error.explained());
+                let copy = || Error::new(kind, "ask").message(text.clone()).later();
+                self.0.extend(jobs.iter().map(|job| (job.clone(), Err(copy()))));
+            }
+        }
+    }
+
+    fn in_order(mut self, jobs: &[JobRef]) -> Vec<Result<T>> {
+        let missing = || Error::new(ErrorKind::Unreadable, "ask").message("no answer about the job").later();
+        jobs.iter().map(|job| self.0.remove(job).unwrap_or_else(|| Err(missing()))).collect()
     }
 }
 
@@ -282,10 +242,12 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         self.dialect.capabilities()
     }
 
-    fn script(&self, job: &JobTemplate) -> Result<String> {
+    fn script(&self, job: &JobTemplate) -> Result<JobScript> {
         let dialect = &self.dialect;
         let directives = dialect.capabilities().directives;
-        Ok(script(job, &dialect.header(job)?, &directives, dialect.identity(), &dialect.guard(job)))
+        let Header { lines, extras } = dialect.header(job)?;
+        let text = script(job, &lines, &directives, dialect.identity(), &dialect.guard(job));
+        Ok(JobScript { text, extras })
     }
 
     async fn queue_key(&self, via: &dyn Transport) -> Result<QueueKey> {
@@ -314,86 +276,78 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
     }
 
     async fn recover(&self, via: &dyn Transport, job: &Submission) -> Result<Recovery> {
-        match claim::investigate(via, job).await? {
+        let claim::Investigated { found, clusters } = claim::investigate(via, job).await?;
+        match found {
             Found::Owner(id) => Ok(Recovery::Found(id)),
             Found::Claimed => Ok(Recovery::NeverSubmitted),
             Found::Recorded(recorded) => match self.read_record(&recorded) {
                 Some(recovery) => Ok(recovery),
-                None => self.ask_by_token(via, job, true).await,
+                None => self.ask_by_token(via, job, true, &clusters).await,
             },
             Found::Missing => Ok(missing(job)),
             Found::Unclaimed(reason) => Ok(unclaimed(&reason)),
             Found::Claim { age, elsewhere } => {
                 let is_dead = self.wrapper_is_dead(age, elsewhere.as_deref());
-                self.ask_by_token(via, job, is_dead).await
+                self.ask_by_token(via, job, is_dead, &clusters).await
             }
         }
     }
 
-    async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobRef, JobStatus>> {
-        if jobs.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let command = self.dialect.status_command(jobs);
-        let output = via.exec(&command).await.map_err(|error| claim::unreachable("status", error))?;
-        let listed = self.dialect.parse_status(jobs, &output)?;
-        Ok(self.add_history(via, jobs, listed).await)
-    }
-
-    async fn survey(&self, via: &dyn Transport, jobs: &[JobRef], tokens: &HashSet<String>) -> Result<Survey> {
-        let Some(command) = self.dialect.survey_command() else {
-            return Ok(Survey { jobs: self.status(via, jobs).await?, ..Survey::default() });
-        };
-        let output = via.exec(&command).await.map_err(|error| claim::unreachable("survey", error))?;
-        let mut survey = Survey::default();
-        let wanted: BTreeSet<&JobRef> = jobs.iter().collect();
-        for listed in self.dialect.parse_survey(&output)? {
-            if tokens.contains(&listed.name) {
-                // Ids are forgotten and reused: only the same token is the same job.
-                let job = JobRef { id: listed.id, token: listed.name };
-                if wanted.contains(&job) {
-                    survey.jobs.insert(job, listed.status);
-                }
-                continue;
+    async fn survey(
+        &self,
+        via: &dyn Transport,
+        cluster: Option<&str>,
+        jobs: &[JobRef],
+        tokens: &HashSet<String>,
+    ) -> Result<Survey> {
+        let query = Query { cluster, jobs, by_id: false };
+        let Queue { listed, proves_absence, notices } = self.queue(via, "survey", &query).await?;
+        let (wanted, tokens) = (Wanted::new(jobs), Tokens::new(tokens));
+        let mut survey = Survey { proves_absence, notices, ..Survey::default() };
+        for listed in listed {
+            if let Some(job) = wanted.find(&listed) {
+                survey.jobs.insert(job.clone(), listed.status);
+            } else if !tokens.is_borne_by(&listed) {
+                let state = listed.status.state;
+                survey.foreign_queued += u32::from(matches!(state, JobState::Pending | JobState::Held));
+                survey.foreign_active += u32::from(state != JobState::Done);
             }
-            let state = listed.status.state;
-            survey.foreign_queued += u32::from(matches!(state, JobState::Pending | JobState::Held));
-            survey.foreign_active += u32::from(state != JobState::Done);
         }
-        survey.jobs = self.add_history(via, jobs, survey.jobs).await;
+        survey.jobs = self.add_history(via, &query, survey.jobs).await;
         Ok(survey)
     }
 
-    async fn given_up(&self, via: &dyn Transport, jobs: &[JobRef]) -> BTreeSet<JobRef> {
-        let command = if jobs.is_empty() { None } else { self.dialect.given_up_command(jobs) };
-        match command {
-            Some(command) => via
-                .exec(&command)
-                .await
-                .map_or_else(|_| BTreeSet::new(), |output| self.dialect.parse_given_up(jobs, &output)),
-            None => BTreeSet::new(),
+    async fn ask(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<Presence>> {
+        let mut results = Results(BTreeMap::new());
+        for (cluster, jobs) in by_cluster(jobs) {
+            let found = self.present(via, cluster, &jobs).await;
+            results.add(&jobs, found.map(|all| all.into_iter().map(|(job, one)| (job, Ok(one))).collect()));
         }
+        results.in_order(jobs)
     }
 
-    async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>> {
-        if jobs.is_empty() {
-            return Vec::new();
-        }
-        match via.exec(&self.dialect.cancel_command(jobs)).await {
-            Ok(output) => self.dialect.parse_cancel(jobs, &output),
-            Err(error) => {
-                let text = error.to_string();
-                let failed = || Error::new(ErrorKind::Unreachable, "cancel").message(text.clone()).later();
-                jobs.iter().map(|_| Err(failed())).collect()
+    async fn given_up(&self, via: &dyn Transport, jobs: &[JobRef]) -> BTreeSet<JobRef> {
+        let mut given_up = BTreeSet::new();
+        for (cluster, jobs) in by_cluster(jobs) {
+            if let Some(command) = self.dialect.given_up_command(cluster, &jobs)
+                && let Ok(output) = via.exec(&command).await
+            {
+                given_up.extend(self.dialect.parse_given_up(&jobs, &output));
             }
         }
+        given_up
+    }
+
+    async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<Cancelled>> {
+        let mut results = Results(BTreeMap::new());
+        for (cluster, jobs) in by_cluster(jobs) {
+            results.add(&jobs, self.end(via, cluster, &jobs).await);
+        }
+        results.in_order(jobs)
     }
 
     async fn list(&self, via: &dyn Transport) -> Result<usize> {
-        let output = via
-            .exec(&self.dialect.list_command())
-            .await
-            .map_err(|error| claim::unreachable("list", error))?;
-        self.dialect.parse_list(&output)
+        let queue = self.queue(via, "list", &Query { cluster: None, jobs: &[], by_id: false }).await?;
+        Ok(queue.listed.iter().filter(|job| job.status.state != JobState::Done).count())
     }
 }

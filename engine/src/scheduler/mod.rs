@@ -6,10 +6,13 @@
 
 mod claim;
 mod cli;
+mod dialect;
 mod failure;
 mod header;
+mod job;
 mod limits;
 mod template;
+mod witness;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -22,10 +25,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use claim::{Fenced, Marker, Markers, fence, markers};
-pub use cli::{CliScheduler, Dialect, Listing, Recorded};
+pub use cli::CliScheduler;
+pub use dialect::{Dialect, Header, Listing, Query, Queue, Recorded};
 pub use failure::JobFailure;
 pub(crate) use header::unread_of_job;
 pub use header::{Directives, Texts};
+pub use job::{JobId, JobRef};
 pub(crate) use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
 pub use template::{CommandLine, JobTemplate, Resources, script};
@@ -65,22 +70,14 @@ pub type Error = error::Error<ErrorKind>;
 /// A scheduler's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A job's name in its scheduler. The direct scheduler's holds host, boot, pid and start time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct JobId(pub String);
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A submission try: what must be on disk before anything is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
-    /// Fresh for every try; job name and comment where the scheduler has them. Only `[0-9a-z-]`.
+    /// Fresh for every try; the end of the job's name, and part of its comment. Only `[0-9a-z-]`.
     pub token: String,
+    /// For people: what the job's name begins with. Empty in what was stored before there were such names.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub label: String,
     /// Absolute work directory, published by the upload.
     pub dir: PathBuf,
     /// Name of the job script in it.
@@ -96,19 +93,60 @@ pub struct Submission {
     /// The scheduler may start the job again by itself.
     #[serde(default)]
     pub rerunnable: bool,
+    /// What the submit command needs beside the script.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub extras: Extras,
+    /// The cluster that the scheduler's commands spoke to when this was written; jobs whose id names no cluster are
+    /// there. `None`: not known, or the scheduler has no clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    /// Jobs of earlier tries, in what is left to be cancelled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<JobRef>,
     /// A test job has shown that jobs of this computer see its directory and keep their names, so that what two
     /// listings do not show was never submitted. Looked up anew for each recovery.
     #[serde(skip)]
     pub proven: bool,
 }
 
-/// A job to ask about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct JobRef {
-    /// Its id.
-    pub id: JobId,
-    /// The token it was submitted with: ids are forgotten and reused, so the two are matched together.
-    pub token: String,
+impl Submission {
+    /// The job that this submission brought about, to ask about it.
+    pub fn job(&self, id: JobId) -> JobRef {
+        JobRef { id, token: self.token.clone(), dir: self.dir.clone() }
+    }
+
+    /// What is known of a submission when only its job is: enough to ask about it and to cancel it.
+    pub(crate) fn of_job(job: &JobRef) -> Submission {
+        Submission { token: job.token.clone(), dir: job.dir.clone(), ..Submission::default() }
+    }
+
+    /// The job's name: the label, then the whole token, so that both people and recovery can tell it.
+    pub fn name(&self) -> String {
+        if self.label.is_empty() { self.token.clone() } else { format!("{}-{}", self.label, self.token) }
+    }
+}
+
+/// What a submit command needs beside the script. Made with the script, and kept with the intent to submit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Extras {
+    /// The comment that the user's own lines set; ours is appended to it.
+    pub comment: String,
+    /// Clusters that the user's own lines name: where the job may be after a lost answer.
+    pub clusters: Vec<String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A job script, and what its submission needs beside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobScript {
+    /// The script.
+    pub text: String,
+    /// See there.
+    pub extras: Extras,
 }
 
 /// What recovery found out about a submission whose outcome was not recorded.
@@ -172,17 +210,25 @@ pub struct JobStatus {
 pub struct Listed {
     /// Its id.
     pub id: JobId,
-    /// Its name; ours bear their token.
+    /// Its name; ours bear their token, unless somebody has renamed them.
     pub name: String,
+    /// Its comment, likewise; empty if it has none.
+    pub comment: String,
+    /// Its work directory, if the scheduler shows it.
+    pub dir: Option<PathBuf>,
     /// What the scheduler says about it.
     pub status: JobStatus,
 }
 
-/// The state of our jobs, and how many others this user has.
+/// What a listing of one cluster's queue shows: the state of our jobs there, and how many others this user has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
-    /// As [`Scheduler::status`] gives it.
+    /// Those of the jobs asked about that the scheduler still knows.
     pub jobs: BTreeMap<JobRef, JobStatus>,
+    /// Whether a job without an entry is absent. Otherwise the listing says nothing about it.
+    pub proves_absence: bool,
+    /// What the scheduler's command complained of, beside an answer that counts.
+    pub notices: Vec<String>,
     /// Pending jobs that bear none of our tokens.
     pub foreign_queued: u32,
     /// Pending or running jobs that bear none of our tokens.
@@ -205,6 +251,36 @@ impl fmt::Display for QueueKey {
     }
 }
 
+/// What the scheduler says when it is asked about one job by its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// The id is still our job's.
+    Ours(JobStatus),
+    /// The id is another job's now: ours has ended and was forgotten.
+    Reused,
+    /// The scheduler knows no job of this id.
+    Gone,
+}
+
+impl Presence {
+    /// Whether the job is known to be over, or was never there.
+    pub fn is_over(&self) -> bool {
+        match self {
+            Presence::Ours(status) => status.state == JobState::Done,
+            Presence::Reused | Presence::Gone => true,
+        }
+    }
+}
+
+/// What became of a job that was cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is over, as the scheduler itself says.
+    Over,
+    /// The scheduler was told to end it, and it has not ended yet. Its present state, in the scheduler's words.
+    Ending(String),
+}
+
 /// What a scheduler can do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Capabilities {
@@ -212,10 +288,26 @@ pub struct Capabilities {
     pub has_queue: bool,
     /// A listing that answers is the truth of this moment, so a job it lacks has ended.
     pub listing_is_authoritative: bool,
+    /// Ids may name a cluster, see [`JobId`].
+    pub has_clusters: bool,
     /// Shortest sensible time between two listings.
     pub poll_floor: Duration,
     /// Lines of a job script that it reads as orders.
     pub directives: Directives,
+}
+
+/// Whether an error is the trouble of the link to the host, and not of its scheduler.
+pub(crate) fn is_of_link(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<crate::transport::Error>())
+}
+
+/// Jobs by their cluster, in the order of ids.
+pub(crate) fn by_cluster(jobs: &[JobRef]) -> BTreeMap<Option<&str>, Vec<JobRef>> {
+    let mut clusters = BTreeMap::<_, Vec<_>>::new();
+    for job in jobs {
+        clusters.entry(job.id.cluster()).or_default().push(job.clone());
+    }
+    clusters
 }
 
 /// Runs jobs on one computer. Object-safe; the transport is an argument, so it holds no connection.
@@ -224,11 +316,11 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// The job script for a template, start gate and exit marker included.
+    /// The job script for a template, start gate and exit marker included, and what its submission needs beside it.
     ///
     /// # Errors
     /// `Permanent` for resources or options that it can't express.
-    fn script(&self, job: &JobTemplate) -> Result<String>;
+    fn script(&self, job: &JobTemplate) -> Result<JobScript>;
 
     /// Asks the host which queue a plain submission goes to, and as which user. The same queue answers with the same key
     /// over any connection, until the host is set up anew or, without a scheduler, started again. By default nothing
@@ -254,17 +346,42 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     /// Answers "did that submission happen, and can it still?". Idempotent; may take the claim itself.
     async fn recover(&self, via: &dyn Transport, job: &Submission) -> Result<Recovery>;
 
-    /// One entry for each job that the scheduler still knows, by id and token: of two jobs that were given the same
-    /// id, it knows at most one. A job without an entry is *absent*, which is
-    /// not the same as done: read its marker.
-    async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobRef, JobStatus>>;
+    /// Lists this user's jobs in one cluster (`None`: the home cluster), in one request: the state of `jobs`, which
+    /// are in that cluster, and a count of those that bear none of `tokens`. Where there is no queue, nobody else
+    /// counts.
+    ///
+    /// A job is known by its id beside a witness (see [`JobRef`]): of two jobs that were given the same id, at most
+    /// one has an entry. A job without one is *absent*, if the listing proves absence; that is not the same as done:
+    /// read its marker.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Unreadable`; a failed listing is never an empty queue.
+    async fn survey(
+        &self,
+        via: &dyn Transport,
+        cluster: Option<&str>,
+        jobs: &[JobRef],
+        tokens: &HashSet<String>,
+    ) -> Result<Survey>;
 
-    /// [`Scheduler::status`], and a count of this user's other jobs: those that bear none of `tokens`. One
-    /// request for both where the scheduler can; where it has no queue of its own, nobody else counts.
-    async fn survey(&self, via: &dyn Transport, jobs: &[JobRef], tokens: &HashSet<String>) -> Result<Survey> {
-        let _ = tokens;
-        Ok(Survey { jobs: self.status(via, jobs).await?, ..Survey::default() })
+    /// The state of jobs in any cluster, by one [`Scheduler::survey`] for each.
+    ///
+    /// # Errors
+    /// As there, if any of them fails.
+    async fn status(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobRef, JobStatus>> {
+        let mut states = BTreeMap::new();
+        for (cluster, jobs) in by_cluster(jobs) {
+            states.extend(self.survey(via, cluster, &jobs, &HashSet::new()).await?.jobs);
+        }
+        Ok(states)
     }
+
+    /// Asks about each job by its id; one result for each, in order. Surer than a listing, and dearer: for jobs that
+    /// are about to be submitted anew, called killed or given up.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Unreadable`: nothing is known.
+    async fn ask(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<Presence>>;
 
     /// What the markers of work directories say; without an entry, a directory was not answered for.
     ///
@@ -290,8 +407,12 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         BTreeSet::new()
     }
 
-    /// Ends jobs; one result for each, in order. A job that is gone already is fine.
-    async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>>;
+    /// Ends jobs; one result for each, in order. A job that is over already is fine, and one whose id is another's
+    /// now is left alone. Repeat it until the job is over: only then may it be called killed.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Unreadable` if nothing is known; the scheduler's refusal to end it.
+    async fn cancel(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<Cancelled>>;
 
     /// Lists this user's jobs, as `computer test` does; the number of them.
     async fn list(&self, via: &dyn Transport) -> Result<usize>;

@@ -359,7 +359,9 @@ impl Host {
         }
         self.seal(job);
         match self.dirs.get(&job.dir).and_then(|dir| dir.run.clone()) {
-            Some((token, id, _)) => Fenced::Runs(JobRef { id: JobId(id.to_string()), token }),
+            Some((token, id, _)) => {
+                Fenced::Runs(JobRef { id: JobId(id.to_string()), token, dir: job.dir.clone() })
+            }
             None => Fenced::Yes,
         }
     }
@@ -461,6 +463,8 @@ impl Host {
         let half = |count: usize| if is_half { count / 2 } else { count } as u32;
         let survey = Survey {
             jobs,
+            proves_absence: true,
+            notices: Vec::new(),
             foreign_queued: half(foreign().filter(|job| job.ends.is_none()).count()),
             foreign_active: half(foreign().count()),
         };

@@ -2,12 +2,7 @@
 //! start gates and markers are state of the world. So it says nothing about `claim.rs` and `template.rs`; those are
 //! tried on real shells.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::sleep;
@@ -19,8 +14,8 @@ use super::{
 };
 use crate::{
     scheduler::{
-        Capabilities, Error, ErrorKind, Fenced, JobId, JobRef, JobStatus, JobTemplate, Markers, QueueKey,
-        Recovery, Result, Scheduler, Submission, Survey,
+        Cancelled, Capabilities, Error, ErrorKind, Fenced, JobId, JobRef, JobScript, JobTemplate, Markers,
+        Presence, QueueKey, Recovery, Result, Scheduler, Submission, Survey,
     },
     transport::Transport,
 };
@@ -94,13 +89,14 @@ impl Scheduler for ScriptedScheduler {
         Capabilities {
             has_queue: self.settings.has_queue,
             listing_is_authoritative: self.settings.is_authoritative,
+            has_clusters: false,
             poll_floor: Duration::from_secs(10),
             ..Capabilities::default()
         }
     }
 
-    fn script(&self, job: &JobTemplate) -> Result<String> {
-        Ok(format!("# {}\n", job.dir.display()))
+    fn script(&self, job: &JobTemplate) -> Result<JobScript> {
+        Ok(JobScript { text: format!("# {}\n", job.dir.display()), ..JobScript::default() })
     }
 
     async fn queue_key(&self, _: &dyn Transport) -> Result<QueueKey> {
@@ -143,20 +139,27 @@ impl Scheduler for ScriptedScheduler {
         Ok(Recovery::NeverSubmitted)
     }
 
-    async fn status(&self, _: &dyn Transport, jobs: &[JobRef]) -> Result<BTreeMap<JobRef, JobStatus>> {
-        self.act("status", |host, _, is_half| {
-            let is_half = host.lies(is_half);
-            host.status(jobs, is_half)
-        })
-        .await
-    }
-
-    async fn survey(&self, _: &dyn Transport, jobs: &[JobRef], tokens: &HashSet<String>) -> Result<Survey> {
+    async fn survey(
+        &self,
+        _: &dyn Transport,
+        _: Option<&str>,
+        jobs: &[JobRef],
+        tokens: &HashSet<String>,
+    ) -> Result<Survey> {
         self.act("survey", |host, _, is_half| {
             let is_half = host.lies(is_half);
             host.survey(jobs, tokens, is_half)
         })
         .await
+    }
+
+    async fn ask(&self, _: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<Presence>> {
+        let found = self.act("ask", |host, _, _| host.status(jobs, false)).await;
+        let one = |job: &JobRef| match &found {
+            Ok(states) => Ok(states.get(job).cloned().map_or(Presence::Gone, Presence::Ours)),
+            Err(error) => Err(Error::new(*error.kind(), "ask").message(error.to_string()).later()),
+        };
+        jobs.iter().map(one).collect()
     }
 
     async fn markers(&self, _: &dyn Transport, dirs: &[&Path]) -> Result<Markers> {
@@ -170,14 +173,14 @@ impl Scheduler for ScriptedScheduler {
         self.act("fence", |host, means, _| host.fence(job, means.files)).await
     }
 
-    async fn cancel(&self, _: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<()>> {
+    async fn cancel(&self, _: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<Cancelled>> {
         let cancel = |host: &mut Host, means: &mut Means<'_>, _| {
             jobs.iter().for_each(|job| host.cancel(job, means.now));
         };
         let done = self.act("cancel", cancel).await;
         let text = done.err().map(|error| error.to_string());
         let result = |_| match &text {
-            None => Ok(()),
+            None => Ok(Cancelled::Over),
             Some(text) => Err(Error::new(ErrorKind::Unreachable, "cancel").message(text.clone()).later()),
         };
         jobs.iter().map(result).collect()

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ferry_engine::{
     scheduler::{
-        Capabilities, Dialect, Error, ErrorKind, JobFailure, JobId, JobRef, JobState, JobStatus, JobTemplate,
-        Listing, QueueKey, Recorded, Result, Submission,
+        Capabilities, Dialect, Error, ErrorKind, Header, JobFailure, JobId, JobRef, JobState, JobStatus,
+        JobTemplate, Listed, Listing, Query, Queue, QueueKey, Recorded, Result, Submission,
     },
     transport::{Command, Output, quote},
 };
@@ -58,12 +58,13 @@ impl Dialect for Direct {
         Capabilities {
             has_queue: false,
             listing_is_authoritative: true,
+            has_clusters: false,
             poll_floor: Duration::from_millis(100),
             ..Capabilities::default()
         }
     }
 
-    fn header(&self, job: &JobTemplate) -> Result<Vec<String>> {
+    fn header(&self, job: &JobTemplate) -> Result<Header> {
         if job.resources.machines > 1 {
             return Err(Error::new(ErrorKind::Permanent, "direct").message(format!(
                 "a direct scheduler has one machine, {} were asked for",
@@ -71,13 +72,14 @@ impl Dialect for Direct {
             )));
         }
         if job.import_sys_environment {
-            return Ok(Vec::new());
+            return Ok(Header::default());
         }
         let interpreter = job.shebang.trim_start_matches("#!").trim();
-        Ok(vec![format!(
+        let line = format!(
             "[ -n \"$FERRY_CLEAN\" ] || exec env -i FERRY_CLEAN=1 HOME=\"$HOME\" USER=\"$USER\" \
              LOGNAME=\"$LOGNAME\" PATH=\"$(getconf PATH)\" {interpreter} \"$0\" \"$@\""
-        )])
+        );
+        Ok(Header { lines: vec![line], ..Header::default() })
     }
 
     fn identity(&self) -> &'static str {
@@ -142,13 +144,13 @@ ferry_guard=$!"#
             .effect_unknown())
     }
 
-    fn find_command(&self, job: &Submission) -> Command {
+    fn find_command(&self, job: &Submission, _: Option<&str>) -> Command {
         // The token comes by standard input, so that this very command does not bear it.
         let script = format!("{WHERE}; grep -laF -f - /proc/[0-9]*/cmdline 2> /dev/null; true");
         Command::sh(script).stdin(format!("{}\n", job.token))
     }
 
-    fn parse_find(&self, _job: &Submission, output: &Output) -> Result<Listing> {
+    fn parse_find(&self, _: &Submission, _: Option<&str>, output: &Output) -> Result<Listing> {
         let text = output.text();
         let (_, _, lines) = answer("find", output, &text)?;
         Ok(match lines.first() {
@@ -161,8 +163,8 @@ ferry_guard=$!"#
         Duration::from_millis(500)
     }
 
-    fn status_command(&self, jobs: &[JobRef]) -> Command {
-        let pids = jobs.iter().filter_map(|job| ChildId::parse(&job.id)).map(|id| id.pid.to_string());
+    fn queue_command(&self, query: &Query<'_>) -> Command {
+        let pids = query.jobs.iter().filter_map(|job| ChildId::parse(&job.id)).map(|id| id.pid.to_string());
         let script =
             format!("{WHERE}; for p; do IFS= read -r l < /proc/$p/stat && printf '%s\\n' \"$l\"; done; true");
         let words =
@@ -170,7 +172,7 @@ ferry_guard=$!"#
         Command::new(words.into_iter().chain(pids))
     }
 
-    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobRef, JobStatus>> {
+    fn parse_queue(&self, query: &Query<'_>, output: &Output) -> Result<Queue> {
         let text = output.text();
         let (host, boot, lines) = answer("status", output, &text)?;
         let alive: BTreeMap<(u32, u64), char> = lines
@@ -185,12 +187,12 @@ ferry_guard=$!"#
                 let reason = format!("it runs on {}, and {host} answered", id.host);
                 let reason = Some(reason);
                 let unknown = JobStatus { state: JobState::Unknown, raw: "?".into(), reason, failure: None };
-                return Some((job.clone(), unknown));
+                return Some(unknown);
             }
             if id.boot != boot {
                 let (raw, failure) = ("lost in a reboot".into(), Some(JobFailure::LostInReboot));
                 let lost = JobStatus { state: JobState::Done, raw, reason: None, failure };
-                return Some((job.clone(), lost));
+                return Some(lost);
             }
             let letter = *alive.get(&(id.pid, id.start))?;
             // The kernel's letter changes from one look to the next (R, S, D); only a stop is worth telling.
@@ -198,12 +200,14 @@ ferry_guard=$!"#
                 'T' | 't' => (JobState::Suspended, "stopped"),
                 _ => (JobState::Running, "running"),
             };
-            Some((job.clone(), JobStatus { state, raw: raw.into(), reason: None, failure: None }))
+            Some(JobStatus { state, raw: raw.into(), reason: None, failure: None })
         };
-        Ok(jobs.iter().filter_map(status).collect())
+        let listed = |job: &JobRef| Some(Listed::named(job.id.clone(), job.token.clone(), status(job)?));
+        let listed = query.jobs.iter().filter_map(listed).collect();
+        Ok(Queue { listed, proves_absence: true, notices: Vec::new() })
     }
 
-    fn cancel_command(&self, jobs: &[JobRef]) -> Command {
+    fn cancel_command(&self, _: Option<&str>, jobs: &[JobRef]) -> Command {
         // Identity is checked before each signal; the group has the job's pid, since it leads its session.
         let script = format!(
             r#"{{ {WHERE}
@@ -250,17 +254,6 @@ true; }} 2> /dev/null"#
         };
         jobs.iter().map(one).collect()
     }
-
-    fn list_command(&self) -> Command {
-        Command::sh("ps -xo pid=")
-    }
-
-    fn parse_list(&self, output: &Output) -> Result<usize> {
-        if output.status != 0 {
-            return Err(unreadable("list", output));
-        }
-        Ok(output.text().lines().filter(|line| !line.trim().is_empty()).count())
-    }
 }
 
 #[cfg(test)]
@@ -268,7 +261,16 @@ mod tests {
     use super::*;
 
     fn job(pid: u32, start: u64, boot: &str) -> JobRef {
-        JobRef { id: JobId(format!("node:{boot}:{pid}:{start}")), token: "t".into() }
+        JobRef { id: JobId(format!("node:{boot}:{pid}:{start}")), token: format!("t{pid}"), dir: "/w".into() }
+    }
+
+    fn query(jobs: &[JobRef]) -> Query<'_> {
+        Query { cluster: None, jobs, by_id: false }
+    }
+
+    fn states(jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobId, JobStatus>> {
+        let queue = Direct.parse_queue(&query(jobs), output)?;
+        Ok(queue.listed.into_iter().map(|one| (one.id, one.status)).collect())
     }
 
     fn stat(pid: u32, state: char, start: u64) -> String {
@@ -286,13 +288,13 @@ mod tests {
             stat(4, 'S', 40),
             stat(5, 'T', 50),
         ];
-        let states = Direct.parse_status(&jobs, &Output::ok(&listing.concat())).unwrap();
-        let of = |i: usize| states.get(&jobs[i]).map(|status| status.state);
+        let states = states(&jobs, &Output::ok(&listing.concat())).unwrap();
+        let of = |i: usize| states.get(&jobs[i].id).map(|status| status.state);
         assert_eq!(of(0), Some(JobState::Running));
         assert_eq!(of(1), None, "a reused pid is not the job");
         assert_eq!(of(2), None, "a zombie is dead");
         assert_eq!(of(3), Some(JobState::Done), "a reboot ends everything");
-        assert_eq!(states[&jobs[3]].failure, Some(JobFailure::LostInReboot));
+        assert_eq!(states[&jobs[3].id].failure, Some(JobFailure::LostInReboot));
         assert_eq!(of(4), Some(JobState::Suspended));
     }
 
@@ -308,10 +310,11 @@ mod tests {
     #[test]
     fn another_host_and_a_failed_listing_say_nothing_about_the_job() {
         let jobs = [job(1, 10, "b")];
-        let states = Direct.parse_status(&jobs, &Output::ok("other b\n")).unwrap();
-        assert_eq!(states[&jobs[0]].state, JobState::Unknown);
+        let states = states(&jobs, &Output::ok("other b\n")).unwrap();
+        assert_eq!(states[&jobs[0].id].state, JobState::Unknown);
         let failed = Output { status: 1, ..Output::default() };
-        assert_eq!(*Direct.parse_status(&jobs, &failed).unwrap_err().kind(), ErrorKind::Unreadable);
-        assert!(Direct.parse_status(&jobs, &Output::ok("")).is_err());
+        let unread = |output| Direct.parse_queue(&query(&jobs), output).unwrap_err();
+        assert_eq!(*unread(&failed).kind(), ErrorKind::Unreadable);
+        assert_eq!(*unread(&Output::ok("")).kind(), ErrorKind::Unreadable);
     }
 }

@@ -1,20 +1,20 @@
 //! `sacct`: what became of jobs that the controller has forgotten. Where there is no accounting database,
 //! `sacct -c` reads the log of ended jobs, if the site keeps one and lets users read it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ferry_engine::{
-    scheduler::{JobId, JobRef, JobState, JobStatus},
-    transport::{Command, Output},
+    scheduler::{JobId, JobRef, JobState, JobStatus, Listed, Submission},
+    transport::{Command, Output, quote},
 };
 
-use crate::{client, state};
+use crate::{client, record, state};
 
-/// Id, state, name. One line a start of the job, so the last one counts.
-const FORMAT: &str = "--format=JobIDRaw,State,JobName";
-/// Begins a line of `sacct`'s answer, and one of its complaints, so that neither is taken for a line of `squeue`.
-const ROW: char = '@';
-/// As above.
+/// Id, state, directory, comment, name. One line a start of the job, so the last one counts.
+const FIELDS: &str = "JobIDRaw,State,WorkDir,Comment,JobName";
+/// How many there are.
+const COUNT: usize = 5;
+/// Begins a complaint of `sacct`, so that it is not taken for a row.
 const COMPLAINT: char = '?';
 /// Begins the line with `sacct`'s exit status.
 const STATUS: &str = "#accounting ";
@@ -34,23 +34,42 @@ pub(crate) enum Answer {
     Silent(String),
 }
 
-/// Shell text that looks for a job by its name, a shell word, and prints what it finds.
-pub(crate) fn find(name: &str) -> String {
+/// The words of `sacct`, whose rows then are records, each but for its sign.
+fn sacct(cluster: Option<&str>, more: &str) -> String {
+    // With `-p` a row ends with a separator, which takes the place of the sign that it is whole.
+    let cluster = client::in_cluster(cluster);
     format!(
-        "rows=$(timeout -k 2 {PATIENCE} sacct -X -D -n -P --starttime={SINCE} --name={name} {FORMAT} 2>&1); \
-         printf '\\n{STATUS}%s\\n' \"$?\"; \
-         printf '%s\\n' \"$rows\" | sed -e 's/^[0-9]/{ROW}&/' -e 's/^[^{ROW}]/{COMPLAINT}&/'"
+        "timeout -k 2 {PATIENCE} sacct{cluster} {more} -X -D -n -p --delimiter='{}' --format={FIELDS}",
+        record::FIELD
     )
 }
 
-/// Reads what [`find`] printed among other things.
-pub(crate) fn found(token: &str, text: &str) -> Answer {
-    let mut rows = text.lines().filter_map(|line| line.strip_prefix(ROW)).filter_map(row);
-    if let Some((id, ..)) = rows.rfind(|(_, name, _)| *name == token) {
-        return Answer::Job(JobId(id.to_owned()));
+/// Shell text that looks for a submission's job by its token, and prints what it finds. Of all jobs of the last days
+/// only those lines come that may be it.
+pub(crate) fn find(job: &Submission, cluster: Option<&str>) -> String {
+    let sacct = sacct(cluster, &format!("--starttime={SINCE}"));
+    let begin = record::BEGIN;
+    format!(
+        r#"rows=$({sacct} 2>&1); printf '\n{STATUS}%s\n' "$?"
+printf '%s\n' "$rows" | sed -e 's/^[0-9]/{begin}&/' -e 's/^[^{begin}]/{COMPLAINT}&/' | grep -a -F -e {} -e '{COMPLAINT}'
+true"#,
+        quote(&job.token),
+    )
+}
+
+/// Parts what [`find`] printed from what stands before it.
+pub(crate) fn split<'a, 'b>(lines: &'a [&'b str]) -> (&'a [&'b str], &'a [&'b str]) {
+    let at = lines.iter().position(|line| line.starts_with(STATUS)).unwrap_or(lines.len());
+    lines.split_at(at)
+}
+
+/// Reads what [`find`] printed.
+pub(crate) fn found(job: &Submission, lines: &[&str]) -> Answer {
+    if let Some(row) = rows(lines).into_iter().rfind(|row| row.bears(&job.token)) {
+        return Answer::Job(row.id);
     }
-    let status = text.lines().find_map(|line| line.strip_prefix(STATUS));
-    let complaints: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(COMPLAINT)).collect();
+    let status = lines.iter().find_map(|line| line.strip_prefix(STATUS));
+    let complaints: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix(COMPLAINT)).collect();
     let complaints = complaints.join("; ");
     match status {
         Some("0") => Answer::Absent,
@@ -62,61 +81,90 @@ pub(crate) fn found(token: &str, text: &str) -> Answer {
     }
 }
 
-/// Asks about jobs by their ids.
-pub(crate) fn history_command(jobs: &[JobRef]) -> Command {
+/// Asks about jobs of a cluster by their ids.
+pub(crate) fn history_command(cluster: Option<&str>, jobs: &[JobRef]) -> Command {
     let ids: Vec<&str> = jobs
         .iter()
-        .map(|job| job.id.0.as_str())
-        .filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))
+        .map(|job| job.id.number())
+        .filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
         .collect();
     // An empty list would mean every job.
     let ids = if ids.is_empty() { "0".to_owned() } else { ids.join(",") };
-    let sacct = |more: &str| {
-        format!("timeout -k 2 {PATIENCE} sacct {more} -X -D -n -P --jobs={ids} {FORMAT} 2> /dev/null")
-    };
-    client::command(&format!("{} || {}", sacct(""), sacct("-c")))
+    let sacct = |more: &str| sacct(cluster, &format!("{more} --jobs={ids}"));
+    client::command(&format!(
+        "{{ {} 2> /dev/null || {} 2> /dev/null; }} | sed 's/^[0-9]/{}&/'",
+        sacct(""),
+        sacct("-c"),
+        record::BEGIN
+    ))
 }
 
 /// The end of each job that the accounting knows to have ended. Others are left out: a job that was lost with
 /// its controller stays "running" there for ever. No answer is an empty one, since this only adds to the queue's.
 pub(crate) fn ends(jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
     let text = output.text();
-    let wanted: BTreeSet<&JobRef> = jobs.iter().collect();
-    let ours = |(id, name, word): (&str, &str, &str)| {
-        let job = JobRef { id: JobId(id.to_owned()), token: name.to_owned() };
-        wanted.contains(&job).then(|| (job, state::status(word, "")))
-    };
-    // A later start replaces an earlier one, also where it has not ended.
-    let all: BTreeMap<JobRef, JobStatus> = text.lines().filter_map(row).filter_map(ours).collect();
-    all.into_iter().filter(|(_, status)| status.state == JobState::Done).collect()
+    let lines: Vec<&str> = text.lines().collect();
+    let mut ends = BTreeMap::new();
+    for row in rows(&lines) {
+        let same = |job: &&JobRef| job.id.number() == row.id.number();
+        let is_ours = |job: &&JobRef| row.bears(&job.token) || row.works_in(&job.dir);
+        let bears = jobs.iter().filter(same).find(|job| row.bears(&job.token));
+        if let Some(job) = bears.or_else(|| jobs.iter().filter(same).find(is_ours)) {
+            // A later start replaces an earlier one, also where it has not ended.
+            ends.insert(job.clone(), row.status.clone());
+        }
+    }
+    ends.retain(|_, status| status.state == JobState::Done);
+    ends
 }
 
-fn row(line: &str) -> Option<(&str, &str, &str)> {
-    let mut fields = line.splitn(3, '|');
-    let (id, word, name) = (fields.next()?, fields.next()?, fields.next()?);
-    (!id.is_empty()).then_some((id, name, word))
+/// The rows of an answer that can be read.
+fn rows(lines: &[&str]) -> Vec<Listed> {
+    let row = |fields: Vec<String>| Listed {
+        id: JobId(fields[0].clone()),
+        name: fields[4].clone(),
+        comment: record::text(&fields[3]),
+        dir: record::dir(&fields[2]),
+        status: state::status(&fields[1], ""),
+    };
+    // Each line by itself: one that can't be read spoils no other.
+    let read = |line: &&str| record::read("accounting", &[&whole(line)], COUNT).unwrap_or_default();
+    lines.iter().flat_map(read).map(row).collect()
+}
+
+/// A row's line with the sign that it is whole.
+fn whole(line: &str) -> String {
+    if line.ends_with(record::FIELD) { format!("{line}.") } else { line.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Slurm 22.05.8: states as recorded; 50 was given twice after the controller was killed.
+    /// Slurm 22.05.8: states as recorded; 50 was given twice after the controller was killed. The last but one was
+    /// renamed by its site, the last by its user.
     const RECORDED: &str = "\
-2|TIMEOUT|tok-2
-11|CANCELLED by 0|tok-11
-46|NODE_FAIL|tok-46
-50|PENDING|allocation
-50|COMPLETED|wrap
-60|REQUEUED|tok-60
-60|RUNNING|tok-60
-61|REQUEUED|tok-61
-61|FAILED|tok-61
+2|TIMEOUT|/w||tok-2|
+11|CANCELLED by 0|/w||ferry-11-tok-11|
+46|NODE_FAIL|/w||tok-46|
+50|PENDING|||allocation|
+50|COMPLETED|/||wrap|
+60|REQUEUED|/w||tok-60|
+60|RUNNING|/w||tok-60|
+61|REQUEUED|/w||tok-61|
+61|FAILED|/w||tok-61|
+70|FAILED|/|mine tok-70|site-wide|
+71|FAILED|/71||x|
 ";
 
+    fn answer() -> Output {
+        let rows = RECORDED.lines().map(|line| format!("@{}\n", line.replace('|', "\u{1f}")));
+        Output::ok(&rows.collect::<String>())
+    }
+
     fn check(id: &str, token: &str, expect: Option<&str>) {
-        let jobs = [JobRef { id: JobId(id.into()), token: token.into() }];
-        let ends = ends(&jobs, &Output::ok(RECORDED));
+        let jobs = [JobRef { id: JobId(id.into()), token: token.into(), dir: format!("/{id}").into() }];
+        let ends = ends(&jobs, &answer());
         assert_eq!(ends.get(&jobs[0]).map(|status| status.raw.as_str()), expect, "{id} {token}");
     }
 
@@ -128,12 +176,14 @@ mod tests {
         check("50", "tok-50", None);
         check("60", "tok-60", None);
         check("61", "tok-61", Some("FAILED"));
+        check("70", "tok-70", Some("FAILED"));
+        check("71", "tok-71", Some("FAILED"));
         check("99", "tok-99", None);
     }
 
     #[test]
     fn no_ids_do_not_mean_all() {
-        let command = history_command(&[]);
+        let command = history_command(None, &[]);
         assert!(command.argv.last().unwrap().contains("--jobs=0 "));
     }
 }

@@ -1,24 +1,19 @@
-//! `scancel`: ends many jobs by one call, after a look at the queue, since an id may by now be another job's.
+//! `scancel`: ends many jobs of a cluster by one call. Whose their ids are was asked just before.
 
 use ferry_engine::{
     scheduler::{JobRef, Result},
     transport::{Command, Output},
 };
 
-use crate::{client, queue};
+use crate::client;
 
-/// Lines of `ID|TOKEN` come by standard input, where no limit on arguments applies. `scancel` is given those
-/// that the queue shows under both. One that has ended is no error for it.
-pub(crate) fn command(jobs: &[JobRef]) -> Command {
-    let wanted: String = jobs.iter().map(|job| format!("{}|{}\n", job.id, job.token)).collect();
-    let script = format!(
-        r#"queue=$({}) && {{ cat; echo '#'; printf '%s\n' "$queue"; }} |
-awk -F'|' '/^#$/ {{ listed = 1; next }} !listed {{ wanted[$1 "|" $2]; next }} ($1 "|" $3) in wanted {{ print $1 }}' |
-sort -u | xargs -r timeout -k 2 {} scancel"#,
-        queue::squeue("--states=all"),
-        client::READING,
-    );
-    client::command(&script).stdin(wanted)
+/// Ids come by standard input, where no limit on arguments applies. A job that has ended is no error for `scancel`.
+pub(crate) fn command(cluster: Option<&str>, jobs: &[JobRef]) -> Command {
+    let numbers = jobs.iter().map(|job| job.id.number());
+    let ids = numbers.filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()));
+    let ids: String = ids.map(|id| format!("{id}\n")).collect();
+    let (time, cluster) = (client::READING, client::in_cluster(cluster));
+    client::command(&format!("xargs -r timeout -k 2 {time} scancel{cluster}")).stdin(ids)
 }
 
 /// One result for each job, in order.
@@ -32,7 +27,7 @@ fn one(job: &JobRef, output: &Output, text: &str) -> Result<()> {
     // Errors about single jobs name them: "Kill job error on job id 5: Access/permission denied".
     let complaint = output.error_text();
     let blames = |line: &&str| line.contains("error on job id ");
-    let mine = format!("error on job id {}:", job.id);
+    let mine = format!("error on job id {}:", job.id.number());
     match complaint.lines().filter(blames).collect::<Vec<_>>().as_slice() {
         [] => Err(error),
         lines => match lines.iter().find(|line| line.contains(&mine)) {

@@ -3,19 +3,25 @@
 
 use ferry_engine::{
     scheduler::{Error, ErrorKind, Result},
-    transport::{Command, Output},
+    transport::{Command, Output, quote},
 };
 
 /// A user's defaults for `squeue` and `sacct` that would hide jobs or reshape lines.
 const QUIET: &str = "LC_ALL=C; export LC_ALL; unset SQUEUE_ACCOUNT SQUEUE_ARRAY SQUEUE_FORMAT SQUEUE_FORMAT2 \
                      SQUEUE_LICENSES SQUEUE_NAMES SQUEUE_PARTITION SQUEUE_PRIORITY SQUEUE_QOS SQUEUE_SIBLING SQUEUE_SORT SQUEUE_STATES \
-                     SQUEUE_USERS SACCT_FEDERATION SACCT_FORMAT SACCT_LOCAL SLURM_TIME_FORMAT; ";
+                     SQUEUE_USERS SACCT_FEDERATION SACCT_FORMAT SACCT_LOCAL SLURM_CLUSTERS SLURM_TIME_FORMAT; ";
 /// Begins the last line of an answer; the client's exit status follows.
 const END: &str = "#end ";
 
 /// How long a client that reads may take, s. Slurm's own limit (`MessageTimeout`) is 10 s by default, 100 at
 /// some sites; the far side's `timeout` ends it before the transport's would.
 pub(crate) const READING: u32 = 40;
+
+/// Words that send a client to a cluster, with a blank in front. Only a cluster that is not home is named, since that
+/// takes an accounting database.
+pub(crate) fn in_cluster(cluster: Option<&str>) -> String {
+    cluster.map(|name| format!(" -M {}", quote(name))).unwrap_or_default()
+}
 
 /// A command that runs `script`, which leaves a client's exit status in `$?`.
 pub(crate) fn command(script: &str) -> Command {
@@ -94,6 +100,7 @@ pub(crate) fn is_out_of_reach(complaint: &str) -> bool {
         "could not establish a configuration source",
         "unable to resolve",
         "problem talking to",
+        "can't be reached now",
         "insane message length",
         "controller is in the process of",
     ];

@@ -7,8 +7,8 @@ use std::{
 
 use ferry_engine::{
     scheduler::{
-        Capabilities, Dialect, JobId, JobRef, JobState, JobStatus, JobTemplate, Listed, Listing, QueueKey,
-        Recorded, Result, Submission,
+        Capabilities, Dialect, Header, JobId, JobRef, JobStatus, JobTemplate, Listing, Query, Queue,
+        QueueKey, Recorded, Result, Submission,
     },
     transport::{Command, Output},
 };
@@ -25,13 +25,15 @@ impl Dialect for Slurm {
             has_queue: true,
             // A controller that was killed has forgotten jobs that run all the same.
             listing_is_authoritative: false,
+            has_clusters: true,
             poll_floor: Duration::from_secs(5),
             directives: directives::MARKERS,
         }
     }
 
-    fn header(&self, job: &JobTemplate) -> Result<Vec<String>> {
-        header::lines(job)
+    fn header(&self, job: &JobTemplate) -> Result<Header> {
+        let lines = header::lines(job)?;
+        Ok(Header { lines, extras: directives::extras(job) })
     }
 
     fn identity(&self) -> &'static str {
@@ -54,64 +56,47 @@ impl Dialect for Slurm {
         submit::read(recorded)
     }
 
-    fn find_command(&self, job: &Submission) -> Command {
-        queue::find_command(&job.token)
+    fn find_command(&self, job: &Submission, cluster: Option<&str>) -> Command {
+        queue::find_command(job, cluster)
     }
 
-    fn parse_find(&self, job: &Submission, output: &Output) -> Result<Listing> {
-        queue::found(&job.token, output)
+    fn parse_find(&self, job: &Submission, cluster: Option<&str>, output: &Output) -> Result<Listing> {
+        queue::found(job, cluster, output)
     }
 
     fn grace(&self) -> Duration {
         Duration::from_secs(5)
     }
 
-    fn status_command(&self, _jobs: &[JobRef]) -> Command {
-        queue::list_command()
+    fn queue_command(&self, query: &Query<'_>) -> Command {
+        queue::command(query)
     }
 
-    fn parse_status(&self, jobs: &[JobRef], output: &Output) -> Result<BTreeMap<JobRef, JobStatus>> {
-        Ok(queue::states(jobs, queue::read("status", output)?))
+    fn parse_queue(&self, query: &Query<'_>, output: &Output) -> Result<Queue> {
+        queue::read(query, output)
     }
 
-    fn survey_command(&self) -> Option<Command> {
-        Some(queue::list_command())
-    }
-
-    fn parse_survey(&self, output: &Output) -> Result<Vec<Listed>> {
-        queue::read("survey", output)
-    }
-
-    fn history_command(&self, jobs: &[JobRef]) -> Option<Command> {
-        Some(accounting::history_command(jobs))
+    fn history_command(&self, cluster: Option<&str>, jobs: &[JobRef]) -> Option<Command> {
+        Some(accounting::history_command(cluster, jobs))
     }
 
     fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
         accounting::ends(jobs, output)
     }
 
-    fn given_up_command(&self, _jobs: &[JobRef]) -> Option<Command> {
-        Some(given_up::command())
+    fn given_up_command(&self, cluster: Option<&str>, _jobs: &[JobRef]) -> Option<Command> {
+        Some(given_up::command(cluster))
     }
 
     fn parse_given_up(&self, jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
         given_up::read(jobs, output)
     }
 
-    fn cancel_command(&self, jobs: &[JobRef]) -> Command {
-        cancel::command(jobs)
+    fn cancel_command(&self, cluster: Option<&str>, jobs: &[JobRef]) -> Command {
+        cancel::command(cluster, jobs)
     }
 
     fn parse_cancel(&self, jobs: &[JobRef], output: &Output) -> Vec<Result<()>> {
         cancel::read(jobs, output)
-    }
-
-    fn list_command(&self) -> Command {
-        queue::list_command()
-    }
-
-    fn parse_list(&self, output: &Output) -> Result<usize> {
-        let active = |job: &Listed| job.status.state != JobState::Done;
-        Ok(queue::read("list", output)?.iter().filter(|job| active(job)).count())
     }
 }

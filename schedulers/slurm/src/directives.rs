@@ -14,7 +14,7 @@
 
 use std::{collections::BTreeSet, str::Chars};
 
-use ferry_engine::scheduler::{Directives, JobTemplate};
+use ferry_engine::scheduler::{Directives, Extras, JobTemplate};
 
 /// What `sbatch` looks for at the very beginning of a line.
 const MARKER: &str = "#SBATCH";
@@ -51,6 +51,16 @@ pub struct Directive {
 pub fn of_job(job: &JobTemplate) -> Vec<Directive> {
     let texts = std::iter::once(&job.custom_scheduler_commands).chain(&job.prepend);
     texts.flat_map(|text| read(text)).collect()
+}
+
+/// Returns what these options mean for the words of `sbatch` and for recovery: the comment that ours is appended to,
+/// and the clusters that the job may be in.
+pub(crate) fn extras(job: &JobTemplate) -> Extras {
+    let directives = of_job(job);
+    let names = value(&directives, "clusters").unwrap_or_default().split(',').map(str::trim);
+    let clusters = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let comment = value(&directives, "comment").unwrap_or_default().to_owned();
+    Extras { comment, clusters }
 }
 
 /// Returns the options that the lines of a text give, down to its first command.

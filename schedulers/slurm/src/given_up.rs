@@ -8,23 +8,26 @@
 use std::collections::BTreeSet;
 
 use ferry_engine::{
-    scheduler::{JobId, JobRef},
+    scheduler::{JobId, JobRef, Listed},
     transport::{Command, Output},
 };
 
-use crate::client;
+use crate::{client, queue, record, state};
 
 /// How far from the controller's start a job may have ended, s: nodes report again, and time out, for minutes.
 const NEAR: u64 = 600;
 const BOOT: &str = "#boot ";
 
-pub(crate) fn command() -> Command {
+/// Fields of the listing: times of submission and end among them.
+const FIELDS: [&str; 6] = ["%A", "%V", "%e", "%Z", "%k", "%j"];
+
+pub(crate) fn command(cluster: Option<&str>) -> Command {
     let time = client::READING;
     client::command(&format!(
         "SLURM_TIME_FORMAT=%s; export SLURM_TIME_FORMAT; \
-         timeout -k 2 {time} scontrol show config | sed -n 's/^BOOT_TIME *= */{BOOT}/p'; \
-         timeout -k 2 {time} squeue --user=\"$(id -u)\" --all --array --noheader --states=CANCELLED \
-         --format='%A|%j|%V|%e'"
+         timeout -k 2 {time} scontrol{} show config | sed -n 's/^BOOT_TIME *= */{BOOT}/p'; {}",
+        client::in_cluster(cluster),
+        queue::squeue(cluster, "--user=\"$(id -u)\" --states=CANCELLED", &FIELDS),
     ))
 }
 
@@ -34,14 +37,22 @@ pub(crate) fn read(jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
     let Ok(lines) = client::lines("given up", output, &text) else { return BTreeSet::new() };
     let boot = lines.iter().find_map(|line| line.strip_prefix(BOOT)?.trim().parse::<u64>().ok());
     let Some(boot) = boot else { return BTreeSet::new() };
-    let given_up = lines.iter().filter_map(|line| {
-        let mut fields = line.split('|');
-        let job = JobRef { id: JobId(fields.next()?.into()), token: fields.next()?.into() };
-        let submitted: u64 = fields.next()?.parse().ok()?;
-        let ended: u64 = fields.next()?.parse().ok()?;
-        (submitted <= boot && ended.abs_diff(boot) <= NEAR).then_some(job)
+    let records = record::read("given up", &lines, FIELDS.len()).unwrap_or_default();
+    let given_up = records.iter().filter_map(|fields| {
+        let submitted: u64 = fields[1].parse().ok()?;
+        let ended: u64 = fields[2].parse().ok()?;
+        let name = fields[5].clone();
+        let listed = Listed::named(JobId(fields[0].clone()), name, state::status("CANCELLED", ""));
+        let listed = Listed { comment: record::text(&fields[4]), dir: record::dir(&fields[3]), ..listed };
+        (submitted <= boot && ended.abs_diff(boot) <= NEAR).then_some(listed)
     });
-    given_up.filter(|job| jobs.contains(job)).collect()
+    let given_up: Vec<Listed> = given_up.collect();
+    let is_among = |job: &&JobRef| {
+        given_up.iter().any(|one| {
+            one.id.number() == job.id.number() && (one.bears(&job.token) || one.works_in(&job.dir))
+        })
+    };
+    jobs.iter().filter(is_among).cloned().collect()
 }
 
 #[cfg(test)]
@@ -50,7 +61,16 @@ mod tests {
 
     /// Which of jobs 7, 8 and 9 are in such an answer.
     fn check(text: &str, expect: &[&str]) {
-        let job = |id: &str| JobRef { id: JobId(id.into()), token: format!("tok-{id}") };
+        let job = |id: &str| JobRef { id: JobId(id.into()), token: format!("tok-{id}"), dir: "/w".into() };
+        let text: String = text
+            .lines()
+            .map(|line| match line.split('|').collect::<Vec<_>>().as_slice() {
+                [id, name, submitted, ended] => {
+                    format!("@{}\n", [*id, submitted, ended, "/", "", name, "."].join("\u{1f}"))
+                }
+                _ => format!("{line}\n"),
+            })
+            .collect();
         let found = read(&[job("7"), job("8"), job("9")], &Output::ok(&format!("{text}\n#end 0\n")));
         let found: Vec<_> = found.iter().map(|job| job.id.0.as_str()).collect();
         assert_eq!(found, expect, "{text}");

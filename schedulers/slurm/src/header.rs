@@ -9,7 +9,7 @@ use crate::directives;
 
 /// Shell text of the job script. A job that kept nothing of the login's environment would keep `srun` from
 /// passing on what the script sets.
-pub(crate) const IDENTITY: &str = "ferry_job=${SLURM_JOB_ID:-none}
+pub(crate) const IDENTITY: &str = "ferry_job=${SLURM_JOB_ID:-none}${SLURM_CLUSTER_NAME:+;$SLURM_CLUSTER_NAME}
 ferry_restart=${SLURM_RESTART_COUNT:-0}
 SLURM_EXPORT_ENV=ALL
 export SLURM_EXPORT_ENV";

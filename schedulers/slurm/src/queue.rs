@@ -1,189 +1,312 @@
-//! `squeue`: one listing of all jobs of this user, whatever their number, ended ones as long as the controller
-//! remembers them.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! `squeue`: one listing of all jobs of this user in one cluster, whatever their number, ended ones as long as the
+//! controller remembers them; and what `squeue` and `scontrol` say of single jobs, asked for by their ids.
 
 use ferry_engine::{
-    scheduler::{Error, ErrorKind, JobId, JobRef, JobStatus, Listed, Listing, Result},
-    transport::{Command, Output, quote},
+    scheduler::{JobId, Listed, Listing, Query, Queue, Result, Submission},
+    transport::{Command, Output},
 };
 
-use crate::{accounting, client, state};
+use crate::{accounting, client, record, state};
 
-/// Id, state, name, reason. The reason may hold commas, blanks and bars, so it comes last; names with bars are
-/// not ours.
-const FORMAT: &str = "%A|%T|%j|%r";
+/// Fields of a listing; free text comes last.
+const FIELDS: [&str; 6] = ["%A", "%T", "%r", "%Z", "%k", "%j"];
+/// Begins a line that names the cluster of what follows; `squeue -M` prints it, also without other headers.
+const CLUSTER: &str = "CLUSTER: ";
+/// Begins a line that says that the controller knows no job of this id.
+const UNKNOWN: &str = "#unknown ";
+/// Begins a line of `scontrol show job`.
+const SHOWN: char = '=';
 
-/// Lists everything. By user, since a list of ids fails as a whole for one unknown id, and is slower from a
-/// few hundred on.
-pub(crate) fn list_command() -> Command {
-    client::command(&squeue("--states=all"))
+/// The command for a query. A listing goes by user, since a list of ids fails as a whole for one unknown id, and is
+/// slower from a few hundred on.
+pub(crate) fn command(query: &Query<'_>) -> Command {
+    if query.by_id {
+        return client::command(&by_id(query));
+    }
+    client::command(&listing(query.cluster))
 }
 
-/// Looks for a token: among what the controller remembers, then in the accounting, if there is any.
-pub(crate) fn find_command(token: &str) -> Command {
-    let name = quote(token);
-    let queue = squeue(&format!("--states=all --name={name}"));
-    client::command(&format!("code=0; {queue} || code=$?; {}; (exit $code)", accounting::find(&name)))
+/// The words that list all jobs of this user.
+pub(crate) fn listing(cluster: Option<&str>) -> String {
+    let user = "--user=\"$(id -u)\"";
+    squeue(cluster, &format!("{user} --states=all"), &FIELDS)
 }
 
 /// The words of `squeue`.
-pub(crate) fn squeue(more: &str) -> String {
+pub(crate) fn squeue(cluster: Option<&str>, more: &str, fields: &[&str]) -> String {
     format!(
-        "timeout -k 2 {} squeue --user=\"$(id -u)\" --all --array --noheader {more} --format='{FORMAT}'",
-        client::READING
+        "timeout -k 2 {} squeue{} --all --array --noheader {more} --format='{}'",
+        client::READING,
+        client::in_cluster(cluster),
+        record::format(fields)
     )
 }
 
-/// Every job of the listing.
+/// Asks for each job by its id, whosever it is now. What `squeue` does not show, `scontrol` is asked for: only where
+/// the controller says that it knows no such job, there is none.
+fn by_id(query: &Query<'_>) -> String {
+    let squeue = squeue(query.cluster, "--states=all --jobs=\"$1\"", &FIELDS);
+    let scontrol =
+        format!("timeout -k 2 {} scontrol{} show job", client::READING, client::in_cluster(query.cluster));
+    let ids: Vec<&str> = query.jobs.iter().map(|job| job.id.number()).filter(|id| is_number(id)).collect();
+    format!(
+        r#"one() {{
+    rows=$({squeue} 2> /dev/null) && case $rows in *{BEGIN}[0-9]*) printf '%s\n' "$rows"; return;; esac
+    shown=$({scontrol} "$1" 2>&1)
+    case $shown in
+    *JobId=*) printf '{UNKNOWN_NOT}%s\n' "$1"; printf '%s\n' "$shown" | sed 's/^/{SHOWN}/';;
+    *"Invalid job id specified"*) printf '{UNKNOWN}%s\n' "$1";;
+    *) printf '%s\n' "${{shown:-scontrol: error: no answer}}" >&2; return 1;;
+    esac
+}}
+code=0; for id in {}; do one "$id" || code=1; done; (exit $code)"#,
+        ids.join(" "),
+        BEGIN = record::BEGIN,
+        UNKNOWN_NOT = "#shown ",
+    )
+}
+
+fn is_number(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Reads the answer to [`command`].
 ///
 /// # Errors
 /// `Unreachable` or `Unreadable`; a listing that failed, or was cut, is never an empty queue.
-pub(crate) fn read(operation: &'static str, output: &Output) -> Result<Vec<Listed>> {
+pub(crate) fn read(query: &Query<'_>, output: &Output) -> Result<Queue> {
     let text = output.text();
-    // What a login shell prints is no job: those begin with a digit.
-    let lines = client::lines(operation, output, &text)?;
-    lines
-        .into_iter()
-        .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
-        .map(|line| {
-            entry(line).ok_or_else(|| {
-                Error::new(ErrorKind::Unreadable, operation)
-                    .message("a line of squeue's answer can't be read")
-                    .with("line", line)
-                    .later()
-            })
-        })
-        .collect()
+    let lines = client::lines("status", output, &text)?;
+    let mut listed = listed("status", &lines)?;
+    if !query.by_id {
+        return Ok(Queue { listed, proves_absence: true, notices: Vec::new() });
+    }
+    listed.extend(shown(&lines));
+    // One id whose answer is missing leaves all of them open.
+    let answered = |id: &str| {
+        let unknown = |line: &&str| line.strip_prefix(UNKNOWN).is_some_and(|known| known == id);
+        listed.iter().any(|job| job.id.number() == id) || lines.iter().any(unknown)
+    };
+    let proves_absence = query.jobs.iter().all(|job| answered(job.id.number()));
+    Ok(Queue { listed, proves_absence, notices: Vec::new() })
 }
 
-/// The state of our jobs among those listed, by id and token.
-pub(crate) fn states(jobs: &[JobRef], listed: Vec<Listed>) -> BTreeMap<JobRef, JobStatus> {
-    let ours: BTreeSet<&JobRef> = jobs.iter().collect();
-    let named = listed.into_iter().map(|one| (JobRef { id: one.id, token: one.name }, one.status));
-    named.filter(|(job, _)| ours.contains(job)).collect()
+/// Every job of a listing, with its cluster where a line names it.
+fn listed(operation: &'static str, lines: &[&str]) -> Result<Vec<Listed>> {
+    let mut all = Vec::new();
+    let mut cluster = None;
+    // A cluster's name begins a part of the listing.
+    for part in lines.split_inclusive(|line| line.starts_with(CLUSTER)) {
+        let (rows, name) = match part.split_last() {
+            Some((last, rows)) if last.starts_with(CLUSTER) => (rows, Some(&last[CLUSTER.len()..])),
+            _ => (part, None),
+        };
+        let records = record::read(operation, rows, FIELDS.len())?;
+        all.extend(records.iter().map(|fields| entry(fields, cluster)));
+        cluster = name.map(str::trim).or(cluster);
+    }
+    Ok(all)
 }
 
-/// What the answer to [`find_command`] says about a token.
+fn entry(fields: &[String], cluster: Option<&str>) -> Listed {
+    Listed {
+        id: JobId::in_cluster(&fields[0], cluster),
+        name: fields[5].clone(),
+        comment: record::text(&fields[4]),
+        dir: record::dir(&fields[3]),
+        status: state::status(&fields[1], &fields[2]),
+    }
+}
+
+/// Jobs that `scontrol show job` printed, each over several lines. A name goes to the end of its line.
+fn shown(lines: &[&str]) -> Vec<Listed> {
+    let mut jobs = Vec::new();
+    for line in lines.iter().filter_map(|line| line.strip_prefix(SHOWN)) {
+        let line = line.trim();
+        let value = |key: &str| line.strip_prefix(key).map(str::to_owned);
+        if let Some((id, name)) = line.strip_prefix("JobId=").and_then(|rest| rest.split_once(" JobName=")) {
+            let id = id.split(' ').next().unwrap_or_default();
+            jobs.push(Listed::named(JobId(id.to_owned()), name.to_owned(), state::status("", "")));
+            continue;
+        }
+        let Some(job) = jobs.last_mut() else { continue };
+        if let Some(rest) = line.strip_prefix("JobState=") {
+            let (word, reason) = rest.split_once(" Reason=").unwrap_or((rest, ""));
+            job.status = state::status(word, reason.split(" Dependency=").next().unwrap_or_default());
+        } else if let Some(comment) = value("Comment=") {
+            job.comment = record::text(&comment);
+        } else if let Some(dir) = value("WorkDir=") {
+            job.dir = record::dir(&dir);
+        }
+    }
+    jobs
+}
+
+/// Looks for a submission: among what the controller remembers, then in the accounting, if there is any.
+pub(crate) fn find_command(job: &Submission, cluster: Option<&str>) -> Command {
+    let queue = listing(cluster);
+    client::command(&format!("code=0; {queue} || code=$?; {}; (exit $code)", accounting::find(job, cluster)))
+}
+
+/// What the answer to [`find_command`] says about it.
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn found(token: &str, output: &Output) -> Result<Listing> {
+pub(crate) fn found(job: &Submission, cluster: Option<&str>, output: &Output) -> Result<Listing> {
     let text = output.text();
-    if let Some(job) = read("find", output)?.into_iter().find(|job| job.name == token) {
-        return Ok(Listing::Job(job.id));
+    let lines = client::lines("find", output, &text)?;
+    let (queue, accounts) = accounting::split(&lines);
+    let listed = listed("find", queue)?;
+    let is_known = |one: &Listed| job.earlier.iter().any(|known| known.id.number() == one.id.number());
+    let ours = listed.iter().find(|one| one.bears(&job.token));
+    // A site that renames jobs leaves them their directory, which the jobs of earlier tries had as well.
+    let ours = ours.or_else(|| listed.iter().find(|one| one.works_in(&job.dir) && !is_known(one)));
+    if let Some(found) = ours {
+        let cluster = found.id.cluster().or(cluster);
+        return Ok(Listing::Job(JobId::in_cluster(found.id.number(), cluster)));
     }
-    Ok(match accounting::found(token, &text) {
-        accounting::Answer::Job(id) => Listing::Job(id),
+    Ok(match accounting::found(job, accounts) {
+        accounting::Answer::Job(id) => Listing::Job(JobId::in_cluster(&id.0, cluster)),
         accounting::Answer::Absent => Listing::Absent,
         accounting::Answer::Silent(reason) => Listing::Blind(reason),
     })
 }
 
-fn entry(line: &str) -> Option<Listed> {
-    let mut fields = line.splitn(4, '|');
-    let id = fields.next()?;
-    let (word, name, reason) = (fields.next()?, fields.next()?, fields.next()?);
-    let is_id = id.bytes().all(|byte| byte.is_ascii_digit());
-    is_id.then(|| Listed { id: JobId(id.into()), name: name.into(), status: state::status(word, reason) })
-}
-
 #[cfg(test)]
 mod tests {
-    use ferry_engine::scheduler::JobState;
+    use std::collections::BTreeMap;
+
+    use ferry_engine::scheduler::{ErrorKind, JobRef, JobState};
 
     use super::*;
 
     fn job(id: &str, token: &str) -> JobRef {
-        JobRef { id: JobId(id.into()), token: token.into() }
+        JobRef { id: JobId(id.into()), token: token.into(), dir: format!("/{id}").into() }
     }
 
+    /// Bars stand for the separator; a row is whole.
     fn answer(text: &str) -> Output {
-        Output::ok(&format!("{text}\n#end 0\n"))
+        let row = |line: &str| match line.strip_prefix('@') {
+            Some(row) => format!("@{}\u{1f}.\n", row.replace('|', "\u{1f}")),
+            None => format!("{line}\n"),
+        };
+        Output::ok(&format!("{}\n#end 0\n", text.lines().map(row).collect::<String>()))
     }
 
-    /// Lines as Slurm 22.05.8 printed them, from the recorded states; names are put in.
+    fn query(jobs: &[JobRef], by_id: bool) -> Query<'_> {
+        Query { cluster: None, jobs, by_id }
+    }
+
+    /// Rows as Slurm 22.05.8 printed them, from the recorded states; names are put in.
     const RECORDED: &str = "\
-9|FAILED|tok-9|JobLaunchFailure
-10|COMPLETED|tok-10|None
-2|TIMEOUT|tok-2|TimeLimit
-11|CANCELLED|tok-11|None
-1|OUT_OF_MEMORY|tok-1|OutOfMemory
-46|NODE_FAIL|tok-46|NodeDown
-48|PENDING|tok-48|ReqNodeNotAvail, UnavailableNodes:n4
-21|RUNNING|we|ird na\u{ef}ve \"n\" \u{e9} \u{2603}|None
-50|RUNNING|somebody-elses|None
+@9|FAILED|JobLaunchFailure|/9|(null)|ferry-1-tok-9
+@10|COMPLETED|None|/tmp|(null)|tok-10
+@2|TIMEOUT|TimeLimit|/2|(null)|tok-2
+@48|PENDING|ReqNodeNotAvail, UnavailableNodes:n4|/48|theirs tok-48|renamed
+@50|RUNNING|None|/home|(null)|somebody-elses
 ";
 
-    fn check(id: &str, token: &str, expect: Option<(JobState, &str, Option<&str>)>) {
-        let jobs = [job(id, token)];
-        let states = states(&jobs, read("status", &answer(RECORDED)).unwrap());
-        let found = states.get(&jobs[0]);
-        let found = found.map(|status| (status.state, status.raw.as_str(), status.reason.as_deref()));
-        assert_eq!(found, expect, "{id} {token}");
-    }
-
-    /// A controller that was killed gives ids again, while its first job of that id is still looked for.
-    #[test]
-    fn of_two_jobs_with_one_id_only_the_listed_one_is_known() {
-        let jobs = [job("9", "tok-9"), job("9", "tok-forgotten")];
-        for jobs in [jobs.clone(), [jobs[1].clone(), jobs[0].clone()]] {
-            let states = states(&jobs, read("status", &answer(RECORDED)).unwrap());
-            let known: Vec<&str> = states.keys().map(|job| job.token.as_str()).collect();
-            assert_eq!(known, ["tok-9"]);
-        }
+    fn listed(text: &str) -> BTreeMap<String, Listed> {
+        let queue = read(&query(&[], false), &answer(text)).unwrap();
+        queue.listed.into_iter().map(|one| (one.id.0.clone(), one)).collect()
     }
 
     #[test]
-    fn recorded_states_are_read_with_their_reasons() {
-        check("9", "tok-9", Some((JobState::Done, "FAILED", Some("JobLaunchFailure"))));
+    fn recorded_states_are_read_with_their_reasons_and_witnesses() {
+        let all = listed(RECORDED);
+        let of =
+            |id: &str| (all[id].status.state, all[id].status.raw.as_str(), all[id].status.reason.as_deref());
+        assert_eq!(of("9"), (JobState::Done, "FAILED", Some("JobLaunchFailure")));
         // Its work directory was missing and Slurm ran it in /tmp: the start gate knows, the queue does not.
-        check("10", "tok-10", Some((JobState::Done, "COMPLETED", None)));
-        check("2", "tok-2", Some((JobState::Done, "TIMEOUT", Some("TimeLimit"))));
-        check("11", "tok-11", Some((JobState::Done, "CANCELLED", None)));
-        check("1", "tok-1", Some((JobState::Done, "OUT_OF_MEMORY", Some("OutOfMemory"))));
-        check("46", "tok-46", Some((JobState::Done, "NODE_FAIL", Some("NodeDown"))));
+        assert_eq!(of("10"), (JobState::Done, "COMPLETED", None));
         let reason = Some("ReqNodeNotAvail, UnavailableNodes:n4");
-        check("48", "tok-48", Some((JobState::Pending, "PENDING", reason)));
-        check("47", "tok-47", None);
+        assert_eq!(of("48"), (JobState::Pending, "PENDING", reason));
+        assert!(all["9"].bears("tok-9") && all["48"].bears("tok-48"));
+        assert!(all["2"].works_in("/2".as_ref()));
+        assert_eq!(all["50"].comment, "");
     }
 
     #[test]
-    fn an_id_that_was_given_to_another_job_is_not_ours() {
-        // Slurm 22.05.8 killed within 5 s of the submission: 50 is forgotten and used again.
-        check("50", "tok-50", None);
+    fn a_listing_of_several_clusters_tells_them_apart() {
+        // `squeue -M all --noheader`, Slurm 22.05.8.
+        let all = listed("CLUSTER: alpha\n@1|RUNNING|None|/|x|a\n\nCLUSTER: beta\n@1|PENDING|None|/|x|b");
+        let ids: Vec<&str> = all.keys().map(String::as_str).collect();
+        assert_eq!(ids, ["1;alpha", "1;beta"]);
     }
 
     #[test]
     fn half_an_answer_is_no_answer() {
-        for text in ["1|RUNNING|tok-1", "1|RUN", "1", "1|COMPLETED|tok-1|None\n2|RUNN"] {
-            assert_eq!(*read("status", &answer(text)).unwrap_err().kind(), ErrorKind::Unreadable, "{text}");
-            assert!(read("status", &Output::ok(text)).is_err(), "{text}, without an end");
+        for text in ["@1\u{1f}RUNNING\u{1f}tok-1", "@1", "@1\u{1f}COMPLETED\u{1f}\n@2\u{1f}RUNN"] {
+            let output = Output::ok(&format!("{text}\n#end 0\n"));
+            assert_eq!(
+                *read(&query(&[], false), &output).unwrap_err().kind(),
+                ErrorKind::Unreadable,
+                "{text}"
+            );
         }
+        assert!(read(&query(&[], false), &Output::ok("")).is_err(), "without an end");
     }
 
     #[test]
     fn noise_of_a_login_shell_is_no_job() {
-        let listed = read("status", &answer("Welcome to the cluster!\n1|RUNNING|tok-1|None")).unwrap();
-        assert_eq!(listed.len(), 1);
+        assert_eq!(listed("Welcome to the cluster!\n7 of 10 jobs\n@1|RUNNING|None|/|x|tok-1").len(), 1);
     }
 
     #[test]
-    fn a_token_is_found_in_the_queue_or_in_the_accounting_or_nowhere() {
-        let find = |text: &str| found("tok", &answer(text)).unwrap();
+    fn only_the_controller_s_own_word_makes_a_job_unknown() {
+        let jobs = [job("1", "tok-1"), job("2", "tok-2")];
+        let read = |text: &str| read(&query(&jobs, true), &answer(text)).unwrap();
+        let both = read("@1|RUNNING|None|/|x|y\n#unknown 2");
+        assert_eq!((both.listed.len(), both.proves_absence), (1, true));
+        assert!(!read("@1|RUNNING|None|/|x|y").proves_absence, "nothing was said of the other");
+        assert!(!read("").proves_absence);
+    }
+
+    #[test]
+    fn what_scontrol_shows_is_read() {
+        // Slurm 22.05.8, `scontrol show job`.
+        let jobs = [job("1", "tok-1")];
+        let text = "#shown 1\n=JobId=1 JobName=a|b x\n=   UserId=root(0) GroupId=root(0) MCS_label=N/A\n\
+                    =   JobState=PENDING Reason=JobHeldUser Dependency=(null)\n=   Comment=mine tok-1\n=   WorkDir=/w";
+        let queue = read(&query(&jobs, true), &answer(text)).unwrap();
+        let one = &queue.listed[0];
+        assert_eq!((one.id.number(), one.name.as_str(), one.status.state), ("1", "a|b x", JobState::Held));
+        assert!(one.bears("tok-1") && one.works_in("/w".as_ref()) && queue.proves_absence);
+    }
+
+    fn submission() -> Submission {
+        let job = JobRef { id: JobId("1".into()), token: "tok".into(), dir: "/w".into() };
+        Submission {
+            token: job.token.clone(),
+            dir: job.dir.clone(),
+            earlier: vec![job],
+            ..Submission::default()
+        }
+    }
+
+    #[test]
+    fn a_submission_is_found_in_the_queue_or_in_the_accounting_or_nowhere() {
+        let find = |text: &str| found(&submission(), Some("beta"), &answer(text)).unwrap();
+        let job = |id: &str| Listing::Job(JobId(id.into()));
+        let disabled = "#accounting 1\n?Slurm accounting storage is disabled";
+        assert_eq!(find(&format!("@7|RUNNING|None|/|x|l-tok\n{disabled}")), job("7;beta"));
+        assert_eq!(find(&format!("@7|RUNNING|None|/w|x|renamed\n{disabled}")), job("7;beta"));
         assert_eq!(
-            find("7|RUNNING|tok|None\n#accounting 1\n?Slurm accounting storage is disabled"),
-            Listing::Job(JobId("7".into()))
+            find(&format!("@1|RUNNING|None|/w|x|renamed\n{disabled}")),
+            Listing::Absent,
+            "an earlier try"
         );
-        assert_eq!(find("#accounting 0\n@8|COMPLETED|tok"), Listing::Job(JobId("8".into())));
-        assert_eq!(find("#accounting 0\n@8|COMPLETED|other"), Listing::Absent);
-        assert_eq!(find("#accounting 1\n?Slurm accounting storage is disabled"), Listing::Absent);
-        assert!(matches!(
-            find("#accounting 1\n?sacct: error: Problem talking to the database"),
-            Listing::Blind(_)
-        ));
+        let row = |name: &str| format!("#accounting 0\n@8\u{1f}COMPLETED\u{1f}/w\u{1f}\u{1f}{name}\u{1f}");
+        let find_row = |name: &str| {
+            found(&submission(), None, &Output::ok(&format!("{}\n#end 0\n", row(name)))).unwrap()
+        };
+        assert_eq!(find_row("l-tok"), job("8"));
+        assert_eq!(find_row("other"), Listing::Absent);
+        assert_eq!(find(disabled), Listing::Absent);
+        let silent = "#accounting 1\n?sacct: error: Problem talking to the database";
+        assert!(matches!(find(silent), Listing::Blind(_)));
         assert!(matches!(find("#accounting 124"), Listing::Blind(_)));
         let failed = Output::ok("\n#accounting 0\n\n#end 1\n");
-        assert!(found("tok", &failed).is_err(), "a failed squeue is never absent");
+        assert!(found(&submission(), None, &failed).is_err(), "a failed squeue is never absent");
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ferry_engine::{
-    scheduler::{JobId, Recorded, Result, Submission},
+    scheduler::{Error, ErrorKind, JobId, Recorded, Result, Submission},
     transport::{quote, quote_path},
 };
 
@@ -39,12 +39,18 @@ pub(crate) fn text(job: &Submission) -> String {
     let cases: String =
         DEFAULTS.iter().map(|(option, names)| format!("'#SBATCH --{option}='*) unset {names};; ")).collect();
     let requeue = if job.rerunnable { "requeue" } else { "no-requeue" };
-    // In a shell of its own: what is unset for this job may be meant for the next.
+    let comment = quote(&job.extras.comment);
+    // In a shell of its own: what is unset for this job may be meant for the next. The environment's own comment counts
+    // more than that of the script's lines, as with `sbatch`, and so do its clusters, which recovery must know of.
     format!(
-        "(unset {UNSET}; while IFS= read -r line; do case $line in '{given}'*) unset ${{line#'{given}'}};; {cases}'#'*) ;; \
+        "(unset {UNSET}; clusters=${{SBATCH_CLUSTERS:-}}${{SLURM_CLUSTERS:+,$SLURM_CLUSTERS}}; \
+         [ -z \"$clusters\" ] || printf '%s\\n' \"$clusters\" > \".ferry/submit-$1/clusters\" || exit 1; \
+         comment=${{SBATCH_COMMENT:-}}; [ -n \"$comment\" ] || comment={comment}; \
+         while IFS= read -r line; do case $line in '{given}'*) unset ${{line#'{given}'}};; {cases}'#'*) ;; \
          *) break;; esac; done < {script}; \
-         exec timeout -k 2 {PATIENCE} sbatch --parsable --{requeue} --job-name=\"$1\" --comment=\"$1\" --chdir={} --output={} \
-         --error={} {script} \"$1\")",
+         exec timeout -k 2 {PATIENCE} sbatch --parsable --{requeue} --job-name={} \
+         --comment=\"${{comment:+$comment }}$1\" --chdir={} --output={} --error={} {script} \"$1\")",
+        quote(&job.name()),
         quote_path(&job.dir),
         file(&job.stdout),
         file(&job.stderr),
@@ -65,19 +71,38 @@ fn literal(path: &Path) -> PathBuf {
 /// # Errors
 /// As [`refusal::read`].
 pub(crate) fn read(recorded: &Recorded) -> Result<JobId> {
-    recorded.stdout.lines().find_map(id).map_or_else(|| Err(refusal::read(recorded)), Ok)
+    let ids: Vec<JobId> = recorded.stdout.lines().filter_map(id).collect();
+    match ids.as_slice() {
+        [] => Err(refusal::read(recorded)),
+        [id] => Ok(id.clone()),
+        // A site's wrapper prints numbers of its own around it. Only the queue can tell which one is the job's.
+        ids => {
+            let ids: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
+            Err(Error::new(ErrorKind::Ambiguous, "submit")
+                .message(format!(
+                    "sbatch printed several numbers ({}), and only one can be the job's id",
+                    ids.join(", ")
+                ))
+                .later()
+                .effect_unknown())
+        }
+    }
 }
 
 /// `ID` or, where there are several clusters, `ID;CLUSTER`.
 fn id(line: &str) -> Option<JobId> {
-    let id = line.trim().split(';').next()?;
+    let (id, cluster) =
+        line.trim().split_once(';').map_or((line.trim(), None), |(id, name)| (id, Some(name)));
     let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
-    is_id.then(|| JobId(id.to_owned()))
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    (is_id && cluster.is_none_or(is_name)).then(|| JobId::in_cluster(id, cluster))
 }
 
 #[cfg(test)]
 mod tests {
-    use ferry_engine::scheduler::ErrorKind;
+    use ferry_engine::scheduler::Extras;
 
     use super::*;
 
@@ -91,7 +116,7 @@ mod tests {
     fn an_id_is_read_from_whatever_is_around_it() {
         // Slurm 22.05.8.
         check("41\n", "", 0, Ok("41"));
-        check("42;t25000\n", "", 0, Ok("42"));
+        check("42;t25000\n", "", 0, Ok("42;t25000"));
         // A site's submit filter speaks first.
         check("Welcome! You have 3 jobs.\n43\n", "", 0, Ok("43"));
         // sisyphus issue 156: an id and a complaint together.
@@ -99,6 +124,9 @@ mod tests {
         check("44\n", retry, 0, Ok("44"));
         check("44\n", retry, 1, Ok("44"));
         check("45\n", "", 124, Ok("45"));
+        // A wrapper that tells the hours left, before the id or after it.
+        check("Remaining hours:\n4711\n102\n", "", 0, Err(ErrorKind::Ambiguous));
+        check("102\n4711\n", "", 0, Err(ErrorKind::Ambiguous));
         check("", "", 0, Err(ErrorKind::Ambiguous));
         check("", "", 1, Err(ErrorKind::Ambiguous));
     }
@@ -113,12 +141,15 @@ mod tests {
             interpreter: vec!["/bin/sh".into()],
             stdout: "out %j".into(),
             stderr: "err".into(),
-            rerunnable: false,
-            proven: false,
+            label: "ferry-17".into(),
+            extras: Extras { comment: "it's mine".into(), ..Extras::default() },
+            ..Submission::default()
         };
         let text = text(&job);
         let dir = r"'/scratch/it'\''s 100%'";
         assert!(text.contains(&format!("--chdir={dir}")), "{text}");
+        assert!(text.contains("--job-name=ferry-17-t "), "{text}");
+        assert!(text.contains(r"comment='it'\''s mine'"), "{text}");
         assert!(text.contains(r"--output='/scratch/it'\''s 100%%/out %%j'"), "{text}");
     }
 }

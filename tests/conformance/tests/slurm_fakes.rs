@@ -16,7 +16,7 @@ use ferry_conformance::{
 };
 use ferry_engine::{
     computer::Computer,
-    scheduler::{Error, ErrorKind, Fenced, JobId, JobRef, JobState, Recovery, Submission, fence},
+    scheduler::{Error, ErrorKind, Fenced, JobId, JobState, Recovery, Submission, fence},
 };
 
 /// Says that this is the child, and where the commands are.
@@ -25,18 +25,30 @@ const INSIDE: &str = "FERRY_FAKES";
 /// The beginning of each fake `sbatch`: `start ID` starts the job and lets `squeue` show it.
 const SBATCH: &str = r#"#!/bin/sh
 for word; do
-    case $word in --chdir=*) dir=${word#*=};; --output=*) out=${word#*=};; --error=*) err=${word#*=};; esac
+    case $word in
+    --chdir=*) dir=${word#*=};; --output=*) out=${word#*=};; --error=*) err=${word#*=};; --job-name=*) name=${word#*=};;
+    esac
     script=$token token=$word
 done
 start() {
     cd "$dir" && SLURM_JOB_ID=$1 setsid "$script" "$token" > "$out" 2> "$err" < /dev/null &
-    echo "$1|RUNNING|$token|None" >> "$FERRY_FAKES/queue"
+    echo "$1|RUNNING|$name|None" >> "$FERRY_FAKES/queue"
 }
 lost() { echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1; }
 "#;
 
-/// An honest `squeue`, and a site without accounts.
-const SQUEUE: &str = "cat \"$FERRY_FAKES/queue\"";
+/// An honest `squeue`, and a site without accounts. The fakes keep `ID|STATE|NAME|REASON`.
+const SQUEUE: &str = r#"rows "$@" < "$FERRY_FAKES/queue""#;
+/// Prints what the fakes keep as `squeue` would; asked for one job, that one, and fails if there is none.
+const ROWS: &str = r#"
+rows() {
+    id=; for word; do case $word in --jobs=*) id=${word#*=};; esac; done
+    awk -F'|' -v id="$id" '{ if (id == "" || $1 == id) { printf "@%s\037%s\037%s\037/\037(null)\037%s\037.\n", $1, $2, $4, $3; n++ } }
+        END { if (id != "" && !n) { print "slurm_load_jobs error: Invalid job id specified" > "/dev/stderr"; exit 1 } }'
+}
+"#;
+/// Knows no job that `squeue` does not show.
+const SCONTROL: &str = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1";
 const SACCT: &str = "echo 'Slurm accounting storage is disabled' >&2; exit 1";
 
 type Case = fn(Bench, Fakes) -> Pin<Box<dyn Future<Output = Outcome>>>;
@@ -91,6 +103,7 @@ async fn play(dir: &Path, case: Case) -> Outcome {
     fs::write(dir.join("queue"), "")?;
     fakes.put("squeue", SQUEUE)?;
     fakes.put("sacct", SACCT)?;
+    fakes.put("scontrol", SCONTROL)?;
     let scratch = tempfile::tempdir()?;
     let via = ferry_transport_local::register().open(&Computer::default()).await?;
     let (_, scheduler) = ferry_scheduler_slurm::register();
@@ -107,7 +120,8 @@ impl Fakes {
         let file = self.dir.join("bin").join(name);
         // Not over the old one, which may still run.
         let draft = self.dir.join(name);
-        fs::write(&draft, format!("#!/bin/sh\n{text}\n"))?;
+        let words = if name == "squeue" { ROWS } else { "" };
+        fs::write(&draft, format!("#!/bin/sh\n{words}{text}\n"))?;
         fs::set_permissions(&draft, fs::Permissions::from_mode(0o755))?;
         fs::rename(draft, file)
     }
@@ -134,7 +148,7 @@ async fn an_id_beside_a_failure_counts(bench: Bench, fakes: Fakes) -> Outcome {
 async fn a_lost_answer_is_looked_up_and_found(bench: Bench, fakes: Fakes) -> Outcome {
     // In the queue at once; it runs only after we have gone.
     fakes.sbatch(
-        "echo \"8|PENDING|$token|Priority\" >> \"$FERRY_FAKES/queue\"
+        "echo \"8|PENDING|$name|Priority\" >> \"$FERRY_FAKES/queue\"
          { sleep 1; start 8; } > /dev/null 2>&1 & lost",
     )?;
     let job = bench.job("true").await?;
@@ -207,7 +221,7 @@ async fn an_older_token_that_won_the_gate_is_the_job(bench: Bench, fakes: Fakes)
     bench.submit(&job).await?;
     while bench.marker(&job.dir).await?.run.is_none() {}
     let newer = bench.again(&job);
-    let owner = JobRef { id: JobId("22".into()), token: job.token.clone() };
+    let owner = job.job(JobId("22".into()));
     assert_eq!(fence(&*bench.via, &newer).await?, Fenced::Runs(owner));
     bench.exit(&job.dir).await?;
     Ok(())
@@ -252,7 +266,7 @@ async fn a_failed_squeue_is_never_an_absent_job(bench: Bench, fakes: Fakes) -> O
     fakes.sbatch("lost")?;
     let job = bench.job("true").await?;
     failing(&bench, &job).await;
-    let reference = JobRef { id: JobId("1".into()), token: job.token.clone() };
+    let reference = job.job(JobId("1".into()));
     let complaint = "echo 'slurm_load_jobs error: Socket timed out on send/recv operation' >&2";
     for text in [format!("{complaint}; exit 0"), format!("{complaint}; exit 1"), "kill -9 $$".to_owned()] {
         fakes.put("squeue", &text)?;
@@ -268,7 +282,7 @@ async fn half_a_listing_is_none(bench: Bench, fakes: Fakes) -> Outcome {
     fakes.sbatch("start 11; echo 11")?;
     let job = bench.job("sleep 2").await?;
     let reference = bench.submit(&job).await?;
-    fakes.put("squeue", "printf '10|RUNNING|x|None\\n11|RUN'")?;
+    fakes.put("squeue", "printf '@10\\037RUNNING\\037None\\037/\\037x\\037y\\037.\\n@11\\037RUN'")?;
     assert!(bench.status(&reference).await.is_err());
     fakes.put("squeue", SQUEUE)?;
     assert_eq!(bench.status(&reference).await?.map(|status| status.state), Some(JobState::Running));
@@ -313,7 +327,7 @@ async fn an_id_of_somebody_else_is_not_ours(bench: Bench, fakes: Fakes) -> Outco
     let job = bench.job("true").await?;
     let reference = bench.submit(&job).await?;
     bench.exit(&job.dir).await?;
-    fakes.put("squeue", "echo '15|RUNNING|of-somebody-else|None'")?;
+    fakes.put("squeue", "echo '15|RUNNING|of-somebody-else|None' | rows \"$@\"")?;
     assert_eq!(bench.status(&reference).await?, None);
     fakes.put("scancel", "echo \"$@\" >> \"$FERRY_FAKES/cancelled\"")?;
     for result in bench.scheduler.cancel(&*bench.via, &[reference]).await {

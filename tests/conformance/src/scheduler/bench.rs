@@ -73,7 +73,7 @@ impl Bench {
         change(&mut template);
         let script = self.scheduler.script(&template)?;
         let tree = Tree::default()
-            .program(SCRIPT, script.into_bytes())
+            .program(SCRIPT, script.text.into_bytes())
             .bytes(".ferry/sentinel", format!("{}\n", template.digest).into_bytes());
         self.via.put_tree(&tree, &dir, QUIET).await?;
         Ok(self.again(&Submission {
@@ -84,8 +84,11 @@ impl Bench {
             interpreter: template.shebang.trim_start_matches("#!").split(' ').map(str::to_owned).collect(),
             stdout: template.stdout,
             stderr: template.stderr,
+            label: template.name,
             rerunnable: template.rerunnable,
+            extras: script.extras,
             proven: true,
+            ..Submission::default()
         }))
     }
 
@@ -104,7 +107,7 @@ impl Bench {
     pub async fn submit(&self, job: &Submission) -> Outcome<JobRef> {
         let mut ids = self.scheduler.submit(&*self.via, std::slice::from_ref(job)).await;
         let id = ids.pop().ok_or("no result for the job")??;
-        Ok(JobRef { id, token: job.token.clone() })
+        Ok(job.job(id))
     }
 
     /// What the scheduler says about a job; `None` if it is absent.

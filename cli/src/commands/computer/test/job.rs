@@ -7,7 +7,9 @@ use std::{
 };
 
 use ferry_engine::{
-    scheduler::{CommandLine, JobId, JobRef, JobState, JobTemplate, Resources, Submission, markers},
+    scheduler::{
+        Cancelled, CommandLine, JobId, JobRef, JobState, JobTemplate, Resources, Submission, markers,
+    },
     transport::{QUIET, Tree, TreeEntry},
 };
 use tokio::io::AsyncReadExt;
@@ -60,8 +62,9 @@ async fn tried(bench: &Bench, dir: &Path, limit: Duration) -> Result<Check, Trou
     let begin = Instant::now();
     let submission = upload(bench, dir).await?;
     let id = submit(bench, &submission).await?;
+    let job = submission.job(id);
+    let id = &job.id;
     output::note(format!("job {id} is submitted; waiting for its end"));
-    let job = JobRef { id: id.clone(), token: submission.token };
     let (status, named) = wait(bench, dir, &job, limit).await?;
     if status != 0 {
         return Ok(died(bench, dir, status).await);
@@ -77,7 +80,8 @@ async fn tried(bench: &Bench, dir: &Path, limit: Duration) -> Result<Check, Trou
     }
     let found = markers(&*bench.via, &[dir]).await.unwrap_or_default();
     let owner = found.get(dir).and_then(|marker| marker.run.clone());
-    if owner != Some((job.token.clone(), job.id.clone())) {
+    // The script may name its cluster where the submit command did not.
+    if !owner.is_some_and(|(token, id)| token == job.token && id.is_same(&job.id, None)) {
         let help = "the job must call itself by the id that it was submitted under: look at prepend_text and the \
                     scheduler's prolog";
         return Ok(Check::failed(
@@ -109,7 +113,7 @@ async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
     let mut tree = Tree::default();
     let file =
         |text: String, executable| TreeEntry::Bytes { bytes: Arc::from(text.into_bytes()), executable };
-    tree.entries.insert(SCRIPT.into(), file(script, true));
+    tree.entries.insert(SCRIPT.into(), file(script.text, true));
     tree.entries.insert(".ferry/sentinel".into(), file(format!("{token}\n"), false));
     bench
         .via
@@ -123,9 +127,10 @@ async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
         interpreter: bench.computer.interpreter(),
         stdout: STDOUT.into(),
         stderr: STDERR.into(),
-        rerunnable: false,
-        proven: false,
+        label: "ferry-test".into(),
+        extras: script.extras,
         token,
+        ..Submission::default()
     })
 }
 
@@ -229,7 +234,7 @@ async fn too_late(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> T
         Err(error) => error.to_string(),
     };
     let cancelled = bench.scheduler.cancel(&*bench.via, std::slice::from_ref(job)).await;
-    let ended = matches!(cancelled.first(), Some(Ok(())));
+    let ended = matches!(cancelled.first(), Some(Ok(Cancelled::Over)));
     Trouble {
         detail: format!("{} has no exit marker after {} s; {state}", job.id, limit.as_secs()),
         help: if ended {

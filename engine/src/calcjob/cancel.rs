@@ -1,0 +1,156 @@
+//! Cancelling what a calcjob has submitted, and asking what became of it. A job counts as over when its scheduler says
+//! so of its id, never because a listing lacks it.
+
+use std::time::Duration;
+
+use super::{Calcjob, Step, StepError, StepResult, find_job, recovery_delay};
+use crate::{
+    crash,
+    runner::Context,
+    scheduler::{Cancelled, ErrorKind, JobId, JobRef, Presence, Recovery, Submission},
+};
+
+/// How soon a job that was cancelled is looked at again.
+const ENDING: Duration = Duration::from_secs(2);
+
+/// Cancels the jobs of a submission and of the tries before it, and waits for their end.
+///
+/// # Errors
+/// `Wait` while it is not known whether there is a job, it can't be cancelled, or it has not ended yet.
+pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission) -> StepResult {
+    if job.process.job_id.is_none() {
+        match find_job(job, intent).await? {
+            Recovery::Found(id) => job.process.job_id = Some(job.normal(&id).0),
+            Recovery::NeverSubmitted => {}
+            Recovery::Unclear(reason) => {
+                let since = job.mark_unclear();
+                let status = format!("to be killed, but whether it was submitted is unclear: {reason}");
+                return Err(StepError::Wait(status, recovery_delay(since)));
+            }
+        }
+    }
+    let jobs = job.jobs_of(intent);
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    match cancel_jobs(job.cx, job.computer(), &jobs).await? {
+        None => {
+            crash::point("kill.cancelled");
+            Ok(())
+        }
+        Some(left) => Err(StepError::Wait(format!("to be killed: {left}"), ENDING)),
+    }
+}
+
+/// Tells the scheduler to end jobs. `None`: all of them are over; otherwise what is left, in words.
+///
+/// # Errors
+/// The host's trouble; `Wait` for a job that can't be cancelled, or asked about, now.
+pub(crate) async fn cancel_jobs(cx: &Context, computer: &str, jobs: &[JobRef]) -> StepResult<Option<String>> {
+    let (row, via) = cx.connect(Some(computer)).await?;
+    let scheduler = cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
+    let results = scheduler.cancel(&*via, jobs).await;
+    let mut left = None;
+    for (job, result) in jobs.iter().zip(results) {
+        match result {
+            Ok(Cancelled::Over) => {}
+            Ok(Cancelled::Ending(raw)) => {
+                left = Some(format!("job {} was cancelled and has not ended yet ({raw})", job.id));
+            }
+            Err(error) if *error.kind() == ErrorKind::Unreachable && !cx.has_other_clusters(computer) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                let status = format!("to be killed, but job {} could not be cancelled yet: {error}", job.id);
+                return Err(StepError::Wait(status, ENDING));
+            }
+        }
+    }
+    Ok(left)
+}
+
+/// A job of this process that lives although it was taken for gone; `None`: every job that it ever had is over.
+///
+/// # Errors
+/// The host's trouble; `Wait` if the scheduler gives no answer about one of them.
+pub(crate) async fn find_alive(job: &mut Calcjob<'_>) -> StepResult<Option<(JobRef, String)>> {
+    let Some(intent) = job.traces() else { return Ok(None) };
+    let jobs = job.jobs_of(&intent);
+    let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let scheduler = job.cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
+    let answers = scheduler.ask(&*via, &jobs).await;
+    for (one, answer) in jobs.into_iter().zip(answers) {
+        match answer {
+            Ok(presence) if presence.is_over() => {}
+            Ok(Presence::Ours(status)) => return Ok(Some((one, status.raw))),
+            Ok(_) => {}
+            Err(error) => {
+                let since = job.mark_unclear();
+                let status = format!("what became of job {} is not known: {error}; asked again", one.id);
+                return Err(StepError::Wait(status, recovery_delay(since)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+impl Calcjob<'_> {
+    /// A job's id as it is stored: without its cluster where that is the home cluster.
+    pub(crate) fn normal(&self, id: &JobId) -> JobId {
+        id.normal(self.cx.home_cluster(self.computer()).as_deref())
+    }
+
+    /// The job that an id of a submission means. An id without a cluster is one of the cluster that was home when the
+    /// intent was written, also where the computer has moved to another one since.
+    pub(crate) fn job_of(&self, intent: &Submission, id: JobId) -> JobRef {
+        let home = self.cx.home_cluster(self.computer());
+        home_job(intent, id, home.as_deref())
+    }
+
+    /// Goes on without the present submission. Its job, if it had one, may turn up again and stays known.
+    pub(crate) fn leave_behind(&mut self) {
+        let id = self.process.job_id.take().map(JobId);
+        if let (Some(intent), Some(id)) = (self.state.submission.take(), id) {
+            let job = self.job_of(&intent, id);
+            self.state.earlier.push(job);
+        }
+    }
+
+    /// What may live of this process on its computer: its submission, with the jobs of earlier tries. `None`: nothing
+    /// was ever submitted, or all of it is known to be over.
+    pub(crate) fn traces(&mut self) -> Option<Submission> {
+        if !matches!(self.state.step, Step::Submit | Step::Update) {
+            return None;
+        }
+        let mut earlier = self.state.earlier.clone();
+        let intent = match self.state.submission.clone() {
+            Some(intent) => intent,
+            None => {
+                let last = earlier.pop()?;
+                self.process.job_id = Some(last.id.0.clone());
+                Submission::of_job(&last)
+            }
+        };
+        Some(Submission { earlier, ..intent })
+    }
+
+    /// Every job that this process ever had, as far as its ids are known.
+    fn jobs_of(&self, intent: &Submission) -> Vec<JobRef> {
+        let id = self.process.job_id.clone().map(JobId);
+        let home = self.cx.home_cluster(self.computer());
+        all_jobs(intent, id, home.as_deref())
+    }
+}
+
+/// See [`Calcjob::job_of`].
+pub(crate) fn home_job(intent: &Submission, id: JobId, home: Option<&str>) -> JobRef {
+    let cluster = id.cluster().or(intent.home.as_deref()).map(str::to_owned);
+    let full = JobId::in_cluster(id.number(), cluster.as_deref());
+    intent.job(full.normal(home.or(intent.home.as_deref())))
+}
+
+/// The job of a submission, if its id is known, and those of the tries before it.
+pub(crate) fn all_jobs(intent: &Submission, id: Option<JobId>, home: Option<&str>) -> Vec<JobRef> {
+    let earlier = intent.earlier.iter().cloned().map(|job| JobRef { id: job.id.normal(home), ..job });
+    id.map(|id| home_job(intent, id, home)).into_iter().chain(earlier).collect()
+}
