@@ -38,6 +38,7 @@ mod styles;
 mod supervisor;
 mod sweep;
 mod tree;
+mod upgrade;
 mod workchain;
 mod wrong;
 
@@ -90,13 +91,14 @@ fn main() {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
-        let groups: [(&str, &[cell::CellCase]); 6] = [
+        let groups: [(&str, &[cell::CellCase]); 7] = [
             ("cell", cell::EVERYWHERE),
             ("hosts", hosts::EVERYWHERE),
             ("sweep", sweep::CASES),
             ("chaos", chaos::CASES),
             ("stash", stash::CELL_CASES),
             ("monitor", monitor::CELL_CASES),
+            ("upgrade", upgrade::cases()),
         ];
         for (group, cases) in groups {
             trials.extend(cases.iter().map(|(name, case)| {
@@ -146,7 +148,7 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         together.extend(in_full(sweep::CASES));
     }
     together.extend(cell::CASES.iter().chain(cell::EVERYWHERE).chain(hosts::EVERYWHERE));
-    together.extend(stash::CELL_CASES.iter().chain(monitor::CELL_CASES));
+    together.extend(stash::CELL_CASES.iter().chain(monitor::CELL_CASES).chain(upgrade::cases()));
     let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();
         Trial::test(format!("{}/{group}/{name}", cell.name), move || {
