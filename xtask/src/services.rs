@@ -294,13 +294,17 @@ fn clear_leftovers(base: &Path) -> Result<()> {
     for entry in fs::read_dir(base).with_context(|| format!("could not look into {}", base.display()))? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let pid = name.strip_prefix("test-").and_then(|rest| rest.split('-').next()?.parse().ok());
-        if pid.is_some_and(|pid| !Child::of(pid).is_some_and(Child::is_alive)) {
+        if tester(name).is_some_and(|pid| !Child::of(pid).is_some_and(Child::is_alive)) {
             eprintln!("clearing away {}, which a test run left behind", path.display());
             down(&path)?;
         }
     }
     Ok(())
+}
+
+/// The pid of the run of tests that made a directory of this name: `test-PID`, or `test-PID-clusters`.
+fn tester(name: &str) -> Option<u32> {
+    name.strip_prefix("test-")?.split('-').next()?.parse().ok()
 }
 
 /// Where services live by default: short, since paths of sockets must be, and for our eyes only.
@@ -328,5 +332,18 @@ fn show_logs(dir: &Path) {
         let lines: Vec<&str> = text.lines().collect();
         eprintln!("-- {}", entry.path().display());
         lines[lines.len().saturating_sub(LOG_TAIL)..].iter().for_each(|line| eprintln!("{line}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_of_test_runs_name_them() {
+        assert_eq!(tester("test-42"), Some(42));
+        assert_eq!(tester("test-42-clusters"), Some(42));
+        assert_eq!(tester("services"), None);
+        assert_eq!(tester("clusters"), None);
     }
 }

@@ -69,6 +69,22 @@ impl<'a> Sent<'a> {
         check(live && same, || format!("not {job:?} alone, but {jobs:?}: {shown:#}\n{}", self.told()))
     }
 
+    /// Waits until a cluster has its job, whatever it does; the job.
+    fn wait_for_any(&self, cluster: &str) -> Result<Job> {
+        until(&format!("process {} is in {cluster}", self.id), LIMIT, || Ok(!self.jobs("all")?.is_empty()))
+            .map_err(|error| format!("{error}\n{}", self.told()))?;
+        let jobs = self.jobs("all")?;
+        let job = jobs.iter().find(|job| job.cluster == cluster).cloned();
+        job.ok_or_else(|| format!("not in {cluster}: {jobs:?}"))
+    }
+
+    /// It has not ended.
+    fn waits(&self) -> Result {
+        let shown = self.shown()?;
+        let ended = matches!(shown["state"].as_str(), Some("finished" | "excepted" | "killed"));
+        check(!ended, || format!("it has ended: {shown:#}\n{}", self.told()))
+    }
+
     /// It has come to its result, by this one job, and has run once.
     fn comes_home(&self, job: &Job) -> Result {
         let shown = self.has_result()?;
@@ -105,17 +121,6 @@ pub(super) fn a_job_sent_to_the_other_cluster_comes_home(cell: &Cell) -> Result 
     running.wait_for(BETA, "RUNNING")?;
     killed(&running)?;
     check(tickets(&ferry, cell)? == 0, || "a ticket is left".into())
-}
-
-impl Sent<'_> {
-    /// Waits until a cluster has its job, whatever it does; the job.
-    fn wait_for_any(&self, cluster: &str) -> Result<Job> {
-        until(&format!("process {} is in {cluster}", self.id), LIMIT, || Ok(!self.jobs("all")?.is_empty()))
-            .map_err(|error| format!("{error}\n{}", self.told()))?;
-        let jobs = self.jobs("all")?;
-        let job = jobs.iter().find(|job| job.cluster == cluster).cloned();
-        job.ok_or_else(|| format!("not in {cluster}: {jobs:?}"))
-    }
 }
 
 fn tickets(ferry: &Profile, cell: &Cell) -> Result<u64> {
@@ -191,11 +196,9 @@ fn namesake(clusters: &Clusters, job: &Job) -> Result<String> {
         let made = clusters.client(ALPHA, &words)?;
         let made = String::from_utf8_lossy(&made.stdout).trim().to_owned();
         let number = made.parse::<u64>().map_err(|_| format!("{ALPHA} takes no job: {made}"))?;
-        match number.cmp(&wanted) {
-            std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => return Ok(made),
-            // It was given to another job that has passed; the case still holds, only with less in the way.
-            std::cmp::Ordering::Greater => return Ok(made),
+        // One beyond it: the number was another's, and the case has less in its way.
+        if number >= wanted {
+            return Ok(made);
         }
     }
     Err(format!("{ALPHA} does not come to the number {wanted}"))
@@ -238,15 +241,6 @@ fn dead(cell: &Cell, service: &str) -> Result {
     there.comes_home(&job)?;
     late?.has_result()?;
     check(tickets(&ferry, cell)? == 0, || "a ticket is left".into())
-}
-
-impl Sent<'_> {
-    /// It has not ended.
-    fn waits(&self) -> Result {
-        let shown = self.shown()?;
-        let ended = matches!(shown["state"].as_str(), Some("finished" | "excepted" | "killed"));
-        check(!ended, || format!("it has ended: {shown:#}\n{}", self.told()))
-    }
 }
 
 /// Somebody renames it there: it is the same job, for a kill too.

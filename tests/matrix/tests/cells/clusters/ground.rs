@@ -61,13 +61,8 @@ impl Clusters {
 
     /// A profile that knows the login of the first cluster, with its computer tried by a job there.
     pub(super) fn profile(&self) -> Result<Profile> {
-        self.profile_with("", "")
-    }
-
-    /// The same, with a variable in the environment of the login.
-    pub(super) fn profile_with(&self, name: &str, value: &str) -> Result<Profile> {
         let file = self.report["computers"][&self.cell.name].as_str().ok_or("no such computer")?;
-        let mut ferry = Profile::new()?.with("SLURM_CONF", &self.conf(ALPHA)?);
+        let ferry = Profile::new()?.with("SLURM_CONF", &self.conf(ALPHA)?);
         let described = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
         let work = |line: &&str| !line.starts_with("work_dir:");
         let kept: String = described.lines().filter(work).map(|line| format!("{line}\n")).collect();
@@ -79,10 +74,19 @@ impl Clusters {
         let computer = self.cell.computer();
         ferry.ok(&["computer", "configure", &computer, "-n", "--poll-interval", "0.3"])?;
         ferry.ok(&["computer", "test", &computer, "--job"])?;
-        if !name.is_empty() {
-            ferry = ferry.with(name, value);
-        }
         Ok(ferry)
+    }
+
+    /// The same, with a variable in the environment of the login: the daemon's own, or what bash reads there.
+    pub(super) fn profile_with(&self, name: &str, value: &str) -> Result<Profile> {
+        let ferry = self.profile()?;
+        if self.cell.has_link() {
+            for file in self.login_files() {
+                let written = fs::write(&file, format!("export {name}={value}\n"));
+                written.map_err(|error| format!("{}: {error}", file.display()))?;
+            }
+        }
+        Ok(ferry.with(name, value))
     }
 
     /// Submits a calculation that appends a line to `marker` when it runs.
@@ -193,6 +197,12 @@ impl Clusters {
         Ok(())
     }
 
+    /// What bash reads at the login, as a login shell and for a command alone.
+    fn login_files(&self) -> [PathBuf; 2] {
+        let home = Path::new(self.report["dir"].as_str().unwrap_or_default()).join("ssh/home");
+        [".bash_profile", ".bashrc"].map(|name| home.join(name))
+    }
+
     fn conf(&self, cluster: &str) -> Result<String> {
         let all = self.report["clusters"]["all"].as_array().into_iter().flatten();
         let conf = all.filter(|one| one["name"] == cluster).find_map(|one| one["conf"].as_str());
@@ -248,6 +258,9 @@ impl Clusters {
 
 impl Drop for Clusters {
     fn drop(&mut self) {
+        for file in self.login_files() {
+            let _ = fs::remove_file(file);
+        }
         // The next case looks for itself whether this has come about.
         let _ = self.cancel_all();
     }
