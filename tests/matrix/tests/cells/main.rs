@@ -136,14 +136,15 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         alone.extend(fault::LINK_CASES);
     }
     if cell.has_queue() && !cell.has_link() {
-        together.extend(failure::QUEUE_CASES.iter().chain(in_full(names::LOGIN_CASES)));
+        together.extend(failure::QUEUE_CASES.iter().chain(names::CASES).chain(names::LOGIN_CASES));
     }
     if cell.has_queue() {
-        together.extend(hidden::CASES.iter().chain(fault::REQUEUE_CASES).chain(in_full(names::CASES)));
+        together.extend(hidden::CASES.iter().chain(fault::REQUEUE_CASES));
         alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
         alone.extend(in_full(passing::CASES));
     }
     if cell.has_link() && cell.has_queue() {
+        together.extend(in_full(names::CASES));
         together.extend(force::CASES);
         together.extend(in_full(sweep::CASES));
     }

@@ -32,7 +32,10 @@ const FULL: &[CellCase] = &[
 
 /// What runs in a cell with a queue; that queue has no part in it.
 pub(crate) fn cases(cell: &Cell) -> impl Iterator<Item = CellCase> {
-    let full = cell.has_queue() && is_full();
-    let (smoke, rest) = if full { (SMOKE, FULL) } else { (&[][..], &[][..]) };
+    let (smoke, rest) = match (cell.has_queue(), is_full()) {
+        (true, true) => (SMOKE, FULL),
+        (true, false) if !cell.has_link() => (SMOKE, &[][..]),
+        _ => (&[][..], &[][..]),
+    };
     smoke.iter().chain(rest).copied()
 }
