@@ -195,6 +195,19 @@ fn lies_with_a_lost_answer_between_them_end_no_job() {
     }
 }
 
+/// A job that may exist is no end: after too many times the process waits for the user, and only force ends it.
+#[test]
+fn what_was_forgotten_too_often_is_no_end() {
+    let mut plan = plan("sim.job", job());
+    plan.hosts[0].settings.is_authoritative = false;
+    plan.hosts[0].settings.pending_max = 100_000;
+    let at = |minute: u64| Duration::from_secs(60 * minute);
+    plan.events = (1..=9).map(|minute| (at(minute), Event::Forgets("alpha"))).collect();
+    plan.events.push((at(15), Event::Kill { label: "p".into(), force: true }));
+    let report = check(&plan, "nine times");
+    assert!(report.trees["p"].contains("killed"), "{}", report.trees["p"]);
+}
+
 /// Nobody but the reaper wants anything of the host then, and it must notice that its connection is lost.
 #[test]
 fn a_forced_kill_while_the_host_is_away_leaves_no_job() {

@@ -62,7 +62,7 @@ async fn cancel(cx: &Context, orphan: &Orphan) -> StepResult<String> {
     match calcjob::cancel_jobs(cx, &orphan.computer, &jobs).await? {
         None => {
             let ids: Vec<_> = jobs.iter().map(|job| job.id.to_string()).collect();
-            Ok(format!("job {} is over", ids.join(", ")))
+            Ok(format!("job {} is cancelled, or had ended", ids.join(", ")))
         }
         Some(left) => Err(StepError::Later(left)),
     }

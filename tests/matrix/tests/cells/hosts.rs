@@ -85,7 +85,20 @@ fn a_disabled_computer_drains_and_resumes() -> Result {
     check(ferry.ended(&waiting, LIMIT)?["exit_code"] == 0, || "it did not resume".into())
 }
 
-/// A Slurm that is three scripts. `squeue` shows what `sbatch` put into its file.
+/// Prints the jobs of a file as `squeue` would: `ID|STATE|NAME|REASON` of `queue`, or where times are asked for
+/// `ID|NAME|SUBMITTED|ENDED` of `cancelled`; asked for one id, that job, and fails if there is none.
+const SQUEUE: &str = r#"here=$(dirname "$0") file=queue id=
+for word; do case $word in --jobs=*) id=${word#*=};; *%e*) file=cancelled;; esac; done
+cat "$here/$file" 2> /dev/null | awk -F'|' -v id="$id" -v file="$file" '
+    id != "" && $1 != id { next }
+    { n++ }
+    file == "queue" { printf "@%s\037%s\037%s\037/\037(null)\037%s\037.\n", $1, $2, $4, $3; next }
+    { printf "@%s\037%s\037%s\037/\037(null)\037%s\037.\n", $1, $3, $4, $2 }
+    END { if (id != "" && !n) { print "slurm_load_jobs error: Invalid job id specified" > "/dev/stderr"; exit 1 } }'"#;
+/// Knows no job that `squeue` does not show.
+const SCONTROL: &str = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1";
+
+/// A Slurm that is a few scripts. `squeue` shows what `sbatch` put into its file.
 struct Fakes {
     bin: PathBuf,
 }
@@ -96,7 +109,8 @@ impl Fakes {
         let bin = ferry.scratch().join("bin");
         fs::create_dir_all(&bin).map_err(|error| error.to_string())?;
         let fakes = Fakes { bin };
-        fakes.put("squeue", "cat \"$(dirname \"$0\")/queue\" 2> /dev/null; true")?;
+        fakes.put("squeue", SQUEUE)?;
+        fakes.put("scontrol", SCONTROL)?;
         fakes.put("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")?;
         fakes.put("scancel", "true")?;
         let work = ferry.scratch().join("work");
@@ -270,14 +284,9 @@ echo "79|CANCELLED|$token|ReqNodeNotAvail" >> "$here/queue"
 echo "79|$token|1000|2000" > "$here/cancelled"
 mv "$here/honest" "$here/sbatch"
 echo 79"#;
-/// Where times are asked for, jobs that were cancelled are.
-const SQUEUE: &str = r#"case "$*" in *%e*) file=cancelled;; *) file=queue;; esac
-cat "$(dirname "$0")/$file" 2> /dev/null; true"#;
-
 fn what_slurm_gave_up_is_submitted_anew() -> Result {
     let ferry = Profile::new()?;
     let fakes = Fakes::new(&ferry)?;
-    fakes.put("squeue", SQUEUE)?;
     fakes.put("sbatch", HONEST)?;
     fakes.start_daemon(&ferry)?;
     let mut test = ferry.command(&["computer", "test", "fake", "--job"]);
