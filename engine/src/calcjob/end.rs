@@ -123,7 +123,8 @@ mod tests {
     fn concluded(exit: Option<i32>, failure: Option<JobFailure>) -> Option<u32> {
         let run = Some(("t".to_owned(), JobId("7".into())));
         let marker = Marker { sentinel: Some("d".into()), run, exit, ..Marker::default() };
-        let status = JobStatus { state: JobState::Done, raw: "WORD".into(), reason: None, failure };
+        let status =
+            JobStatus { state: JobState::Done, raw: "WORD".into(), reason: None, failure, advice: None };
         report(&marker, Some(&status), "far").engine_exit.map(|exit| exit.status)
     }
 

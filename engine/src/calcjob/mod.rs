@@ -129,7 +129,7 @@ impl From<scheduler::Error> for StepError {
             Kind::Unreachable | Kind::Ambiguous => StepError::Host(text),
             Kind::Busy => StepError::Wait(text, std::time::Duration::from_secs(30)),
             Kind::Permanent => StepError::Except(text),
-            Kind::Unreadable => StepError::Later(text),
+            Kind::Unreadable | Kind::Unrecognized => StepError::Later(text),
         }
     }
 }

@@ -548,6 +548,7 @@ mod tests {
             raw: raw.into(),
             reason: None,
             failure: (raw == "rebooted").then_some(JobFailure::LostInReboot),
+            advice: None,
         });
         let once = |watched: &mut Watched| {
             judge(watched, marker, status.as_ref(), raw == Some("given up"), Duration::ZERO, None)
@@ -606,7 +607,10 @@ mod tests {
         let mut job = watched("7", "t");
         let mut told = |state: JobState, raw: &str, reason: &str| {
             let reason = Some(reason.to_owned());
-            let changes = observed(&mut job, &JobStatus { state, raw: raw.into(), reason, failure: None });
+            let changes = observed(
+                &mut job,
+                &JobStatus { state, raw: raw.into(), reason, failure: None, advice: None },
+            );
             changes.into_iter().find_map(|change| match change {
                 Change::Observed { status, .. } => status,
                 _ => None,

@@ -43,12 +43,15 @@ use crate::{error, transport::Transport};
 pub enum ErrorKind {
     /// Bad partition, account, resources or settings: the job fails at once, with the scheduler's words.
     Permanent,
-    /// A limit is reached or the scheduler is busy: back-pressure, costs no attempt.
+    /// Not now, as a limit is reached or the scheduler is busy: back-pressure, costs no attempt. With an unknown
+    /// effect it was cut off while it tried again by itself, and is looked up first.
     Busy,
     /// The request may have been taken: look it up, never repeat it blindly.
     Ambiguous,
     /// The host or the scheduler's daemon can't be reached: not the job's fault.
     Unreachable,
+    /// The scheduler refused in words that nobody here knows: look it up, try it a few times, then ask a person.
+    Unrecognized,
     /// The scheduler answered in a way that we can't read.
     Unreadable,
 }
@@ -60,6 +63,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Busy => "the scheduler is busy",
             ErrorKind::Ambiguous => "outcome unknown",
             ErrorKind::Unreachable => "unreachable",
+            ErrorKind::Unrecognized => "refused in unknown words",
             ErrorKind::Unreadable => "unreadable answer",
         })
     }
@@ -203,6 +207,8 @@ pub struct JobStatus {
     pub reason: Option<String>,
     /// Why it failed, if it says.
     pub failure: Option<JobFailure>,
+    /// What a person can do about a job that waits for one.
+    pub advice: Option<&'static str>,
 }
 
 /// One job of this user, whoever submitted it.

@@ -444,7 +444,8 @@ impl Host {
                 (None, Some(ended)) => (JobState::Done, ended.raw),
                 (None, None) => return None,
             };
-            let status = JobStatus { state, raw: raw.into(), reason: None, failure: failure_of(raw) };
+            let status =
+                JobStatus { state, raw: raw.into(), reason: None, failure: failure_of(raw), advice: None };
             Some((job.clone(), status))
         };
         let shown = jobs.iter().enumerate().filter(|(index, _)| !is_half || index % 2 == 1);

@@ -186,12 +186,12 @@ ferry_guard=$!"#
             if id.host != host {
                 let reason = format!("it runs on {}, and {host} answered", id.host);
                 let reason = Some(reason);
-                let unknown = JobStatus { state: JobState::Unknown, raw: "?".into(), reason, failure: None };
+                let unknown = JobStatus { state: JobState::Unknown, raw: "?".into(), reason, failure: None, advice: None };
                 return Some(unknown);
             }
             if id.boot != boot {
                 let (raw, failure) = ("lost in a reboot".into(), Some(JobFailure::LostInReboot));
-                let lost = JobStatus { state: JobState::Done, raw, reason: None, failure };
+                let lost = JobStatus { state: JobState::Done, raw, reason: None, failure, advice: None };
                 return Some(lost);
             }
             let letter = *alive.get(&(id.pid, id.start))?;
@@ -200,7 +200,7 @@ ferry_guard=$!"#
                 'T' | 't' => (JobState::Suspended, "stopped"),
                 _ => (JobState::Running, "running"),
             };
-            Some(JobStatus { state, raw: raw.into(), reason: None, failure: None })
+            Some(JobStatus { state, raw: raw.into(), reason: None, failure: None, advice: None })
         };
         let listed = |job: &JobRef| Some(Listed::named(job.id.clone(), job.token.clone(), status(job)?));
         let listed = query.jobs.iter().filter_map(listed).collect();

@@ -69,16 +69,37 @@ pub(crate) fn trouble(operation: &'static str, status: i32, complaint: &str) -> 
 pub(crate) const NOT_FOUND: &str =
     "make `sbatch` reachable for a non-interactive login, or set `use_login_shell: true` for the computer";
 
-/// Slurm's own words, without the names of its programs; one line.
+/// Slurm's own words, without the names of its programs; one line, and of a long complaint its beginning and end.
 pub(crate) fn said(complaint: &str) -> String {
-    let strip = |line: &str| {
-        let line = line.trim();
-        ["sbatch: ", "squeue: ", "sacct: ", "scancel: ", "slurm_load_jobs ", "error: ", "fatal: "]
-            .iter()
-            .fold(line.to_owned(), |line, word| line.strip_prefix(word).unwrap_or(&line).to_owned())
-    };
-    let lines: Vec<String> = complaint.lines().map(strip).filter(|line| !line.is_empty()).collect();
-    if lines.is_empty() { "Slurm gave no reason".to_owned() } else { lines.join("; ") }
+    let mut lines: Vec<String> =
+        complaint.lines().map(bare).filter(|line| !line.is_empty()).map(shorten).collect();
+    lines.dedup();
+    match lines.len() {
+        0 => "Slurm gave no reason".to_owned(),
+        count if count > SHOWN => {
+            let (first, last) = (&lines[..SHOWN / 2], &lines[count - SHOWN / 2..]);
+            format!("{}; ... ({} more lines); {}", first.join("; "), count - SHOWN, last.join("; "))
+        }
+        _ => lines.join("; "),
+    }
+}
+
+/// A line without the name of the program and how bad it is.
+pub(crate) fn bare(line: &str) -> &str {
+    ["sbatch: ", "squeue: ", "sacct: ", "scancel: ", "slurm_load_jobs ", "error: ", "fatal: "]
+        .iter()
+        .fold(line.trim(), |line, word| line.strip_prefix(word).unwrap_or(line))
+}
+
+/// Lines of a complaint that are shown, and bytes of a line.
+const SHOWN: usize = 6;
+const WIDTH: usize = 300;
+
+fn shorten(line: &str) -> String {
+    match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 /// Whether the controller, or what leads to it, is in trouble: not the job's fault.
@@ -96,6 +117,7 @@ pub(crate) fn is_out_of_reach(complaint: &str) -> bool {
         "munge",
         "authentication credential",
         "incompatible versions",
+        "unable to process configuration file",
         "unable to establish configuration source",
         "could not establish a configuration source",
         "unable to resolve",

@@ -26,6 +26,7 @@ pub mod directives;
 mod given_up;
 mod header;
 mod queue;
+mod reason;
 mod record;
 mod refusal;
 mod state;

@@ -1,12 +1,40 @@
-//! What `sbatch` means when it prints no id. Slurm's words are those of `sbatch` 22.05.8 (recorded) and of
-//! `src/common/slurm_errno.c`, 20.02 to 24.11; the exit status says little (1 for almost everything).
+//! What `sbatch` means when it prints no id. The words are those of `sbatch` 22.05.8 (recorded on a private cluster)
+//! and of Slurm's source; the exit status says little (1 for almost everything).
+//!
+//! An end can't be taken back, so only what is known to be final ends a job. What nobody knows is *unrecognized*: it is
+//! looked up like a lost answer, tried a few times, and left to a person.
+
+mod errno;
 
 use ferry_engine::scheduler::{Error, ErrorKind, Recorded};
 
-use crate::client;
+use crate::{
+    client,
+    reason::{self, Limit},
+};
+use errno::Meaning;
 
-/// The request was sent, and no answer came: the job may be in.
-const AMBIGUOUS: &[&str] = &[
+/// Begins the line in which `sbatch` gives the controller's answer.
+const FAILED: &str = "Batch job submission failed: ";
+
+/// What `sbatch` says while it tries by itself again, for two minutes in all. The answer before it was no.
+const RETRYING: &[&str] = &[
+    "temporarily unable to accept job",
+    "job queue full",
+    "job creation temporarily disabled",
+    "job step creation temporarily disabled",
+];
+
+/// Complaints about the host that stand for themselves, beside those of [`client::is_out_of_reach`].
+const HOST: &[&str] = &[
+    "unable to process configuration file",
+    "unable to establish configuration source",
+    "could not establish a configuration source",
+    "parsing error at unrecognized key",
+];
+
+/// Complaints about the way that stand for themselves: the request may have gone.
+const LOST: &[&str] = &[
     "socket timed out",
     "send failure",
     "receive failure",
@@ -20,164 +48,305 @@ const AMBIGUOUS: &[&str] = &[
     "transport endpoint is not connected",
     "insane message length",
     "unexpected message received",
+    "delayed socket error",
 ];
 
-/// The controller would take it another time.
+/// Complaints that pass, from before a controller was asked. `--clusters` needs the database.
 const BUSY: &[&str] = &[
-    "resource temporarily unavailable",
-    "temporarily unable to accept job",
-    "job queue full",
-    "job creation temporarily disabled",
-    "requested nodes are busy",
-    "unable to create job record",
-    "i/o error writing script/environment to file",
-    "requested operation is presently disabled",
-    "too many requests",
-    "rate limit",
+    "problem talking to the database",
+    "problem talking to database",
+    "no space left on device",
+    "disk quota exceeded",
+    "cannot allocate memory",
+    "too many open files",
+    "cannot fork",
+    "fork: retry",
 ];
+
+/// Complaints of `sbatch` about its own options and its script, by how they begin and end (22.05.8, with `--time=abc`,
+/// `--mem=1X`, `--ntasks=0`, `--nosuchoption`, `--hint=foo`, `--nice=99999999999`, `--mem` beside `--mem-per-cpu`).
+const OPTIONS: &[(&str, &str)] = &[
+    ("Invalid --", " specification"),
+    ("Invalid --nice value", ""),
+    ("Invalid numeric value ", ""),
+    ("unrecognized option ", ""),
+    ("unrecognized --", ""),
+    ("invalid option -- ", ""),
+    ("option ", "requires an argument"),
+    ("option ", "doesn't allow an argument"),
+    ("option ", "is ambiguous"),
+    ("--", "are mutually exclusive."),
+    ("Batch script contains DOS line breaks", ""),
+];
+
+/// Options whose value is looked up outside of Slurm: in the user database, in a file.
+const LOOKED_UP: &[&str] = &["Invalid --uid ", "Invalid --gid ", "Invalid --nodefile "];
 
 /// Reads a refusal, or finds that it is none.
 pub(crate) fn read(recorded: &Recorded) -> Error {
     let complaint = recorded.stderr.trim();
     let said = client::said(complaint);
     let error = |kind| Error::new(kind, "submit").message(said.clone());
-    match kind(recorded.status, complaint) {
-        ErrorKind::Permanent => error(ErrorKind::Permanent),
-        ErrorKind::Unreachable if recorded.status == Some(127) => {
-            error(ErrorKind::Unreachable).later().help(client::NOT_FOUND)
-        }
-        ErrorKind::Ambiguous => {
+    match judge(recorded.status, complaint) {
+        Verdict::Final => error(ErrorKind::Permanent),
+        Verdict::NotFound => error(ErrorKind::Unreachable).later().help(client::NOT_FOUND),
+        Verdict::Host => error(ErrorKind::Unreachable).later(),
+        Verdict::Busy => error(ErrorKind::Busy).later(),
+        Verdict::BusyAndCut => error(ErrorKind::Busy).later().effect_unknown(),
+        Verdict::Unknown => error(ErrorKind::Unrecognized).later().effect_unknown(),
+        Verdict::Lost => {
             let error = error(ErrorKind::Ambiguous).later().effect_unknown();
             recorded.status.into_iter().fold(error, |error, status| error.with("status", status))
         }
-        kind => error(kind).later(),
     }
 }
 
-fn kind(status: Option<i32>, complaint: &str) -> ErrorKind {
-    let words = complaint.to_lowercase();
-    let says = |list: &[&str]| list.iter().any(|word| words.contains(word));
+/// What an answer without an id means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Final,
+    Busy,
+    /// Busy, and ended from outside while it tried again by itself: the last try may have gone through.
+    BusyAndCut,
+    Host,
+    /// There is no `sbatch`.
+    NotFound,
+    Lost,
+    Unknown,
+}
+
+fn judge(status: Option<i32>, complaint: &str) -> Verdict {
+    let lines: Vec<&str> = complaint.lines().map(client::bare).filter(|line| !line.is_empty()).collect();
     match status {
-        Some(127) => ErrorKind::Unreachable,
+        Some(127) => Verdict::NotFound,
+        Some(124 | 137 | 143) if lines.iter().any(|line| says(line, RETRYING)) => Verdict::BusyAndCut,
         // Ended from outside, at a moment that nobody knows; or well, but without an id.
-        None | Some(0 | 124 | 125 | 126 | 128..=254) => ErrorKind::Ambiguous,
-        _ if complaint.is_empty() || says(AMBIGUOUS) => ErrorKind::Ambiguous,
-        _ if is_submit_limit(&words) || says(BUSY) => ErrorKind::Busy,
-        // What is left of these fails before anything is sent.
-        _ if client::is_out_of_reach(complaint) => ErrorKind::Unreachable,
-        _ => ErrorKind::Permanent,
+        None | Some(0 | 124..=126 | 128..=254) => Verdict::Lost,
+        _ if lines.is_empty() => Verdict::Lost,
+        _ => match lines.iter().rev().find_map(|line| line.strip_prefix(FAILED)) {
+            // The controller's own word counts, whatever was said before it.
+            Some(answer) => answered(answer, &lines),
+            None => complained(&lines),
+        },
     }
 }
 
-/// Whether it is a limit on the number of jobs, and not on the size of one, that is reached. An old Slurm does
-/// not say which limit it is; then waiting is the lesser evil.
-fn is_submit_limit(words: &str) -> bool {
-    let is_limit = |word: &&str| {
-        (word.starts_with("qos") || word.starts_with("assoc") || word.starts_with("max"))
-            && word.ends_with("limit")
-    };
-    let mut limits = words.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_limit).peekable();
-    if limits.peek().is_none() {
-        return words.contains("violates accounting/qos policy")
-            || words.contains("violates accounting policy");
+/// What the controller's answer means.
+fn answered(answer: &str, lines: &[&str]) -> Verdict {
+    if answer.starts_with("Job violates accounting") {
+        return violated(lines);
     }
-    limits.any(|word| word.contains("submit") || word.contains("maxjobs"))
+    match errno::meaning(answer) {
+        Some(Meaning::Final) => Verdict::Final,
+        Some(Meaning::Busy) => Verdict::Busy,
+        Some(Meaning::Host) => Verdict::Host,
+        Some(Meaning::Lost) => Verdict::Lost,
+        None => Verdict::Unknown,
+    }
+}
+
+/// What a limit means, whose name stands on a line of its own. A Slurm that names none may mean the number of jobs; then
+/// waiting is the lesser evil.
+fn violated(lines: &[&str]) -> Verdict {
+    let mut names = lines.iter().filter(|line| reason::is_limit(line)).peekable();
+    if names.peek().is_none() {
+        return Verdict::Busy;
+    }
+    let limits: Vec<Option<Limit>> = names.map(|name| reason::limit(name)).collect();
+    if limits.contains(&Some(Limit::Jobs)) {
+        Verdict::Busy
+    } else if limits.iter().all(Option::is_some) {
+        Verdict::Final
+    } else {
+        Verdict::Unknown
+    }
+}
+
+/// What `sbatch` means that has no answer of a controller to tell. What leaves most open comes first.
+fn complained(lines: &[&str]) -> Verdict {
+    let means = |wanted| lines.iter().any(|line| errno::meaning(line) == Some(wanted));
+    let says = |list| lines.iter().any(|line| says(line, list));
+    if means(Meaning::Lost) || says(LOST) {
+        Verdict::Lost
+    } else if says(BUSY) || means(Meaning::Busy) {
+        Verdict::Busy
+    } else if means(Meaning::Host) || says(HOST) || lines.iter().any(|line| client::is_out_of_reach(line)) {
+        Verdict::Host
+    } else if means(Meaning::Final) || lines.iter().any(|line| is_option(line)) {
+        Verdict::Final
+    } else {
+        Verdict::Unknown
+    }
+}
+
+fn says(line: &str, list: &[&str]) -> bool {
+    let line = line.to_lowercase();
+    list.iter().any(|words| line.contains(words))
+}
+
+fn is_option(line: &str) -> bool {
+    OPTIONS.iter().any(|(begin, end)| line.starts_with(begin) && line.ends_with(end))
+        && !LOOKED_UP.iter().any(|begin| line.starts_with(begin))
 }
 
 #[cfg(test)]
 mod tests {
+    use ferry_engine::error::Effect;
+
     use super::*;
 
-    fn check(status: i32, complaint: &str, expect: ErrorKind) {
+    fn check(status: i32, complaint: &str, expect: ErrorKind) -> Effect {
         let recorded = Recorded { stderr: complaint.into(), status: Some(status), ..Recorded::default() };
-        assert_eq!(*read(&recorded).kind(), expect, "{complaint}");
+        let error = read(&recorded);
+        assert_eq!(*error.kind(), expect, "{complaint}");
+        error.effect()
     }
 
     /// What Slurm 22.05.8 printed, without the two words at the beginning.
-    fn sbatch(status: i32, complaint: &str, expect: ErrorKind) {
+    fn sbatch(status: i32, complaint: &str, expect: ErrorKind) -> Effect {
         let lines: String = complaint.lines().map(|line| format!("sbatch: error: {line}\n")).collect();
-        check(status, &lines, expect);
+        check(status, &lines, expect)
+    }
+
+    /// The controller's answer.
+    fn answer(text: &str, expect: ErrorKind) -> Effect {
+        sbatch(1, &format!("Batch job submission failed: {text}"), expect)
     }
 
     #[test]
     fn what_can_never_run_is_permanent() {
         use ErrorKind::Permanent;
-        sbatch(
-            1,
-            "invalid partition specified: nosuch\nBatch job submission failed: Invalid partition name specified",
-            Permanent,
-        );
-        let account =
-            "Batch job submission failed: Invalid account or account/partition combination specified";
-        sbatch(1, account, Permanent);
-        sbatch(1, "Batch job submission failed: Invalid qos specification", Permanent);
+        let partition = "invalid partition specified: nosuch\nBatch job submission failed: Invalid partition name specified";
+        sbatch(1, partition, Permanent);
+        answer("Invalid account or account/partition combination specified", Permanent);
+        answer("Invalid qos specification", Permanent);
         sbatch(255, "Invalid --time specification", Permanent);
         sbatch(255, "Invalid --mem specification", Permanent);
         let memory = "Memory specification can not be satisfied\n\
                       Batch job submission failed: Requested node configuration is not available";
         sbatch(1, memory, Permanent);
-        sbatch(1, "Batch job submission failed: Invalid node name specified", Permanent);
-        sbatch(1, "Batch job submission failed: Invalid feature specification", Permanent);
+        answer("Invalid node name specified", Permanent);
+        answer("Invalid feature specification", Permanent);
         sbatch(1, "Invalid generic resource (gres) specification", Permanent);
-        sbatch(1, "Batch job submission failed: Job dependency problem", Permanent);
-        sbatch(1, "Batch job submission failed: Invalid license specification", Permanent);
-        sbatch(1, "Batch job submission failed: Requested reservation is invalid", Permanent);
-        sbatch(1, "Unable to open file /no/such/script.sh", Permanent);
-        sbatch(
-            1,
-            "Batch script contains DOS line breaks (\\r\\n)\ninstead of expected UNIX line breaks (\\n).",
-            Permanent,
-        );
-        sbatch(1, "Batch script is empty!", Permanent);
-        sbatch(
-            1,
-            "Batch job submission failed: Pathname of a file, directory or other parameter too long",
-            Permanent,
-        );
+        answer("Job dependency problem", Permanent);
+        answer("Invalid license specification", Permanent);
+        answer("Requested reservation is invalid", Permanent);
+        answer("Pathname of a file, directory or other parameter too long", Permanent);
+        let dos =
+            "Batch script contains DOS line breaks (\\r\\n)\ninstead of expected UNIX line breaks (\\n).";
+        sbatch(1, dos, Permanent);
         let option =
             "sbatch: unrecognized option '--nosuchoption'\nTry \"sbatch --help\" for more information\n";
         check(255, option, Permanent);
-        // A site's own filter, in its own words.
-        sbatch(1, "please state a project\nBatch job submission failed: Unspecified error", Permanent);
-        let size = "QOSMaxWallDurationPerJobLimit\nBatch job submission failed: Job violates accounting/QOS policy \
-                    (job submit limit, user's size and/or time limits)";
-        sbatch(1, size, Permanent);
+        check(
+            255,
+            "Invalid time specification (pos=0): x\nsbatch: error: Invalid --begin specification",
+            Permanent,
+        );
+        sbatch(1, "Invalid numeric value \"0\" for --ntasks.", Permanent);
+        sbatch(1, "unrecognized --hint argument \"foo\", see --hint=help", Permanent);
+        sbatch(255, "Invalid --nice value, out of range (+/- 2147483645)", Permanent);
+        let memory = "sbatch: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.";
+        check(1, memory, Permanent);
+    }
+
+    #[test]
+    fn what_passes_is_no_end() {
+        use ErrorKind::Busy;
+        for text in [
+            "Required partition not available (inactive or drain)",
+            "Required node not available (down, drained or reserved)",
+            "MaxJobCount limit reached",
+            "Requested partition configuration not available now",
+            "Requested reservation not usable now",
+            "Requested reservation is in use",
+            "Licenses currently unavailable",
+            "System submissions disabled",
+            "Unable to connect to database",
+            "No space left on device",
+            "Cannot allocate memory",
+            "Disk quota exceeded",
+        ] {
+            assert_eq!(answer(text, Busy), Effect::None, "{text}");
+        }
+        // Slurm 22.05.8, `--clusters` with slurmdbd killed.
+        let database = "DBD_GET_CLUSTERS failure: Connection refused\n\
+                        Problem talking to database\n\
+                        There is a problem talking to the database: Connection refused.  Only local cluster \
+                        communication is available, remove --cluster from your command line or contact your admin \
+                        to resolve the problem.";
+        sbatch(1, database, Busy);
     }
 
     #[test]
     fn a_full_queue_is_busy() {
         let policy = "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's \
                       size and/or time limits)";
-        for limit in ["QOSMaxSubmitJobPerUserLimit", "AssocMaxSubmitJobLimit", "AssocGrpSubmitJobsLimit"] {
+        for limit in [
+            "QOSMaxSubmitJobPerUserLimit",
+            "AssocMaxSubmitJobLimit",
+            "AssocGrpSubmitJobsLimit",
+            "MaxSubmitJobsPerAccount",
+        ] {
             sbatch(1, &format!("{limit}\n{policy}"), ErrorKind::Busy);
         }
         sbatch(1, policy, ErrorKind::Busy);
         let full = "Slurm temporarily unable to accept job, sleeping and retrying\n\
                     Batch job submission failed: Resource temporarily unavailable";
-        sbatch(1, full, ErrorKind::Busy);
+        assert_eq!(sbatch(1, full, ErrorKind::Busy), Effect::None);
+    }
+
+    #[test]
+    fn a_job_that_is_too_large_is_refused_for_good() {
+        // With the option `DenyOnLimit` of a QOS; the first six are recorded.
+        for limit in [
+            "QOSMaxCpuPerUserLimit",
+            "QOSMaxMemoryPerJob",
+            "QOSGrpBillingMinutes",
+            "QOSGrpCpuLimit",
+            "QOSMinCpuNotSatisfied",
+            "QOSMaxWallDurationPerJobLimit",
+            "QOSMaxGRESPerUser",
+            "AssocGrpBillingMinutes",
+        ] {
+            let words = format!(
+                "{limit}\nBatch job submission failed: Job violates accounting/QOS policy (job submit limit, user's \
+                 size and/or time limits)"
+            );
+            sbatch(1, &words, ErrorKind::Permanent);
+        }
+        let new = "QOSMaxNewThingPerUser\nBatch job submission failed: Job violates accounting/QOS policy";
+        sbatch(1, new, ErrorKind::Unrecognized);
+    }
+
+    /// `sbatch` tries by itself for two minutes, and was ended in between: the answers before were no, but the last
+    /// one may have been lost.
+    #[test]
+    fn a_full_controller_is_busy_once_it_was_looked_up() {
+        let full = "Slurm temporarily unable to accept job, sleeping and retrying";
+        assert_eq!(sbatch(124, full, ErrorKind::Busy), Effect::Unknown);
+        assert_eq!(
+            sbatch(137, "Slurm job queue full, sleeping and retrying", ErrorKind::Busy),
+            Effect::Unknown
+        );
     }
 
     #[test]
     fn a_lost_answer_is_ambiguous() {
         use ErrorKind::Ambiguous;
-        sbatch(1, "Batch job submission failed: Socket timed out on send/recv operation", Ambiguous);
-        sbatch(
-            1,
-            "Batch job submission failed: Unable to contact slurm controller (receive failure)",
-            Ambiguous,
-        );
-        sbatch(
-            1,
-            "Batch job submission failed: Unable to contact slurm controller (send failure)",
-            Ambiguous,
-        );
-        sbatch(1, "Batch job submission failed: Zero Bytes were transmitted or received", Ambiguous);
+        for text in [
+            "Socket timed out on send/recv operation",
+            "Unable to contact slurm controller (receive failure)",
+            "Unable to contact slurm controller (send failure)",
+            "Zero Bytes were transmitted or received",
+            "Kernel reported delayed socket error after successful write(), client side likely closed",
+        ] {
+            assert_eq!(answer(text, Ambiguous), Effect::Unknown, "{text}");
+        }
         // The controller was killed in the middle of it.
         let killed = "slurm_msg_sendto: address:port=127.0.0.1:24335 msg_type=4003: Unexpected missing socket error\n\
                       Batch job submission failed: Unexpected missing socket error";
         sbatch(1, killed, Ambiguous);
-        // Ended by `timeout` between two tries, as far as one can see.
-        sbatch(124, "Slurm temporarily unable to accept job, sleeping and retrying", Ambiguous);
         check(137, "", Ambiguous);
         check(1, "", Ambiguous);
         let recorded = Recorded { stderr: "x".into(), ..Recorded::default() };
@@ -185,16 +354,35 @@ mod tests {
     }
 
     #[test]
-    fn a_controller_that_is_not_there_is_unreachable() {
+    fn the_host_s_own_trouble_is_unreachable() {
         use ErrorKind::Unreachable;
-        sbatch(
-            1,
-            "Batch job submission failed: Unable to contact slurm controller (connect failure)",
-            Unreachable,
-        );
-        sbatch(1, "Batch job submission failed: Protocol authentication error", Unreachable);
-        sbatch(1, "Batch job submission failed: Slurm backup controller in standby mode", Unreachable);
+        answer("Unable to contact slurm controller (connect failure)", Unreachable);
+        answer("Communication connection failure", Unreachable);
+        answer("Process is shutting down and closing all communications", Unreachable);
+        answer("Protocol authentication error", Unreachable);
+        answer("Slurm backup controller in standby mode", Unreachable);
+        // Slurm 22.05.8 with a typo in its slurm.conf.
+        let typo = "sbatch: error: _parse_next_key: Parsing error at unrecognized key: Shedulerr\n\
+                    sbatch: fatal: Unable to process configuration file\n";
+        check(1, typo, Unreachable);
         check(127, "timeout: failed to run command 'sbatch': No such file or directory", Unreachable);
+    }
+
+    #[test]
+    fn unknown_words_are_looked_up_and_left_to_a_person() {
+        use ErrorKind::Unrecognized;
+        // Recorded: a job_submit.lua that calls `slurm.log_user` and returns `slurm.ERROR`, or ESLURM_ACCESS_DENIED.
+        let budget = "your project has no budget left until 1 January\n\
+                      Batch job submission failed: Unspecified error";
+        assert_eq!(sbatch(1, budget, Unrecognized), Effect::Unknown);
+        let project = "please state a project with --account\n\
+                       Batch job submission failed: Access/permission denied";
+        sbatch(1, project, Unrecognized);
+        // The work directory may be on a file system that is ill.
+        sbatch(1, "Unable to open file ./_ferrysubmit.sh", Unrecognized);
+        sbatch(1, "Batch script is empty!", Unrecognized);
+        check(1, "sbatch: fatal: cli_filter plugin terminated with error", Unrecognized);
+        sbatch(255, "Invalid --uid specification", Unrecognized);
     }
 
     #[test]
@@ -206,5 +394,17 @@ mod tests {
             read(&recorded).to_string(),
             "invalid partition specified: nosuch; Batch job submission failed: Invalid partition name specified"
         );
+    }
+
+    #[test]
+    fn a_long_complaint_is_cut_in_its_middle() {
+        let many: String =
+            (0..30).map(|number| format!("sbatch: error: attempt number {number}\n")).collect();
+        let stderr = format!("{many}sbatch: error: {}\n{FAILED}x", "y".repeat(5000));
+        let recorded = Recorded { stderr, status: Some(1), ..Recorded::default() };
+        let said = read(&recorded).to_string();
+        assert!(said.len() < 700, "{said}");
+        assert!(said.contains("attempt number 0; ") && said.contains("(26 more lines)"), "{said}");
+        assert!(said.ends_with("Batch job submission failed: x"), "{said}");
     }
 }

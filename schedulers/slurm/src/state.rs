@@ -2,6 +2,8 @@
 
 use ferry_engine::scheduler::{JobFailure, JobState, JobStatus};
 
+use crate::reason::advice;
+
 /// Every state of the manual, and every state flag, which `squeue` prints in the state's place.
 ///
 /// From `squeue`'s manual, section JOB STATE CODES, Slurm 22.05
@@ -48,25 +50,18 @@ const FAILURES: &[(&str, JobFailure)] = &[
     ("TIMEOUT", JobFailure::OutOfWalltime),
 ];
 
-/// Reasons for which a pending job waits for a person and not for resources, from the same manual.
-const HOLDS: &[&str] = &[
-    "JobHeldUser",
-    "JobHeldAdmin",
-    "JobHoldMaxRequeue",
-    "DependencyNeverSatisfied",
-    "launch failed requeued held",
-];
-
 /// A job's state from Slurm's word and reason. Both are kept raw.
 pub(crate) fn status(word: &str, reason: &str) -> JobStatus {
     // Accounting says by whom: "CANCELLED by 1000".
     let name = word.split(' ').next().unwrap_or_default();
     let state =
         STATES.iter().find(|(known, _)| *known == name).map_or(JobState::Unknown, |(_, state)| *state);
-    let state = if state == JobState::Pending && HOLDS.contains(&reason) { JobState::Held } else { state };
+    // What it waits for decides whether anybody is needed.
+    let advice = if state == JobState::Pending { advice(reason) } else { None };
+    let state = if advice.is_some() { JobState::Held } else { state };
     let reason = (!matches!(reason, "" | "None")).then(|| reason.to_owned());
     let failure = FAILURES.iter().find(|(known, _)| *known == name).map(|(_, failure)| *failure);
-    JobStatus { state, raw: word.to_owned(), reason, failure }
+    JobStatus { state, raw: word.to_owned(), reason, failure, advice }
 }
 
 #[cfg(test)]
@@ -87,6 +82,13 @@ mod tests {
         check("PENDING", "JobHeldUser", JobState::Held);
         check("PENDING", "JobHeldAdmin", JobState::Held);
         check("PENDING", "DependencyNeverSatisfied", JobState::Held);
+        check("PENDING", "BadConstraints", JobState::Held);
+        check("PENDING", "user_env_retrieval_failed_requeued_held", JobState::Held);
+        check("PENDING", "launch_failed_requeued_held", JobState::Held);
+        check("PENDING", "InvalidAccount", JobState::Held);
+        check("PENDING", "PartitionTimeLimit", JobState::Held);
+        check("PENDING", "QOSMaxMemoryPerJob", JobState::Held);
+        check("PENDING", "QOSMaxGRESPerUser", JobState::Pending);
         check("CANCELLED", "JobHeldUser", JobState::Done);
         check("CANCELLED by 1000", "", JobState::Done);
         check("COMPLETING", "None", JobState::Running);
@@ -108,6 +110,9 @@ mod tests {
         check("", "", JobState::Unknown);
         assert_eq!(status("RUNNING", "None").reason, None);
         assert_eq!(status("PENDING", "Priority").reason.as_deref(), Some("Priority"));
+        assert_eq!(status("PENDING", "Priority").advice, None);
+        assert!(status("PENDING", "PartitionTimeLimit").advice.unwrap().contains("TimeLimit"));
+        assert_eq!(status("TIMEOUT", "PartitionTimeLimit").advice, None);
     }
 
     #[test]
