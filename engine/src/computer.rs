@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::transport::Pace;
+use crate::{scheduler::Refusals, transport::Pace};
 
 /// Settings of a computer, with AiiDA's names. Stored as they are; the label is unique in a profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Computer {
     pub max_active_jobs: Option<u32>,
     /// Most submissions a time, as `50/2min`.
     pub submit_rate: Option<String>,
+    /// What this site's own refusals mean.
+    #[serde(skip_serializing_if = "Refusals::is_empty")]
+    pub refusals: Refusals,
     /// Least time between two listings of the queue, s; `None`: the scheduler's own floor.
     pub poll_interval: Option<f64>,
     /// Wait after a first failure of a process here, s; `None`: the profile's `retry.initial`.
@@ -75,6 +78,7 @@ impl Default for Computer {
             max_queued_jobs: None,
             max_active_jobs: None,
             submit_rate: None,
+            refusals: Refusals::default(),
             poll_interval: None,
             retry_initial: None,
             retry_attempts: None,

@@ -83,6 +83,16 @@ pub struct Stopped {
     pub cancelled: bool,
 }
 
+/// A refusal that does not tell for sure whether the job is in all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The scheduler's words.
+    pub words: String,
+    /// It meant "not now"; otherwise ferry does not know what it meant, and a try is used up.
+    #[serde(default)]
+    pub busy: bool,
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
@@ -139,6 +149,9 @@ pub struct Checkpoint {
     /// The user has decided that it is submitted anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resubmit: bool,
+    /// A refusal whose submission must be looked up before anything comes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// Jobs of this process that their scheduler forgot before they began.
     #[serde(default)]
     pub forgotten: u32,
@@ -177,6 +190,7 @@ impl Default for Checkpoint {
             earlier: Vec::new(),
             unclear_since: None,
             resubmit: false,
+            refused: None,
             forgotten: 0,
             report: None,
             deaths: 0,
@@ -214,6 +228,7 @@ impl Checkpoint {
         self.last_error = None;
         self.host_failures = 0;
         self.deaths = 0;
+        self.refused = None;
     }
 }
 

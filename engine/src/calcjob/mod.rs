@@ -19,6 +19,7 @@ mod outcome;
 mod parse;
 mod place;
 mod prepare;
+mod refused;
 mod remote;
 mod resubmit;
 mod retrieve;

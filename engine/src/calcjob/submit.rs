@@ -5,27 +5,21 @@
 
 use std::time::Duration;
 
-use ferry_plugin_proto::Exit;
-
-use super::{Calcjob, Next, Step, StepError, StepResult, end::finish_with};
+use super::{Calcjob, Next, Step, StepError, StepResult, refused};
 use crate::{
     crash, ids,
     process::State,
-    scheduler::{self, Bounds, Error, ErrorKind, JobId, JobRef, Limits, Recovery, Submission},
+    scheduler::{Bounds, JobId, JobRef, Limits, Recovery, Submission},
     store::{self, Change, Level},
 };
 
-/// The engine's exit code for a submission that the scheduler refuses for good.
-const REFUSED: u32 = 130;
-/// How soon a submission is tried again whose cluster did not answer, while jobs are in others.
-const CLUSTER_RETRY: Duration = Duration::from_secs(20);
-/// AiiDA's, for a wrong account.
-const INVALID_ACCOUNT: u32 = 131;
-
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+    if let Some(next) = refused::settle(job).await? {
+        return Ok(next);
+    }
     let intent = match job.state.submission.clone() {
         // Somebody may have begun to act on it before a crash.
-        Some(submission) => return recover(job, submission).await,
+        Some(submission) => return refused::look_up(job, submission).await,
         None => match declare(job).await? {
             Some(intent) => intent,
             None => return Ok(Next::Gate { refused: false }),
@@ -37,7 +31,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     crash::point("submit.sent");
     match sent {
         Ok(id) => submitted(job, id).await,
-        Err(error) => failed(job, intent, error).await,
+        Err(error) => refused::failed(job, intent, error).await,
     }
 }
 
@@ -120,49 +114,7 @@ async fn wait_at_gate(job: &mut Calcjob<'_>, computer: &str) -> StepResult<Optio
     Ok(None)
 }
 
-async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Error) -> StepResult<Next> {
-    match error.kind() {
-        ErrorKind::Permanent => {
-            let text = error.to_string();
-            let account = text.to_lowercase().contains("invalid account");
-            let (status, label) = if account {
-                (INVALID_ACCOUNT, "ERROR_SCHEDULER_INVALID_ACCOUNT")
-            } else {
-                (REFUSED, "ERROR_SCHEDULER_REFUSED")
-            };
-            finish_with(job, Exit { status, label: label.into(), message: text }, Vec::new()).await?;
-            Ok(Next::Ended)
-        }
-        ErrorKind::Busy => {
-            // Back-pressure: the ticket goes back, and the gate learns.
-            let text = format!("the scheduler takes no more jobs now: {error}");
-            job.state.submission = None;
-            job.process.state = State::Waiting;
-            job.process.status = Some(text.clone());
-            let line = job.log(Level::Report, text);
-            job.commit(vec![line, Change::DropTicket(job.process.id)]).await?;
-            Ok(Next::Gate { refused: true })
-        }
-        kind => {
-            let is_down = *kind == ErrorKind::Unreachable;
-            let next = recover(job, intent).await?;
-            // Known not to have happened: once the host or its scheduler is back, it is tried anew.
-            if !is_down || job.state.submission.is_some() {
-                return Ok(next);
-            }
-            // The controller of one cluster is no trouble of the others' jobs.
-            if job.cx.has_other_clusters(job.computer()) && !scheduler::is_of_link(&error) {
-                return Err(StepError::Wait(
-                    format!("submitting waits: {}", error.explained()),
-                    CLUSTER_RETRY,
-                ));
-            }
-            Err(error.into())
-        }
-    }
-}
-
-async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> {
+pub(super) async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> {
     match find_job(job, &intent).await? {
         Recovery::Found(id) => {
             tracing::info!(process = %job.process.id, job = %id, "recovered a submission");

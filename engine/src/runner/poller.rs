@@ -22,7 +22,7 @@ use super::{
 use crate::{
     calcjob,
     scheduler::{self, Bounds, JobFailure, JobRef, JobState, JobStatus, Marker},
-    store::{Change, NodeId},
+    store::{Change, Level, NodeId},
 };
 use ferry_plugin_proto::JobReport;
 
@@ -499,7 +499,8 @@ fn judge(
 fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
     watched.forget_absence();
     let reason = status.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let words = Some(format!("job {}{reason}", status.state.as_str()));
+    let advice = status.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
+    let words = Some(format!("job {}{reason}{advice}", status.state.as_str()));
     let watch = &mut watched.watch;
     let is_queued = matches!(status.state, JobState::Pending | JobState::Held);
     if watch.shown.as_ref() == Some(&status.raw) && (!is_queued || watch.status == words) {
@@ -508,6 +509,9 @@ fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
     watch.shown = Some(status.raw.clone());
     watch.status.clone_from(&words);
     let process = watch.process;
+    // Who reads the report later sees that it waited for somebody.
+    let report = status.advice.and(words.clone());
+    let report = report.map(|message| Change::Log { process, level: Level::Warning, message });
     let shown = Change::Observed { process, status: words, scheduler_state: Some(status.raw.clone()) };
     // A requeued job takes its place in the queue back, even over the bound.
     let ticket = match status.state {
@@ -516,7 +520,7 @@ fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
         JobState::Done | JobState::Unknown => None,
     };
     let ticket = ticket.map(|queued| Change::TicketQueued { process, queued });
-    [shown].into_iter().chain(ticket).collect()
+    [shown].into_iter().chain(report).chain(ticket).collect()
 }
 
 #[cfg(test)]
@@ -623,6 +627,24 @@ mod tests {
         assert_eq!(told(JobState::Pending, "PENDING", never), pending(never));
         assert!(told(JobState::Running, "RUNNING", "None").is_some());
         assert_eq!(told(JobState::Running, "RUNNING", "other"), None);
+    }
+
+    #[test]
+    fn a_job_that_waits_for_a_person_says_what_to_do() {
+        let held = JobStatus {
+            state: JobState::Held,
+            raw: "PENDING".into(),
+            reason: Some("PartitionTimeLimit".into()),
+            failure: None,
+            advice: Some("make it shorter"),
+        };
+        let mut job = watched("7", "t");
+        let words = "job held: PartitionTimeLimit; make it shorter";
+        let changes = observed(&mut job, &held);
+        let told = |change: &Change| matches!(change, Change::Observed { status: Some(status), .. } if status == words);
+        let reported = |change: &Change| matches!(change, Change::Log { message, .. } if message == words);
+        assert!(changes.iter().any(told) && changes.iter().any(reported), "{changes:?}");
+        assert!(observed(&mut job, &held).is_empty(), "told once");
     }
 
     #[test]

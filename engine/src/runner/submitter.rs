@@ -81,7 +81,8 @@ async fn submit(cx: &Context, computer: &str, jobs: &[Submission]) -> Vec<Result
         Err(error) => failed(ErrorKind::Unreachable, error.to_string()),
         Ok((row, via)) => match cx.scheduler(&row.config.scheduler) {
             Ok(scheduler) => scheduler.submit(&*via, jobs).await,
-            Err(text) => failed(ErrorKind::Permanent, text),
+            // No end of a job: another ferry may have it.
+            Err(text) => failed(ErrorKind::Unreadable, text),
         },
     }
 }

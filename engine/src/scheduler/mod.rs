@@ -11,6 +11,7 @@ mod failure;
 mod header;
 mod job;
 mod limits;
+mod refusals;
 mod template;
 mod witness;
 
@@ -33,6 +34,7 @@ pub use header::{Directives, Texts};
 pub use job::{JobId, JobRef};
 pub(crate) use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
+pub use refusals::{Refusal, Refusals};
 pub use template::{CommandLine, JobTemplate, Resources, script};
 
 use crate::{error, transport::Transport};

@@ -186,7 +186,13 @@ ferry_guard=$!"#
             if id.host != host {
                 let reason = format!("it runs on {}, and {host} answered", id.host);
                 let reason = Some(reason);
-                let unknown = JobStatus { state: JobState::Unknown, raw: "?".into(), reason, failure: None, advice: None };
+                let unknown = JobStatus {
+                    state: JobState::Unknown,
+                    raw: "?".into(),
+                    reason,
+                    failure: None,
+                    advice: None,
+                };
                 return Some(unknown);
             }
             if id.boot != boot {
