@@ -43,7 +43,6 @@ pub struct Computer {
     /// Most submissions a time, as `50/2min`.
     pub submit_rate: Option<String>,
     /// What this site's own refusals mean.
-    #[serde(skip_serializing_if = "Refusals::is_empty")]
     pub refusals: Refusals,
     /// Least time between two listings of the queue, s; `None`: the scheduler's own floor.
     pub poll_interval: Option<f64>,

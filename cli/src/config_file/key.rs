@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::yaml;
+
 /// What a value looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -15,6 +17,8 @@ pub(crate) enum Shape {
     Number,
     /// Text, or a list of words that are joined by blanks.
     Words,
+    /// A map of names to lists of texts.
+    Lists,
 }
 
 /// An option that a set-up command takes from a flag, a file or a terminal.
@@ -60,6 +64,10 @@ impl Shape {
                 let number = word.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
                 number.map(Value::from).ok_or_else(expected)
             }
+            Shape::Lists => {
+                let value = yaml::parse(word).ok().and_then(|value| serde_json::to_value(&value).ok());
+                value.as_ref().and_then(lists).ok_or_else(expected)
+            }
         }
     }
 
@@ -76,6 +84,10 @@ impl Shape {
             Shape::Words => match words(&value) {
                 Some(text) => return Ok(Value::from(text)),
                 None => value.is_string(),
+            },
+            Shape::Lists => match lists(&value) {
+                Some(lists) => return Ok(lists),
+                None => false,
             },
         };
         if fits {
@@ -96,6 +108,7 @@ impl Shape {
             Shape::Count => "a whole number",
             Shape::Number => "a number that is not negative",
             Shape::Words => "text or a list of words",
+            Shape::Lists => "names with lists of texts, such as `busy: [\"no budget left\"]`",
         }
     }
 }
@@ -103,6 +116,18 @@ impl Shape {
 fn words(value: &Value) -> Option<String> {
     let words: Option<Vec<&str>> = value.as_array()?.iter().map(Value::as_str).collect();
     Some(words?.join(" "))
+}
+
+/// A map of lists; a text alone is a list of one, and nothing an empty one.
+fn lists(value: &Value) -> Option<Value> {
+    let list = |value: &Value| match value {
+        Value::Null => Some(Value::Array(Vec::new())),
+        Value::String(_) => Some(Value::Array(vec![value.clone()])),
+        Value::Array(texts) => texts.iter().all(Value::is_string).then(|| value.clone()),
+        _ => None,
+    };
+    let lists = value.as_object()?.iter().map(|(name, value)| Some((name.clone(), list(value)?)));
+    lists.collect::<Option<_>>().map(Value::Object)
 }
 
 #[cfg(test)]
@@ -134,6 +159,13 @@ mod tests {
         check(Shape::Count, "-1", Err("expected a whole number, got -1"));
         check(Shape::Text, "10", Err("expected text, got 10; put it in quotes"));
         check(Shape::Number, "0.5", Ok("0.5"));
+        check(Shape::Lists, r#"{"busy": "a b", "final": null}"#, Ok(r#"{"busy":["a b"],"final":[]}"#));
+        check(Shape::Lists, r#"{"busy": ["a", "b"]}"#, Ok(r#"{"busy":["a","b"]}"#));
+        let expected = "expected names with lists of texts, such as `busy: [\"no budget left\"]`, got";
+        check(Shape::Lists, r#"["a"]"#, Err(&format!(r#"{expected} ["a"]"#)));
+        check(Shape::Lists, r#"{"busy": [1]}"#, Err(&format!(r#"{expected} {{"busy":[1]}}"#)));
+        let read = Shape::Lists.read("busy: [no budget left]").map(|value| value.to_string());
+        assert_eq!(read.as_deref(), Ok(r#"{"busy":["no budget left"]}"#));
         assert_eq!(Shape::Count.read("x"), Err("expected a whole number, got `x`".into()));
     }
 }

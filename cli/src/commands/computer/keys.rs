@@ -8,7 +8,7 @@ use crate::{
     error::{Failure, Result},
 };
 
-const SETUP: [Key; 31] = [
+const SETUP: [Key; 32] = [
     Key::new("label", "label", Shape::Text, "Name in this profile").short('L'),
     Key::new("transport", "transport", Shape::Text, "How to reach it, such as core.local").short('T'),
     Key::new("hostname", "hostname", Shape::Text, "Host name or address").short('H'),
@@ -42,6 +42,12 @@ const SETUP: [Key; 31] = [
     Key::new("max_queued_jobs", "max-queued-jobs", Shape::Count, "Most jobs pending at once"),
     Key::new("max_active_jobs", "max-active-jobs", Shape::Count, "Most jobs pending or running at once"),
     Key::new("submit_rate", "submit-rate", Shape::Text, "Most submissions a time, as 50/2min"),
+    Key::new(
+        "refusals",
+        "refusals",
+        Shape::Lists,
+        "What this site's refusals mean: texts that mean busy, and texts that mean final",
+    ),
     Key::new(
         "poll_interval",
         "poll-interval",
@@ -80,7 +86,7 @@ const SETUP: [Key; 31] = [
 ];
 
 /// How many of [`SETUP`] are ferry's; the others are the transport's.
-const OWN: usize = 21;
+const OWN: usize = 22;
 
 /// Keys that AiiDA has and ferry has no use for, with the reason.
 pub(super) const UNUSED: &[(&str, &str)] = &[
@@ -181,6 +187,7 @@ pub(super) fn problems(computer: &Computer) -> Vec<String> {
     if let Some(rate) = computer.submit_rate.as_deref().filter(|rate| !is_rate(rate)) {
         problems.push(format!("submit_rate: `{rate}` is not a rate such as 50/2min, 10/s or 100/1h"));
     }
+    problems.extend(computer.refusals.problems());
     problems
 }
 
@@ -223,6 +230,19 @@ mod tests {
             "{problems:?}"
         );
         assert!(apply(&computer, values(r#"{"mpiprocs_per_machine": 99999999999}"#)).is_err());
+    }
+
+    #[test]
+    fn a_site_s_own_words_are_kept_and_judged() {
+        let json = r#"{"label": "x", "work_dir": "/w", "refusals": {"busy": ["no budget left"]}}"#;
+        let computer = apply(&Computer::default(), values(json)).unwrap();
+        assert_eq!(computer.refusals.busy, ["no budget left"]);
+        assert_eq!(problems(&computer), Vec::<String>::new());
+        let json = r#"{"refusals": {"busy": ["*"], "final": ["state a project"]}}"#;
+        let wrong = problems(&apply(&computer, values(json)).unwrap());
+        assert!(wrong.len() == 1 && wrong[0].starts_with("refusals.busy: `*`"), "{wrong:?}");
+        let unknown = apply(&computer, values(r#"{"refusals": {"bussy": ["no budget left"]}}"#)).unwrap_err();
+        assert!(unknown.lines[0].contains("unknown field `bussy`"), "{:?}", unknown.lines);
     }
 
     #[test]

@@ -115,7 +115,14 @@ async fn show(session: &Session, label: &str) -> Result {
     if session.format == Format::Json {
         return output::json(&computer);
     }
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        // Lists that are empty say nothing.
+        Value::Object(lists) if lists.values().all(|list| list.as_array().is_some_and(Vec::is_empty)) => {
+            String::new()
+        }
+        _ => value.to_string(),
+    };
     let said = |name: &'static str| {
         let text = text(computer.get(name).filter(|value| !value.is_null())?);
         (!text.is_empty()).then_some((name, text))
