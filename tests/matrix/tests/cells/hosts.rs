@@ -99,13 +99,13 @@ cat "$here/$file" 2> /dev/null | awk -F'|' -v id="$id" -v file="$file" '
 const SCONTROL: &str = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1";
 
 /// A Slurm that is a few scripts. `squeue` shows what `sbatch` put into its file.
-struct Fakes {
-    bin: PathBuf,
+pub(crate) struct Fakes {
+    pub(crate) bin: PathBuf,
 }
 
 impl Fakes {
     /// And a profile with a computer that has them first in its `PATH`.
-    fn new(ferry: &Profile) -> Result<Fakes> {
+    pub(crate) fn new(ferry: &Profile) -> Result<Fakes> {
         let bin = ferry.scratch().join("bin");
         fs::create_dir_all(&bin).map_err(|error| error.to_string())?;
         let fakes = Fakes { bin };
@@ -124,7 +124,7 @@ impl Fakes {
         Ok(fakes)
     }
 
-    fn put(&self, name: &str, script: &str) -> Result {
+    pub(crate) fn put(&self, name: &str, script: &str) -> Result {
         let write = || {
             let draft = self.bin.join(format!(".{name}"));
             fs::write(&draft, format!("#!/bin/sh\n{script}\n"))?;
@@ -134,7 +134,7 @@ impl Fakes {
         write().map_err(|error: std::io::Error| error.to_string())
     }
 
-    fn start_daemon(&self, ferry: &Profile) -> Result {
+    pub(crate) fn start_daemon(&self, ferry: &Profile) -> Result {
         let path = std::env::var("PATH").unwrap_or_default();
         let mut command = ferry.command(&["daemon", "start"]);
         let done = command.env("PATH", format!("{}:{path}", text(&self.bin))).output();
@@ -145,7 +145,7 @@ impl Fakes {
 
 const LOST: &str =
     "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1";
-const HONEST: &str = r#"for word; do
+pub(crate) const HONEST: &str = r#"for word; do
     case $word in --chdir=*) dir=${word#*=};; --output=*) out=${word#*=};; --error=*) err=${word#*=};; esac
     script=$token token=$word
 done

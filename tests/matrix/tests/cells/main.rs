@@ -30,6 +30,7 @@ mod passing;
 mod plugins;
 mod port;
 mod provenance;
+mod refused;
 mod services;
 mod squeue;
 mod stash;
@@ -72,6 +73,7 @@ fn main() {
             ("tree", tree::CASES),
             ("flow", flow::CASES),
             ("hosts", hosts::CASES),
+            ("refused", refused::CASES),
             ("workchain", workchain::CASES),
             ("interface", interface::CASES),
             ("status", status::CASES),
