@@ -37,16 +37,20 @@ fn plugins(reader: &Reader) -> Result<usize> {
     Ok(reader.plugins()?.iter().filter(|plugin| plugin.active).count())
 }
 
-/// Computers in trouble, or disabled.
+/// Computers in trouble, disabled, or with complaints.
 fn hosts(reader: &Reader) -> Result<Vec<(String, Value)>> {
     let hosts = reader.hosts()?.into_iter();
-    let troubled = hosts.filter(|(_, host)| host.breaker.is_some() || host.disabled.is_some());
+    let troubled =
+        hosts.filter(|(_, host)| host.breaker.is_some() || host.disabled.is_some() || host.notice.is_some());
     Ok(troubled.map(|(label, host)| (label, super::computer::host_json(&host))).collect())
 }
 
 fn troubles(reader: &Reader) -> Result {
     for (label, host) in reader.hosts()? {
         if let Some(text) = host.explain(&label, true) {
+            output::warn(text);
+        }
+        if let Some(text) = host.warning(&label) {
             output::warn(text);
         }
     }

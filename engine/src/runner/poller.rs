@@ -22,7 +22,7 @@ use super::{
 use crate::{
     calcjob,
     scheduler::{self, Bounds, JobFailure, JobRef, JobState, JobStatus, Marker},
-    store::{Change, Level, NodeId},
+    store::{Change, HostChange, Level, NodeId},
 };
 use ferry_plugin_proto::JobReport;
 
@@ -169,6 +169,8 @@ struct Findings {
     listed: BTreeMap<JobRef, JobStatus>,
     /// Whether a job that is not listed is absent.
     proves_absence: bool,
+    /// What the scheduler complained of beside its answer.
+    notice: Option<String>,
     absent: BTreeMap<PathBuf, Marker>,
     /// Jobs that the scheduler ended for reasons of its own before they began.
     given_up: BTreeSet<JobRef>,
@@ -306,6 +308,7 @@ impl Poller {
             Ok(findings) => {
                 self.failures = 0;
                 let held = findings.held.clone();
+                self.note(findings.notice.clone()).await;
                 let foreign = findings.foreign.unwrap_or_default();
                 let seen = Seen { foreign, has_queue: findings.has_queue, listed: crate::clock::now() };
                 let is_whole = findings.foreign.is_some() && held.is_none();
@@ -318,6 +321,22 @@ impl Poller {
                 self.pace.looked(start, floor, changed || granted, self.gate.is_wanted());
             }
             Err(error) => self.failed(&error, epoch, start).await,
+        }
+    }
+
+    /// Lets `ferry status` show what the home cluster's scheduler complains of.
+    async fn note(&self, notice: Option<String>) {
+        let stored = self.cx.store.host(&self.computer);
+        if self.cluster.is_some() || stored.is_ok_and(|host| host.notice == notice) {
+            return;
+        }
+        if let Some(notice) = &notice {
+            tracing::warn!(computer = self.computer, notice, "the scheduler complains beside its answer");
+        }
+        let change = HostChange::Notice(notice);
+        let changes = vec![Change::Host { computer: self.computer.clone(), change }];
+        if let Err(error) = self.cx.store.commit(changes).await {
+            tracing::warn!(%error, "a complaint of the scheduler could not be stored");
         }
     }
 
@@ -339,6 +358,7 @@ impl Poller {
         let tokens = tickets.into_iter().map(|ticket| ticket.token).collect();
         let survey = scheduler.survey(&*via, self.cluster.as_deref(), &jobs, &tokens).await?;
         let (listed, proves_absence) = (survey.jobs, survey.proves_absence);
+        let notice = (!survey.notices.is_empty()).then(|| survey.notices.join("; "));
         // The gate is the home cluster's.
         let foreign = self.cluster.is_none().then_some((survey.foreign_queued, survey.foreign_active));
         let capabilities = scheduler.capabilities();
@@ -364,7 +384,17 @@ impl Poller {
             self.watched.values().filter(ended_unbegun).map(|watched| watched.watch.job.clone()).collect();
         let given_up = scheduler.given_up(&*via, &unbegun).await;
         let has_queue = capabilities.has_queue;
-        Ok(Findings { listed, proves_absence, absent, given_up, foreign, has_queue, held, confirm_after })
+        Ok(Findings {
+            listed,
+            proves_absence,
+            notice,
+            absent,
+            given_up,
+            foreign,
+            has_queue,
+            held,
+            confirm_after,
+        })
     }
 
     /// Tells the runner and the store what is new. Whether anything was.

@@ -44,6 +44,9 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             let message = Limits::of(&config).err().unwrap_or_default();
             return Response::Failed { message: format!("submit_rate: {message}"), help: None };
         }
+        Request::Computer { config, .. } if !config.refusals.problems().is_empty() => {
+            return Response::Failed { message: config.refusals.problems().join("; "), help: None };
+        }
         Request::Computer { config, replace } => {
             let label = config.label.clone();
             let done = commit(cx, vec![Change::Computer { config, replace }]).await;

@@ -46,6 +46,8 @@ pub struct HostRow {
     pub disabled: Option<Disabled>,
     /// The settings that a test job was run under.
     pub proof: Option<String>,
+    /// What its scheduler's commands complained of beside their last answer, which counts all the same.
+    pub notice: Option<String>,
 }
 
 /// What changes about a host.
@@ -57,6 +59,8 @@ pub enum HostChange {
     Disabled(Option<Disabled>),
     /// What a test job has proved.
     Proof(Option<String>),
+    /// What its scheduler's commands complained of beside their last answer.
+    Notice(Option<String>),
 }
 
 /// A time of day with its date, on this machine's clock.
@@ -72,6 +76,15 @@ impl HostRow {
             (None, Some(disabled)) if new => Some(disabled.explain(computer)),
             _ => None,
         }
+    }
+
+    /// What its scheduler complains of while it answers, in words.
+    pub fn warning(&self, computer: &str) -> Option<String> {
+        let notice = self.notice.as_ref()?;
+        Some(format!(
+            "computer `{computer}`: its scheduler answers, but complains: {notice}; a job that it does not list counts \
+             as absent only when it is asked for by its id"
+        ))
     }
 
     /// Whether a test job was run under a computer's present settings, and its directory and names were kept.
@@ -129,13 +142,13 @@ impl Disabled {
 
 /// What is known about the hosts of computers, by label.
 pub(super) fn read(db: &Connection) -> rusqlite::Result<BTreeMap<String, HostRow>> {
-    db.prepare_cached("SELECT computer, breaker, disabled, proof FROM host")?
+    db.prepare_cached("SELECT computer, breaker, disabled, proof, notice FROM host")?
         .query_map([], |row| Ok((row.get(0)?, host(row)?)))?
         .collect()
 }
 
 fn host(row: &Row<'_>) -> rusqlite::Result<HostRow> {
-    Ok(HostRow { breaker: json(row, 1)?, disabled: json(row, 2)?, proof: row.get(3)? })
+    Ok(HostRow { breaker: json(row, 1)?, disabled: json(row, 2)?, proof: row.get(3)?, notice: row.get(4)? })
 }
 
 fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
@@ -155,6 +168,7 @@ pub(super) fn write(db: &Connection, computer: &str, change: &HostChange) -> Res
         HostChange::Breaker(state) => ("breaker", state.as_ref().map(serde_json::to_string).transpose()),
         HostChange::Disabled(state) => ("disabled", state.as_ref().map(serde_json::to_string).transpose()),
         HostChange::Proof(proof) => ("proof", Ok(proof.clone())),
+        HostChange::Notice(notice) => ("notice", Ok(notice.clone())),
     };
     db.prepare_cached(&format!(
         "INSERT INTO host (computer, {column}) VALUES (?1, ?2)

@@ -6,6 +6,8 @@ use ferry_engine::{
     transport::{Command, Output, quote},
 };
 
+use crate::record;
+
 /// A user's defaults for `squeue` and `sacct` that would hide jobs or reshape lines.
 const QUIET: &str = "LC_ALL=C; export LC_ALL; unset SQUEUE_ACCOUNT SQUEUE_ARRAY SQUEUE_FORMAT SQUEUE_FORMAT2 \
                      SQUEUE_LICENSES SQUEUE_NAMES SQUEUE_PARTITION SQUEUE_PRIORITY SQUEUE_QOS SQUEUE_SIBLING SQUEUE_SORT SQUEUE_STATES \
@@ -35,27 +37,71 @@ pub(crate) fn command(script: &str) -> Command {
 /// `Unreachable` if the client could not talk to Slurm, `Unreadable` if the answer was cut or the client
 /// complained, also with exit status 0.
 pub(crate) fn lines<'a>(operation: &'static str, output: &Output, text: &'a str) -> Result<Vec<&'a str>> {
-    let mut lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
-    let status = lines.last().and_then(|line| line.strip_prefix(END)).and_then(|status| status.parse().ok());
+    let (lines, status) = whole(operation, output, text)?;
     let complaint = output.error_text();
-    match status {
-        None => Err(cut(operation, &complaint)),
-        Some(0) if !is_complaint(&complaint) => {
-            lines.pop();
-            Ok(lines)
-        }
-        Some(status) => Err(trouble(operation, status, &complaint)),
+    if status == 0 && !is_complaint(&complaint) {
+        return Ok(lines);
     }
+    Err(trouble(operation, status, &complaint))
+}
+
+/// A listing that answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Rows<'a> {
+    /// Its lines.
+    pub(crate) lines: Vec<&'a str>,
+    /// What `squeue` complained of beside them, cut: a listing with complaints does not show all that there is.
+    pub(crate) complaint: Option<String>,
+}
+
+/// The lines of a listing. `squeue` may complain beside a good answer, of a second controller whose name does not
+/// resolve, say: 26 lines of it, and exit status 0.
+///
+/// # Errors
+/// As [`lines`]; but a complaint counts only where there are no rows, or where it says that no jobs were loaded.
+pub(crate) fn rows<'a>(operation: &'static str, output: &Output, text: &'a str) -> Result<Rows<'a>> {
+    let (lines, status) = whole(operation, output, text)?;
+    let complaint = output.error_text();
+    let has_rows = lines.iter().any(|line| line.starts_with(record::BEGIN));
+    let is_void = is_unloaded(&complaint) || !has_rows && complaint.lines().any(is_error);
+    if status != 0 || is_void {
+        return Err(trouble(operation, status, &complaint));
+    }
+    let complaint = complaint.lines().any(is_error).then(|| said(&complaint));
+    Ok(Rows { lines, complaint })
+}
+
+/// The lines of an answer that was not cut, and the client's exit status.
+fn whole<'a>(operation: &'static str, output: &Output, text: &'a str) -> Result<(Vec<&'a str>, i32)> {
+    let mut lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    let status = lines.pop().and_then(|line| line.strip_prefix(END)).and_then(|status| status.parse().ok());
+    match status {
+        Some(status) => Ok((lines, status)),
+        None => Err(cut(operation, &output.error_text())),
+    }
+}
+
+/// Whether an answer is whole and its client ended with status 0.
+pub(crate) fn ended_well(text: &str) -> bool {
+    text.lines().rfind(|line| !line.is_empty()).and_then(|line| line.strip_prefix(END)) == Some("0")
+}
+
+/// Whether a client says that it loaded nothing, whatever its exit status.
+pub(crate) fn is_unloaded(complaint: &str) -> bool {
+    complaint.lines().any(|line| line.trim().starts_with("slurm_") && line.contains("error"))
+}
+
+/// Whether a line of standard error tells of an error, whoever wrote it.
+fn is_error(line: &str) -> bool {
+    line.contains("error:") || is_complaint(line)
 }
 
 /// What went wrong with a client that reads or cancels.
 pub(crate) fn trouble(operation: &'static str, status: i32, complaint: &str) -> Error {
     let hung = matches!(status, 124 | 137);
-    let kind = if hung || status == 127 || is_out_of_reach(complaint) {
-        ErrorKind::Unreachable
-    } else {
-        ErrorKind::Unreadable
-    };
+    // A client that ended well has talked to somebody.
+    let is_down = is_out_of_reach(complaint) && (status != 0 || is_unloaded(complaint));
+    let kind = if hung || status == 127 || is_down { ErrorKind::Unreachable } else { ErrorKind::Unreadable };
     let error = Error::new(kind, operation).later();
     let error = match status {
         127 => error.message("Slurm's commands are not found on this computer").help(NOT_FOUND),
@@ -139,7 +185,7 @@ fn is_complaint(complaint: &str) -> bool {
 
 fn cut(operation: &'static str, complaint: &str) -> Error {
     let error = Error::new(ErrorKind::Unreadable, operation).message("the answer was cut").later();
-    if complaint.is_empty() { error } else { error.with("stderr", complaint) }
+    if complaint.is_empty() { error } else { error.with("stderr", said(complaint)) }
 }
 
 #[cfg(test)]
@@ -167,5 +213,48 @@ mod tests {
         check("\n#end 1\n", "squeue: error: Invalid job id: abc\n", Err(ErrorKind::Unreadable));
         check("\n#end 124\n", "", Err(ErrorKind::Unreachable));
         check("\n#end 127\n", "sh: 1: squeue: not found\n", Err(ErrorKind::Unreachable));
+    }
+
+    /// Slurm 22.05.8 with a second `SlurmctldHost` whose name does not resolve: 26 lines, all rows, exit status 0.
+    fn unresolved() -> String {
+        let attempt = |number: i32| {
+            format!(
+                "squeue: error: get_addr_info: getaddrinfo() failed: Name or service not known: No error, attempt \
+                 number {number}\n"
+            )
+        };
+        let once: String = (-4..=5).map(attempt).collect();
+        let once = format!(
+            "{once}squeue: error: get_addr_info: getaddrinfo() fAiled: Name or service not known\n\
+             squeue: error: slurm_set_addr: Unable to resolve \"nosuchhost.invalid\"\n\
+             squeue: error: slurm_set_port: attempting to set port without address family\n"
+        );
+        once.repeat(2)
+    }
+
+    fn listing(stdout: &str, stderr: &str) -> Result<(usize, Option<String>), ErrorKind> {
+        let output = Output { status: 0, stdout: stdout.into(), stderr: stderr.into() };
+        let read = rows("status", &output, stdout).map(|rows| (rows.lines.len(), rows.complaint));
+        read.map_err(|error| *error.kind())
+    }
+
+    #[test]
+    fn a_complaint_beside_rows_is_a_warning() {
+        let (count, complaint) = listing("@1|RUNNING\n\n#end 0\n", &unresolved()).unwrap();
+        let complaint = complaint.unwrap();
+        assert_eq!(count, 1);
+        assert!(complaint.contains("more lines") && complaint.len() < 700, "{complaint}");
+        assert!(complaint.ends_with("attempting to set port without address family"), "{complaint}");
+        assert_eq!(listing("@1|RUNNING\n\n#end 0\n", "bash: warning: .bashrc is old\n"), Ok((1, None)));
+    }
+
+    #[test]
+    fn a_complaint_without_rows_voids_a_listing() {
+        assert_eq!(listing("\n#end 0\n", ""), Ok((0, None)));
+        assert_eq!(listing("\n#end 0\n", &unresolved()), Err(ErrorKind::Unreadable));
+        assert_eq!(listing("Welcome!\n\n#end 0\n", "error: no such plugin\n"), Err(ErrorKind::Unreadable));
+        let unloaded = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n";
+        assert_eq!(listing("@1|RUNNING\n\n#end 0\n", unloaded), Err(ErrorKind::Unreachable));
+        assert_eq!(listing("@1|RUNNING\n\n#end 1\n", ""), Err(ErrorKind::Unreadable));
     }
 }

@@ -76,11 +76,17 @@ fn is_number(id: &str) -> bool {
 /// `Unreachable` or `Unreadable`; a listing that failed, or was cut, is never an empty queue.
 pub(crate) fn read(query: &Query<'_>, output: &Output) -> Result<Queue> {
     let text = output.text();
+    if !query.by_id {
+        let client::Rows { lines, complaint } = client::rows("status", output, &text)?;
+        let listed = listed("status", &lines)?;
+        return Ok(Queue {
+            listed,
+            proves_absence: complaint.is_none(),
+            notices: complaint.into_iter().collect(),
+        });
+    }
     let lines = client::lines("status", output, &text)?;
     let mut listed = listed("status", &lines)?;
-    if !query.by_id {
-        return Ok(Queue { listed, proves_absence: true, notices: Vec::new() });
-    }
     listed.extend(shown(&lines));
     // One id whose answer is missing leaves all of them open.
     let answered = |id: &str| {
@@ -154,7 +160,7 @@ pub(crate) fn find_command(job: &Submission, cluster: Option<&str>) -> Command {
 /// As [`read`].
 pub(crate) fn found(job: &Submission, cluster: Option<&str>, output: &Output) -> Result<Listing> {
     let text = output.text();
-    let lines = client::lines("find", output, &text)?;
+    let client::Rows { lines, complaint } = client::rows("find", output, &text)?;
     let (queue, accounts) = accounting::split(&lines);
     let listed = listed("find", queue)?;
     let is_known = |one: &Listed| job.earlier.iter().any(|known| known.id.number() == one.id.number());
@@ -167,7 +173,10 @@ pub(crate) fn found(job: &Submission, cluster: Option<&str>, output: &Output) ->
     }
     Ok(match accounting::found(job, accounts) {
         accounting::Answer::Job(id) => Listing::Job(JobId::in_cluster(&id.0, cluster)),
-        accounting::Answer::Absent => Listing::Absent,
+        accounting::Answer::Absent => match complaint {
+            Some(complaint) => Listing::Blind(format!("squeue complains beside its answer: {complaint}")),
+            None => Listing::Absent,
+        },
         accounting::Answer::Silent(reason) => Listing::Blind(reason),
     })
 }

@@ -53,6 +53,7 @@ pub(super) fn words(label: &str, host: &HostRow) -> String {
     let alone = HostRow { breaker: None, ..host.clone() };
     let breaker = HostRow { disabled: None, ..host.clone() };
     let words: Vec<String> = [alone, breaker].iter().filter_map(|host| host.explain(label, true)).collect();
+    let words: Vec<String> = words.into_iter().chain(host.warning(label)).collect();
     if words.is_empty() { "well".to_owned() } else { words.join("; ") }
 }
 
@@ -71,5 +72,6 @@ pub(crate) fn to_json(host: &HostRow) -> Value {
         "disabled_since": host.disabled.as_ref().map(|disabled| view::time(disabled.since)),
         "disabled_reason": host.disabled.as_ref().map(|disabled| disabled.reason.clone()),
         "job_tested": host.proof.is_some(),
+        "notice": host.notice.clone(),
     })
 }
