@@ -2,6 +2,7 @@
 //! stand first in `PATH`, in a child that is started for this, since only a child's environment can be chosen.
 
 use std::{
+    collections::HashSet,
     env, fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -16,6 +17,7 @@ use ferry_conformance::{
 };
 use ferry_engine::{
     computer::Computer,
+    error::Effect,
     scheduler::{Error, ErrorKind, Fenced, JobId, JobState, Recovery, Submission, fence},
 };
 
@@ -77,6 +79,9 @@ fn main() -> io::Result<ExitCode> {
         two_answers_run_once,
         a_hanging_sbatch_is_ended,
         a_full_queue_is_busy_and_nothing_is_submitted,
+        a_full_controller_is_busy_and_looked_up,
+        unknown_words_are_looked_up,
+        complaints_beside_a_listing_prove_nothing_absent,
         an_id_of_somebody_else_is_not_ours,
     ];
     let trial = |(name, case): (&str, Case)| {
@@ -319,6 +324,62 @@ async fn a_full_queue_is_busy_and_nothing_is_submitted(bench: Bench, fakes: Fake
     let job = bench.job("true").await?;
     assert_eq!(*failing(&bench, &job).await.kind(), ErrorKind::Busy);
     assert_eq!(bench.scheduler.recover(&*bench.via, &job).await?, Recovery::NeverSubmitted);
+    Ok(())
+}
+
+/// `sbatch` tries again by itself, and is ended in between.
+async fn a_full_controller_is_busy_and_looked_up(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch(
+        "echo 'sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying' >&2; exit 124",
+    )?;
+    let job = bench.job("true").await?;
+    let error = failing(&bench, &job).await;
+    assert_eq!((*error.kind(), error.effect()), (ErrorKind::Busy, Effect::Unknown));
+    assert_eq!(bench.scheduler.recover(&*bench.via, &job).await?, Recovery::NeverSubmitted);
+    Ok(())
+}
+
+/// A site's own words, beside a job that is in.
+async fn unknown_words_are_looked_up(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch(
+        "start 16
+         echo 'sbatch: error: your project has no budget left' >&2
+         echo 'sbatch: error: Batch job submission failed: Unspecified error' >&2
+         exit 1",
+    )?;
+    let job = bench.job("sleep 1").await?;
+    match bench.scheduler.submit(&*bench.via, std::slice::from_ref(&job)).await.remove(0) {
+        // Its gate may tell at once.
+        Ok(id) => assert_eq!(id, JobId("16".into())),
+        Err(error) => assert_eq!(*error.kind(), ErrorKind::Unrecognized),
+    }
+    let found = bench.scheduler.recover(&*bench.via, &job).await?;
+    assert_eq!(found, Recovery::Found(JobId("16".into())));
+    assert_eq!((bench.exit(&job.dir).await?, bench.runs(&job.dir).await?), (0, 1));
+    Ok(())
+}
+
+/// A second controller whose name does not resolve.
+async fn complaints_beside_a_listing_prove_nothing_absent(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 17; echo 17")?;
+    let job = bench.job("true").await?;
+    let reference = bench.submit(&job).await?;
+    bench.exit(&job.dir).await?;
+    let complaint = "echo 'squeue: error: slurm_set_addr: Unable to resolve \"nosuchhost.invalid\"' >&2";
+    fakes.put("squeue", &format!("{SQUEUE}\n{complaint}"))?;
+    let jobs = [reference];
+    let survey = bench.scheduler.survey(&*bench.via, None, &jobs, &HashSet::new()).await?;
+    assert_eq!((survey.jobs.len(), survey.proves_absence, survey.notices.len()), (1, false, 1));
+    // Another of ours is not found, but not absent either.
+    fakes.sbatch("lost")?;
+    let lost = bench.job("true").await?;
+    assert_eq!(*failing(&bench, &lost).await.kind(), ErrorKind::Ambiguous);
+    let found = bench.scheduler.recover(&*bench.via, &lost).await?;
+    assert!(matches!(&found, Recovery::Unclear(reason) if reason.contains("nosuchhost")), "{found:?}");
+    // Without a row it is no listing at all.
+    fakes.put("squeue", complaint)?;
+    assert!(bench.scheduler.survey(&*bench.via, None, &jobs, &HashSet::new()).await.is_err());
+    fakes.put("squeue", SQUEUE)?;
     Ok(())
 }
 
