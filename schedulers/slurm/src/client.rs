@@ -55,7 +55,7 @@ pub(crate) struct Rows<'a> {
 }
 
 /// The lines of a listing. `squeue` may complain beside a good answer, of a second controller whose name does not
-/// resolve, say: 26 lines of it, and exit status 0.
+/// resolve, say: 26 lines of it, and exit status 0. Its header counts as a row: it is printed when jobs were loaded.
 ///
 /// # Errors
 /// As [`lines`]; but a complaint counts only where there are no rows, or where it says that no jobs were loaded.
@@ -252,6 +252,12 @@ mod tests {
     fn a_complaint_without_rows_voids_a_listing() {
         assert_eq!(listing("\n#end 0\n", ""), Ok((0, None)));
         assert_eq!(listing("\n#end 0\n", &unresolved()), Err(ErrorKind::Unreadable));
+        let (count, complaint) = listing("@JOBID\u{1f}STATE\n\n#end 0\n", &unresolved()).unwrap();
+        assert_eq!(
+            (count, complaint.is_some()),
+            (1, true),
+            "the controller has answered that there are none"
+        );
         assert_eq!(listing("Welcome!\n\n#end 0\n", "error: no such plugin\n"), Err(ErrorKind::Unreadable));
         let unloaded = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n";
         assert_eq!(listing("@1|RUNNING\n\n#end 0\n", unloaded), Err(ErrorKind::Unreachable));

@@ -34,7 +34,9 @@ pub(crate) fn command(cluster: Option<&str>) -> Command {
 /// Those among the jobs. Nothing that can't be read is one.
 pub(crate) fn read(jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
     let text = output.text();
-    let Ok(lines) = client::lines("given up", output, &text) else { return BTreeSet::new() };
+    let Ok(client::Rows { lines, .. }) = client::rows("given up", output, &text) else {
+        return BTreeSet::new();
+    };
     let boot = lines.iter().find_map(|line| line.strip_prefix(BOOT)?.trim().parse::<u64>().ok());
     let Some(boot) = boot else { return BTreeSet::new() };
     let records = record::read("given up", &lines, FIELDS.len()).unwrap_or_default();

@@ -32,10 +32,11 @@ pub(crate) fn listing(cluster: Option<&str>) -> String {
     squeue(cluster, &format!("{user} --states=all"), &FIELDS)
 }
 
-/// The words of `squeue`.
+/// The words of `squeue`. Its header stays: it comes once the controller has answered, and so tells an empty queue from
+/// no answer.
 pub(crate) fn squeue(cluster: Option<&str>, more: &str, fields: &[&str]) -> String {
     format!(
-        "timeout -k 2 {} squeue{} --all --array --noheader {more} --format='{}'",
+        "timeout -k 2 {} squeue{} --all --array {more} --format='{}'",
         client::READING,
         client::in_cluster(cluster),
         record::format(fields)
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_listing_of_several_clusters_tells_them_apart() {
-        // `squeue -M all --noheader`, Slurm 22.05.8.
+        // `squeue -M all`, Slurm 22.05.8.
         let all = listed("CLUSTER: alpha\n@1|RUNNING|None|/|x|a\n\nCLUSTER: beta\n@1|PENDING|None|/|x|b");
         let ids: Vec<&str> = all.keys().map(String::as_str).collect();
         assert_eq!(ids, ["1;alpha", "1;beta"]);

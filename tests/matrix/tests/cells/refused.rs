@@ -148,7 +148,7 @@ fn a_full_controller_is_looked_up_and_waited_for() -> Result {
     refuse(&fakes, FULL)?;
     fakes.start_daemon(&ferry)?;
     let id = submit(&ferry)?;
-    let shown = until(&ferry, &id, "told", |shown| waits_for(shown, "the scheduler takes about"))?;
+    let shown = until(&ferry, &id, "refused twice", |_| calls(&fakes) >= 2)?;
     check(shown["paused"] == false && shown["attempt"] == 0, || format!("{shown:#}"))?;
     let report = ferry.ok(&["process", "report", &id])?;
     check(report.contains("takes no more jobs now"), || report)?;
