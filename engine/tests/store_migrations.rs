@@ -129,7 +129,7 @@ fn a_store_of_the_fourth_format_becomes_todays() {
     everything_is_there(store.reader());
     assert!(store.reader().queues().unwrap().is_empty(), "nobody was asked yet");
     let sharing = store.reader().sharing("localhost").unwrap();
-    assert_eq!(sharing.iter().map(|one| one.label.as_str()).collect::<Vec<_>>(), ["localhost"]);
+    assert_eq!(sharing.labels().collect::<Vec<_>>(), ["localhost"]);
     assert_eq!(format(dir.path()), FORMAT);
 }
 

@@ -39,15 +39,11 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
 async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
     let computer = job.process.computer.clone().unwrap_or_default();
     let config = job.cx.store.computer(&computer)?.config;
-    let limits = Limits::of(&config)
-        .map_err(|text| StepError::Pause(format!("submit_rate of `{computer}`: {text}")))?;
+    Limits::of(&config).map_err(|text| StepError::Pause(format!("submit_rate of `{computer}`: {text}")))?;
     let bounds = match job.grant.take() {
         Some(bounds) => bounds,
-        None if !limits.any() && !job.cx.is_clamped(&computer) => {
-            learn_queue(job).await?;
-            Bounds::default()
-        }
-        None => return wait_at_gate(job, &computer).await,
+        None if needs_leave(job, &computer).await? => return wait_at_gate(job, &computer).await,
+        None => Bounds::default(),
     };
     let options = job.options()?;
     let missing = || StepError::Except("the work directory is not known".into());
@@ -70,7 +66,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         process: job.process.id,
         computer: computer.clone(),
         token: submission.token.clone(),
-        bounds,
+        bounds: Some(bounds),
     };
     job.state.submission = Some(submission.clone());
     job.process.state = State::Running;
@@ -85,8 +81,12 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
     }
 }
 
-/// What its host is asked before the first submission: whose limits hold there.
-async fn learn_queue(job: &Calcjob<'_>) -> StepResult {
+/// Whether the gate must let it through. Where no limits are known, its host is asked before the first submission
+/// which queue it is: those of another computer may hold there.
+async fn needs_leave(job: &Calcjob<'_>, computer: &str) -> StepResult<bool> {
+    if job.cx.is_bounded(computer)? {
+        return Ok(true);
+    }
     let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     job.cx.learn_queue(&row.config, &via).await.map_err(|error| {
         let status = format!(
@@ -94,7 +94,8 @@ async fn learn_queue(job: &Calcjob<'_>) -> StepResult {
             row.config.label
         );
         StepError::Wait(status, Duration::from_secs(10))
-    })
+    })?;
+    Ok(job.cx.is_bounded(computer)?)
 }
 
 /// The longest label of a job's name.
@@ -161,8 +162,7 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
         process: job.process.id,
         computer: job.computer().to_owned(),
         token: owner.token.clone(),
-        // It is there already, whatever the bounds.
-        bounds: Bounds::default(),
+        bounds: None,
     };
     let owner = JobRef { id: job.normal(&owner.id), ..owner };
     if let Some(submission) = &mut job.state.submission {

@@ -1,19 +1,14 @@
 //! What every step works with: the open store, plugin hosts, transports, schedulers and settings.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use ferry_plugin_proto::{Check, StepReply, StepRequest, Validate, Validated, Work, WorkReply};
 
 use tokio::sync::Notify;
 
 use super::{
-    Health, RetryPlan, board::Board, clusters::Clusters, keep_at::Tried, queues::Queues, settings::Settings,
+    Health, RetryPlan, board::Board, clusters::Clusters, gate::Gates, keep_at::Tried, queues::Queues,
+    settings::Settings,
 };
 use crate::{
     calcjob::{self, StepError, StepResult},
@@ -100,7 +95,7 @@ impl Owner {
             settings,
             health,
             store,
-            clamped: Mutex::default(),
+            gates: Gates::default(),
             queues: Queues::default(),
             clusters: Clusters::default(),
             orphaned: Notify::new(),
@@ -134,8 +129,8 @@ pub struct Context {
     pub health: Health,
     pub(super) host_exe: PathBuf,
     pub(super) bundled: Vec<PathBuf>,
-    /// Computers whose scheduler has refused jobs for want of room: their gate stands, limits or not.
-    pub(super) clamped: Mutex<HashSet<String>>,
+    /// Who waits for leave to submit.
+    pub(super) gates: Gates,
     /// What their hosts were asked about the queues of computers.
     pub(super) queues: Queues,
     /// Clusters with jobs, beside the home clusters of computers.
@@ -293,9 +288,23 @@ impl Context {
         self.cleanings.notify_one();
     }
 
-    /// Whether the gate of a computer stands because its scheduler refused jobs.
-    pub(crate) fn is_clamped(&self, computer: &str) -> bool {
-        self.clamped.lock().unwrap_or_else(PoisonError::into_inner).contains(computer)
+    /// Whether the scheduler of a computer has refused jobs for want of room, its own or those of another that shares its
+    /// queue.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn is_clamped(&self, computer: &str) -> Result<bool> {
+        Ok(self.gates.is_clamped(&self.store.sharing(computer)?))
+    }
+
+    /// Whether submissions to a computer need leave: it has limits, or one that shares its queue, or the scheduler has
+    /// refused jobs for want of room.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn is_bounded(&self, computer: &str) -> Result<bool> {
+        let sharing = self.store.sharing(computer)?;
+        Ok(sharing.limits().any() || self.gates.is_clamped(&sharing))
     }
 
     /// The cluster that the scheduler of a computer speaks to by itself, once that is known.

@@ -1,12 +1,19 @@
-//! The gate of a computer: who waits for leave to submit, and who gets it after each fresh listing.
+//! The gates of computers: who waits for leave to submit, and who gets it after each fresh listing.
 //!
-//! Nothing passes before the queue was listed, and a listing that failed lets nobody through. What the gate
+//! Nothing passes before the queue was listed, and a listing that failed lets nobody through. What a gate
 //! gives is leave under bounds; the ticket itself is taken with the intent to submit, in one transaction that
 //! judges the bounds again. So no crash and no number of tasks exceeds a limit by ferry's own doing.
+//!
+//! Limits hold for a queue and a user, not for a label: computers that share a queue share tickets, leaves, what the
+//! scheduler taught, and the rate. A listing by one of them lets through whoever waits at any of them. What belongs
+//! to whom is worked out anew for each listing, since a host may say later which queue it is.
+
+mod line;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    sync::PoisonError,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,8 +21,8 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{Context, Event, poller::Observation};
 use crate::{
-    scheduler::{self, Bounds, Bucket, Limits, Usage},
-    store::{Change, GateState, NodeId},
+    scheduler::{Bounds, Bucket, Limits, Usage},
+    store::{Change, GateState, NodeId, QueueId, Reader, Result, Sharing},
 };
 
 /// Most leaves for one listing: the next one is fresher.
@@ -47,234 +54,329 @@ struct Clamp {
     raised: Instant,
 }
 
+/// The gates of all computers.
+#[derive(Debug, Default)]
+pub(super) struct Gates(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By the label of the computer.
+    gates: BTreeMap<String, Gate>,
+    buckets: BTreeMap<QueueId, Bucket>,
+}
+
 /// The gate of one computer.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+struct Gate {
     /// Older processes first.
     wanting: BTreeSet<NodeId>,
     granted: BTreeMap<NodeId, Instant>,
-    bucket: Option<Bucket>,
     clamp: Option<Clamp>,
     told: Option<Instant>,
     shown: Option<GateState>,
 }
 
-impl Gate {
-    /// Whether anybody waits.
-    pub(super) fn is_wanted(&self) -> bool {
-        !self.wanting.is_empty()
+/// What is in use of a queue.
+#[derive(Debug)]
+struct Queue {
+    sharing: Sharing,
+    usage: Usage,
+    /// Processes with a ticket.
+    holders: HashSet<NodeId>,
+}
+
+impl Queue {
+    fn read(store: &Reader, computer: &str, foreign: (u32, u32)) -> Result<Queue> {
+        let sharing = store.sharing(computer)?;
+        let (foreign_queued, foreign_active) = foreign;
+        let mut usage = Usage { foreign_queued, foreign_active, ..Usage::default() };
+        let mut holders = HashSet::new();
+        for label in sharing.labels() {
+            for ticket in store.tickets(label)? {
+                usage.queued += u32::from(ticket.queued);
+                usage.active += 1;
+                holders.insert(ticket.process);
+            }
+        }
+        Ok(Queue { sharing, usage, holders })
+    }
+}
+
+/// Who was let through, and what those are told who were not.
+struct Admitted {
+    passed: Vec<NodeId>,
+    bounds: Bounds,
+    limits: Limits,
+    usage: Usage,
+    clamp: Option<u32>,
+    listed: jiff::Timestamp,
+}
+
+impl Gates {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every change below is whole before it can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anybody waits at a computer's gate.
+    pub(super) fn is_wanted(&self, computer: &str) -> bool {
+        self.lock().gates.get(computer).is_some_and(|gate| !gate.wanting.is_empty())
+    }
+
+    /// Whether the scheduler has refused jobs of computers for want of room: their gate stands, limits or not.
+    pub(super) fn is_clamped(&self, sharing: &Sharing) -> bool {
+        self.lock().clamp(sharing).is_some()
     }
 
     /// Somebody waits. `refused`: the scheduler has just refused its job, so what is active now is the bound.
-    pub(super) fn want(&mut self, process: NodeId, refused: bool, cx: &Context, computer: &str) {
-        self.granted.remove(&process);
-        self.wanting.insert(process);
-        self.told = None;
-        if refused {
-            let active = cx.store.tickets(computer).map_or(1, |tickets| tickets.len() as u32);
-            self.clamp = Some(Clamp { bound: active.max(1), raised: Instant::now() });
-            cx.clamped.lock().unwrap_or_else(PoisonError::into_inner).insert(computer.to_owned());
+    pub(super) fn want(&self, store: &Reader, computer: &str, process: NodeId, refused: bool) {
+        let active = refused
+            .then(|| Queue::read(store, computer, (0, 0)).map_or(1, |queue| queue.usage.active.max(1)));
+        let mut inner = self.lock();
+        let gate = inner.gates.entry(computer.to_owned()).or_default();
+        gate.granted.remove(&process);
+        gate.wanting.insert(process);
+        gate.told = None;
+        if let Some(bound) = active {
+            gate.clamp = Some(Clamp { bound, raised: Instant::now() });
         }
     }
 
     /// Its job is submitted: the ticket stands for it.
-    pub(super) fn arrived(&mut self, process: NodeId) {
-        self.granted.remove(&process);
+    pub(super) fn arrived(&self, computer: &str, process: NodeId) {
+        if let Some(gate) = self.lock().gates.get_mut(computer) {
+            gate.granted.remove(&process);
+        }
     }
 
     /// It waits no more.
-    pub(super) fn forget(&mut self, process: NodeId) {
-        self.wanting.remove(&process);
-        self.granted.remove(&process);
+    pub(super) fn forget(&self, computer: &str, process: NodeId) {
+        if let Some(gate) = self.lock().gates.get_mut(computer) {
+            gate.wanting.remove(&process);
+            gate.granted.remove(&process);
+        }
     }
 
-    /// Lets through whom the limits leave room for. Whether anybody was.
+    /// Lets through whom the limits leave room for, at this computer and at those that share its queue, after a listing
+    /// by one of them. Whether anybody was.
     pub(super) async fn admit(
-        &mut self,
+        &self,
         cx: &Context,
         computer: &str,
         seen: Seen,
         events: &mpsc::UnboundedSender<Event>,
     ) -> bool {
-        if self.wanting.is_empty() {
+        let is_open = |label: &str| cx.health.admits(label) && !cx.health.is_disabled(label);
+        if !self.is_wanted(computer) || !is_open(computer) {
             return false;
         }
-        let (Ok(row), Ok(tickets)) = (cx.store.computer(computer), cx.store.tickets(computer)) else {
-            return false;
-        };
-        // A rate that can't be read pauses its processes when they submit.
-        let limits = Limits::of(&row.config).unwrap_or_default();
-        let holders: HashSet<NodeId> = tickets.iter().map(|ticket| ticket.process).collect();
-        let usage = Usage {
-            queued: tickets.iter().filter(|ticket| ticket.queued).count() as u32,
-            active: tickets.len() as u32,
-            foreign_queued: seen.foreign.0,
-            foreign_active: seen.foreign.1,
-        };
-        self.probe(cx, computer);
-        let clamp = self.clamp.as_ref().map(|clamp| clamp.bound);
-        let bounds = limits.bounds(&usage, seen.has_queue, clamp);
-        let passed = self.pass(&limits, bounds, &usage, &holders);
-        for process in &passed {
-            let _ = events.send(Event::Observed(*process, Observation::Granted(bounds)));
+        let Ok(queue) = Queue::read(&cx.store, computer, seen.foreign) else { return false };
+        let admitted = self.lock().admit(&queue, &seen, is_open);
+        for process in &admitted.passed {
+            let _ = events.send(Event::Observed(*process, Observation::Granted(admitted.bounds)));
         }
+        self.tell(cx, &queue.sharing, &admitted).await;
+        !admitted.passed.is_empty()
+    }
+
+    /// Writes for those who still wait what they wait for, and for `limit show` what is in use.
+    async fn tell(&self, cx: &Context, sharing: &Sharing, admitted: &Admitted) {
+        let Some(news) = self.lock().news(sharing, admitted) else { return };
+        match cx.store.commit(news.changes).await {
+            Ok(_) => self.lock().was_told(news.states),
+            Err(error) => tracing::warn!(%error, "the line at the gate could not be stored"),
+        }
+    }
+
+    /// What those who wait are told while nobody can be let through.
+    pub(super) fn held(&self, computer: &str, why: impl fmt::Display) -> Vec<Change> {
+        let mut inner = self.lock();
+        let Some(gate) = inner.gates.get_mut(computer) else { return Vec::new() };
+        gate.shown = None;
+        let status = format!("waiting for a queue slot on {computer}, {why}; trying again");
+        gate.wanting.iter().map(|process| line::told(*process, status.clone())).collect()
+    }
+}
+
+impl Inner {
+    fn of<'a>(&'a self, sharing: &'a Sharing) -> impl Iterator<Item = (&'a str, &'a Gate)> {
+        sharing.labels().filter_map(|label| Some((label, self.gates.get(label)?)))
+    }
+
+    fn each(&mut self, sharing: &Sharing, mut change: impl FnMut(&mut Gate)) {
+        for label in sharing.labels() {
+            self.gates.get_mut(label).into_iter().for_each(&mut change);
+        }
+    }
+
+    /// The bound that the scheduler taught: the smallest, where several were refused.
+    fn clamp(&self, sharing: &Sharing) -> Option<u32> {
+        self.of(sharing).filter_map(|(_, gate)| Some(gate.clamp.as_ref()?.bound)).min()
+    }
+
+    fn admit(&mut self, queue: &Queue, seen: &Seen, is_open: impl Fn(&str) -> bool) -> Admitted {
+        let limits = queue.sharing.limits();
+        self.each(&queue.sharing, Gate::probe);
+        let clamp = self.clamp(&queue.sharing);
+        let bounds = limits.bounds(&queue.usage, seen.has_queue, clamp);
+        let passed = self.pass(queue, &limits, bounds, is_open);
         // Those let through a moment ago take up room as well.
-        let under_way = self.granted.len() as u32;
-        let usage = Usage { queued: usage.queued + under_way, active: usage.active + under_way, ..usage };
-        self.tell(cx, computer, &limits, (usage, seen.listed), clamp).await;
-        !passed.is_empty()
+        let under_way = self.under_way(&queue.sharing);
+        let Usage { queued, active, .. } = queue.usage;
+        let usage = Usage { queued: queued + under_way, active: active + under_way, ..queue.usage };
+        Admitted { passed, bounds, limits, usage, clamp, listed: seen.listed }
+    }
+
+    fn under_way(&self, sharing: &Sharing) -> u32 {
+        self.of(sharing).map(|(_, gate)| gate.granted.len() as u32).sum()
     }
 
     fn pass(
         &mut self,
+        queue: &Queue,
         limits: &Limits,
         bounds: Bounds,
-        usage: &Usage,
-        holders: &HashSet<NodeId>,
+        is_open: impl Fn(&str) -> bool,
     ) -> Vec<NodeId> {
         let now = Instant::now();
-        self.granted.retain(|process, at| !holders.contains(process) && now.duration_since(*at) < LEAVE);
-        let under_way = self.granted.len() as u32;
-        let room = bounds.room(usage).map_or(u32::MAX, |room| room.saturating_sub(under_way));
-        let wanted = room.min(self.wanting.len().min(BATCH) as u32);
-        let count = match limits.rate {
-            None => wanted,
-            Some(rate) => {
-                let fits = self.bucket.as_ref().is_some_and(|bucket| bucket.rate() == rate);
-                if !fits {
-                    self.bucket = Some(Bucket::new(rate, now));
-                }
-                // The permit is taken after the room: a full queue uses none up.
-                self.bucket.as_mut().map_or(0, |bucket| bucket.take(wanted, now))
-            }
+        let is_leave = |process: &NodeId, at: &mut Instant| {
+            !queue.holders.contains(process) && now.duration_since(*at) < LEAVE
         };
-        let passed: Vec<NodeId> = self.wanting.iter().copied().take(count as usize).collect();
-        for process in &passed {
-            self.wanting.remove(process);
-            self.granted.insert(*process, now);
+        self.each(&queue.sharing, |gate| gate.granted.retain(is_leave));
+        let under_way = self.under_way(&queue.sharing);
+        let room = bounds.room(&queue.usage).map_or(u32::MAX, |room| room.saturating_sub(under_way));
+        let open = self.of(&queue.sharing).filter(|(label, _)| is_open(label));
+        let mut line: Vec<(NodeId, String)> = open
+            .flat_map(|(label, gate)| {
+                gate.wanting.iter().take(BATCH).map(|process| (*process, label.to_owned()))
+            })
+            .collect();
+        line.sort_unstable();
+        let wanted = room.min(line.len().min(BATCH) as u32);
+        line.truncate(self.permits(&queue.sharing.queue, limits, wanted, now) as usize);
+        for (process, label) in &line {
+            let gate = self.gates.entry(label.clone()).or_default();
+            gate.wanting.remove(process);
+            gate.granted.insert(*process, now);
         }
-        passed
+        line.into_iter().map(|(process, _)| process).collect()
     }
 
+    /// How many of those that there is room for the rate lets through. A full queue uses no permit up.
+    fn permits(&mut self, queue: &QueueId, limits: &Limits, wanted: u32, now: Instant) -> u32 {
+        let Some(rate) = limits.rate else { return wanted };
+        let bucket = self.buckets.entry(queue.clone()).or_insert_with(|| Bucket::new(rate, now));
+        if bucket.rate() != rate {
+            *bucket = Bucket::new(rate, now);
+        }
+        bucket.take(wanted, now)
+    }
+
+    fn was_told(&mut self, states: Vec<(String, GateState)>) {
+        for (label, state) in states {
+            let gate = self.gates.entry(label).or_default();
+            gate.shown = Some(state);
+            gate.told = Some(Instant::now());
+        }
+    }
+}
+
+impl Gate {
     /// Raises a bound that the scheduler taught, one by one, and forgets it when it was not confirmed for long.
-    fn probe(&mut self, cx: &Context, computer: &str) {
+    fn probe(&mut self) {
         let Some(clamp) = &mut self.clamp else { return };
         let age = clamp.raised.elapsed();
         if age > FORGET {
             self.clamp = None;
-            cx.clamped.lock().unwrap_or_else(PoisonError::into_inner).remove(computer);
         } else if age >= PROBE {
             clamp.bound += 1;
             clamp.raised = Instant::now();
         }
     }
-
-    /// Writes for those who still wait what they wait for, and for `limit show` what is in use.
-    async fn tell(
-        &mut self,
-        cx: &Context,
-        computer: &str,
-        limits: &Limits,
-        (usage, listed): (Usage, jiff::Timestamp),
-        clamp: Option<u32>,
-    ) {
-        let waiting = self.wanting.len() as u32;
-        let state = GateState { usage, clamp, waiting, listed: listed.to_string() };
-        let same = self.shown.as_ref().is_some_and(|shown| {
-            (shown.usage, shown.clamp, shown.waiting) == (state.usage, state.clamp, state.waiting)
-        });
-        if same || self.told.is_some_and(|told| told.elapsed() < TELL) {
-            return;
-        }
-        let why = explain(limits, &usage, clamp);
-        let status = |(place, process): (usize, &NodeId)| Change::Observed {
-            process: *process,
-            status: Some(format!(
-                "waiting for a queue slot on {computer}: {} of {waiting}, {why}",
-                ordinal(place + 1)
-            )),
-            scheduler_state: None,
-        };
-        let mut changes: Vec<Change> = self.wanting.iter().enumerate().map(status).collect();
-        changes.push(Change::Gate { computer: computer.to_owned(), state: state.clone() });
-        match cx.store.commit(changes).await {
-            Ok(_) => {
-                self.shown = Some(state);
-                self.told = Some(Instant::now());
-            }
-            Err(error) => tracing::warn!(%error, "the line at the gate could not be stored"),
-        }
-    }
-
-    /// What those who wait are told while the queue can't be listed.
-    pub(super) fn unreachable(&mut self, computer: &str, error: &scheduler::Error) -> Vec<Change> {
-        self.shown = None;
-        let status = format!(
-            "waiting for a queue slot on {computer}, whose queue can't be listed: {error}; trying again"
-        );
-        let change = |process: &NodeId| Change::Observed {
-            process: *process,
-            status: Some(status.clone()),
-            scheduler_state: None,
-        };
-        self.wanting.iter().map(change).collect()
-    }
-}
-
-fn explain(limits: &Limits, usage: &Usage, clamp: Option<u32>) -> String {
-    let mut parts = Vec::new();
-    if let Some(bound) = limits.max_queued {
-        parts.push(format!("{} of {bound} queued", usage.queued + usage.foreign_queued));
-    }
-    if let Some(bound) = limits.max_active {
-        parts.push(format!("{} of {bound} active", usage.active + usage.foreign_active));
-    }
-    if let Some(bound) = clamp {
-        parts.push(format!("the scheduler takes about {bound}"));
-    }
-    if let Some(rate) = limits.rate {
-        parts.push(format!("at most {} in {} s", rate.permits, rate.per.as_secs()));
-    }
-    if usage.foreign_active > 0 {
-        parts.push(format!("{} not ours", usage.foreign_active));
-    }
-    parts.join(", ")
-}
-
-fn ordinal(number: usize) -> String {
-    let end = match (number % 100, number % 10) {
-        (11..=13, _) => "th",
-        (_, 1) => "st",
-        (_, 2) => "nd",
-        (_, 3) => "rd",
-        _ => "th",
-    };
-    format!("{number}{end}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::computer::Computer;
 
-    #[test]
-    fn places_are_told_in_words() {
-        let words: Vec<_> = [1, 2, 3, 4, 11, 12, 21, 112].into_iter().map(ordinal).collect();
-        assert_eq!(words, ["1st", "2nd", "3rd", "4th", "11th", "12th", "21st", "112th"]);
-        let limits = Limits { max_active: Some(100), ..Limits::default() };
-        let usage = Usage { active: 88, foreign_active: 12, ..Usage::default() };
-        assert_eq!(explain(&limits, &usage, None), "100 of 100 active, 12 not ours");
+    const SEEN: Seen = Seen { foreign: (0, 0), has_queue: true, listed: jiff::Timestamp::UNIX_EPOCH };
+
+    fn computer(label: &str, max_active_jobs: Option<u32>, rate: Option<&str>) -> Computer {
+        let submit_rate = rate.map(str::to_owned);
+        Computer { label: label.into(), max_active_jobs, submit_rate, ..Computer::default() }
+    }
+
+    fn queue(computers: Vec<Computer>, active: u32) -> Queue {
+        let sharing = Sharing { queue: QueueId::At("there".into()), computers };
+        Queue { sharing, usage: Usage { active, ..Usage::default() }, holders: HashSet::new() }
+    }
+
+    fn waiting(gates: &Gates, label: &str, processes: impl IntoIterator<Item = i64>) {
+        let mut inner = gates.lock();
+        inner.gates.entry(label.to_owned()).or_default().wanting.extend(processes.into_iter().map(NodeId));
+    }
+
+    fn passed(gates: &Gates, queue: &Queue) -> Vec<i64> {
+        gates.lock().admit(queue, &SEEN, |_| true).passed.into_iter().map(|process| process.0).collect()
     }
 
     #[test]
     fn older_ones_pass_first_and_leaves_under_way_count() {
-        let mut gate = Gate { wanting: (1..=5).map(NodeId).collect(), ..Gate::default() };
-        let limits = Limits { max_active: Some(3), ..Limits::default() };
-        let bounds = |usage: &Usage| limits.bounds(usage, true, None);
-        let usage = Usage { active: 1, ..Usage::default() };
-        let passed = gate.pass(&limits, bounds(&usage), &usage, &HashSet::new());
-        assert_eq!(passed, [NodeId(1), NodeId(2)]);
-        assert_eq!(gate.pass(&limits, bounds(&usage), &usage, &HashSet::new()), []);
-        gate.arrived(NodeId(1));
-        assert_eq!(gate.pass(&limits, bounds(&usage), &usage, &HashSet::new()), [NodeId(3)]);
+        let gates = Gates::default();
+        waiting(&gates, "a", 1..=5);
+        let queue = queue(vec![computer("a", Some(3), None)], 1);
+        assert_eq!(passed(&gates, &queue), [1, 2]);
+        assert!(passed(&gates, &queue).is_empty());
+        gates.arrived("a", NodeId(1));
+        assert_eq!(passed(&gates, &queue), [3]);
+    }
+
+    #[test]
+    fn computers_of_one_queue_share_the_smaller_bound_and_their_leaves() {
+        let gates = Gates::default();
+        waiting(&gates, "a", [1, 4, 5]);
+        waiting(&gates, "b", [2, 3, 6]);
+        let of = |first: &str, second: &str, active| {
+            let bound = |label: &str| if label == "a" { Some(10) } else { Some(3) };
+            let computers = [first, second].map(|label| computer(label, bound(label), None));
+            queue(computers.into(), active)
+        };
+        // Whoever lists, the oldest pass, wherever they wait.
+        assert_eq!(passed(&gates, &of("a", "b", 0)), [1, 2, 3]);
+        assert!(passed(&gates, &of("b", "a", 0)).is_empty(), "leave of either counts for both");
+        gates.arrived("b", NodeId(2));
+        assert_eq!(passed(&gates, &of("b", "a", 0)), [4]);
+        // A host in trouble does not hold up those who wait at another computer.
+        gates.arrived("a", NodeId(1));
+        let one = gates.lock().admit(&of("b", "a", 0), &SEEN, |label| label == "b");
+        assert_eq!(one.passed, [NodeId(6)]);
+    }
+
+    #[test]
+    fn a_computer_without_a_limit_makes_no_statement() {
+        let gates = Gates::default();
+        waiting(&gates, "free", 1..=5);
+        waiting(&gates, "bound", 6..=9);
+        let both = queue(vec![computer("free", None, None), computer("bound", Some(2), None)], 0);
+        assert_eq!(passed(&gates, &both), [1, 2]);
+        assert_eq!(passed(&gates, &queue(vec![computer("free", None, None)], 0)), [3, 4, 5], "alone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn computers_of_one_queue_share_the_slower_rate_and_what_the_scheduler_taught() {
+        let gates = Gates::default();
+        waiting(&gates, "a", 1..=20);
+        waiting(&gates, "b", 21..=40);
+        let computers = vec![computer("a", None, Some("10/10s")), computer("b", None, Some("2/10s"))];
+        let both = queue(computers, 0);
+        assert_eq!(passed(&gates, &both).len(), 1);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(passed(&gates, &both).len(), 2);
+        let free = queue(vec![computer("a", None, None), computer("b", None, None)], 4);
+        gates.lock().gates.entry("b".into()).or_default().clamp =
+            Some(Clamp { bound: 9, raised: Instant::now() });
+        assert!(gates.is_clamped(&free.sharing));
+        assert_eq!(passed(&gates, &free).len(), 2, "9 but for 4 with tickets and 3 with leave");
     }
 }

@@ -14,11 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    Context, Event,
-    gate::{Gate, Seen},
-    pace::Pace,
-};
+use super::{Context, Event, gate::Seen, pace::Pace};
 use crate::{
     calcjob,
     scheduler::{self, Bounds, JobFailure, JobRef, JobState, JobStatus, Marker},
@@ -58,7 +54,7 @@ pub(crate) enum Observation {
     GivenUp(Box<JobReport>),
     /// It has ended, or was forgotten, and its work directory is gone.
     DirMissing,
-    /// It may submit, under these bounds on all tickets of its computer.
+    /// It may submit, under these bounds on all tickets of its queue.
     Granted(Bounds),
 }
 
@@ -107,7 +103,6 @@ impl Pollers {
                 computer: place.0,
                 cluster: place.1,
                 watched: BTreeMap::new(),
-                gate: Gate::default(),
                 seen: None,
                 is_asked: false,
                 pace: Pace::default(),
@@ -154,7 +149,6 @@ struct Poller {
     /// The cluster it asks about; `None`: the home cluster, which the gate belongs to.
     cluster: Option<String>,
     watched: BTreeMap<NodeId, Watched>,
-    gate: Gate,
     /// What the last look saw of the whole queue, and when.
     seen: Option<(Seen, Instant)>,
     /// Somebody has come to the gate since it last let anybody through.
@@ -209,8 +203,13 @@ impl Poller {
     /// one in trouble about nothing.
     fn has_work(&self) -> bool {
         let health = &self.cx.health;
-        let gate = self.gate.is_wanted() && !health.is_disabled(&self.computer);
+        let gate = self.is_wanted() && !health.is_disabled(&self.computer);
         (gate || !self.watched.is_empty()) && health.admits(&self.computer)
+    }
+
+    /// Whether anybody waits at its gate: that of the computer is kept by the poller of its home cluster.
+    fn is_wanted(&self) -> bool {
+        self.cluster.is_none() && self.cx.gates.is_wanted(&self.computer)
     }
 
     /// Waits until there is something to ask. False: the runner has ended.
@@ -243,17 +242,20 @@ impl Poller {
                     return;
                 }
                 self.pace.submitted();
-                self.gate.arrived(watch.process);
+                self.cx.gates.arrived(&self.computer, watch.process);
                 let fresh = Watched { watch, look_at, missed: 0, missing_since: None };
                 self.watched.insert(fresh.watch.process, fresh);
             }
             Word::Want { process, refused } => {
                 self.pace.hurry();
                 self.is_asked = true;
-                self.gate.want(process, refused, &self.cx, &self.computer);
+                self.cx.gates.want(&self.cx.store, &self.computer, process, refused);
             }
             Word::Forget(process) => {
-                self.gate.forget(process);
+                // All pollers hear of it, at times of their own; it may have come to its gate again meanwhile.
+                if self.cluster.is_none() {
+                    self.cx.gates.forget(&self.computer, process);
+                }
                 self.watched.remove(&process);
             }
         }
@@ -282,14 +284,12 @@ impl Poller {
     /// Lets through who has come to the gate since the last look, as far as that look left room: within the floor
     /// there is none fresher. Where the scheduler has refused jobs, only a look tells whether it takes more.
     async fn admit_meanwhile(&mut self, floor: Duration) {
-        let seen = self.seen.filter(|(_, at)| at.elapsed() < floor && !self.cx.is_clamped(&self.computer));
-        let health = &self.cx.health;
-        let may_pass = !health.is_disabled(&self.computer) && health.admits(&self.computer);
-        if let Some((seen, _)) = seen
-            && may_pass
-            && std::mem::take(&mut self.is_asked)
+        let fresh = self.seen.filter(|(_, at)| self.is_asked && at.elapsed() < floor);
+        if let Some((seen, _)) = fresh
+            && !self.cx.is_clamped(&self.computer).unwrap_or(true)
         {
-            self.gate.admit(&self.cx, &self.computer, seen, &self.events).await;
+            self.is_asked = false;
+            self.cx.gates.admit(&self.cx, &self.computer, seen, &self.events).await;
         }
     }
 
@@ -315,10 +315,12 @@ impl Poller {
                 self.seen = is_whole.then(|| (seen, Instant::now()));
                 self.is_asked = false;
                 let changed = self.settle(findings).await;
-                let granted = held.is_none()
-                    && !self.cx.health.is_disabled(&self.computer)
-                    && self.gate.admit(&self.cx, &self.computer, seen, &self.events).await;
-                self.pace.looked(start, floor, changed || granted, self.gate.is_wanted());
+                if let Some(error) = held {
+                    self.hold(&error).await;
+                }
+                let granted =
+                    is_whole && self.cx.gates.admit(&self.cx, &self.computer, seen, &self.events).await;
+                self.pace.looked(start, floor, changed || granted, self.is_wanted());
             }
             Err(error) => self.failed(&error, epoch, start).await,
         }
@@ -354,8 +356,8 @@ impl Poller {
         let scheduler = self.cx.scheduler(&row.config.scheduler).map_err(failed)?;
         let held = self.cx.learn_queue(&row.config, &via).await.err();
         let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
-        let tickets = self.cx.store.tickets(&self.computer).map_err(|error| failed(error.to_string()))?;
-        let tokens = tickets.into_iter().map(|ticket| ticket.token).collect();
+        // Whatever their computers, our jobs are no others.
+        let tokens = self.cx.store.tokens().map_err(|error| failed(error.to_string()))?;
         let survey = scheduler.survey(&*via, self.cluster.as_deref(), &jobs, &tokens).await?;
         let (listed, proves_absence) = (survey.jobs, survey.proves_absence);
         let notice = (!survey.notices.is_empty()).then(|| survey.notices.join("; "));
@@ -450,6 +452,21 @@ impl Poller {
         is_down && (is_shared || scheduler::is_of_link(error))
     }
 
+    /// What those at its gate are told while nobody is let through.
+    fn held(&self, why: String) -> Vec<Change> {
+        if self.cluster.is_none() { self.cx.gates.held(&self.computer, why) } else { Vec::new() }
+    }
+
+    /// Tells those at the gate that nobody is let through before it is known whose limits hold.
+    async fn hold(&self, error: &str) {
+        let changes = self.held(format!("whose host did not say yet which queue it is: {error}"));
+        if !changes.is_empty()
+            && let Err(error) = self.cx.store.commit(changes).await
+        {
+            tracing::warn!(%error, "the line at the gate could not be stored");
+        }
+    }
+
     /// A host in trouble is the breaker's to watch; an answer that can't be read is asked for again by us.
     async fn failed(&mut self, error: &scheduler::Error, epoch: u64, start: Instant) {
         self.seen = None;
@@ -477,7 +494,7 @@ impl Poller {
             scheduler_state: watched.watch.shown.clone(),
         };
         let mut changes: Vec<Change> = self.watched.iter().map(change).collect();
-        changes.extend(self.gate.unreachable(&self.computer, error));
+        changes.extend(self.held(format!("whose queue can't be listed: {error}")));
         self.watched.values_mut().for_each(|watched| watched.watch.shown = None);
         if let Err(error) = self.cx.store.commit(changes).await {
             tracing::warn!(%error, "the state of jobs could not be stored");

@@ -1,10 +1,7 @@
 //! An owner without lock, socket and plugin children, for simulations: the same loop, gate, pollers and requests
 //! as a daemon's, over parts that the caller brings along.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::{io, sync::Arc};
 
 use tokio::sync::Notify;
 
@@ -92,7 +89,7 @@ impl Context {
             store,
             host_exe: Default::default(),
             bundled: Vec::new(),
-            clamped: Mutex::default(),
+            gates: Default::default(),
             queues: Default::default(),
             clusters: super::clusters::Clusters::default(),
             orphaned: Notify::new(),

@@ -31,6 +31,18 @@ impl Limits {
         Ok(Limits { max_queued: computer.max_queued_jobs, max_active: computer.max_active_jobs, rate })
     }
 
+    /// The limits on the jobs of several computers together: of several bounds the smallest, of several rates the
+    /// slowest. A computer without a limit makes no statement, and neither does a rate that can't be read.
+    pub fn of_all<'a>(computers: impl IntoIterator<Item = &'a Computer>) -> Limits {
+        let least = |a: Option<u32>, b: Option<u32>| a.into_iter().chain(b).min();
+        let slowest = |a: Option<Rate>, b: Option<Rate>| a.into_iter().chain(b).min_by(Rate::compare);
+        computers.into_iter().fold(Limits::default(), |all, computer| Limits {
+            max_queued: least(all.max_queued, computer.max_queued_jobs),
+            max_active: least(all.max_active, computer.max_active_jobs),
+            rate: slowest(all.rate, Limits::of(computer).ok().and_then(|limits| limits.rate)),
+        })
+    }
+
     /// Whether there are any.
     pub fn any(&self) -> bool {
         *self != Limits::default()
@@ -44,6 +56,16 @@ pub struct Rate {
     pub permits: u32,
     /// In how long.
     pub per: Duration,
+}
+
+impl Rate {
+    /// Slower ones first; of two that are as slow, the one of smaller bursts.
+    fn compare(&self, other: &Rate) -> std::cmp::Ordering {
+        let in_the_same_time = |rate: &Rate, time: Duration| u128::from(rate.permits) * time.as_millis();
+        in_the_same_time(self, other.per)
+            .cmp(&in_the_same_time(other, self.per))
+            .then(self.permits.cmp(&other.permits))
+    }
 }
 
 impl std::str::FromStr for Rate {
@@ -137,6 +159,17 @@ impl Limits {
 }
 
 impl Bounds {
+    /// These bounds, and those of the limits. Where nothing can be pending, the queue's bound was one on active jobs.
+    /// Bounds that know nothing of a bound on pending jobs are read so, too: they may be older than it.
+    pub(crate) fn within(self, limits: &Limits) -> Bounds {
+        let least = |bounds: [Option<u32>; 3]| bounds.into_iter().flatten().min();
+        let instead = limits.max_queued.filter(|_| self.queued.is_none());
+        Bounds {
+            queued: least([self.queued, limits.max_queued, None]),
+            active: least([self.active, limits.max_active, instead]),
+        }
+    }
+
     /// How many more tickets fit; `None`: any number.
     pub fn room(&self, usage: &Usage) -> Option<u32> {
         let left = |bound: Option<u32>, used: u32| bound.map(|bound| bound.saturating_sub(used));
@@ -158,6 +191,35 @@ mod tests {
         for bad in ["", "5", "0/s", "5/", "5/2", "5/0s", "x/s", "5/2weeks"] {
             assert!(rate(bad).unwrap_err().contains("50/2min"), "{bad}");
         }
+    }
+
+    #[test]
+    fn of_several_limits_the_smaller_hold_and_of_rates_the_slower() {
+        let computer = |queued, active, rate: Option<&str>| Computer {
+            max_queued_jobs: queued,
+            max_active_jobs: active,
+            submit_rate: rate.map(str::to_owned),
+            ..Computer::default()
+        };
+        let of = |computers: &[Computer]| Limits::of_all(computers);
+        assert_eq!(of(&[computer(None, None, None)]), Limits::default());
+        let both = [computer(Some(10), None, Some("30/min")), computer(Some(4), Some(7), Some("1/s"))];
+        let expected = Limits { max_queued: Some(4), max_active: Some(7), rate: "30/min".parse().ok() };
+        assert_eq!(of(&both), expected);
+        let same_pace = [computer(None, None, Some("60/min")), computer(None, None, Some("1/s"))];
+        assert_eq!(of(&same_pace).rate, "1/s".parse().ok());
+        let unreadable = [computer(Some(3), None, Some("many")), computer(None, None, None)];
+        assert_eq!(of(&unreadable), Limits { max_queued: Some(3), ..Limits::default() });
+    }
+
+    #[test]
+    fn bounds_that_are_older_than_a_limit_are_kept_within_it() {
+        let limits = Limits { max_queued: Some(4), max_active: Some(20), rate: None };
+        let bounds = |queued, active| Bounds { queued, active };
+        assert_eq!(bounds(Some(3), Some(25)).within(&limits), bounds(Some(3), Some(20)));
+        assert_eq!(bounds(Some(9), None).within(&limits), bounds(Some(4), Some(20)));
+        assert_eq!(Bounds::default().within(&limits), bounds(Some(4), Some(4)));
+        assert_eq!(bounds(Some(3), None).within(&Limits::default()), bounds(Some(3), None));
     }
 
     #[test]

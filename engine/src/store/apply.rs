@@ -6,11 +6,17 @@ use uuid::Uuid;
 
 use super::{
     Change, Content, Error, ErrorKind, FileContent, NewData, NewProcess, NodeId, NodeKind, Objects,
-    PluginRow, Process, Result, cache, cleaning, comments, delete, groups, hosts,
+    PluginRow, Process, Result, Sharing, cache, cleaning, comments, delete, groups, hosts,
     links::{self, Batch, NewLink},
-    queues, tree,
+    queues,
+    read::computers,
+    tree,
 };
-use crate::{computer::Computer, process::State, scheduler::Bounds};
+use crate::{
+    computer::Computer,
+    process::State,
+    scheduler::{Bounds, Usage},
+};
 
 /// Applies one batch inside a transaction; returns the numbers of the nodes it made, in order.
 pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> Result<Vec<NodeId>> {
@@ -265,7 +271,7 @@ fn take_ticket(
     process: NodeId,
     computer: &str,
     token: &str,
-    bounds: Bounds,
+    bounds: Option<Bounds>,
     now: i64,
 ) -> Result<()> {
     let kept = db
@@ -274,11 +280,9 @@ fn take_ticket(
     if kept == 1 {
         return Ok(());
     }
-    let (active, queued): (u32, u32) = db
-        .prepare_cached("SELECT count(*), coalesce(sum(queued), 0) FROM ticket WHERE computer = ?1")?
-        .query_row([computer], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let full = |bound: Option<u32>, used: u32| bound.is_some_and(|bound| used >= bound);
-    if full(bounds.active, active) || full(bounds.queued, queued) {
+    if let Some(bounds) = bounds
+        && is_full(db, computer, bounds)?
+    {
         return Err(Error::new(ErrorKind::Limit, "take ticket").with("computer", computer).later());
     }
     db.prepare_cached(
@@ -286,6 +290,27 @@ fn take_ticket(
     )?
     .execute(params![process.0, computer, token, now])?;
     Ok(())
+}
+
+/// Whether the tickets of all computers that share a queue leave no room. The bounds may be older than a change of
+/// limits, or than what was learned about who shares: the limits of this moment hold as well.
+fn is_full(db: &Connection, computer: &str, bounds: Bounds) -> Result<bool> {
+    let sharing = queues::sharing(computers(db)?, &queues::read(db)?, computer);
+    let limits = sharing.as_ref().map(Sharing::limits).unwrap_or_default();
+    let bounds = bounds.within(&limits);
+    if bounds == Bounds::default() {
+        return Ok(false);
+    }
+    let mut used = Usage::default();
+    let alone = sharing.is_none().then_some(computer);
+    for label in sharing.iter().flat_map(Sharing::labels).chain(alone) {
+        let (active, queued): (u32, u32) = db
+            .prepare_cached("SELECT count(*), coalesce(sum(queued), 0) FROM ticket WHERE computer = ?1")?
+            .query_row([label], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        used.active += active;
+        used.queued += queued;
+    }
+    Ok(bounds.room(&used) == Some(0))
 }
 
 fn computer_id(db: &Connection, label: &str) -> Result<i64> {

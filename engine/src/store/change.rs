@@ -233,7 +233,8 @@ pub enum Change {
         /// Still, or on.
         paused: bool,
     },
-    /// A place under a computer's limits, kept if the process has one. `Limit` if the bounds leave no room.
+    /// A place under the limits of a computer's queue, kept if the process has one. `Limit` if the bounds leave no room
+    /// beside all tickets of the computers that share the queue, or the limits that they have by now.
     TakeTicket {
         /// Whose job.
         process: NodeId,
@@ -241,8 +242,8 @@ pub enum Change {
         computer: String,
         /// The submission's token.
         token: String,
-        /// Bounds on our own tickets there.
-        bounds: Bounds,
+        /// Bounds on our own tickets of the queue; `None`: the job is there already, whatever the limits.
+        bounds: Option<Bounds>,
     },
     /// Whether the job of a ticket counts as pending. Without a ticket: nothing.
     TicketQueued {

@@ -59,7 +59,7 @@ pub use links::label_problem;
 pub use lock::Lock;
 pub use maintain::{Stage, Tidied};
 pub use objects::{Content, INLINE_MAX, Objects};
-pub use queues::{QueueId, queue_of};
+pub use queues::{QueueId, Sharing, queue_of};
 pub use read::SqliteReader;
 pub(crate) use reader::SET_UP;
 pub use reader::{NodeFilter, ProcessFilter, Reader, Reads};

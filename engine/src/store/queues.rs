@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 
 use super::{ComputerRow, Result};
-use crate::{computer::Computer, scheduler::QueueKey};
+use crate::{
+    computer::Computer,
+    scheduler::{Limits, QueueKey},
+};
 
 /// What tells one queue from another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,17 +26,38 @@ pub fn queue_of(computer: &Computer, known: &BTreeMap<String, QueueKey>) -> Queu
     known.get(&address).cloned().map_or_else(|| QueueId::At(address), QueueId::Named)
 }
 
-/// Those computers that reach the same queue as the same user as the one with this label: itself first, the others by
-/// label. Empty if there is none of this label.
+/// The computers of a profile that reach one queue as one user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sharing {
+    /// The queue.
+    pub queue: QueueId,
+    /// The one that was asked for, then the others by label.
+    pub computers: Vec<Computer>,
+}
+
+impl Sharing {
+    /// Their labels, in the same order.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.computers.iter().map(|computer| computer.label.as_str())
+    }
+
+    /// The limits that hold for their jobs together.
+    pub fn limits(&self) -> Limits {
+        Limits::of_all(&self.computers)
+    }
+}
+
+/// Those of the computers that share the queue of the one with this label; `None`: there is no such computer.
 pub(super) fn sharing(
     computers: Vec<ComputerRow>,
     known: &BTreeMap<String, QueueKey>,
     label: &str,
-) -> Vec<Computer> {
+) -> Option<Sharing> {
     let (own, others): (Vec<_>, Vec<_>) =
         computers.into_iter().map(|row| row.config).partition(|computer| computer.label == label);
-    let Some(queue) = own.first().map(|own| queue_of(own, known)) else { return Vec::new() };
-    own.into_iter().chain(others.into_iter().filter(|other| queue_of(other, known) == queue)).collect()
+    let queue = queue_of(own.first()?, known);
+    let others = others.into_iter().filter(|other| queue_of(other, known) == queue);
+    Some(Sharing { computers: own.into_iter().chain(others).collect(), queue })
 }
 
 /// What hosts have said, by the address that they were asked at.

@@ -1,7 +1,7 @@
 //! SQLite's answers: short queries on read-only connections, which never block the writer.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -278,16 +278,7 @@ impl Reads for SqliteReader {
     }
 
     fn computers(&self) -> Result<Vec<ComputerRow>> {
-        self.with(|db| {
-            query_all(db, "SELECT id, uuid, config, created FROM computer ORDER BY label", [], |row| {
-                Ok(ComputerRow {
-                    id: row.get(0)?,
-                    uuid: uuid(row, 1)?,
-                    config: json(row, 2)?,
-                    created: time(row, 3)?,
-                })
-            })
-        })
+        self.with(computers)
     }
 
     fn tickets(&self, computer: &str) -> Result<Vec<Ticket>> {
@@ -297,6 +288,11 @@ impl Reads for SqliteReader {
                 Ok(Ticket { process: NodeId(row.get(0)?), token: row.get(1)?, queued: row.get(2)? })
             })
         })
+    }
+
+    fn tokens(&self) -> Result<HashSet<String>> {
+        let sql = "SELECT token FROM ticket";
+        self.with(|db| db.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect())
     }
 
     fn gate(&self, computer: &str) -> Result<Option<GateState>> {
@@ -388,6 +384,18 @@ pub(super) fn query_all<T, P: rusqlite::Params>(
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Vec<T>> {
     db.prepare_cached(sql)?.query_map(params, read)?.collect()
+}
+
+/// All computers, by label.
+pub(super) fn computers(db: &Connection) -> rusqlite::Result<Vec<ComputerRow>> {
+    query_all(db, "SELECT id, uuid, config, created FROM computer ORDER BY label", [], |row| {
+        Ok(ComputerRow {
+            id: row.get(0)?,
+            uuid: uuid(row, 1)?,
+            config: json(row, 2)?,
+            created: time(row, 3)?,
+        })
+    })
 }
 
 fn node(row: &Row<'_>) -> rusqlite::Result<Node> {

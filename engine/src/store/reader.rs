@@ -1,7 +1,7 @@
 //! What can be asked of a store, whatever keeps it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     ops::Deref,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use super::{
     CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
     HostRow, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process,
-    Result, SqliteReader, Ticket, queues,
+    Result, Sharing, SqliteReader, Ticket, queues,
 };
-use crate::{computer::Computer, process::State, scheduler::QueueKey};
+use crate::{process::State, scheduler::QueueKey};
 
 /// The setting that says that a profile's first owner has set it up.
 pub(crate) const SET_UP: &str = "profile.set_up";
@@ -177,6 +177,9 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     /// The tickets of a computer, by process.
     fn tickets(&self, computer: &str) -> Result<Vec<Ticket>>;
 
+    /// The tokens of all tickets, whatever their computers: a job that bears one of them is ours.
+    fn tokens(&self) -> Result<HashSet<String>>;
+
     /// What the gate of a computer saw last.
     fn gate(&self, computer: &str) -> Result<Option<GateState>>;
 
@@ -191,10 +194,16 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     /// Which queues hosts have said they are, by the address that they were asked at ([`Computer::address`]).
     fn queues(&self) -> Result<BTreeMap<String, QueueKey>>;
 
-    /// The computers that reach the same queue as the same user as this one does, as far as that is known: itself
-    /// first, the others by label. Empty if there is no such computer.
-    fn sharing(&self, computer: &str) -> Result<Vec<Computer>> {
-        Ok(queues::sharing(self.computers()?, &self.queues()?, computer))
+    /// The computers that reach the same queue as the same user as this one does, as far as that is known. What limits
+    /// them holds for their jobs together.
+    ///
+    /// # Errors
+    /// `NotFound`, listing the computers there are.
+    fn sharing(&self, computer: &str) -> Result<Sharing> {
+        match queues::sharing(self.computers()?, &self.queues()?, computer) {
+            Some(sharing) => Ok(sharing),
+            None => Err(no_computer(&self.computers()?, computer)),
+        }
     }
 
     /// All groups, by label.
@@ -259,16 +268,20 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
         if let Some(at) = computers.iter().position(|computer| computer.config.label == label) {
             return Ok(computers.swap_remove(at));
         }
-        let labels: Vec<_> = computers.iter().map(|computer| computer.config.label.as_str()).collect();
-        Err(Error::new(ErrorKind::NotFound, "computer")
-            .message(format!("no computer is called `{label}`"))
-            .help(format!("this profile has: {}", labels.join(", "))))
+        Err(no_computer(&computers, label))
     }
 
     /// Whether the profile's first owner has come to the end of setting it up.
     fn is_set_up(&self) -> Result<bool> {
         Ok(self.setting(SET_UP)?.is_some())
     }
+}
+
+fn no_computer(computers: &[ComputerRow], label: &str) -> Error {
+    let labels: Vec<_> = computers.iter().map(|computer| computer.config.label.as_str()).collect();
+    Error::new(ErrorKind::NotFound, "computer")
+        .message(format!("no computer is called `{label}`"))
+        .help(format!("this profile has: {}", labels.join(", ")))
 }
 
 /// An open store as those see it who only look. Dereferences to [`Reads`]; clones share it.

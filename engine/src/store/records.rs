@@ -340,6 +340,8 @@ pub struct GateState {
     pub clamp: Option<u32>,
     /// Processes that wait for a place.
     pub waiting: u32,
+    /// Labels of the other computers that share its queue: all else here is about all of them together.
+    pub shared_with: Vec<String>,
     /// When the queue was listed, RFC 3339.
     pub listed: String,
 }

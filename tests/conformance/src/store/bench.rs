@@ -222,6 +222,9 @@ pub(super) fn log(process: NodeId, message: &str) -> Change {
 }
 
 pub(super) fn ticket(process: NodeId, token: &str, queued: Option<u32>, active: Option<u32>) -> Change {
-    let bounds = Bounds { active, queued };
-    Change::TakeTicket { process, computer: "there".into(), token: token.into(), bounds }
+    ticket_of("there", process, token, Some(Bounds { active, queued }))
+}
+
+pub(super) fn ticket_of(computer: &str, process: NodeId, token: &str, bounds: Option<Bounds>) -> Change {
+    Change::TakeTicket { process, computer: computer.into(), token: token.into(), bounds }
 }
