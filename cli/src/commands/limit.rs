@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use ferry_engine::{
     process::State,
-    scheduler::Limits,
-    store::{ComputerRow, GateState, Process, ProcessFilter, Reader},
+    scheduler::{Limits, QueueKey},
+    store::{ComputerRow, GateState, Process, ProcessFilter, QueueId, Reader},
 };
 use serde_json::{Value, json};
 
@@ -43,7 +43,8 @@ pub(crate) async fn run(session: &Session, command: LimitCommand) -> Result {
         Format::Json => output::json(&Value::Array(shown.iter().map(Shown::json).collect())),
         Format::Table => {
             let header = ["computer", "queued", "active", "not ours", "waiting", "rate"];
-            output::table(&header, shown.iter().map(Shown::row))
+            output::table(&header, shown.iter().map(Shown::row))?;
+            shown.iter().filter_map(Shown::shared_words).try_for_each(output::line)
         }
     }
 }
@@ -59,6 +60,70 @@ struct Shown {
     /// Our processes that wait for a place.
     waiting: usize,
     gate: GateState,
+    shared: Option<Shared>,
+}
+
+/// What is in use of a queue that several computers share.
+struct Shared {
+    /// What its host says of it, if it does.
+    key: Option<QueueKey>,
+    /// Labels of the others.
+    others: Vec<String>,
+    limits: Limits,
+    queued: u32,
+    active: u32,
+}
+
+impl Shared {
+    fn read(reader: &Reader, label: &str) -> Result<Option<Shared>> {
+        let sharing = reader.sharing(label)?;
+        if sharing.computers.len() < 2 {
+            return Ok(None);
+        }
+        let (mut queued, mut active) = (0, 0);
+        for label in sharing.labels() {
+            let tickets = reader.tickets(label)?;
+            queued += tickets.iter().filter(|ticket| ticket.queued).count() as u32;
+            active += tickets.len() as u32;
+        }
+        let others = sharing.labels().skip(1).map(str::to_owned).collect();
+        let limits = sharing.limits();
+        let key = match sharing.queue {
+            QueueId::Named(key) => Some(key),
+            QueueId::At(_) => None,
+        };
+        Ok(Some(Shared { key, others, limits, queued, active }))
+    }
+
+    fn words(&self, label: &str) -> String {
+        let queue = self.key.as_ref().map(|key| format!(" ({key})")).unwrap_or_default();
+        let computers = if self.others.len() == 1 { "computer" } else { "computers" };
+        let bound = |bound: Option<u32>, used: u32, what: &str| {
+            bound.map(|bound| format!("{used} of {bound} {what}"))
+        };
+        let used: Vec<String> = bound(self.limits.max_queued, self.queued, "queued")
+            .into_iter()
+            .chain(bound(self.limits.max_active, self.active, "active"))
+            .collect();
+        let used = if used.is_empty() {
+            String::new()
+        } else {
+            format!(": {} together, the smaller bound holds for all", used.join(" and "))
+        };
+        format!("{label} shares its queue{queue} with {computers} {}{used}", self.others.join(", "))
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "queue": self.key.as_ref().map(|key| &key.queue),
+            "uid": self.key.as_ref().map(|key| key.uid),
+            "with": self.others,
+            "max_queued_jobs": self.limits.max_queued,
+            "max_active_jobs": self.limits.max_active,
+            "queued": self.queued,
+            "active": self.active,
+        })
+    }
 }
 
 impl Shown {
@@ -78,6 +143,7 @@ impl Shown {
             active: tickets.len() as u32,
             waiting: reader.processes(&live)?.iter().filter(|process| waits(process)).count(),
             gate: reader.gate(&label)?.unwrap_or_default(),
+            shared: Shared::read(reader, &label)?,
             label,
         })
     }
@@ -97,6 +163,10 @@ impl Shown {
         ]
     }
 
+    fn shared_words(&self) -> Option<String> {
+        self.shared.as_ref().map(|shared| shared.words(&self.label))
+    }
+
     fn json(&self) -> Value {
         json!({
             "computer": self.label,
@@ -109,6 +179,7 @@ impl Shown {
             "foreign_active": self.gate.usage.foreign_active,
             "waiting": self.waiting,
             "learned_bound": self.gate.clamp,
+            "shared": self.shared.as_ref().map(Shared::json),
             "listed": (!self.gate.listed.is_empty()).then_some(&self.gate.listed),
         })
     }

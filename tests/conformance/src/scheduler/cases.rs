@@ -2,7 +2,7 @@
 
 use std::{path::Path, pin::Pin, time::Duration};
 
-use ferry_engine::scheduler::{JobState, Recovery};
+use ferry_engine::scheduler::{ErrorKind, JobState, Recovery};
 use libtest_mimic::Failed;
 
 use super::bench::{Bench, Outcome};
@@ -19,6 +19,7 @@ pub(super) fn all() -> Vec<(&'static str, Run)> {
         exit_statuses_come_home,
         one_result_for_each_of_many,
         the_queue_can_be_listed,
+        the_queue_keeps_its_name,
         a_running_job_is_listed_and_an_ended_one_is_marked,
         a_token_submits_once,
         a_second_copy_ends_at_the_gate,
@@ -81,6 +82,18 @@ async fn one_result_for_each_of_many(bench: Bench) -> Outcome {
 async fn the_queue_can_be_listed(bench: Bench) -> Outcome {
     bench.scheduler.list(&*bench.via).await?;
     Ok(())
+}
+
+async fn the_queue_keeps_its_name(bench: Bench) -> Outcome {
+    match bench.scheduler.queue_key(&*bench.via).await {
+        Ok(key) => {
+            check(!key.queue.is_empty(), || "a name of nothing".into())?;
+            let again = bench.scheduler.queue_key(&*bench.via).await?;
+            check(again == key, || format!("{again} after {key}"))
+        }
+        // It may have none, but must say so for good.
+        Err(error) => check(*error.kind() == ErrorKind::Permanent, || error.to_string()),
+    }
 }
 
 async fn a_running_job_is_listed_and_an_ended_one_is_marked(bench: Bench) -> Outcome {
