@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::{
     cell::{Cell, CellCase, judge},
+    names::NoJobsLeft,
     services::services,
 };
 
@@ -84,6 +85,7 @@ fn profile(cell: &Cell) -> Result<Profile> {
 
 fn hand_over(cell: &Cell, dies: bool) -> Result {
     let ferry = profile(cell)?;
+    let _left = cell.has_queue().then(|| NoJobsLeft(text(ferry.scratch()).to_owned()));
     old(&ferry, &["daemon", "start"])?;
     let mut jobs = Vec::new();
     if cell.has_queue() {
