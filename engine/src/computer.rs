@@ -44,6 +44,8 @@ pub struct Computer {
     pub submit_rate: Option<String>,
     /// What this site's own refusals mean.
     pub refusals: Refusals,
+    /// Most submissions under way at once; `None`: [`PARALLEL_SUBMITS`].
+    pub max_parallel_submits: Option<u32>,
     /// Least time between two listings of the queue, s; `None`: the scheduler's own floor.
     pub poll_interval: Option<f64>,
     /// Wait after a first failure of a process here, s; `None`: the profile's `retry.initial`.
@@ -78,6 +80,7 @@ impl Default for Computer {
             max_active_jobs: None,
             submit_rate: None,
             refusals: Refusals::default(),
+            max_parallel_submits: None,
             poll_interval: None,
             retry_initial: None,
             retry_attempts: None,
@@ -87,6 +90,11 @@ impl Default for Computer {
         }
     }
 }
+
+/// How many submissions are under way at once where the user has not said.
+pub const PARALLEL_SUBMITS: u32 = 4;
+/// The most that a user may ask for: as many as one round trip carries.
+pub const PARALLEL_SUBMITS_MAX: u32 = 32;
 
 /// What is filled into the words of `mpirun_command`, between braces.
 pub const MPIRUN_NUMBERS: [&str; 5] = [
@@ -149,6 +157,11 @@ impl Computer {
         let default = Pace::default();
         let first = seconds(self.probe_initial).unwrap_or(default.first);
         Pace { first, longest: seconds(self.probe_max).unwrap_or(default.longest).max(first) }
+    }
+
+    /// How many submissions may be under way at once.
+    pub fn parallel_submits(&self) -> usize {
+        self.max_parallel_submits.unwrap_or(PARALLEL_SUBMITS).clamp(1, PARALLEL_SUBMITS_MAX) as usize
     }
 
     /// Least time between two listings, if the user set one.

@@ -152,7 +152,11 @@ pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResu
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
     let intent = Submission { proven: job.cx.is_proven(&computer.config)?, ..intent.clone() };
-    Ok(scheduler.recover(&*via, &intent).await?)
+    let found = scheduler.recover(&*via, &intent).await?;
+    if !matches!(found, Recovery::Unclear(_)) {
+        job.submitters.settled(job.process.computer.as_deref().unwrap_or_default(), &intent.token);
+    }
+    Ok(found)
 }
 
 /// The copy of the job that took the start gate is the job from now on, token and all.

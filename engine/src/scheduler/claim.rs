@@ -27,7 +27,11 @@ use super::{Error, ErrorKind, JobFailure, JobId, JobRef, Recorded, Result, Submi
 use crate::transport::{self, Command, Output, Transport, quote, quote_path};
 
 /// After so long a wrapper is ended, with the scheduler's client that it waits for.
-pub(super) const WRAPPER_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const WRAPPER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// After so long a wrapper begins no further submission, s: one that it has begun may take as long as a dialect
+/// allows (Slurm's 42 s), and must be over before the wrapper is. What it leaves is unclaimed, and tried anew.
+const LAST_BEGIN: u64 = 15;
 
 /// Most submissions in one round trip: keeps the script below the kernel's limit for one argument.
 pub(super) const BATCH: usize = 32;
@@ -58,11 +62,19 @@ p() { [ -e "$2" ] || return 0; while IFS= read -r l || [ -n "$l" ]; do printf '%
 /// Shell text that sets `h` to the name of this host.
 const HOST: &str = "h=; { IFS= read -r h < /proc/sys/kernel/hostname; } 2> /dev/null; h=${h:-$(uname -n)}";
 
-/// The text that submits: a detached wrapper for all jobs, then what each recorded.
-pub(super) fn submit_command(jobs: &[(&Submission, String)]) -> Command {
-    let mut wrapper = format!("{HOST}\n");
+/// Shell text that sets `u` to the seconds that this host has been up, starting no program.
+const UPTIME: &str = "u=; { IFS='. ' read -r u l < /proc/uptime; } 2> /dev/null; u=${u:-0}";
+
+/// The text that submits: a detached wrapper for all jobs, then what each recorded. The wrapper runs `at_once` walks
+/// over the jobs side by side; each takes the next one that nobody has claimed.
+pub(super) fn submit_command(jobs: &[(&Submission, String)], at_once: usize) -> Command {
+    // A dialect's text may use any short name for itself.
+    let mut wrapper =
+        format!("ferry_begun=$1; {HOST}\nt() {{ {UPTIME}; [ $((u - ferry_begun)) -le {LAST_BEGIN} ]; }}\n");
     wrapper.push_str(
         r#"s() {
+    [ ! -e "$1/.ferry/submit-$3" ] || return
+    t || return
     cd "$1" || return
     d=; IFS= read -r d < .ferry/sentinel; [ "$d" = "$2" ] || return
     c=.ferry/submit-$3
@@ -73,6 +85,7 @@ pub(super) fn submit_command(jobs: &[(&Submission, String)]) -> Command {
     printf '%s\n' "$?" > "$c/rc.new"
     mv "$c/rc.new" "$c/rc"
 }
+w() {
 "#,
     );
     let mut report = String::from(PRINT);
@@ -81,9 +94,15 @@ pub(super) fn submit_command(jobs: &[(&Submission, String)]) -> Command {
         wrapper += &format!("f() {{ {submit}\n}}\ns {dir} {} {token}\n", quote(&job.digest));
         report += &format!("echo '#{number}'\n{}", report_claim(&dir, &token));
     }
+    wrapper += "}\n";
+    wrapper += &match at_once.min(jobs.len()) {
+        0 | 1 => "w\n".to_owned(),
+        walks => format!("{}wait\n", "w &\n".repeat(walks)),
+    };
     let seconds = WRAPPER_DEADLINE.as_secs();
     let script = format!(
-        "setsid timeout -k 5 {seconds} sh -c {} ferry-submit < /dev/null > /dev/null 2>&1 &\nwait $!\n{report}",
+        "{UPTIME}\nsetsid timeout -k 5 {seconds} sh -c {} ferry-submit \"$u\" < /dev/null > /dev/null 2>&1 &\n\
+         wait $!\n{report}",
         quote(&wrapper)
     );
     Command::sh(script).timeout(WRAPPER_DEADLINE + Duration::from_secs(30))

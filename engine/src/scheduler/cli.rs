@@ -256,11 +256,11 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         self.dialect.parse_queue_key(&output)
     }
 
-    async fn submit(&self, via: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>> {
+    async fn submit(&self, via: &dyn Transport, jobs: &[Submission], at_once: usize) -> Vec<Result<JobId>> {
         let mut results = Vec::with_capacity(jobs.len());
         for batch in jobs.chunks(claim::BATCH) {
             let texts: Vec<_> = batch.iter().map(|job| (job, self.dialect.submit_text(job))).collect();
-            match via.exec(&claim::submit_command(&texts)).await {
+            match via.exec(&claim::submit_command(&texts, at_once)).await {
                 Ok(output) => {
                     let answers = claim::parse_submit(&output.text(), batch.len());
                     results.extend(answers.iter().map(|answer| self.submitted(answer)));

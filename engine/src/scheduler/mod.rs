@@ -25,6 +25,7 @@ use std::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use claim::WRAPPER_DEADLINE;
 pub use claim::{Fenced, Marker, Markers, fence, markers};
 pub use cli::CliScheduler;
 pub use dialect::{Dialect, Header, Listing, Query, Queue, Recorded};
@@ -344,12 +345,13 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
         Err(nameless())
     }
 
-    /// Submits jobs; one result for each, in order. The claim protocol runs around each, so a job whose
-    /// result is `Ambiguous` or `Unreachable` must go through [`Scheduler::recover`] before anything else.
+    /// Submits jobs, at most `at_once` of them at the same time; one result for each, in order. The claim protocol runs
+    /// around each, so a job whose result is `Ambiguous` or `Unreachable` must go through [`Scheduler::recover`]
+    /// before anything else.
     ///
     /// # Cancel safety
     /// A dropped call may have submitted: treat it as `Ambiguous`.
-    async fn submit(&self, via: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>>;
+    async fn submit(&self, via: &dyn Transport, jobs: &[Submission], at_once: usize) -> Vec<Result<JobId>>;
 
     /// Answers "did that submission happen, and can it still?". Idempotent; may take the claim itself.
     async fn recover(&self, via: &dyn Transport, job: &Submission) -> Result<Recovery>;

@@ -103,7 +103,7 @@ impl Scheduler for ScriptedScheduler {
         self.act("queue key", |host, _, _| QueueKey { queue: host.settings.name.to_owned(), uid: 1000 }).await
     }
 
-    async fn submit(&self, _: &dyn Transport, jobs: &[Submission]) -> Vec<Result<JobId>> {
+    async fn submit(&self, _: &dyn Transport, jobs: &[Submission], _: usize) -> Vec<Result<JobId>> {
         let act = |host: &mut Host, means: &mut Means<'_>, fault| submit_all(host, means, jobs, fault);
         let Ok(Some(said)) = self.world.act(self.settings.name, "submit", self.connection(), act).await
         else {

@@ -135,7 +135,7 @@ async fn a_refusal_has_slurm_s_words(bench: Bench) -> Outcome {
         ("--constraint=nosuch", "Invalid feature specification"),
     ] {
         let job = job_with(&bench, line, "true").await?;
-        let results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(&job)).await;
+        let results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(&job), 1).await;
         let Some(Err(error)) = results.into_iter().next() else {
             return Err(format!("{line} was taken").into());
         };
@@ -241,7 +241,7 @@ async fn a_job_without_the_login_s_environment_lacks_it(bench: Bench) -> Outcome
 /// To `sbatch` a variable of the user's counts more than a line of the script.
 async fn a_user_s_default_does_not_overrule_the_job(bench: Bench) -> Outcome {
     let job = job_with(&bench, "--partition=nosuch", "true").await?;
-    let results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(&job)).await;
+    let results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(&job), 1).await;
     let Some(Err(error)) = results.into_iter().next() else { return Err("it was taken".into()) };
     assert!(error.to_string().contains("nosuch"), "{error}");
     Ok(())

@@ -78,6 +78,8 @@ fn main() -> io::Result<ExitCode> {
         half_a_listing_is_none,
         two_answers_run_once,
         a_hanging_sbatch_is_ended,
+        a_slow_sbatch_leaves_the_rest_of_its_batch_unclaimed,
+        never_more_are_submitted_at_once_than_allowed,
         a_full_queue_is_busy_and_nothing_is_submitted,
         a_full_controller_is_busy_and_looked_up,
         unknown_words_are_looked_up,
@@ -138,7 +140,7 @@ impl Fakes {
 
 /// Submits a job whose submission fails; the error.
 async fn failing(bench: &Bench, job: &Submission) -> Error {
-    let mut results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(job)).await;
+    let mut results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(job), 1).await;
     results.remove(0).expect_err("it should have failed")
 }
 
@@ -315,6 +317,47 @@ async fn a_hanging_sbatch_is_ended(bench: Bench, fakes: Fakes) -> Outcome {
     Ok(())
 }
 
+async fn a_slow_sbatch_leaves_the_rest_of_its_batch_unclaimed(bench: Bench, fakes: Fakes) -> Outcome {
+    // Whatever the wrapper begins must be over when it is ended itself, or a job could come in after recovery.
+    fakes.sbatch("start 16; sleep 17; echo 16")?;
+    let jobs = [bench.job("true").await?, bench.job("true").await?];
+    let results = bench.scheduler.submit(&*bench.via, &jobs, 1).await;
+    assert_eq!(results[0].as_ref().ok(), Some(&JobId("16".into())));
+    let error = results[1].as_ref().expect_err("the second one was begun too late");
+    assert_eq!(*error.kind(), ErrorKind::Ambiguous);
+    assert_eq!(bench.scheduler.recover(&*bench.via, &jobs[1]).await?, Recovery::NeverSubmitted);
+    assert_eq!(bench.marker(&jobs[1].dir).await?.run, None);
+    Ok(())
+}
+
+async fn never_more_are_submitted_at_once_than_allowed(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch(
+        r#"count() {
+            exec 9>> "$FERRY_FAKES/lock"; flock 9
+            read -r now most < "$FERRY_FAKES/count"; now=$((now + $1))
+            echo "$now $((now > most ? now : most))" > "$FERRY_FAKES/count"
+            exec 9>&-
+        }
+        count 1; sleep 0.2; start $$; echo $$; count -1"#,
+    )?;
+    for (at_once, seen) in [(1, "0 1\n"), (3, "0 3\n")] {
+        fs::write(fakes.dir.join("count"), "0 0\n")?;
+        let mut jobs = Vec::new();
+        for _ in 0..10 {
+            jobs.push(bench.job("true").await?);
+        }
+        for result in bench.scheduler.submit(&*bench.via, &jobs, at_once).await {
+            result?;
+        }
+        assert_eq!(fs::read_to_string(fakes.dir.join("count"))?, seen, "at most {at_once} at once");
+        for job in &jobs {
+            assert_eq!(bench.exit(&job.dir).await?, 0);
+            assert_eq!(bench.runs(&job.dir).await?, 1);
+        }
+    }
+    Ok(())
+}
+
 async fn a_full_queue_is_busy_and_nothing_is_submitted(bench: Bench, fakes: Fakes) -> Outcome {
     fakes.sbatch(
         "echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2
@@ -348,7 +391,7 @@ async fn unknown_words_are_looked_up(bench: Bench, fakes: Fakes) -> Outcome {
          exit 1",
     )?;
     let job = bench.job("sleep 1").await?;
-    match bench.scheduler.submit(&*bench.via, std::slice::from_ref(&job)).await.remove(0) {
+    match bench.scheduler.submit(&*bench.via, std::slice::from_ref(&job), 1).await.remove(0) {
         // Its gate may tell at once.
         Ok(id) => assert_eq!(id, JobId("16".into())),
         Err(error) => assert_eq!(*error.kind(), ErrorKind::Unrecognized),

@@ -1,6 +1,6 @@
 //! The keys of computer files, and how their values make a [`Computer`].
 
-use ferry_engine::computer::{Computer, MPIRUN_NUMBERS};
+use ferry_engine::computer::{Computer, MPIRUN_NUMBERS, PARALLEL_SUBMITS_MAX};
 use serde_json::Value;
 
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     error::{Failure, Result},
 };
 
-const SETUP: [Key; 32] = [
+const SETUP: [Key; 33] = [
     Key::new("label", "label", Shape::Text, "Name in this profile").short('L'),
     Key::new("transport", "transport", Shape::Text, "How to reach it, such as core.local").short('T'),
     Key::new("hostname", "hostname", Shape::Text, "Host name or address").short('H'),
@@ -49,6 +49,12 @@ const SETUP: [Key; 32] = [
         "What this site's refusals mean: texts that mean busy, and texts that mean final",
     ),
     Key::new(
+        "max_parallel_submits",
+        "max-parallel-submits",
+        Shape::Count,
+        "Most submissions under way at once; 4 if not said",
+    ),
+    Key::new(
         "poll_interval",
         "poll-interval",
         Shape::Number,
@@ -86,7 +92,7 @@ const SETUP: [Key; 32] = [
 ];
 
 /// How many of [`SETUP`] are ferry's; the others are the transport's.
-const OWN: usize = 22;
+const OWN: usize = 23;
 
 /// Keys that AiiDA has and ferry has no use for, with the reason.
 pub(super) const UNUSED: &[(&str, &str)] = &[
@@ -187,6 +193,13 @@ pub(super) fn problems(computer: &Computer) -> Vec<String> {
     if let Some(rate) = computer.submit_rate.as_deref().filter(|rate| !is_rate(rate)) {
         problems.push(format!("submit_rate: `{rate}` is not a rate such as 50/2min, 10/s or 100/1h"));
     }
+    let submits = computer.max_parallel_submits;
+    if let Some(number) = submits.filter(|number| !(1..=PARALLEL_SUBMITS_MAX).contains(number)) {
+        problems.push(format!(
+            "max_parallel_submits: {number} is not between 1, one submission after the other, and \
+             {PARALLEL_SUBMITS_MAX}"
+        ));
+    }
     problems.extend(computer.refusals.problems());
     problems
 }
@@ -220,11 +233,12 @@ mod tests {
 
     #[test]
     fn every_problem_is_named() {
-        let json = r#"{"label": "a b", "work_dir": "x/{user}", "shebang": "bash", "submit_rate": "fast",
+        let json = r#"{"label": "a b", "work_dir": "x/{user}", "shebang": "bash", "submit_rate": "fast", "max_parallel_submits": 0,
                        "mpirun_command": "mpirun -np {tot_num_procs}"}"#;
         let computer = apply(&Computer::default(), values(json)).unwrap();
         let problems = problems(&computer);
-        assert_eq!(problems.len(), 6);
+        assert_eq!(problems.len(), 7);
+        assert!(problems[6].contains("0 is not between 1"), "{problems:?}");
         assert!(
             problems[3].contains("{tot_num_procs}") && problems[3].contains("{tot_num_mpiprocs}"),
             "{problems:?}"

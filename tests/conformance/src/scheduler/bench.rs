@@ -105,7 +105,7 @@ impl Bench {
     /// # Errors
     /// The scheduler's.
     pub async fn submit(&self, job: &Submission) -> Outcome<JobRef> {
-        let mut ids = self.scheduler.submit(&*self.via, std::slice::from_ref(job)).await;
+        let mut ids = self.scheduler.submit(&*self.via, std::slice::from_ref(job), 1).await;
         let id = ids.pop().ok_or("no result for the job")??;
         Ok(job.job(id))
     }

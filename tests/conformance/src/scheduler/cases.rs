@@ -65,7 +65,7 @@ async fn one_result_for_each_of_many(bench: Bench) -> Outcome {
     }
     // One in the middle can't be submitted; the others can.
     bench.via.remove_tree(&jobs[7].dir).await?;
-    let results = bench.scheduler.submit(&*bench.via, &jobs).await;
+    let results = bench.scheduler.submit(&*bench.via, &jobs, 4).await;
     check(results.len() == jobs.len(), || format!("{} results", results.len()))?;
     for (i, (job, result)) in jobs.iter().zip(&results).enumerate() {
         if i == 7 {
@@ -126,8 +126,8 @@ async fn a_running_job_is_listed_and_an_ended_one_is_marked(bench: Bench) -> Out
 async fn a_token_submits_once(bench: Bench) -> Outcome {
     let job = bench.job("sleep 0.3").await?;
     let batch = [job.clone(), job.clone(), job.clone()];
-    let _ = bench.scheduler.submit(&*bench.via, &batch).await;
-    let _ = bench.scheduler.submit(&*bench.via, &batch).await;
+    let _ = bench.scheduler.submit(&*bench.via, &batch, 4).await;
+    let _ = bench.scheduler.submit(&*bench.via, &batch, 4).await;
     bench.exit(&job.dir).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let marker = bench.marker(&job.dir).await?;

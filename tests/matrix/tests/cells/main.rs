@@ -36,6 +36,7 @@ mod squeue;
 mod stash;
 mod status;
 mod styles;
+mod submits;
 mod supervisor;
 mod sweep;
 mod tree;
@@ -139,6 +140,7 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     }
     if cell.has_queue() && !cell.has_link() {
         together.extend(failure::QUEUE_CASES.iter().chain(names::CASES).chain(names::LOGIN_CASES));
+        together.extend(submits::CASES);
     }
     if cell.has_queue() {
         together.extend(hidden::CASES.iter().chain(fault::REQUEUE_CASES));

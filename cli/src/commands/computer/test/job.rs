@@ -158,7 +158,7 @@ fn template(bench: &Bench, dir: &Path, token: &str) -> JobTemplate {
 }
 
 async fn submit(bench: &Bench, submission: &Submission) -> Result<JobId, Trouble> {
-    let results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(submission)).await;
+    let results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(submission), 1).await;
     match results.into_iter().next() {
         Some(Ok(id)) => Ok(id),
         Some(Err(error)) => Err(Trouble {
