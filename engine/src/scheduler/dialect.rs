@@ -112,7 +112,9 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Reads a recorded answer. An id beside a non-zero status counts.
     ///
     /// # Errors
-    /// `Permanent`, `Busy`, or `Ambiguous` when the job may be in all the same.
+    /// `Permanent` only for words that are known to be final; `Busy` for "not now"; `Unreachable` for the scheduler's own
+    /// trouble; `Ambiguous` for a lost answer, and `Unrecognized` for words that nobody knows, both with an unknown
+    /// effect, since the job may be in all the same.
     fn parse_submit(&self, recorded: &Recorded) -> Result<JobId>;
 
     /// A command that looks for the token of a submission among the jobs of a cluster.
