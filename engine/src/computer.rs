@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{scheduler::Refusals, transport::Pace};
+use crate::{
+    scheduler::Refusals,
+    transport::{Pace, is_nameless},
+};
 
 /// Settings of a computer, with AiiDA's names. Stored as they are; the label is unique in a profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,6 +140,27 @@ impl Computer {
             port.unwrap_or_default(),
             bare(&self.transport)
         )
+    }
+
+    /// Whether commands go through a login shell, if the user says so.
+    pub fn login_shell(&self) -> Option<bool> {
+        self.connection.get("use_login_shell").and_then(serde_json::Value::as_bool)
+    }
+
+    /// The work directory, with the name of the user there filled in.
+    ///
+    /// # Errors
+    /// The user has no name there, and the directory wants one: their number would lead to another directory than the
+    /// name that may come back.
+    pub fn work_dir_of(&self, user: &str) -> Result<String, String> {
+        let wants_name = self.work_dir.contains("{username}");
+        if wants_name && is_nameless(user) {
+            let Computer { label, work_dir, .. } = self;
+            return Err(format!(
+                "computer `{label}`: the user {user} has no name there, and work_dir `{work_dir}` wants one"
+            ));
+        }
+        Ok(self.work_dir.replace("{username}", user))
     }
 
     /// A connection setting that is true or false.

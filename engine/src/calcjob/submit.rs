@@ -60,6 +60,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         extras: job.state.extras.clone(),
         home: job.cx.home_cluster(&computer),
         earlier: Vec::new(),
+        login_shell: config.login_shell(),
         proven: false,
     };
     let ticket = Change::TakeTicket {

@@ -78,10 +78,9 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
 
 /// Where its work directory lies, below the computer's.
 async fn work_dir(computer: &ComputerRow, via: &dyn Transport, uuid: &Uuid) -> StepResult<PathBuf> {
-    let mut base = computer.config.work_dir.clone();
-    if base.contains("{username}") {
-        base = base.replace("{username}", &via.whoami().await?);
-    }
+    let config = &computer.config;
+    let user = if config.work_dir.contains("{username}") { via.whoami().await? } else { String::new() };
+    let base = config.work_dir_of(&user).map_err(StepError::Later)?;
     if !base.starts_with('/') {
         let text = format!("computer `{}`: work_dir `{base}` is not absolute", computer.config.label);
         return Err(StepError::Pause(text));

@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+use super::login::Start;
 use super::{Error, ErrorKind, JobFailure, JobId, JobRef, Recorded, Result, Submission};
 use crate::transport::{self, Command, Output, Transport, quote, quote_path};
 
@@ -63,11 +64,11 @@ p() { [ -e "$2" ] || return 0; while IFS= read -r l || [ -n "$l" ]; do printf '%
 const HOST: &str = "h=; { IFS= read -r h < /proc/sys/kernel/hostname; } 2> /dev/null; h=${h:-$(uname -n)}";
 
 /// Shell text that sets `u` to the seconds that this host has been up, starting no program.
-const UPTIME: &str = "u=; { IFS='. ' read -r u l < /proc/uptime; } 2> /dev/null; u=${u:-0}";
+pub(super) const UPTIME: &str = "u=; { IFS='. ' read -r u l < /proc/uptime; } 2> /dev/null; u=${u:-0}";
 
 /// The text that submits: a detached wrapper for all jobs, then what each recorded. The wrapper runs `at_once` walks
 /// over the jobs side by side; each takes the next one that nobody has claimed.
-pub(super) fn submit_command(jobs: &[(&Submission, String)], at_once: usize) -> Command {
+pub(super) fn submit_command(jobs: &[(&Submission, String)], start: Start, at_once: usize) -> Command {
     // A dialect's text may use any short name for itself.
     let mut wrapper =
         format!("ferry_begun=$1; {HOST}\nt() {{ {UPTIME}; [ $((u - ferry_begun)) -le {LAST_BEGIN} ]; }}\n");
@@ -88,24 +89,20 @@ pub(super) fn submit_command(jobs: &[(&Submission, String)], at_once: usize) -> 
 w() {
 "#,
     );
-    let mut report = String::from(PRINT);
+    let (mut report, mut claims) = (String::from(PRINT), Vec::new());
     for (number, (job, submit)) in jobs.iter().enumerate() {
         let (dir, token) = (quote_path(&job.dir), quote(&job.token));
         wrapper += &format!("f() {{ {submit}\n}}\ns {dir} {} {token}\n", quote(&job.digest));
         report += &format!("echo '#{number}'\n{}", report_claim(&dir, &token));
+        claims.push(format!("{dir}/.ferry/submit-{token}"));
     }
     wrapper += "}\n";
     wrapper += &match at_once.min(jobs.len()) {
         0 | 1 => "w\n".to_owned(),
-        walks => format!("{}wait\n", "w &\n".repeat(walks)),
+        // A signal ends `wait` before its time.
+        walks => format!("{}until wait; do :; done\n", "w &\n".repeat(walks)),
     };
-    let seconds = WRAPPER_DEADLINE.as_secs();
-    let script = format!(
-        "{UPTIME}\nsetsid timeout -k 5 {seconds} sh -c {} ferry-submit \"$u\" < /dev/null > /dev/null 2>&1 &\n\
-         wait $!\n{report}",
-        quote(&wrapper)
-    );
-    Command::sh(script).timeout(WRAPPER_DEADLINE + Duration::from_secs(30))
+    start.command(&wrapper, &claims, &report, WRAPPER_DEADLINE)
 }
 
 fn report_claim(dir: &str, token: &str) -> String {

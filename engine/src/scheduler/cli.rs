@@ -12,6 +12,7 @@ use super::{
     JobStatus, JobTemplate, Listing, Presence, Query, Queue, QueueKey, Recorded, Recovery, Result, Scheduler,
     Submission, Survey, by_cluster,
     claim::{self, Answer, Found},
+    login::{Start, starts_by_login},
     nameless,
     template::script,
     witness::{Tokens, Wanted},
@@ -28,6 +29,12 @@ impl<D: Dialect> CliScheduler<D> {
     /// Speaks this dialect.
     pub fn new(dialect: D) -> Self {
         CliScheduler { dialect }
+    }
+
+    fn start(&self, via: &dyn Transport, jobs: &[Submission]) -> Start {
+        let is_local = via.capabilities().is_local;
+        let wish = jobs.iter().find_map(|job| job.login_shell);
+        Start { is_login: starts_by_login(wish, &self.dialect.capabilities(), is_local), is_local }
     }
 
     fn submitted(&self, answer: &Answer) -> Result<JobId> {
@@ -260,7 +267,8 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         let mut results = Vec::with_capacity(jobs.len());
         for batch in jobs.chunks(claim::BATCH) {
             let texts: Vec<_> = batch.iter().map(|job| (job, self.dialect.submit_text(job))).collect();
-            match via.exec(&claim::submit_command(&texts, at_once)).await {
+            let start = self.start(via, batch);
+            match via.exec(&claim::submit_command(&texts, start, at_once)).await {
                 Ok(output) => {
                     let answers = claim::parse_submit(&output.text(), batch.len());
                     results.extend(answers.iter().map(|answer| self.submitted(answer)));

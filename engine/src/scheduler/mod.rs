@@ -11,6 +11,7 @@ mod failure;
 mod header;
 mod job;
 mod limits;
+mod login;
 mod refusals;
 mod template;
 mod witness;
@@ -35,6 +36,7 @@ pub use header::{Directives, Texts};
 pub use job::{JobId, JobRef};
 pub(crate) use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
+pub use login::starts_by_login;
 pub use refusals::{Refusal, Refusals};
 pub use template::{CommandLine, JobTemplate, Resources, script};
 
@@ -110,6 +112,9 @@ pub struct Submission {
     /// Jobs of earlier tries, in what is left to be cancelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<JobRef>,
+    /// Whether a login shell submits it; `None`: as the scheduler and the way to its computer want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_shell: Option<bool>,
     /// A test job has shown that jobs of this computer see its directory and keep their names, so that what two
     /// listings do not show was never submitted. Looked up anew for each recovery.
     #[serde(skip)]

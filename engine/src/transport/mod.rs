@@ -31,6 +31,11 @@ pub use tree::{Tree, TreeEntry};
 
 use crate::error;
 
+/// Whether what [`Transport::whoami`] gave is a number, since the user has no name there.
+pub fn is_nameless(user: &str) -> bool {
+    !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Kinds of transport error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -329,7 +334,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Nothing matches, or the directory is missing: an empty list.
     async fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>>;
 
-    /// The user's name on the far side.
+    /// The user's name on the far side; the number where it has none ([`is_nameless`]), as in a container or while
+    /// the users' directory is down.
     async fn whoami(&self) -> Result<String>;
 
     /// A local command line that opens an interactive shell in a directory of the far side.

@@ -27,7 +27,7 @@ pub(crate) fn command(cluster: Option<&str>) -> Command {
         "SLURM_TIME_FORMAT=%s; export SLURM_TIME_FORMAT; \
          timeout -k 2 {time} scontrol{} show config | sed -n 's/^BOOT_TIME *= */{BOOT}/p'; {}",
         client::in_cluster(cluster),
-        queue::squeue(cluster, "--user=\"$(id -u)\" --states=CANCELLED", &FIELDS),
+        queue::of_user(cluster, "--states=CANCELLED", &FIELDS),
     ))
 }
 

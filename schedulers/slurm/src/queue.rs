@@ -28,8 +28,21 @@ pub(crate) fn command(query: &Query<'_>) -> Command {
 
 /// The words that list all jobs of this user.
 pub(crate) fn listing(cluster: Option<&str>) -> String {
-    let user = "--user=\"$(id -u)\"";
-    squeue(cluster, &format!("{user} --states=all"), &FIELDS)
+    of_user(cluster, "--states=all", &FIELDS)
+}
+
+/// The words that list some jobs of this user. `squeue` takes no user without a name, not even by number or `--me`
+/// (22.05.8): their jobs are found among all by the number, and then asked for by id. Without any, a name that no job
+/// has gives the header alone.
+pub(crate) fn of_user(cluster: Option<&str>, more: &str, fields: &[&str]) -> String {
+    let named = squeue(cluster, &format!("{more} --user=\"$u\""), fields);
+    let numbers = squeue(cluster, more, &[]).replace(&record::format(&[]), "%U %A");
+    let by_id = squeue(cluster, &format!("{more} \"$j\""), fields);
+    format!(
+        "if u=$(id -u); id -un > /dev/null 2>&1; then {named}; else \
+         j=$({numbers}) && j=$(printf '%s\\n' \"$j\" | sed -n \"s/^$u //p\" | sort -un | tr '\\n' ',') && \
+         {{ j=${{j:+--jobs=${{j%,}}}}; j=${{j:---name=/}}; {by_id}; }}; fi"
+    )
 }
 
 /// The words of `squeue`. Its header stays: it comes once the controller has answered, and so tells an empty queue from

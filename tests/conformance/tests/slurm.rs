@@ -31,6 +31,13 @@ const INSIDE: &str = "FERRY_CONFORMANCE_SLURM";
 /// A default as users have them; the private cluster has this partition.
 const DEFAULT: (&str, &str) = ("SBATCH_PARTITION", "debug");
 
+/// Login files as clusters have them: `module` is a function, and something is printed.
+const LOGIN: &str = "echo 'Welcome!'
+module() { echo \"module $* from $MODULEPATH\"; }
+export -f module
+export MODULEPATH=/apps/modules
+";
+
 fn main() -> io::Result<ExitCode> {
     if env::var_os(INSIDE).is_some() {
         return Ok(suite());
@@ -58,6 +65,7 @@ fn suite() -> ExitCode {
         directives_of_prepend_texts_count,
         words_of_the_command_win_over_directives,
         what_a_directive_says_counts_more_than_the_login,
+        a_job_has_what_the_login_sets,
     ];
     trials.extend(own.map(|(name, case)| Trial::test(format!("scheduler/slurm/{name}"), move || play(case))));
     run(&Arguments::from_args(), trials).exit_code()
@@ -78,8 +86,11 @@ async fn play(case: Case) -> Outcome {
 
 /// Slurm's clients look for their cluster in the environment, which a child gets from its birth.
 fn again_with_its_cluster(conf: &Path) -> io::Result<ExitCode> {
+    let home = tempfile::tempdir()?;
+    std::fs::write(home.path().join(".bash_profile"), LOGIN)?;
     let mut child = Command::new(env::current_exe()?);
     child.args(env::args_os().skip(1)).env("SLURM_CONF", conf).env(INSIDE, "1").env(DEFAULT.0, DEFAULT.1);
+    child.env("HOME", home.path());
     Ok(if child.status()?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -306,6 +317,22 @@ async fn what_a_directive_says_counts_more_than_the_login(bench: Bench) -> Outco
         let text = shown(&bench, &id.0).await?;
         assert!(text.contains("Partition=short"), "{order}: {text}");
         assert_eq!(bench.exit(&job.dir).await?, 0);
+    }
+    Ok(())
+}
+
+async fn a_job_has_what_the_login_sets(bench: Bench) -> Outcome {
+    let change = |job: &mut ferry_engine::scheduler::JobTemplate| {
+        job.shebang = "#!/bin/bash".into();
+        job.prepend = vec!["module load gcc".into()];
+    };
+    let jobs = [bench.job_with("true", change).await?, bench.job_with("true", change).await?];
+    for result in bench.scheduler.submit(&*bench.via, &jobs, 4).await {
+        result?;
+    }
+    for job in jobs {
+        assert_eq!(bench.exit(&job.dir).await?, 0);
+        assert_eq!(bench.text(&job.dir.join("stdout")).await?, "module load gcc from /apps/modules\n");
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     process::{Command, ExitCode},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ferry_conformance::{
@@ -85,6 +85,11 @@ fn main() -> io::Result<ExitCode> {
         unknown_words_are_looked_up,
         complaints_beside_a_listing_prove_nothing_absent,
         an_id_of_somebody_else_is_not_ours,
+        the_jobs_of_a_user_without_a_name_are_seen,
+        login_files_that_print_and_meddle_harm_nothing,
+        login_files_that_end_the_shell_harm_nothing,
+        login_files_that_hang_harm_nothing,
+        a_computer_without_login_shells_has_none,
     ];
     let trial = |(name, case): (&str, Case)| {
         let dir = PathBuf::from(&dir);
@@ -98,8 +103,13 @@ fn again_with_fakes() -> io::Result<ExitCode> {
     let path = env::var_os("PATH").unwrap_or_default();
     let path = std::iter::once(dir.path().join("bin")).chain(env::split_paths(&path));
     let path = env::join_paths(path).map_err(io::Error::other)?;
+    // A login starts with a path of its own, as Debian's does.
+    let login =
+        "PATH=$FERRY_FAKES/bin:/usr/bin:/bin; [ ! -e \"$FERRY_FAKES/login\" ] || . \"$FERRY_FAKES/login\"\n";
+    fs::write(dir.path().join(".bash_profile"), login)?;
     let mut child = Command::new(env::current_exe()?);
-    let status = child.args(env::args_os().skip(1)).env("PATH", path).env(INSIDE, dir.path()).status()?;
+    child.args(env::args_os().skip(1)).env("PATH", path).env("HOME", dir.path()).env(INSIDE, dir.path());
+    let status = child.status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -133,8 +143,33 @@ impl Fakes {
         fs::rename(draft, file)
     }
 
+    /// From now on the user's login files hold this; gone when it is dropped.
+    fn login(&self, text: &str) -> io::Result<Login> {
+        let file = self.dir.join("login");
+        fs::write(&file, text)?;
+        Ok(Login(file))
+    }
+
     fn sbatch(&self, text: &str) -> io::Result<()> {
         self.put("sbatch", &format!("{SBATCH}{text}"))
+    }
+}
+
+/// A command that is there for one case: gone when it is dropped.
+struct Put(PathBuf);
+
+impl Drop for Put {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Login files that are there for one case.
+struct Login(PathBuf);
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -438,5 +473,101 @@ async fn an_id_of_somebody_else_is_not_ours(bench: Bench, fakes: Fakes) -> Outco
         result?;
     }
     assert!(!fakes.dir.join("cancelled").exists(), "somebody else's job was cancelled");
+    Ok(())
+}
+
+/// Submits a job, which must run once and tell of the login's `GREETING`; how long the submission took.
+async fn greeted(bench: &Bench, job: &Submission, greeting: &str) -> Outcome<Duration> {
+    let begun = Instant::now();
+    bench.submit(job).await?;
+    let took = begun.elapsed();
+    assert_eq!(bench.exit(&job.dir).await?, 0);
+    assert_eq!(bench.runs(&job.dir).await?, 1);
+    assert_eq!(bench.text(&job.dir.join("stdout")).await?, format!("{greeting}\n"));
+    Ok(took)
+}
+
+const GREETED: &str = "echo \"hello $GREETING\"";
+
+async fn login_files_that_print_and_meddle_harm_nothing(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 30; echo 30")?;
+    let _login = fakes.login(
+        "echo '#0'; echo 99; echo noise >&2; cat
+         export GREETING=there
+         cd() { return 1; }; mkdir() { return 1; }; printf() { return 1; }; mv() { return 1; }
+         alias f=false; shopt -s expand_aliases; trap 'echo trapped' EXIT; IFS=/; set -efuC",
+    )?;
+    let job = bench.job(GREETED).await?;
+    assert!(greeted(&bench, &job, "hello there").await? < Duration::from_secs(8));
+    Ok(())
+}
+
+async fn login_files_that_end_the_shell_harm_nothing(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 31; echo 31")?;
+    for text in ["export GREETING=there; exit 3", "exec true", "kill -9 $$"] {
+        let _login = fakes.login(text)?;
+        let job = bench.job(GREETED).await?;
+        assert!(greeted(&bench, &job, "hello ").await? < Duration::from_secs(8), "{text}");
+    }
+    Ok(())
+}
+
+async fn login_files_that_hang_harm_nothing(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 32; echo 32")?;
+    let _login = fakes.login("echo $$ > \"$FERRY_FAKES/hung\"; sleep 1234")?;
+    let jobs = [bench.job(GREETED).await?, bench.job(GREETED).await?];
+    let begun = Instant::now();
+    let results = bench.scheduler.submit(&*bench.via, &jobs, 1).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    // Once for both.
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    for job in &jobs {
+        assert_eq!(bench.exit(&job.dir).await?, 0);
+        assert_eq!(bench.runs(&job.dir).await?, 1);
+    }
+    // Nothing of them is left.
+    let shell = fs::read_to_string(fakes.dir.join("hung"))?;
+    let left = |pid: &str| Path::new("/proc").join(pid.trim()).exists();
+    assert!(!left(&shell), "{shell}");
+    let sleeps = Command::new("pgrep").args(["-f", "^sleep 1234$"]).output()?;
+    assert!(sleeps.stdout.is_empty(), "{sleeps:?}");
+    Ok(())
+}
+
+async fn a_computer_without_login_shells_has_none(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.sbatch("start 33; echo 33")?;
+    let _login = fakes.login("export GREETING=there")?;
+    for (login_shell, greeting) in
+        [(None, "hello there"), (Some(true), "hello there"), (Some(false), "hello ")]
+    {
+        let job = Submission { login_shell, ..bench.job(GREETED).await? };
+        greeted(&bench, &job, greeting).await?;
+    }
+    Ok(())
+}
+
+/// `squeue` 22.05.8 takes no user without a name, neither by number nor by `--me`: it complains, lists nothing and
+/// succeeds.
+async fn the_jobs_of_a_user_without_a_name_are_seen(bench: Bench, fakes: Fakes) -> Outcome {
+    fakes.put("id", "[ \"$*\" != -un ] || { echo 4711; echo 'id: cannot find name for user ID 4711' >&2; exit 1; }; echo 4711")?;
+    let _id = Put(fakes.dir.join("bin/id"));
+    fakes.put(
+        "squeue",
+        r#"case " $* " in
+*" --user="*) echo 'squeue: error: Invalid user: 4711' >&2; exit 0;;
+*"--format=%U %A"*) echo '0 1'; awk -F'|' '{ print 4711, $1 }' "$FERRY_FAKES/queue"; exit 0;;
+*" --name=/ "*) exit 0;;
+*" --jobs="*) ids=$(printf '%s\n' "$@" | sed -n 's/^--jobs=//p'); set --;;
+esac
+for one in $(echo "$ids" | tr ',' ' '); do rows --jobs="$one" < "$FERRY_FAKES/queue"; done"#,
+    )?;
+    fakes.sbatch("start 40; echo 40")?;
+    let job = bench.job("sleep 2").await?;
+    let reference = bench.submit(&job).await?;
+    let status = bench.status(&reference).await?.ok_or("the job is not seen")?;
+    assert_eq!(status.state, JobState::Running);
+    assert_eq!(bench.exit(&job.dir).await?, 0);
+    fs::write(fakes.dir.join("queue"), "")?;
+    assert_eq!(bench.status(&reference).await?, None, "an empty queue is an answer");
     Ok(())
 }

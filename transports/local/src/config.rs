@@ -10,7 +10,7 @@ const USE_LOGIN_SHELL: &str = "use_login_shell";
 /// What a computer file may say.
 pub(crate) const SETTINGS: &[Setting] = &[Setting {
     key: USE_LOGIN_SHELL,
-    help: "run commands through `bash -l`, so that they see what your login files set (default: false)",
+    help: "run commands through `bash -l`, so that they see what your login files set (default: only what submits to a queue)",
 }];
 
 /// The settings, read.

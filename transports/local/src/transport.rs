@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use ferry_engine::transport::{
     Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Reader, Result,
-    Transport, Tree, check_path,
+    Transport, Tree, check_path, is_nameless,
 };
 use tokio::{
     io::AsyncRead,
@@ -188,7 +188,15 @@ impl Transport for Local {
 
     async fn whoami(&self) -> Result<String> {
         let _child = self.permit("whoami", &self.children).await?;
-        self.user.get_or_try_init(user::whoami).await.cloned()
+        if let Some(user) = self.user.get() {
+            return Ok(user.clone());
+        }
+        let user = user::whoami().await?;
+        // A name may come back, with the directory that knows it.
+        if !is_nameless(&user) {
+            let _ = self.user.set(user.clone());
+        }
+        Ok(user)
     }
 
     fn shell_command(&self, dir: &Path) -> Vec<String> {

@@ -26,7 +26,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "config_file", help: "OpenSSH configuration to read instead of yours (`none`: no file)" },
     Setting {
         key: "use_login_shell",
-        help: "run commands through `bash -l`, so that they see what your login files set (default: false)",
+        help: "run commands through `bash -l`, so that they see what your login files set (default: only what submits jobs)",
     },
     Setting { key: "safe_interval", help: "least time between two connections, s (default: 15)" },
     Setting { key: "timeout", help: "most time for each step of connecting, s (default: 20)" },

@@ -122,13 +122,15 @@ impl Drop for Leftover {
     }
 }
 
-/// The user's name.
+/// The user's name, or number where it has none.
 pub(crate) async fn whoami(runner: &Runner) -> Result<String> {
-    let output = runner.exec(&Command::new(["id", "-un"]).no_login_shell()).await?;
+    // Without a name `id` prints the number and fails.
+    let command = Command::sh("name=$(id -un 2> /dev/null) && printf '%s\\n' \"$name\" || id -u");
+    let output = runner.exec(&command.no_login_shell()).await?;
     let name = output.text().trim().to_owned();
     if output.status == 0 && !name.is_empty() {
         return Ok(name);
     }
-    let nameless = Error::new(ErrorKind::Other, "whoami").message("the user has no name there");
-    Err(nameless.with("stderr", output.error_text()))
+    let unknown = Error::new(ErrorKind::Other, "whoami").message("`id` does not say who the user is");
+    Err(unknown.with("stderr", output.error_text()))
 }

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use ferry_engine::transport::{
     Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Reader, Result,
-    Transport, Tree, check_path,
+    Transport, Tree, check_path, is_nameless,
 };
 use tokio::{io::AsyncRead, sync::OnceCell};
 
@@ -156,7 +156,15 @@ impl Transport for Ssh {
 
     async fn whoami(&self) -> Result<String> {
         self.runner.connection.check("whoami")?;
-        self.user.get_or_try_init(|| remote::whoami(&self.runner)).await.cloned()
+        if let Some(user) = self.user.get() {
+            return Ok(user.clone());
+        }
+        let user = remote::whoami(&self.runner).await?;
+        // A name may come back, with the directory that knows it.
+        if !is_nameless(&user) {
+            let _ = self.user.set(user.clone());
+        }
+        Ok(user)
     }
 
     fn shell_command(&self, dir: &Path) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! `computer test`: step by step, each with what it found and what to do about it.
 
+mod environment;
 mod files;
 mod job;
 mod shell;
@@ -150,7 +151,12 @@ async fn open(session: &Session, computer: Computer, via: Arc<dyn Transport>) ->
     let user = via.whoami().await.map_err(|error| {
         Check::failed("connect", &error, error.help_text().unwrap_or(&unreachable(&computer.label)))
     })?;
-    let work_dir = PathBuf::from(computer.work_dir.replace("{username}", &user));
+    let work_dir = computer.work_dir_of(&user).map_err(|message| {
+        let help =
+            format!("write the whole path: ferry computer configure {} --work-dir DIR", computer.label);
+        Check::failed("user", message, help)
+    })?;
+    let work_dir = PathBuf::from(work_dir);
     Ok(Bench { computer, via, scheduler, work_dir })
 }
 
@@ -158,6 +164,7 @@ async fn open(session: &Session, computer: Computer, via: Arc<dyn Transport>) ->
 async fn all(bench: &Bench, job: Option<Duration>, shown: &mut Shown) -> Result<bool> {
     shown.add(shell::quiet(bench).await)?;
     shown.add(shell::login_time(bench).await)?;
+    shown.add(environment::compare(bench).await)?;
     shown.add(shell::user(bench).await)?;
     shown.add(queue(bench).await)?;
     let mut sound = shown.add(files::work_directory(bench).await)?;

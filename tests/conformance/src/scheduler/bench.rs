@@ -87,6 +87,7 @@ impl Bench {
             label: template.name,
             rerunnable: template.rerunnable,
             extras: script.extras,
+            login_shell: None,
             proven: true,
             ..Submission::default()
         }))

@@ -115,8 +115,9 @@ impl Fakes {
         fakes.put("scancel", "true")?;
         let work = ferry.scratch().join("work");
         let file = ferry.scratch().join("fake.yml");
+        // Login files would set `PATH` anew.
         let yaml = format!(
-            "label: fake\nhostname: localhost\ntransport: core.local\nscheduler: core.slurm\nwork_dir: {}\npoll_interval: 0.2\n",
+            "label: fake\nhostname: localhost\ntransport: core.local\nscheduler: core.slurm\nwork_dir: {}\npoll_interval: 0.2\nuse_login_shell: false\n",
             text(&work)
         );
         fs::write(&file, yaml).map_err(|error| error.to_string())?;

@@ -23,6 +23,7 @@ mod input;
 mod interface;
 mod job;
 mod limits;
+mod login;
 mod look;
 mod monitor;
 mod names;
@@ -83,6 +84,7 @@ fn main() {
             ("stash", stash::CASES),
             ("monitor", monitor::CASES),
             ("failure", failure::CASES),
+            ("login", login::CASES),
         ];
         trials.extend(
             calcjob::cases()
@@ -140,7 +142,7 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     }
     if cell.has_queue() && !cell.has_link() {
         together.extend(failure::QUEUE_CASES.iter().chain(names::CASES).chain(names::LOGIN_CASES));
-        together.extend(submits::CASES);
+        together.extend(submits::CASES.iter().chain(login::QUEUE_CASES));
     }
     if cell.has_queue() {
         together.extend(hidden::CASES.iter().chain(fault::REQUEUE_CASES));

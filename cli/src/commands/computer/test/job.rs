@@ -129,6 +129,7 @@ async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
         stderr: STDERR.into(),
         label: "ferry-test".into(),
         extras: script.extras,
+        login_shell: bench.computer.login_shell(),
         token,
         ..Submission::default()
     })

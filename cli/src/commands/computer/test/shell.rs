@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ferry_engine::transport::{Command, Result};
+use ferry_engine::transport::{Command, Result, is_nameless};
 
 use super::{Bench, Check, shorten};
 
@@ -83,8 +83,10 @@ async fn times(bench: &Bench) -> Result<(Duration, Option<Duration>)> {
 /// Who we are there.
 pub(super) async fn user(bench: &Bench) -> Check {
     match bench.via.whoami().await {
+        Ok(number) if is_nameless(&number) => Check::ok("user", format!("{number}, which has no name there"))
+            .hint("numbers do for jobs and files; if it should have one, are the users' directory and its cache up?"),
         Ok(name) => Check::ok("user", name),
-        Err(error) => Check::failed("user", &error, "`id -un` must work there"),
+        Err(error) => Check::failed("user", &error, "`id` must work there"),
     }
 }
 
