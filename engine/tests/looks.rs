@@ -25,7 +25,8 @@ fn launch(at: f64, seconds: i64) -> LaunchPlan {
 /// Runs the launches on a computer with this cap; what its host noted, each with its time.
 fn watched(launches: Vec<LaunchPlan>, max_active: Option<u32>) -> Vec<(f64, String)> {
     let settings = HostSettings { latency_max: 20, ..HostSettings::quiet("alpha") };
-    let host = HostPlan { settings, max_queued: None, max_active, submit_rate: None, is_proven: true };
+    let host =
+        HostPlan { settings, max_queued: None, max_active, submit_rate: None, is_proven: true, second: None };
     let plan = Plan {
         seed: 7,
         hosts: vec![host],

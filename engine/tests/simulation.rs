@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ferry_engine::{
     store::testing::Fault,
-    testing::{Event, HostPlan, HostSettings, LaunchPlan, OpFault, Outage, Plan, Report, Watch, try_out},
+    testing::{
+        Event, HostPlan, HostSettings, Known, LaunchPlan, OpFault, Outage, Plan, Report, SecondPlan, Watch,
+        try_out,
+    },
 };
 use ferry_plugin_proto::Value;
 
@@ -63,8 +66,14 @@ fn script() -> BTreeMap<String, Value> {
 
 fn plan(process_type: &'static str, inputs: BTreeMap<String, Value>) -> Plan {
     let settings = HostSettings { latency_max: 20, pending_max: 5, ..HostSettings::quiet("alpha") };
-    let host =
-        HostPlan { settings, max_queued: None, max_active: Some(1), submit_rate: None, is_proven: true };
+    let host = HostPlan {
+        settings,
+        max_queued: None,
+        max_active: Some(1),
+        submit_rate: None,
+        is_proven: true,
+        second: None,
+    };
     let launch = LaunchPlan {
         at: Duration::ZERO,
         label: "p".into(),
@@ -221,6 +230,35 @@ fn a_forced_kill_while_the_host_is_away_leaves_no_job() {
             let plan = Plan { events, ..plan("sim.job", long.clone()) };
             let report = check(&plan, &format!("{outage:?}, killed after {kill} s"));
             assert!(report.trees["p"].contains("killed"), "{}", report.trees["p"]);
+        }
+    }
+}
+
+/// Many jobs through two computers of one host: the world counts them together.
+#[test]
+fn two_computers_of_a_host_share_the_smaller_bound() {
+    for known in [Known::ByAddress, Known::FromBefore, Known::AtContact] {
+        for (first, second) in [(Some(2), Some(3)), (Some(3), Some(2)), (Some(2), None)] {
+            if known == Known::AtContact && second.is_some_and(|second| Some(second) < first) {
+                continue;
+            }
+            for has_queue in [true, false] {
+                let mut plan = plan("sim.job", job());
+                let host = &mut plan.hosts[0];
+                (host.settings.has_queue, host.max_active) = (has_queue, first);
+                host.second =
+                    Some(SecondPlan { label: "alpha-too", max_queued: None, max_active: second, known });
+                let launch = plan.launches[0].clone();
+                plan.launches = (0..12)
+                    .map(|n| LaunchPlan {
+                        label: format!("p{n}"),
+                        computer: Some(["alpha", "alpha-too"][n % 2]),
+                        ..launch.clone()
+                    })
+                    .collect();
+                let report = check(&plan, &format!("{known:?}, {first:?} and {second:?}"));
+                assert!(report.lasted > Duration::from_secs(6 * 30), "{:?}: two at a time", report.lasted);
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Watches a host's limits from the host's side: what an owner could know of them, and whether it kept them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -9,18 +9,18 @@ use crate::scheduler::Limits;
 /// For so long an owner may act on what it was told, or on limits that were changed since.
 const HINDSIGHT: Duration = Duration::from_secs(900);
 
-/// The limits of a computer, and how many jobs of others its owner was told of, since the beginning.
+/// The limits of the computers of a host, and how many jobs of others its owner was told of, since the beginning.
 #[derive(Debug, Default)]
 pub(super) struct Bounds {
-    limits: Vec<(Instant, Limits)>,
+    limits: BTreeMap<&'static str, Vec<(Instant, Limits)>>,
     /// Pending, and pending or running.
     told: Vec<(Instant, u32, u32)>,
 }
 
 impl Bounds {
-    /// The user changed the limits.
-    pub(super) fn limit(&mut self, limits: Limits) {
-        self.limits.push((Instant::now(), limits));
+    /// The user changed the limits of a computer.
+    pub(super) fn limit(&mut self, computer: &'static str, limits: Limits) {
+        self.limits.entry(computer).or_default().push((Instant::now(), limits));
     }
 
     /// The owner was told of so many jobs that are not its own: pending, and pending or running.
@@ -51,11 +51,14 @@ impl Bounds {
         })
     }
 
-    /// The highest that a bound was of late; `None`: there was none.
+    /// The highest that a bound was of late; `None`: there was none. Of several computers the smaller holds.
     fn most(&self, bound: impl Fn(&Limits) -> Option<u32>) -> Option<u32> {
-        let first = self.limits.iter().rposition(|(at, _)| !is_recent(*at)).unwrap_or(0);
-        let bounds = self.limits.iter().skip(first).map(|(_, limits)| bound(limits));
-        bounds.reduce(|a, b| Some(a?.max(b?))).flatten()
+        let most = |limits: &Vec<(Instant, Limits)>| {
+            let first = limits.iter().rposition(|(at, _)| !is_recent(*at)).unwrap_or(0);
+            let bounds = limits.iter().skip(first).map(|(_, limits)| bound(limits));
+            bounds.reduce(|a, b| Some(a?.max(b?))).flatten()
+        };
+        self.limits.values().filter_map(most).min()
     }
 }
 
@@ -70,14 +73,26 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_bound_holds_with_hindsight_and_without_what_others_do() {
         let mut bounds = Bounds::default();
-        bounds.limit(Limits { max_active: Some(3), ..Limits::default() });
+        bounds.limit("a", Limits { max_active: Some(3), ..Limits::default() });
         bounds.told(0, 1);
         assert_eq!(bounds.judge(true, 0, 2), None);
         assert!(bounds.judge(true, 0, 3).is_some());
-        bounds.limit(Limits { max_active: Some(5), ..Limits::default() });
+        bounds.limit("a", Limits { max_active: Some(5), ..Limits::default() });
         assert_eq!(bounds.judge(true, 0, 4), None);
-        bounds.limit(Limits { max_active: Some(1), ..Limits::default() });
+        bounds.limit("a", Limits { max_active: Some(1), ..Limits::default() });
         assert_eq!(bounds.judge(true, 0, 4), None, "it may act on what it was told");
+        tokio::time::advance(2 * HINDSIGHT).await;
+        assert!(bounds.judge(true, 0, 2).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_computers_the_smaller_bound_holds() {
+        let mut bounds = Bounds::default();
+        bounds.limit("a", Limits { max_active: Some(3), ..Limits::default() });
+        bounds.limit("b", Limits::default());
+        assert!(bounds.judge(true, 0, 4).is_some(), "one without a limit makes no statement");
+        bounds.limit("b", Limits { max_active: Some(1), ..Limits::default() });
+        assert_eq!(bounds.judge(true, 0, 3), None, "it may act on what it was told");
         tokio::time::advance(2 * HINDSIGHT).await;
         assert!(bounds.judge(true, 0, 2).is_some());
     }

@@ -42,7 +42,7 @@ mod verdict;
 mod world;
 
 pub use fate::OpFault;
-pub use plan::{Event, HostPlan, LaunchPlan, Plan};
+pub use plan::{Event, HostPlan, Known, LaunchPlan, Plan, SecondPlan};
 pub use plugins::ScriptedPlugins;
 pub use queue::{HostSettings, Outage, Truth};
 pub use rng::Rng;

@@ -50,6 +50,39 @@ pub struct HostPlan {
     /// Whether a test job has shown that its listings and its start gate can be relied on. Where not, the user
     /// decides about submissions that stay unclear.
     pub is_proven: bool,
+    /// Another computer that reaches it as the same user.
+    pub second: Option<SecondPlan>,
+}
+
+/// A second computer of a host. Of the limits of both the smaller hold, for the jobs of both together.
+#[derive(Debug, Clone)]
+pub struct SecondPlan {
+    /// Its label.
+    pub label: &'static str,
+    /// Most jobs pending.
+    pub max_queued: Option<u32>,
+    /// Most jobs pending or running.
+    pub max_active: Option<u32>,
+    /// How its owner comes to know that the queue is the same.
+    pub known: Known,
+}
+
+/// How an owner comes to know that two computers share a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// They have one address.
+    ByAddress,
+    /// The host has said so to an earlier owner.
+    FromBefore,
+    /// The host says so at first contact.
+    AtContact,
+}
+
+impl HostPlan {
+    /// Labels of its computers.
+    pub fn labels(&self) -> impl Iterator<Item = &'static str> {
+        [self.settings.name].into_iter().chain(self.second.as_ref().map(|second| second.label))
+    }
 }
 
 /// A launch.
@@ -142,15 +175,17 @@ impl Plan {
     /// The plan of a seed.
     pub fn of_seed(seed: u64) -> Plan {
         let mut rng = Rng::new(seed);
-        let hosts = hosts(&mut rng);
+        let mut hosts = hosts(&mut rng);
+        add_seconds(&mut hosts, &mut Rng::new(seed ^ 0x2ec0_4d00));
         let names: Vec<&'static str> = hosts.iter().map(|host| host.settings.name).collect();
+        let labels: Vec<&'static str> = hosts.iter().flat_map(HostPlan::labels).collect();
         // Small ones find most, and quickly; what needs a crowd needs the others.
         let count = match rng.between(0, 19) {
             0..=13 => rng.between(1, 3),
             14..=18 => rng.between(4, 8),
             _ => rng.between(9, 30),
         };
-        let launches: Vec<LaunchPlan> = (0..count).map(|n| launch(&mut rng, n, &names)).collect();
+        let launches: Vec<LaunchPlan> = (0..count).map(|n| launch(&mut rng, n, &labels)).collect();
         let mut plan = Plan {
             seed,
             hosts,
@@ -224,11 +259,26 @@ fn hosts(rng: &mut Rng) -> Vec<HostPlan> {
             max_active: bound(rng),
             submit_rate: rng.chance(15).then(|| format!("{}/10s", rng.between(1, 20))),
             is_proven: rng.chance(80),
+            second: None,
         }
     };
     let names = ["alpha", "beta"];
     let count = if rng.chance(70) { 1 } else { 2 };
     names[..count].iter().map(|name| one(rng, *name)).collect()
+}
+
+/// Some hosts are reached by two computers.
+fn add_seconds(hosts: &mut [HostPlan], rng: &mut Rng) {
+    for (host, label) in hosts.iter_mut().zip(["alpha-too", "beta-too"]) {
+        if !rng.chance(35) {
+            continue;
+        }
+        let known =
+            *rng.pick(&[Known::ByAddress, Known::FromBefore, Known::AtContact]).unwrap_or(&Known::ByAddress);
+        // What nobody has said yet binds nobody yet.
+        let mut bound = || (known != Known::AtContact && rng.chance(50)).then(|| rng.between(1, 5) as u32);
+        host.second = Some(SecondPlan { label, max_queued: bound(), max_active: bound(), known });
+    }
 }
 
 fn launch(rng: &mut Rng, number: u64, hosts: &[&'static str]) -> LaunchPlan {

@@ -419,9 +419,9 @@ impl Host {
         }
     }
 
-    /// The user changed the limits.
-    pub(super) fn limit(&mut self, limits: Limits) {
-        self.bounds.limit(limits);
+    /// The user changed the limits of a computer of it.
+    pub(super) fn limit(&mut self, computer: &'static str, limits: Limits) {
+        self.bounds.limit(computer, limits);
     }
 
     /// Whether a listing may lie now. A job that is missing twice has ended, as far as anybody can tell; so never

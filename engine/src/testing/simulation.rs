@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     fate::Fate,
-    plan::{Event, HostPlan, LaunchPlan, Plan},
+    plan::{Event, HostPlan, Known, LaunchPlan, Plan},
     plugins::ScriptedPlugins,
     rng::Rng,
     scheduler::ScriptedScheduler,
@@ -30,7 +30,7 @@ use crate::{
     process::{InputValue, Launch, Metadata, State},
     profile::Paths,
     runner::{HostAction, Parts, Request, Response, Schedulers, Stage},
-    scheduler::Limits,
+    scheduler::{Limits, QueueKey},
     store::{Change, HostChange, NodeId, Objects, ProcessFilter, Result, SqliteStore, Store, proof_of},
     transport::Factory,
 };
@@ -140,23 +140,18 @@ impl<'a> Director<'a> {
     async fn new(plan: &'a Plan, paths: Paths, watch: Watch) -> Result<Director<'a>> {
         let sqlite = SqliteStore::inline(Objects::new(paths.objects()))?;
         let store: Arc<dyn Store> = Arc::new(sqlite.clone());
-        let computers = plan.hosts.iter().map(|host| computer(host, host.max_queued, host.max_active));
-        let computers = computers.map(|config| Change::Computer { config: Box::new(config), replace: false });
-        let proven = plan.hosts.iter().filter(|host| host.is_proven).map(|host| {
-            let config = computer(host, host.max_queued, host.max_active);
-            let change = HostChange::Proof(Some(proof_of(&config)));
-            Change::Host { computer: config.label, change }
-        });
-        let offered = Change::Plugin(Box::new(ScriptedPlugins::row()));
-        store.commit(computers.chain(proven).chain([offered]).collect()).await?;
+        let mut known: Vec<Change> = plan.hosts.iter().flat_map(known_of).collect();
+        known.push(Change::Plugin(Box::new(ScriptedPlugins::row())));
+        store.commit(known).await?;
 
         let fate = Fate::new(plan.on_commit.clone(), plan.on_op.clone(), plan.on_call.clone(), watch);
         let fate = Arc::new(fate);
         let settings: Vec<_> = plan.hosts.iter().map(|host| host.settings.clone()).collect();
         let world = World::new(settings.clone(), plan.seed ^ 1, fate.clone());
         for host in &plan.hosts {
-            let limits = Limits::of(&computer(host, host.max_queued, host.max_active));
-            world.limit(host.settings.name, limits.unwrap_or_default());
+            for (label, config) in host.labels().zip(computers(host)) {
+                world.limit(host.settings.name, label, Limits::of(&config).unwrap_or_default());
+            }
         }
         let schedulers = settings.into_iter().map(|settings| {
             let name = settings.name;
@@ -377,7 +372,7 @@ impl<'a> Director<'a> {
         let config = computer(host, max_queued, max_active);
         let limits = Limits::of(&config).unwrap_or_default();
         // Before and after: which of them holds is not known until the answer.
-        self.world.limit(name, limits);
+        self.world.limit(name, name, limits);
         self.command(Request::Computer { config: Box::new(config), replace: true }).await
     }
 
@@ -402,8 +397,8 @@ impl<'a> Director<'a> {
         let deadline = Instant::now() + PATIENCE + Duration::from_secs(naps);
         let mut commits = self.parts.store.commits();
         let mut look = Instant::now();
-        for host in &self.plan.hosts {
-            self.decide(host.settings.name, HostAction::Enable).await?;
+        for label in self.plan.hosts.iter().flat_map(HostPlan::labels) {
+            self.decide(label, HostAction::Enable).await?;
         }
         // What stays unclear where nobody tested anything, a test of the computer decides.
         let mut test_at = Some(Instant::now() + TEST);
@@ -416,8 +411,8 @@ impl<'a> Director<'a> {
                 self.play_all().await?;
                 self.resubmit_all().await?;
                 if test_at.take_if(|at| *at < Instant::now()).is_some() {
-                    for host in &self.plan.hosts {
-                        self.decide(host.settings.name, HostAction::Proven).await?;
+                    for label in self.plan.hosts.iter().flat_map(HostPlan::labels) {
+                        self.decide(label, HostAction::Proven).await?;
                     }
                 }
                 look = Instant::now() + LOOK;
@@ -515,6 +510,38 @@ fn computer(host: &HostPlan, max_queued: Option<u32>, max_active: Option<u32>) -
         submit_rate: host.submit_rate.clone(),
         ..Computer::default()
     }
+}
+
+/// The computers of a host, in the order of their labels' plan.
+fn computers(host: &HostPlan) -> Vec<Computer> {
+    let first = computer(host, host.max_queued, host.max_active);
+    let second = host.second.as_ref().map(|second| {
+        let mut config = Computer { label: second.label.into(), submit_rate: None, ..first.clone() };
+        (config.max_queued_jobs, config.max_active_jobs) = (second.max_queued, second.max_active);
+        if second.known != Known::ByAddress {
+            config.connection.insert("port".into(), 2222.into());
+        }
+        config
+    });
+    [first].into_iter().chain(second).collect()
+}
+
+/// What the store knows of a host's computers in the beginning.
+fn known_of(host: &HostPlan) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let is_known = host.second.as_ref().is_some_and(|second| second.known == Known::FromBefore);
+    for config in computers(host) {
+        if host.is_proven {
+            let change = HostChange::Proof(Some(proof_of(&config)));
+            changes.push(Change::Host { computer: config.label.clone(), change });
+        }
+        if is_known {
+            let key = QueueKey { queue: host.settings.name.to_owned(), uid: 1000 };
+            changes.push(Change::Queue { address: config.address(), key });
+        }
+        changes.push(Change::Computer { config: Box::new(config), replace: false });
+    }
+    changes
 }
 
 /// How long the scripts of a launch sleep, in all, s.

@@ -81,8 +81,10 @@ fn wrong_end(case: &Case<'_>, process: &Process, label: &str) -> Option<String> 
 /// Nothing stays behind.
 fn leftovers(case: &Case<'_>, report: &mut Report) -> Result<()> {
     for host in &case.plan.hosts {
-        for ticket in case.reader.tickets(host.settings.name)? {
-            report.wrongs.push(format!("ticket left over: of process {}", ticket.process));
+        for label in host.labels() {
+            for ticket in case.reader.tickets(label)? {
+                report.wrongs.push(format!("ticket left over: of process {}", ticket.process));
+            }
         }
     }
     report.wrongs.extend(case.left.iter().map(|dir| format!("job left behind in {}", dir.display())));

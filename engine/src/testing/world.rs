@@ -169,9 +169,9 @@ impl World {
         });
     }
 
-    /// The limits of a computer were changed.
-    pub(super) fn limit(&self, host: &str, limits: Limits) {
-        self.with(host, |host, _| host.limit(limits));
+    /// The limits of a computer of a host were changed.
+    pub(super) fn limit(&self, host: &str, computer: &'static str, limits: Limits) {
+        self.with(host, |host, _| host.limit(computer, limits));
     }
 
     /// What really became of the jobs of each work directory, and the directories that still have one.

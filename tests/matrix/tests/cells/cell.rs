@@ -49,6 +49,7 @@ pub(crate) const EVERYWHERE: &[CellCase] =
 pub(crate) const QUEUE_CASES: &[CellCase] = &[
     ("queued_jobs_stay_under_their_bound", queued_jobs_stay_under_their_bound),
     ("active_jobs_stay_under_their_bound", active_jobs_stay_under_their_bound),
+    ("computers_of_one_queue_share_their_bound", computers_of_one_queue_share_their_bound),
     ("refusals_fail_at_once_with_the_schedulers_words", refusals_fail_at_once_with_the_schedulers_words),
 ];
 
@@ -365,6 +366,78 @@ fn stay_under(cell: &Cell, limit: &str, states: &'static str) -> Result {
     let _ = Command::new("scancel").args(&foreign).output();
     outcome?;
     check((FOREIGN + 1..=BOUND).contains(&most), || format!("{most} jobs at once, {BOUND} are allowed"))
+}
+
+/// Another label for the same user and host. Over the local transport by another name of it, so that only what Slurm
+/// says tells that the queue is the same.
+fn second_computer(cell: &Cell, ferry: &Profile) -> Result<String> {
+    let services = services()?;
+    let file = services["computers"][&cell.name].as_str().ok_or("the services have no such computer")?;
+    let described = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let other = |line: &str| match line.split_once(':') {
+        Some(("label", _)) => "label: second\n".to_owned(),
+        Some(("hostname", _)) if !cell.has_link() => "hostname: by-another-name\n".to_owned(),
+        _ => format!("{line}\n"),
+    };
+    let path = ferry.scratch().join("second.yaml");
+    fs::write(&path, described.lines().map(other).collect::<String>()).map_err(|error| error.to_string())?;
+    ferry.ok(&["computer", "setup", "-n", "--config", text(&path)])?;
+    ferry.ok(&["computer", "configure", "second", "-n", "--poll-interval", "0.3"])?;
+    Ok("second".into())
+}
+
+/// Forty jobs through two computers that reach the same queue as the same user, each with the bound.
+fn computers_of_one_queue_share_their_bound(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    let computers = [cell.computer(), second_computer(cell, &ferry)?];
+    for computer in &computers {
+        ferry.ok(&["computer", "configure", computer, "-n", "--max-queued-jobs", &BOUND.to_string()])?;
+    }
+    ferry.ok(&["daemon", "start"])?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let observer = watch_queue("PD,CF", stop.clone());
+    let run = || {
+        let jobs =
+            (0..40).map(|i| submit_pending(&ferry, &computers[i % 2], i)).collect::<Result<Vec<_>>>()?;
+        thread::sleep(Duration::from_secs(4));
+        let shown = ferry.json(&["limit", "show"])?;
+        ferry.all_ended(Duration::from_secs(400))?;
+        judge(&ferry, &jobs)?;
+        Ok(shown)
+    };
+    let outcome: Result<serde_json::Value> = run();
+    stop.store(true, Ordering::Relaxed);
+    let most = observer.join().map_err(|_| "the observer failed")?;
+    let shown = outcome?;
+    check((BOUND / 2..=BOUND).contains(&most), || {
+        format!("{most} jobs were pending at once, {BOUND} are allowed for both computers: {shown:#}")
+    })?;
+    let tells = |with: &str| {
+        shown.as_array().into_iter().flatten().map(|computer| &computer["shared"]).any(|shared| {
+            shared["with"] == json!([with])
+                && shared["queue"].is_string()
+                && shared["max_queued_jobs"] == BOUND
+        })
+    };
+    check(tells("second") && tells(&computers[0]), || format!("{shown:#}"))
+}
+
+/// A job that is pending for a while, whatever room there is.
+fn submit_pending(ferry: &Profile, computer: &str, i: usize) -> Result<(String, PathBuf)> {
+    let marker = ferry.scratch().join(format!("marker-{i}"));
+    let words = [format!("x={i}"), format!("marker={}", marker.display())];
+    let later = "custom_scheduler_commands=#SBATCH --begin=now+5";
+    let id = ferry.submit(&[
+        "arithmetic.add_job",
+        &words[0],
+        "y=1",
+        &words[1],
+        "--computer",
+        computer,
+        "--option",
+        later,
+    ])?;
+    Ok((id, marker))
 }
 
 /// What Slurm refuses for good fails the process at once, with Slurm's words, and harms nobody.
