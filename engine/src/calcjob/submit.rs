@@ -153,6 +153,7 @@ pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResu
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
     let intent = Submission { proven: job.cx.is_proven(&computer.config)?, ..intent.clone() };
+    job.cx.learn_home(&computer.config, &via).await;
     let found = scheduler.recover(&*via, &intent).await?;
     if !matches!(found, Recovery::Unclear(_)) {
         job.submitters.settled(job.process.computer.as_deref().unwrap_or_default(), &intent.token);

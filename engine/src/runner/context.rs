@@ -315,6 +315,16 @@ impl Context {
         names.then(|| self.home_queue(&row.config).ok().flatten())?.map(|key| key.queue)
     }
 
+    /// Learns the home cluster of a computer, if that is not known yet: ids are stored in their normal form, which needs
+    /// it. Where it can't be learned now, the poller compares again.
+    pub(crate) async fn learn_home(&self, computer: &Computer, via: &Arc<dyn Transport>) {
+        let scheduler = self.scheduler(&computer.scheduler);
+        let names = scheduler.is_ok_and(|scheduler| scheduler.capabilities().has_clusters);
+        if names && self.home_cluster(&computer.label).is_none() {
+            let _ = self.learn_queue(computer, via).await;
+        }
+    }
+
     /// Whether jobs of a computer are in several clusters.
     pub(crate) fn has_other_clusters(&self, computer: &str) -> bool {
         self.clusters.any(computer)

@@ -85,6 +85,10 @@ impl Pollers {
 
     pub(super) fn watch(&self, watch: JobWatch) {
         let cluster = watch.job.id.cluster().map(str::to_owned);
+        if let Some(cluster) = &cluster {
+            // Before anybody looks: a dead controller elsewhere is not this cluster's trouble.
+            self.cx.clusters.set(&watch.computer, cluster, true);
+        }
         self.send((watch.computer.clone(), cluster), Word::Watch(watch));
     }
 
@@ -195,8 +199,15 @@ impl Poller {
     /// is no trouble of the computer.
     fn tell_use(&self) {
         if let Some(cluster) = &self.cluster {
-            self.cx.clusters.set(&self.computer, cluster, !self.watched.is_empty());
+            let is_other = self.other_cluster().is_some();
+            self.cx.clusters.set(&self.computer, cluster, is_other && !self.watched.is_empty());
         }
+    }
+
+    /// The cluster to ask by its name. Which one is home may be known only since its ids were stored.
+    fn other_cluster(&self) -> Option<&str> {
+        let home = self.cx.home_cluster(&self.computer);
+        self.cluster.as_deref().filter(|cluster| Some(*cluster) != home.as_deref())
     }
 
     /// Whether there is anything to ask the computer now. A disabled one is asked about its jobs alone, and
@@ -358,7 +369,7 @@ impl Poller {
         let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
         // Whatever their computers, our jobs are no others.
         let tokens = self.cx.store.tokens().map_err(|error| failed(error.to_string()))?;
-        let survey = scheduler.survey(&*via, self.cluster.as_deref(), &jobs, &tokens).await?;
+        let survey = scheduler.survey(&*via, self.other_cluster(), &jobs, &tokens).await?;
         let (listed, proves_absence) = (survey.jobs, survey.proves_absence);
         let notice = (!survey.notices.is_empty()).then(|| survey.notices.join("; "));
         // The gate is the home cluster's.

@@ -54,6 +54,7 @@ async fn cancel(cx: &Context, orphan: &Orphan) -> StepResult<String> {
             }
         }
     };
+    cx.learn_home(&row.config, &via).await;
     let home = cx.home_cluster(&orphan.computer);
     let jobs = calcjob::all_jobs(&orphan.submission, found, home.as_deref());
     if jobs.is_empty() {

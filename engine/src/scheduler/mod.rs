@@ -100,7 +100,7 @@ pub struct Submission {
     /// As above.
     pub stderr: String,
     /// The scheduler may start the job again by itself.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rerunnable: bool,
     /// What the submit command needs beside the script.
     #[serde(default, skip_serializing_if = "is_default")]
