@@ -46,6 +46,25 @@ impl<D: Dialect> CliScheduler<D> {
         }
     }
 
+    /// What markers and scheduler say about a submission.
+    async fn look_up(&self, via: &dyn Transport, job: &Submission) -> Result<Recovery> {
+        let claim::Investigated { found, clusters } = claim::investigate(via, job).await?;
+        match found {
+            Found::Owner(id) => Ok(Recovery::Found(id)),
+            Found::Claimed => Ok(Recovery::NeverSubmitted),
+            Found::Recorded(recorded) => match self.read_record(&recorded) {
+                Some(recovery) => Ok(recovery),
+                None => self.ask_by_token(via, job, true, &clusters).await,
+            },
+            Found::Missing => Ok(missing(job)),
+            Found::Unclaimed(reason) => Ok(unclaimed(&reason)),
+            Found::Claim { age, elsewhere } => {
+                let is_dead = self.wrapper_is_dead(age, elsewhere.as_deref());
+                self.ask_by_token(via, job, is_dead, &clusters).await
+            }
+        }
+    }
+
     /// The claim is taken, no copy runs, and no answer is recorded or none that tells: asks the scheduler,
     /// twice. `has_ended`: the wrapper is known to have come to its end.
     async fn ask_by_token(
@@ -271,7 +290,12 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
             match via.exec(&claim::submit_command(&texts, start, at_once)).await {
                 Ok(output) => {
                     let answers = claim::parse_submit(&output.text(), batch.len());
-                    results.extend(answers.iter().map(|answer| self.submitted(answer)));
+                    let jobs = batch.iter().zip(&answers);
+                    // A script names its cluster; the normal form does so only where that is not home.
+                    let normal = |(job, answer): (&Submission, _)| {
+                        self.submitted(answer).map(|id| id.normal(job.home.as_deref()))
+                    };
+                    results.extend(jobs.map(normal));
                 }
                 // Whether anything of it was sent can't be told from here: the markers will.
                 Err(error) => {
@@ -284,21 +308,10 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
     }
 
     async fn recover(&self, via: &dyn Transport, job: &Submission) -> Result<Recovery> {
-        let claim::Investigated { found, clusters } = claim::investigate(via, job).await?;
-        match found {
-            Found::Owner(id) => Ok(Recovery::Found(id)),
-            Found::Claimed => Ok(Recovery::NeverSubmitted),
-            Found::Recorded(recorded) => match self.read_record(&recorded) {
-                Some(recovery) => Ok(recovery),
-                None => self.ask_by_token(via, job, true, &clusters).await,
-            },
-            Found::Missing => Ok(missing(job)),
-            Found::Unclaimed(reason) => Ok(unclaimed(&reason)),
-            Found::Claim { age, elsewhere } => {
-                let is_dead = self.wrapper_is_dead(age, elsewhere.as_deref());
-                self.ask_by_token(via, job, is_dead, &clusters).await
-            }
-        }
+        Ok(match self.look_up(via, job).await? {
+            Recovery::Found(id) => Recovery::Found(id.normal(job.home.as_deref())),
+            other => other,
+        })
     }
 
     async fn survey(

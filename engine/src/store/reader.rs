@@ -191,7 +191,7 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
         Ok(self.hosts()?.remove(computer).unwrap_or_default())
     }
 
-    /// Which queues hosts have said they are, by the address that they were asked at ([`Computer::address`]).
+    /// Which queues hosts have said they are, by the address that they were asked at ([`crate::computer::Computer::address`]).
     fn queues(&self) -> Result<BTreeMap<String, QueueKey>>;
 
     /// The computers that reach the same queue as the same user as this one does, as far as that is known. What limits

@@ -77,6 +77,7 @@ impl Bench {
             .bytes(".ferry/sentinel", format!("{}\n", template.digest).into_bytes());
         self.via.put_tree(&tree, &dir, QUIET).await?;
         Ok(self.again(&Submission {
+            home: self.home().await,
             token: String::new(),
             dir,
             script: SCRIPT.into(),
@@ -99,6 +100,14 @@ impl Bench {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let token = format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         Submission { token, ..job.clone() }
+    }
+
+    /// The cluster that the scheduler speaks to by itself; `None` where it has no clusters, or does not say.
+    async fn home(&self) -> Option<String> {
+        if !self.scheduler.capabilities().has_clusters {
+            return None;
+        }
+        self.scheduler.queue_key(&*self.via).await.ok().map(|key| key.queue)
     }
 
     /// Submits one job.

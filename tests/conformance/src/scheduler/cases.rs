@@ -109,9 +109,12 @@ async fn a_running_job_is_listed_and_an_ended_one_is_marked(bench: Bench) -> Out
     check(status.state == JobState::Running, || format!("{status:?}"))?;
     let marker = bench.marker(&job.dir).await?;
     check(marker.exit.is_none(), || "marked before its end".into())?;
-    check(marker.run.is_some_and(|(token, id)| token == job.token && id == reference.id), || {
-        "not the owner".into()
-    })?;
+    check(
+        marker
+            .run
+            .is_some_and(|(token, id)| token == job.token && id.is_same(&reference.id, job.home.as_deref())),
+        || "not the owner".into(),
+    )?;
     bench.via.write(&job.dir.join("go"), &mut &b""[..], false).await?;
     check(bench.exit(&job.dir).await? == 0, || "not 0".into())?;
     for _ in 0..600 {
@@ -152,7 +155,9 @@ async fn a_second_copy_ends_at_the_gate(bench: Bench) -> Outcome {
     // A submission that finds the gate taken may say whose it is; it may not claim to be another job.
     if let Ok(found) = adopted {
         let owner = bench.marker(&job.dir).await?.run.ok_or("no owner")?;
-        check(owner.1 == first.id && owner.0 == first.token, || format!("{found:?} {owner:?}"))?;
+        check(owner.1.is_same(&first.id, job.home.as_deref()) && owner.0 == first.token, || {
+            format!("{found:?} {owner:?}")
+        })?;
     }
     Ok(())
 }

@@ -129,10 +129,19 @@ async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
         stderr: STDERR.into(),
         label: "ferry-test".into(),
         extras: script.extras,
+        home: home(bench).await,
         login_shell: bench.computer.login_shell(),
         token,
         ..Submission::default()
     })
+}
+
+/// The cluster that the scheduler speaks to by itself, if it has clusters and says so.
+async fn home(bench: &Bench) -> Option<String> {
+    if !bench.scheduler.capabilities().has_clusters {
+        return None;
+    }
+    bench.scheduler.queue_key(&*bench.via).await.ok().map(|key| key.queue)
 }
 
 /// What any job of this computer is made of, and `pwd` as its command.
