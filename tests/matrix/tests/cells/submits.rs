@@ -49,19 +49,21 @@ impl Sbatch {
         Ok(sbatch)
     }
 
-    fn write(&self, text: &str) -> io::Result<()> {
+    fn write(&self, script: &str) -> io::Result<()> {
         fs::create_dir_all(&self.dir)?;
         fs::write(self.dir.join("count"), "0 0\n")?;
-        fs::write(self.dir.join("sbatch"), text)?;
+        // Login files set the path anew.
+        fs::write(self.dir.join(".bash_profile"), format!("PATH='{}':$PATH\n", text(&self.dir)))?;
+        fs::write(self.dir.join("sbatch"), script)?;
         fs::set_permissions(self.dir.join("sbatch"), fs::Permissions::from_mode(0o755))
     }
 
-    /// Starts a daemon that finds it first.
+    /// Starts a daemon that finds it first, also in a login shell.
     fn start(&self, ferry: &Profile) -> Result {
         let path = env::var_os("PATH").unwrap_or_default();
         let path = env::join_paths([self.dir.clone()].into_iter().chain(env::split_paths(&path)));
         let mut start = ferry.command(&["daemon", "start"]);
-        start.env("PATH", path.map_err(|error| error.to_string())?);
+        start.env("PATH", path.map_err(|error| error.to_string())?).env("HOME", &self.dir);
         Profile::run(start)?.expect(0).map(drop)
     }
 
