@@ -63,9 +63,9 @@ struct Shown {
     shared: Option<Shared>,
 }
 
-/// What is in use of a queue that several computers share.
+/// The use of a queue that several computers share.
 struct Shared {
-    /// What its host says of it, if it does.
+    /// The name that its host gives it, if it does.
     key: Option<QueueKey>,
     /// Labels of the others.
     others: Vec<String>,

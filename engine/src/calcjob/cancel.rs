@@ -10,7 +10,7 @@ use crate::{
     scheduler::{Cancelled, ErrorKind, JobId, JobRef, Presence, Recovery, Submission},
 };
 
-/// How soon a job that was cancelled is looked at again.
+/// The time between two looks at a job that was cancelled.
 const ENDING: Duration = Duration::from_secs(2);
 
 /// Cancels the jobs of a submission and of the tries before it, and waits for their end.
@@ -69,12 +69,12 @@ pub(crate) async fn cancel_jobs(cx: &Context, computer: &str, jobs: &[JobRef]) -
     Ok(left)
 }
 
-/// A job of this process that lives although it was taken for gone; `None`: every job that it ever had is over.
+/// Finds a job of this process that lives although it was taken for gone; `None`: every job that it ever had is over.
 ///
 /// # Errors
 /// The host's trouble; `Wait` if the scheduler gives no answer about one of them.
 pub(crate) async fn find_alive(job: &mut Calcjob<'_>) -> StepResult<Option<(JobRef, String)>> {
-    let Some(intent) = job.traces() else { return Ok(None) };
+    let Some(intent) = job.open_submission() else { return Ok(None) };
     let jobs = job.jobs_of(&intent);
     let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let scheduler = job.cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
@@ -95,12 +95,12 @@ pub(crate) async fn find_alive(job: &mut Calcjob<'_>) -> StepResult<Option<(JobR
 }
 
 impl Calcjob<'_> {
-    /// A job's id as it is stored: without its cluster where that is the home cluster.
+    /// Returns a job's id as it is stored: without its cluster where that is the home cluster.
     pub(crate) fn normal(&self, id: &JobId) -> JobId {
         id.normal(self.cx.home_cluster(self.computer()).as_deref())
     }
 
-    /// The job that an id of a submission means. An id without a cluster is one of the cluster that was home when the
+    /// Returns the job that an id of a submission means. An id without a cluster is one of the cluster that was home when the
     /// intent was written, also where the computer has moved to another one since.
     pub(crate) fn job_of(&self, intent: &Submission, id: JobId) -> JobRef {
         let home = self.cx.home_cluster(self.computer());
@@ -116,9 +116,17 @@ impl Calcjob<'_> {
         }
     }
 
-    /// What may live of this process on its computer: its submission, with the jobs of earlier tries. `None`: nothing
-    /// was ever submitted, or all of it is known to be over.
-    pub(crate) fn traces(&mut self) -> Option<Submission> {
+    /// Makes room for a job that takes the place of the present one, which stays known: it may turn up again.
+    pub(crate) fn displace(&mut self, owner: &JobRef) {
+        let present = self.state.submission.clone().zip(self.process.job_id.clone().map(JobId));
+        let present = present.map(|(intent, id)| self.job_of(&intent, id));
+        displace(&mut self.state.earlier, present, owner);
+    }
+
+    /// Returns the submission that may live on the computer, with the jobs of earlier tries. `None`: nothing was ever
+    /// submitted, or all of it is known to be over. Where only earlier jobs are left, the last of them becomes the
+    /// process's job.
+    pub(crate) fn open_submission(&mut self) -> Option<Submission> {
         if !matches!(self.state.step, Step::Submit | Step::Update) {
             return None;
         }
@@ -134,7 +142,7 @@ impl Calcjob<'_> {
         Some(Submission { earlier, ..intent })
     }
 
-    /// Every job that this process ever had, as far as its ids are known.
+    /// Returns every job that this process ever had, as far as its ids are known.
     fn jobs_of(&self, intent: &Submission) -> Vec<JobRef> {
         let id = self.process.job_id.clone().map(JobId);
         let home = self.cx.home_cluster(self.computer());
@@ -149,8 +157,50 @@ pub(crate) fn home_job(intent: &Submission, id: JobId, home: Option<&str>) -> Jo
     intent.job(full.normal(home.or(intent.home.as_deref())))
 }
 
-/// The job of a submission, if its id is known, and those of the tries before it.
+/// Returns the job of a submission, if its id is known, and those of the tries before it.
 pub(crate) fn all_jobs(intent: &Submission, id: Option<JobId>, home: Option<&str>) -> Vec<JobRef> {
     let earlier = intent.earlier.iter().cloned().map(|job| JobRef { id: job.id.normal(home), ..job });
     id.map(|id| home_job(intent, id, home)).into_iter().chain(earlier).collect()
+}
+
+/// See [`Calcjob::displace`].
+fn displace(earlier: &mut Vec<JobRef>, present: Option<JobRef>, owner: &JobRef) {
+    earlier.extend(present);
+    earlier.retain(|job| job != owner);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(id: &str, token: &str) -> JobRef {
+        JobRef { id: JobId(id.into()), token: token.into(), dir: "/w".into() }
+    }
+
+    fn check(id: &str, then: Option<&str>, now: Option<&str>, expect: &str) {
+        let intent = Submission { home: then.map(str::to_owned), ..Submission::of_job(&job("0", "t")) };
+        assert_eq!(home_job(&intent, JobId(id.into()), now).id.0, expect, "{id}, home {then:?}, now {now:?}");
+    }
+
+    #[test]
+    fn an_id_without_a_cluster_is_of_the_cluster_that_was_home_then() {
+        check("2", Some("alpha"), Some("alpha"), "2");
+        check("2", Some("alpha"), Some("gamma"), "2;alpha");
+        check("2;beta", Some("alpha"), Some("alpha"), "2;beta");
+        check("2;beta", Some("alpha"), Some("beta"), "2");
+        // Stored before clusters were known, or not known yet.
+        check("2", None, Some("alpha"), "2");
+        check("2", Some("alpha"), None, "2");
+    }
+
+    #[test]
+    fn a_job_whose_place_another_takes_stays_known() {
+        let (old, present, owner) = (job("1", "a"), job("2", "b"), job("1", "a"));
+        let mut earlier = vec![old, job("0", "z")];
+        displace(&mut earlier, Some(present.clone()), &owner);
+        assert_eq!(earlier, [job("0", "z"), present]);
+        // The same job again takes nobody's place.
+        displace(&mut earlier, Some(owner.clone()), &owner);
+        assert_eq!(earlier.len(), 2);
+    }
 }

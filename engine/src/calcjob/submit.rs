@@ -152,7 +152,11 @@ pub(crate) fn recovery_delay(since: jiff::Timestamp) -> Duration {
 pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Recovery> {
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
-    let intent = Submission { proven: job.cx.is_proven(&computer.config)?, ..intent.clone() };
+    let intent = Submission {
+        proven: job.cx.is_proven(&computer.config)?,
+        earlier: job.state.earlier.clone(),
+        ..intent.clone()
+    };
     job.cx.learn_home(&computer.config, &via).await;
     let found = scheduler.recover(&*via, &intent).await?;
     if !matches!(found, Recovery::Unclear(_)) {
@@ -171,6 +175,7 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
         bounds: None,
     };
     let owner = JobRef { id: job.normal(&owner.id), ..owner };
+    job.displace(&owner);
     if let Some(submission) = &mut job.state.submission {
         submission.token = owner.token;
     }

@@ -10,7 +10,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<JobWatch> {
         monitor::round(job).await?;
     }
     if job.state.stopped.as_ref().is_some_and(|stopped| !stopped.cancelled) {
-        let intent = job.traces();
+        let intent = job.open_submission();
         let intent = intent.ok_or_else(|| StepError::Except("the job's submission is not known".into()))?;
         cancel_submission(job, &intent).await?;
         monitor::cancelled(job).await?;

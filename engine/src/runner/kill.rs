@@ -76,7 +76,7 @@ fn may_have_job(process: &Process) -> bool {
 /// Cancels what was submitted, then ends the process. A forced kill ends it anyway, and leaves the job to the
 /// reaper.
 pub(super) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
-    let Some(intent) = job.traces() else {
+    let Some(intent) = job.open_submission() else {
         // Best effort: its name is one try's alone, so what stays disturbs nobody.
         let _ = timeout(LAST_TRY, calcjob::discard_stash(job)).await;
         return calcjob::end_killed(job, BY_USER, Vec::new()).await;

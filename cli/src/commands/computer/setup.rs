@@ -142,7 +142,7 @@ fn reset(computer: &mut Computer, unset: &[String], known: &[&str]) -> Result {
     Ok(())
 }
 
-/// What no job of the computer may have in its header. What looks like a directive and is none, is warned about.
+/// Refuses what no job of the computer may have in its header. Warns about what looks like a directive and is none.
 fn directives(computer: &Computer, scheduler: &dyn Scheduler) -> Option<String> {
     let texts = Texts { prepend: &computer.prepend_text, append: &computer.append_text, ..Texts::default() };
     texts.unread(scheduler).iter().for_each(output::warn);

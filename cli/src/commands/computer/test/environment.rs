@@ -1,4 +1,4 @@
-//! What the user's login files set, beside a shell without them, and which of the two jobs get.
+//! Compares what a login shell and a plain one set, and tells which of the two jobs get.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +18,7 @@ const MARK: &str = "#ferry ";
 const PROBE: &str = r#"printf '#ferry PATH %s\n#ferry MODULEPATH %s\n' "$PATH" "${MODULEPATH:-}"
 if command -v module > /dev/null 2>&1; then echo '#ferry module yes'; fi"#;
 
-/// What a shell was found to set.
+/// The part of a shell's environment that is compared.
 type Found = BTreeMap<String, String>;
 
 /// Compares the two.
@@ -73,7 +73,7 @@ fn broken(bench: &Bench, jobs_login: bool, why: &str) -> Check {
     Check::failed(STEP, why, help)
 }
 
-/// What login files add and take away, in words.
+/// Tells in words what login files add and take away.
 fn differences(plain: &Found, login: &Found) -> Vec<String> {
     let mut told = Vec::new();
     match (plain.contains_key("module"), login.contains_key("module")) {
