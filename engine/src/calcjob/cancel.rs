@@ -24,7 +24,7 @@ pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission
             Recovery::NeverSubmitted => {}
             Recovery::Unclear(reason) => {
                 let since = job.mark_unclear();
-                let status = format!("to be killed, but whether it was submitted is unclear: {reason}");
+                let status = format!("kill pending: whether it was submitted is unclear: {reason}");
                 return Err(StepError::Wait(status, recovery_delay(since)));
             }
         }
@@ -38,7 +38,7 @@ pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission
             crash::point("kill.cancelled");
             Ok(())
         }
-        Some(left) => Err(StepError::Wait(format!("to be killed: {left}"), ENDING)),
+        Some(left) => Err(StepError::Wait(format!("kill pending: {left}"), ENDING)),
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn cancel_jobs(cx: &Context, computer: &str, jobs: &[JobRef]) -
                 return Err(error.into());
             }
             Err(error) => {
-                let status = format!("to be killed, but job {} could not be cancelled yet: {error}", job.id);
+                let status = format!("kill pending: job {} could not be cancelled yet: {error}", job.id);
                 return Err(StepError::Wait(status, ENDING));
             }
         }

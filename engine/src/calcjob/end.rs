@@ -69,7 +69,8 @@ fn engine_exit(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> O
             return Some(failed(failure, &how));
         }
     }
-    if marker.exit.is_some() {
+    // Whatever became of the marker, it did not fail.
+    if marker.exit.is_some() || status.is_some_and(|status| status.is_completed) {
         return None;
     }
     let message = if marker.run.is_some() {
@@ -102,7 +103,7 @@ fn failed(failure: JobFailure, how: &str) -> Exit {
 /// The report of a job of this computer for its parser.
 pub(crate) fn report(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> JobReport {
     JobReport {
-        exit_status: marker.exit,
+        exit_status: marker.exit.or(status.filter(|status| status.is_completed).map(|_| 0)),
         scheduler_state: status.map(|status| status.raw.clone()),
         engine_exit: engine_exit(marker, status, computer),
         ..JobReport::default()
@@ -123,8 +124,13 @@ mod tests {
     fn concluded(exit: Option<i32>, failure: Option<JobFailure>) -> Option<u32> {
         let run = Some(("t".to_owned(), JobId("7".into())));
         let marker = Marker { sentinel: Some("d".into()), run, exit, ..Marker::default() };
-        let status =
-            JobStatus { state: JobState::Done, raw: "WORD".into(), reason: None, failure, advice: None };
+        let status = JobStatus {
+            state: JobState::Done,
+            raw: "WORD".into(),
+            reason: None,
+            failure,
+            ..JobStatus::default()
+        };
         report(&marker, Some(&status), "far").engine_exit.map(|exit| exit.status)
     }
 

@@ -69,6 +69,7 @@ pub(super) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<Jo
         lines,
         is_parallel: job.run_mode == RunMode::Parallel,
         append,
+        keep_children: options.keep_children,
     })
 }
 

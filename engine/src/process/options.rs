@@ -33,6 +33,9 @@ pub struct Options {
     pub rerunnable: bool,
     /// Start the programs with MPI; `None` leaves it to plugin and code.
     pub withmpi: Option<bool>,
+    /// What the job starts may live on when its script has ended, on a computer without a queue: a server, say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_children: bool,
     /// Words after the computer's `mpirun_command`.
     pub mpirun_extra_params: Vec<String>,
     /// Keep the login's environment in the job.
@@ -83,6 +86,7 @@ impl Default for Options {
             qos: None,
             priority: None,
             rerunnable: false,
+            keep_children: false,
             withmpi: None,
             mpirun_extra_params: Vec::new(),
             import_sys_environment: true,
@@ -106,7 +110,8 @@ impl Default for Options {
 
 /// Options that are stored only where they say something, so that what was stored before they were there counts as
 /// equal to what is stored now.
-const LATER: [&str; 5] = ["input_filename", "output_filename", "parser_name", "stash", "unstash"];
+const LATER: [&str; 6] =
+    ["input_filename", "keep_children", "output_filename", "parser_name", "stash", "unstash"];
 
 /// What a job runs on. Two of the first three say the third.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -16,12 +16,13 @@ use tokio::{
     time::Instant,
 };
 
-use judge::{Watched, judge, observed};
+use judge::{Watched, judge, observed, odd};
 
 use super::{Context, Event, gate::Seen, pace::Pace};
 use crate::{
-    scheduler::{self, Bounds, JobRef, JobState, JobStatus, Marker},
-    store::{Change, HostChange, NodeId},
+    scheduler::{self, Bounds, JobRef, JobState, JobStatus, Marker, Scheduler},
+    store::{Change, HostChange, Level, NodeId},
+    transport::Transport,
 };
 use ferry_plugin_proto::JobReport;
 
@@ -354,6 +355,7 @@ impl Poller {
         // Whatever their computers, our jobs are no others.
         let tokens = self.cx.store.tokens().map_err(|error| failed(error.to_string()))?;
         let survey = scheduler.survey(&*via, self.other_cluster(), &jobs, &tokens).await?;
+        self.sweep(&**scheduler, &*via, &survey.jobs).await;
         let (listed, proves_absence) = (survey.jobs, survey.proves_absence);
         let notice = (!survey.notices.is_empty()).then(|| survey.notices.join("; "));
         // The gate is the home cluster's.
@@ -394,6 +396,25 @@ impl Poller {
         })
     }
 
+    /// Ends what is left of jobs whose script has ended. Until nothing is left they are watched, and keep their place.
+    async fn sweep(
+        &self,
+        scheduler: &dyn Scheduler,
+        via: &dyn Transport,
+        listed: &BTreeMap<JobRef, JobStatus>,
+    ) {
+        let is_left = |(_, status): &(&JobRef, &JobStatus)| status.state == JobState::Left;
+        let left: Vec<JobRef> = listed.iter().filter(is_left).map(|(job, _)| job.clone()).collect();
+        if left.is_empty() {
+            return;
+        }
+        for (job, result) in left.iter().zip(scheduler.cancel(via, &left).await) {
+            if let Err(error) = result {
+                tracing::warn!(computer = self.computer, job = %job.id, %error, "what a job left could not be ended");
+            }
+        }
+    }
+
     /// Tells the runner and the store what is new. Whether anything was.
     async fn settle(&mut self, findings: Findings) -> bool {
         let mut changes = Vec::new();
@@ -410,6 +431,11 @@ impl Poller {
                     let given_up = findings.given_up.contains(&watched.watch.job);
                     let observation =
                         judge(watched, marker, status, given_up, findings.confirm_after, home.as_deref());
+                    if matches!(observation, Some(Observation::Ended(_))) {
+                        let odd = odd(marker, status);
+                        let log = |message| Change::Log { process: *process, level: Level::Warning, message };
+                        changes.extend(odd.map(log));
+                    }
                     ended.extend(observation.map(|observation| (*process, observation)));
                 }
                 None => {

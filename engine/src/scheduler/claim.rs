@@ -12,6 +12,10 @@
 //! | `submit-TOKEN/recovered` | recovery | nobody will ever submit with this token |
 //! | `run` | job script | token, job id and restart count of the one copy that runs |
 //! | `fenced` | job script | copies that came too late and ended themselves |
+//! | `commands` | job script | the user's texts and commands, which run as its child |
+//! | `child` | direct job script | that child's pid and start time |
+//! | `ending` | cancelling a direct job | when it was told to end, by the host's uptime |
+//! | `removed` | job script | the job had removed `.ferry`, which the script made anew |
 //! | `exit` | job script | exit status, token and job id of its end |
 //!
 //! The wrapper runs in a session of its own, so no lost channel ends it half-way, and under `timeout`, so it
@@ -50,6 +54,8 @@ pub struct Marker {
     pub fenced: bool,
     /// The limit that it met, where ferry itself keeps it.
     pub failure: Option<JobFailure>,
+    /// The job has removed `.ferry`, and its shell has made it anew.
+    pub is_removed: bool,
 }
 
 /// Markers by work directory.
@@ -326,7 +332,7 @@ pub async fn markers(via: &dyn Transport, dirs: &[&Path]) -> Result<Markers> {
     for chunk in dirs.chunks(BATCH * 8) {
         let mut script = format!(
             r#"{PRINT}
-m() {{ cd "$1" 2> /dev/null || return; set -- .ferry/*; p s .ferry/sentinel; p g .ferry/run; p q .ferry/exit; p f .ferry/fenced; p v .ferry/failure; }}
+m() {{ cd "$1" 2> /dev/null || return; set -- .ferry/*; p s .ferry/sentinel; p g .ferry/run; p q .ferry/exit; p f .ferry/fenced; p v .ferry/failure; [ ! -e .ferry/removed ] || echo d; }}
 "#
         );
         for (number, dir) in chunk.iter().enumerate() {
@@ -355,6 +361,7 @@ fn marker(section: &[&str]) -> Marker {
         exit: find(section, 'q').and_then(|line| line.split(' ').next()?.parse().ok()),
         fenced: find(section, 'f').is_some(),
         failure: find(section, 'v').and_then(JobFailure::of),
+        is_removed: find(section, 'd').is_some(),
     }
 }
 

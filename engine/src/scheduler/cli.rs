@@ -12,9 +12,9 @@ use super::{
     JobStatus, JobTemplate, Listing, Presence, Query, Queue, QueueKey, Recorded, Recovery, Result, Scheduler,
     Submission, Survey, by_cluster,
     claim::{self, Answer, Found},
+    job_script::script,
     login::{Start, starts_by_login},
     nameless,
-    template::script,
     witness::{Tokens, Wanted},
 };
 use crate::{error::Effect, transport::Transport};
@@ -210,7 +210,9 @@ impl<D: Dialect> CliScheduler<D> {
         for (job, told) in alive.into_iter().zip(told) {
             let result = match (told, after.get(&job)) {
                 (_, Some(presence)) if presence.is_over() => Ok(Cancelled::Over),
-                (Ok(()), Some(Presence::Ours(status))) => Ok(Cancelled::Ending(status.raw.clone())),
+                (Ok(()), Some(Presence::Ours(status))) => {
+                    Ok(Cancelled::Ending(status.reason.as_ref().unwrap_or(&status.raw).clone()))
+                }
                 (Ok(()), _) => Err(unknown_cancel("the scheduler did not answer about the job")),
                 (Err(error), _) => Err(error),
             };

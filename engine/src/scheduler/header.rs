@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{JobTemplate, Resources, Scheduler, template};
+use super::{JobTemplate, Resources, Scheduler, job_script};
 
 /// How lines of a script begin that are orders to the scheduler. Without any, no line moves: a scheduler that reads
 /// its directives wherever they stand (as SGE does) needs none here.
@@ -150,7 +150,7 @@ impl Texts<'_> {
     /// The smallest job with these texts.
     fn job(&self) -> JobTemplate {
         JobTemplate {
-            shebang: template::SHEBANG.into(),
+            shebang: job_script::SHEBANG.into(),
             resources: Resources { machines: 1, tasks_per_machine: 1, cores_per_task: None },
             import_sys_environment: true,
             custom_scheduler_commands: self.custom.into(),

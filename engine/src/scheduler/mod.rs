@@ -10,6 +10,7 @@ mod dialect;
 mod failure;
 mod header;
 mod job;
+mod job_script;
 mod limits;
 mod login;
 mod refusals;
@@ -34,11 +35,12 @@ pub use failure::JobFailure;
 pub(crate) use header::unread_of_job;
 pub use header::{Directives, Texts};
 pub use job::{JobId, JobRef};
+pub use job_script::{script, without_login};
 pub(crate) use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
 pub use login::starts_by_login;
 pub use refusals::{Refusal, Refusals};
-pub use template::{CommandLine, JobTemplate, Resources, script};
+pub use template::{CommandLine, JobTemplate, Resources};
 
 use crate::{error, transport::Transport};
 
@@ -173,7 +175,7 @@ pub enum Recovery {
 }
 
 /// A job's state, the field's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
     /// Waits for resources.
@@ -184,9 +186,12 @@ pub enum JobState {
     Running,
     /// Was stopped for a while.
     Suspended,
+    /// Its script has ended, and processes that it started have not. They are to be ended.
+    Left,
     /// Ended, one way or another.
     Done,
     /// A word that we don't know, or no answer about it.
+    #[default]
     Unknown,
 }
 
@@ -198,6 +203,7 @@ impl JobState {
             JobState::Held => "held",
             JobState::Running => "running",
             JobState::Suspended => "suspended",
+            JobState::Left => "ending",
             JobState::Done => "done",
             JobState::Unknown => "unknown",
         }
@@ -205,7 +211,7 @@ impl JobState {
 }
 
 /// What a scheduler says about a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobStatus {
     /// In our words.
     pub state: JobState,
@@ -217,6 +223,8 @@ pub struct JobStatus {
     pub failure: Option<JobFailure>,
     /// What a person can do about a job that waits for one.
     pub advice: Option<&'static str>,
+    /// Whether the scheduler says that its script came to its end with exit status 0.
+    pub is_completed: bool,
 }
 
 /// One job of this user, whoever submitted it.

@@ -103,13 +103,8 @@ mod tests {
     const TOKEN: &str = "01a22b86-0000-7000-8000-000000000001";
 
     fn listed(name: &str, comment: &str, dir: &str) -> Listed {
-        let status = JobStatus {
-            state: JobState::Running,
-            raw: "R".into(),
-            reason: None,
-            failure: None,
-            advice: None,
-        };
+        let status =
+            JobStatus { state: JobState::Running, raw: "R".into(), reason: None, ..JobStatus::default() };
         let named = Listed::named(JobId("7".into()), name.into(), status);
         Listed { comment: comment.into(), dir: Some(dir.into()), ..named }
     }

@@ -444,8 +444,13 @@ impl Host {
                 (None, Some(ended)) => (JobState::Done, ended.raw),
                 (None, None) => return None,
             };
-            let status =
-                JobStatus { state, raw: raw.into(), reason: None, failure: failure_of(raw), advice: None };
+            let status = JobStatus {
+                state,
+                raw: raw.into(),
+                reason: None,
+                failure: failure_of(raw),
+                ..JobStatus::default()
+            };
             Some((job.clone(), status))
         };
         let shown = jobs.iter().enumerate().filter(|(index, _)| !is_half || index % 2 == 1);
@@ -487,6 +492,7 @@ impl Host {
             exit: record.and_then(|record| record.exit),
             fenced: record.is_some_and(|record| record.fenced),
             failure: None,
+            is_removed: false,
         }
     }
 

@@ -5,25 +5,22 @@ use std::{collections::BTreeMap, time::Duration};
 use ferry_engine::{
     scheduler::{
         Capabilities, Dialect, Error, ErrorKind, Header, JobFailure, JobId, JobRef, JobState, JobStatus,
-        JobTemplate, Listed, Listing, Query, Queue, QueueKey, Recorded, Result, Submission,
+        JobTemplate, Listed, Listing, Query, Queue, QueueKey, Recorded, Result, Submission, without_login,
     },
     transport::{Command, Output, quote},
 };
 
-use crate::id::{ChildId, parse_stat};
+use crate::{
+    guard,
+    id::{ChildId, parse_stat},
+    processes::{self, WHERE},
+};
 
 /// The dialect of no scheduler at all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Direct;
 
-/// Prints host and boot, which every answer begins with.
-const WHERE: &str = "read -r h < /proc/sys/kernel/hostname; read -r b < /proc/sys/kernel/random/boot_id; \
-                     printf '%s %s\\n' \"$h\" \"$b\"";
-
-/// How long a job that was told to end may take before it is ended, s: as long as Slurm lets it by default.
-const GRACE: u32 = 30;
-
-/// The same facts about itself, for the job script.
+/// Host, boot, pid and start time of its own shell, for the job script.
 const IDENTITY: &str = r#"read -r ferry_host < /proc/sys/kernel/hostname
 read -r ferry_boot < /proc/sys/kernel/random/boot_id
 IFS= read -r ferry_stat < /proc/$$/stat
@@ -87,23 +84,7 @@ impl Dialect for Direct {
     }
 
     fn guard(&self, job: &JobTemplate) -> Vec<String> {
-        let failure = JobFailure::OutOfWalltime.as_str();
-        let watchdog = |seconds: u64| {
-            format!(
-                r#"# The wall time limit, which nobody else keeps here.
-(
-    trap '' HUP INT TERM
-    ferry_left={seconds}
-    while [ "$ferry_left" -gt 0 ]; do sleep 1; ferry_left=$((ferry_left - 1)); done
-    echo {failure} > "$ferry_dir/.ferry/failure"
-    kill -s TERM -- "-$$"
-    sleep {GRACE}
-    kill -s KILL -- "-$$"
-) < /dev/null > /dev/null 2>&1 &
-ferry_guard=$!"#
-            )
-        };
-        job.max_wallclock_seconds.map(watchdog).into_iter().collect()
+        guard::text(job)
     }
 
     fn queue_key_command(&self) -> Option<Command> {
@@ -119,7 +100,8 @@ ferry_guard=$!"#
     }
 
     fn submit_text(&self, job: &Submission) -> String {
-        let interpreter = job.interpreter.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+        let words = without_login(&job.interpreter);
+        let interpreter = words.into_iter().map(quote).collect::<Vec<_>>().join(" ");
         let file = |name: &str| quote(&format!("./{name}"));
         // The child is not waited for, so its entry in /proc stays until the wrapper ends, even if it is quick.
         format!(
@@ -164,12 +146,7 @@ ferry_guard=$!"#
     }
 
     fn queue_command(&self, query: &Query<'_>) -> Command {
-        let pids = query.jobs.iter().filter_map(|job| ChildId::parse(&job.id)).map(|id| id.pid.to_string());
-        let script =
-            format!("{WHERE}; for p; do IFS= read -r l < /proc/$p/stat && printf '%s\\n' \"$l\"; done; true");
-        let words =
-            ["sh".to_owned(), "-c".to_owned(), format!("{{ {script}; }} 2> /dev/null"), "sh".to_owned()];
-        Command::new(words.into_iter().chain(pids))
+        processes::look(query.jobs)
     }
 
     fn parse_queue(&self, query: &Query<'_>, output: &Output) -> Result<Queue> {
@@ -181,32 +158,34 @@ ferry_guard=$!"#
             .filter(|(_, state, _)| !matches!(state, 'Z' | 'X' | 'x'))
             .map(|(pid, state, start)| ((pid, start), state))
             .collect();
+        let left = processes::left(&lines);
         let status = |job: &JobRef| {
             let id = ChildId::parse(&job.id)?;
             if id.host != host {
                 let reason = format!("it runs on {}, and {host} answered", id.host);
                 let reason = Some(reason);
-                let unknown = JobStatus {
-                    state: JobState::Unknown,
-                    raw: "?".into(),
-                    reason,
-                    failure: None,
-                    advice: None,
-                };
+                let unknown =
+                    JobStatus { state: JobState::Unknown, raw: "?".into(), reason, ..JobStatus::default() };
                 return Some(unknown);
             }
             if id.boot != boot {
                 let (raw, failure) = ("lost in a reboot".into(), Some(JobFailure::LostInReboot));
-                let lost = JobStatus { state: JobState::Done, raw, reason: None, failure, advice: None };
+                let lost =
+                    JobStatus { state: JobState::Done, raw, reason: None, failure, ..JobStatus::default() };
                 return Some(lost);
             }
-            let letter = *alive.get(&(id.pid, id.start))?;
+            let Some(letter) = alive.get(&(id.pid, id.start)).copied() else {
+                let left = left.get(&job.token)?;
+                let reason = Some(format!("its script has ended; still running: {left}"));
+                let raw = "ending".to_owned();
+                return Some(JobStatus { state: JobState::Left, raw, reason, ..JobStatus::default() });
+            };
             // The kernel's letter changes from one look to the next (R, S, D); only a stop is worth telling.
             let (state, raw) = match letter {
                 'T' | 't' => (JobState::Suspended, "stopped"),
                 _ => (JobState::Running, "running"),
             };
-            Some(JobStatus { state, raw: raw.into(), reason: None, failure: None, advice: None })
+            Some(JobStatus { state, raw: raw.into(), ..JobStatus::default() })
         };
         let listed = |job: &JobRef| Some(Listed::named(job.id.clone(), job.token.clone(), status(job)?));
         let listed = query.jobs.iter().filter_map(listed).collect();
@@ -214,36 +193,13 @@ ferry_guard=$!"#
     }
 
     fn cancel_command(&self, _: Option<&str>, jobs: &[JobRef]) -> Command {
-        // Identity is checked before each signal; the group has the job's pid, since it leads its session.
-        let script = format!(
-            r#"{{ {WHERE}
-alive() {{
-    IFS= read -r l < "/proc/$1/stat" || return 1
-    set -- "$2" ${{l##*) }}
-    case $2 in Z|X|x) return 1;; esac
-    [ "$1" = "${{21}}" ]
-}}
-each() {{ for j; do set -- ${{j%:*}} ${{j#*:}}; alive "$1" "$2" && $do "$1"; done; }}
-term() {{ kill -s TERM -- "-$1"; }}
-stop() {{ kill -s KILL -- "-$1"; }}
-left() {{ n=1; }}
-do=term; each "$@"
-i=0; while [ $i -lt 30 ]; do n=0; do=left; each "$@"; [ $n = 0 ] && break; sleep 0.1; i=$((i + 1)); done
-do=stop; each "$@"
-sleep 0.05
-show() {{ echo "$1"; }}
-do=show; each "$@"
-true; }} 2> /dev/null"#
-        );
-        let words = ["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()];
-        let children = jobs.iter().filter_map(|job| ChildId::parse(&job.id));
-        Command::new(words.into_iter().chain(children.map(|id| format!("{}:{}", id.pid, id.start))))
+        processes::end(jobs)
     }
 
     fn parse_cancel(&self, jobs: &[JobRef], output: &Output) -> Vec<Result<()>> {
         let text = output.text();
         let one = |job: &JobRef| {
-            let (host, boot, left) = answer("cancel", output, &text)?;
+            let (host, _, _) = answer("cancel", output, &text)?;
             let id = ChildId::parse(&job.id).ok_or_else(|| {
                 Error::new(ErrorKind::Permanent, "cancel")
                     .message(format!("`{}` is no id of a direct job", job.id))
@@ -252,9 +208,6 @@ true; }} 2> /dev/null"#
                 return Err(Error::new(ErrorKind::Unreachable, "cancel")
                     .message(format!("the job runs on {}, and {host} answered", id.host))
                     .later());
-            }
-            if id.boot == boot && left.contains(&id.pid.to_string().as_str()) {
-                return Err(Error::new(ErrorKind::Busy, "cancel").message("the job did not end").later());
             }
             Ok(())
         };

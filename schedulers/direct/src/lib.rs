@@ -1,12 +1,14 @@
 //! The direct scheduler: jobs are children of the computer itself, started at once, without a queue.
 //!
 //! A job's id is `HOST:BOOT:PID:START`, so neither a reused pid nor a reboot is mistaken for the job. A zombie
-//! is dead. Signals go to the whole process group, on the computer where it runs.
+//! is dead. A job has ended when nothing of it runs any more, on the computer where it ran: see `processes`.
 //!
 //! Needs Linux's `/proc` on the computer.
 
 mod dialect;
+mod guard;
 mod id;
+mod processes;
 
 use std::sync::Arc;
 

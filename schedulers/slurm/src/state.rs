@@ -61,7 +61,7 @@ pub(crate) fn status(word: &str, reason: &str) -> JobStatus {
     let state = if advice.is_some() { JobState::Held } else { state };
     let reason = (!matches!(reason, "" | "None")).then(|| reason.to_owned());
     let failure = FAILURES.iter().find(|(known, _)| *known == name).map(|(_, failure)| *failure);
-    JobStatus { state, raw: word.to_owned(), reason, failure, advice }
+    JobStatus { state, raw: word.to_owned(), reason, failure, advice, is_completed: name == "COMPLETED" }
 }
 
 #[cfg(test)]

@@ -71,6 +71,22 @@ pub(super) fn judge(
     Some(Observation::Ended(Box::new(calcjob::report(marker, status, &watched.watch.computer))))
 }
 
+/// Says what is odd about the end of a job, for its report.
+pub(super) fn odd(marker: &Marker, status: Option<&JobStatus>) -> Option<String> {
+    if marker.is_removed {
+        return Some(
+            "the job removed the folder `.ferry` of its work directory, where its end is recorded; its shell made it \
+             anew"
+                .into(),
+        );
+    }
+    let completed = status.filter(|status| status.is_completed && marker.exit.is_none())?;
+    Some(format!(
+        "the scheduler says {}, but the job left no exit status in its work directory; it counts as 0",
+        completed.raw
+    ))
+}
+
 /// Returns what a change of the scheduler's word, or of why a job does not begin yet, changes in the store.
 pub(super) fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
     watched.forget_absence();
@@ -78,8 +94,8 @@ pub(super) fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change>
     let advice = status.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
     let words = Some(format!("job {}{reason}{advice}", status.state.as_str()));
     let watch = &mut watched.watch;
-    let is_queued = matches!(status.state, JobState::Pending | JobState::Held);
-    if watch.shown.as_ref() == Some(&status.raw) && (!is_queued || watch.status == words) {
+    let is_told = matches!(status.state, JobState::Pending | JobState::Held | JobState::Left);
+    if watch.shown.as_ref() == Some(&status.raw) && (!is_told || watch.status == words) {
         return Vec::new();
     }
     watch.shown = Some(status.raw.clone());
@@ -93,7 +109,7 @@ pub(super) fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change>
     let ticket = match status.state {
         JobState::Pending | JobState::Held => Some(true),
         JobState::Running | JobState::Suspended => Some(false),
-        JobState::Done | JobState::Unknown => None,
+        JobState::Left | JobState::Done | JobState::Unknown => None,
     };
     let ticket = ticket.map(|queued| Change::TicketQueued { process, queued });
     [shown].into_iter().chain(report).chain(ticket).collect()
@@ -129,7 +145,7 @@ mod tests {
             raw: raw.into(),
             reason: None,
             failure: (raw == "rebooted").then_some(JobFailure::LostInReboot),
-            advice: None,
+            ..JobStatus::default()
         });
         let once = |watched: &mut Watched| {
             judge(watched, marker, status.as_ref(), raw == Some("given up"), Duration::ZERO, None)
@@ -188,10 +204,8 @@ mod tests {
         let mut job = watched("7", "t");
         let mut told = |state: JobState, raw: &str, reason: &str| {
             let reason = Some(reason.to_owned());
-            let changes = observed(
-                &mut job,
-                &JobStatus { state, raw: raw.into(), reason, failure: None, advice: None },
-            );
+            let changes =
+                observed(&mut job, &JobStatus { state, raw: raw.into(), reason, ..JobStatus::default() });
             changes.into_iter().find_map(|change| match change {
                 Change::Observed { status, .. } => status,
                 _ => None,
@@ -214,6 +228,7 @@ mod tests {
             reason: Some("PartitionTimeLimit".into()),
             failure: None,
             advice: Some("make it shorter"),
+            ..JobStatus::default()
         };
         let mut job = watched("7", "t");
         let words = "job held: PartitionTimeLimit; make it shorter";

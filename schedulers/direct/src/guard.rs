@@ -1,0 +1,100 @@
+//! What a direct job's own shell does since no scheduler does it: it keeps the wall time limit, ends what the job leaves
+//! behind, and gives whoever is told to end some time for it.
+//!
+//! The user's part runs in a session and a process group of its own, so that it can be signalled as a whole. Its
+//! environment bears the submission's token, by which descendants are found that left the group.
+
+use std::fmt::Write as _;
+
+use ferry_engine::scheduler::{JobFailure, JobTemplate};
+
+/// The variable that marks what a job runs; its value is the submission's token.
+pub(crate) const MARK: &str = "FERRY_JOB";
+
+/// How long processes that were told to end may take before they are killed, s: as long as Slurm lets them by default.
+pub(crate) const GRACE: u32 = 30;
+
+/// Starts the user's part, and passes signals to all of its group. The first TERM begins the time of grace.
+fn start(is_marked: bool) -> String {
+    let mark = if is_marked { format!("export {MARK}=\"$ferry_token\"; ") } else { String::new() };
+    format!(
+        r#"ferry_start() {{ {mark}ferry_fresh setsid "$@"; }}
+# The group's number and when its leader began, so that nobody else is ever taken for it.
+ferry_started() {{
+    IFS= read -r ferry_stat < "/proc/$ferry_child/stat" || return 0
+    set -- ${{ferry_stat##*) }}
+    printf '%s %s\n' "$ferry_child" "${{20}}" > .ferry/child
+}} 2> /dev/null
+ferry_pass() {{
+    kill -s "$1" -- "-$ferry_child" || kill -s "$1" "$ferry_child"
+    [ "$1" != TERM ] || ferry_grace
+}}
+ferry_grace() {{
+    [ -z "$ferry_killer" ] || return 0
+    (
+        trap '' HUP INT TERM
+        ferry_left={GRACE}
+        while [ "$ferry_left" -gt 0 ]; do sleep 1; ferry_left=$((ferry_left - 1)); done
+        kill -s KILL -- "-$ferry_child"
+    ) < /dev/null > /dev/null 2>&1 &
+    ferry_killer=$!
+    ferry_guard="$ferry_guard $!"
+}}
+ferry_killer="#
+    )
+}
+
+/// Ends what is left of the group when the user's part has ended: TERM, unless it was told before, and KILL after the
+/// time of grace. What can't be killed is left to whoever looks at the job next.
+fn sweep() -> String {
+    format!(
+        r#"ferry_alive() {{
+    kill -s 0 -- "-$ferry_child" || return 1
+    for ferry_p in /proc/[0-9]*/stat; do
+        IFS= read -r ferry_stat < "$ferry_p" || continue
+        set -- ${{ferry_stat##*) }}
+        case $1 in Z|X|x) continue;; esac
+        [ "$3" != "$ferry_child" ] || return 0
+    done
+    return 1
+}} 2> /dev/null
+ferry_sweep() {{
+    ferry_alive || return 0
+    [ -n "$ferry_killer" ] || ferry_pass TERM 2> /dev/null
+    ferry_n=0
+    while [ "$ferry_n" -lt {most} ] && ferry_alive; do sleep 0.1; ferry_n=$((ferry_n + 1)); done
+}}"#,
+        most = (GRACE + 5) * 10
+    )
+}
+
+/// Tells the script's own shell to end when the time is over.
+fn watchdog(seconds: u64) -> String {
+    let failure = JobFailure::OutOfWalltime.as_str();
+    format!(
+        r#"# The wall time limit, which nobody else keeps here.
+(
+    trap '' HUP INT TERM
+    ferry_left={seconds}
+    while [ "$ferry_left" -gt 0 ]; do
+        sleep 1
+        ferry_left=$((ferry_left - 1))
+        IFS= read -r ferry_stat < "/proc/$$/stat" || exit
+        set -- ${{ferry_stat##*) }}
+        [ "${{20}}" = "${{ferry_job##*:}}" ] || exit
+    done
+    echo {failure} > "$ferry_dir/.ferry/failure"
+    kill -s TERM "$$"
+) < /dev/null > /dev/null 2>&1 &
+ferry_guard=$!"#
+    )
+}
+
+/// Returns the text for the job script.
+pub(crate) fn text(job: &JobTemplate) -> Vec<String> {
+    let mut text = start(!job.keep_children);
+    if !job.keep_children {
+        let _ = write!(text, "\n{}", sweep());
+    }
+    std::iter::once(text).chain(job.max_wallclock_seconds.map(watchdog)).collect()
+}

@@ -1,0 +1,176 @@
+//! How direct jobs end: whatever they have started ends with them, and nothing is called ended that still runs.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use ferry_conformance::scheduler::{Bench, Outcome};
+use ferry_engine::{
+    computer::Computer,
+    scheduler::{Cancelled, JobRef, JobState, JobTemplate},
+};
+
+/// A bench in a directory of its own, whose name has a blank.
+async fn bench() -> Outcome<(Bench, tempfile::TempDir)> {
+    let dir = tempfile::Builder::new().prefix("direct ends").tempdir()?;
+    let via = ferry_transport_local::register().open(&Computer::default()).await?;
+    let (_, scheduler) = ferry_scheduler_direct::register();
+    Ok((Bench::new(scheduler, via, dir.path().into()), dir))
+}
+
+async fn start(bench: &Bench, body: &str, change: impl FnOnce(&mut JobTemplate)) -> Outcome<JobRef> {
+    let job = bench.job_with(body, change).await?;
+    bench.submit(&job).await
+}
+
+/// Waits until something holds.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Outcome {
+    let begin = Instant::now();
+    while !holds() {
+        if begin.elapsed() > Duration::from_secs(60) {
+            return Err(format!("never: {what}").into());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// The pid that the job has written to a file, if it lives.
+fn lives(file: &Path) -> bool {
+    let pid = std::fs::read_to_string(file).unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+async fn cancel(bench: &Bench, job: &JobRef) -> Outcome<Cancelled> {
+    let mut results = bench.scheduler.cancel(&*bench.via, std::slice::from_ref(job)).await;
+    Ok(results.pop().ok_or("no result")??)
+}
+
+/// Cancels until the job is over.
+async fn end(bench: &Bench, job: &JobRef) -> Outcome {
+    let begin = Instant::now();
+    while cancel(bench, job).await? != Cancelled::Over {
+        if begin.elapsed() > Duration::from_secs(90) {
+            return Err("it was not ended".into());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
+}
+
+/// A program that ignores TERM, in a file of its own; it writes its pid to `pid`.
+const STUBBORN: &str = "echo $$ > pid; trap '' TERM; while :; do sleep 0.1; done";
+
+#[tokio::test]
+async fn killed_is_what_runs_no_more() -> Outcome {
+    let (bench, _dir) = bench().await?;
+    // The shell in between ends by TERM; the program does not.
+    let body = format!("cat > s.sh << 'E'\n{STUBBORN}\nE\nsh s.sh; echo done");
+    let job = start(&bench, &body, |_| ()).await?;
+    until("it runs", || lives(&job.dir.join("pid"))).await?;
+    let first = cancel(&bench, &job).await?;
+    assert!(matches!(first, Cancelled::Ending(_)), "{first:?}");
+    end(&bench, &job).await?;
+    assert!(!lives(&job.dir.join("pid")), "it was called over");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_checkpoint_on_term_comes_home_whole() -> Outcome {
+    let (bench, _dir) = bench().await?;
+    let program = "trap 'for n in 1 2 3 4 5; do echo $n >> checkpoint; sleep 0.3; done; exit 0' TERM\n\
+                   while :; do sleep 0.1; done";
+    let body = format!("cat > s.sh << 'E'\n{program}\nE\nsh s.sh");
+    let job = start(&bench, &body, |job| job.max_wallclock_seconds = Some(1)).await?;
+    until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    let text = std::fs::read_to_string(job.dir.join("checkpoint"))?;
+    assert_eq!(text, "1\n2\n3\n4\n5\n");
+    let marker = bench.marker(&job.dir).await?;
+    assert!(marker.failure.is_some(), "{marker:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_job_leaves_in_the_background_ends_with_it() -> Outcome {
+    let (bench, _dir) = bench().await?;
+    let body = "sleep 600 > /dev/null 2>&1 & echo $! > pid";
+    let job = start(&bench, body, |_| ()).await?;
+    until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    assert!(!lives(&job.dir.join("pid")));
+    assert_eq!(bench.marker(&job.dir).await?.exit, Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_left_the_session_is_seen_and_ended() -> Outcome {
+    let (bench, _dir) = bench().await?;
+    let body = "setsid sh -c 'echo $$ > pid; exec sleep 600' > /dev/null 2>&1 < /dev/null & \
+                while ! [ -s pid ]; do sleep 0.01; done";
+    let job = start(&bench, body, |_| ()).await?;
+    until("its script has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    let status = bench.status(&job).await?.ok_or("it was called absent")?;
+    assert_eq!(status.state, JobState::Left);
+    assert!(status.reason.is_some_and(|reason| reason.contains("(sleep)")));
+    end(&bench, &job).await?;
+    assert!(!lives(&job.dir.join("pid")));
+    assert_eq!(bench.status(&job).await?, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn children_are_kept_where_that_is_wanted() -> Outcome {
+    let (bench, _dir) = bench().await?;
+    let body = "sleep 600 > /dev/null 2>&1 & echo $! > pid";
+    let job = start(&bench, body, |job| job.keep_children = true).await?;
+    until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    assert_eq!(bench.status(&job).await?, None);
+    assert!(lives(&job.dir.join("pid")));
+    let pid = std::fs::read_to_string(job.dir.join("pid"))?;
+    std::process::Command::new("kill").arg(pid.trim()).status()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_whose_shell_was_killed_has_not_ended_before_its_programs() -> Outcome {
+    let (bench, _dir) = bench().await?;
+    let job = start(&bench, "echo $$ > pid; sleep 600; sleep 600", |_| ()).await?;
+    until("it runs", || lives(&job.dir.join("pid"))).await?;
+    let shell = job.id.0.rsplit(':').nth(1).ok_or("no pid")?.to_owned();
+    std::process::Command::new("kill").args(["-9", &shell]).status()?;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let status = bench.status(&job).await?.ok_or("it was called absent")?;
+    assert_eq!(status.state, JobState::Left);
+    end(&bench, &job).await?;
+    assert!(!lives(&job.dir.join("pid")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_number_that_is_another_s_by_now_is_left_alone() -> Outcome {
+    let (bench, _dir) = bench().await?;
+    let job = start(&bench, "true", |_| ()).await?;
+    until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    let mut stranger = std::process::Command::new("setsid").args(["sleep", "600"]).spawn()?;
+    std::fs::write(job.dir.join(".ferry/child"), format!("{} 1\n", stranger.id()))?;
+    assert_eq!(bench.status(&job).await?, None);
+    assert_eq!(cancel(&bench, &job).await?, Cancelled::Over);
+    assert!(stranger.try_wait()?.is_none(), "it was killed");
+    stranger.kill()?;
+    stranger.wait()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopped_job_can_be_ended() -> Outcome {
+    let (bench, _dir) = bench().await?;
+    let job = start(&bench, "echo $$ > pid; sleep 600", |_| ()).await?;
+    until("it runs", || lives(&job.dir.join("pid"))).await?;
+    let shell = job.id.0.rsplit(':').nth(1).ok_or("no pid")?.to_owned();
+    std::process::Command::new("kill").args(["-STOP", &shell]).status()?;
+    assert_eq!(bench.status(&job).await?.ok_or("absent")?.state, JobState::Suspended);
+    end(&bench, &job).await?;
+    assert!(!lives(&job.dir.join("pid")));
+    Ok(())
+}
