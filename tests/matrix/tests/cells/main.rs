@@ -12,6 +12,7 @@ mod crash;
 mod daemon;
 mod data;
 mod disk;
+mod ends;
 mod failure;
 mod fault;
 mod flow;
@@ -96,8 +97,10 @@ fn main() {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
-        let groups: [(&str, &[cell::CellCase]); 7] = [
+        let groups: [(&str, &[cell::CellCase]); 9] = [
             ("cell", cell::EVERYWHERE),
+            ("ends", ends::CASES),
+            ("ends", ends::DIRECT_CASES),
             ("hosts", hosts::EVERYWHERE),
             ("sweep", sweep::CASES),
             ("chaos", chaos::CASES),
@@ -156,6 +159,8 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         together.extend(in_full(sweep::CASES));
     }
     together.extend(cell::CASES.iter().chain(cell::EVERYWHERE).chain(hosts::EVERYWHERE));
+    together.extend(ends::CASES);
+    together.extend(if cell.has_queue() { ends::QUEUE_CASES } else { ends::DIRECT_CASES });
     together.extend(stash::CELL_CASES.iter().chain(monitor::CELL_CASES).chain(upgrade::cases()));
     let trial = |group: &str, (name, case): cell::CellCase, alone: bool| {
         let cell = cell.clone();

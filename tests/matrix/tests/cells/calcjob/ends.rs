@@ -34,9 +34,9 @@ fn an_exception_before_the_submission_is_not_retried() -> Result {
     check(report.matches("no such thing").count() == 1 && !report.contains("again"), || report)
 }
 
-/// Runs a job that is killed by the hardest signal, so that ferry itself concludes how it ended.
+/// Runs a job that is killed by the hardest signal, its own shell included, so that ferry itself concludes how it ended.
 fn killed_job(bench: &Bench, parse: &Value) -> Result<Value> {
-    let job = json!({"run": [sh("kill -9 -$(ps -o pgid= $$ | tr -d ' ')")]});
+    let job = json!({"run": [sh("kill -9 $(ps -o ppid= $PPID) -$(ps -o pgid= $$ | tr -d ' ')")]});
     bench.run(&job, &[&format!("parse={parse}")])
 }
 

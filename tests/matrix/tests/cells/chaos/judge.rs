@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     plan::{Bound, Work},
-    trial::{Sent, runs},
+    trial::{Sent, running, runs},
 };
 
 /// A broken promise.
@@ -17,6 +17,8 @@ pub(super) enum Wrong {
     Twice,
     /// It has not ended.
     Stuck,
+    /// Its process has ended, and something of its job runs.
+    Runs,
     /// More jobs at once than are allowed, or a ticket of nobody.
     Bound,
     /// It ended in another way than it should, or the store is damaged.
@@ -34,6 +36,9 @@ pub(super) fn judge(ferry: &Profile, sent: &[Sent], live: &[Value]) -> Result<Fi
     let mut findings = Findings::new();
     for process in live {
         findings.push((Wrong::Stuck, format!("{process}")));
+    }
+    if live.is_empty() {
+        findings.extend(running(sent).into_iter().map(|process| (Wrong::Runs, process)));
     }
     for one in sent {
         for marker in one.markers().iter().filter(|marker| runs(marker) > 1) {

@@ -30,12 +30,22 @@ pub(super) struct Bound {
 /// Something to submit. Its result is known beforehand.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Work {
-    /// A calcjob.
-    Job { x: u64, sleep: f64 },
+    /// A calcjob. What it leaves behind lives on if nobody ends it.
+    Job { x: u64, sleep: f64, leaves: Leaves },
     /// A workflow that calls so many calcjobs, and a calcfunction at last.
     Parent { x: u64, sleep: f64, jobs: u64, together: bool },
     /// A calcfunction.
     Function { x: u64 },
+}
+
+/// What a job leaves behind when its script ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaves {
+    Nothing,
+    /// A process in a session of its own.
+    Stray,
+    /// One that ignores TERM.
+    Deaf,
 }
 
 /// Something that happens.
@@ -138,7 +148,13 @@ impl Plan {
 fn works(random: &mut Random) -> Vec<Work> {
     let mut works = Vec::new();
     for _ in 0..6 + random.below(7) {
-        works.push(Work::Job { x: random.below(1000), sleep: seconds(random) });
+        let (x, sleep) = (random.below(1000), seconds(random));
+        let leaves = match random.below(12) {
+            0..3 => Leaves::Stray,
+            3 => Leaves::Deaf,
+            _ => Leaves::Nothing,
+        };
+        works.push(Work::Job { x, sleep, leaves });
     }
     for _ in 0..1 + random.below(2) {
         works.push(Work::Parent {

@@ -77,12 +77,13 @@ impl fmt::Display for Tally {
         writeln!(f, "  died at a named point: {died_at}")?;
         write!(
             f,
-            "  {} lost, {} executed twice, {} stuck, {} bounds exceeded, {} wrong results",
+            "  {} lost, {} executed twice, {} stuck, {} bounds exceeded, {} wrong results, {} still running",
             wrong(Wrong::Lost),
             wrong(Wrong::Twice),
             wrong(Wrong::Stuck),
             wrong(Wrong::Bound),
             wrong(Wrong::Result),
+            wrong(Wrong::Runs),
         )
     }
 }

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use super::{
     breaking::Ground,
     daemon::Daemon,
-    plan::{Event, Fault, Plan, Verb, Work},
+    plan::{Event, Fault, Leaves, Plan, Verb, Work},
 };
+use crate::cell::Cell;
 
 /// How often a submission that was not acknowledged is tried.
 const TRIES: usize = 40;
@@ -115,7 +116,7 @@ impl<'a> Trial<'a> {
         for attempt in 0..TRIES {
             let marker = self.ferry.scratch().join(format!("marker-{work}-{attempt}"));
             let sent = Sent { work: self.plan.works[work], id: None, marker, killed: false };
-            let words = words(&sent, &self.ground.cell.computer());
+            let words = words(&sent, &self.ground.cell);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let answer = self.ferry.ferry(&words)?;
             check(!answer.stderr.contains("panicked"), || answer.stderr.clone())?;
@@ -157,19 +158,59 @@ impl<'a> Trial<'a> {
 }
 
 /// The words that submit it.
-fn words(sent: &Sent, computer: &str) -> Vec<String> {
-    let marker = sent.marker.display();
+fn words(sent: &Sent, cell: &Cell) -> Vec<String> {
+    let (marker, computer) = (sent.marker.display(), cell.computer());
     let words = match sent.work {
-        Work::Job { x, sleep } => {
-            format!("submit arithmetic.add_job x={x} y=1 sleep={sleep} marker={marker} --computer {computer}")
+        Work::Job { x, sleep, leaves } => {
+            let words = format!(
+                "submit arithmetic.add_job x={x} y=1 sleep={sleep} marker={marker} --computer {computer} --option"
+            );
+            let text = format!("prepend_text={}", left_behind(sent, leaves, cell));
+            return words.split(' ').map(str::to_owned).chain([text]).collect();
         }
         Work::Function { x } => format!("submit arithmetic.add x={x} y=1"),
         Work::Parent { .. } => {
-            let script = script(sent, computer);
+            let script = script(sent, &computer);
             return ["submit".into(), "script.run".into(), format!("script={script}")].into();
         }
     };
     words.split(' ').map(str::to_owned).collect()
+}
+
+/// The variable that tells a job's processes from all others, whatever ferry calls them.
+const MARK: &str = "FERRY_CHAOS_JOB";
+
+/// Shell text before the job's command, which marks all that the job starts. With a queue it is the scheduler that ends
+/// what a job leaves.
+fn left_behind(sent: &Sent, leaves: Leaves, cell: &Cell) -> String {
+    let mark = format!("export {MARK}={}", sent.marker.display());
+    let quiet = "< /dev/null > /dev/null 2>&1 &";
+    match leaves {
+        Leaves::Stray if !cell.has_queue() => format!("{mark}\nsetsid sleep 1000 {quiet}"),
+        Leaves::Deaf if !cell.has_queue() => format!("{mark}\n(trap '' TERM; sleep 1000) {quiet}"),
+        _ => mark,
+    }
+}
+
+/// Returns the processes of these jobs that run now, by the marks of what was submitted.
+pub(super) fn running(sent: &[Sent]) -> Vec<String> {
+    let is_marked = |environ: &[u8]| {
+        let is_of = |one: &Sent| {
+            let mark = format!("{MARK}={}", one.marker.display());
+            environ.split(|byte| *byte == 0).any(|word| word == mark.as_bytes())
+        };
+        sent.iter().any(is_of)
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let is_zombie = stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'));
+        if is_marked(&environ) && !is_zombie {
+            found.push(stat.split_inclusive(')').next().unwrap_or_default().to_owned());
+        }
+    }
+    found
 }
 
 /// The program of a parent: its jobs one after the other, each with the sum of the one before, or all at once;
