@@ -154,6 +154,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_scheduler_calls_completed_has_not_failed() {
+        let status = JobStatus {
+            state: JobState::Done,
+            raw: "COMPLETED".into(),
+            is_completed: true,
+            ..JobStatus::default()
+        };
+        // The job removed its markers, or its work directory.
+        for run in [None, Some(("t".to_owned(), JobId("7".into())))] {
+            let report = report(&Marker { run, ..Marker::default() }, Some(&status), "far");
+            assert_eq!((report.exit_status, report.engine_exit), (Some(0), None));
+        }
+        let marker = Marker { exit: Some(3), ..Marker::default() };
+        assert_eq!(report(&marker, Some(&status), "far").exit_status, Some(3), "the marker knows better");
+    }
+
+    #[test]
     fn a_limit_that_ferry_keeps_itself_is_told_by_the_marker() {
         let failure = Some(JobFailure::OutOfWalltime);
         let marker = Marker { exit: Some(143), failure, ..Marker::default() };

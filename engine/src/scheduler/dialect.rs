@@ -83,8 +83,17 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// often the scheduler started it again. Must not print.
     fn identity(&self) -> &'static str;
 
-    /// Shell text, part of the job script once its gate is taken, that keeps limits which the scheduler does not keep.
-    /// A child that it leaves in the background is named by `ferry_guard`, and ended with the script.
+    /// Returns shell text for the job script, read once its gate is taken and before anything is started, that does what
+    /// the scheduler does not: it keeps limits, and ends what a job leaves. A child that it leaves in the background is
+    /// named in `ferry_guard`, and killed with the script. It may define these functions anew:
+    ///
+    /// | function | called | by default |
+    /// |---|---|---|
+    /// | `ferry_start WORDS` | in the child that becomes the user's part; ends in an `exec` of the words | `ferry_fresh WORDS`, which undoes ignored signals |
+    /// | `ferry_started` | once that child runs; `ferry_child` is its pid | nothing |
+    /// | `ferry_pass SIGNAL` | when the script's shell was signalled | signals `ferry_child` |
+    /// | `ferry_sweep` | when the child has ended, before the exit marker is written | nothing |
+    /// | `ferry_told` | when the exit marker is written | nothing |
     fn guard(&self, job: &JobTemplate) -> Vec<String> {
         let _ = job;
         Vec::new()

@@ -2,7 +2,9 @@
 //! behind, and gives whoever is told to end some time for it.
 //!
 //! The user's part runs in a session and a process group of its own, so that it can be signalled as a whole. Its
-//! environment bears the submission's token, by which descendants are found that left the group.
+//! environment bears the submission's token, by which descendants are found that left the group. Where this user may
+//! make control groups (cgroup v2, delegated or mounted for it), the user's part also has one of its own, which nothing
+//! leaves; see cgroups(7).
 
 use std::fmt::Write as _;
 
@@ -14,11 +16,35 @@ pub(crate) const MARK: &str = "FERRY_JOB";
 /// How long processes that were told to end may take before they are killed, s: as long as Slurm lets them by default.
 pub(crate) const GRACE: u32 = 30;
 
+/// Makes the control group, if that may be; `cgroup.kill` is there since Linux 5.14.
+const CGROUP: &str = r#"ferry_own=
+while IFS=: read -r ferry_n ferry_t ferry_p; do [ "$ferry_n" != 0 ] || ferry_own=$ferry_p; done < /proc/self/cgroup
+while read -r ferry_n ferry_p ferry_t ferry_rest; do
+    [ "$ferry_t" = cgroup2 ] && [ -w "$ferry_p$ferry_own" ] || continue
+    ferry_cgroup=${ferry_p%/}${ferry_own%/}/ferry-$ferry_token
+    mkdir "$ferry_cgroup" || ferry_cgroup=
+    break
+done < /proc/self/mounts
+if [ -n "$ferry_cgroup" ] && [ -w "$ferry_cgroup/cgroup.kill" ]; then
+    printf '%s\n' "$ferry_cgroup" > .ferry/cgroup
+elif [ -n "$ferry_cgroup" ]; then
+    rmdir "$ferry_cgroup"
+    ferry_cgroup=
+fi"#;
+
 /// Starts the user's part, and passes signals to all of its group. The first TERM begins the time of grace.
-fn start(is_marked: bool) -> String {
-    let mark = if is_marked { format!("export {MARK}=\"$ferry_token\"; ") } else { String::new() };
+fn start(is_kept: bool) -> String {
+    let mark = if is_kept {
+        String::new()
+    } else {
+        format!(
+            "export {MARK}=\"$ferry_token\"; [ -z \"$ferry_cgroup\" ] || echo 0 > \"$ferry_cgroup/cgroup.procs\"; "
+        )
+    };
+    let cgroup = if is_kept { String::new() } else { format!("{{ {CGROUP}; }} 2> /dev/null\n") };
     format!(
-        r#"ferry_start() {{ {mark}ferry_fresh setsid "$@"; }}
+        r#"ferry_cgroup=
+{cgroup}ferry_start() {{ {{ {mark}:; }} 2> /dev/null; ferry_fresh setsid "$@"; }}
 # The group's number and when its leader began, so that nobody else is ever taken for it.
 ferry_started() {{
     IFS= read -r ferry_stat < "/proc/$ferry_child/stat" || return 0
@@ -36,6 +62,7 @@ ferry_grace() {{
         ferry_left={GRACE}
         while [ "$ferry_left" -gt 0 ]; do sleep 1; ferry_left=$((ferry_left - 1)); done
         kill -s KILL -- "-$ferry_child"
+        [ -z "$ferry_cgroup" ] || echo 1 > "$ferry_cgroup/cgroup.kill"
     ) < /dev/null > /dev/null 2>&1 &
     ferry_killer=$!
     ferry_guard="$ferry_guard $!"
@@ -49,6 +76,7 @@ ferry_killer="#
 fn sweep() -> String {
     format!(
         r#"ferry_alive() {{
+    [ -z "$ferry_cgroup" ] || ! read -r ferry_p < "$ferry_cgroup/cgroup.procs" || return 0
     kill -s 0 -- "-$ferry_child" || return 1
     for ferry_p in /proc/[0-9]*/stat; do
         IFS= read -r ferry_stat < "$ferry_p" || continue
@@ -59,8 +87,18 @@ fn sweep() -> String {
     return 1
 }} 2> /dev/null
 ferry_sweep() {{
+    ferry_wait_for_all
+    [ -z "$ferry_cgroup" ] || rmdir "$ferry_cgroup" 2> /dev/null
+}}
+ferry_wait_for_all() {{
     ferry_alive || return 0
     [ -n "$ferry_killer" ] || ferry_pass TERM 2> /dev/null
+    # Who left the group is still in the control group.
+    [ -z "$ferry_cgroup" ] || while read -r ferry_p; do
+        IFS= read -r ferry_stat < "/proc/$ferry_p/stat" || continue
+        set -- ${{ferry_stat##*) }}
+        [ "$3" = "$ferry_child" ] || kill -s TERM "$ferry_p"
+    done < "$ferry_cgroup/cgroup.procs" 2> /dev/null
     ferry_n=0
     while [ "$ferry_n" -lt {most} ] && ferry_alive; do sleep 0.1; ferry_n=$((ferry_n + 1)); done
 }}"#,
@@ -92,7 +130,7 @@ ferry_guard=$!"#
 
 /// Returns the text for the job script.
 pub(crate) fn text(job: &JobTemplate) -> Vec<String> {
-    let mut text = start(!job.keep_children);
+    let mut text = start(job.keep_children);
     if !job.keep_children {
         let _ = write!(text, "\n{}", sweep());
     }

@@ -1,7 +1,8 @@
 //! The processes of direct jobs: which jobs run, what those left behind that have ended, and how all of it is ended.
 //!
 //! A job is its script's shell, the group of what that started, and every process whose environment bears its token.
-//! The last is best effort: the environment of another user's process can't be read, and `env -i` loses the mark.
+//! The last is best effort: the environment of another user's process can't be read, and `env -i` loses the mark. Where
+//! the job has a control group, all that is in it counts.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -38,12 +39,25 @@ child() {
     read -r child born < "$1/.ferry/child"
     case $child$born in ''|*[!0-9]*) child= born=; return 1;; esac
 }
+# Sets `cgroup` of a directory's job: only a control group that was made for this token.
+cgroup() {
+    cgroup=
+    [ -f "$1/.ferry/cgroup" ] && [ ! -L "$1/.ferry/cgroup" ] || return 1
+    IFS= read -r cgroup < "$1/.ferry/cgroup"
+    case $cgroup in *..*) cgroup=;; *"/ferry-$2") ;; *) cgroup=;; esac
+    [ -n "$cgroup" ] && [ -f "$cgroup/cgroup.procs" ]
+}
 show() { case " $tokens " in *" $1 "*) printf '%s %s %s %s %s\n' "$1" "$2" "$start" "$state" "$name";; esac; }
 # Prints what belongs to `tokens` and `groups`: token, pid, start, state, name.
 scan() {
     for found in $(grep -aoH 'FERRY_JOB=[0-9a-z-]*' /proc/[0-9]*/environ); do
         pid=${found#/proc/}; pid=${pid%%/*}
         ! stat "$pid" || show "${found##*=}" "$pid"
+    done
+    printf '%s' "$cgroups" | while IFS= read -r cgroup; do
+        while read -r pid; do
+            ! stat "$pid" || show "${cgroup##*/ferry-}" "$pid"
+        done < "$cgroup/cgroup.procs"
     done
     [ -n "$groups" ] || return 0
     for path in /proc/[0-9]*; do
@@ -59,11 +73,13 @@ scan() {
 
 /// Prints the status line of each job's shell that lives, and what the others left, behind `left`.
 const LOOK: &str = r#"
-tokens= groups=
+tokens= groups= cgroups=
 while read -r pid begun token dir; do
     if lives "$pid" "$begun"; then printf '%s\n' "$line"; continue; fi
     tokens="$tokens $token"
     ! child "$dir" || ! lives "$child" "$born" || groups="$groups $child:$born:$token"
+    ! cgroup "$dir" "$token" || cgroups="$cgroups$cgroup
+"
 done
 [ -z "$tokens" ] || scan | while IFS= read -r line; do printf 'left %s\n' "$line"; done
 "#;
@@ -73,9 +89,11 @@ done
 /// killed, until two looks find nothing. Prints what is left.
 const END: &str = r#"
 IFS='. ' read -r now rest < /proc/uptime
-shells= tokens= groups= late= jobs=
+shells= tokens= groups= cgroups= late= jobs=
 while read -r pid begun token dir; do
     tokens="$tokens $token"
+    ! cgroup "$dir" "$token" || cgroups="$cgroups$cgroup
+"
     if child "$dir"; then
         ! lives "$child" "$born" || groups="$groups $child:$born:$token"
     else
@@ -122,11 +140,15 @@ while [ -n "$tokens" ] && [ $n -lt 20 ] && [ $empty -lt 2 ]; do
     if [ -z "$found" ]; then empty=$((empty + 1)); continue; fi
     empty=0
     printf '%s\n' "$found" | each STOP
+    printf '%s' "$cgroups" | while IFS= read -r cgroup; do
+        case " $late " in *" ${cgroup##*/ferry-} "*) echo 1 > "$cgroup/cgroup.kill";; esac
+    done
     { printf '%s\n' "$found"; shell; scan; } | each KILL
     sleep 0.1
     n=$((n + 1))
 done
 tokens=$all
+printf '%s' "$cgroups" | while IFS= read -r cgroup; do rmdir "$cgroup"; done
 { shell; scan; } | while IFS= read -r line; do printf 'left %s\n' "$line"; done
 "#;
 

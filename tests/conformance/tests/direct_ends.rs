@@ -103,19 +103,59 @@ async fn what_a_job_leaves_in_the_background_ends_with_it() -> Outcome {
     Ok(())
 }
 
+/// Kills the job's own shell, which would else end what it started.
+fn kill_shell(job: &JobRef) -> Outcome {
+    let shell = job.id.0.rsplit(':').nth(1).ok_or("no pid")?;
+    std::process::Command::new("kill").args(["-9", shell]).status()?;
+    Ok(())
+}
+
+/// A process that leaves the job's session, by these words, and writes its pid.
+fn stray(words: &str) -> String {
+    format!(
+        "{words} setsid sh -c 'echo $$ > pid.new; mv pid.new pid; exec sleep 600' > /dev/null 2>&1 < /dev/null &\n\
+         while ! [ -s pid ]; do sleep 0.01; done"
+    )
+}
+
 #[tokio::test]
-async fn who_left_the_session_is_seen_and_ended() -> Outcome {
+async fn who_left_the_session_is_found_by_its_mark() -> Outcome {
     let (bench, _dir) = bench().await?;
-    let body = "setsid sh -c 'echo $$ > pid; exec sleep 600' > /dev/null 2>&1 < /dev/null & \
-                while ! [ -s pid ]; do sleep 0.01; done";
-    let job = start(&bench, body, |_| ()).await?;
-    until("its script has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    let job = start(&bench, &format!("{}; sleep 600", stray("")), |_| ()).await?;
+    until("it runs", || lives(&job.dir.join("pid"))).await?;
+    kill_shell(&job)?;
+    for name in ["child", "cgroup"] {
+        let _ = std::fs::remove_file(job.dir.join(".ferry").join(name));
+    }
     let status = bench.status(&job).await?.ok_or("it was called absent")?;
     assert_eq!(status.state, JobState::Left);
     assert!(status.reason.is_some_and(|reason| reason.contains("(sleep)")));
     end(&bench, &job).await?;
     assert!(!lives(&job.dir.join("pid")));
     assert_eq!(bench.status(&job).await?, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_leaves_a_control_group() -> Outcome {
+    let (bench, _dir) = bench().await?;
+    // Neither its session nor its environment tells whose it is.
+    let clean = stray("env -i PATH=\"$PATH\"");
+    let by_itself = start(&bench, &clean, |_| ()).await?;
+    until("its script has ended", || by_itself.dir.join(".ferry/exit").exists()).await?;
+    if !by_itself.dir.join(".ferry/cgroup").exists() {
+        println!("skipped: no control groups may be made here");
+        return Ok(());
+    }
+    assert!(!lives(&by_itself.dir.join("pid")));
+
+    let killed = start(&bench, &format!("{clean}; sleep 600"), |_| ()).await?;
+    until("it runs", || lives(&killed.dir.join("pid"))).await?;
+    kill_shell(&killed)?;
+    end(&bench, &killed).await?;
+    assert!(!lives(&killed.dir.join("pid")));
+    let cgroup = std::fs::read_to_string(killed.dir.join(".ferry/cgroup"))?;
+    assert!(!Path::new(cgroup.trim()).exists(), "{cgroup}");
     Ok(())
 }
 
@@ -137,8 +177,7 @@ async fn a_job_whose_shell_was_killed_has_not_ended_before_its_programs() -> Out
     let (bench, _dir) = bench().await?;
     let job = start(&bench, "echo $$ > pid; sleep 600; sleep 600", |_| ()).await?;
     until("it runs", || lives(&job.dir.join("pid"))).await?;
-    let shell = job.id.0.rsplit(':').nth(1).ok_or("no pid")?.to_owned();
-    std::process::Command::new("kill").args(["-9", &shell]).status()?;
+    kill_shell(&job)?;
     tokio::time::sleep(Duration::from_millis(100)).await;
     let status = bench.status(&job).await?.ok_or("it was called absent")?;
     assert_eq!(status.state, JobState::Left);

@@ -221,6 +221,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_job_is_named_and_keeps_its_place() {
+        let left = |reason: &str| JobStatus {
+            state: JobState::Left,
+            raw: "ending".into(),
+            reason: Some(reason.into()),
+            ..JobStatus::default()
+        };
+        let mut job = watched("7", "t");
+        for reason in ["still running: 12 (a)", "still running: 13 (b)"] {
+            let changes = observed(&mut job, &left(reason));
+            let words = format!("job ending: {reason}");
+            assert!(
+                matches!(&changes[..], [Change::Observed { status: Some(told), .. }] if *told == words),
+                "{changes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn odd_ends_are_told() {
+        let good = marker(Some(("t", "7")), Some(0));
+        assert_eq!(odd(&good, None), None);
+        assert!(odd(&Marker { is_removed: true, ..good.clone() }, None).is_some());
+        let done = JobStatus {
+            state: JobState::Done,
+            raw: "COMPLETED".into(),
+            is_completed: true,
+            ..JobStatus::default()
+        };
+        assert_eq!(odd(&good, Some(&done)), None);
+        assert!(odd(&marker(None, None), Some(&done)).is_some_and(|text| text.contains("COMPLETED")));
+    }
+
+    #[test]
     fn a_job_that_waits_for_a_person_says_what_to_do() {
         let held = JobStatus {
             state: JobState::Held,
