@@ -78,7 +78,8 @@ while read -r pid begun token dir; do
     if lives "$pid" "$begun"; then printf '%s\n' "$line"; continue; fi
     tokens="$tokens $token"
     ! child "$dir" || ! lives "$child" "$born" || groups="$groups $child:$born:$token"
-    ! cgroup "$dir" "$token" || cgroups="$cgroups$cgroup
+    # An empty one is in nobody's way any more.
+    ! cgroup "$dir" "$token" || rmdir "$cgroup" || cgroups="$cgroups$cgroup
 "
 done
 [ -z "$tokens" ] || scan | while IFS= read -r line; do printf 'left %s\n' "$line"; done
