@@ -4,6 +4,7 @@ mod ask;
 mod directives;
 mod examine;
 mod given;
+mod resources;
 
 use std::collections::BTreeMap;
 
@@ -206,7 +207,8 @@ pub(super) async fn judged(
     calling: Option<&Calling<'_>>,
 ) -> Result<Examined, Refusal> {
     let mut examined = examine(&cx.store, launch, calling).map_err(Refusal::Problems)?;
-    let refused = directives::refused(cx, &examined);
+    let refused = directives::refused(cx, &examined).into_iter().chain(resources::refused(cx, &examined));
+    let refused: Vec<Problem> = refused.collect();
     examined.problems.extend(refused);
     let told = ask_all(cx, &examined).await;
     let problems = match examined.problems.is_empty() {

@@ -12,6 +12,7 @@ mod monitors;
 mod options;
 mod parser;
 mod rehearse;
+mod resources;
 mod spec;
 mod stash;
 mod state;
@@ -24,9 +25,10 @@ pub(crate) use launch::{Calling, DEPTH, PINS, in_words, is_workflow, prepare_cal
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
 pub use monitors::input_ports;
 pub(crate) use monitors::{MONITORS, Watcher, is_monitor};
-pub use options::{Options, Resources};
+pub use options::Options;
 pub(crate) use parser::Parser;
 pub(crate) use rehearse::{Rehearsal, rehearse};
+pub use resources::Resources;
 pub use spec::{
     FlatPort, PortProblem, closest as closest_name, coerce, find_type, flatten, lookup as lookup_port,
     parse_literal, type_problem,

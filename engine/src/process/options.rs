@@ -6,6 +6,7 @@ use ferry_plugin_proto::{Problem, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Resources,
     spec::closest,
     stash::{self, Stash, Unstash},
 };
@@ -113,67 +114,6 @@ impl Default for Options {
 const LATER: [&str; 6] =
     ["input_filename", "keep_children", "output_filename", "parser_name", "stash", "unstash"];
 
-/// What a job runs on. Two of the first three say the third.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Resources {
-    /// Machines; 1 unless said otherwise.
-    pub num_machines: Option<u32>,
-    /// MPI processes on each machine.
-    pub num_mpiprocs_per_machine: Option<u32>,
-    /// MPI processes in all.
-    pub tot_num_mpiprocs: Option<u32>,
-    /// Cores on each machine.
-    pub num_cores_per_machine: Option<u32>,
-    /// Cores for each MPI process.
-    pub num_cores_per_mpiproc: Option<u32>,
-}
-
-impl Resources {
-    /// Machines, processes a machine, and processes in all, worked out. One task unless said otherwise.
-    ///
-    /// # Errors
-    /// What contradicts what.
-    pub fn tasks(&self, default_per_machine: Option<u32>) -> Result<(u32, u32, u32), String> {
-        for (name, number) in [
-            ("num_machines", self.num_machines),
-            ("num_mpiprocs_per_machine", self.num_mpiprocs_per_machine),
-            ("tot_num_mpiprocs", self.tot_num_mpiprocs),
-            ("num_cores_per_machine", self.num_cores_per_machine),
-            ("num_cores_per_mpiproc", self.num_cores_per_mpiproc),
-        ] {
-            if number == Some(0) {
-                return Err(format!("{name} must be at least 1"));
-            }
-        }
-        let (machines, per_machine) =
-            match (self.num_machines, self.num_mpiprocs_per_machine, self.tot_num_mpiprocs) {
-                (machines, Some(per), None) => (machines.unwrap_or(1), per),
-                (Some(machines), None, Some(total)) => (machines, total / machines),
-                (None, Some(per), Some(total)) => (total / per, per),
-                (None, None, Some(total)) => (1, total),
-                (machines, None, None) => (machines.unwrap_or(1), default_per_machine.unwrap_or(1)),
-                (Some(machines), Some(per), Some(_)) => (machines, per),
-            };
-        let total = machines.checked_mul(per_machine).ok_or("too many processes")?;
-        if self.tot_num_mpiprocs.is_some_and(|wanted| wanted != total) || total == 0 {
-            return Err(format!(
-                "tot_num_mpiprocs is {}, but {machines} machines with {per_machine} processes each make {total}",
-                self.tot_num_mpiprocs.unwrap_or(0)
-            ));
-        }
-        if let (Some(cores), Some(each)) = (self.num_cores_per_machine, self.num_cores_per_mpiproc)
-            && Some(cores) != each.checked_mul(per_machine)
-        {
-            return Err(format!(
-                "num_cores_per_machine is {cores}, but {per_machine} processes with {each} cores each make {}",
-                u64::from(each) * u64::from(per_machine)
-            ));
-        }
-        Ok((machines, per_machine, total))
-    }
-}
-
 impl Options {
     /// Reads options from a map, naming every wrong key and value at once.
     pub fn read(map: &BTreeMap<String, Value>, problems: &mut Vec<Problem>) -> Options {
@@ -192,15 +132,8 @@ impl Options {
             }
             let mut tried = good.clone();
             let json = serde_json::to_value(value).unwrap_or_default();
-            if key == "resources"
-                && let Value::Map(resources) = value
-            {
-                let known = serde_json::to_value(Resources::default()).unwrap_or_default();
-                for name in resources.keys() {
-                    if let Some(message) = unknown_key(&known, name) {
-                        problems.push(Problem { port: format!("{port}.{name}"), message });
-                    }
-                }
+            if key == "resources" {
+                problems.extend(super::resources::problems(value, &port));
             }
             tried[key] = json;
             match serde_json::from_value::<Options>(tried.clone()) {
@@ -278,25 +211,6 @@ fn check_names(options: &Options, problems: &mut Vec<Problem>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn two_of_three_say_the_third_and_contradictions_are_named() {
-        let tasks = |machines, per, total| {
-            Resources {
-                num_machines: machines,
-                num_mpiprocs_per_machine: per,
-                tot_num_mpiprocs: total,
-                ..Resources::default()
-            }
-            .tasks(None)
-        };
-        assert_eq!(tasks(None, None, None), Ok((1, 1, 1)));
-        assert_eq!(tasks(Some(2), Some(4), None), Ok((2, 4, 8)));
-        assert_eq!(tasks(Some(2), None, Some(8)), Ok((2, 4, 8)));
-        assert_eq!(tasks(None, Some(4), Some(8)), Ok((2, 4, 8)));
-        assert!(tasks(Some(2), None, Some(7)).unwrap_err().contains("tot_num_mpiprocs is 7"));
-        assert!(tasks(Some(0), None, None).unwrap_err().contains("at least 1"));
-    }
 
     fn problems(key: &str, value: Value) -> Vec<String> {
         let mut problems = Vec::new();

@@ -151,7 +151,7 @@ impl Texts<'_> {
     fn job(&self) -> JobTemplate {
         JobTemplate {
             shebang: job_script::SHEBANG.into(),
-            resources: Resources { machines: 1, tasks_per_machine: 1, cores_per_task: None },
+            resources: Resources { machines: 1, tasks_per_machine: 1, ..Resources::default() },
             import_sys_environment: true,
             custom_scheduler_commands: self.custom.into(),
             prepend: vec![self.prepend.into()],

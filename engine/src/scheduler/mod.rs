@@ -14,6 +14,7 @@ mod job_script;
 mod limits;
 mod login;
 mod refusals;
+mod resources;
 mod template;
 mod witness;
 
@@ -40,6 +41,7 @@ pub(crate) use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
 pub use login::starts_by_login;
 pub use refusals::{Refusal, Refusals};
+pub use resources::{ResourceKey, ResourceKind};
 pub use template::{CommandLine, JobTemplate, Resources};
 
 use crate::{error, transport::Transport};
@@ -316,6 +318,8 @@ pub struct Capabilities {
     pub poll_floor: Duration,
     /// Lines of a job script that it reads as orders.
     pub directives: Directives,
+    /// What a job may ask for in `resources` beside machines, processes and cores.
+    pub resources: &'static [ResourceKey],
 }
 
 /// Whether an error is the trouble of the link to the host, and not of its scheduler.

@@ -25,6 +25,8 @@ pub struct JobTemplate {
     pub max_wallclock_seconds: Option<u64>,
     /// Memory a machine, kB.
     pub max_memory_kb: Option<u64>,
+    /// The same, where the job itself asked for it; otherwise it is the computer's default.
+    pub asked_memory_kb: Option<u64>,
     /// Partition or queue.
     pub queue_name: Option<String>,
     /// Account to charge.
@@ -56,7 +58,7 @@ pub struct JobTemplate {
 }
 
 /// Resources, worked out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
     /// Machines.
     pub machines: u32,
@@ -64,6 +66,22 @@ pub struct Resources {
     pub tasks_per_machine: u32,
     /// Cores for each process, if asked for.
     pub cores_per_task: Option<u32>,
+    /// GPUs on each machine, if asked for.
+    pub gpus: Option<u32>,
+    /// What the scheduler's own [`ResourceKey`](super::ResourceKey)s ask for.
+    pub more: BTreeMap<String, serde_json::Value>,
+}
+
+impl Resources {
+    /// Returns a text that the job asks for by the scheduler's own key.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.more.get(key)?.as_str()
+    }
+
+    /// Returns a number that the job asks for by the scheduler's own key.
+    pub fn count(&self, key: &str) -> Option<u64> {
+        self.more.get(key)?.as_u64()
+    }
 }
 
 /// One command of a job.

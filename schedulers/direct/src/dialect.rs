@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use ferry_engine::{
     scheduler::{
         Capabilities, Dialect, Error, ErrorKind, Header, JobFailure, JobId, JobRef, JobState, JobStatus,
-        JobTemplate, Listed, Listing, Query, Queue, QueueKey, Recorded, Result, Submission, without_login,
+        JobTemplate, Listed, Listing, Query, Queue, QueueKey, Recorded, ResourceKey, ResourceKind, Result,
+        Submission, without_login,
     },
     transport::{Command, Output, quote},
 };
@@ -57,6 +58,7 @@ impl Dialect for Direct {
             listing_is_authoritative: true,
             has_clusters: false,
             poll_floor: Duration::from_millis(100),
+            resources: &[ResourceKey { name: "num_gpus", kind: ResourceKind::Count }],
             ..Capabilities::default()
         }
     }

@@ -28,6 +28,8 @@ impl Dialect for Slurm {
             has_clusters: true,
             poll_floor: Duration::from_secs(5),
             directives: directives::MARKERS,
+            resources: header::RESOURCES,
+            ..Capabilities::default()
         }
     }
 

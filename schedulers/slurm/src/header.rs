@@ -3,7 +3,7 @@
 //! Name, comment, directory, output files and whether it may start again are words of the `sbatch` command instead:
 //! there the shell quotes them, and a user's own header lines can't undo them.
 
-use ferry_engine::scheduler::{Error, ErrorKind, JobTemplate, Resources, Result};
+use ferry_engine::scheduler::{Error, ErrorKind, JobTemplate, ResourceKey, ResourceKind, Resources, Result};
 
 use crate::directives;
 
@@ -29,10 +29,7 @@ pub(crate) fn lines(job: &JobTemplate) -> Result<Vec<String>> {
     if let Some(seconds) = job.max_wallclock_seconds {
         lines.push(format!("time={}", time(seconds)?));
     }
-    if let Some(kb) = job.max_memory_kb {
-        // Rounded up, since 0 means all there is.
-        lines.push(format!("mem={}M", kb.div_ceil(1024)));
-    }
+    lines.extend(memory(job)?);
     let named = [("partition", &job.queue_name), ("account", &job.account), ("qos", &job.qos)];
     for (option, value) in named {
         if let Some(value) = value {
@@ -64,13 +61,37 @@ fn unset(lines: &[String], job: &JobTemplate) -> Option<String> {
 }
 
 fn resources(resources: &Resources) -> Result<Vec<String>> {
-    let Resources { machines, tasks_per_machine, cores_per_task } = *resources;
+    let Resources { machines, tasks_per_machine, cores_per_task, gpus, .. } = *resources;
     if machines == 0 || tasks_per_machine == 0 || cores_per_task == Some(0) {
         return Err(refuse("a job needs at least one machine, one process and one core".to_owned()));
     }
     let mut lines = vec![format!("nodes={machines}"), format!("ntasks-per-node={tasks_per_machine}")];
     lines.extend(cores_per_task.map(|cores| format!("cpus-per-task={cores}")));
+    lines.extend(gpus.map(|gpus| format!("gpus-per-node={gpus}")));
+    if let Some(licenses) = resources.text("licenses") {
+        lines.push(format!("licenses={}", word("licenses", licenses)?));
+    }
     Ok(lines)
+}
+
+/// What a job may ask for beside machines, processes and cores, as `sbatch` has words for it.
+pub(crate) const RESOURCES: &[ResourceKey] = &[
+    ResourceKey { name: "num_gpus", kind: ResourceKind::Count },
+    ResourceKey { name: "memory_per_core_kb", kind: ResourceKind::Count },
+    ResourceKey { name: "licenses", kind: ResourceKind::Text },
+];
+
+/// Memory a core, or a machine: Slurm takes one of them. Rounded up, since 0 means all there is.
+fn memory(job: &JobTemplate) -> Result<Option<String>> {
+    let per_core = job.resources.count("memory_per_core_kb");
+    match (per_core, job.asked_memory_kb) {
+        (Some(_), Some(_)) => Err(refuse(
+            "both max_memory_kb and resources.memory_per_core_kb are given, and Slurm takes one of them"
+                .to_owned(),
+        )),
+        (Some(kb), None) => Ok(Some(format!("mem-per-cpu={}M", kb.div_ceil(1024)))),
+        (None, _) => Ok(job.max_memory_kb.map(|kb| format!("mem={}M", kb.div_ceil(1024)))),
+    }
 }
 
 /// `days-hours:minutes:seconds`; Slurm itself rounds up to minutes.
@@ -102,7 +123,7 @@ mod tests {
 
     fn one() -> JobTemplate {
         JobTemplate {
-            resources: Resources { machines: 1, tasks_per_machine: 1, cores_per_task: None },
+            resources: Resources { machines: 1, tasks_per_machine: 1, ..Resources::default() },
             import_sys_environment: true,
             ..JobTemplate::default()
         }
@@ -123,7 +144,12 @@ mod tests {
         const FEW: &str = "#FERRY unset SBATCH_EXPORT SBATCH_NODES SBATCH_NTASKS_PER_NODE";
         check(&one(), Ok(&["nodes=1", "ntasks-per-node=1", "export=ALL", FEW]));
         let all = JobTemplate {
-            resources: Resources { machines: 2, tasks_per_machine: 8, cores_per_task: Some(4) },
+            resources: Resources {
+                machines: 2,
+                tasks_per_machine: 8,
+                cores_per_task: Some(4),
+                ..Resources::default()
+            },
             max_wallclock_seconds: Some(90_061),
             max_memory_kb: Some(1_000_000),
             queue_name: Some("debug".into()),
@@ -152,6 +178,34 @@ mod tests {
                  SBATCH_TIMELIMIT",
             ]),
         );
+    }
+
+    #[test]
+    fn gpus_licences_and_memory_a_core_are_slurm_s_words() {
+        let more = [
+            ("licenses".to_owned(), "ansys:2,matlab".into()),
+            ("memory_per_core_kb".to_owned(), 2049.into()),
+        ];
+        let job = JobTemplate { max_memory_kb: Some(5_000_000), ..one() };
+        let asks = Resources { gpus: Some(2), more: more.into(), ..job.resources.clone() };
+        let lines = |job: &JobTemplate| {
+            let lines = lines(job).map_err(|error| error.to_string())?;
+            Ok(lines.into_iter().filter(|line| !line.starts_with("#FERRY")).collect::<Vec<_>>())
+        };
+        let found = lines(&JobTemplate { resources: asks.clone(), ..job.clone() }).unwrap();
+        for line in ["--gpus-per-node=2", "--licenses=ansys:2,matlab", "--mem-per-cpu=3M"] {
+            assert!(found.contains(&format!("#SBATCH {line}")), "{found:?}");
+        }
+        assert!(
+            !found.iter().any(|line| line.contains("--mem=")),
+            "the computer's default gives way: {found:?}"
+        );
+        let both = JobTemplate { resources: asks, asked_memory_kb: Some(5_000_000), ..job.clone() };
+        let told: Result<Vec<String>, String> = lines(&both);
+        assert!(told.unwrap_err().contains("Slurm takes one of them"));
+        let odd = Resources { more: [("licenses".to_owned(), "a b".into())].into(), ..job.resources.clone() };
+        let told: Result<Vec<String>, String> = lines(&JobTemplate { resources: odd, ..job });
+        assert_eq!(told.unwrap_err(), "`a b` is no name of a Slurm licenses");
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Bench {
             name: format!("conformance-{number}"),
             stdout: "stdout".into(),
             stderr: "stderr".into(),
-            resources: Resources { machines: 1, tasks_per_machine: 1, cores_per_task: None },
+            resources: Resources { machines: 1, tasks_per_machine: 1, ..Resources::default() },
             import_sys_environment: true,
             lines: vec![CommandLine {
                 words: vec!["sh".into(), "-c".into(), format!("echo ran >> ran; {body}")],

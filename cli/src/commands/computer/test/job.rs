@@ -156,7 +156,7 @@ fn template(bench: &Bench, dir: &Path, token: &str) -> JobTemplate {
         name: "ferry-test".into(),
         stdout: STDOUT.into(),
         stderr: STDERR.into(),
-        resources: Resources { machines: 1, tasks_per_machine: 1, cores_per_task: None },
+        resources: Resources { machines: 1, tasks_per_machine: 1, ..Resources::default() },
         max_wallclock_seconds: Some(60),
         max_memory_kb: computer.default_memory_per_machine,
         import_sys_environment: true,
