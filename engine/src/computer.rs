@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    scheduler::Refusals,
+    scheduler::{Cores, Refusals},
     transport::{Pace, is_nameless},
 };
 
@@ -45,6 +45,14 @@ pub struct Computer {
     pub max_active_jobs: Option<u32>,
     /// Most submissions a time, as `50/2min`.
     pub submit_rate: Option<String>,
+    /// Cores that jobs may have at once, where no queue counts them; `None`: those of the machine.
+    pub num_cores: Option<Cores>,
+    /// Memory for the jobs that ask for it, kB; `None`: that of the machine.
+    pub memory_kb: Option<u64>,
+    /// GPUs for the jobs that ask for them.
+    pub num_gpus: Option<u32>,
+    /// Their names, as `CUDA_VISIBLE_DEVICES` has them; `None`: `0,1,..`.
+    pub gpu_devices: Option<String>,
     /// What this site's own refusals mean.
     pub refusals: Refusals,
     /// Most submissions under way at once; `None`: [`PARALLEL_SUBMITS`].
@@ -82,6 +90,10 @@ impl Default for Computer {
             max_queued_jobs: None,
             max_active_jobs: None,
             submit_rate: None,
+            num_cores: None,
+            memory_kb: None,
+            num_gpus: None,
+            gpu_devices: None,
             refusals: Refusals::default(),
             max_parallel_submits: None,
             poll_interval: None,

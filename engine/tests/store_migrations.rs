@@ -17,7 +17,7 @@ const GOLDEN_V1: &str = include_str!("golden/store_v1.sql");
 const TO_V2: &str = include_str!("../src/store/schema_v2.sql");
 const TO_V3: &str = include_str!("../src/store/schema_v3.sql");
 const TO_V4: &str = include_str!("../src/store/schema_v4.sql");
-const FORMAT: i64 = 5;
+const FORMAT: i64 = 6;
 
 /// A store as ferry 0.1.0 left it, with the one large object that it names.
 fn v1(dir: &Path) -> Connection {

@@ -24,6 +24,7 @@ mod remote;
 mod resubmit;
 mod retrieve;
 mod script;
+mod share;
 mod stash;
 mod submit;
 mod unstash;
@@ -249,9 +250,13 @@ impl<'a> Calcjob<'a> {
             self.process.checkpoint = None;
         }
         changes.push(Change::Update(Box::new(self.process.clone())));
+        let frees = changes.iter().any(|change| matches!(change, Change::DropTicket(_)));
         match self.cx.store.commit(changes).await {
             Ok(_) => {
                 self.process.version += 1;
+                if frees {
+                    self.cx.gates.freed();
+                }
                 Ok(())
             }
             Err(error) => {

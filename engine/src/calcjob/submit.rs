@@ -3,13 +3,13 @@
 //! An intent without an outcome is looked up, never repeated: only when recovery says that a token was never
 //! used, and never can be, a fresh one is tried.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{Calcjob, Next, Step, StepError, StepResult, refused};
+use super::{Calcjob, Next, Step, StepError, StepResult, refused, share};
 use crate::{
     crash, ids,
     process::State,
-    scheduler::{Bounds, JobId, JobRef, Limits, Recovery, Submission},
+    scheduler::{Bounds, Demand, JobId, JobRef, Limits, Recovery, Submission},
     store::{self, Change, Level},
 };
 
@@ -40,12 +40,17 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
     let computer = job.process.computer.clone().unwrap_or_default();
     let config = job.cx.store.computer(&computer)?.config;
     Limits::of(&config).map_err(|text| StepError::Pause(format!("submit_rate of `{computer}`: {text}")))?;
+    let options = job.options()?;
+    let demand = options.demand(config.mpiprocs_per_machine).map_err(StepError::Except)?;
     let bounds = match job.grant.take() {
         Some(bounds) => bounds,
-        None if needs_leave(job, &computer).await? => return wait_at_gate(job, &computer).await,
+        None if needs_leave(job, &computer, &demand).await? => {
+            return wait_at_gate(job, &computer, &demand).await;
+        }
         None => Bounds::default(),
     };
-    let options = job.options()?;
+    share::check(job, &computer, &demand)?;
+    let told = share::told(job, &config, &options);
     let missing = || StepError::Except("the work directory is not known".into());
     let submission = Submission {
         token: ids::fresh().to_string(),
@@ -59,6 +64,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         label: listing_label(&job.process),
         extras: job.state.extras.clone(),
         home: job.cx.home_cluster(&computer),
+        environment: BTreeMap::new(),
         earlier: Vec::new(),
         login_shell: config.login_shell(),
         proven: false,
@@ -68,35 +74,42 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         computer: computer.clone(),
         token: submission.token.clone(),
         bounds: Some(bounds),
+        demand,
     };
     job.state.submission = Some(submission.clone());
     job.process.state = State::Running;
     job.process.status = Some("submit".into());
-    match job.commit(vec![ticket]).await {
+    match job.commit(std::iter::once(ticket).chain(told).collect()).await {
         Err(StepError::Store(error)) if *error.kind() == store::ErrorKind::Limit => {
             job.state.submission = None;
-            wait_at_gate(job, &computer).await
+            wait_at_gate(job, &computer, &demand).await
         }
         Err(error) => Err(error),
-        Ok(()) => Ok(Some(submission)),
+        // Which GPUs it was given is known only now. What is sent once need not be on disk before.
+        Ok(()) => {
+            let submission = Submission { environment: share::given(job, &computer, &demand)?, ..submission };
+            job.state.submission = Some(submission.clone());
+            Ok(Some(submission))
+        }
     }
 }
 
 /// Whether the gate must let it through. Where no limits are known, its host is asked before the first submission
-/// which queue it is: those of another computer may hold there.
-async fn needs_leave(job: &Calcjob<'_>, computer: &str) -> StepResult<bool> {
+/// which queue it is: those of another computer may hold there. What its machine has room for is judged with the ticket;
+/// but nobody overtakes those who wait for room.
+async fn needs_leave(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult<bool> {
     if job.cx.is_bounded(computer)? {
         return Ok(true);
     }
     let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     job.cx.learn_queue(&row.config, &via).await.map_err(|error| {
         let status = format!(
-            "waiting until {} says which queue it is, since the limits of another computer may hold there: {error}",
+            "waiting until {} says which queue it is and what its machine has, since limits may hold there: {error}",
             row.config.label
         );
         StepError::Wait(status, Duration::from_secs(10))
     })?;
-    Ok(job.cx.is_bounded(computer)?)
+    Ok(job.cx.is_bounded(computer)? || job.cx.is_crowded(computer, demand)?)
 }
 
 /// The longest label of a job's name.
@@ -109,9 +122,14 @@ fn listing_label(process: &store::Process) -> String {
     if label.chars().any(|c| c.is_ascii_alphanumeric()) { label } else { format!("ferry-{}", process.id) }
 }
 
-async fn wait_at_gate(job: &mut Calcjob<'_>, computer: &str) -> StepResult<Option<Submission>> {
+async fn wait_at_gate(
+    job: &mut Calcjob<'_>,
+    computer: &str,
+    demand: &Demand,
+) -> StepResult<Option<Submission>> {
+    let lack = share::lack(job, computer, demand)?;
     job.process.state = State::Waiting;
-    job.process.status = Some(format!("waiting for a queue slot on {computer}"));
+    job.process.status = Some(lack.unwrap_or_else(|| format!("waiting for a queue slot on {computer}")));
     job.commit(Vec::new()).await?;
     Ok(None)
 }
@@ -168,11 +186,14 @@ pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResu
 /// The copy of the job that took the start gate is the job from now on, token and all.
 pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
     let line = job.log(Level::Warning, format!("job {} took the start gate and is adopted", owner.id));
+    let config = job.cx.store.computer(job.computer())?.config;
+    let demand = job.options()?.demand(config.mpiprocs_per_machine).unwrap_or_default();
     let ticket = Change::TakeTicket {
         process: job.process.id,
         computer: job.computer().to_owned(),
         token: owner.token.clone(),
         bounds: None,
+        demand,
     };
     let owner = JobRef { id: job.normal(&owner.id), ..owner };
     job.displace(&owner);

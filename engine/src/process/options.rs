@@ -10,7 +10,7 @@ use super::{
     spec::closest,
     stash::{self, Stash, Unstash},
 };
-use crate::calcjob::lend::is_inside;
+use crate::{calcjob::lend::is_inside, scheduler::Demand};
 
 /// What a job asks of its scheduler and how its script is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,6 +115,19 @@ const LATER: [&str; 6] =
     ["input_filename", "keep_children", "output_filename", "parser_name", "stash", "unstash"];
 
 impl Options {
+    /// Returns what a job takes of a machine that it shares with others.
+    ///
+    /// # Errors
+    /// What contradicts what in its resources.
+    pub fn demand(&self, default_per_machine: Option<u32>) -> Result<Demand, String> {
+        let (_, per_machine, _) = self.resources.tasks(default_per_machine)?;
+        Ok(Demand {
+            cores: self.resources.cores(per_machine),
+            memory_kb: self.max_memory_kb.unwrap_or(0),
+            gpus: self.resources.num_gpus.unwrap_or(0),
+        })
+    }
+
     /// Reads options from a map, naming every wrong key and value at once.
     pub fn read(map: &BTreeMap<String, Value>, problems: &mut Vec<Problem>) -> Options {
         let mut good = serde_json::to_value(Options::default()).unwrap_or_default();

@@ -15,8 +15,8 @@ use crate::{
     computer::Computer,
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
-    scheduler::Scheduler,
-    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Process, Result, SqliteStore, Store},
+    scheduler::{Demand, InUse, Scheduler},
+    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Process, Result, Sharing, SqliteStore, Store},
     transport::{self, Transport, Transports, Trouble},
 };
 
@@ -130,7 +130,7 @@ pub struct Context {
     pub(super) host_exe: PathBuf,
     pub(super) bundled: Vec<PathBuf>,
     /// Who waits for leave to submit.
-    pub(super) gates: Gates,
+    pub(crate) gates: Gates,
     /// What their hosts were asked about the queues of computers.
     pub(super) queues: Queues,
     /// Clusters with jobs, beside the home clusters of computers.
@@ -305,6 +305,35 @@ impl Context {
     pub(crate) fn is_bounded(&self, computer: &str) -> Result<bool> {
         let sharing = self.store.sharing(computer)?;
         Ok(sharing.limits().any() || self.gates.is_clamped(&sharing))
+    }
+
+    /// Whether jobs of a computer run beside each other on the host that answers, and share what it has.
+    pub(crate) fn shares_host(&self, computer: &Computer) -> bool {
+        self.scheduler(&computer.scheduler).is_ok_and(|scheduler| scheduler.capabilities().shares_host)
+    }
+
+    /// Whether somebody waits already for room on the machine that a job wants a share of.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn is_crowded(&self, computer: &str, demand: &Demand) -> Result<bool> {
+        let sharing = self.store.sharing(computer)?;
+        let Some(capacity) = sharing.capacity(computer) else { return Ok(false) };
+        // One that can never have what it asks for is told so at once.
+        let waits_in_turn = capacity.bounds(demand) && capacity.never(demand).is_none();
+        Ok(waits_in_turn && self.gates.is_any_wanted(&sharing))
+    }
+
+    /// Returns what the jobs of computers that share a machine have of it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn in_use(&self, sharing: &Sharing) -> Result<InUse> {
+        let mut used = InUse::default();
+        for label in sharing.labels() {
+            self.store.tickets(label)?.iter().for_each(|ticket| ticket.add_to(&mut used));
+        }
+        Ok(used)
     }
 
     /// The cluster that the scheduler of a computer speaks to by itself, once that is known.

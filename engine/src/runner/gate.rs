@@ -9,19 +9,24 @@
 //! to whom is worked out anew for each listing, since a host may say later which queue it is.
 
 mod line;
+mod machine;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
+use self::machine::{Place, Waiting};
 use super::{Context, Event, poller::Observation};
 use crate::{
-    scheduler::{Bounds, Bucket, Limits, Usage},
+    scheduler::{Bounds, Bucket, Demand, InUse, Limits, Usage},
     store::{Change, GateState, NodeId, QueueId, Reader, Result, Sharing},
 };
 
@@ -56,13 +61,19 @@ struct Clamp {
 
 /// The gates of all computers.
 #[derive(Debug, Default)]
-pub(super) struct Gates(Mutex<Inner>);
+pub(crate) struct Gates {
+    inner: Mutex<Inner>,
+    /// Counts how often a job gave its share of a machine back while somebody waited for one.
+    room: watch::Sender<u64>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
     /// By the label of the computer.
     gates: BTreeMap<String, Gate>,
     buckets: BTreeMap<QueueId, Bucket>,
+    /// What those want of a machine who wait for a share of one, or were let through.
+    demands: HashMap<NodeId, Demand>,
 }
 
 /// The gate of one computer.
@@ -83,6 +94,8 @@ struct Queue {
     usage: Usage,
     /// Processes with a ticket.
     holders: HashSet<NodeId>,
+    /// What they have of the machine.
+    in_use: InUse,
 }
 
 impl Queue {
@@ -90,15 +103,16 @@ impl Queue {
         let sharing = store.sharing(computer)?;
         let (foreign_queued, foreign_active) = foreign;
         let mut usage = Usage { foreign_queued, foreign_active, ..Usage::default() };
-        let mut holders = HashSet::new();
+        let (mut holders, mut in_use) = (HashSet::new(), InUse::default());
         for label in sharing.labels() {
             for ticket in store.tickets(label)? {
                 usage.queued += u32::from(ticket.queued);
                 usage.active += 1;
                 holders.insert(ticket.process);
+                ticket.add_to(&mut in_use);
             }
         }
-        Ok(Queue { sharing, usage, holders })
+        Ok(Queue { sharing, usage, holders, in_use })
     }
 }
 
@@ -108,6 +122,8 @@ struct Admitted {
     bounds: Bounds,
     limits: Limits,
     usage: Usage,
+    /// What those have of the machine who hold tickets or were let through.
+    in_use: InUse,
     clamp: Option<u32>,
     listed: jiff::Timestamp,
 }
@@ -115,12 +131,42 @@ struct Admitted {
 impl Gates {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change below is whole before it can panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anybody waits at a computer's gate.
     pub(super) fn is_wanted(&self, computer: &str) -> bool {
         self.lock().gates.get(computer).is_some_and(|gate| !gate.wanting.is_empty())
+    }
+
+    /// Whether anybody waits at one of these computers, or was let through and has no ticket yet.
+    pub(crate) fn is_any_wanted(&self, sharing: &Sharing) -> bool {
+        let inner = self.lock();
+        inner.of(sharing).any(|(_, gate)| !(gate.wanting.is_empty() && gate.granted.is_empty()))
+    }
+
+    /// Says what a process wants of its machine, before it comes to the gate.
+    pub(crate) fn demand(&self, process: NodeId, demand: Demand) {
+        self.lock().demands.insert(process, demand);
+    }
+
+    /// A ticket was given back: those who wait for a share of a machine are looked at again.
+    pub(crate) fn freed(&self) {
+        if !self.lock().demands.is_empty() {
+            self.room.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Tells of shares of machines that were given back.
+    pub(super) fn room(&self) -> watch::Receiver<u64> {
+        self.room.subscribe()
+    }
+
+    /// Whether anybody waits at a computer's gate for a share of its machine.
+    pub(super) fn is_crowded(&self, computer: &str) -> bool {
+        let inner = self.lock();
+        let gate = inner.gates.get(computer);
+        gate.is_some_and(|gate| gate.wanting.iter().any(|process| inner.demands.contains_key(process)))
     }
 
     /// Whether the scheduler has refused jobs of computers for want of room: their gate stands, limits or not.
@@ -144,7 +190,9 @@ impl Gates {
 
     /// Its job is submitted: the ticket stands for it.
     pub(super) fn arrived(&self, computer: &str, process: NodeId) {
-        if let Some(gate) = self.lock().gates.get_mut(computer) {
+        let mut inner = self.lock();
+        inner.demands.remove(&process);
+        if let Some(gate) = inner.gates.get_mut(computer) {
             gate.granted.remove(&process);
         }
     }
@@ -224,7 +272,8 @@ impl Inner {
         let under_way = self.under_way(&queue.sharing);
         let Usage { queued, active, .. } = queue.usage;
         let usage = Usage { queued: queued + under_way, active: active + under_way, ..queue.usage };
-        Admitted { passed, bounds, limits, usage, clamp, listed: seen.listed }
+        let in_use = self.in_use(queue);
+        Admitted { passed, bounds, limits, usage, in_use, clamp, listed: seen.listed }
     }
 
     fn under_way(&self, sharing: &Sharing) -> u32 {
@@ -246,20 +295,24 @@ impl Inner {
         let under_way = self.under_way(&queue.sharing);
         let room = bounds.room(&queue.usage).map_or(u32::MAX, |room| room.saturating_sub(under_way));
         let open = self.of(&queue.sharing).filter(|(label, _)| is_open(label));
-        let mut line: Vec<(NodeId, String)> = open
+        let mut line: Vec<Waiting> = open
             .flat_map(|(label, gate)| {
                 gate.wanting.iter().take(BATCH).map(|process| (*process, label.to_owned()))
             })
             .collect();
         line.sort_unstable();
+        let mut line = self.fitting(queue, line);
         let wanted = room.min(line.len().min(BATCH) as u32);
         line.truncate(self.permits(&queue.sharing.queue, limits, wanted, now) as usize);
-        for (process, label) in &line {
+        for (process, label, place) in &line {
             let gate = self.gates.entry(label.clone()).or_default();
             gate.wanting.remove(process);
-            gate.granted.insert(*process, now);
+            // One that can never have what it asks for takes no room on its way to be told so.
+            if *place != Place::Never {
+                gate.granted.insert(*process, now);
+            }
         }
-        line.into_iter().map(|(process, _)| process).collect()
+        line.into_iter().map(|(process, ..)| process).collect()
     }
 
     /// How many of those that there is room for the rate lets through. A full queue uses no permit up.
@@ -298,7 +351,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::computer::Computer;
+    use crate::{computer::Computer, scheduler::Machine};
 
     const SEEN: Seen = Seen { foreign: (0, 0), has_queue: true, listed: jiff::Timestamp::UNIX_EPOCH };
 
@@ -308,8 +361,9 @@ mod tests {
     }
 
     fn queue(computers: Vec<Computer>, active: u32) -> Queue {
-        let sharing = Sharing { queue: QueueId::At("there".into()), computers };
-        Queue { sharing, usage: Usage { active, ..Usage::default() }, holders: HashSet::new() }
+        let sharing = Sharing { queue: QueueId::At("there".into()), computers, machine: None };
+        let usage = Usage { active, ..Usage::default() };
+        Queue { sharing, usage, holders: HashSet::new(), in_use: InUse::default() }
     }
 
     fn waiting(gates: &Gates, label: &str, processes: impl IntoIterator<Item = i64>) {
@@ -351,6 +405,64 @@ mod tests {
         gates.arrived("a", NodeId(1));
         let one = gates.lock().admit(&of("b", "a", 0), &SEEN, |label| label == "b");
         assert_eq!(one.passed, [NodeId(6)]);
+    }
+
+    /// A queue whose jobs share a machine of 8 cores.
+    fn workstation(cores_in_use: u32) -> Queue {
+        let mut queue = queue(vec![computer("ws", None, None)], 0);
+        queue.sharing.machine = Some(Machine { cores: Some(8), ..Machine::default() });
+        queue.in_use.add(&Demand { cores: cores_in_use, ..Demand::default() });
+        queue
+    }
+
+    #[test]
+    fn leaves_under_way_have_their_share_of_the_machine_and_nobody_younger_takes_it() {
+        let gates = Gates::default();
+        for (process, cores) in [(1, 2), (2, 4), (3, 1), (4, 9)] {
+            gates.demand(NodeId(process), Demand { cores, ..Demand::default() });
+        }
+        waiting(&gates, "ws", 1..=4);
+        assert_eq!(
+            passed(&gates, &workstation(4)),
+            [1, 4],
+            "2 waits, 3 after it; 4 is to be told that it never fits"
+        );
+        assert_eq!(passed(&gates, &workstation(4)), [] as [i64; 0], "the leave counts");
+        assert!(gates.is_any_wanted(&workstation(0).sharing));
+        gates.arrived("ws", NodeId(1));
+        assert_eq!(passed(&gates, &workstation(4)), [2]);
+        gates.arrived("ws", NodeId(2));
+        assert_eq!(passed(&gates, &workstation(7)), [3]);
+        gates.arrived("ws", NodeId(3));
+        assert!(!gates.is_any_wanted(&workstation(0).sharing), "who never fits has no leave");
+    }
+
+    #[tokio::test]
+    async fn a_share_that_is_given_back_is_told_to_those_who_wait_for_one() {
+        let gates = Gates::default();
+        let mut room = gates.room();
+        waiting(&gates, "ws", [1]);
+        gates.freed();
+        assert!(!room.has_changed().unwrap() && !gates.is_crowded("ws"), "nobody waits for a machine");
+        gates.demand(NodeId(1), Demand { cores: 1, ..Demand::default() });
+        gates.freed();
+        room.changed().await.unwrap();
+        assert!(gates.is_crowded("ws") && !gates.is_crowded("other"));
+    }
+
+    #[test]
+    fn those_who_wait_are_told_what_for() {
+        let gates = Gates::default();
+        gates.demand(NodeId(1), Demand { cores: 2, ..Demand::default() });
+        waiting(&gates, "ws", [1, 2]);
+        let queue = workstation(7);
+        let mut inner = gates.lock();
+        let admitted = inner.admit(&queue, &SEEN, |_| true);
+        assert_eq!(admitted.passed, [NodeId(2)], "one that asks for nothing");
+        let news = inner.news(&queue.sharing, &admitted).unwrap();
+        let Change::Observed { status, .. } = &news.changes[0] else { panic!("{:?}", news.changes) };
+        assert_eq!(status.as_deref(), Some("waiting for 2 cores on ws: 7 of 8 in use"));
+        assert_eq!(news.states[0].1.taken.cores, 7);
     }
 
     #[test]

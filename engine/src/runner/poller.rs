@@ -171,8 +171,8 @@ const CONFIRM: Duration = Duration::from_secs(10);
 
 impl Poller {
     async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Word>) {
-        let mut changes = self.cx.health.changes();
-        while self.rest(&mut inbox, &mut changes).await && self.pause(&mut inbox).await {
+        let (mut changes, mut room) = (self.cx.health.changes(), self.cx.gates.room());
+        while self.rest(&mut inbox, &mut changes).await && self.pause(&mut inbox, &mut room).await {
             self.tell_use();
             if self.has_work() {
                 self.look().await;
@@ -258,7 +258,11 @@ impl Poller {
     }
 
     /// Waits for the next poll, taking in what comes meanwhile. False: the runner has ended.
-    async fn pause(&mut self, inbox: &mut mpsc::UnboundedReceiver<Word>) -> bool {
+    async fn pause(
+        &mut self,
+        inbox: &mut mpsc::UnboundedReceiver<Word>,
+        room: &mut watch::Receiver<u64>,
+    ) -> bool {
         let floor = self.floor();
         loop {
             // All that has come by now belongs to one look.
@@ -273,7 +277,16 @@ impl Poller {
                     Some(word) => self.take(word),
                     None => return false,
                 },
+                Ok(()) = room.changed() => self.look_for_room(),
             }
+        }
+    }
+
+    /// A job gave its share of a machine back: whoever waits for one here is looked at as soon as may be.
+    fn look_for_room(&mut self) {
+        if self.is_wanted() && self.cx.gates.is_crowded(&self.computer) {
+            self.pace.hurry();
+            self.is_asked = true;
         }
     }
 

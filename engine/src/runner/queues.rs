@@ -18,8 +18,8 @@ use tokio::{
 use super::Context;
 use crate::{
     computer::Computer,
-    scheduler::{self, ErrorKind, Limits, QueueKey},
-    store::{Change, Result},
+    scheduler::{self, Cores, ErrorKind, Limits, QueueKey},
+    store::{self, Change, Result},
     transport::Transport,
 };
 
@@ -97,34 +97,48 @@ impl Context {
             }
         }
         let is_new = asked.silent.is_some_and(|(since, _)| since.elapsed() < HOLD);
-        if is_new && self.may_share(computer).unwrap_or(true) { Err(asked.error.clone()) } else { Ok(()) }
+        if is_new && (self.may_share(computer).unwrap_or(true) || self.may_be_full(computer)) {
+            Err(asked.error.clone())
+        } else {
+            Ok(())
+        }
     }
 
-    /// Asks, and stores the answer. A host that can't say has answered too.
+    /// Asks, and stores the answers. A host that can't say has answered too.
     async fn ask_queue(
         &self,
         computer: &Computer,
         via: &Arc<dyn Transport>,
     ) -> std::result::Result<(), String> {
         let Ok(scheduler) = self.scheduler(&computer.scheduler) else { return Ok(()) };
-        let label = &computer.label;
-        let key = match timeout(PATIENCE, scheduler.queue_key(&**via)).await {
-            Ok(Ok(key)) => key,
-            Ok(Err(error)) if !is_passing(&error) => {
-                tracing::info!(computer = label, %error, "its host does not name its queue");
-                return Ok(());
-            }
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(_) => return Err("no answer".into()),
-        };
-        let address = computer.address();
-        let known = self.store.queues().map_err(|error| error.to_string())?.remove(&address);
-        if known.as_ref() != Some(&key) {
+        let (label, address) = (&computer.label, computer.address());
+        let failed = |error: store::Error| error.to_string();
+        let mut changes = Vec::new();
+        let key = answer(label, "name its queue", scheduler.queue_key(&**via)).await?;
+        let known = self.store.queues().map_err(failed)?.remove(&address);
+        if let Some(key) = key.filter(|key| known.as_ref() != Some(key)) {
             tracing::info!(computer = label, queue = %key, "learned its queue");
-            let commit = self.store.commit(vec![Change::Queue { address, key }]).await;
-            commit.map_err(|error| error.to_string())?;
+            changes.push(Change::Queue { address: address.clone(), key });
+        }
+        if scheduler.capabilities().shares_host {
+            let machine = answer(label, "say what its machine has", scheduler.machine(&**via)).await?;
+            // The user's own numbers hold on a machine that says nothing.
+            let machine = machine.unwrap_or_default();
+            if self.store.machines().map_err(failed)?.get(&address) != Some(&machine) {
+                tracing::info!(computer = label, ?machine, "learned what its machine has");
+                changes.push(Change::Machine { address, machine });
+            }
+        }
+        if !changes.is_empty() {
+            self.store.commit(changes).await.map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Whether more may be started on a computer's machine than fits, since nobody knows yet what it has.
+    fn may_be_full(&self, computer: &Computer) -> bool {
+        let is_known = self.store.sharing(&computer.label).is_ok_and(|sharing| sharing.machine.is_some());
+        self.shares_host(computer) && computer.num_cores != Some(Cores::Unlimited) && !is_known
     }
 
     /// Whether it may turn out that the limits of another computer hold for this one, or its limits for another.
@@ -146,6 +160,23 @@ impl Context {
     /// The store's.
     pub(crate) fn home_queue(&self, computer: &Computer) -> Result<Option<QueueKey>> {
         Ok(self.store.queues()?.remove(&computer.address()))
+    }
+}
+
+/// Waits for an answer of a host; `None`: it can't say.
+async fn answer<T>(
+    computer: &str,
+    what: &str,
+    asked: impl Future<Output = scheduler::Result<T>>,
+) -> std::result::Result<Option<T>, String> {
+    match timeout(PATIENCE, asked).await {
+        Ok(Ok(said)) => Ok(Some(said)),
+        Ok(Err(error)) if !is_passing(&error) => {
+            tracing::info!(computer, %error, "its host does not {what}");
+            Ok(None)
+        }
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer".into()),
     }
 }
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use super::{
     Cancelled, Capabilities, Dialect, Error, ErrorKind, Header, JobId, JobRef, JobScript, JobState,
-    JobStatus, JobTemplate, Listing, Presence, Query, Queue, QueueKey, Recorded, Recovery, Result, Scheduler,
-    Submission, Survey, by_cluster,
+    JobStatus, JobTemplate, Listing, Machine, Presence, Query, Queue, QueueKey, Recorded, Recovery, Result,
+    Scheduler, Submission, Survey, by_cluster,
     claim::{self, Answer, Found},
     job_script::script,
     login::{Start, starts_by_login},
@@ -282,6 +282,12 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         let command = self.dialect.queue_key_command().ok_or_else(nameless)?;
         let output = via.exec(&command).await.map_err(|error| claim::unreachable("queue key", error))?;
         self.dialect.parse_queue_key(&output)
+    }
+
+    async fn machine(&self, via: &dyn Transport) -> Result<Machine> {
+        let Some(command) = self.dialect.machine_command() else { return Ok(Machine::default()) };
+        let output = via.exec(&command).await.map_err(|error| claim::unreachable("machine", error))?;
+        self.dialect.parse_machine(&output)
     }
 
     async fn submit(&self, via: &dyn Transport, jobs: &[Submission], at_once: usize) -> Vec<Result<JobId>> {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Capabilities, Extras, JobId, JobRef, JobStatus, JobTemplate, Listed, QueueKey, Result, Submission,
-    nameless,
+    Capabilities, Extras, JobId, JobRef, JobStatus, JobTemplate, Listed, Machine, QueueKey, Result,
+    Submission, nameless,
 };
 use crate::transport::{Command, Output};
 
@@ -111,6 +111,20 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn parse_queue_key(&self, output: &Output) -> Result<QueueKey> {
         let _ = output;
         Err(nameless())
+    }
+
+    /// One command that asks what the machine has that jobs share; `None` where they share none.
+    fn machine_command(&self) -> Option<Command> {
+        None
+    }
+
+    /// Reads its output. What it does not say is not known.
+    ///
+    /// # Errors
+    /// `Unreachable` where asking again may help; `Permanent` or `Unreadable` from a host that can't say.
+    fn parse_machine(&self, output: &Output) -> Result<Machine> {
+        let _ = output;
+        Ok(Machine::default())
     }
 
     /// Shell text that submits the job, run by the wrapper in the work directory with the token as `$1`.

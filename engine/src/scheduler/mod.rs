@@ -13,6 +13,7 @@ mod job;
 mod job_script;
 mod limits;
 mod login;
+mod machine;
 mod refusals;
 mod resources;
 mod template;
@@ -40,6 +41,7 @@ pub use job_script::{script, without_login};
 pub(crate) use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
 pub use login::starts_by_login;
+pub use machine::{Capacity, Cores, Demand, GPU_VARIABLES, InUse, Lack, Machine, gpu_environment};
 pub use refusals::{Refusal, Refusals};
 pub use resources::{ResourceKey, ResourceKind};
 pub use template::{CommandLine, JobTemplate, Resources};
@@ -116,6 +118,9 @@ pub struct Submission {
     /// Jobs of earlier tries, in what is left to be cancelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<JobRef>,
+    /// Variables that are set for the job beside those of its script: what it was given of the machine.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
     /// Whether a login shell submits it; `None`: as the scheduler and the way to its computer want it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_shell: Option<bool>,
@@ -314,6 +319,8 @@ pub struct Capabilities {
     pub listing_is_authoritative: bool,
     /// Ids may name a cluster, see [`JobId`].
     pub has_clusters: bool,
+    /// Jobs run on the host that answers, beside each other: no more of them run than fit there.
+    pub shares_host: bool,
     /// Shortest sensible time between two listings.
     pub poll_floor: Duration,
     /// Lines of a job script that it reads as orders.
@@ -360,6 +367,19 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
     async fn queue_key(&self, via: &dyn Transport) -> Result<QueueKey> {
         let _ = via;
         Err(nameless())
+    }
+
+    /// Asks the host what its machine has, where jobs share it ([`Capabilities::shares_host`]). By default nothing is
+    /// known of it, and nothing bounds them.
+    ///
+    /// # Errors
+    /// As [`Scheduler::queue_key`].
+    ///
+    /// # Cancel safety
+    /// It only reads.
+    async fn machine(&self, via: &dyn Transport) -> Result<Machine> {
+        let _ = via;
+        Ok(Machine::default())
     }
 
     /// Submits jobs, at most `at_once` of them at the same time; one result for each, in order. The claim protocol runs

@@ -6,17 +6,13 @@ use uuid::Uuid;
 
 use super::{
     Change, Content, Error, ErrorKind, FileContent, NewData, NewProcess, NodeId, NodeKind, Objects,
-    PluginRow, Process, Result, Sharing, cache, cleaning, comments, delete, groups, hosts,
+    PluginRow, Process, Result, cache, cleaning, comments, delete, groups, hosts,
     links::{self, Batch, NewLink},
     queues,
-    read::computers,
+    tickets::{self, Wish},
     tree,
 };
-use crate::{
-    computer::Computer,
-    process::State,
-    scheduler::{Bounds, Usage},
-};
+use crate::{computer::Computer, process::State};
 
 /// Applies one batch inside a transaction; returns the numbers of the nodes it made, in order.
 pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> Result<Vec<NodeId>> {
@@ -73,8 +69,12 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
             Change::Clean { process, below: false } => cleaning::want(db, *process, now)?,
             Change::Unclean(process) => cleaning::forget(db, *process)?,
             Change::Cleaned { process, error } => cleaning::tried(db, *process, error.as_deref(), now)?,
-            Change::TakeTicket { process, computer, token, bounds } => {
-                take_ticket(db, *process, computer, token, *bounds, now)?;
+            Change::TakeTicket { process, computer, token, bounds, demand } => {
+                tickets::take(
+                    db,
+                    &Wish { process: *process, computer, token, bounds: *bounds, demand },
+                    now,
+                )?;
             }
             Change::TicketQueued { process, queued } => {
                 db.prepare_cached("UPDATE ticket SET queued = ?2 WHERE process = ?1")?
@@ -93,6 +93,7 @@ pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> R
             }
             Change::Host { computer, change } => hosts::write(db, computer, change)?,
             Change::Queue { address, key } => queues::write(db, address, key)?,
+            Change::Machine { address, machine } => queues::write_machine(db, address, machine)?,
             Change::Computer { config, replace } => write_computer(db, config, *replace, now)?,
             Change::Group { label, description, if_missing } => {
                 groups::make(db, label, description, *if_missing, now)?;
@@ -263,54 +264,6 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
     }
     db.prepare_cached("UPDATE node SET modified = ?2 WHERE id = ?1")?.execute(params![process.id.0, now])?;
     Ok(())
-}
-
-/// The bounds are judged here, in the transaction, so that no two submissions can share the last place.
-fn take_ticket(
-    db: &Connection,
-    process: NodeId,
-    computer: &str,
-    token: &str,
-    bounds: Option<Bounds>,
-    now: i64,
-) -> Result<()> {
-    let kept = db
-        .prepare_cached("UPDATE ticket SET token = ?2, queued = 1 WHERE process = ?1")?
-        .execute(params![process.0, token])?;
-    if kept == 1 {
-        return Ok(());
-    }
-    if let Some(bounds) = bounds
-        && is_full(db, computer, bounds)?
-    {
-        return Err(Error::new(ErrorKind::Limit, "take ticket").with("computer", computer).later());
-    }
-    db.prepare_cached(
-        "INSERT INTO ticket (process, computer, token, queued, taken) VALUES (?1, ?2, ?3, 1, ?4)",
-    )?
-    .execute(params![process.0, computer, token, now])?;
-    Ok(())
-}
-
-/// Whether the tickets of all computers that share a queue leave no room. The bounds may be older than a change of
-/// limits, or than what was learned about who shares: the limits of this moment hold as well.
-fn is_full(db: &Connection, computer: &str, bounds: Bounds) -> Result<bool> {
-    let sharing = queues::sharing(computers(db)?, &queues::read(db)?, computer);
-    let limits = sharing.as_ref().map(Sharing::limits).unwrap_or_default();
-    let bounds = bounds.within(&limits);
-    if bounds == Bounds::default() {
-        return Ok(false);
-    }
-    let mut used = Usage::default();
-    let alone = sharing.is_none().then_some(computer);
-    for label in sharing.iter().flat_map(Sharing::labels).chain(alone) {
-        let (active, queued): (u32, u32) = db
-            .prepare_cached("SELECT count(*), coalesce(sum(queued), 0) FROM ticket WHERE computer = ?1")?
-            .query_row([label], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        used.active += active;
-        used.queued += queued;
-    }
-    Ok(bounds.room(&used) == Some(0))
 }
 
 fn computer_id(db: &Connection, label: &str) -> Result<i64> {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     computer::Computer,
-    scheduler::{Bounds, QueueKey, Submission},
+    scheduler::{Bounds, Demand, Machine, QueueKey, Submission},
 };
 
 /// One file to be kept in a node.
@@ -234,7 +234,8 @@ pub enum Change {
         paused: bool,
     },
     /// A place under the limits of a computer's queue, kept if the process has one. `Limit` if the bounds leave no room
-    /// beside all tickets of the computers that share the queue, or the limits that they have by now.
+    /// beside all tickets of the computers that share the queue, or the limits that they have by now, or what their
+    /// machine has.
     TakeTicket {
         /// Whose job.
         process: NodeId,
@@ -244,6 +245,8 @@ pub enum Change {
         token: String,
         /// Bounds on our own tickets of the queue; `None`: the job is there already, whatever the limits.
         bounds: Option<Bounds>,
+        /// What it takes of the machine, where jobs share it: the GPUs are chosen here.
+        demand: Demand,
     },
     /// Whether the job of a ticket counts as pending. Without a ticket: nothing.
     TicketQueued {
@@ -274,6 +277,13 @@ pub enum Change {
         address: String,
         /// What it said.
         key: QueueKey,
+    },
+    /// What a host says of the machine that its jobs share.
+    Machine {
+        /// The address that it was asked at.
+        address: String,
+        /// What it said.
+        machine: Machine,
     },
     /// A new computer, or with `replace` new settings of an existing one.
     Computer {

@@ -35,6 +35,7 @@ mod schema;
 mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tickets;
 mod tree;
 mod writer;
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::{ComputerRow, Result};
+use super::{ComputerRow, Error, ErrorKind, Result, read::json};
 use crate::{
     computer::Computer,
-    scheduler::{Limits, QueueKey},
+    scheduler::{Capacity, Limits, Machine, QueueKey},
 };
 
 /// What tells one queue from another.
@@ -33,6 +33,8 @@ pub struct Sharing {
     pub queue: QueueId,
     /// The one that was asked for, then the others by label.
     pub computers: Vec<Computer>,
+    /// What their machine has, if their jobs share one and it has said so.
+    pub machine: Option<Machine>,
 }
 
 impl Sharing {
@@ -45,19 +47,48 @@ impl Sharing {
     pub fn limits(&self) -> Limits {
         Limits::of_all(&self.computers)
     }
+
+    /// Returns what jobs of one of them may have of the machine; `None`: nothing bounds them.
+    pub fn capacity(&self, label: &str) -> Option<Capacity> {
+        let own = self.computers.iter().find(|computer| computer.label == label)?;
+        Some(Capacity::of(own, &self.computers, self.machine.as_ref()?))
+    }
 }
 
 /// Those of the computers that share the queue of the one with this label; `None`: there is no such computer.
 pub(super) fn sharing(
     computers: Vec<ComputerRow>,
     known: &BTreeMap<String, QueueKey>,
+    machines: &BTreeMap<String, Machine>,
     label: &str,
 ) -> Option<Sharing> {
     let (own, others): (Vec<_>, Vec<_>) =
         computers.into_iter().map(|row| row.config).partition(|computer| computer.label == label);
     let queue = queue_of(own.first()?, known);
     let others = others.into_iter().filter(|other| queue_of(other, known) == queue);
-    Some(Sharing { computers: own.into_iter().chain(others).collect(), queue })
+    let computers: Vec<Computer> = own.into_iter().chain(others).collect();
+    // Each is asked by itself, and may not have been yet.
+    let machine = computers.iter().find_map(|computer| machines.get(&computer.address()).cloned());
+    Some(Sharing { queue, computers, machine })
+}
+
+/// What hosts have said of their machines, by the address that they were asked at.
+pub(super) fn machines(db: &Connection) -> rusqlite::Result<BTreeMap<String, Machine>> {
+    db.prepare_cached("SELECT address, machine FROM machine")?
+        .query_map([], |row| Ok((row.get(0)?, json(row, 1)?)))?
+        .collect()
+}
+
+/// Writes what a host has said of its machine.
+pub(super) fn write_machine(db: &Connection, address: &str, machine: &Machine) -> Result<()> {
+    let json = serde_json::to_string(machine)
+        .map_err(|source| Error::new(ErrorKind::Rule, "store machine").source(source))?;
+    db.prepare_cached(
+        "INSERT INTO machine (address, machine) VALUES (?1, ?2)
+         ON CONFLICT (address) DO UPDATE SET machine = excluded.machine",
+    )?
+    .execute(params![address, json])?;
+    Ok(())
 }
 
 /// What hosts have said, by the address that they were asked at.

@@ -15,9 +15,12 @@ use super::{
     CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
     HostRow, Level, Link, Live, LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan,
     PluginRow, Process, ProcessFilter, Reads, Result, Ticket, cache, cleaning, comments,
-    connections::Connections, delete, hosts, list, place::Place, queues, tree,
+    connections::Connections, delete, hosts, list, place::Place, queues, tickets, tree,
 };
-use crate::{process::State, scheduler::QueueKey};
+use crate::{
+    process::State,
+    scheduler::{Machine, QueueKey},
+};
 
 /// An embedded store, open for reading. Clones share its connections.
 #[derive(Debug, Clone)]
@@ -282,12 +285,7 @@ impl Reads for SqliteReader {
     }
 
     fn tickets(&self, computer: &str) -> Result<Vec<Ticket>> {
-        let sql = "SELECT process, token, queued FROM ticket WHERE computer = ?1 ORDER BY process";
-        self.with(|db| {
-            query_all(db, sql, [computer], |row| {
-                Ok(Ticket { process: NodeId(row.get(0)?), token: row.get(1)?, queued: row.get(2)? })
-            })
-        })
+        self.with(|db| tickets::of_computer(db, computer))
     }
 
     fn tokens(&self) -> Result<HashSet<String>> {
@@ -306,6 +304,10 @@ impl Reads for SqliteReader {
 
     fn queues(&self) -> Result<BTreeMap<String, QueueKey>> {
         self.with(queues::read)
+    }
+
+    fn machines(&self) -> Result<BTreeMap<String, Machine>> {
+        self.with(queues::machines)
     }
 
     fn groups(&self) -> Result<Vec<Group>> {

@@ -15,7 +15,10 @@ use super::{
     HostRow, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process,
     Result, Sharing, SqliteReader, Ticket, queues,
 };
-use crate::{process::State, scheduler::QueueKey};
+use crate::{
+    process::State,
+    scheduler::{Machine, QueueKey},
+};
 
 /// The setting that says that a profile's first owner has set it up.
 pub(crate) const SET_UP: &str = "profile.set_up";
@@ -194,13 +197,16 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     /// Which queues hosts have said they are, by the address that they were asked at ([`crate::computer::Computer::address`]).
     fn queues(&self) -> Result<BTreeMap<String, QueueKey>>;
 
+    /// What hosts have said of their machines, by address: those whose jobs share one.
+    fn machines(&self) -> Result<BTreeMap<String, Machine>>;
+
     /// The computers that reach the same queue as the same user as this one does, as far as that is known. What limits
     /// them holds for their jobs together.
     ///
     /// # Errors
     /// `NotFound`, listing the computers there are.
     fn sharing(&self, computer: &str) -> Result<Sharing> {
-        match queues::sharing(self.computers()?, &self.queues()?, computer) {
+        match queues::sharing(self.computers()?, &self.queues()?, &self.machines()?, computer) {
             Some(sharing) => Ok(sharing),
             None => Err(no_computer(&self.computers()?, computer)),
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     computer::Computer,
     process::State,
-    scheduler::{Submission, Usage},
+    scheduler::{Demand, InUse, Submission, Usage},
 };
 
 /// A node's number in its profile.
@@ -328,6 +328,21 @@ pub struct Ticket {
     pub token: String,
     /// Whether it counts as pending.
     pub queued: bool,
+    /// What it takes of the machine.
+    pub demand: Demand,
+    /// The GPUs that it was given.
+    pub devices: Vec<String>,
+}
+
+impl Ticket {
+    /// Adds what it takes of the machine.
+    pub fn add_to(&self, used: &mut InUse) {
+        if self.devices.is_empty() {
+            used.add(&self.demand);
+        } else {
+            used.hold(&self.demand, self.devices.iter().cloned());
+        }
+    }
 }
 
 /// What the gate of a computer saw last.
@@ -336,6 +351,8 @@ pub struct Ticket {
 pub struct GateState {
     /// What is in use.
     pub usage: Usage,
+    /// What jobs have of the machine, if they share one.
+    pub taken: Demand,
     /// A bound on active jobs that the scheduler has taught us by refusing.
     pub clamp: Option<u32>,
     /// Processes that wait for a place.

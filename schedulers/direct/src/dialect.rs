@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ferry_engine::{
     scheduler::{
-        Capabilities, Dialect, Error, ErrorKind, Header, JobFailure, JobId, JobRef, JobState, JobStatus,
-        JobTemplate, Listed, Listing, Query, Queue, QueueKey, Recorded, ResourceKey, ResourceKind, Result,
-        Submission, without_login,
+        Capabilities, Dialect, Error, ErrorKind, GPU_VARIABLES, Header, JobFailure, JobId, JobRef, JobState,
+        JobStatus, JobTemplate, Listed, Listing, Machine, Query, Queue, QueueKey, Recorded, ResourceKey,
+        ResourceKind, Result, Submission, without_login,
     },
     transport::{Command, Output, quote},
 };
@@ -20,6 +20,13 @@ use crate::{
 /// The dialect of no scheduler at all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Direct;
+
+/// Prints what the machine has: cores of this login, memory, and the GPUs that it may see.
+const MACHINE: &str = "n=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null) || \
+                       n=$(getconf _NPROCESSORS_ONLN 2> /dev/null); printf 'cores %s\\n' \"$n\"; \
+                       while read -r k v u; do [ \"$k\" != MemTotal: ] || { printf 'memory %s\\n' \"$v\"; break; }; done \
+                       < /proc/meminfo; [ -z \"${CUDA_VISIBLE_DEVICES+x}\" ] || \
+                       printf 'devices %s\\n' \"$CUDA_VISIBLE_DEVICES\"; true";
 
 /// Host, boot, pid and start time of its own shell, for the job script.
 const IDENTITY: &str = r#"read -r ferry_host < /proc/sys/kernel/hostname
@@ -55,6 +62,7 @@ impl Dialect for Direct {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             has_queue: false,
+            shares_host: true,
             listing_is_authoritative: true,
             has_clusters: false,
             poll_floor: Duration::from_millis(100),
@@ -74,9 +82,12 @@ impl Dialect for Direct {
             return Ok(Header::default());
         }
         let interpreter = job.shebang.trim_start_matches("#!").trim();
+        // What it was given of the machine is no part of the login's environment.
+        let given = GPU_VARIABLES.iter().filter(|_| job.resources.gpus.is_some());
+        let given: String = given.map(|name| format!("{name}=\"${name}\" ")).collect();
         let line = format!(
             "[ -n \"$FERRY_CLEAN\" ] || exec env -i FERRY_CLEAN=1 HOME=\"$HOME\" USER=\"$USER\" \
-             LOGNAME=\"$LOGNAME\" PATH=\"$(getconf PATH)\" {interpreter} \"$0\" \"$@\""
+             LOGNAME=\"$LOGNAME\" PATH=\"$(getconf PATH)\" {given}{interpreter} \"$0\" \"$@\""
         );
         Ok(Header { lines: vec![line], ..Header::default() })
     }
@@ -101,13 +112,32 @@ impl Dialect for Direct {
         Ok(QueueKey { queue: boot.to_owned(), uid })
     }
 
+    fn machine_command(&self) -> Option<Command> {
+        Some(Command::sh(MACHINE))
+    }
+
+    fn parse_machine(&self, output: &Output) -> Result<Machine> {
+        if output.status != 0 {
+            return Err(unreadable("machine", output));
+        }
+        let text = output.text();
+        let said = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        Ok(Machine {
+            cores: said("cores").and_then(|cores| cores.trim().parse().ok()).filter(|cores| *cores > 0),
+            memory_kb: said("memory").and_then(|memory| memory.trim().parse().ok()),
+            devices: said("devices").map(Machine::devices),
+        })
+    }
+
     fn submit_text(&self, job: &Submission) -> String {
         let words = without_login(&job.interpreter);
         let interpreter = words.into_iter().map(quote).collect::<Vec<_>>().join(" ");
         let file = |name: &str| quote(&format!("./{name}"));
+        let given = job.environment.iter().map(|(name, value)| format!("{name}={} ", quote(value)));
+        let given: String = given.collect();
         // The child is not waited for, so its entry in /proc stays until the wrapper ends, even if it is quick.
         format!(
-            "setsid {interpreter} {} \"$1\" < /dev/null > {} 2> {} & \
+            "{given}setsid {interpreter} {} \"$1\" < /dev/null > {} 2> {} & \
              IFS= read -r l < /proc/$!/stat; p=$!; read -r h < /proc/sys/kernel/hostname; \
              read -r b < /proc/sys/kernel/random/boot_id; set -- ${{l##*) }}; printf '%s\\n' \"$h:$b:$p:${{20}}\"",
             file(&job.script),
@@ -266,6 +296,49 @@ mod tests {
         for text in ["", "node b-1\n", "node b-1\nnobody\n", "node \n1000\n"] {
             assert_eq!(read(text), Err(ErrorKind::Unreadable), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_machine_says_what_it_has_and_what_it_does_not_say_is_not_known() {
+        let read = |text: &str| Direct.parse_machine(&Output::ok(text)).unwrap();
+        let all = read("cores 8\nmemory 16000\ndevices MIG-a,1\n");
+        assert_eq!((all.cores, all.memory_kb), (Some(8), Some(16000)));
+        assert_eq!(all.devices, Some(vec!["MIG-a".to_owned(), "1".to_owned()]));
+        assert_eq!(read("cores \nmemory 5\n"), Machine { memory_kb: Some(5), ..Machine::default() });
+        assert_eq!(read("cores 1\ndevices \n").devices, Some(Vec::new()), "set, and none");
+        assert!(Direct.parse_machine(&Output { status: 1, ..Output::default() }).is_err());
+        // As this machine says it.
+        let output = std::process::Command::new("sh")
+            .args(["-c", MACHINE])
+            .env("OMP_NUM_THREADS", "1")
+            .env("OMP_THREAD_LIMIT", "1")
+            .env("CUDA_VISIBLE_DEVICES", "3")
+            .output()
+            .unwrap();
+        let here = read(&String::from_utf8(output.stdout).unwrap());
+        let cores = std::thread::available_parallelism().unwrap().get() as u32;
+        assert!(here.cores == Some(cores) && here.memory_kb > Some(0), "{here:?}");
+        assert_eq!(here.devices, Some(vec!["3".to_owned()]));
+    }
+
+    #[test]
+    fn a_job_is_given_its_gpus_whatever_of_the_login_it_keeps() {
+        let environment = ferry_engine::scheduler::gpu_environment(&["MIG-a".to_owned(), "it's".to_owned()]);
+        let text = Direct.submit_text(&Submission { environment, ..Submission::default() });
+        assert!(
+            text.starts_with(
+                r"CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES='MIG-a,it'\''s' ROCR_VISIBLE_DEVICES='MIG-a,it'\''s' setsid"
+            ),
+            "{text}"
+        );
+        assert!(Direct.submit_text(&Submission::default()).starts_with("setsid "));
+        let clean = |gpus| {
+            let mut job = JobTemplate::default();
+            job.resources.gpus = gpus;
+            Direct.header(&job).unwrap().lines.concat()
+        };
+        assert!(clean(Some(1)).contains("CUDA_VISIBLE_DEVICES=\"$CUDA_VISIBLE_DEVICES\" "));
+        assert!(!clean(None).contains("CUDA"));
     }
 
     #[test]

@@ -5,17 +5,27 @@ use ferry_plugin_proto::{Kind, Problem};
 use super::{examine::Examined, problem};
 use crate::runner::Context;
 
-/// Names what the scheduler of the launch's computer does not know. A computer or scheduler that can't be looked up
-/// is told by others.
+/// Names what the scheduler of the launch's computer does not know, and what its machine can never give, as far as that
+/// is known. A computer or scheduler that can't be looked up is told by others.
 pub(super) fn refused(cx: &Context, examined: &Examined) -> Vec<Problem> {
     if examined.process_type.kind != Kind::CalcJob || examined.imported {
         return Vec::new();
     }
-    let computer = examined.computer.as_deref().and_then(|label| cx.store.computer(label).ok());
-    let Some(config) = computer.map(|row| row.config) else { return Vec::new() };
+    let sharing = examined.computer.as_deref().and_then(|label| cx.store.sharing(label).ok());
+    let Some((sharing, config)) = sharing.as_ref().and_then(|all| Some((all, all.computers.first()?))) else {
+        return Vec::new();
+    };
     let Ok(scheduler) = cx.scheduler(&config.scheduler) else { return Vec::new() };
-    let unknown = examined.options.resources.unknown(scheduler.capabilities().resources);
+    let Examined { options, .. } = examined;
+    let unknown = options.resources.unknown(scheduler.capabilities().resources);
     let told =
         |(name, message): (String, String)| problem(&format!("metadata.options.resources.{name}"), message);
-    unknown.into_iter().map(told).collect()
+    let unknown: Vec<Problem> = unknown.into_iter().map(told).collect();
+    if !unknown.is_empty() {
+        return unknown;
+    }
+    // What contradicts itself is told already.
+    let demand = options.demand(config.mpiprocs_per_machine).unwrap_or_default();
+    let lack = sharing.capacity(&config.label).and_then(|capacity| capacity.never(&demand));
+    lack.map(|lack| problem("metadata.options", lack.for_ever(&config.label))).into_iter().collect()
 }

@@ -1,6 +1,9 @@
 //! The line at the gates of computers that share a queue, as those are told who stand in it.
 
-use super::{Admitted, Gate, Inner, TELL};
+use super::{
+    Admitted, Gate, Inner, TELL,
+    machine::{Place, Room},
+};
 use crate::{
     scheduler::{Limits, Usage},
     store::{Change, GateState, NodeId, Sharing},
@@ -22,6 +25,7 @@ impl Inner {
         line.sort_unstable();
         let state = |label: &str| GateState {
             usage: admitted.usage,
+            taken: admitted.in_use.total(),
             clamp: admitted.clamp,
             waiting: line.len() as u32,
             shared_with: shared(sharing, label),
@@ -34,7 +38,7 @@ impl Inner {
             return None;
         }
         let states: Vec<_> = self.of(sharing).map(|(label, _)| (label.to_owned(), state(label))).collect();
-        let mut changes = statuses(&line, sharing, admitted);
+        let mut changes = self.statuses(&line, sharing, admitted);
         let gate = |(label, state): &(String, _)| Change::Gate {
             computer: label.clone(),
             state: GateState::clone(state),
@@ -42,24 +46,28 @@ impl Inner {
         changes.extend(states.iter().map(gate));
         Some(News { changes, states })
     }
-}
 
-/// What each in the line is told.
-fn statuses(line: &[(NodeId, &str)], sharing: &Sharing, admitted: &Admitted) -> Vec<Change> {
-    let why = explain(&admitted.limits, &admitted.usage, admitted.clamp);
-    let with = |label: &str| match shared(sharing, label).join(", ") {
-        nobody if nobody.is_empty() => nobody,
-        others => format!(", together with {others}"),
-    };
-    let waiting = line.len();
-    let status = |(place, (process, label)): (usize, &(NodeId, &str))| {
-        let place = ordinal(place);
-        told(
-            *process,
-            format!("waiting for a queue slot on {label}: {place} of {waiting}, {why}{}", with(label)),
-        )
-    };
-    (1..).zip(line).map(status).collect()
+    /// What each in the line is told: what its machine has too little of, else its place.
+    fn statuses(&self, line: &[(NodeId, &str)], sharing: &Sharing, admitted: &Admitted) -> Vec<Change> {
+        let why = explain(&admitted.limits, &admitted.usage, admitted.clamp);
+        let with = |label: &str| match shared(sharing, label).join(", ") {
+            nobody if nobody.is_empty() => nobody,
+            others => format!(", together with {others}"),
+        };
+        let waiting = line.len();
+        let mut room = Room::new(sharing, admitted.in_use.clone());
+        let status = |(place, (process, label)): (usize, &(NodeId, &str))| {
+            let words = match room.place(label, &self.demand_of(*process), false) {
+                Place::Waits(words) => words,
+                Place::Fits | Place::Never => {
+                    let place = ordinal(place);
+                    format!("waiting for a queue slot on {label}: {place} of {waiting}, {why}")
+                }
+            };
+            told(*process, format!("{words}{}", with(label)))
+        };
+        (1..).zip(line).map(status).collect()
+    }
 }
 
 impl Gate {

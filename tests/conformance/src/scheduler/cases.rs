@@ -2,7 +2,9 @@
 
 use std::{path::Path, pin::Pin, time::Duration};
 
-use ferry_engine::scheduler::{ErrorKind, JobState, Recovery};
+use ferry_engine::scheduler::{
+    ErrorKind, JobState, JobTemplate, Machine, Recovery, Submission, gpu_environment,
+};
 use libtest_mimic::Failed;
 
 use super::bench::{Bench, Outcome};
@@ -20,6 +22,8 @@ pub(super) fn all() -> Vec<(&'static str, Run)> {
         one_result_for_each_of_many,
         the_queue_can_be_listed,
         the_queue_keeps_its_name,
+        a_machine_that_jobs_share_says_what_it_has,
+        a_job_is_given_its_part_of_the_machine,
         a_running_job_is_listed_and_an_ended_one_is_marked,
         a_token_submits_once,
         a_second_copy_ends_at_the_gate,
@@ -94,6 +98,36 @@ async fn the_queue_keeps_its_name(bench: Bench) -> Outcome {
         // It may have none, but must say so for good.
         Err(error) => check(*error.kind() == ErrorKind::Permanent, || error.to_string()),
     }
+}
+
+async fn a_machine_that_jobs_share_says_what_it_has(bench: Bench) -> Outcome {
+    let machine = bench.scheduler.machine(&*bench.via).await?;
+    if !bench.scheduler.capabilities().shares_host {
+        // A scheduler that counts for itself is not counted for.
+        return check(machine == Machine::default(), || format!("{machine:?}"));
+    }
+    check(machine.cores > Some(0) && machine.memory_kb > Some(0), || format!("{machine:?}"))
+}
+
+async fn a_job_is_given_its_part_of_the_machine(bench: Bench) -> Outcome {
+    if !bench.scheduler.capabilities().shares_host {
+        return Ok(());
+    }
+    for keeps_login in [true, false] {
+        let with = |job: &mut JobTemplate| {
+            job.import_sys_environment = keeps_login;
+            job.resources.gpus = Some(2);
+        };
+        let body = "printf '%s %s %s\\n' \"$CUDA_VISIBLE_DEVICES\" \"$ROCR_VISIBLE_DEVICES\" \"$CUDA_DEVICE_ORDER\" > gpus";
+        let job = bench.job_with(body, with).await?;
+        let environment = gpu_environment(&["MIG-it's".to_owned(), "1".to_owned()]);
+        let job = Submission { environment, ..job };
+        let reference = bench.submit(&job).await?;
+        bench.exit(&job.dir).await?;
+        let given = bench.text(&job.dir.join("gpus")).await?;
+        check(given == "MIG-it's,1 MIG-it's,1 PCI_BUS_ID\n", || format!("{given:?} of {}", reference.id))?;
+    }
+    Ok(())
 }
 
 async fn a_running_job_is_listed_and_an_ended_one_is_marked(bench: Bench) -> Outcome {

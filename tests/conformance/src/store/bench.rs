@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ferry_engine::{
     process::State,
-    scheduler::Bounds,
+    scheduler::{Bounds, Demand},
     store::{
         Caller, Change, Content, Error, ErrorKind, FileContent, Level, LinkType, NewData, NewProcess, NodeId,
         Process, Reader, Store,
@@ -226,5 +226,6 @@ pub(super) fn ticket(process: NodeId, token: &str, queued: Option<u32>, active: 
 }
 
 pub(super) fn ticket_of(computer: &str, process: NodeId, token: &str, bounds: Option<Bounds>) -> Change {
-    Change::TakeTicket { process, computer: computer.into(), token: token.into(), bounds }
+    let demand = Demand::default();
+    Change::TakeTicket { process, computer: computer.into(), token: token.into(), bounds, demand }
 }

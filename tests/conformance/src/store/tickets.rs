@@ -2,7 +2,7 @@
 
 use ferry_engine::{
     computer::Computer,
-    scheduler::{Bounds, QueueKey},
+    scheduler::{Bounds, Cores, Demand, Machine, QueueKey},
     store::{Change, ErrorKind, NodeId, QueueId},
 };
 
@@ -23,6 +23,9 @@ pub(super) fn cases() -> Vec<(&'static str, Run)> {
         computers_of_one_queue_share_their_tickets,
         what_is_learned_or_changed_later_holds_at_once,
         tokens_are_those_of_all_computers,
+        jobs_share_the_cores_and_memory_of_a_machine,
+        a_gpu_is_given_to_one_job_and_again_when_that_has_gone,
+        no_two_of_many_at_once_get_the_same_core_or_gpu,
     ]
 }
 
@@ -165,5 +168,104 @@ async fn tokens_are_those_of_all_computers(bench: Bench) -> Outcome {
     let mut tokens: Vec<String> = bench.reader.tokens()?.into_iter().collect();
     tokens.sort();
     assert_eq!(tokens, ["ta", "tb"]);
+    Ok(())
+}
+
+/// A host says what its machine has.
+fn has(hostname: &str, cores: u32, memory_kb: u64) -> Change {
+    let machine = Machine { cores: Some(cores), memory_kb: Some(memory_kb), devices: None };
+    Change::Machine { address: computer("", hostname, None).address(), machine }
+}
+
+/// A ticket for a job that takes so much.
+fn takes(computer: &str, process: NodeId, cores: u32, memory_kb: u64, gpus: u32) -> Change {
+    let (token, bounds) = (process.to_string(), Some(Bounds::default()));
+    let demand = Demand { cores, memory_kb, gpus };
+    Change::TakeTicket { process, computer: computer.into(), token, bounds, demand }
+}
+
+async fn jobs_share_the_cores_and_memory_of_a_machine(bench: Bench) -> Outcome {
+    for (label, host) in [("a", "one"), ("b", "alias")] {
+        bench.commit([set_up(computer(label, host, None), false), says(host, "boot")]).await?;
+    }
+    let mut processes = Vec::new();
+    for _ in 0..9 {
+        processes.push(bench.process().await?.0);
+    }
+    let p = &processes;
+    bench.commit([takes("a", p[0], 99, 0, 0)]).await?;
+    bench.commit([Change::DropTicket(p[0]), has("one", 4, 1000)]).await?;
+    bench.commit([takes("a", p[1], 3, 600, 0)]).await?;
+    // The other computer is the same machine, by its host's word.
+    bench.refused([takes("b", p[2], 2, 0, 0)], ErrorKind::Limit).await?;
+    bench.refused([takes("b", p[2], 1, 401, 0)], ErrorKind::Limit).await?;
+    bench.commit([takes("b", p[2], 1, 400, 0)]).await?;
+    bench.refused([takes("a", p[3], 1, 0, 0)], ErrorKind::Limit).await?;
+    // A job that is there already is counted, whatever there is.
+    bench
+        .commit([Change::TakeTicket {
+            process: p[4],
+            computer: "a".into(),
+            token: "adopted".into(),
+            bounds: None,
+            demand: Demand { cores: 1, memory_kb: 0, gpus: 0 },
+        }])
+        .await?;
+    bench.commit([Change::DropTicket(p[2])]).await?;
+    bench.refused([takes("a", p[3], 1, 0, 0)], ErrorKind::Limit).await?;
+    bench.commit([Change::DropTicket(p[1]), takes("a", p[3], 3, 0, 0)]).await?;
+    let seen: Vec<_> = bench.store.tickets("a")?.iter().map(|t| (t.process, t.demand.cores)).collect();
+    assert_eq!(seen, [(p[3], 3), (p[4], 1)]);
+    // What the user says holds at once.
+    let unlimited = Computer { num_cores: Some(Cores::Unlimited), ..computer("a", "one", None) };
+    bench.commit([set_up(unlimited, true)]).await?;
+    bench.commit([takes("a", p[5], 50, 0, 0)]).await
+}
+
+async fn a_gpu_is_given_to_one_job_and_again_when_that_has_gone(bench: Bench) -> Outcome {
+    let config = Computer { num_gpus: Some(2), ..computer("a", "one", None) };
+    bench.commit([set_up(config, false), has("one", 8, 1000)]).await?;
+    let mut processes = Vec::new();
+    for _ in 0..4 {
+        processes.push(bench.process().await?.0);
+    }
+    let p = &processes;
+    let devices = |process: NodeId| -> Outcome<String> {
+        let tickets = bench.store.tickets("a")?;
+        let ticket = tickets.iter().find(|ticket| ticket.process == process).ok_or("no ticket")?;
+        Ok(ticket.devices.join(","))
+    };
+    bench.commit([takes("a", p[0], 1, 0, 1), takes("a", p[1], 1, 0, 1), takes("a", p[2], 1, 0, 0)]).await?;
+    assert_eq!((devices(p[0])?, devices(p[1])?, devices(p[2])?), ("0".into(), "1".into(), String::new()));
+    bench.refused([takes("a", p[3], 1, 0, 1)], ErrorKind::Limit).await?;
+    // A new try of the same process keeps what it was given.
+    bench.commit([takes("a", p[1], 1, 0, 1)]).await?;
+    assert_eq!(devices(p[1])?, "1");
+    bench.commit([Change::DropTicket(p[0])]).await?;
+    bench.refused([takes("a", p[3], 1, 0, 2)], ErrorKind::Limit).await?;
+    bench.commit([takes("a", p[3], 1, 0, 1)]).await?;
+    assert_eq!(devices(p[3])?, "0");
+    Ok(())
+}
+
+async fn no_two_of_many_at_once_get_the_same_core_or_gpu(bench: Bench) -> Outcome {
+    let config = Computer { num_gpus: Some(3), ..computer("a", "one", None) };
+    bench.commit([set_up(config, false), has("one", 5, 1000)]).await?;
+    let mut commits = Vec::new();
+    for number in 0..30 {
+        let ((process, _), store) = (bench.process().await?, bench.store.clone());
+        let wish = takes("a", process, 1, 0, number % 2);
+        commits.push(tokio::spawn(async move { store.commit(vec![wish]).await }));
+    }
+    for commit in commits {
+        let _ = commit.await?;
+    }
+    let tickets = bench.store.tickets("a")?;
+    assert_eq!(tickets.iter().map(|ticket| ticket.demand.cores).sum::<u32>(), 5);
+    let mut given: Vec<&String> = tickets.iter().flat_map(|ticket| &ticket.devices).collect();
+    given.sort();
+    let all = given.len();
+    given.dedup();
+    assert!(given.len() == all && all <= 3, "{tickets:?}");
     Ok(())
 }

@@ -1,0 +1,63 @@
+//! A job's share of the machine that it runs on beside others: what it asks for, waits for, and was given.
+
+use std::collections::BTreeMap;
+
+use super::{Calcjob, StepError, StepResult};
+use crate::{
+    computer::Computer,
+    process::Options,
+    scheduler::{Demand, gpu_environment},
+    store::{Change, Level},
+};
+
+/// Pauses a job that asks for more than its machine will ever have.
+pub(super) fn check(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult {
+    let capacity = job.cx.store.sharing(computer)?.capacity(computer);
+    match capacity.and_then(|capacity| capacity.never(demand)) {
+        None => Ok(()),
+        Some(lack) => Err(StepError::Pause(format!(
+            "{}; then `ferry process play {}`",
+            lack.for_ever(computer),
+            job.process.id
+        ))),
+    }
+}
+
+/// Tells the gate what a job waits for, and returns the words for it, if it is room on the machine.
+pub(super) fn lack(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult<Option<String>> {
+    let sharing = job.cx.store.sharing(computer)?;
+    let config = sharing.computers.first().filter(|config| job.cx.shares_host(config));
+    if config.is_none() {
+        return Ok(None);
+    }
+    job.cx.gates.demand(job.process.id, *demand);
+    let Some(capacity) = sharing.capacity(computer) else { return Ok(None) };
+    let used = job.cx.in_use(&sharing)?;
+    Ok(capacity.lack(demand, &used).map(|lack| format!("waiting for {}", lack.on(computer))))
+}
+
+/// Returns the variables that tell a job which GPUs are its own, once it has its ticket.
+pub(super) fn given(
+    job: &Calcjob<'_>,
+    computer: &str,
+    demand: &Demand,
+) -> StepResult<BTreeMap<String, String>> {
+    if demand.gpus == 0 {
+        return Ok(BTreeMap::new());
+    }
+    let tickets = job.cx.store.tickets(computer)?;
+    let own = tickets.into_iter().find(|ticket| ticket.process == job.process.id);
+    Ok(own.map(|ticket| gpu_environment(&ticket.devices)).unwrap_or_default())
+}
+
+/// Tells in the report how the memory limit is kept, since programs may not bear it.
+pub(super) fn told(job: &Calcjob<'_>, computer: &Computer, options: &Options) -> Option<Change> {
+    let kb = options.max_memory_kb.filter(|_| job.cx.shares_host(computer))?;
+    Some(job.log(
+        Level::Report,
+        format!(
+            "max_memory_kb: the commands run under `ulimit -v {kb}`, a limit on addresses; programs that reserve more \
+             than they use, as CUDA and Java do, fail under it: leave max_memory_kb out for them"
+        ),
+    ))
+}
