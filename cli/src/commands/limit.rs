@@ -8,6 +8,7 @@ use ferry_engine::{
 };
 use serde_json::{Value, json};
 
+use super::shares::{Share, Shares};
 use crate::{
     error::{Failure, Result},
     output::{self, Format},
@@ -42,7 +43,7 @@ pub(crate) async fn run(session: &Session, command: LimitCommand) -> Result {
     match session.format {
         Format::Json => output::json(&Value::Array(shown.iter().map(Shown::json).collect())),
         Format::Table => {
-            let header = ["computer", "queued", "active", "not ours", "waiting", "rate"];
+            let header = ["computer", "queued", "active", "cores", "GPUs", "not ours", "waiting", "rate"];
             output::table(&header, shown.iter().map(Shown::row))?;
             shown.iter().filter_map(Shown::shared_words).try_for_each(output::line)
         }
@@ -60,6 +61,8 @@ struct Shown {
     /// Our processes that wait for a place.
     waiting: usize,
     gate: GateState,
+    /// What is in use of the machine that its jobs share.
+    shares: Shares,
     shared: Option<Shared>,
 }
 
@@ -133,10 +136,9 @@ impl Shown {
             Limits::of(&row.config).map_err(|text| Failure::new(format!("{label}: submit_rate: {text}")))?;
         let tickets = reader.tickets(&label)?;
         let live = ProcessFilter { states: State::LIVE.to_vec(), ..ProcessFilter::default() };
-        let line = format!("waiting for a queue slot on {label}");
-        let waits =
-            |process: &Process| process.status.as_deref().is_some_and(|status| status.starts_with(&line));
+        let waits = |process: &Process| waits_at_gate(process.status.as_deref().unwrap_or_default(), &label);
         Ok(Shown {
+            shares: Shares::read(reader, &label)?,
             limits,
             rate: row.config.submit_rate.clone(),
             queued: tickets.iter().filter(|ticket| ticket.queued).count() as u32,
@@ -153,10 +155,13 @@ impl Shown {
             Some(bound) => format!("{used} of {bound}"),
             None => used.to_string(),
         };
+        let words = |share: Option<Share>| share.map(Share::words).unwrap_or_default();
         vec![
             self.label.clone(),
             of(self.queued, self.limits.max_queued),
             of(self.active, self.limits.max_active),
+            words(self.shares.cores),
+            words(self.shares.gpus),
             self.gate.usage.foreign_active.to_string(),
             self.waiting.to_string(),
             self.rate.clone().unwrap_or_default(),
@@ -170,6 +175,9 @@ impl Shown {
     fn json(&self) -> Value {
         json!({
             "computer": self.label,
+            "cores": self.shares.cores.map(Share::json),
+            "memory_kb": self.shares.memory_kb.map(Share::json),
+            "gpus": self.shares.gpus.map(Share::json),
             "max_queued_jobs": self.limits.max_queued,
             "max_active_jobs": self.limits.max_active,
             "submit_rate": self.rate,
@@ -182,5 +190,33 @@ impl Shown {
             "shared": self.shared.as_ref().map(Shared::json),
             "listed": (!self.gate.listed.is_empty()).then_some(&self.gate.listed),
         })
+    }
+}
+
+/// Whether a process is told to wait for a place at a computer, or for a share of its machine.
+fn waits_at_gate(status: &str, computer: &str) -> bool {
+    let Some(what) = status.strip_prefix("waiting for ") else { return false };
+    let Some((_, place)) = what.split_once(" on ") else { return false };
+    place.strip_prefix(computer).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', ',']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_wait_are_known_by_what_they_are_told() {
+        for status in [
+            "waiting for a queue slot on ws",
+            "waiting for a queue slot on ws: 1st of 2, 3 of 3 active",
+            "waiting for 2 cores on ws: 6 of 8 in use",
+            "waiting for 1 kB of memory on ws: 9 of 9 in use",
+            "waiting for a queue slot on ws, whose queue can't be listed: x; trying again",
+        ] {
+            assert!(waits_at_gate(status, "ws"), "{status}");
+            assert!(!waits_at_gate(status, "w"), "{status}");
+        }
+        assert!(!waits_at_gate("waiting for computer `ws`: unreachable since now", "ws"));
+        assert!(!waits_at_gate("job running", "ws"));
     }
 }

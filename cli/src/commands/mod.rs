@@ -14,6 +14,7 @@ pub(crate) mod node;
 pub(crate) mod plugin;
 pub(crate) mod process;
 pub(crate) mod run;
+mod shares;
 pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod submit;

@@ -85,6 +85,7 @@ fn argument(key: &Key) -> Arg {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("true|false")
         }
         Shape::Count | Shape::Number => arg.value_name("NUMBER"),
+        Shape::Cores => arg.value_name("NUMBER|unlimited"),
         Shape::Lists => arg.value_name("YAML"),
         Shape::Text | Shape::Words => arg.value_name("TEXT").allow_hyphen_values(true),
     }

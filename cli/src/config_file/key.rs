@@ -1,5 +1,6 @@
 //! One option of a set-up command: its name in files, its flag, and what its value looks like.
 
+use ferry_engine::scheduler::Cores;
 use serde_json::Value;
 
 use crate::yaml;
@@ -15,6 +16,8 @@ pub(crate) enum Shape {
     Count,
     /// A number that is not negative.
     Number,
+    /// A number of cores, or `unlimited`.
+    Cores,
     /// Text, or a list of words that are joined by blanks.
     Words,
     /// A map of names to lists of texts.
@@ -60,6 +63,11 @@ impl Shape {
             Shape::Text | Shape::Words => Ok(Value::from(word)),
             Shape::Truth => word.parse::<bool>().map(Value::from).map_err(|_| expected()),
             Shape::Count => word.parse::<u64>().map(Value::from).map_err(|_| expected()),
+            Shape::Cores => match word.parse() {
+                Ok(Cores::Count(count)) => Ok(Value::from(count)),
+                Ok(Cores::Unlimited) => Ok(Value::from(word)),
+                Err(_) => Err(expected()),
+            },
             Shape::Number => {
                 let number = word.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
                 number.map(Value::from).ok_or_else(expected)
@@ -80,6 +88,7 @@ impl Shape {
             Shape::Text => value.is_string(),
             Shape::Truth => value.is_boolean(),
             Shape::Count => value.is_u64(),
+            Shape::Cores => serde_json::from_value::<Cores>(value.clone()).is_ok(),
             Shape::Number => value.as_f64().is_some_and(|number| number >= 0.0),
             Shape::Words => match words(&value) {
                 Some(text) => return Ok(Value::from(text)),
@@ -106,6 +115,7 @@ impl Shape {
             Shape::Text => "text",
             Shape::Truth => "true or false",
             Shape::Count => "a whole number",
+            Shape::Cores => "a whole number of at least 1, or `unlimited`",
             Shape::Number => "a number that is not negative",
             Shape::Words => "text or a list of words",
             Shape::Lists => "names with lists of texts, such as `busy: [\"no budget left\"]`",
@@ -157,6 +167,10 @@ mod tests {
             Err(r#"expected true or false, got "yes"; write true or false, without quotes"#),
         );
         check(Shape::Count, "-1", Err("expected a whole number, got -1"));
+        check(Shape::Cores, "4", Ok("4"));
+        check(Shape::Cores, r#""unlimited""#, Ok(r#""unlimited""#));
+        check(Shape::Cores, "0", Err("expected a whole number of at least 1, or `unlimited`, got 0"));
+        assert_eq!(Shape::Cores.read("4").map(|value| value.to_string()), Ok("4".into()));
         check(Shape::Text, "10", Err("expected text, got 10; put it in quotes"));
         check(Shape::Number, "0.5", Ok("0.5"));
         check(Shape::Lists, r#"{"busy": "a b", "final": null}"#, Ok(r#"{"busy":["a b"],"final":[]}"#));

@@ -1,6 +1,6 @@
 //! From a job description, options, computer and codes to the template of a job script.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use ferry_plugin_proto::{JobDescription, Program, Run, RunMode};
 
@@ -69,7 +69,7 @@ pub(super) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<Jo
         priority: options.priority.clone(),
         rerunnable: options.rerunnable,
         import_sys_environment: options.import_sys_environment,
-        environment: options.environment_variables.clone(),
+        environment: environment(options),
         environment_double_quotes: options.environment_variables_double_quotes,
         custom_scheduler_commands: options.custom_scheduler_commands.clone(),
         prepend,
@@ -78,6 +78,16 @@ pub(super) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<Jo
         append,
         keep_children: options.keep_children,
     })
+}
+
+/// The variables of a job: the user's, and how many threads each of its processes has cores for, unless the user says
+/// that too.
+fn environment(options: &Options) -> BTreeMap<String, String> {
+    let mut all = options.environment_variables.clone();
+    if let Some(cores) = options.resources.num_cores_per_mpiproc {
+        all.entry("OMP_NUM_THREADS".to_owned()).or_insert_with(|| cores.to_string());
+    }
+    all
 }
 
 /// The words that start MPI programs: the computer's, filled in, and the option's.
@@ -158,4 +168,21 @@ fn command_line(run: &Run, parts: &Parts<'_>, mpirun: &[String]) -> StepResult<C
         stderr: run.stderr.clone(),
         join_files: run.join_files,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_as_many_as_cores_unless_the_user_says_so() {
+        let threads = |json: &str| {
+            let options: Options = serde_json::from_str(json).unwrap();
+            environment(&options).remove("OMP_NUM_THREADS")
+        };
+        assert_eq!(threads(r#"{"resources": {"num_cores_per_mpiproc": 3}}"#).unwrap(), "3");
+        let own = r#"{"resources": {"num_cores_per_mpiproc": 3}, "environment_variables": {"OMP_NUM_THREADS": "7"}}"#;
+        assert_eq!(threads(own).unwrap(), "7");
+        assert_eq!(threads(r#"{"resources": {"num_cores_per_machine": 3}}"#), None);
+    }
 }

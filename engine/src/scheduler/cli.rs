@@ -274,7 +274,12 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         let dialect = &self.dialect;
         let directives = dialect.capabilities().directives;
         let Header { lines, extras } = dialect.header(job)?;
-        let text = script(job, &lines, &directives, dialect.identity(), &dialect.guard(job));
+        let limited = dialect.limits(job).map(|limits| JobTemplate {
+            prepend: std::iter::once(limits).chain(job.prepend.iter().cloned()).collect(),
+            ..job.clone()
+        });
+        let guard = dialect.guard(job);
+        let text = script(limited.as_ref().unwrap_or(job), &lines, &directives, dialect.identity(), &guard);
         Ok(JobScript { text, extras })
     }
 

@@ -99,6 +99,13 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Shell text before the user's own texts and commands, which keeps a limit on them alone that the scheduler does not
+    /// keep.
+    fn limits(&self, job: &JobTemplate) -> Option<String> {
+        let _ = job;
+        None
+    }
+
     /// One command that asks which queue plain submissions go to, and as which user; `None` where queues have no names.
     fn queue_key_command(&self) -> Option<Command> {
         None

@@ -100,6 +100,12 @@ impl Dialect for Direct {
         guard::text(job)
     }
 
+    fn limits(&self, job: &JobTemplate) -> Option<String> {
+        // Only where the job asked for it: a limit on addresses is more than some programs bear. A computer's default is
+        // for schedulers that want a number.
+        Some(format!("ulimit -S -v {}", job.asked_memory_kb?))
+    }
+
     fn queue_key_command(&self) -> Option<Command> {
         Some(Command::sh(format!("{WHERE}; id -u")))
     }

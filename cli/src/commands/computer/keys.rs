@@ -1,6 +1,9 @@
 //! The keys of computer files, and how their values make a [`Computer`].
 
-use ferry_engine::computer::{Computer, MPIRUN_NUMBERS, PARALLEL_SUBMITS_MAX};
+use ferry_engine::{
+    computer::{Computer, MPIRUN_NUMBERS, PARALLEL_SUBMITS_MAX},
+    scheduler::Machine,
+};
 use serde_json::Value;
 
 use crate::{
@@ -8,7 +11,7 @@ use crate::{
     error::{Failure, Result},
 };
 
-const SETUP: [Key; 33] = [
+const SETUP: [Key; 37] = [
     Key::new("label", "label", Shape::Text, "Name in this profile").short('L'),
     Key::new("transport", "transport", Shape::Text, "How to reach it, such as core.local").short('T'),
     Key::new("hostname", "hostname", Shape::Text, "Host name or address").short('H'),
@@ -42,6 +45,30 @@ const SETUP: [Key; 33] = [
     Key::new("max_queued_jobs", "max-queued-jobs", Shape::Count, "Most jobs pending at once"),
     Key::new("max_active_jobs", "max-active-jobs", Shape::Count, "Most jobs pending or running at once"),
     Key::new("submit_rate", "submit-rate", Shape::Text, "Most submissions a time, as 50/2min"),
+    Key::new(
+        "num_cores",
+        "num-cores",
+        Shape::Cores,
+        "Cores for jobs at once, where no queue counts them; those of the machine if not said",
+    ),
+    Key::new(
+        "memory_kb",
+        "memory-kb",
+        Shape::Count,
+        "Memory for jobs that ask for it, kB, where no queue counts it; that of the machine if not said",
+    ),
+    Key::new(
+        "num_gpus",
+        "num-gpus",
+        Shape::Count,
+        "GPUs for jobs that ask for them, where no queue counts them",
+    ),
+    Key::new(
+        "gpu_devices",
+        "gpu-devices",
+        Shape::Text,
+        "Their names, as 0,2 or MIG-...; 0,1,... if not said",
+    ),
     Key::new(
         "refusals",
         "refusals",
@@ -92,7 +119,7 @@ const SETUP: [Key; 33] = [
 ];
 
 /// How many of [`SETUP`] are ferry's; the others are the transport's.
-const OWN: usize = 23;
+const OWN: usize = 27;
 
 /// Keys that AiiDA has and ferry has no use for, with the reason.
 pub(super) const UNUSED: &[(&str, &str)] = &[
@@ -200,6 +227,14 @@ pub(super) fn problems(computer: &Computer) -> Vec<String> {
              {PARALLEL_SUBMITS_MAX}"
         ));
     }
+    if let Some(text) = computer.gpu_devices.as_deref() {
+        let names = text.split(',').filter(|name| !name.trim().is_empty()).count();
+        if Machine::devices(text).len() != names {
+            problems.push(format!(
+                "gpu_devices: `{text}` is not a list of numbers or names as GPU-.. and MIG-.., with commas between them"
+            ));
+        }
+    }
     problems.extend(computer.refusals.problems());
     problems
 }
@@ -216,6 +251,8 @@ fn is_rate(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ferry_engine::scheduler::Cores;
+
     use super::*;
 
     fn values(json: &str) -> Values {
@@ -244,6 +281,17 @@ mod tests {
             "{problems:?}"
         );
         assert!(apply(&computer, values(r#"{"mpiprocs_per_machine": 99999999999}"#)).is_err());
+    }
+
+    #[test]
+    fn what_jobs_may_have_of_a_machine_is_read_and_judged() {
+        let json = r#"{"label": "x", "work_dir": "/w", "num_cores": "unlimited", "num_gpus": 2, "gpu_devices": "0, MIG-a"}"#;
+        let computer = apply(&Computer::default(), values(json)).unwrap();
+        assert_eq!((computer.num_cores, computer.num_gpus), (Some(Cores::Unlimited), Some(2)));
+        assert_eq!(problems(&computer), Vec::<String>::new());
+        let computer = apply(&computer, values(r#"{"num_cores": 4, "gpu_devices": "first"}"#)).unwrap();
+        assert_eq!(computer.num_cores, Some(Cores::Count(4)));
+        assert!(problems(&computer)[0].starts_with("gpu_devices: `first` is not a list"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::host::to_json as host_json;
 use self::keys::{ConfigureKeys, SetupKeys};
+use super::shares::Shares;
 use crate::{
     config_file::Flags,
     error::Result,
@@ -111,7 +112,9 @@ async fn list(session: &Session) -> Result {
 async fn show(session: &Session, label: &str) -> Result {
     let reader = session.reader().await?;
     let host = reader.host(label)?;
-    let computer = to_json(&reader.computer(label)?, &host);
+    let mut computer = to_json(&reader.computer(label)?, &host);
+    let shares = Shares::read(&reader, label)?;
+    computer["in_use"] = shares.json();
     if session.format == Format::Json {
         return output::json(&computer);
     }
@@ -130,11 +133,13 @@ async fn show(session: &Session, label: &str) -> Result {
     // What a third party's transport reads comes after the keys that have an order.
     let ordered: Vec<&str> = ["id", "uuid", "created"].into_iter().chain(keys::names()).collect();
     let others = computer.as_object().into_iter().flatten();
-    let others = others
-        .filter(|(name, value)| *name != "host" && !value.is_null() && !ordered.contains(&name.as_str()));
+    let others = others.filter(|(name, value)| {
+        !["host", "in_use"].contains(&name.as_str()) && !value.is_null() && !ordered.contains(&name.as_str())
+    });
     let others = others.map(|(name, value)| (name.as_str(), text(value)));
+    let in_use = shares.words().map(|words| ("in use", words));
     let state = [("state", host::words(label, &host))];
-    output::details(ordered.iter().filter_map(|name| said(name)).chain(others).chain(state))
+    output::details(ordered.iter().filter_map(|name| said(name)).chain(others).chain(in_use).chain(state))
 }
 
 /// All settings under the names that files use, connection settings among them.

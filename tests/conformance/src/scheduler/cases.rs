@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<(&'static str, Run)> {
         the_queue_keeps_its_name,
         a_machine_that_jobs_share_says_what_it_has,
         a_job_is_given_its_part_of_the_machine,
+        memory_is_bounded_where_the_job_asked_for_it,
         a_running_job_is_listed_and_an_ended_one_is_marked,
         a_token_submits_once,
         a_second_copy_ends_at_the_gate,
@@ -126,6 +127,24 @@ async fn a_job_is_given_its_part_of_the_machine(bench: Bench) -> Outcome {
         bench.exit(&job.dir).await?;
         let given = bench.text(&job.dir.join("gpus")).await?;
         check(given == "MIG-it's,1 MIG-it's,1 PCI_BUS_ID\n", || format!("{given:?} of {}", reference.id))?;
+    }
+    Ok(())
+}
+
+async fn memory_is_bounded_where_the_job_asked_for_it(bench: Bench) -> Outcome {
+    if !bench.scheduler.capabilities().shares_host {
+        return Ok(());
+    }
+    for (asked, expect) in [(Some(654_321), "654321\n"), (None, "unlimited\n")] {
+        let with = |job: &mut JobTemplate| {
+            job.asked_memory_kb = asked;
+            job.max_memory_kb = Some(654_321);
+        };
+        let job = bench.job_with("ulimit -v > limit", with).await?;
+        bench.submit(&job).await?;
+        check(bench.exit(&job.dir).await? == 0, || "it failed".into())?;
+        let limit = bench.text(&job.dir.join("limit")).await?;
+        check(limit == expect, || format!("{limit} where {asked:?} was asked for"))?;
     }
     Ok(())
 }
