@@ -50,6 +50,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode>
     for round in 1..=flags.rounds {
         println!("\nround {round} of {}: {} jobs in a new profile", flags.rounds, flags.jobs);
         let ferry = Ferry::scratch(binary.clone(), false, interrupt.clone())?;
+        ferry.lift_cores()?;
         ferry.show(&["daemon", "start"])?;
         let fresh = memory::idle(&ferry)?;
         rounds.push(throughput::round(&ferry, flags.jobs)?);

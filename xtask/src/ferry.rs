@@ -94,6 +94,11 @@ impl Ferry {
         Ok(text)
     }
 
+    /// Lets all jobs on this machine start at once, however few cores it has: for figures of ferry's own work.
+    pub(crate) fn lift_cores(&self) -> Result<()> {
+        self.ask(&["computer", "configure", "localhost", "-n", "--num-cores", "unlimited"]).map(drop)
+    }
+
     /// Runs a command quietly and returns what it prints on stdout.
     pub(crate) fn ask<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Result<String> {
         Ok(text(&self.run(&mut self.command(args))?))

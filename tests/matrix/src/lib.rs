@@ -92,6 +92,14 @@ impl Profile {
         Ok(Profile { dir, home, environment: Vec::new() })
     }
 
+    /// A new one whose jobs on this machine all start at once, however few cores it has: for tests that are not about what
+    /// fits there.
+    pub fn unbounded() -> Result<Profile> {
+        let ferry = Profile::new()?;
+        ferry.ok(&["computer", "configure", "localhost", "-n", "--num-cores", "unlimited"])?;
+        Ok(ferry)
+    }
+
     /// The same profile with its home somewhere else.
     #[must_use]
     pub fn at(mut self, home: PathBuf) -> Self {

@@ -33,6 +33,7 @@ pub(super) fn run(workspace: &Workspace, interrupt: &Interrupt, table: &mut Tabl
     let bench = Bench::build(workspace, interrupt)?;
     rates(&bench, table)?;
     let ferry = bench.profile()?;
+    ferry.lift_cores()?;
     jobs(&bench, &ferry, table)?;
     table.print();
     println!("removing the work directories");

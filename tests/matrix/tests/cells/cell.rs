@@ -132,7 +132,12 @@ impl Cell {
     }
 
     fn poll_often(&self, ferry: &Profile) -> Result {
-        ferry.ok(&["computer", "configure", &self.computer(), "-n", "--poll-interval", "0.3"]).map(drop)
+        let mut words = vec!["--poll-interval", "0.3"];
+        if !self.has_queue() {
+            // The cells are not about what fits on this machine, and their jobs are more than its cores.
+            words.extend(["--num-cores", "unlimited"]);
+        }
+        ferry.ok(&[&["computer", "configure", &self.computer(), "-n"], &words[..]].concat()).map(drop)
     }
 
     pub(crate) fn submit(&self, ferry: &Profile, words: &[&str]) -> Result<String> {

@@ -45,7 +45,7 @@ fn a_burst_survives_kills_while_it_is_submitted() -> Result {
 
 fn burst(seed: u64) -> Result {
     let mut random = Random(seed);
-    let ferry = Profile::new()?;
+    let ferry = Profile::unbounded()?;
     let mut jobs = Vec::new();
     for i in 0..JOBS {
         let marker = ferry.scratch().join(format!("marker-{i}"));
@@ -68,7 +68,7 @@ fn burst(seed: u64) -> Result {
 
 fn trial(seed: u64) -> Result {
     let mut random = Random(seed);
-    let ferry = Profile::new()?;
+    let ferry = Profile::unbounded()?;
     ferry.ok(&["daemon", "start"])?;
     let mut jobs = Vec::new();
     let mut kills = 0;

@@ -69,7 +69,7 @@ fn a_stopped_daemon_hangs_nobody() -> Result {
 }
 
 fn stop_is_quick_while_jobs_run() -> Result {
-    let ferry = Profile::new()?;
+    let ferry = Profile::unbounded()?;
     ferry.ok(&["daemon", "start"])?;
     let ids: Vec<String> = (0..20)
         .map(|_| ferry.submit(&["shell.run", "command=sleep", "arguments=3"]))

@@ -69,7 +69,7 @@ fn a_failing_command_is_an_exit_code() -> Result {
 }
 
 fn three_hundred_at_once() -> Result {
-    let ferry = Profile::new()?;
+    let ferry = Profile::unbounded()?;
     ferry.ok(&["daemon", "start"])?;
     let mut ids = Vec::new();
     for i in 0..300 {

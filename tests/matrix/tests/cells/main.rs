@@ -34,6 +34,7 @@ mod port;
 mod provenance;
 mod refused;
 mod services;
+mod share;
 mod squeue;
 mod stash;
 mod status;
@@ -60,6 +61,7 @@ fn main() {
         let groups: &[(&str, &[Case])] = &[
             ("job", job::CASES),
             ("limits", limits::CASES),
+            ("share", share::CASES),
             ("provenance", provenance::CASES),
             ("cache", cache::CASES),
             ("look", look::CASES),

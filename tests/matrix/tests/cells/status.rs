@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Case] = &[
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn with_daemon() -> Result<Profile> {
-    let ferry = Profile::new()?;
+    let ferry = Profile::unbounded()?;
     ferry.ok(&["plugin", "install", text(&plugin("script_file")?)])?;
     ferry.ok(&["computer", "configure", "localhost", "-n", "--poll-interval", "0.3"])?;
     ferry.ok(&["daemon", "start"])?;

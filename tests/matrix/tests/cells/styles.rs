@@ -99,7 +99,7 @@ fn survives(style: &Style) -> Result {
 
 /// Runs the workflow with a daemon that dies at a place; the graph that comes of it, and whether it died.
 fn tell(style: &Style, place: Option<&str>) -> Result<(Value, bool)> {
-    let ferry = Profile::new()?;
+    let ferry = Profile::unbounded()?;
     ferry.ok(&["plugin", "install", text(&plugin(style.plugin)?)])?;
     ferry.ok(&["computer", "configure", "localhost", "-n", "--poll-interval", "0.3"])?;
     ferry.ok(&["daemon", "stop"])?;

@@ -37,7 +37,7 @@ pub(crate) const CASES: &[Case] = &[
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn profile() -> Result<Profile> {
-    let ferry = Profile::new()?;
+    let ferry = Profile::unbounded()?;
     ferry.ok(&["plugin", "install", text(&plugin("script_file")?)])?;
     Ok(ferry)
 }

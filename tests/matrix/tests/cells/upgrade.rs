@@ -106,6 +106,10 @@ fn hand_over(cell: &Cell, dies: bool) -> Result {
     }
     let ids = known_jobs(&ferry)?;
     check(ids.len() >= 4, || format!("only {ids:?} were submitted by the older ferry"))?;
+    if !cell.has_queue() {
+        // The older one counted no cores, and what is handed over is more than fits here.
+        ferry.ok(&["computer", "configure", &cell.computer(), "-n", "--num-cores", "unlimited"])?;
+    }
     ferry.ok(&["daemon", "start"])?;
     thread::sleep(Duration::from_secs(2));
     if cell.has_queue() {

@@ -33,7 +33,7 @@ const MANY: usize = 200;
 const WIDTH: usize = 5;
 
 fn profile() -> Result<Profile> {
-    let ferry = Profile::new()?;
+    let ferry = Profile::unbounded()?;
     ferry.ok(&["plugin", "install", text(&plugin("script_file")?)])?;
     Ok(ferry)
 }

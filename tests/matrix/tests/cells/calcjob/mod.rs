@@ -49,7 +49,7 @@ impl Bench {
     }
 
     fn without_daemon() -> Result<Bench> {
-        let ferry = Profile::new()?;
+        let ferry = Profile::unbounded()?;
         ferry.ok(&["plugin", "install", text(&plugin("script_file")?)])?;
         Ok(Bench { ferry })
     }

@@ -1,0 +1,221 @@
+//! Jobs share this machine: no more of them run than its cores and GPUs hold, over crashes too, and those who wait are
+//! told what for.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use ferry_matrix::{Profile, Result, check, text};
+use serde_json::Value;
+
+use crate::{Case, limits::Observer};
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_computer_runs_what_its_cores_hold", a_computer_runs_what_its_cores_hold),
+    ("a_large_job_is_not_starved_by_small_ones", a_large_job_is_not_starved_by_small_ones),
+    ("an_end_lets_the_next_one_begin_soon", an_end_lets_the_next_one_begin_soon),
+    ("what_never_fits_is_refused_or_pauses", what_never_fits_is_refused_or_pauses),
+    ("computers_of_one_machine_share_its_cores", computers_of_one_machine_share_its_cores),
+    ("no_gpu_is_given_to_two_jobs", no_gpu_is_given_to_two_jobs),
+    ("memory_is_kept_for_those_that_asked", memory_is_kept_for_those_that_asked),
+    ("a_resource_that_nobody_knows_is_refused", a_resource_that_nobody_knows_is_refused),
+];
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn profile(words: &[&str]) -> Result<Profile> {
+    let ferry = Profile::new()?;
+    configure(&ferry, words)?;
+    ferry.ok(&["daemon", "start"])?;
+    Ok(ferry)
+}
+
+fn configure(ferry: &Profile, words: &[&str]) -> Result {
+    ferry.ok(&[&["computer", "configure", "localhost", "-n"], words].concat()).map(drop)
+}
+
+/// A job that sleeps.
+fn sleeper(ferry: &Profile, seconds: &str, words: &[&str]) -> Result<String> {
+    let arguments = format!("arguments={seconds}");
+    ferry.submit(&[&["shell.run", "command=sleep", &arguments], words].concat())
+}
+
+/// A job that runs shell text.
+fn shell(ferry: &Profile, body: &str, words: &[&str]) -> Result<String> {
+    let arguments = format!("arguments={}", serde_json::json!(["-c", body]));
+    ferry.submit(&[&["shell.run", "command=sh", &arguments], words].concat())
+}
+
+fn good(ferry: &Profile, ids: &[String]) -> Result {
+    for id in ids {
+        let shown = ferry.ended(id, LIMIT)?;
+        check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
+    }
+    Ok(())
+}
+
+/// Waits until a process is told something with this in it.
+fn told(ferry: &Profile, id: &str, words: &str) -> Result {
+    let begun = Instant::now();
+    let mut status = String::new();
+    while begun.elapsed() < Duration::from_secs(20) {
+        status = ferry.json(&["process", "show", id])?["waiting_for"].as_str().unwrap_or_default().to_owned();
+        if status.contains(words) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Err(format!("{id} is told `{status}`, not `{words}`"))
+}
+
+fn a_computer_runs_what_its_cores_hold() -> Result {
+    let ferry = profile(&["--num-cores", "2"])?;
+    let observer = Observer::start(&ferry);
+    let ids: Vec<String> = (0..6).map(|_| sleeper(&ferry, "1.5", &[])).collect::<Result<_>>()?;
+    told(&ferry, &ids[5], "waiting for 1 core on localhost: 2 of 2 in use")?;
+    let shown = ferry.json(&["limit", "show", "localhost"])?;
+    let cores = &shown[0]["cores"];
+    check(cores["in_use"] == 2 && cores["of"] == 2 && shown[0]["waiting"] == 4, || format!("{shown:#}"))?;
+    let shown = ferry.ok(&["computer", "show", "localhost"])?;
+    check(shown.contains("2 of 2 cores"), || shown.clone())?;
+    ferry_matrix::kill(ferry.daemon()?.0, 9);
+    ferry.ok(&["daemon", "start"])?;
+    good(&ferry, &ids)?;
+    let most = observer.most();
+    check(most == 2, || format!("{most} jobs ran at once, 2 fit"))?;
+    // Whoever wants all at once says so.
+    configure(&ferry, &["--num-cores", "unlimited"])?;
+    let observer = Observer::start(&ferry);
+    let ids: Vec<String> = (0..6).map(|_| sleeper(&ferry, "2", &[])).collect::<Result<_>>()?;
+    good(&ferry, &ids)?;
+    let most = observer.most();
+    check(most == 6, || format!("{most} of 6 jobs ran at once"))
+}
+
+/// Small jobs come all the time, and leave the large one its turn.
+fn a_large_job_is_not_starved_by_small_ones() -> Result {
+    let ferry = profile(&["--num-cores", "2"])?;
+    let first = [sleeper(&ferry, "1", &[])?, sleeper(&ferry, "2", &[])?];
+    let large = sleeper(&ferry, "0.1", &["--option", "resources.num_cores_per_machine=2"])?;
+    let small: Vec<String> = (0..8).map(|_| sleeper(&ferry, "0.5", &[])).collect::<Result<_>>()?;
+    told(&ferry, &small[7], "waiting for 1 core on localhost: ")?;
+    good(&ferry, std::slice::from_ref(&large))?;
+    let ended =
+        |id: &String| -> Result<bool> { Ok(ferry.json(&["process", "show", id])?["state"] == "finished") };
+    let overtook =
+        small.iter().map(ended).collect::<Result<Vec<bool>>>()?.into_iter().filter(|done| *done).count();
+    check(overtook == 0, || format!("{overtook} small jobs have overtaken the large one"))?;
+    good(&ferry, &first)?;
+    good(&ferry, &small)
+}
+
+/// Even where the queue is looked at rarely, whoever waits begins when the end is seen, not a look later.
+fn an_end_lets_the_next_one_begin_soon() -> Result {
+    let ferry = profile(&["--num-cores", "1", "--poll-interval", "3"])?;
+    let first = sleeper(&ferry, "0.1", &[])?;
+    let next = sleeper(&ferry, "0.1", &[])?;
+    good(&ferry, &[first])?;
+    let begun = Instant::now();
+    loop {
+        let shown = ferry.json(&["process", "show", &next])?;
+        if shown["job_id"].is_string() {
+            break;
+        }
+        check(begun.elapsed() < Duration::from_secs(2), || format!("{shown:#}"))?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    good(&ferry, &[next])
+}
+
+fn what_never_fits_is_refused_or_pauses() -> Result {
+    let ferry = profile(&["--num-cores", "2"])?;
+    let wide = ["--option", "resources.num_cores_per_machine=3"];
+    // Nobody has asked the host yet, so it is said when the job comes to it.
+    let id = sleeper(&ferry, "0.1", &wide)?;
+    told(&ferry, &id, "3 cores are more than the 2 of computer `localhost`")?;
+    let shown = ferry.json(&["process", "show", &id])?;
+    check(shown["paused"] == true, || format!("{shown:#}"))?;
+    let submit = [&["submit", "shell.run", "command=true"], &wide[..]].concat();
+    ferry.ferry(&submit)?.expect(2)?.says(&[
+        "3 cores are more than the 2 of computer `localhost`",
+        "ferry computer configure localhost --num-cores N",
+    ])?;
+    let gpu = ["submit", "shell.run", "command=true", "--option", "resources.num_gpus=1"];
+    ferry.ferry(&gpu)?.expect(2)?.says(&["1 GPU wanted", "--num-gpus N"])?;
+    configure(&ferry, &["--num-cores", "3"])?;
+    ferry.ok(&["process", "play", &id])?;
+    good(&ferry, &[id])
+}
+
+fn computers_of_one_machine_share_its_cores() -> Result {
+    let ferry = profile(&["--num-cores", "2"])?;
+    let work = ferry.scratch().join("work");
+    let other = ["--label", "other", "--hostname", "alias", "--transport", "core.local"];
+    let other =
+        [&["computer", "setup", "-n", "--scheduler", "core.direct", "--work-dir", text(&work)], &other[..]];
+    ferry.ok(&other.concat())?;
+    let observer = Observer::start(&ferry);
+    let both = [&[][..], &["--computer", "other"]];
+    // Each host is asked before its first job, and then known to be the same.
+    let first: Vec<String> = both.iter().map(|words| sleeper(&ferry, "0.1", words)).collect::<Result<_>>()?;
+    good(&ferry, &first)?;
+    let ids: Vec<String> =
+        (0..8).map(|number| sleeper(&ferry, "0.7", both[number % 2])).collect::<Result<_>>()?;
+    told(&ferry, &ids[7], ", together with localhost")?;
+    good(&ferry, &ids)?;
+    let most = observer.most();
+    check(most <= 2, || format!("{most} jobs ran at once, 2 fit"))
+}
+
+fn no_gpu_is_given_to_two_jobs() -> Result {
+    let ferry = profile(&["--num-cores", "8", "--num-gpus", "2"])?;
+    let locks = ferry.scratch().join("locks");
+    std::fs::create_dir(&locks).map_err(|error| error.to_string())?;
+    // A job that finds its GPU taken fails.
+    let body = format!(
+        "for gpu in $(echo $CUDA_VISIBLE_DEVICES | tr , ' '); do mkdir {0}/$gpu || exit 9; done; sleep 0.4; \
+         for gpu in $(echo $CUDA_VISIBLE_DEVICES | tr , ' '); do rmdir {0}/$gpu; done; \
+         echo $CUDA_VISIBLE_DEVICES $ROCR_VISIBLE_DEVICES $CUDA_DEVICE_ORDER",
+        locks.display()
+    );
+    let job = |gpus: &str| shell(&ferry, &body, &["--option", &format!("resources.num_gpus={gpus}")]);
+    let ids = ["1", "1", "2", "1", "1", "1"].map(job).into_iter().collect::<Result<Vec<_>>>()?;
+    told(&ferry, &ids[2], "waiting for 2 GPUs on localhost: 2 of 2 in use")?;
+    let without = shell(&ferry, "echo [$CUDA_VISIBLE_DEVICES][$CUDA_DEVICE_ORDER]", &[])?;
+    good(&ferry, &ids)?;
+    good(&ferry, std::slice::from_ref(&without))?;
+    let printed = |id: &str| ferry.ok(&["calcjob", "outputcat", id, "stdout"]);
+    check(printed(&ids[2])?.trim() == "0,1 0,1 PCI_BUS_ID", || "not both".into())?;
+    let given = printed(&ids[3])?;
+    check(["0 0 PCI_BUS_ID", "1 1 PCI_BUS_ID"].contains(&given.trim()), || given.clone())?;
+    check(printed(&without)?.trim() == "[][]", || "a job that asked for none was told something".into())
+}
+
+fn memory_is_kept_for_those_that_asked() -> Result {
+    let ferry = profile(&["--num-cores", "2"])?;
+    let asked = shell(&ferry, "ulimit -v", &["--option", "max_memory_kb=543210"])?;
+    let threads = ["--option", "resources.num_cores_per_mpiproc=2"];
+    let free = shell(&ferry, "ulimit -v; echo $OMP_NUM_THREADS", &threads)?;
+    good(&ferry, &[asked.clone(), free.clone()])?;
+    let printed = |id: &str| ferry.ok(&["calcjob", "outputcat", id, "stdout"]);
+    check(printed(&asked)?.trim() == "543210", || "no limit".into())?;
+    check(printed(&free)?.trim() == "unlimited\n2", || {
+        "a limit that nobody asked for, or other threads".into()
+    })?;
+    let report = ferry.ok(&["process", "report", &asked])?;
+    check(report.contains("`ulimit -v 543210`") && report.contains("CUDA and Java"), || report.clone())
+}
+
+fn a_resource_that_nobody_knows_is_refused() -> Result {
+    let ferry = Profile::new()?;
+    let submit = |option: &str| ferry.ferry(&["submit", "shell.run", "command=true", "--option", option]);
+    submit("resources.licenses=ansys")?.expect(2)?.says(&[
+        "metadata.options.resources.licenses",
+        "knows no such resource",
+        "num_gpus",
+    ])?;
+    submit("resources.num_gpu=1")?.expect(2)?.says(&["did you mean `num_gpus`?"])?;
+    let listed: Value = ferry.json(&["process", "list", "-a"])?;
+    check(listed.as_array().is_some_and(Vec::is_empty), || format!("{listed:#}"))
+}
