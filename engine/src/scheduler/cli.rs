@@ -10,14 +10,17 @@ use async_trait::async_trait;
 use super::{
     Cancelled, Capabilities, Dialect, Error, ErrorKind, Header, JobId, JobRef, JobScript, JobState,
     JobStatus, JobTemplate, Listing, Machine, Presence, Query, Queue, QueueKey, Recorded, Recovery, Result,
-    Scheduler, Submission, Survey, by_cluster,
+    Scheduler, Submission, Survey, WatchEnd, by_cluster,
     claim::{self, Answer, Found},
     job_script::script,
     login::{Start, starts_by_login},
     nameless,
     witness::{Tokens, Wanted},
 };
-use crate::{error::Effect, transport::Transport};
+use crate::{
+    error::Effect,
+    transport::{self, Transport},
+};
 
 /// A [`Scheduler`] made of a [`Dialect`] and the claim protocol.
 #[derive(Debug, Clone, Default)]
@@ -349,6 +352,16 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
         }
         survey.jobs = self.add_history(via, &query, survey.jobs).await;
         Ok(survey)
+    }
+
+    async fn watch(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<WatchEnd> {
+        let Some(command) = self.dialect.watch_command(jobs) else { return Ok(WatchEnd::Unable) };
+        match via.exec(&command).await {
+            Ok(output) => Ok(self.dialect.parse_watch(&output)),
+            // The computer has no session to spare for it.
+            Err(error) if *error.kind() == transport::ErrorKind::Unsupported => Ok(WatchEnd::Unable),
+            Err(error) => Err(claim::unreachable("watch", error)),
+        }
     }
 
     async fn ask(&self, via: &dyn Transport, jobs: &[JobRef]) -> Vec<Result<Presence>> {

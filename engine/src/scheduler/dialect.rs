@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Capabilities, Extras, JobId, JobRef, JobStatus, JobTemplate, Listed, Machine, QueueKey, Result,
-    Submission, nameless,
+    Submission, WatchEnd, nameless,
 };
 use crate::transport::{Command, Output};
 
@@ -104,6 +104,19 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     fn limits(&self, job: &JobTemplate) -> Option<String> {
         let _ = job;
         None
+    }
+
+    /// One command that ends as soon as one of these jobs, or of those submitted later, may have ended, and after half a
+    /// minute in any case; `None` where nobody tells of ends. See [`Command::spare`].
+    fn watch_command(&self, jobs: &[JobRef]) -> Option<Command> {
+        let _ = jobs;
+        None
+    }
+
+    /// Reads its output.
+    fn parse_watch(&self, output: &Output) -> WatchEnd {
+        let _ = output;
+        WatchEnd::Unable
     }
 
     /// One command that asks which queue plain submissions go to, and as which user; `None` where queues have no names.

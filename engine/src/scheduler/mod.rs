@@ -17,6 +17,7 @@ mod machine;
 mod refusals;
 mod resources;
 mod template;
+mod watch;
 mod witness;
 
 use std::{
@@ -45,6 +46,7 @@ pub use machine::{Capacity, Cores, Demand, GPU_VARIABLES, InUse, Lack, Machine, 
 pub use refusals::{Refusal, Refusals};
 pub use resources::{ResourceKey, ResourceKind};
 pub use template::{CommandLine, JobTemplate, Resources};
+pub use watch::WatchEnd;
 
 use crate::{error, transport::Transport};
 
@@ -323,6 +325,8 @@ pub struct Capabilities {
     pub shares_host: bool,
     /// Shortest sensible time between two listings.
     pub poll_floor: Duration,
+    /// Its jobs tell of their ends, so that [`Scheduler::watch`] waits for them; a listing costs nobody else anything.
+    pub tells_of_ends: bool,
     /// Lines of a job script that it reads as orders.
     pub directives: Directives,
     /// What a job may ask for in `resources` beside machines, processes and cores.
@@ -421,6 +425,19 @@ pub trait Scheduler: fmt::Debug + Send + Sync + 'static {
             states.extend(self.survey(via, cluster, &jobs, &HashSet::new()).await?.jobs);
         }
         Ok(states)
+    }
+
+    /// Waits until one of these jobs may have ended, or some other that was submitted meanwhile; or for half a minute.
+    /// Needs a session for itself, and is refused where there is none to spare. By default nobody tells of ends.
+    ///
+    /// # Errors
+    /// The transport's. No reason to doubt the computer: looking at the jobs goes on as before.
+    ///
+    /// # Cancel safety
+    /// It changes nothing but its own name on the computer, which counts for nothing once it has ended.
+    async fn watch(&self, via: &dyn Transport, jobs: &[JobRef]) -> Result<WatchEnd> {
+        let _ = (via, jobs);
+        Ok(WatchEnd::Unable)
     }
 
     /// Asks about each job by its id; one result for each, in order. Surer than a listing, and dearer: for jobs that

@@ -19,6 +19,8 @@ pub struct Command {
     pub timeout: Duration,
     /// Run it without the user's login files, whatever the computer's settings say.
     pub no_login_shell: bool,
+    /// It waits for long, and may do so only where enough sessions are left for everything else.
+    pub spare: bool,
 }
 
 impl Command {
@@ -34,6 +36,7 @@ impl Command {
             stdin: Vec::new(),
             timeout: Self::TIMEOUT,
             no_login_shell: false,
+            spare: false,
         }
     }
 
@@ -67,6 +70,14 @@ impl Command {
     #[must_use]
     pub fn no_login_shell(mut self) -> Self {
         self.no_login_shell = true;
+        self
+    }
+
+    /// Only where enough sessions are left for everything else: it waits for long. Otherwise it is refused as `Unsupported`,
+    /// and nothing was run.
+    #[must_use]
+    pub fn spare(mut self) -> Self {
+        self.spare = true;
         self
     }
 

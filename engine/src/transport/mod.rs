@@ -210,7 +210,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// stderr says how much.
     ///
     /// # Errors
-    /// `NotFound` or `NotADirectory`, effect none, for the working directory. `TimedOut`, effect unknown: the
+    /// `NotFound` or `NotADirectory`, effect none, for the working directory. `Unsupported`, effect none, for a
+    /// [`spare`](Command::spare) one where there is no session to spare. `TimedOut`, effect unknown: the
     /// command's whole group was sent TERM, then KILL.
     ///
     /// # Cancel safety

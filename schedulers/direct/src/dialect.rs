@@ -6,7 +6,7 @@ use ferry_engine::{
     scheduler::{
         Capabilities, Dialect, Error, ErrorKind, GPU_VARIABLES, Header, JobFailure, JobId, JobRef, JobState,
         JobStatus, JobTemplate, Listed, Listing, Machine, Query, Queue, QueueKey, Recorded, ResourceKey,
-        ResourceKind, Result, Submission, without_login,
+        ResourceKind, Result, Submission, WatchEnd, without_login,
     },
     transport::{Command, Output, quote},
 };
@@ -15,6 +15,7 @@ use crate::{
     guard,
     id::{ChildId, parse_stat},
     processes::{self, WHERE},
+    watch,
 };
 
 /// The dialect of no scheduler at all.
@@ -67,6 +68,7 @@ impl Dialect for Direct {
             has_clusters: false,
             poll_floor: Duration::from_millis(100),
             resources: &[ResourceKey { name: "num_gpus", kind: ResourceKind::Count }],
+            tells_of_ends: true,
             ..Capabilities::default()
         }
     }
@@ -97,13 +99,21 @@ impl Dialect for Direct {
     }
 
     fn guard(&self, job: &JobTemplate) -> Vec<String> {
-        guard::text(job)
+        watch::told(&job.dir).into_iter().chain(guard::text(job)).collect()
     }
 
     fn limits(&self, job: &JobTemplate) -> Option<String> {
         // Only where the job asked for it: a limit on addresses is more than some programs bear. A computer's default is
         // for schedulers that want a number.
         Some(format!("ulimit -S -v {}", job.asked_memory_kb?))
+    }
+
+    fn watch_command(&self, jobs: &[JobRef]) -> Option<Command> {
+        watch::command(jobs)
+    }
+
+    fn parse_watch(&self, output: &Output) -> WatchEnd {
+        watch::parse(output)
     }
 
     fn queue_key_command(&self) -> Option<Command> {

@@ -3,12 +3,15 @@
 //! A job's id is `HOST:BOOT:PID:START`, so neither a reused pid nor a reboot is mistaken for the job. A zombie
 //! is dead. A job has ended when nothing of it runs any more, on the computer where it ran: see `processes`.
 //!
+//! A job tells of its end by a signal to a watcher that waits on the computer (`watch`).
+//!
 //! Needs Linux's `/proc` on the computer.
 
 mod dialect;
 mod guard;
 mod id;
 mod processes;
+mod watch;
 
 use std::sync::Arc;
 
