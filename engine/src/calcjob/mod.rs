@@ -249,13 +249,13 @@ impl<'a> Calcjob<'a> {
         if matches!(self.process.state, State::Finished | State::Killed) {
             self.process.checkpoint = None;
         }
+        let is_ticket_freed = changes.iter().any(|change| matches!(change, Change::DropTicket(_)));
         changes.push(Change::Update(Box::new(self.process.clone())));
-        let frees = changes.iter().any(|change| matches!(change, Change::DropTicket(_)));
         match self.cx.store.commit(changes).await {
             Ok(_) => {
                 self.process.version += 1;
-                if frees {
-                    self.cx.gates.freed();
+                if is_ticket_freed {
+                    self.cx.ticket_freed();
                 }
                 Ok(())
             }

@@ -226,6 +226,11 @@ impl Context {
         }
     }
 
+    /// Takes note that a ticket was given back: there may be room at a gate.
+    pub(crate) fn ticket_freed(&self) {
+        self.gates.free();
+    }
+
     /// Takes note that a connection was lost, or a scheduler does not answer, during work that began under
     /// this epoch of the computer's breaker.
     pub(crate) async fn host_failed(&self, computer: &str, epoch: u64, error: &str) {

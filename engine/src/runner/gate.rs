@@ -63,8 +63,8 @@ struct Clamp {
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
     inner: Mutex<Inner>,
-    /// Counts how often a job gave its share of a machine back while somebody waited for one.
-    room: watch::Sender<u64>,
+    /// Changes with each ticket that is given back.
+    freed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -134,6 +134,16 @@ impl Gates {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes note that a ticket was given back, by whichever computer.
+    pub(super) fn free(&self) {
+        self.freed.send_replace(());
+    }
+
+    /// Tells whenever a ticket is given back from now on.
+    pub(super) fn freed(&self) -> watch::Receiver<()> {
+        self.freed.subscribe()
+    }
+
     /// Whether anybody waits at a computer's gate.
     pub(super) fn is_wanted(&self, computer: &str) -> bool {
         self.lock().gates.get(computer).is_some_and(|gate| !gate.wanting.is_empty())
@@ -148,25 +158,6 @@ impl Gates {
     /// Says what a process wants of its machine, before it comes to the gate.
     pub(crate) fn demand(&self, process: NodeId, demand: Demand) {
         self.lock().demands.insert(process, demand);
-    }
-
-    /// A ticket was given back: those who wait for a share of a machine are looked at again.
-    pub(crate) fn freed(&self) {
-        if !self.lock().demands.is_empty() {
-            self.room.send_modify(|count| *count = count.wrapping_add(1));
-        }
-    }
-
-    /// Tells of shares of machines that were given back.
-    pub(super) fn room(&self) -> watch::Receiver<u64> {
-        self.room.subscribe()
-    }
-
-    /// Whether anybody waits at a computer's gate for a share of its machine.
-    pub(super) fn is_crowded(&self, computer: &str) -> bool {
-        let inner = self.lock();
-        let gate = inner.gates.get(computer);
-        gate.is_some_and(|gate| gate.wanting.iter().any(|process| inner.demands.contains_key(process)))
     }
 
     /// Whether the scheduler has refused jobs of computers for want of room: their gate stands, limits or not.
@@ -435,19 +426,6 @@ mod tests {
         assert_eq!(passed(&gates, &workstation(7)), [3]);
         gates.arrived("ws", NodeId(3));
         assert!(!gates.is_any_wanted(&workstation(0).sharing), "who never fits has no leave");
-    }
-
-    #[tokio::test]
-    async fn a_share_that_is_given_back_is_told_to_those_who_wait_for_one() {
-        let gates = Gates::default();
-        let mut room = gates.room();
-        waiting(&gates, "ws", [1]);
-        gates.freed();
-        assert!(!room.has_changed().unwrap() && !gates.is_crowded("ws"), "nobody waits for a machine");
-        gates.demand(NodeId(1), Demand { cores: 1, ..Demand::default() });
-        gates.freed();
-        room.changed().await.unwrap();
-        assert!(gates.is_crowded("ws") && !gates.is_crowded("other"));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //!
 //! The floor counts from the last look, not from the moment that somebody wants another one: a computer that was
 //! left alone for longer is looked at at once.
+//!
+//! Where jobs tell of their ends there is no floor for news, since a look disturbs nobody else there: what was told is
+//! looked at at once, and again soon if nothing has come of it yet. Polling is only what finds the rest.
 
 use std::time::Duration;
 
@@ -16,6 +19,15 @@ const SLOWEST_AT_GATE: u32 = 2;
 /// burst have come.
 const EARLY: Duration = Duration::from_millis(500);
 
+/// The shortest time between two looks where jobs tell of their ends: so a wave of ends is gathered.
+const GAP: Duration = Duration::from_millis(20);
+/// How long after it was told a job's end is looked for: the script that tells has yet to end itself.
+const LAST_WORDS: Duration = Duration::from_millis(2);
+/// How long after a submission those look that are told of ends: a job may have ended before anybody watched it.
+const EARLY_IF_TOLD: Duration = Duration::from_millis(10);
+/// The shortest and the longest wait for news that nobody tells, as multiples of the floor, where jobs do.
+const IF_TOLD: (u32, u32) = (10, 50);
+
 /// The pace of the looks at one queue.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -27,11 +39,21 @@ pub(super) struct Pace {
     submitted: Option<(Instant, Instant)>,
     /// Somebody waits for the next look.
     is_hurried: bool,
+    /// Jobs tell of their ends.
+    is_told: bool,
+    /// When one did, since the last look.
+    told: Option<Instant>,
+    /// How long after the last look, to which nothing that was told has come true yet, the next one follows.
+    again: Option<Duration>,
 }
 
 impl Pace {
     /// Returns when the next look is due.
     pub(super) fn due(&self, floor: Duration) -> Instant {
+        if self.is_told { self.due_if_told(floor) } else { self.due_by_floor(floor) }
+    }
+
+    fn due_by_floor(&self, floor: Duration) -> Instant {
         let now = Instant::now();
         let (soonest, regular) = match self.last {
             // A queue that takes its time gets as much rest as work, whatever is new.
@@ -41,6 +63,42 @@ impl Pace {
         };
         let wanted = if self.is_hurried { soonest } else { self.early(floor).unwrap_or(regular) };
         soonest.max(wanted.min(regular))
+    }
+
+    fn due_if_told(&self, floor: Duration) -> Instant {
+        let now = Instant::now();
+        let (soonest, regular) = match self.last {
+            Some((last, took)) => (last + GAP.max(took), last + floor.max(self.interval)),
+            None => (now, now + floor),
+        };
+        let told = self.told.map(|told| told + LAST_WORDS);
+        let again = self.again.zip(self.last).map(|(wait, (last, _))| last + wait);
+        let early =
+            self.submitted.map(|(first, newest)| (newest + EARLY_IF_TOLD).min(first + floor.min(EARLY)));
+        let hurried = self.is_hurried.then_some(soonest);
+        let wanted = [told, again, early, hurried].into_iter().flatten().min();
+        soonest.max(wanted.map_or(regular, |wanted| wanted.min(regular)))
+    }
+
+    /// Sets whether jobs tell of their ends now.
+    pub(super) fn set_told(&mut self, is_told: bool) {
+        if self.is_told != is_told {
+            self.is_told = is_told;
+            (self.interval, self.told, self.again) = (Duration::ZERO, None, None);
+        }
+    }
+
+    /// Takes note that a job may have ended. `is_news`: one has just said so; otherwise one was found over, which is
+    /// worth nothing more after a look that thought differently.
+    pub(super) fn told(&mut self, is_news: bool) {
+        if is_news || self.again.is_none() {
+            self.told.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Returns whether a look that will be soon finds more than a watch which begins now.
+    pub(super) fn is_look_first(&self) -> bool {
+        self.told.is_some() || self.submitted.is_some()
     }
 
     /// Returns when the submissions since the last look want one: when the burst is over, or after a floor's time.
@@ -63,12 +121,27 @@ impl Pace {
 
     /// Slows down after a look that began at `start`, unless it brought news.
     pub(super) fn looked(&mut self, start: Instant, floor: Duration, has_news: bool, is_gate_wanted: bool) {
+        let was_told = self.told.is_some();
         let took = self.ended(start);
+        if self.is_told {
+            return self.looked_if_told(took, floor, has_news, was_told);
+        }
         // Who waits at the gate is not made to wait for a slow poll too.
         let slowest = floor * if is_gate_wanted { SLOWEST_AT_GATE } else { SLOWEST };
         let slower = (self.interval.max(floor) * 3 / 2).min(slowest);
         let slower = if has_news { Duration::ZERO } else { slower };
         // A slow queue is asked more rarely.
+        self.interval = slower.max(took * 5);
+    }
+
+    fn looked_if_told(&mut self, took: Duration, floor: Duration, has_news: bool, was_told: bool) {
+        let (first, slowest) = (floor * IF_TOLD.0, floor * IF_TOLD.1);
+        self.again = match self.again {
+            _ if has_news => None,
+            _ if was_told => Some(GAP),
+            again => again.map(|wait| (wait * 2).min(slowest)),
+        };
+        let slower = if has_news { first } else { (self.interval.max(first) * 3 / 2).min(slowest) };
         self.interval = slower.max(took * 5);
     }
 
@@ -83,6 +156,7 @@ impl Pace {
         self.last = Some((Instant::now(), took));
         self.submitted = None;
         self.is_hurried = false;
+        self.told = None;
         took
     }
 }

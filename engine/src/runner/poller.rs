@@ -2,6 +2,8 @@
 //! it does not list, what their markers say. Absent is not done: without an exit marker a second look must confirm it.
 
 mod judge;
+mod wait;
+mod watcher;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,6 +19,7 @@ use tokio::{
 };
 
 use judge::{Watched, judge, observed, odd};
+use watcher::Watcher;
 
 use super::{Context, Event, gate::Seen, pace::Pace};
 use crate::{
@@ -114,6 +117,8 @@ impl Pollers {
                 seen: None,
                 is_asked: false,
                 pace: Pace::default(),
+                watcher: Watcher::default(),
+                freed: self.cx.gates.freed(),
                 failures: 0,
             };
             self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(poller.serve(inbox));
@@ -143,6 +148,9 @@ struct Poller {
     /// Somebody has come to the gate since it last let anybody through.
     is_asked: bool,
     pace: Pace,
+    watcher: Watcher,
+    /// Tells of tickets that were given back.
+    freed: watch::Receiver<()>,
     failures: u32,
 }
 
@@ -171,8 +179,8 @@ const CONFIRM: Duration = Duration::from_secs(10);
 
 impl Poller {
     async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Word>) {
-        let (mut changes, mut room) = (self.cx.health.changes(), self.cx.gates.room());
-        while self.rest(&mut inbox, &mut changes).await && self.pause(&mut inbox, &mut room).await {
+        let mut changes = self.cx.health.changes();
+        while self.rest(&mut inbox, &mut changes).await && self.pause(&mut inbox).await {
             self.tell_use();
             if self.has_work() {
                 self.look().await;
@@ -215,6 +223,10 @@ impl Poller {
         changes: &mut watch::Receiver<u64>,
     ) -> bool {
         while !self.has_work() {
+            if !self.cx.health.admits(&self.computer) {
+                // It would hold on to a connection that is given up.
+                self.watcher.stop();
+            }
             tokio::select! {
                 biased;
                 word = inbox.recv() => match word {
@@ -255,58 +267,6 @@ impl Poller {
                 self.watched.remove(&process);
             }
         }
-    }
-
-    /// Waits for the next poll, taking in what comes meanwhile. False: the runner has ended.
-    async fn pause(
-        &mut self,
-        inbox: &mut mpsc::UnboundedReceiver<Word>,
-        room: &mut watch::Receiver<u64>,
-    ) -> bool {
-        let floor = self.floor();
-        loop {
-            // All that has come by now belongs to one look.
-            while let Ok(word) = inbox.try_recv() {
-                self.take(word);
-            }
-            self.admit_meanwhile(floor).await;
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep_until(self.pace.due(floor)) => return true,
-                word = inbox.recv() => match word {
-                    Some(word) => self.take(word),
-                    None => return false,
-                },
-                Ok(()) = room.changed() => self.look_for_room(),
-            }
-        }
-    }
-
-    /// A job gave its share of a machine back: whoever waits for one here is looked at as soon as may be.
-    fn look_for_room(&mut self) {
-        if self.is_wanted() && self.cx.gates.is_crowded(&self.computer) {
-            self.pace.hurry();
-            self.is_asked = true;
-        }
-    }
-
-    /// Lets through who has come to the gate since the last look, as far as that look left room: within the floor
-    /// there is none fresher. Where the scheduler has refused jobs, only a look tells whether it takes more.
-    async fn admit_meanwhile(&mut self, floor: Duration) {
-        let fresh = self.seen.filter(|(_, at)| self.is_asked && at.elapsed() < floor);
-        if let Some((seen, _)) = fresh
-            && !self.cx.is_clamped(&self.computer).unwrap_or(true)
-        {
-            self.is_asked = false;
-            self.cx.gates.admit(&self.cx, &self.computer, seen, &self.events).await;
-        }
-    }
-
-    fn floor(&self) -> Duration {
-        let computer = self.cx.store.computer(&self.computer).ok().map(|row| row.config);
-        let scheduler = computer.as_ref().and_then(|config| self.cx.scheduler(&config.scheduler).ok());
-        let own = scheduler.map_or(Duration::from_secs(10), |scheduler| scheduler.capabilities().poll_floor);
-        computer.and_then(|config| config.poll_interval()).unwrap_or(own)
     }
 
     async fn look(&mut self) {

@@ -1,0 +1,97 @@
+//! What a poller does between two looks: takes in what comes, lets through whom the last look left room for, and holds
+//! a watch over its jobs where they tell of their ends.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+
+use super::{Poller, Word};
+use crate::scheduler::{JobRef, Scheduler, WatchEnd};
+
+impl Poller {
+    /// Waits for the next poll, taking in what comes meanwhile. False: the runner has ended.
+    pub(super) async fn pause(&mut self, inbox: &mut mpsc::UnboundedReceiver<Word>) -> bool {
+        let (floor, is_told) = self.manner();
+        loop {
+            // All that has come by now belongs to one look.
+            while let Ok(word) = inbox.try_recv() {
+                self.take(word);
+            }
+            self.pace.set_told(is_told && self.watcher.is_able());
+            self.admit_meanwhile(floor).await;
+            if is_told {
+                self.begin_watch().await;
+            }
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(self.pace.due(floor)) => return true,
+                word = inbox.recv() => match word {
+                    Some(word) => self.take(word),
+                    None => return false,
+                },
+                end = self.watcher.ended() => match end {
+                    WatchEnd::Told => self.pace.told(true),
+                    WatchEnd::Over => self.pace.told(false),
+                    WatchEnd::Expired | WatchEnd::Unable => {}
+                },
+                _ = self.freed.changed(), if is_told => self.room_came(floor),
+            }
+        }
+    }
+
+    /// Somebody's ticket was given back. Where a look disturbs nobody, who waits at the gate need not wait for the next.
+    fn room_came(&mut self, floor: Duration) {
+        if self.is_wanted() {
+            self.is_asked = true;
+            if self.seen.is_none_or(|(_, at)| at.elapsed() >= floor) {
+                self.pace.hurry();
+            }
+        }
+    }
+
+    /// Lets through who has come to the gate since the last look, as far as that look left room: within the floor
+    /// there is none fresher. Where the scheduler has refused jobs, only a look tells whether it takes more.
+    async fn admit_meanwhile(&mut self, floor: Duration) {
+        let fresh = self.seen.filter(|(_, at)| self.is_asked && at.elapsed() < floor);
+        if let Some((seen, _)) = fresh
+            && !self.cx.is_clamped(&self.computer).unwrap_or(true)
+        {
+            self.is_asked = false;
+            self.cx.gates.admit(&self.cx, &self.computer, seen, &self.events).await;
+        }
+    }
+
+    /// Begins a watch over all jobs unless there is one, or a look comes first. Only over a connection that is open: to
+    /// open one, and to find that it can't be, is the look's duty.
+    async fn begin_watch(&mut self) {
+        let is_idle = self.watched.is_empty() || self.pace.is_look_first();
+        if is_idle || self.watcher.is_watching() || !self.watcher.is_able() {
+            return;
+        }
+        let Ok(row) = self.cx.store.computer(&self.computer) else { return };
+        let Some(scheduler) = self.scheduler(&row.config.scheduler) else { return };
+        let Some(via) = self.cx.transports.opened(&row.config).await else { return };
+        if self.cx.health.admits(&self.computer) {
+            let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
+            self.watcher.begin(scheduler, via, jobs);
+        }
+    }
+
+    fn scheduler(&self, name: &str) -> Option<Arc<dyn Scheduler>> {
+        self.cx.scheduler(name).ok().cloned()
+    }
+
+    /// Returns how long two looks must be apart, and whether jobs of the computer tell of their ends.
+    fn manner(&self) -> (Duration, bool) {
+        let computer = self.cx.store.computer(&self.computer).ok().map(|row| row.config);
+        let scheduler = computer.as_ref().and_then(|config| self.scheduler(&config.scheduler));
+        let capabilities = scheduler.map(|scheduler| scheduler.capabilities());
+        let own = capabilities.map_or(Duration::from_secs(10), |capabilities| capabilities.poll_floor);
+        let floor = computer.and_then(|config| config.poll_interval()).unwrap_or(own);
+        (floor, capabilities.is_some_and(|capabilities| capabilities.tells_of_ends))
+    }
+
+    pub(super) fn floor(&self) -> Duration {
+        self.manner().0
+    }
+}
