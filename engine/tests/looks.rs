@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ferry_engine::testing::{HostPlan, HostSettings, LaunchPlan, Plan, Watch, run};
+use ferry_engine::testing::{HostPlan, HostSettings, LaunchPlan, Plan, Told, Watch, run};
 use ferry_plugin_proto::Value;
 
 /// The scripted scheduler's least time between two looks, s.
@@ -24,7 +24,12 @@ fn launch(at: f64, seconds: i64) -> LaunchPlan {
 
 /// Runs the launches on a computer with this cap; what its host noted, each with its time.
 fn watched(launches: Vec<LaunchPlan>, max_active: Option<u32>) -> Vec<(f64, String)> {
-    let settings = HostSettings { latency_max: 20, ..HostSettings::quiet("alpha") };
+    watched_on(Told::Nothing, launches, max_active)
+}
+
+/// The same on a host whose jobs tell this of their ends.
+fn watched_on(told: Told, launches: Vec<LaunchPlan>, max_active: Option<u32>) -> Vec<(f64, String)> {
+    let settings = HostSettings { latency_max: 20, told, ..HostSettings::quiet("alpha") };
     let host =
         HostPlan { settings, max_queued: None, max_active, submit_rate: None, is_proven: true, second: None };
     let plan = Plan {
@@ -115,5 +120,51 @@ fn however_jobs_come_two_looks_keep_the_floor() {
         let launches =
             (0..25u32).map(|number| launch(f64::from(number * number) * 0.7, 2 + i64::from(number)));
         looks(&watched(launches.collect(), cap));
+    }
+}
+
+/// How long after the end of each job somebody looked; the jobs run for these times, s, in the order of their starts.
+fn seen_after(notes: &[(f64, String)], seconds: &[f64]) -> Vec<f64> {
+    let looks = times(notes, &["survey on", "status on"]);
+    // The host notes an end only when somebody asks it for something.
+    let starts = notes.iter().filter(|(_, what)| what.contains(" starts in ")).map(|(at, _)| *at);
+    let starts: Vec<f64> = starts.collect();
+    assert_eq!(starts.len(), seconds.len(), "{notes:#?}");
+    starts.iter().zip(seconds).map(|(start, lasts)| after(&looks, start + lasts)).collect()
+}
+
+#[test]
+fn an_end_that_is_told_is_seen_at_once() {
+    let launches = || vec![launch(0.0, 500), launch(1.0, 700), launch(300.0, 350)];
+    let seen = seen_after(&watched_on(Told::Ends, launches(), None), &[500.0, 700.0, 350.0]);
+    assert!(seen.iter().all(|wait| *wait < 0.5), "{seen:?}");
+    let polled = seen_after(&watched(launches(), None), &[500.0, 700.0, 350.0]);
+    assert!(polled.iter().any(|wait| *wait > 2.0), "nothing is shown by it: {polled:?}");
+}
+
+#[test]
+fn a_job_that_ended_before_it_was_watched_is_seen_at_once() {
+    let notes = watched_on(Told::Ends, vec![launch(0.0, 600), launch(300.0, 0)], None);
+    let seen = seen_after(&notes, &[600.0, 0.0]);
+    assert!(seen.iter().all(|wait| *wait < 0.5), "{seen:?}");
+}
+
+#[test]
+fn who_waits_for_room_passes_when_an_end_is_told() {
+    let notes = watched_on(Told::Ends, (0..5).map(|number| launch(f64::from(number), 60)).collect(), Some(1));
+    let is_start = |(_, what): &&(f64, String)| what.contains(" starts in ");
+    let starts: Vec<f64> = notes.iter().filter(is_start).map(|(at, _)| *at).collect();
+    assert_eq!(starts.len(), 5);
+    assert!(starts.windows(2).all(|pair| pair[1] - pair[0] < 65.0), "{starts:?}");
+}
+
+#[test]
+fn a_watch_that_hangs_or_fails_holds_up_no_look_and_is_nobodys_trouble() {
+    for told in [Told::Hangs, Told::Fails] {
+        let notes = watched_on(told, vec![launch(0.0, 500), launch(100.0, 700)], None);
+        let seen = seen_after(&notes, &[500.0, 700.0]);
+        assert!(seen.iter().all(|wait| *wait < 50.0 * FLOOR), "{told:?}: {seen:?}");
+        let probes = times(&notes, &["open"]).len();
+        assert!(probes <= 1, "{told:?}: the computer was not in trouble: {notes:#?}");
     }
 }

@@ -262,4 +262,57 @@ mod tests {
         pace.failed(Instant::now(), Duration::ZERO);
         assert_eq!(wait(&pace), FLOOR);
     }
+
+    /// A pace after a look that took no time, where jobs tell of their ends.
+    fn told_of() -> Pace {
+        let mut pace = Pace::default();
+        pace.set_told(true);
+        looked(&mut pace, true);
+        pace
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_told_is_looked_at_whatever_the_floor() {
+        let mut pace = told_of();
+        assert_eq!(wait(&pace), FLOOR * IF_TOLD.0, "polling is the slow way");
+        pace.told(true);
+        assert_eq!(wait(&pace), GAP, "but not right after a look: a wave is gathered");
+        advance(seconds(30)).await;
+        looked(&mut pace, true);
+        advance(seconds(1)).await;
+        pace.told(true);
+        assert_eq!(wait(&pace), LAST_WORDS);
+        pace.submitted();
+        advance(LAST_WORDS).await;
+        looked(&mut pace, true);
+        assert_eq!(wait(&pace), FLOOR * IF_TOLD.0, "it has come true");
+        advance(seconds(1)).await;
+        pace.submitted();
+        assert_eq!(wait(&pace), EARLY_IF_TOLD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_told_and_is_not_true_yet_is_looked_for_again_ever_more_rarely() {
+        let mut pace = told_of();
+        pace.told(true);
+        looked(&mut pace, false);
+        for expect in [1, 2, 4, 8] {
+            assert_eq!(wait(&pace), GAP * expect);
+            // A job that every watch finds over, and every look alive, brings no look sooner.
+            pace.told(false);
+            assert_eq!(wait(&pace), GAP * expect);
+            looked(&mut pace, false);
+        }
+        pace.told(true);
+        assert_eq!(wait(&pace), GAP, "another one told");
+        looked(&mut pace, true);
+        assert_eq!(wait(&pace), FLOOR * IF_TOLD.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_can_no_more_be_told_polls_as_before() {
+        let mut pace = told_of();
+        pace.set_told(false);
+        assert_eq!(wait(&pace), FLOOR);
+    }
 }

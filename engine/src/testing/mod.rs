@@ -44,7 +44,7 @@ mod world;
 pub use fate::OpFault;
 pub use plan::{Event, HostPlan, Known, LaunchPlan, Plan, SecondPlan};
 pub use plugins::ScriptedPlugins;
-pub use queue::{HostSettings, Outage, Truth};
+pub use queue::{HostSettings, Outage, Told, Truth};
 pub use rng::Rng;
 pub use scheduler::ScriptedScheduler;
 pub use shrink::shrink;

@@ -10,7 +10,7 @@ use ferry_plugin_proto::Value;
 
 use super::{
     fate::OpFault,
-    queue::{HostSettings, Outage},
+    queue::{HostSettings, Outage, Told},
     rng::Rng,
 };
 use crate::store::{ErrorKind, testing::Fault};
@@ -251,6 +251,7 @@ fn hosts(rng: &mut Rng) -> Vec<HostPlan> {
             pending_max: *rng.pick(&[0, 5, 60]).unwrap_or(&5),
             latency_max: *rng.pick(&[2, 50, 2000]).unwrap_or(&50),
             remembers: Duration::from_secs(*rng.pick(&[0, 30, 600]).unwrap_or(&30)),
+            told: if has_queue { Told::Nothing } else { Told::Ends },
         };
         let bound = |rng: &mut Rng| rng.chance(30).then(|| rng.between(1, 5) as u32);
         HostPlan {

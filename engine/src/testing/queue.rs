@@ -16,6 +16,19 @@ use crate::scheduler::{
 /// When a wrapper that recorded nothing is known to be dead.
 const WRAPPER: Duration = Duration::from_secs(70);
 
+/// What jobs of a host do when they end, beside leaving their markers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing, and the scheduler says so.
+    Nothing,
+    /// They tell who watches, and a watch lasts half a minute.
+    Ends,
+    /// They should tell, but a watch never answers.
+    Hangs,
+    /// They should tell, but there is no watch.
+    Fails,
+}
+
 /// How a host behaves when nothing goes wrong.
 #[derive(Debug, Clone)]
 pub struct HostSettings {
@@ -33,6 +46,8 @@ pub struct HostSettings {
     pub latency_max: u64,
     /// How long it remembers ended jobs.
     pub remembers: Duration,
+    /// What its jobs tell.
+    pub told: Told,
 }
 
 impl HostSettings {
@@ -46,6 +61,7 @@ impl HostSettings {
             pending_max: 0,
             latency_max: 0,
             remembers: Duration::from_secs(600),
+            told: Told::Nothing,
         }
     }
 }
@@ -153,6 +169,8 @@ pub(super) struct Host {
     bounds: Bounds,
     jobs: BTreeMap<u64, Job>,
     ended: Vec<Ended>,
+    /// Jobs that have ended, those included that it has forgotten.
+    ended_ever: usize,
     late: Vec<(Duration, Submission)>,
     dirs: BTreeMap<PathBuf, Dir>,
     next_id: u64,
@@ -181,6 +199,7 @@ impl Host {
             bounds: Bounds::default(),
             jobs: BTreeMap::new(),
             ended: Vec::new(),
+            ended_ever: 0,
             late: Vec::new(),
             dirs: BTreeMap::new(),
             next_id: 1,
@@ -268,8 +287,15 @@ impl Host {
         means.fate.note(format_args!("job {id} ends with {}", payload.exit));
     }
 
+    /// Returns how many jobs have ended here, and whether one of these has.
+    pub(super) fn ends(&self, jobs: &[JobRef]) -> (usize, bool) {
+        let is_alive = |job: &JobRef| self.jobs.keys().any(|id| id.to_string() == job.id.0);
+        (self.ended_ever, !jobs.iter().all(is_alive))
+    }
+
     fn gone(&mut self, id: u64, at: Duration, raw: &'static str) {
         if let Some(job) = self.jobs.remove(&id) {
+            self.ended_ever += 1;
             self.ended.push(Ended { id, token: job.token, at, raw });
         }
     }

@@ -9,13 +9,13 @@ use tokio::time::sleep;
 
 use super::{
     fate::OpFault,
-    queue::{Host, HostSettings, Means, Said, Trail},
+    queue::{Host, HostSettings, Means, Said, Told, Trail},
     world::{Lost, World},
 };
 use crate::{
     scheduler::{
         Cancelled, Capabilities, Error, ErrorKind, Fenced, JobId, JobRef, JobScript, JobTemplate, Markers,
-        Presence, QueueKey, Recovery, Result, Scheduler, Submission, Survey,
+        Presence, QueueKey, Recovery, Result, Scheduler, Submission, Survey, WatchEnd,
     },
     transport::Transport,
 };
@@ -91,6 +91,7 @@ impl Scheduler for ScriptedScheduler {
             listing_is_authoritative: self.settings.is_authoritative,
             has_clusters: false,
             poll_floor: Duration::from_secs(10),
+            tells_of_ends: self.settings.told != Told::Nothing,
             ..Capabilities::default()
         }
     }
@@ -137,6 +138,25 @@ impl Scheduler for ScriptedScheduler {
         }
         self.act("seal", |host, _, _| host.seal(job)).await?;
         Ok(Recovery::NeverSubmitted)
+    }
+
+    async fn watch(&self, _: &dyn Transport, jobs: &[JobRef]) -> Result<WatchEnd> {
+        let ends = || self.world.with(self.settings.name, |host, _| host.ends(jobs)).unwrap_or_default();
+        let (before, is_over) = ends();
+        match self.settings.told {
+            Told::Nothing => return Ok(WatchEnd::Unable),
+            Told::Fails => return Err(Error::new(ErrorKind::Unreachable, "watch").later()),
+            Told::Hangs => return std::future::pending().await,
+            Told::Ends if is_over => return Ok(WatchEnd::Over),
+            Told::Ends => {}
+        }
+        for _ in 0..250 {
+            sleep(Duration::from_millis(100)).await;
+            if ends().0 > before {
+                return Ok(WatchEnd::Told);
+            }
+        }
+        Ok(WatchEnd::Expired)
     }
 
     async fn survey(

@@ -54,6 +54,11 @@ impl Runner {
     /// # Errors
     /// Those of [`Transport::exec`](ferry_engine::transport::Transport::exec).
     pub(crate) async fn exec(&self, command: &Command) -> Result<Output> {
+        if command.spare && !self.connection.has_spare(EXEC).await? {
+            return Err(
+                Error::new(ErrorKind::Unsupported, EXEC).message("the server has no session to spare")
+            );
+        }
         let (sender, receiver) = mpsc::channel(1);
         if !command.stdin.is_empty() {
             // The queue is empty and takes one.

@@ -35,6 +35,9 @@ const CLOSING: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_millis(300);
 /// How long a learned limit is believed.
 const TRUST: Duration = Duration::from_secs(60);
+/// Sessions that the server must allow at the same time before one of them may be kept for long: beside it a command
+/// and files go on.
+const WITH_SPARE: usize = 3;
 
 /// How many sessions are open, and how many may be.
 #[derive(Debug)]
@@ -48,11 +51,13 @@ struct Count {
     open: usize,
     limit: usize,
     learned: Option<Instant>,
+    /// Whether the server allows enough of them to keep one for long, once that was seen.
+    has_spare: Option<bool>,
 }
 
 impl Default for Slots {
     fn default() -> Self {
-        let count = Count { open: 0, limit: MOST, learned: None };
+        let count = Count { open: 0, limit: MOST, learned: None, has_spare: None };
         Slots { count: Mutex::new(count), freed: Notify::new() }
     }
 }
@@ -84,6 +89,15 @@ impl Slots {
             is_free
         });
         is_free.then(|| Slot(self.clone()))
+    }
+
+    /// Remembers that the server has refused a session while so few were open that none can be kept for long.
+    fn refused(&self) {
+        self.with(|count| {
+            if count.open <= WITH_SPARE {
+                count.has_spare = Some(false);
+            }
+        });
     }
 
     /// Remembers that the server allows no more sessions than there are now.
@@ -120,6 +134,7 @@ impl Connection {
             if !matches!(error, russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) {
                 return Err(self.fault(operation, &error));
             }
+            self.slots.refused();
             make_room();
             let since = refused.get_or_insert_with(Instant::now).elapsed();
             if since > SOON {
@@ -130,6 +145,44 @@ impl Connection {
             }
             self.alive(operation, sleep((since / 2).clamp(Duration::from_millis(5), SOON))).await?;
         }
+    }
+
+    /// Returns whether one session may be kept for long: whether the server allows enough others beside it. It does not
+    /// tell, so that as many are opened once, and closed again.
+    ///
+    /// # Errors
+    /// `Unreachable`.
+    pub(crate) async fn has_spare(self: &Arc<Self>, operation: &'static str) -> Result<bool> {
+        if let Some(known) = self.slots.with(|count| count.has_spare) {
+            return Ok(known);
+        }
+        let mut opened = Vec::new();
+        let is_enough = loop {
+            if opened.len() == WITH_SPARE {
+                break true;
+            }
+            // Others use theirs: to ask again later is soon enough.
+            let Some(slot) = self.slots.take() else { break false };
+            match self.try_open(slot).await {
+                Ok(session) => opened.push(session),
+                Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed)) => {
+                    self.slots.with(|count| count.has_spare = Some(false));
+                    break false;
+                }
+                Err(error) => return Err(self.fault(operation, &error)),
+            }
+        };
+        for (channel, slot) in opened {
+            discard(&self.handle, channel).await;
+            drop(slot);
+        }
+        // Somebody else may have been refused meanwhile.
+        Ok(self.slots.with(|count| {
+            if is_enough && count.has_spare.is_none() {
+                count.has_spare = Some(true);
+            }
+            count.has_spare == Some(true)
+        }))
     }
 
     /// Waits for a slot of ours.

@@ -382,6 +382,41 @@ mod servers {
     }
 
     #[tokio::test]
+    async fn a_long_command_takes_no_session_that_others_need() {
+        for (most, may) in [(1, false), (2, false), (3, true), (10, true)] {
+            let config = format!("MaxSessions {most}");
+            let sshd = Sshd::with(Options { config, ..Options::default() });
+            let far = open(&sshd.computer()).await.expect("it opens");
+            let sleeper = long_sleep(4720 + most);
+            let long = Command::sh(format!("exec {sleeper}")).spare();
+            let watch = tokio::spawn({
+                let (far, long) = (far.clone(), long.clone());
+                async move { far.exec(&long).await }
+            });
+            if may {
+                eventually("the long command", async || running(&sleeper) == 1).await;
+            } else {
+                let refused = timeout(LIMIT, watch).await.expect("it is refused at once").expect("no panic");
+                let error = refused.expect_err("there is no session to spare");
+                assert_eq!(
+                    (*error.kind(), error.effect()),
+                    (ErrorKind::Unsupported, Effect::None),
+                    "{error:?}"
+                );
+                assert_eq!(running(&sleeper), 0);
+                works(&far).await;
+                continue;
+            }
+            // Beside it a command and files go on.
+            works(&far).await;
+            assert!(timeout(LIMIT, far.list("/".as_ref())).await.expect("in time").is_ok());
+            watch.abort();
+            eventually("its end with its caller", async || running(&sleeper) == 0).await;
+            works(&far).await;
+        }
+    }
+
+    #[tokio::test]
     async fn a_cancelled_command_at_one_session() {
         let sshd = Sshd::with(Options { config: "MaxSessions 1".into(), ..Options::default() });
         let far = open(&sshd.computer()).await.expect("it opens");
