@@ -8,7 +8,7 @@
 //! | `submit-TOKEN/` | wrapper, or recovery | whoever made it alone may call the scheduler for this token |
 //! | `submit-TOKEN/host` | wrapper | where it ran |
 //! | `submit-TOKEN/clusters` | wrapper | other clusters that its environment may send the job to |
-//! | `submit-TOKEN/{out,err,rc}` | wrapper | what the scheduler said; `rc` comes last, by rename |
+//! | `submit-TOKEN/{out,err,rc}` | wrapper | what the scheduler said; `rc` comes last, by one write, and counts once it is not empty |
 //! | `submit-TOKEN/recovered` | recovery | nobody will ever submit with this token |
 //! | `run` | job script | token, job id and restart count of the one copy that runs |
 //! | `fenced` | job script | copies that came too late and ended themselves |
@@ -89,8 +89,8 @@ pub(super) fn submit_command(jobs: &[(&Submission, String)], start: Start, at_on
     # Without room for an answer nothing is asked, and the claim goes back.
     { printf '%s\n' "$h" > "$c/host" && : > "$c/out" && : > "$c/err"; } 2> /dev/null || { rm -rf "$c"; return; }
     f "$3" > "$c/out" 2> "$c/err" < /dev/null
-    printf '%s\n' "$?" > "$c/rc.new"
-    mv "$c/rc.new" "$c/rc"
+    # One write, so that it is there whole or empty, which says nothing: no program to rename it.
+    printf '%s\n' "$?" > "$c/rc"
 }
 w() {
 "#,

@@ -30,13 +30,12 @@ fi
 
 /// Begins a wrapper: undoes what login files may have set that would change what its lines mean. The signal says
 /// that they took too long; from here on it is too late for that.
-const SETTLE: &str = r"trap : USR1
+const SETTLE: &str = "trap : USR1
 trap - EXIT
 set +efuC
 unalias -a 2> /dev/null
 unset -f cd mkdir mv rm printf read timeout setsid
-IFS=$(printf ' \t\nx')
-IFS=${IFS%x}
+IFS=' \t\n'
 ";
 
 /// Returns whether a login shell submits jobs: as the computer's `use_login_shell` says, else wherever they are not
