@@ -23,7 +23,8 @@ const EARLY: Duration = Duration::from_millis(500);
 const GAP: Duration = Duration::from_millis(20);
 /// How long after it was told a job's end is looked for: the script that tells has yet to end itself.
 const LAST_WORDS: Duration = Duration::from_millis(2);
-/// How long after a submission those look that are told of ends: a job may have ended before anybody watched it.
+/// How long after a submission during a watch those look that are told of ends: the job may have told of its end
+/// before anybody here knew it. A watch that begins later finds out by itself.
 const EARLY_IF_TOLD: Duration = Duration::from_millis(10);
 /// The shortest and the longest wait for news that nobody tells, as multiples of the floor, where jobs do.
 const IF_TOLD: (u32, u32) = (10, 50);
@@ -43,6 +44,8 @@ pub(super) struct Pace {
     is_told: bool,
     /// When one did, since the last look.
     told: Option<Instant>,
+    /// A job was submitted during a watch that began without it, since then.
+    is_unwatched: bool,
     /// How long after the last look, to which nothing that was told has come true yet, the next one follows.
     again: Option<Duration>,
 }
@@ -73,8 +76,10 @@ impl Pace {
         };
         let told = self.told.map(|told| told + LAST_WORDS);
         let again = self.again.zip(self.last).map(|(wait, (last, _))| last + wait);
-        let early =
-            self.submitted.map(|(first, newest)| (newest + EARLY_IF_TOLD).min(first + floor.min(EARLY)));
+        let early = self.submitted.map(|(first, newest)| {
+            let shown = first + floor.min(EARLY);
+            if self.is_unwatched { shown.min(newest + EARLY_IF_TOLD) } else { shown }
+        });
         let hurried = self.is_hurried.then_some(soonest);
         let wanted = [told, again, early, hurried].into_iter().flatten().min();
         soonest.max(wanted.map_or(regular, |wanted| wanted.min(regular)))
@@ -98,7 +103,7 @@ impl Pace {
 
     /// Returns whether a look that will be soon finds more than a watch which begins now.
     pub(super) fn is_look_first(&self) -> bool {
-        self.told.is_some() || self.submitted.is_some()
+        self.told.is_some() || self.is_unwatched
     }
 
     /// Returns when the submissions since the last look want one: when the burst is over, or after a floor's time.
@@ -112,9 +117,10 @@ impl Pace {
         self.is_hurried = true;
     }
 
-    /// Makes an early look due, since a job was submitted.
-    pub(super) fn submitted(&mut self) {
+    /// Makes an early look due, since a job was submitted. `is_watching`: a watch goes on that knows nothing of it.
+    pub(super) fn submitted(&mut self, is_watching: bool) {
         let now = Instant::now();
+        self.is_unwatched |= is_watching;
         let first = self.submitted.map_or(now, |(first, _)| first);
         self.submitted = Some((first, now));
     }
@@ -157,6 +163,7 @@ impl Pace {
         self.submitted = None;
         self.is_hurried = false;
         self.told = None;
+        self.is_unwatched = false;
         took
     }
 }
@@ -204,7 +211,7 @@ mod tests {
         }
         assert_eq!(wait(&pace), FLOOR * SLOWEST);
         advance(FLOOR * 2).await;
-        pace.submitted();
+        pace.submitted(false);
         assert_eq!(wait(&pace), EARLY);
         advance(EARLY).await;
         looked(&mut pace, true);
@@ -220,12 +227,12 @@ mod tests {
         let mut pace = Pace::default();
         looked(&mut pace, true);
         advance(seconds(1)).await;
-        pace.submitted();
+        pace.submitted(false);
         assert_eq!(wait(&pace), seconds(59));
         pace.hurry();
         assert_eq!(wait(&pace), seconds(59));
         let mut fresh = Pace::default();
-        fresh.submitted();
+        fresh.submitted(false);
         fresh.hurry();
         assert_eq!(wait(&fresh), Duration::ZERO, "who waits at the gate does not wait for the burst");
     }
@@ -234,12 +241,12 @@ mod tests {
     async fn a_burst_is_looked_at_when_it_is_over_and_an_endless_one_after_the_floor() {
         let mut pace = Pace::default();
         for _ in 0..5 {
-            pace.submitted();
+            pace.submitted(false);
             assert_eq!(wait(&pace), EARLY);
             advance(EARLY / 2).await;
         }
         advance(FLOOR - EARLY * 5 / 2).await;
-        pace.submitted();
+        pace.submitted(false);
         assert_eq!(wait(&pace), Duration::ZERO);
     }
 
@@ -250,7 +257,7 @@ mod tests {
         advance(FLOOR * 2).await;
         pace.looked(start, FLOOR, true, false);
         assert_eq!(wait(&pace), FLOOR * 10, "five times its time");
-        pace.submitted();
+        pace.submitted(false);
         assert_eq!(wait(&pace), FLOOR * 2);
     }
 
@@ -282,13 +289,14 @@ mod tests {
         advance(seconds(1)).await;
         pace.told(true);
         assert_eq!(wait(&pace), LAST_WORDS);
-        pace.submitted();
         advance(LAST_WORDS).await;
         looked(&mut pace, true);
         assert_eq!(wait(&pace), FLOOR * IF_TOLD.0, "it has come true");
         advance(seconds(1)).await;
-        pace.submitted();
-        assert_eq!(wait(&pace), EARLY_IF_TOLD);
+        pace.submitted(false);
+        assert_eq!(wait(&pace), EARLY, "only to show that it runs: a watch begins");
+        pace.submitted(true);
+        assert_eq!(wait(&pace), EARLY_IF_TOLD, "it may have ended unseen");
     }
 
     #[tokio::test(start_paused = true)]

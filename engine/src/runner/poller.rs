@@ -249,7 +249,7 @@ impl Poller {
                     known.look_at = look_at;
                     return;
                 }
-                self.pace.submitted();
+                self.pace.submitted(self.watcher.is_watching());
                 self.cx.gates.arrived(&self.computer, watch.process);
                 let fresh = Watched { watch, look_at, missed: 0, missing_since: None };
                 self.watched.insert(fresh.watch.process, fresh);
