@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: throughput, memory and start-up of a release build, each beside a baseline of the
 //! same run, since an absolute figure says more about the machine than about ferry. `--cluster` adds jobs on a
 //! private Slurm beside a bare `sbatch` loop, and SSH beside OpenSSH; `engine` measures the engine without jobs,
+//! `direct` jobs on the machine itself,
 //! `workflows` workchains with jobs and without, `slurm` the jobs on Slurm alone.
 //!
 //! It prints figures and says whether each aim is met; a missed aim is news, not a failure.
 
 mod bare;
+mod direct;
 mod engine;
 mod memory;
 mod slurm;
@@ -31,6 +33,11 @@ pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode>
     if let Some(what) = flags.what {
         let mut table = Table::default();
         match what {
+            BenchWhat::Direct => {
+                let binary = ferry::build(workspace, "release")?;
+                direct::report(&binary, flags.cluster, &interrupt, &mut table)?;
+                table.print();
+            }
             BenchWhat::Engine => {
                 engine::run(workspace, &interrupt, &mut table)?;
                 table.print();
@@ -62,6 +69,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode>
         ferry.show(&["daemon", "stop"])?;
     }
     throughput::report(&rounds, flags.jobs, &mut table);
+    direct::report(&binary, flags.cluster, &interrupt, &mut table)?;
     if flags.cluster {
         slurm::report(&binary, flags.rounds, &interrupt, &mut table)?;
         ssh::report(workspace, &interrupt, &mut table)?;

@@ -143,6 +143,8 @@ pub(crate) struct BenchFlags {
 /// What else there is to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchWhat {
+    /// Jobs on the machine itself: one, and many, beside a bare loop and HyperQueue; with `--cluster` over SSH too
+    Direct,
     /// The engine alone, without jobs: commits, steps, very many processes
     Engine,
     /// Workchains: a thousand with ten jobs each, and steps and nested calls without jobs

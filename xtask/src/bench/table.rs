@@ -40,6 +40,11 @@ impl Table {
         self.row(what, &format!("{figure:.2}{unit}"), baseline, "");
     }
 
+    /// A figure that could not be taken, and why.
+    pub(super) fn skip(&mut self, what: &str, why: &str) {
+        self.row(what, "skipped", "", why.lines().last().unwrap_or_default());
+    }
+
     /// Prints all.
     pub(super) fn print(&self) {
         let head = ["figure", "ferry", "baseline", "aim"].map(str::to_owned);
