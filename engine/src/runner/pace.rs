@@ -44,6 +44,8 @@ pub(super) struct Pace {
     is_told: bool,
     /// When one did, since the last look.
     told: Option<Instant>,
+    /// A watch found a job over, since the last look: another one would say the same, at once.
+    is_over: bool,
     /// A job was submitted during a watch that began without it, since then.
     is_unwatched: bool,
     /// How long after the last look, to which nothing that was told has come true yet, the next one follows.
@@ -96,6 +98,7 @@ impl Pace {
     /// Takes note that a job may have ended. `is_news`: one has just said so; otherwise one was found over, which is
     /// worth nothing more after a look that thought differently.
     pub(super) fn told(&mut self, is_news: bool) {
+        self.is_over |= !is_news;
         if is_news || self.again.is_none() {
             self.told.get_or_insert_with(Instant::now);
         }
@@ -103,7 +106,7 @@ impl Pace {
 
     /// Returns whether a look that will be soon finds more than a watch which begins now.
     pub(super) fn is_look_first(&self) -> bool {
-        self.told.is_some() || self.is_unwatched
+        self.told.is_some() || self.is_unwatched || self.is_over
     }
 
     /// Returns when the submissions since the last look want one: when the burst is over, or after a floor's time.
@@ -155,6 +158,8 @@ impl Pace {
     pub(super) fn failed(&mut self, start: Instant, wait: Duration) {
         self.ended(start);
         self.interval = wait;
+        // A job that is over brings no look sooner where looks fail.
+        self.again = self.is_told.then_some(wait.max(GAP));
     }
 
     fn ended(&mut self, start: Instant) -> Duration {
@@ -163,7 +168,7 @@ impl Pace {
         self.submitted = None;
         self.is_hurried = false;
         self.told = None;
-        self.is_unwatched = false;
+        (self.is_unwatched, self.is_over) = (false, false);
         took
     }
 }
@@ -309,12 +314,21 @@ mod tests {
             // A job that every watch finds over, and every look alive, brings no look sooner.
             pace.told(false);
             assert_eq!(wait(&pace), GAP * expect);
+            assert!(pace.is_look_first(), "or watches would follow one another without an end");
             looked(&mut pace, false);
         }
         pace.told(true);
         assert_eq!(wait(&pace), GAP, "another one told");
         looked(&mut pace, true);
         assert_eq!(wait(&pace), FLOOR * IF_TOLD.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_is_over_brings_no_look_sooner_where_looks_fail() {
+        let mut pace = told_of();
+        pace.failed(Instant::now(), seconds(8));
+        pace.told(false);
+        assert_eq!(wait(&pace), seconds(8));
     }
 
     #[tokio::test(start_paused = true)]

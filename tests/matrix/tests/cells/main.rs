@@ -42,6 +42,7 @@ mod styles;
 mod submits;
 mod supervisor;
 mod sweep;
+mod told;
 mod tree;
 mod upgrade;
 mod workchain;
@@ -99,7 +100,7 @@ fn main() {
                 Trial::test(format!("local+direct/{group}/{name}"), move || Ok(case()?))
             }));
         }
-        let groups: [(&str, &[cell::CellCase]); 9] = [
+        let groups: [(&str, &[cell::CellCase]); 10] = [
             ("cell", cell::EVERYWHERE),
             ("ends", ends::CASES),
             ("ends", ends::DIRECT_CASES),
@@ -108,6 +109,7 @@ fn main() {
             ("chaos", chaos::CASES),
             ("stash", stash::CELL_CASES),
             ("monitor", monitor::CELL_CASES),
+            ("told", told::CASES),
             ("upgrade", upgrade::cases()),
         ];
         for (group, cases) in groups {
@@ -154,6 +156,9 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
         alone.extend(cell::QUEUE_CASES.iter().chain(squeue::CASES).chain(fault::CONTROLLER_CASES));
         // Small in one cell; what they hold has nothing to do with how the queue is reached.
         alone.extend(if cell.has_link() { in_full(passing::CASES) } else { passing::CASES });
+    }
+    if !cell.has_queue() {
+        together.extend(told::CASES);
     }
     if cell.has_link() && cell.has_queue() {
         together.extend(in_full(names::CASES));
