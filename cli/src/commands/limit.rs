@@ -20,7 +20,7 @@ use crate::{
 pub(crate) enum LimitCommand {
     /// Show the limits of a computer, or of all, and what is in use
     ///
-    /// `ferry computer configure LABEL --max-queued-jobs N` (also --max-active-jobs, --submit-rate) changes
+    /// `ferry computer configure LABEL --max-queued-jobs N` (also --max-active-jobs, --submit-rate, --num-cores) changes
     /// them, also while jobs run; 0 lets nothing through.
     Show {
         /// Label of the computer

@@ -18,6 +18,8 @@ pub(crate) const CASES: &[Case] = &[
     ("what_never_fits_is_refused_or_pauses", what_never_fits_is_refused_or_pauses),
     ("computers_of_one_machine_share_its_cores", computers_of_one_machine_share_its_cores),
     ("no_gpu_is_given_to_two_jobs", no_gpu_is_given_to_two_jobs),
+    ("gpus_are_those_that_the_login_may_see", gpus_are_those_that_the_login_may_see),
+    ("what_a_machine_has_is_asked_again", what_a_machine_has_is_asked_again),
     ("memory_is_kept_for_those_that_asked", memory_is_kept_for_those_that_asked),
     ("a_resource_that_nobody_knows_is_refused", a_resource_that_nobody_knows_is_refused),
 ];
@@ -190,6 +192,43 @@ fn no_gpu_is_given_to_two_jobs() -> Result {
     let given = printed(&ids[3])?;
     check(["0 0 PCI_BUS_ID", "1 1 PCI_BUS_ID"].contains(&given.trim()), || given.clone())?;
     check(printed(&without)?.trim() == "[][]", || "a job that asked for none was told something".into())
+}
+
+fn gpus_are_those_that_the_login_may_see() -> Result {
+    let ferry = Profile::new()?.with("CUDA_VISIBLE_DEVICES", "MIG-a,MIG-b");
+    configure(&ferry, &["--num-cores", "8", "--num-gpus", "4"])?;
+    ferry.ok(&["daemon", "start"])?;
+    let body = "echo $CUDA_VISIBLE_DEVICES; env | grep -c ^HOME=";
+    let clean = ["--option", "resources.num_gpus=1", "--option", "import_sys_environment=false"];
+    let id = shell(&ferry, body, &clean)?;
+    good(&ferry, std::slice::from_ref(&id))?;
+    let printed = ferry.ok(&["calcjob", "outputcat", &id, "stdout"])?;
+    check(printed.trim() == "MIG-a\n1", || printed.clone())?;
+    // Four are declared, and two of them seen.
+    let three = ["submit", "shell.run", "command=true", "--option", "resources.num_gpus=3"];
+    ferry.ferry(&three)?.expect(2)?.says(&["3 GPUs are more than the 2 of computer `localhost`"]).map(drop)
+}
+
+/// A machine that was set up anew has what it says then, over its next connection.
+fn what_a_machine_has_is_asked_again() -> Result {
+    let ferry = Profile::new()?;
+    let bin = ferry.scratch().join("bin");
+    let nproc = bin.join("nproc");
+    let says = |cores: u32| -> std::io::Result<()> {
+        std::fs::create_dir_all(&bin)?;
+        std::fs::write(&nproc, format!("#!/bin/sh\necho {cores}\n"))?;
+        std::fs::set_permissions(&nproc, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+    };
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    let ferry = ferry.with("PATH", &path);
+    for cores in [1, 3] {
+        says(cores).map_err(|error| error.to_string())?;
+        ferry.ok(&["daemon", "restart"])?;
+        good(&ferry, &[sleeper(&ferry, "0.1", &[])?])?;
+        let shown = ferry.json(&["limit", "show", "localhost"])?;
+        check(shown[0]["cores"]["of"] == cores, || format!("{shown:#}"))?;
+    }
+    Ok(())
 }
 
 fn memory_is_kept_for_those_that_asked() -> Result {
