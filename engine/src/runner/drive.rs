@@ -88,6 +88,7 @@ pub(super) async fn drive(
         return Driven { caller, ..Then::Ended.into() };
     }
     if process.paused && !process.kill_requested {
+        cx.gates.stands_still(id);
         return Then::Idle.into();
     }
     if !process.kill_requested

@@ -188,6 +188,15 @@ impl Gates {
         }
     }
 
+    /// It stands still: nobody waits behind it meanwhile, and what it had leave for is free.
+    pub(super) fn stands_still(&self, process: NodeId) {
+        let left = |gate: &mut Gate| gate.wanting.remove(&process) | gate.granted.remove(&process).is_some();
+        let left = self.lock().gates.values_mut().map(left).filter(|left| *left).count();
+        if left > 0 {
+            self.freed();
+        }
+    }
+
     /// It waits no more.
     pub(super) fn forget(&self, computer: &str, process: NodeId) {
         if let Some(gate) = self.lock().gates.get_mut(computer) {
@@ -426,6 +435,22 @@ mod tests {
         assert_eq!(passed(&gates, &workstation(7)), [3]);
         gates.arrived("ws", NodeId(3));
         assert!(!gates.is_any_wanted(&workstation(0).sharing), "who never fits has no leave");
+    }
+
+    #[test]
+    fn who_stands_still_holds_nobody_up() {
+        let gates = Gates::default();
+        for process in 1..=3 {
+            gates.demand(NodeId(process), Demand { cores: 8, ..Demand::default() });
+        }
+        waiting(&gates, "ws", 1..=3);
+        let freed = gates.freed();
+        gates.stands_still(NodeId(1));
+        assert!(freed.has_changed().unwrap(), "those behind it are looked at");
+        assert_eq!(passed(&gates, &workstation(0)), [2]);
+        assert_eq!(passed(&gates, &workstation(0)), [] as [i64; 0]);
+        gates.stands_still(NodeId(2));
+        assert_eq!(passed(&gates, &workstation(0)), [3], "its leave is free");
     }
 
     #[test]

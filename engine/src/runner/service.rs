@@ -37,8 +37,12 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             commit(cx, ids.into_iter().map(|id| Change::Resume(NodeId(id))).collect()).await
         }
         Request::Pause { processes, paused } => {
-            let change = |id| Change::Pause { process: NodeId(id), paused };
-            commit(cx, processes.into_iter().map(change).collect()).await
+            let change = |id: &i64| Change::Pause { process: NodeId(*id), paused };
+            let done = commit(cx, processes.iter().map(change).collect()).await;
+            if paused {
+                steer::leave_gates(cx, &processes);
+            }
+            done
         }
         Request::Computer { config, .. } if Limits::of(&config).is_err() => {
             let message = Limits::of(&config).err().unwrap_or_default();

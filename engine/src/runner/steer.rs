@@ -35,6 +35,12 @@ pub(super) async fn host(cx: &Arc<Context>, computer: String, action: HostAction
     Ok(Response::Done)
 }
 
+/// Who was told to stand still leaves the gate that it waits at; it comes back there when it goes on.
+pub(super) fn leave_gates(cx: &Context, processes: &[i64]) {
+    let trees = processes.iter().flat_map(|top| cx.store.live_tree(NodeId(*top)).unwrap_or_default());
+    trees.for_each(|process| cx.gates.stands_still(process));
+}
+
 /// A decision lets its process go on.
 fn decided(process: Process) -> Vec<Change> {
     let goes_on = Change::Pause { process: process.id, paused: false };

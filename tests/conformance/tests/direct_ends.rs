@@ -38,7 +38,10 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Outcome {
 
 /// The pid that the job has written to a file, if it lives.
 fn lives(file: &Path) -> bool {
-    let pid = std::fs::read_to_string(file).unwrap_or_default();
+    is_alive(&std::fs::read_to_string(file).unwrap_or_default())
+}
+
+fn is_alive(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
@@ -104,10 +107,10 @@ async fn what_a_job_leaves_in_the_background_ends_with_it() -> Outcome {
 }
 
 /// Kills the job's own shell, which would else end what it started.
-fn kill_shell(job: &JobRef) -> Outcome {
+async fn kill_shell(job: &JobRef) -> Outcome {
     let shell = job.id.0.rsplit(':').nth(1).ok_or("no pid")?;
     std::process::Command::new("kill").args(["-9", shell]).status()?;
-    Ok(())
+    until("its shell has ended", || !is_alive(shell)).await
 }
 
 /// A process that leaves the job's session, by these words, and writes its pid.
@@ -123,7 +126,7 @@ async fn who_left_the_session_is_found_by_its_mark() -> Outcome {
     let (bench, _dir) = bench().await?;
     let job = start(&bench, &format!("{}; sleep 600", stray("")), |_| ()).await?;
     until("it runs", || lives(&job.dir.join("pid"))).await?;
-    kill_shell(&job)?;
+    kill_shell(&job).await?;
     for name in ["child", "cgroup"] {
         let _ = std::fs::remove_file(job.dir.join(".ferry").join(name));
     }
@@ -151,7 +154,7 @@ async fn nobody_leaves_a_control_group() -> Outcome {
 
     let killed = start(&bench, &format!("{clean}; sleep 600"), |_| ()).await?;
     until("it runs", || lives(&killed.dir.join("pid"))).await?;
-    kill_shell(&killed)?;
+    kill_shell(&killed).await?;
     end(&bench, &killed).await?;
     assert!(!lives(&killed.dir.join("pid")));
     let cgroup = std::fs::read_to_string(killed.dir.join(".ferry/cgroup"))?;
@@ -177,8 +180,7 @@ async fn a_job_whose_shell_was_killed_has_not_ended_before_its_programs() -> Out
     let (bench, _dir) = bench().await?;
     let job = start(&bench, "echo $$ > pid; sleep 600; sleep 600", |_| ()).await?;
     until("it runs", || lives(&job.dir.join("pid"))).await?;
-    kill_shell(&job)?;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    kill_shell(&job).await?;
     let status = bench.status(&job).await?.ok_or("it was called absent")?;
     assert_eq!(status.state, JobState::Left);
     end(&bench, &job).await?;

@@ -15,6 +15,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_computer_runs_what_its_cores_hold", a_computer_runs_what_its_cores_hold),
     ("a_large_job_is_not_starved_by_small_ones", a_large_job_is_not_starved_by_small_ones),
     ("an_end_lets_the_next_one_begin_soon", an_end_lets_the_next_one_begin_soon),
+    ("who_is_paused_holds_nobody_up", who_is_paused_holds_nobody_up),
     ("what_never_fits_is_refused_or_pauses", what_never_fits_is_refused_or_pauses),
     ("computers_of_one_machine_share_its_cores", computers_of_one_machine_share_its_cores),
     ("no_gpu_is_given_to_two_jobs", no_gpu_is_given_to_two_jobs),
@@ -128,6 +129,20 @@ fn an_end_lets_the_next_one_begin_soon() -> Result {
         thread::sleep(Duration::from_millis(20));
     }
     good(&ferry, &[next])
+}
+
+fn who_is_paused_holds_nobody_up() -> Result {
+    let ferry = profile(&["--num-cores", "1"])?;
+    let first = sleeper(&ferry, "2", &[])?;
+    let paused = sleeper(&ferry, "0.1", &[])?;
+    let next = sleeper(&ferry, "0.1", &[])?;
+    told(&ferry, &next, "waiting for 1 core")?;
+    ferry.ok(&["process", "pause", &paused])?;
+    let begun = Instant::now();
+    good(&ferry, &[first, next])?;
+    check(begun.elapsed() < Duration::from_secs(20), || format!("it took {:?}", begun.elapsed()))?;
+    ferry.ok(&["process", "play", &paused])?;
+    good(&ferry, &[paused])
 }
 
 fn what_never_fits_is_refused_or_pauses() -> Result {
