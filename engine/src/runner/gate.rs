@@ -193,7 +193,7 @@ impl Gates {
         let left = |gate: &mut Gate| gate.wanting.remove(&process) | gate.granted.remove(&process).is_some();
         let left = self.lock().gates.values_mut().map(left).filter(|left| *left).count();
         if left > 0 {
-            self.freed();
+            self.free();
         }
     }
 
