@@ -14,12 +14,12 @@ mod machine;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc},
     time::Instant,
 };
 
@@ -63,8 +63,9 @@ struct Clamp {
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
     inner: Mutex<Inner>,
-    /// Changes with each ticket that is given back.
-    freed: watch::Sender<()>,
+    /// Each poller's, told of each ticket that is given back. In their order, so that a simulation runs the same again;
+    /// a `watch` channel wakes in a random one.
+    freed: Mutex<Vec<Arc<Notify>>>,
 }
 
 #[derive(Debug, Default)]
@@ -136,12 +137,18 @@ impl Gates {
 
     /// Takes note that a ticket was given back, by whichever computer.
     pub(super) fn free(&self) {
-        self.freed.send_replace(());
+        self.freed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .for_each(|poller| poller.notify_one());
     }
 
     /// Tells whenever a ticket is given back from now on.
-    pub(super) fn freed(&self) -> watch::Receiver<()> {
-        self.freed.subscribe()
+    pub(super) fn freed(&self) -> Arc<Notify> {
+        let poller = Arc::new(Notify::new());
+        self.freed.lock().unwrap_or_else(PoisonError::into_inner).push(poller.clone());
+        poller
     }
 
     /// Whether anybody waits at a computer's gate.

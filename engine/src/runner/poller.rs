@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
     time::Instant,
 };
@@ -150,7 +150,7 @@ struct Poller {
     pace: Pace,
     watcher: Watcher,
     /// Tells of tickets that were given back.
-    freed: watch::Receiver<()>,
+    freed: Arc<Notify>,
     failures: u32,
 }
 

@@ -34,7 +34,7 @@ impl Poller {
                     WatchEnd::Over => self.pace.told(false),
                     WatchEnd::Expired | WatchEnd::Unable => {}
                 },
-                _ = self.freed.changed(), if is_told => self.room_came(floor),
+                () = self.freed.notified(), if is_told => self.room_came(floor),
             }
         }
     }
