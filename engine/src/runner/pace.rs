@@ -73,7 +73,8 @@ impl Pace {
     fn due_if_told(&self, floor: Duration) -> Instant {
         let now = Instant::now();
         let (soonest, regular) = match self.last {
-            Some((last, took)) => (last + GAP.max(took), last + floor.max(self.interval)),
+            // A look that takes long gets much rest: it costs the jobs of the same machine.
+            Some((last, took)) => (last + GAP.max(took * 4), last + floor.max(self.interval)),
             None => (now, now + floor),
         };
         let told = self.told.map(|told| told + LAST_WORDS);
