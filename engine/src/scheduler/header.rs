@@ -14,7 +14,7 @@ use super::{JobTemplate, Resources, Scheduler, job_script};
 pub struct Directives {
     /// The scheduler's own, which it reads down to the first command.
     pub own: &'static [&'static str],
-    /// Those of other schedulers that it obeys there too. They stay where they are, and so count for nothing.
+    /// Those of other schedulers that it would obey too, were it not told to ignore them: they count for nothing.
     pub others: &'static [&'static str],
 }
 
@@ -114,9 +114,7 @@ fn unread_anywhere(of: &str, text: &str, directives: &Directives) -> Vec<String>
 
 /// Says which lines of all texts of a job look like directives and are none.
 pub(crate) fn unread_of_job(job: &JobTemplate, directives: &Directives) -> Vec<String> {
-    // Raw header lines go into the header as they are, also those of another scheduler.
-    let raw = Directives { others: &[], ..*directives };
-    let mut told = unread("custom_scheduler_commands", &job.custom_scheduler_commands, &raw);
+    let mut told = unread("custom_scheduler_commands", &job.custom_scheduler_commands, directives);
     told.extend(job.prepend.iter().flat_map(|text| unread("prepend_text", text, directives)));
     told.extend(job.append.iter().flat_map(|text| unread_anywhere("append_text", text, directives)));
     told
@@ -238,6 +236,6 @@ mod tests {
         assert!(told[0].starts_with("prepend_text: `#SBATCH -t 1` comes after a command"), "{told:?}");
         assert!(told[1].contains("`#PBS -q y` is another scheduler's") && told[1].ends_with("with #SBATCH"));
         let job = JobTemplate { append: vec!["#SBATCH -t 1".into()], ..job("#PBS -q y\n#SBATCH -p a", &[]) };
-        assert_eq!(unread_of_job(&job, &SLURM).len(), 1);
+        assert_eq!(unread_of_job(&job, &SLURM).len(), 2);
     }
 }

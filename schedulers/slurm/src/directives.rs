@@ -18,11 +18,10 @@ use ferry_engine::scheduler::{Directives, Extras, JobTemplate};
 
 /// What `sbatch` looks for at the very beginning of a line.
 const MARKER: &str = "#SBATCH";
-/// It also takes those of PBS, if no `--ignore-pbs` forbids it.
+/// It would also take those of PBS and LSF, wherever they stand in the script; `--ignore-pbs` forbids it.
 const PBS: &str = "#PBS";
 
-/// What Slurm reads in a header: options, and what burst buffers are asked for (`burst_buffer.conf`). `sbatch` obeys
-/// PBS and LSF as well.
+/// What Slurm reads in a header: options, and what burst buffers are asked for (`burst_buffer.conf`).
 pub(crate) const MARKERS: Directives = Directives { own: &[MARKER, "#BB", "#DW"], others: &[PBS, "#BSUB"] };
 
 /// Options that would make more or less of a submission than one job of this user, with the reason. Others that would
@@ -85,7 +84,7 @@ pub(crate) fn check(job: &JobTemplate) -> Result<(), String> {
         let name = if option.ends_with("job") { (*option).to_owned() } else { format!("--{option}") };
         return Err(refusal(&directive.line, &name, why));
     }
-    // Only raw header lines can hold those of PBS. Both letters are arrays: Torque's and PBS Pro's.
+    // It would count for nothing, but whoever wrote it does not want one job. Both letters are arrays: Torque's and PBS Pro's.
     let is_array = |line: &&str| {
         let words = line.strip_prefix(PBS).map(words).unwrap_or_default();
         words.iter().any(|word| word.starts_with("-t") || word.starts_with("-J"))

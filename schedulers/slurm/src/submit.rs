@@ -33,6 +33,8 @@ const DEFAULTS: &[(&str, &str)] = &[
 ];
 
 /// Shell text that submits a job; `$1` is its token.
+///
+/// Lines of other schedulers are ignored: sbatch would obey them wherever they stand, also in the text of an argument.
 pub(crate) fn text(job: &Submission) -> String {
     let file = |name: &str| quote_path(&literal(&job.dir.join(name)));
     let script = quote(&format!("./{}", job.script));
@@ -48,7 +50,8 @@ pub(crate) fn text(job: &Submission) -> String {
          comment=${{SBATCH_COMMENT:-}}; [ -n \"$comment\" ] || comment={comment}; \
          while IFS= read -r line; do case $line in '{given}'*) unset ${{line#'{given}'}};; {cases}'#'*) ;; \
          *) break;; esac; done < {script}; \
-         exec timeout -k 2 {PATIENCE} sbatch --parsable --{requeue} --job-name={} \
+         SBATCH_IGNORE_PBS=1; export SBATCH_IGNORE_PBS; \
+         exec timeout -k 2 {PATIENCE} sbatch --parsable --ignore-pbs --{requeue} --job-name={} \
          --comment=\"${{comment:+$comment }}$1\" --chdir={} --output={} --error={} {script} \"$1\")",
         quote(&job.name()),
         quote_path(&job.dir),
@@ -149,6 +152,10 @@ mod tests {
         let dir = r"'/scratch/it'\''s 100%'";
         assert!(text.contains(&format!("--chdir={dir}")), "{text}");
         assert!(text.contains("--job-name=ferry-17-t "), "{text}");
+        assert!(
+            text.contains("sbatch --parsable --ignore-pbs ") && text.contains("SBATCH_IGNORE_PBS=1"),
+            "{text}"
+        );
         assert!(text.contains(r"comment='it'\''s mine'"), "{text}");
         assert!(text.contains(r"--output='/scratch/it'\''s 100%%/out %%j'"), "{text}");
     }

@@ -64,6 +64,7 @@ fn suite() -> ExitCode {
         a_user_s_default_does_not_overrule_the_job,
         directives_of_prepend_texts_count,
         words_of_the_command_win_over_directives,
+        lines_of_other_schedulers_count_for_nothing,
         what_a_directive_says_counts_more_than_the_login,
         a_job_has_what_the_login_sets,
     ];
@@ -282,6 +283,19 @@ async fn directives_of_prepend_texts_count(bench: Bench) -> Outcome {
     }
     assert_eq!(bench.exit(&job.dir).await?, 0);
     assert_eq!(bench.text(&job.dir.join("stdout")).await?, "loaded\n");
+    Ok(())
+}
+
+/// `sbatch` would obey them wherever they stand, also in the text of an argument.
+async fn lines_of_other_schedulers_count_for_nothing(bench: Bench) -> Outcome {
+    let job = bench
+        .job_with("cat <<'END'\n#PBS -q nosuch\n#BSUB -q nosuch\n#PBS -t 1-3\nEND", |job| {
+            job.custom_scheduler_commands = "#PBS -q nosuch\n#BSUB -q nosuch".into();
+        })
+        .await?;
+    bench.submit(&job).await?;
+    assert_eq!(bench.exit(&job.dir).await?, 0);
+    assert_eq!(bench.text(&job.dir.join("stdout")).await?.lines().count(), 3);
     Ok(())
 }
 
