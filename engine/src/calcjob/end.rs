@@ -12,6 +12,8 @@ use crate::{
 
 /// The job ended without an exit marker: its computer stopped, or somebody killed it hard.
 const LOST: u32 = 140;
+/// Somebody else than ferry cancelled it.
+pub(super) const CANCELLED: u32 = 143;
 
 pub(super) async fn finish(job: &mut Calcjob<'_>, changes: Vec<Change>) -> StepResult {
     job.process.exit_status = Some(0);
@@ -66,7 +68,7 @@ fn engine_exit(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> O
         // A script that came to its good end all the same was quicker; but one that hides what killed a program
         // of it does not know better.
         if failure == JobFailure::OutOfMemory || marker.exit != Some(0) {
-            return Some(failed(failure, &how));
+            return Some(failed(failure, marker.run.is_some() || marker.exit.is_some(), &how));
         }
     }
     // Whatever became of the marker, it did not fail.
@@ -85,7 +87,7 @@ fn engine_exit(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> O
 }
 
 /// AiiDA's exit codes where it has any, and ours beside them.
-fn failed(failure: JobFailure, how: &str) -> Exit {
+fn failed(failure: JobFailure, has_begun: bool, how: &str) -> Exit {
     let (status, label, what) = match failure {
         JobFailure::OutOfMemory => (110, "ERROR_SCHEDULER_OUT_OF_MEMORY", "the job ran out of memory"),
         JobFailure::OutOfWalltime => (120, "ERROR_SCHEDULER_OUT_OF_WALLTIME", "the job ran out of time"),
@@ -95,6 +97,12 @@ fn failed(failure: JobFailure, how: &str) -> Exit {
         }
         JobFailure::Preempted => {
             (142, "ERROR_SCHEDULER_PREEMPTED", "the job had to make room for one of higher priority")
+        }
+        JobFailure::Cancelled if has_begun => {
+            (CANCELLED, "ERROR_SCHEDULER_CANCELLED", "the job was cancelled while it ran")
+        }
+        JobFailure::Cancelled => {
+            (CANCELLED, "ERROR_SCHEDULER_CANCELLED", "the job was cancelled before its script began")
         }
     };
     Exit { status, label: label.into(), message: format!("{what}{how}") }
@@ -142,8 +150,24 @@ mod tests {
         assert_eq!(of(JobFailure::NodeFailure), Some(140));
         assert_eq!(of(JobFailure::LostInReboot), Some(141));
         assert_eq!(of(JobFailure::Preempted), Some(142));
+        assert_eq!(of(JobFailure::Cancelled), Some(143));
+        assert_eq!(concluded(Some(143), Some(JobFailure::Cancelled)), Some(143), "it was told to end");
         assert_eq!(concluded(None, None), Some(140), "it left no exit status");
         assert_eq!(concluded(Some(3), None), None, "that is for its parser");
+    }
+
+    #[test]
+    fn a_job_that_was_cancelled_while_it_waited_is_called_so() {
+        let status = JobStatus {
+            state: JobState::Done,
+            raw: "CANCELLED by 1000".into(),
+            failure: Some(JobFailure::Cancelled),
+            ..JobStatus::default()
+        };
+        let exit = report(&Marker::default(), Some(&status), "far").engine_exit.unwrap();
+        assert_eq!((exit.status, &*exit.label), (143, "ERROR_SCHEDULER_CANCELLED"));
+        let words = "the job was cancelled before its script began (the scheduler says CANCELLED by 1000)";
+        assert_eq!(exit.message, words);
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(crate) async fn store_outcome(job: &mut Calcjob<'_>, mut outcome: Outcome, r
         outcome.reports.iter().map(|line| job.log(Level::Report, line.clone())).collect();
     let process_type = find_type(&job.cx.store, &job.process.plugin, &job.process.process_type)?;
     let engine_exit = job.state.report.as_ref().and_then(|report| report.engine_exit.clone());
+    // A monitor that stops a job cancels it.
+    let engine_exit = engine_exit.filter(|exit| job.state.stopped.is_none() || exit.status != end::CANCELLED);
     let added = add_outputs(&job.cx.store, &process_type, job.process.uuid, &outcome, roots).await?;
     changes.extend(added.changes);
     if let Some(exception) = outcome.exception {

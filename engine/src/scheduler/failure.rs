@@ -13,15 +13,18 @@ pub enum JobFailure {
     LostInReboot,
     /// It had to make room for another.
     Preempted,
+    /// Somebody cancelled it.
+    Cancelled,
 }
 
 impl JobFailure {
-    const ALL: [JobFailure; 5] = [
+    const ALL: [JobFailure; 6] = [
         JobFailure::OutOfMemory,
         JobFailure::OutOfWalltime,
         JobFailure::NodeFailure,
         JobFailure::LostInReboot,
         JobFailure::Preempted,
+        JobFailure::Cancelled,
     ];
 
     /// The word for it, which a job script leaves in `.ferry/failure` where ferry itself keeps a limit.
@@ -32,6 +35,7 @@ impl JobFailure {
             JobFailure::NodeFailure => "node_failure",
             JobFailure::LostInReboot => "lost_in_reboot",
             JobFailure::Preempted => "preempted",
+            JobFailure::Cancelled => "cancelled",
         }
     }
 

@@ -43,6 +43,7 @@ const STATES: &[(&str, JobState)] = &[
 /// Ends that are none of the job's own, from the same manual.
 const FAILURES: &[(&str, JobFailure)] = &[
     ("BOOT_FAIL", JobFailure::NodeFailure),
+    ("CANCELLED", JobFailure::Cancelled),
     ("DEADLINE", JobFailure::OutOfWalltime),
     ("NODE_FAIL", JobFailure::NodeFailure),
     ("OUT_OF_MEMORY", JobFailure::OutOfMemory),
@@ -101,7 +102,8 @@ mod tests {
             ("TIMEOUT", Some(JobFailure::OutOfWalltime)),
             ("NODE_FAIL", Some(JobFailure::NodeFailure)),
             ("PREEMPTED", Some(JobFailure::Preempted)),
-            ("CANCELLED by 1000", None),
+            ("CANCELLED by 1000", Some(JobFailure::Cancelled)),
+            ("CANCELLED", Some(JobFailure::Cancelled)),
             ("FAILED", None),
         ] {
             assert_eq!(status(word, "").failure, failure, "{word}");

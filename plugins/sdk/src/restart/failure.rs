@@ -22,6 +22,8 @@ pub enum JobFailure {
     LostInReboot,
     /// It had to make room for a job of higher priority.
     Preempted,
+    /// Somebody else than ferry has cancelled it.
+    Cancelled,
     /// A monitor has stopped it.
     StoppedByMonitor,
     /// It went well, but what it left could not be put aside.
@@ -41,6 +43,8 @@ impl JobFailure {
     pub const LOST_IN_REBOOT: u32 = 141;
     /// Exit status of [`JobFailure::Preempted`].
     pub const PREEMPTED: u32 = 142;
+    /// Exit status of [`JobFailure::Cancelled`].
+    pub const CANCELLED: u32 = 143;
     /// Exit status of [`JobFailure::StoppedByMonitor`].
     pub const STOPPED_BY_MONITOR: u32 = 150;
     /// Exit status of [`JobFailure::StashingFailed`].
@@ -55,6 +59,7 @@ impl JobFailure {
             JobFailure::NODE_FAILURE => JobFailure::NodeFailure,
             JobFailure::LOST_IN_REBOOT => JobFailure::LostInReboot,
             JobFailure::PREEMPTED => JobFailure::Preempted,
+            JobFailure::CANCELLED => JobFailure::Cancelled,
             JobFailure::STOPPED_BY_MONITOR => JobFailure::StoppedByMonitor,
             JobFailure::STASHING_FAILED => JobFailure::StashingFailed,
             _ => return None,

@@ -310,7 +310,9 @@ fn what_slurm_gave_up_is_submitted_anew() -> Result {
     // It was there all the time: somebody did.
     fakes.put("scontrol", "echo 'BOOT_TIME               = 10'")?;
     let shown = run()?;
-    check(shown["exit_code"] == 140, || format!("{shown:#}"))
+    let said = shown["exit_message"].as_str().unwrap_or_default();
+    let is_told = said.contains("ERROR_SCHEDULER_CANCELLED") && said.contains("the scheduler says CANCELLED");
+    check(shown["exit_code"] == 143 && is_told, || format!("{shown:#}"))
 }
 
 fn a_missing_work_directory_loses_nothing() -> Result {
