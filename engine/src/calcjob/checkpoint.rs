@@ -91,6 +91,36 @@ pub struct Refused {
     /// It meant "not now"; otherwise ferry does not know what it meant, and a try is used up.
     #[serde(default)]
     pub busy: bool,
+    /// What "not now" meant, beside a full queue of which older stores know nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lack: Option<Lack>,
+}
+
+/// What there was too little of when a submission was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lack {
+    /// The queue has as many jobs as it takes.
+    Queue,
+    /// An account, a partition or a quality of service has as many jobs as it may.
+    Quota,
+}
+
+/// What the scheduler refused the process's job with: it tries again when its turn comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The scheduler's words.
+    pub words: String,
+    /// The number of jobs was the reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quota: bool,
+}
+
+impl Held {
+    /// What those have in common who wait with it.
+    pub(crate) fn reason(&self) -> Option<String> {
+        (!self.quota).then(|| self.words.clone())
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -152,6 +182,9 @@ pub struct Checkpoint {
     /// A refusal whose submission must be looked up before anything comes of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
+    /// It was told "not now", and waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// Jobs of this process that their scheduler forgot before they began.
     #[serde(default)]
     pub forgotten: u32,
@@ -191,6 +224,7 @@ impl Default for Checkpoint {
             unclear_since: None,
             resubmit: false,
             refused: None,
+            held: None,
             forgotten: 0,
             report: None,
             deaths: 0,

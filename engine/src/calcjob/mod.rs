@@ -32,7 +32,7 @@ mod update;
 mod upload;
 
 pub(crate) use cancel::{all_jobs, cancel_jobs, cancel_submission, find_alive};
-pub use checkpoint::{Checkpoint, Step, VERSION};
+pub use checkpoint::{Checkpoint, Held, Step, VERSION};
 pub use dry_run::DryRun;
 pub(crate) use dry_run::dry_run;
 pub(crate) use end::{end_excepted, end_killed, report};
@@ -129,7 +129,9 @@ impl From<scheduler::Error> for StepError {
         let text = error.explained();
         match error.kind() {
             Kind::Unreachable | Kind::Ambiguous => StepError::Host(text),
-            Kind::Busy => StepError::Wait(text, std::time::Duration::from_secs(30)),
+            Kind::Busy | Kind::Full | Kind::Quota => {
+                StepError::Wait(text, std::time::Duration::from_secs(30))
+            }
             Kind::Permanent => StepError::Except(text),
             Kind::Unreadable | Kind::Unrecognized => StepError::Later(text),
         }
@@ -177,6 +179,8 @@ pub(crate) enum Next {
         /// Whether the scheduler has just refused it for want of room.
         refused: bool,
     },
+    /// Nothing, until it is its turn to try again.
+    Hold,
     /// Nothing more.
     Ended,
 }

@@ -3,14 +3,18 @@
 //! An end can't be taken back. So a job ends only for words that are known to be final; words that nobody knows are
 //! looked up like a lost answer before each further try, use up a try, and let the process pause in the end.
 
-use std::time::Duration;
-
 use ferry_plugin_proto::Exit;
 
-use super::{Calcjob, Next, StepError, StepResult, checkpoint::Refused, end::finish_with, submit::recover};
+use super::{
+    Calcjob, Next, StepError, StepResult,
+    checkpoint::{Held, Lack, Refused},
+    end::finish_with,
+    submit::recover,
+};
 use crate::{
     error::Effect,
     process::State,
+    runner::Lane,
     scheduler::{self, Error, ErrorKind, Refusal, Submission},
     store::{Change, Level},
 };
@@ -26,9 +30,16 @@ pub(super) async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Err
     let words = error.to_string();
     match (error.kind(), error.effect()) {
         (ErrorKind::Permanent, _) => end(job, words).await,
-        (ErrorKind::Busy, Effect::None) => back_pressure(job, &words).await,
-        (ErrorKind::Busy, Effect::Unknown) => {
-            job.state.refused = Some(Refused { words, busy: true });
+        (ErrorKind::Busy, Effect::None) => not_now(job, words, None).await,
+        (ErrorKind::Full, Effect::None) => not_now(job, words, Some(Lack::Queue)).await,
+        (ErrorKind::Quota, Effect::None) => not_now(job, words, Some(Lack::Quota)).await,
+        (kind @ (ErrorKind::Busy | ErrorKind::Full | ErrorKind::Quota), Effect::Unknown) => {
+            let lack = match kind {
+                ErrorKind::Full => Some(Lack::Queue),
+                ErrorKind::Quota => Some(Lack::Quota),
+                _ => None,
+            };
+            job.state.refused = Some(Refused { words, busy: true, lack });
             look_up(job, intent).await
         }
         (ErrorKind::Unrecognized, _) => {
@@ -36,30 +47,27 @@ pub(super) async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Err
             let line = format!(
                 "the scheduler refused in words that ferry does not know: {words}; looking whether it is in"
             );
-            job.state.refused = Some(Refused { words, busy: false });
+            job.state.refused = Some(Refused { words, busy: false, lack: None });
             let line = job.log(Level::Warning, line);
             job.commit(vec![line]).await?;
             look_up(job, intent).await
         }
         (kind, _) => {
             let is_down = *kind == ErrorKind::Unreachable;
+            let names_cluster = !intent.extras.clusters.is_empty();
             let next = recover(job, intent).await?;
-            // Known not to have happened: once the host or its scheduler is back, it is tried anew.
-            if is_down && job.state.submission.is_none() { Err(down(job, error)) } else { Ok(next) }
+            if !is_down || job.state.submission.is_some() {
+                return Ok(next);
+            }
+            // Known not to have happened: once the host or its scheduler is back, it is tried anew. The controller of
+            // one cluster is no trouble of the others' jobs.
+            let is_of_cluster = names_cluster || job.cx.has_other_clusters(job.computer());
+            if is_of_cluster && !scheduler::is_of_link(&error) {
+                return not_now(job, error.explained(), None).await;
+            }
+            Err(error.into())
         }
     }
-}
-
-/// How soon a submission is tried again whose cluster did not answer, while jobs are in others.
-const CLUSTER_RETRY: Duration = Duration::from_secs(20);
-
-/// What a host's trouble means that kept a job from being submitted.
-fn down(job: &Calcjob<'_>, error: Error) -> StepError {
-    // The controller of one cluster is no trouble of the others' jobs.
-    if job.cx.has_other_clusters(job.computer()) && !scheduler::is_of_link(&error) {
-        return StepError::Wait(format!("submitting waits: {}", error.explained()), CLUSTER_RETRY);
-    }
-    error.into()
 }
 
 /// Looks up a submission whose outcome is not known. If it never happened, the refusal before it counts.
@@ -75,7 +83,7 @@ pub(super) async fn settle(job: &mut Calcjob<'_>) -> StepResult<Option<Next>> {
     }
     match job.state.refused.take() {
         None => Ok(None),
-        Some(refused) if refused.busy => back_pressure(job, &refused.words).await.map(Some),
+        Some(refused) if refused.busy => not_now(job, refused.words, refused.lack).await.map(Some),
         // Uses up a try, in the same commit that forgets the refusal.
         Some(refused) => Err(StepError::Later(format!(
             "{} (nothing was submitted, and ferry does not know what these words mean; if they mean \"not now\" or \
@@ -89,7 +97,9 @@ pub(super) async fn settle(job: &mut Calcjob<'_>) -> StepResult<Option<Next>> {
 /// The error, with a site's own words for what it means. Nobody can tell so what became of a lost answer.
 fn as_the_site_says(job: &Calcjob<'_>, error: Error) -> StepResult<Error> {
     let is_answer = match error.kind() {
-        ErrorKind::Permanent | ErrorKind::Busy => error.effect() == Effect::None,
+        ErrorKind::Permanent | ErrorKind::Busy | ErrorKind::Full | ErrorKind::Quota => {
+            error.effect() == Effect::None
+        }
         ErrorKind::Unrecognized => true,
         _ => false,
     };
@@ -116,13 +126,65 @@ async fn end(job: &mut Calcjob<'_>, words: String) -> StepResult<Next> {
     Ok(Next::Ended)
 }
 
-/// The ticket goes back, and the gate learns.
-async fn back_pressure(job: &mut Calcjob<'_>, words: &str) -> StepResult<Next> {
-    let text = format!("the scheduler takes no more jobs now: {words}");
+/// The ticket goes back. A full queue is the gate's to learn from; whatever else it was, the process waits for its turn
+/// to try again, and lets others pass.
+async fn not_now(job: &mut Calcjob<'_>, words: String, lack: Option<Lack>) -> StepResult<Next> {
+    let text = match lack {
+        Some(Lack::Queue) => format!("the scheduler takes no more jobs now: {words}"),
+        Some(Lack::Quota) => format!(
+            "the scheduler takes no more jobs of this account, partition and quality of service now: {words}; tried \
+             again by itself, and costs no try"
+        ),
+        None => format!(
+            "the scheduler does not take the job now: {words}; tried again by itself, and costs no try"
+        ),
+    };
+    let held = (lack != Some(Lack::Queue)).then(|| Held { words, quota: lack.is_some() });
+    // Who is refused for days does not fill the report with it.
+    let line = (held.is_none() || job.state.held != held).then(|| job.log(Level::Report, text.clone()));
     job.state.submission = None;
+    job.state.held.clone_from(&held);
     job.process.state = State::Waiting;
-    job.process.status = Some(text.clone());
-    let line = job.log(Level::Report, text);
-    job.commit(vec![line, Change::DropTicket(job.process.id)]).await?;
-    Ok(Next::Gate { refused: true })
+    job.process.status = Some(text);
+    job.commit(line.into_iter().chain([Change::DropTicket(job.process.id)]).collect()).await?;
+    let Some(held) = held else {
+        job.cx.holds.forget(job.process.id);
+        return Ok(Next::Gate { refused: true });
+    };
+    job.cx.holds.hold(job.process.id, lane(job)?, &held);
+    Ok(Next::Hold)
+}
+
+/// What the job has in common with those that are refused together with it.
+fn lane(job: &Calcjob<'_>) -> StepResult<Lane> {
+    let options = job.options()?;
+    Ok(Lane {
+        computer: job.computer().to_owned(),
+        queue_name: options.queue_name,
+        account: options.account,
+        qos: options.qos,
+        custom: options.custom_scheduler_commands,
+    })
+}
+
+/// Whether a process may try to submit: none that was refused like it tries, or it was called.
+pub(super) async fn is_turn(job: &mut Calcjob<'_>) -> StepResult<bool> {
+    let is_new = job.state.held.is_none();
+    if job.cx.holds.admits(job.process.id, &lane(job)?, job.state.held.as_ref()) {
+        return Ok(true);
+    }
+    if job.grant.take().is_some() {
+        // Its leave goes to others.
+        job.cx.gates.forget(job.computer(), job.process.id);
+    }
+    if is_new {
+        let status = "waiting behind others of its account, partition and quality of service: the scheduler takes no \
+                      more jobs of those now";
+        if job.process.status.as_deref() != Some(status) {
+            job.process.state = State::Waiting;
+            job.process.status = Some(status.into());
+            job.commit(Vec::new()).await?;
+        }
+    }
+    Ok(false)
 }

@@ -20,6 +20,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let intent = match job.state.submission.clone() {
         // Somebody may have begun to act on it before a crash.
         Some(submission) => return refused::look_up(job, submission).await,
+        None if !refused::is_turn(job).await? => return Ok(Next::Hold),
         None => match declare(job).await? {
             Some(intent) => intent,
             None => return Ok(Next::Gate { refused: false }),
@@ -210,6 +211,9 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
 
 pub(super) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
     job.state.unclear_since = None;
+    // Always: an earlier owner may have held it.
+    job.state.held = None;
+    job.cx.holds.passed(job.process.id);
     job.process.job_id = Some(job.normal(&id).0);
     job.state.go(Step::Update);
     job.process.state = State::Waiting;

@@ -7,8 +7,8 @@ use ferry_plugin_proto::{Check, StepReply, StepRequest, Validate, Validated, Wor
 use tokio::sync::Notify;
 
 use super::{
-    Health, RetryPlan, board::Board, clusters::Clusters, gate::Gates, keep_at::Tried, queues::Queues,
-    settings::Settings,
+    Health, RetryPlan, board::Board, clusters::Clusters, gate::Gates, holds::Holds, keep_at::Tried,
+    queues::Queues, settings::Settings,
 };
 use crate::{
     calcjob::{self, StepError, StepResult},
@@ -96,6 +96,7 @@ impl Owner {
             health,
             store,
             gates: Gates::default(),
+            holds: Holds::default(),
             queues: Queues::default(),
             clusters: Clusters::default(),
             orphaned: Notify::new(),
@@ -131,6 +132,8 @@ pub struct Context {
     pub(super) bundled: Vec<PathBuf>,
     /// Who waits for leave to submit.
     pub(crate) gates: Gates,
+    /// Who was told "not now" by a scheduler.
+    pub(crate) holds: Holds,
     /// What their hosts were asked about the queues of computers.
     pub(super) queues: Queues,
     /// Clusters with jobs, beside the home clusters of computers.

@@ -208,6 +208,7 @@ async fn drive_calcjob(
         Ok(Next::Gate { refused }) => {
             Then::Gate { computer: job.process.computer.clone().unwrap_or_default(), refused }
         }
+        Ok(Next::Hold) => Then::Idle,
         Ok(Next::Step) => Then::After(Duration::ZERO),
         Err(error) => match settle(&mut job, error).await {
             Ok(then) => then,

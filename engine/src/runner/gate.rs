@@ -36,9 +36,12 @@ const BATCH: usize = 64;
 const LEAVE: Duration = Duration::from_secs(120);
 /// How often the places in the line are written for those who wait.
 const TELL: Duration = Duration::from_secs(3);
-/// How soon a bound that the scheduler taught is raised by one.
-const PROBE: Duration = Duration::from_secs(30);
-/// After so long without anybody waiting behind it, such a bound is forgotten.
+/// How soon one job more than the scheduler took is tried; twice as long after each that it refused, up to the second.
+const PROBE: Duration = Duration::from_secs(5);
+const RARELY: Duration = Duration::from_secs(60);
+/// How soon a bound is raised again that the scheduler proved to be too small.
+const RAISE: Duration = Duration::from_secs(1);
+/// After so long without a refusal a bound that the scheduler taught is forgotten.
 const FORGET: Duration = Duration::from_secs(600);
 
 /// What a listing says that the gate needs.
@@ -56,7 +59,42 @@ pub(super) struct Seen {
 #[derive(Debug)]
 struct Clamp {
     bound: u32,
+    /// When it was taught or raised last.
     raised: Instant,
+    /// When it was taught.
+    taught: Instant,
+    /// How soon it is raised next.
+    wait: Duration,
+    /// By how much it was raised last; 0: not since it was taught.
+    step: u32,
+}
+
+impl Clamp {
+    /// The scheduler has refused a job beside so many.
+    fn taught(bound: u32, before: Option<&Clamp>) -> Clamp {
+        let now = Instant::now();
+        // Of many that were on their way together only the first says anything about the last probe.
+        let wait = before.map_or(PROBE, |before| match before.step {
+            0 => before.wait,
+            1 => (before.wait * 2).clamp(PROBE, RARELY),
+            _ => PROBE,
+        });
+        Clamp { bound, raised: now, taught: now, wait, step: 0 }
+    }
+
+    /// Raises it by one when it was held for long enough, and by ever more when the scheduler took all that came.
+    fn probe(&mut self, active: u32, under_way: u32) {
+        // What there is room for shows more than a probe would.
+        if under_way > 0 || active < self.bound || self.raised.elapsed() < self.wait {
+            return;
+        }
+        if self.step > 0 {
+            self.wait = RAISE;
+        }
+        self.step = (self.step * 2).clamp(1, BATCH as u32);
+        self.bound = active + self.step;
+        self.raised = Instant::now();
+    }
 }
 
 /// The gates of all computers.
@@ -84,6 +122,8 @@ struct Gate {
     wanting: BTreeSet<NodeId>,
     granted: BTreeMap<NodeId, Instant>,
     clamp: Option<Clamp>,
+    /// Those who wait and were refused last.
+    refused: BTreeSet<NodeId>,
     told: Option<Instant>,
     shown: Option<GateState>,
 }
@@ -182,7 +222,9 @@ impl Gates {
         gate.wanting.insert(process);
         gate.told = None;
         if let Some(bound) = active {
-            gate.clamp = Some(Clamp { bound, raised: Instant::now() });
+            gate.clamp = Some(Clamp::taught(bound, gate.clamp.as_ref()));
+            // It goes behind the others that are to be tried.
+            gate.refused.insert(process);
         }
     }
 
@@ -205,9 +247,9 @@ impl Gates {
     }
 
     /// It waits no more.
-    pub(super) fn forget(&self, computer: &str, process: NodeId) {
+    pub(crate) fn forget(&self, computer: &str, process: NodeId) {
         if let Some(gate) = self.lock().gates.get_mut(computer) {
-            gate.wanting.remove(&process);
+            gate.leave(process);
             gate.granted.remove(&process);
         }
     }
@@ -271,7 +313,8 @@ impl Inner {
 
     fn admit(&mut self, queue: &Queue, seen: &Seen, is_open: impl Fn(&str) -> bool) -> Admitted {
         let limits = queue.sharing.limits();
-        self.each(&queue.sharing, Gate::probe);
+        let under_way = self.under_way(&queue.sharing);
+        self.each(&queue.sharing, |gate| gate.probe(queue.usage.active, under_way));
         let clamp = self.clamp(&queue.sharing);
         let bounds = limits.bounds(&queue.usage, seen.has_queue, clamp);
         let passed = self.pass(queue, &limits, bounds, is_open);
@@ -304,16 +347,22 @@ impl Inner {
         let open = self.of(&queue.sharing).filter(|(label, _)| is_open(label));
         let mut line: Vec<Waiting> = open
             .flat_map(|(label, gate)| {
-                gate.wanting.iter().take(BATCH).map(|process| (*process, label.to_owned()))
+                let (refused, fresh) =
+                    gate.wanting.iter().partition::<Vec<_>, _>(|p| gate.refused.contains(p));
+                let line: Vec<_> = fresh.into_iter().chain(refused).take(BATCH).copied().collect();
+                line.into_iter().map(|process| (process, label.to_owned()))
             })
             .collect();
-        line.sort_unstable();
+        // Older ones first, but for those that the scheduler has just refused: others may have what they lack.
+        line.sort_by_cached_key(|(process, label)| {
+            (self.gates.get(label).is_some_and(|gate| gate.refused.contains(process)), *process)
+        });
         let mut line = self.fitting(queue, line);
         let wanted = room.min(line.len().min(BATCH) as u32);
         line.truncate(self.permits(&queue.sharing.queue, limits, wanted, now) as usize);
         for (process, label, place) in &line {
             let gate = self.gates.entry(label.clone()).or_default();
-            gate.wanting.remove(process);
+            gate.leave(*process);
             // One that can never have what it asks for takes no room on its way to be told so.
             if *place != Place::Never {
                 gate.granted.insert(*process, now);
@@ -342,16 +391,19 @@ impl Inner {
 }
 
 impl Gate {
-    /// Raises a bound that the scheduler taught, one by one, and forgets it when it was not confirmed for long.
-    fn probe(&mut self) {
+    /// Raises a bound that the scheduler taught, and forgets it when it was not confirmed for long.
+    fn probe(&mut self, active: u32, under_way: u32) {
         let Some(clamp) = &mut self.clamp else { return };
-        let age = clamp.raised.elapsed();
-        if age > FORGET {
+        if clamp.taught.elapsed() > FORGET {
             self.clamp = None;
-        } else if age >= PROBE {
-            clamp.bound += 1;
-            clamp.raised = Instant::now();
+        } else {
+            clamp.probe(active, under_way);
         }
+    }
+
+    fn leave(&mut self, process: NodeId) {
+        self.wanting.remove(&process);
+        self.refused.remove(&process);
     }
 }
 
@@ -496,9 +548,53 @@ mod tests {
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(passed(&gates, &both).len(), 2);
         let free = queue(vec![computer("a", None, None), computer("b", None, None)], 4);
-        gates.lock().gates.entry("b".into()).or_default().clamp =
-            Some(Clamp { bound: 9, raised: Instant::now() });
+        gates.lock().gates.entry("b".into()).or_default().clamp = Some(Clamp::taught(9, None));
         assert!(gates.is_clamped(&free.sharing));
         assert_eq!(passed(&gates, &free).len(), 2, "9 but for 4 with tickets and 3 with leave");
+    }
+
+    fn refuse(gates: &Gates, label: &str, process: i64, bound: u32) {
+        let mut inner = gates.lock();
+        let gate = inner.gates.entry(label.to_owned()).or_default();
+        gate.granted.remove(&NodeId(process));
+        gate.wanting.insert(NodeId(process));
+        gate.refused.insert(NodeId(process));
+        gate.clamp = Some(Clamp::taught(bound, gate.clamp.as_ref()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_is_probed_by_one_at_a_time_and_never_twice_by_the_same_before_others() {
+        let gates = Gates::default();
+        waiting(&gates, "a", 1..=3);
+        let full = queue(vec![computer("a", None, None)], 5);
+        refuse(&gates, "a", 1, 5);
+        let (mut probes, start) = (Vec::new(), Instant::now());
+        while start.elapsed() < Duration::from_secs(300) {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let passed = passed(&gates, &full);
+            assert!(passed.len() <= 1, "{passed:?}");
+            for process in passed {
+                refuse(&gates, "a", process, 5);
+                probes.push((start.elapsed().as_secs(), process));
+            }
+        }
+        assert_eq!(probes[..3].iter().map(|probe| probe.1).collect::<Vec<_>>(), [2, 3, 1]);
+        assert_eq!(probes[..4].iter().map(|probe| probe.0).collect::<Vec<_>>(), [5, 15, 35, 75]);
+        assert!(probes.len() < 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bound_that_proves_too_small_is_soon_no_bound() {
+        let gates = Gates::default();
+        waiting(&gates, "a", 1..=100);
+        refuse(&gates, "a", 1, 1);
+        let (mut active, start) = (1, Instant::now());
+        while active < 101 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let passed = passed(&gates, &queue(vec![computer("a", None, None)], active));
+            passed.iter().for_each(|process| gates.arrived("a", NodeId(*process)));
+            active += passed.len() as u32;
+            assert!(start.elapsed() < Duration::from_secs(20), "{active}");
+        }
     }
 }

@@ -16,6 +16,7 @@ mod entry;
 mod frame;
 mod gate;
 mod health;
+mod holds;
 mod keep_at;
 mod kill;
 pub mod log_levels;
@@ -54,9 +55,11 @@ pub use death::{Death, NOT_STARTED};
 pub use engine::{Blocking, Engine, Handle};
 pub use entry::{DaemonHooks, TakeSettings, run_daemon};
 pub use health::Health;
+pub(crate) use holds::Lane;
 pub use poller::JobWatch;
 pub use request::{
-    Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, StoreTrouble, WATCHED_VARIABLES,
+    Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, SchedulerTrouble, StoreTrouble,
+    WATCHED_VARIABLES,
 };
 pub use retry::RetryPlan;
 pub use run::{RunEnd, RunError, RunEvent, attach, run_tree};

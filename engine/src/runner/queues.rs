@@ -181,5 +181,5 @@ async fn answer<T>(
 }
 
 fn is_passing(error: &scheduler::Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Ambiguous | ErrorKind::Busy)
+    matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Ambiguous | ErrorKind::Busy | ErrorKind::Full)
 }

@@ -288,8 +288,26 @@ pub struct OwnerStatus {
     pub hosts: Vec<(String, u32)>,
     /// What its store does not give or take now.
     pub trouble: Option<StoreTrouble>,
+    /// Schedulers that do not answer, while their computers do, or that take some jobs not now.
+    pub schedulers: Vec<SchedulerTrouble>,
     /// Environment variables that matter for reaching computers, as it started with them.
     pub environment: std::collections::BTreeMap<String, String>,
+}
+
+/// What is wrong with a scheduler whose computer is well.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SchedulerTrouble {
+    /// Label of the computer.
+    pub computer: String,
+    /// The cluster, unless it is the computer's home cluster.
+    pub cluster: Option<String>,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// The scheduler's words.
+    pub message: String,
+    /// How many processes it refuses for now; 0: its queue can't be listed.
+    pub held: usize,
 }
 
 /// Why an owner does not get on: its store can't be read or written in places (it is damaged, or its disk is full).

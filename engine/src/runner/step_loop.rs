@@ -133,7 +133,8 @@ impl StepLoop {
             self.start_ready();
             self.gauges.stepping.store(self.busy.len(), Ordering::Relaxed);
             self.gauges.watching.store(self.watching.len(), Ordering::Relaxed);
-            let next_timer = self.timers.next().into_iter().chain(self.load_again).min();
+            let timers = self.timers.next().into_iter().chain(self.load_again);
+            let next_timer = timers.chain(self.cx.holds.next()).min();
             tokio::select! {
                 // In a fixed order, so that a simulation can be replayed.
                 biased;
@@ -334,6 +335,7 @@ impl StepLoop {
             Then::After(delay) => self.timers.set(id, delay),
             Then::Stuck(error) => self.is_stuck(id, &error),
             Then::Ended => {
+                self.cx.holds.forget(id);
                 self.cx.board.tell(id);
                 driven.caller.into_iter().for_each(|caller| self.wake(caller));
             }
@@ -342,6 +344,7 @@ impl StepLoop {
         if self.again.remove(&id) {
             self.wake(id);
         }
+        self.call_held();
     }
 
     fn ring(&mut self) {
@@ -349,6 +352,14 @@ impl StepLoop {
             self.load();
         }
         for id in self.timers.ring() {
+            self.wake(id);
+        }
+        self.call_held();
+    }
+
+    /// Wakes those who were told "not now" and may try again.
+    fn call_held(&mut self) {
+        for id in self.cx.holds.called() {
             self.wake(id);
         }
     }

@@ -147,12 +147,16 @@ struct Width(usize);
 
 impl Width {
     fn learn<T>(&mut self, results: &[Result<T>]) {
-        let is_trouble = |result: &Result<T>| {
-            let kinds = [ErrorKind::Busy, ErrorKind::Ambiguous, ErrorKind::Unreachable];
+        let is = |kinds: &[ErrorKind], result: &Result<T>| {
             result.as_ref().is_err_and(|error| kinds.contains(error.kind()))
         };
+        let is_trouble =
+            |result| is(&[ErrorKind::Full, ErrorKind::Ambiguous, ErrorKind::Unreachable], result);
+        // "Not now" may mean one job alone, or the host: then it says so to all.
+        let is_held = |result| is(&[ErrorKind::Busy], result);
         let most = PARALLEL_SUBMITS_MAX as usize;
-        self.0 = if results.iter().any(is_trouble) { 1 } else { (self.0 * 2).min(most) };
+        let is_bad = results.iter().any(is_trouble) || results.iter().all(is_held);
+        self.0 = if is_bad { 1 } else { (self.0 * 2).min(most) };
     }
 }
 
@@ -233,8 +237,10 @@ mod tests {
     #[test]
     fn a_scheduler_without_room_is_sent_one_at_a_time_until_it_takes_more() {
         let mut width = Width(32);
-        let busy = || Err(Error::new(ErrorKind::Busy, "submit").later());
-        width.learn(&[Ok(()), busy()]);
+        let refused = |kind| Err(Error::new(kind, "submit").later());
+        width.learn(&[Ok(()), refused(ErrorKind::Busy)]);
+        assert_eq!(width.0, 32, "one job alone");
+        width.learn(&[Ok(()), refused(ErrorKind::Full)]);
         assert_eq!(width.0, 1);
         for expect in [2, 4, 8, 16, 32, 32] {
             // A refusal is an answer like another.

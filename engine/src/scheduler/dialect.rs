@@ -155,7 +155,8 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Reads a recorded answer. An id beside a non-zero status counts.
     ///
     /// # Errors
-    /// `Permanent` only for words that are known to be final; `Busy` for "not now"; `Unreachable` for the scheduler's own
+    /// `Permanent` only for words that are known to be final; `Busy` for "not now", `Full` and
+    /// `Quota` for a limit on the number of jobs; `Unreachable` for the scheduler's own
     /// trouble; `Ambiguous` for a lost answer, and `Unrecognized` for words that nobody knows, both with an unknown
     /// effect, since the job may be in all the same.
     fn parse_submit(&self, recorded: &Recorded) -> Result<JobId>;

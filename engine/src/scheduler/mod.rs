@@ -56,9 +56,14 @@ use crate::{error, transport::Transport};
 pub enum ErrorKind {
     /// Bad partition, account, resources or settings: the job fails at once, with the scheduler's words.
     Permanent,
-    /// Not now, as a limit is reached or the scheduler is busy: back-pressure, costs no attempt. With an unknown
-    /// effect it was cut off while it tried again by itself, and is looked up first.
+    /// Not now, for a reason of this job or of the moment: it waits alone, and costs no attempt. Like the next two with
+    /// an unknown effect, it was cut off while it tried again by itself, and is looked up first.
     Busy,
+    /// The queue has as many jobs as it takes: back-pressure on all who want to submit to it, costs no attempt.
+    Full,
+    /// A limit on the number of jobs of some account, partition or quality of service is reached: those with the same
+    /// ones wait, others do not. Costs no attempt.
+    Quota,
     /// The request may have been taken: look it up, never repeat it blindly.
     Ambiguous,
     /// The host or the scheduler's daemon can't be reached: not the job's fault.
@@ -74,6 +79,8 @@ impl fmt::Display for ErrorKind {
         f.write_str(match self {
             ErrorKind::Permanent => "refused by the scheduler",
             ErrorKind::Busy => "the scheduler is busy",
+            ErrorKind::Full => "the queue is full",
+            ErrorKind::Quota => "a limit on the number of jobs is reached",
             ErrorKind::Ambiguous => "outcome unknown",
             ErrorKind::Unreachable => "unreachable",
             ErrorKind::Unrecognized => "refused in unknown words",

@@ -110,13 +110,19 @@ impl Scheduler for ScriptedScheduler {
         else {
             return jobs.iter().map(|_| Err(ambiguous())).collect();
         };
-        let read = |said| match said {
+        // Which kind of "not now" depends on the process, so that each meets all of them.
+        let not_now = |job: &Submission| match job.token.bytes().map(usize::from).sum::<usize>() % 3 {
+            0 => Error::new(ErrorKind::Full, "submit").message("too many jobs").later(),
+            1 => Error::new(ErrorKind::Quota, "submit").message("too many jobs of yours").later(),
+            _ => Error::new(ErrorKind::Busy, "submit").message("the partition is drained").later(),
+        };
+        let read = |(said, job)| match said {
             Said::Job(id) => Ok(JobId(id.to_string())),
-            Said::Busy => Err(Error::new(ErrorKind::Busy, "submit").message("too many jobs").later()),
+            Said::Busy => Err(not_now(job)),
             Said::Refused => Err(Error::new(ErrorKind::Permanent, "submit").message("invalid partition")),
             Said::Unclear => Err(ambiguous()),
         };
-        said.into_iter().map(read).collect()
+        said.into_iter().zip(jobs).map(read).collect()
     }
 
     async fn recover(&self, _: &dyn Transport, job: &Submission) -> Result<Recovery> {

@@ -18,12 +18,10 @@ use errno::Meaning;
 const FAILED: &str = "Batch job submission failed: ";
 
 /// What `sbatch` says while it tries by itself again, for two minutes in all. The answer before it was no.
-const RETRYING: &[&str] = &[
-    "temporarily unable to accept job",
-    "job queue full",
-    "job creation temporarily disabled",
-    "job step creation temporarily disabled",
-];
+const RETRYING: &[&str] = &["job creation temporarily disabled", "job step creation temporarily disabled"];
+
+/// The same where the cluster has as many jobs as it takes (`MaxJobCount`).
+const FILLED: &[&str] = &["temporarily unable to accept job", "job queue full"];
 
 /// Complaints about the host that stand for themselves, beside those of [`client::is_out_of_reach`].
 const HOST: &[&str] = &[
@@ -51,8 +49,11 @@ const LOST: &[&str] = &[
     "delayed socket error",
 ];
 
-/// Complaints that pass, from before a controller was asked. `--clusters` needs the database.
+/// Complaints that pass, from before a controller was asked. `--clusters` needs the database, and the controller of that
+/// cluster: it is the trouble of those who name it.
 const BUSY: &[&str] = &[
+    "can't be reached now",
+    "no clusters can be reached",
     "problem talking to the database",
     "problem talking to database",
     "no space left on device",
@@ -92,7 +93,10 @@ pub(crate) fn read(recorded: &Recorded) -> Error {
         Verdict::NotFound => error(ErrorKind::Unreachable).later().help(client::NOT_FOUND),
         Verdict::Host => error(ErrorKind::Unreachable).later(),
         Verdict::Busy => error(ErrorKind::Busy).later(),
+        Verdict::Full => error(ErrorKind::Full).later(),
+        Verdict::Quota => error(ErrorKind::Quota).later(),
         Verdict::BusyAndCut => error(ErrorKind::Busy).later().effect_unknown(),
+        Verdict::FullAndCut => error(ErrorKind::Full).later().effect_unknown(),
         Verdict::Unknown => error(ErrorKind::Unrecognized).later().effect_unknown(),
         Verdict::Lost => {
             let error = error(ErrorKind::Ambiguous).later().effect_unknown();
@@ -105,9 +109,16 @@ pub(crate) fn read(recorded: &Recorded) -> Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Final,
+    /// Not now, for whatever reason but the number of jobs.
     Busy,
+    /// The cluster has as many jobs as it takes.
+    Full,
+    /// An association or a quality of service has as many jobs as it may.
+    Quota,
     /// Busy, and ended from outside while it tried again by itself: the last try may have gone through.
     BusyAndCut,
+    /// The same of a full cluster.
+    FullAndCut,
     Host,
     /// There is no `sbatch`.
     NotFound,
@@ -119,6 +130,7 @@ fn judge(status: Option<i32>, complaint: &str) -> Verdict {
     let lines: Vec<&str> = complaint.lines().map(client::bare).filter(|line| !line.is_empty()).collect();
     match status {
         Some(127) => Verdict::NotFound,
+        Some(124 | 137 | 143) if lines.iter().any(|line| says(line, FILLED)) => Verdict::FullAndCut,
         Some(124 | 137 | 143) if lines.iter().any(|line| says(line, RETRYING)) => Verdict::BusyAndCut,
         // Ended from outside, at a moment that nobody knows; or well, but without an id.
         None | Some(0 | 124..=126 | 128..=254) => Verdict::Lost,
@@ -138,6 +150,9 @@ fn answered(answer: &str, lines: &[&str]) -> Verdict {
     }
     match errno::meaning(answer) {
         Some(Meaning::Final) => Verdict::Final,
+        Some(Meaning::Busy) if errno::is_full(answer) || lines.iter().any(|line| says(line, FILLED)) => {
+            Verdict::Full
+        }
         Some(Meaning::Busy) => Verdict::Busy,
         Some(Meaning::Host) => Verdict::Host,
         Some(Meaning::Lost) => Verdict::Lost,
@@ -146,15 +161,15 @@ fn answered(answer: &str, lines: &[&str]) -> Verdict {
 }
 
 /// What a limit means, whose name stands on a line of its own. A Slurm that names none may mean the number of jobs; then
-/// waiting is the lesser evil.
+/// waiting is the lesser evil. Whose limit it is nobody says either, but never the whole cluster's.
 fn violated(lines: &[&str]) -> Verdict {
     let mut names = lines.iter().filter(|line| reason::is_limit(line)).peekable();
     if names.peek().is_none() {
-        return Verdict::Busy;
+        return Verdict::Quota;
     }
     let limits: Vec<Option<Limit>> = names.map(|name| reason::limit(name)).collect();
     if limits.contains(&Some(Limit::Jobs)) {
-        Verdict::Busy
+        Verdict::Quota
     } else if limits.iter().all(Option::is_some) {
         Verdict::Final
     } else {
@@ -168,6 +183,8 @@ fn complained(lines: &[&str]) -> Verdict {
     let says = |list| lines.iter().any(|line| says(line, list));
     if means(Meaning::Lost) || says(LOST) {
         Verdict::Lost
+    } else if lines.iter().any(|line| is_unknown_cluster(line)) {
+        Verdict::Final
     } else if says(BUSY) || means(Meaning::Busy) {
         Verdict::Busy
     } else if means(Meaning::Host) || says(HOST) || lines.iter().any(|line| client::is_out_of_reach(line)) {
@@ -182,6 +199,12 @@ fn complained(lines: &[&str]) -> Verdict {
 fn says(line: &str, list: &[&str]) -> bool {
     let line = line.to_lowercase();
     list.iter().any(|words| line.contains(words))
+}
+
+/// The database has answered that there is no such cluster. `sbatch` then adds that it "can't be reached now, or it is an
+/// invalid entry", as it does for one whose controller is down.
+fn is_unknown_cluster(line: &str) -> bool {
+    line.starts_with("No cluster '") && line.contains("known by database")
 }
 
 fn is_option(line: &str) -> bool {
@@ -256,7 +279,6 @@ mod tests {
         for text in [
             "Required partition not available (inactive or drain)",
             "Required node not available (down, drained or reserved)",
-            "MaxJobCount limit reached",
             "Requested partition configuration not available now",
             "Requested reservation not usable now",
             "Requested reservation is in use",
@@ -276,10 +298,22 @@ mod tests {
                         communication is available, remove --cluster from your command line or contact your admin \
                         to resolve the problem.";
         sbatch(1, database, Busy);
+        sbatch(1, UNREACHED, Busy);
+    }
+
+    /// Slurm 22.05.8 with the controller of `beta` down.
+    const UNREACHED: &str = "'beta' can't be reached now, or it is an invalid entry for --cluster.  Use 'sacctmgr list \
+                             clusters' to see available clusters.";
+
+    #[test]
+    fn a_cluster_that_does_not_exist_is_refused_for_good() {
+        let unknown = format!("No cluster 'beta' known by database.\n{UNREACHED}");
+        sbatch(1, &unknown, ErrorKind::Permanent);
+        sbatch(1, "No cluster 'nosuch' known by database.", ErrorKind::Permanent);
     }
 
     #[test]
-    fn a_full_queue_is_busy() {
+    fn a_limit_on_the_number_of_jobs_is_told_from_a_full_cluster() {
         let policy = "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's \
                       size and/or time limits)";
         for limit in [
@@ -288,12 +322,14 @@ mod tests {
             "AssocGrpSubmitJobsLimit",
             "MaxSubmitJobsPerAccount",
         ] {
-            sbatch(1, &format!("{limit}\n{policy}"), ErrorKind::Busy);
+            sbatch(1, &format!("{limit}\n{policy}"), ErrorKind::Quota);
         }
-        sbatch(1, policy, ErrorKind::Busy);
+        sbatch(1, policy, ErrorKind::Quota);
+        assert_eq!(answer("MaxJobCount limit reached", ErrorKind::Full), Effect::None);
         let full = "Slurm temporarily unable to accept job, sleeping and retrying\n\
                     Batch job submission failed: Resource temporarily unavailable";
-        assert_eq!(sbatch(1, full, ErrorKind::Busy), Effect::None);
+        assert_eq!(sbatch(1, full, ErrorKind::Full), Effect::None);
+        answer("Resource temporarily unavailable", ErrorKind::Busy);
     }
 
     #[test]
@@ -322,13 +358,13 @@ mod tests {
     /// `sbatch` tries by itself for two minutes, and was ended in between: the answers before were no, but the last
     /// one may have been lost.
     #[test]
-    fn a_full_controller_is_busy_once_it_was_looked_up() {
+    fn a_full_controller_is_full_once_it_was_looked_up() {
         let full = "Slurm temporarily unable to accept job, sleeping and retrying";
-        assert_eq!(sbatch(124, full, ErrorKind::Busy), Effect::Unknown);
-        assert_eq!(
-            sbatch(137, "Slurm job queue full, sleeping and retrying", ErrorKind::Busy),
-            Effect::Unknown
-        );
+        assert_eq!(sbatch(124, full, ErrorKind::Full), Effect::Unknown);
+        let queue = "Slurm job queue full, sleeping and retrying";
+        assert_eq!(sbatch(137, queue, ErrorKind::Full), Effect::Unknown);
+        let disabled = "Job creation temporarily disabled, retrying (x)";
+        assert_eq!(sbatch(137, disabled, ErrorKind::Busy), Effect::Unknown);
     }
 
     #[test]

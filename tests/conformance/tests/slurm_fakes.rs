@@ -400,7 +400,7 @@ async fn a_full_queue_is_busy_and_nothing_is_submitted(bench: Bench, fakes: Fake
          exit 1",
     )?;
     let job = bench.job("true").await?;
-    assert_eq!(*failing(&bench, &job).await.kind(), ErrorKind::Busy);
+    assert_eq!(*failing(&bench, &job).await.kind(), ErrorKind::Quota);
     assert_eq!(bench.scheduler.recover(&*bench.via, &job).await?, Recovery::NeverSubmitted);
     Ok(())
 }
@@ -412,7 +412,7 @@ async fn a_full_controller_is_busy_and_looked_up(bench: Bench, fakes: Fakes) -> 
     )?;
     let job = bench.job("true").await?;
     let error = failing(&bench, &job).await;
-    assert_eq!((*error.kind(), error.effect()), (ErrorKind::Busy, Effect::Unknown));
+    assert_eq!((*error.kind(), error.effect()), (ErrorKind::Full, Effect::Unknown));
     assert_eq!(bench.scheduler.recover(&*bench.via, &job).await?, Recovery::NeverSubmitted);
     Ok(())
 }

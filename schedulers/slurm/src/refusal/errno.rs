@@ -253,6 +253,11 @@ pub(super) fn meaning(text: &str) -> Option<Meaning> {
     slurm.map(|(meaning, _)| *meaning).or_else(system)
 }
 
+/// Whether an error text says that the cluster has as many jobs as it takes.
+pub(super) fn is_full(text: &str) -> bool {
+    text.trim().eq_ignore_ascii_case("MaxJobCount limit reached")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
