@@ -46,6 +46,9 @@ fn hosts(reader: &Reader) -> Result<Vec<(String, Value)>> {
 }
 
 fn troubles(reader: &Reader) -> Result {
+    if let Some(text) = paused(reader.count_paused()?) {
+        output::warn(text);
+    }
     for (label, host) in reader.hosts()? {
         if let Some(text) = host.explain(&label, true) {
             output::warn(text);
@@ -57,6 +60,18 @@ fn troubles(reader: &Reader) -> Result {
     Ok(())
 }
 
+fn paused(count: u64) -> Option<String> {
+    let who = match count {
+        0 => return None,
+        1 => "1 process is paused and waits for you".to_owned(),
+        many => format!("{many} processes are paused and wait for you"),
+    };
+    Some(format!(
+        "{who}: `ferry process list --paused` tells why, `ferry process play ID` lets one go on, `ferry process kill ID` \
+         ends it"
+    ))
+}
+
 fn as_json(session: &Session, reader: &Reader, owner: &Owner) -> Result<Value> {
     let states: Map<String, Value> =
         counts(reader)?.into_iter().map(|(state, count)| (state.as_str().to_owned(), count.into())).collect();
@@ -66,6 +81,7 @@ fn as_json(session: &Session, reader: &Reader, owner: &Owner) -> Result<Value> {
         "home": session.paths().home,
         "store": session.paths().store(),
         "processes": states,
+        "paused": reader.count_paused()?,
         "daemon": owner::as_json(session.paths(), owner),
         "computers": reader.computers()?.len(),
         "plugins": plugins(reader)?,

@@ -6,14 +6,22 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// The other clusters in use, by computer.
+use jiff::Timestamp;
+
+use super::SchedulerTrouble;
+use crate::clock;
+
+/// The other clusters in use, by computer, and the clusters whose queue can't be listed.
 #[derive(Debug, Default)]
-pub(super) struct Clusters(Mutex<BTreeMap<String, BTreeSet<String>>>);
+pub(super) struct Clusters {
+    used: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    silent: Mutex<BTreeMap<(String, Option<String>), (Timestamp, String)>>,
+}
 
 impl Clusters {
     /// Notes whether a cluster has jobs.
     pub(super) fn set(&self, computer: &str, cluster: &str, is_used: bool) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let used = all.entry(computer.to_owned()).or_default();
         if is_used {
             used.insert(cluster.to_owned());
@@ -24,7 +32,55 @@ impl Clusters {
 
     /// Whether any cluster but the home cluster has jobs.
     pub(super) fn any(&self, computer: &str) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(computer).is_some_and(|used| !used.is_empty())
+    }
+
+    /// The queue of a cluster can't be listed; `None`: of the home cluster.
+    pub(super) fn failed(&self, computer: &str, cluster: Option<&str>, error: String) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (computer.to_owned(), cluster.map(str::to_owned));
+        silent.entry(place).or_insert_with(|| (clock::now(), String::new())).1 = error;
+    }
+
+    /// It has answered, or nobody asks it any more.
+    pub(super) fn answered(&self, computer: &str, cluster: Option<&str>) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.remove(&(computer.to_owned(), cluster.map(str::to_owned)));
+    }
+
+    /// Those that do not answer.
+    pub(super) fn silent(&self) -> Vec<SchedulerTrouble> {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble =
+            |((computer, cluster), (since, error)): (&(String, Option<String>), &(Timestamp, String))| {
+                SchedulerTrouble {
+                    computer: computer.clone(),
+                    cluster: cluster.clone(),
+                    since: since.to_string(),
+                    message: error.clone(),
+                    held: 0,
+                }
+            };
+        silent.iter().map(trouble).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_told_with_the_time_of_its_first_silence() {
+        let clusters = Clusters::default();
+        clusters.failed("far", None, "a".into());
+        let first = clusters.silent();
+        clusters.failed("far", None, "b".into());
+        clusters.failed("far", Some("beta"), "c".into());
+        let told = clusters.silent();
+        assert_eq!(told.iter().map(|one| &*one.message).collect::<Vec<_>>(), ["b", "c"]);
+        assert_eq!(told[0].since, first[0].since);
+        clusters.answered("far", None);
+        assert_eq!(clusters.silent().len(), 1);
     }
 }

@@ -227,6 +227,8 @@ impl Poller {
                 // It would hold on to a connection that is given up.
                 self.watcher.stop();
             }
+            // What nobody asks for is no trouble.
+            self.cx.clusters.answered(&self.computer, self.cluster.as_deref());
             tokio::select! {
                 biased;
                 word = inbox.recv() => match word {
@@ -276,6 +278,7 @@ impl Poller {
         match self.ask().await {
             Ok(findings) => {
                 self.failures = 0;
+                self.cx.clusters.answered(&self.computer, self.cluster.as_deref());
                 let held = findings.held.clone();
                 self.note(findings.notice.clone()).await;
                 let foreign = findings.foreign.unwrap_or_default();
@@ -466,10 +469,12 @@ impl Poller {
         self.seen = None;
         self.watched.values_mut().for_each(Watched::forget_absence);
         if self.is_of_computer(error) {
+            self.cx.clusters.answered(&self.computer, self.cluster.as_deref());
             self.pace.failed(start, Duration::ZERO);
             self.cx.host_failed(&self.computer, epoch, &error.explained()).await;
             return;
         }
+        self.cx.clusters.failed(&self.computer, self.cluster.as_deref(), error.to_string());
         self.failures += 1;
         let wait = Duration::from_secs(1 << self.failures.min(6));
         self.pace.failed(start, wait);

@@ -137,6 +137,7 @@ impl Server {
             stepping: self.gauges.stepping.load(Ordering::Relaxed),
             watching: self.gauges.watching.load(Ordering::Relaxed),
             trouble: self.gauges.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            schedulers: self.cx.clusters.silent().into_iter().chain(self.cx.holds.told()).collect(),
             hosts: self
                 .cx
                 .hosts

@@ -211,6 +211,13 @@ impl Reads for SqliteReader {
         self.with(|db| cache::candidates(db, hash))
     }
 
+    fn count_paused(&self) -> Result<u64> {
+        let sql =
+            "SELECT count(*) FROM process WHERE paused AND state NOT IN ('finished', 'excepted', 'killed')";
+        self.with(|db| db.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)))
+            .map(|count| count as u64)
+    }
+
     fn process_total(&self) -> Result<u64> {
         let sql = "SELECT count(*) FROM process";
         self.with(|db| db.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)))

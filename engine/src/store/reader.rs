@@ -130,6 +130,9 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
     /// How many processes are in each state.
     fn count_processes(&self) -> Result<Vec<(State, u64)>>;
 
+    /// How many processes that have not ended are paused.
+    fn count_paused(&self) -> Result<u64>;
+
     /// How many processes there are.
     fn process_total(&self) -> Result<u64>;
 

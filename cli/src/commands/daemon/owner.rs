@@ -4,8 +4,10 @@ use std::{env, fs};
 
 use ferry_engine::{
     profile::Paths,
-    runner::{Connection, Death, OwnerStatus, Request, Response, Supervision, WATCHED_VARIABLES},
-    store::Lock,
+    runner::{
+        Connection, Death, OwnerStatus, Request, Response, SchedulerTrouble, Supervision, WATCHED_VARIABLES,
+    },
+    store::{Lock, clock_words},
 };
 use serde_json::{Value, json};
 
@@ -84,11 +86,26 @@ pub(crate) fn warn(status: &OwnerStatus) {
         let help = trouble.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
         output::warn(format!("{who}, tried again every few seconds: {}{help}", trouble.message));
     }
+    for trouble in &status.schedulers {
+        output::warn(scheduler_trouble(trouble));
+    }
     for name in changed_environment(status) {
         output::warn(format!(
             "{name} has changed since the daemon started: `ferry daemon restart` if it should know"
         ));
     }
+}
+
+fn scheduler_trouble(trouble: &SchedulerTrouble) -> String {
+    let SchedulerTrouble { computer, cluster, since, message, held } = trouble;
+    let since = since.parse().map_or_else(|_| since.clone(), clock_words);
+    let cluster = cluster.as_ref().map(|cluster| format!(", cluster `{cluster}`")).unwrap_or_default();
+    let what = match held {
+        0 => "its queue can't be listed".to_owned(),
+        1 => "the scheduler does not take the job of 1 process now".to_owned(),
+        many => format!("the scheduler does not take the jobs of {many} processes now"),
+    };
+    format!("computer `{computer}`{cluster}: {what}, since {since}: {message}; tried again by itself")
 }
 
 /// As JSON: `running`, and what is known beside it.
@@ -111,6 +128,7 @@ pub(crate) fn as_json(paths: &Paths, owner: &Owner) -> Value {
                 "message": trouble.message,
                 "help": trouble.help,
             })),
+            "schedulers": status.schedulers,
             "changed_environment": changed_environment(status),
         }),
         Owner::Silent { pid, role, why } => json!({
