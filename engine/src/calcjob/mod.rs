@@ -66,6 +66,8 @@ pub enum StepError {
     Store(store::Error),
     /// The host's trouble: costs no attempt.
     Host(String),
+    /// The scheduler's trouble, or that of the cluster where the job is or goes.
+    Scheduler(String),
     /// The computer is in trouble or disabled, which is known: nothing was tried.
     Parked,
     /// No room or quota is left on the computer: costs no attempt, and goes on by itself.
@@ -91,6 +93,7 @@ impl std::fmt::Display for StepError {
             StepError::Stopping => f.write_str("the owner is ending"),
             StepError::Parked => f.write_str("its computer is in trouble, or disabled"),
             StepError::Host(text)
+            | StepError::Scheduler(text)
             | StepError::Full(text)
             | StepError::Later(text)
             | StepError::Pause(text)
@@ -128,7 +131,8 @@ impl From<scheduler::Error> for StepError {
         use scheduler::ErrorKind as Kind;
         let text = error.explained();
         match error.kind() {
-            Kind::Unreachable | Kind::Ambiguous => StepError::Host(text),
+            Kind::Unreachable | Kind::Ambiguous if scheduler::is_of_link(&error) => StepError::Host(text),
+            Kind::Unreachable | Kind::Ambiguous => StepError::Scheduler(text),
             Kind::Busy | Kind::Full | Kind::Quota => {
                 StepError::Wait(text, std::time::Duration::from_secs(30))
             }

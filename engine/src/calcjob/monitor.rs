@@ -50,6 +50,7 @@ impl<E: Into<StepError>> From<E> for Trouble {
         match error.into() {
             error @ (StepError::Store(_)
             | StepError::Host(_)
+            | StepError::Scheduler(_)
             | StepError::Parked
             | StepError::Full(_)
             | StepError::Stopping) => Trouble::Step(error),

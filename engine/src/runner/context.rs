@@ -254,7 +254,7 @@ impl Context {
     ) -> Result<T, (String, Tried)> {
         match done {
             Ok(done) => Ok(done),
-            Err(StepError::Host(text)) => {
+            Err(StepError::Host(text) | StepError::Scheduler(text)) => {
                 self.host_failed(computer, epoch, &text).await;
                 Err((text, Tried::Failed))
             }

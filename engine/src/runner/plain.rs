@@ -27,9 +27,11 @@ pub(super) async fn settle(cx: &Context, id: NodeId, error: StepError) -> Then {
     match error {
         StepError::Store(error) => store_trouble(id, error),
         StepError::Stopping | StepError::Parked => Then::After(STORE_RETRY),
-        StepError::Later(text) | StepError::Host(text) | StepError::Full(text) | StepError::Wait(text, _) => {
-            retry(cx, process, text).await
-        }
+        StepError::Later(text)
+        | StepError::Host(text)
+        | StepError::Scheduler(text)
+        | StepError::Full(text)
+        | StepError::Wait(text, _) => retry(cx, process, text).await,
         StepError::Died(text) => died(cx, process, text).await,
         StepError::Except(text) | StepError::Pause(text) => {
             end_plain(cx, process, State::Excepted, text).await

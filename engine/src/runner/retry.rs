@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The longest back-off.
-const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 
 /// How often and how soon a failed step is tried again on a computer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,9 +60,9 @@ pub(super) async fn retry(job: &mut Calcjob<'_>, text: String) -> StepResult<The
 }
 
 /// A failure that is tried again for ever, ever more rarely.
-pub(super) async fn retry_later(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
+pub(super) async fn retry_later(job: &mut Calcjob<'_>, text: String, longest: Duration) -> StepResult<Then> {
     job.state.host_failures += 1;
-    let delay = plan(job).delay(job.state.host_failures, job.process.uuid.as_u128()).min(LONGEST);
+    let delay = plan(job).delay(job.state.host_failures, job.process.uuid.as_u128()).min(longest);
     put_off(job, job.state.step.as_str().to_owned(), text, delay).await
 }
 

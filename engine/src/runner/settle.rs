@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     drive::{STORE_RETRY, Then, store_trouble},
-    retry::{retry, retry_later},
+    retry::{LONGEST, retry, retry_later},
 };
 use crate::{
     calcjob::{self, Calcjob, StepError, StepResult},
@@ -14,6 +14,8 @@ use crate::{
 
 /// How soon a step is tried again whose host was in trouble and is well again.
 pub(super) const HOST_RETRY: Duration = Duration::from_secs(2);
+/// How rarely a cluster is asked again that does not answer.
+const CLUSTER_LONGEST: Duration = Duration::from_secs(60);
 /// Failures of one step that look like the host's although it answers everybody else.
 const HOST_FAILURES: u32 = 5;
 /// Deaths of its plugin host that a step may cause.
@@ -25,7 +27,10 @@ pub(super) async fn settle(job: &mut Calcjob<'_>, error: StepError) -> StepResul
     match error {
         StepError::Store(error) => Ok(store_trouble(job.process.id, error)),
         StepError::Stopping => Ok(Then::After(STORE_RETRY)),
-        StepError::Host(text) => host_failed(job, text).await,
+        StepError::Host(text) => host_failed(job, text, false).await,
+        // No breaker for all because of one cluster.
+        StepError::Scheduler(text) if is_elsewhere(job) => retry_later(job, text, CLUSTER_LONGEST).await,
+        StepError::Scheduler(text) => host_failed(job, text, true).await,
         StepError::Parked => park(job).await,
         StepError::Full(text) => full(job, text).await,
         StepError::Wait(status, delay) => wait(job, status, delay).await,
@@ -50,12 +55,16 @@ pub(super) async fn settle(job: &mut Calcjob<'_>, error: StepError) -> StepResul
 
 /// The host's trouble costs no attempt. Only a step that meets it time and again while the host answers the
 /// probes of others is in trouble itself.
-async fn host_failed(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
+/// A scheduler that is in trouble while its host answers may be so for long, and no step is to blame for that.
+async fn host_failed(job: &mut Calcjob<'_>, text: String, is_of_scheduler: bool) -> StepResult<Then> {
     let computer = job.computer().to_owned();
     let step = job.state.step.as_str();
     job.cx.host_failed(&computer, job.epoch, &text).await;
     job.state.host_failures += 1;
     if job.state.host_failures.is_multiple_of(HOST_FAILURES) {
+        if is_of_scheduler {
+            return retry_later(job, text, CLUSTER_LONGEST).await;
+        }
         return retry(job, format!("{text} ({HOST_FAILURES} times, while computer `{computer}` answers)"))
             .await;
     }
@@ -65,6 +74,13 @@ async fn host_failed(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
     job.process.status = Some(parked_status(&computer));
     job.commit(vec![line]).await?;
     park(job).await
+}
+
+/// Whether a calcjob's trouble may be that of one cluster among several.
+fn is_elsewhere(job: &Calcjob<'_>) -> bool {
+    let names_cluster =
+        job.state.submission.as_ref().is_some_and(|submission| !submission.extras.clusters.is_empty());
+    names_cluster || job.cx.has_other_clusters(job.computer())
 }
 
 /// The status of who waits for a host. What the host's trouble is, and when it is tried next, is added for
@@ -95,7 +111,7 @@ async fn full(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
         "no space or quota is left on computer `{}`: {text}; it goes on by itself when there is room",
         job.computer()
     );
-    retry_later(job, text).await
+    retry_later(job, text, LONGEST).await
 }
 
 async fn wait(job: &mut Calcjob<'_>, status: String, delay: Duration) -> StepResult<Then> {

@@ -90,6 +90,7 @@ impl Context {
             host_exe: Default::default(),
             bundled: Vec::new(),
             gates: Default::default(),
+            holds: Default::default(),
             queues: Default::default(),
             clusters: super::clusters::Clusters::default(),
             orphaned: Notify::new(),

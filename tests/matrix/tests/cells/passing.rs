@@ -23,32 +23,37 @@ use crate::{
 pub(crate) const CASES: &[CellCase] = &[
     ("a_drained_partition_loses_no_job", a_drained_partition_loses_no_job),
     ("a_slip_in_slurm_conf_loses_no_job", a_slip_in_slurm_conf_loses_no_job),
+    ("a_job_for_a_drained_partition_holds_up_nobody", a_job_for_a_drained_partition_holds_up_nobody),
 ];
 
 /// How long all may take to end once the trouble is over.
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// The partition that jobs go to, drained until this is dropped.
-struct Drained;
+struct Drained(&'static str);
 
 impl Drained {
     fn begin() -> Result<Drained> {
-        let drained = Drained;
-        state("DRAIN").map(|()| drained)
+        Drained::of("debug")
+    }
+
+    fn of(partition: &'static str) -> Result<Drained> {
+        let drained = Drained(partition);
+        state(partition, "DRAIN").map(|()| drained)
     }
 }
 
 impl Drop for Drained {
     fn drop(&mut self) {
-        if let Err(error) = state("UP") {
+        if let Err(error) = state(self.0, "UP") {
             eprintln!("the partition could not be given back: {error}");
         }
     }
 }
 
-fn state(state: &str) -> Result {
+fn state(partition: &str, state: &str) -> Result {
     let mut command = Command::new("scontrol");
-    command.args(["update", "partitionname=debug", &format!("state={state}")]);
+    command.args(["update", &format!("partitionname={partition}"), &format!("state={state}")]);
     Profile::run(command)?.expect(0).map(drop)
 }
 
@@ -85,6 +90,34 @@ impl Drop for Slip {
 
 fn a_drained_partition_loses_no_job(cell: &Cell) -> Result {
     passes(cell, (60, 25), Drained::begin)
+}
+
+/// It was refused first and is the oldest; once its partition is back, it is soon through.
+fn a_job_for_a_drained_partition_holds_up_nobody(cell: &Cell) -> Result {
+    let ferry = cell.profile()?;
+    ferry.ok(&["daemon", "start"])?;
+    let drained = Drained::of("short")?;
+    let words = ["arithmetic.add_job", "x=1", "y=1", "--option", "queue_name=short"];
+    let held = cell.submit(&ferry, &words)?;
+    let begun = Instant::now();
+    while !ferry.ok(&["process", "report", &held])?.contains("does not take the job now") {
+        check(begun.elapsed() < Duration::from_secs(60), || "it was not refused".into())?;
+        thread::sleep(Duration::from_millis(200));
+    }
+    let told = ferry.json(&["status"])?;
+    let of = &told["daemon"]["schedulers"][0];
+    check(
+        of["held"] == 1 && of["message"].as_str().is_some_and(|words| words.contains("partition")),
+        || format!("{told:#}"),
+    )?;
+    for (id, _) in submit_markers(cell, &ferry, 6, "0")? {
+        ferry.ended(&id, Duration::from_secs(60))?;
+    }
+    let shown = ferry.json(&["process", "show", &held])?;
+    check(shown["state"] == "waiting" && shown["paused"] == false, || format!("{shown:#}"))?;
+    drop(drained);
+    let shown = ferry.ended(&held, Duration::from_secs(90))?;
+    check(shown["exit_code"] == 0, || format!("{shown:#}"))
 }
 
 fn a_slip_in_slurm_conf_loses_no_job(cell: &Cell) -> Result {
