@@ -170,7 +170,7 @@ fn lane(job: &Calcjob<'_>) -> StepResult<Lane> {
 /// Whether a process may try to submit: none that was refused like it tries, or it was called.
 pub(super) async fn is_turn(job: &mut Calcjob<'_>) -> StepResult<bool> {
     let is_new = job.state.held.is_none();
-    if job.cx.holds.admits(job.process.id, &lane(job)?, job.state.held.as_ref()) {
+    if job.cx.holds.admits(job.process.id, &lane(job)?, job.state.held.as_ref(), job.grant.is_some()) {
         return Ok(true);
     }
     if job.grant.take().is_some() {

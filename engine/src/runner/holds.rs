@@ -114,15 +114,20 @@ impl Holds {
     pub(crate) fn hold(&self, process: NodeId, lane: Lane, held: &Held) {
         let now = Instant::now();
         let mut inner = self.lock();
-        inner.drop_from_all(process);
+        // Its own group stays, also where it is alone: it remembers for how long this has gone on.
+        inner.groups.values_mut().for_each(|group| {
+            group.remove(process);
+        });
         let group = inner.groups.entry((lane, held.reason())).or_insert_with(|| Group::new(now));
         group.words.clone_from(&held.words);
         group.waiting.push_back(process);
         group.next = group.next.max(now + group.interval(process, now));
+        inner.tidy();
     }
 
-    /// Whether a process may try. `held`: what it was refused with last, as is stored.
-    pub(crate) fn admits(&self, process: NodeId, lane: &Lane, held: Option<&Held>) -> bool {
+    /// Whether a process may try. `held`: what it was refused with last, as is stored. `has_leave`: it comes from the gate,
+    /// where it may have waited for so long that others were called meanwhile.
+    pub(crate) fn admits(&self, process: NodeId, lane: &Lane, held: Option<&Held>, has_leave: bool) -> bool {
         let now = Instant::now();
         let mut inner = self.lock();
         if inner.groups.values().any(|group| group.trying.contains_key(&process)) {
@@ -143,13 +148,14 @@ impl Holds {
         if let Some(held) = held {
             group.words.clone_from(&held.words);
         }
-        if is_first {
+        let tries = is_first || (has_leave && held.is_some());
+        if tries {
             group.trying.insert(process, now);
-            group.next = now + SOONEST;
+            group.next = group.next.max(now + SOONEST);
         } else {
             group.waiting.push_back(process);
         }
-        is_first
+        tries
     }
 
     /// A process has got in: a few more of those who waited with it try now.
@@ -251,20 +257,25 @@ mod tests {
     async fn one_of_those_who_were_refused_tries_at_a_time_ever_more_rarely() {
         let holds = Holds::default();
         for id in 1..=40 {
-            assert!(holds.admits(NodeId(id), &lane("a"), None), "it is not known to mean all of them");
+            assert!(holds.admits(NodeId(id), &lane("a"), None, false), "it is not known to mean all of them");
             holds.hold(NodeId(id), lane("a"), &drained());
         }
         let (start, mut tries) = (Instant::now(), 0);
         while start.elapsed() < Duration::from_secs(600) {
             for id in after(1, &holds).await {
                 tries += 1;
-                assert!(holds.admits(NodeId(id), &lane("a"), Some(&drained())));
-                assert!(!holds.admits(NodeId(if id == 1 { 2 } else { 1 }), &lane("a"), Some(&drained())));
+                assert!(holds.admits(NodeId(id), &lane("a"), Some(&drained()), false));
+                assert!(!holds.admits(
+                    NodeId(if id == 1 { 2 } else { 1 }),
+                    &lane("a"),
+                    Some(&drained()),
+                    false
+                ));
                 holds.hold(NodeId(id), lane("a"), &drained());
             }
         }
         assert!((12..40).contains(&tries), "{tries}");
-        assert!(holds.admits(NodeId(99), &lane("a"), None), "others pass");
+        assert!(holds.admits(NodeId(99), &lane("a"), None, false), "others pass");
         let told = holds.told();
         assert_eq!((told.len(), told[0].held, &*told[0].message), (1, 40, "partition not available"));
     }
@@ -293,15 +304,15 @@ mod tests {
     async fn a_limit_on_jobs_holds_newcomers_of_its_lane_and_nobody_else() {
         let holds = Holds::default();
         holds.hold(NodeId(1), lane("small"), &quota());
-        assert!(!holds.admits(NodeId(2), &lane("small"), None));
-        assert!(holds.admits(NodeId(3), &lane("large"), None));
+        assert!(!holds.admits(NodeId(2), &lane("small"), None, false));
+        assert!(holds.admits(NodeId(3), &lane("large"), None, false));
         assert_eq!(after(6, &holds).await, [1]);
         assert_eq!(after(6, &holds).await, [] as [i64; 0], "one at a time");
         holds.passed(NodeId(1));
         assert_eq!(after(0, &holds).await, [2]);
-        assert!(holds.admits(NodeId(2), &lane("small"), None));
+        assert!(holds.admits(NodeId(2), &lane("small"), None, false));
         holds.forget(NodeId(2));
-        assert!(holds.admits(NodeId(4), &lane("small"), None), "nobody is held there any more");
+        assert!(holds.admits(NodeId(4), &lane("small"), None, false), "nobody is held there any more");
     }
 
     #[tokio::test(start_paused = true)]
@@ -317,9 +328,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_start_the_first_tries_and_the_others_wait() {
         let holds = Holds::default();
-        assert!(holds.admits(NodeId(1), &lane("a"), Some(&drained())));
-        assert!(!holds.admits(NodeId(2), &lane("a"), Some(&drained())));
+        assert!(holds.admits(NodeId(1), &lane("a"), Some(&drained()), false));
+        assert!(!holds.admits(NodeId(2), &lane("a"), Some(&drained()), false));
         holds.hold(NodeId(1), lane("a"), &drained());
         assert_eq!(after(6, &holds).await, [2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_alone_is_tried_ever_more_rarely_too() {
+        let holds = Holds::default();
+        holds.hold(NodeId(1), lane("a"), &drained());
+        let (start, mut tries) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_secs(1200) {
+            for id in after(1, &holds).await {
+                tries += 1;
+                holds.hold(NodeId(id), lane("a"), &drained());
+            }
+        }
+        assert!((18..40).contains(&tries), "{tries}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_waited_long_for_leave_tries_when_it_has_it() {
+        let holds = Holds::default();
+        holds.hold(NodeId(1), lane("a"), &quota());
+        holds.hold(NodeId(2), lane("a"), &quota());
+        assert_eq!(after(6, &holds).await, [1]);
+        assert_eq!(after(120, &holds).await, [2]);
+        assert!(holds.admits(NodeId(1), &lane("a"), Some(&quota()), true));
+        assert!(!holds.admits(NodeId(3), &lane("a"), None, true), "a newcomer gives its leave back");
     }
 }
