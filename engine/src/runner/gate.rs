@@ -496,8 +496,8 @@ mod tests {
         assert!(!gates.is_any_wanted(&workstation(0).sharing), "who never fits has no leave");
     }
 
-    #[test]
-    fn who_stands_still_holds_nobody_up() {
+    #[tokio::test]
+    async fn who_stands_still_holds_nobody_up() {
         let gates = Gates::default();
         for process in 1..=3 {
             gates.demand(NodeId(process), Demand { cores: 8, ..Demand::default() });
@@ -505,7 +505,8 @@ mod tests {
         waiting(&gates, "ws", 1..=3);
         let freed = gates.freed();
         gates.stands_still(NodeId(1));
-        assert!(freed.has_changed().unwrap(), "those behind it are looked at");
+        let told = tokio::time::timeout(Duration::ZERO, freed.notified()).await;
+        assert!(told.is_ok(), "those behind it are looked at");
         assert_eq!(passed(&gates, &workstation(0)), [2]);
         assert_eq!(passed(&gates, &workstation(0)), [] as [i64; 0]);
         gates.stands_still(NodeId(2));
