@@ -123,6 +123,8 @@ async fn end(job: &mut Calcjob<'_>, words: String) -> StepResult<Next> {
         (REFUSED, "ERROR_SCHEDULER_REFUSED")
     };
     finish_with(job, Exit { status, label: label.into(), message: words }, Vec::new()).await?;
+    // What it was held for is over: those who waited with it try now.
+    job.cx.holds.passed(job.process.id);
     Ok(Next::Ended)
 }
 
