@@ -75,7 +75,7 @@ fn told(ferry: &Profile, id: &str, words: &str) -> Result {
 fn a_computer_runs_what_its_cores_hold() -> Result {
     let ferry = profile(&["--num-cores", "2"])?;
     let observer = Observer::start(&ferry);
-    let ids: Vec<String> = (0..6).map(|_| sleeper(&ferry, "1.5", &[])).collect::<Result<_>>()?;
+    let ids: Vec<String> = (0..6).map(|_| sleeper(&ferry, "5", &[])).collect::<Result<_>>()?;
     told(&ferry, &ids[5], "waiting for 1 core on localhost: 2 of 2 in use")?;
     let shown = ferry.json(&["limit", "show", "localhost"])?;
     let cores = &shown[0]["cores"];
@@ -191,7 +191,7 @@ fn no_gpu_is_given_to_two_jobs() -> Result {
     std::fs::create_dir(&locks).map_err(|error| error.to_string())?;
     // A job that finds its GPU taken fails.
     let body = format!(
-        "for gpu in $(echo $CUDA_VISIBLE_DEVICES | tr , ' '); do mkdir {0}/$gpu || exit 9; done; sleep 0.4; \
+        "for gpu in $(echo $CUDA_VISIBLE_DEVICES | tr , ' '); do mkdir {0}/$gpu || exit 9; done; sleep 2; \
          for gpu in $(echo $CUDA_VISIBLE_DEVICES | tr , ' '); do rmdir {0}/$gpu; done; \
          echo $CUDA_VISIBLE_DEVICES $ROCR_VISIBLE_DEVICES $CUDA_DEVICE_ORDER",
         locks.display()
