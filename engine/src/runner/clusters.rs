@@ -11,11 +11,14 @@ use jiff::Timestamp;
 use super::SchedulerTrouble;
 use crate::clock;
 
+/// A computer, and a cluster of it that is not its home cluster.
+type Place = (String, Option<String>);
+
 /// The other clusters in use, by computer, and the clusters whose queue can't be listed.
 #[derive(Debug, Default)]
 pub(super) struct Clusters {
     used: Mutex<BTreeMap<String, BTreeSet<String>>>,
-    silent: Mutex<BTreeMap<(String, Option<String>), (Timestamp, String)>>,
+    silent: Mutex<BTreeMap<Place, (Timestamp, String)>>,
 }
 
 impl Clusters {

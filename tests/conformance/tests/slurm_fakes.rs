@@ -284,7 +284,7 @@ async fn a_claim_that_can_t_be_made_is_unclear(bench: Bench, fakes: Fakes) -> Ou
 async fn a_restart_of_its_own_goes_on_and_leaves_no_old_end(bench: Bench, fakes: Fakes) -> Outcome {
     fakes.sbatch("start 24; echo 24")?;
     // Its second start is killed hard, as by a node that stops.
-    let job = bench.job("[ -e again ] && kill -9 $PPID; touch again; exit 4").await?;
+    let job = bench.job("[ -e again ] && kill -9 $(ps -o ppid= $PPID); touch again; exit 4").await?;
     bench.submit(&job).await?;
     assert_eq!(bench.exit(&job.dir).await?, 4);
     let start = |id: &str, restart: u32| {
