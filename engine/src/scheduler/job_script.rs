@@ -54,8 +54,9 @@ pub fn script(
     line(&gate(job, identity));
     let end = end_word(&job.digest, &commands);
     line(&format!(
-        "# What the job runs is a child of this shell, so that nothing in it can keep its end from being recorded.\n\
-         cat > .ferry/commands << '{end}' || exit {NO_DIRECTORY}\n{commands}{end}"
+        r#"# What the job runs is a child of this shell, so that nothing in it can keep its end from being recorded.
+while IFS= read -r ferry_line; do printf '%s\n' "$ferry_line" || exit {NO_DIRECTORY}; done > .ferry/commands << '{end}'
+{commands}{end}"#
     ));
     line(FUNCTIONS);
     guard.iter().for_each(|text| line(text));
@@ -159,14 +160,13 @@ printf '%0255d\n' 0 > ".ferry/exit-$$" || exit {NO_DIRECTORY}
 /// can't undo that for its programs; `env` and `perl` can.
 const FUNCTIONS: &str = r#"
 ferry_child= ferry_signals= ferry_guard=
-ferry_fresh() { exec env --default-signal=INT,QUIT "$@"; }
-if ! env --default-signal=INT,QUIT > /dev/null 2>&1; then
+ferry_fresh() {
+    if env --default-signal=INT,QUIT > /dev/null 2>&1; then exec env --default-signal=INT,QUIT "$@"; fi
     if perl -e 1 2> /dev/null; then
-        ferry_fresh() { exec perl -e '$SIG{INT} = $SIG{QUIT} = "DEFAULT"; exec @ARGV; exit 127' "$@"; }
-    else
-        ferry_fresh() { exec "$@"; }
+        exec perl -e '$SIG{INT} = $SIG{QUIT} = "DEFAULT"; exec @ARGV; exit 127' "$@"
     fi
-fi
+    exec "$@"
+}
 ferry_start() { ferry_fresh "$@"; }
 ferry_pass() { kill -s "$1" "$ferry_child"; }
 ferry_sweep() { :; }

@@ -1,7 +1,7 @@
 //! What a direct job's own shell does since no scheduler does it: it keeps the wall time limit, ends what the job leaves
 //! behind, and gives whoever is told to end some time for it.
 //!
-//! The user's part runs in a session and a process group of its own, so that it can be signalled as a whole. Its
+//! The user's part runs in a process group of its own, so that it can be signalled as a whole. Its
 //! environment bears the submission's token, by which descendants are found that left the group. Where this user may
 //! make control groups (cgroup v2, delegated or mounted for it), the user's part also has one of its own, which nothing
 //! leaves; see cgroups(7).
@@ -32,21 +32,28 @@ elif [ -n "$ferry_cgroup" ]; then
     ferry_cgroup=
 fi"#;
 
+/// Marks the process that becomes the user's part, and takes it into the control group.
+fn mark(is_marked: bool) -> String {
+    if is_marked {
+        format!(
+            "export {MARK}=\"$ferry_token\"; [ -z \"$ferry_cgroup\" ] || \
+             echo 0 2> /dev/null > \"$ferry_cgroup/cgroup.procs\"; "
+        )
+    } else {
+        String::new()
+    }
+}
+
 /// Starts the user's part, and passes signals to all of its group. The first TERM begins the time of grace.
 fn start(is_kept: bool) -> String {
-    let mark = if is_kept {
-        String::new()
-    } else {
-        format!(
-            "export {MARK}=\"$ferry_token\"; [ -z \"$ferry_cgroup\" ] || echo 0 > \"$ferry_cgroup/cgroup.procs\"; "
-        )
-    };
+    let mark = mark(!is_kept);
     let cgroup = if is_kept { String::new() } else { format!("{{ {CGROUP}; }} 2> /dev/null\n") };
     format!(
         r#"ferry_cgroup=
-{cgroup}ferry_start() {{ {{ {mark}:; }} 2> /dev/null; ferry_fresh setsid "$@"; }}
+{cgroup}ferry_start() {{ {mark}ferry_fresh setsid "$@"; }}
 # The group's number and when its leader began, so that nobody else is ever taken for it.
 ferry_started() {{
+    set +m
     IFS= read -r ferry_stat < "/proc/$ferry_child/stat" || return 0
     set -- ${{ferry_stat##*) }}
     printf '%s %s\n' "$ferry_child" "${{20}}" > .ferry/child
@@ -87,10 +94,6 @@ fn sweep() -> String {
     return 1
 }} 2> /dev/null
 ferry_sweep() {{
-    ferry_wait_for_all
-    [ -z "$ferry_cgroup" ] || rmdir "$ferry_cgroup" 2> /dev/null
-}}
-ferry_wait_for_all() {{
     ferry_alive || return 0
     [ -n "$ferry_killer" ] || ferry_pass TERM 2> /dev/null
     # Who left the group is still in the control group.
@@ -128,11 +131,24 @@ ferry_guard=$!"#
     )
 }
 
+/// Lets bash itself give the user's part a group, by job control, which starts no program and lets INT through.
+/// Other shells have job control only on a terminal. Comes last: nothing else is to have a group of its own.
+fn job_control(is_marked: bool) -> String {
+    format!(
+        r#"if [ -n "$BASH_VERSION" ]; then
+    set -m
+    ferry_start() {{ {}exec "$@"; }}
+fi"#,
+        mark(is_marked)
+    )
+}
+
 /// Returns the text for the job script.
 pub(crate) fn text(job: &JobTemplate) -> Vec<String> {
     let mut text = start(job.keep_children);
     if !job.keep_children {
         let _ = write!(text, "\n{}", sweep());
     }
-    std::iter::once(text).chain(job.max_wallclock_seconds.map(watchdog)).collect()
+    let text = std::iter::once(text).chain(job.max_wallclock_seconds.map(watchdog));
+    text.chain([job_control(!job.keep_children)]).collect()
 }

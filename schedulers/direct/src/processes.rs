@@ -78,11 +78,14 @@ while read -r pid begun token dir; do
     if lives "$pid" "$begun"; then printf '%s\n' "$line"; continue; fi
     tokens="$tokens $token"
     ! child "$dir" || ! lives "$child" "$born" || groups="$groups $child:$born:$token"
-    # An empty one is in nobody's way any more.
-    ! cgroup "$dir" "$token" || rmdir "$cgroup" || cgroups="$cgroups$cgroup
+    ! cgroup "$dir" "$token" || cgroups="$cgroups$cgroup
 "
 done
 [ -z "$tokens" ] || scan | while IFS= read -r line; do printf 'left %s\n' "$line"; done
+# Those that are empty are in nobody's way any more; no other can be removed.
+IFS='
+'
+[ -z "$cgroups" ] || rmdir $cgroups
 "#;
 
 /// Tells jobs to end. The first time the job's shell is told, which tells its group and kills it after the time of

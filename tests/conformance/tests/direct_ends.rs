@@ -19,10 +19,49 @@ async fn bench() -> Outcome<(Bench, tempfile::TempDir)> {
     Ok((Bench::new(scheduler, via, dir.path().into()), dir))
 }
 
-async fn start(bench: &Bench, body: &str, change: impl FnOnce(&mut JobTemplate)) -> Outcome<JobRef> {
+async fn start(
+    bench: &Bench,
+    shell: &str,
+    body: &str,
+    change: impl FnOnce(&mut JobTemplate),
+) -> Outcome<JobRef> {
+    let change = |job: &mut JobTemplate| {
+        job.shebang = shell.into();
+        change(job);
+    };
     let job = bench.job_with(body, change).await?;
     bench.submit(&job).await
 }
+
+/// Makes a test of each case, with a shell that has job control everywhere and with the system's own.
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        mod bash {
+            $(#[tokio::test]
+            async fn $name() -> super::Outcome {
+                super::$name("#!/bin/bash").await
+            })*
+        }
+        mod sh {
+            $(#[tokio::test]
+            async fn $name() -> super::Outcome {
+                super::$name("#!/bin/sh").await
+            })*
+        }
+    };
+}
+
+cases!(
+    killed_is_what_runs_no_more,
+    a_checkpoint_on_term_comes_home_whole,
+    what_a_job_leaves_in_the_background_ends_with_it,
+    who_left_the_session_is_found_by_its_mark,
+    nobody_leaves_a_control_group,
+    children_are_kept_where_that_is_wanted,
+    a_job_whose_shell_was_killed_has_not_ended_before_its_programs,
+    a_number_that_is_another_s_by_now_is_left_alone,
+    a_stopped_job_can_be_ended,
+);
 
 /// Waits until something holds.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Outcome {
@@ -66,12 +105,11 @@ async fn end(bench: &Bench, job: &JobRef) -> Outcome {
 /// A program that ignores TERM, in a file of its own; it writes its pid to `pid`.
 const STUBBORN: &str = "echo $$ > pid; trap '' TERM; while :; do sleep 0.1; done";
 
-#[tokio::test]
-async fn killed_is_what_runs_no_more() -> Outcome {
+async fn killed_is_what_runs_no_more(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
     // The shell in between ends by TERM; the program does not.
     let body = format!("cat > s.sh << 'E'\n{STUBBORN}\nE\nsh s.sh; echo done");
-    let job = start(&bench, &body, |_| ()).await?;
+    let job = start(&bench, shell, &body, |_| ()).await?;
     until("it runs", || lives(&job.dir.join("pid"))).await?;
     let first = cancel(&bench, &job).await?;
     assert!(matches!(first, Cancelled::Ending(_)), "{first:?}");
@@ -80,13 +118,12 @@ async fn killed_is_what_runs_no_more() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_checkpoint_on_term_comes_home_whole() -> Outcome {
+async fn a_checkpoint_on_term_comes_home_whole(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
     let program = "trap 'for n in 1 2 3 4 5; do echo $n >> checkpoint; sleep 0.3; done; exit 0' TERM\n\
                    while :; do sleep 0.1; done";
     let body = format!("cat > s.sh << 'E'\n{program}\nE\nsh s.sh");
-    let job = start(&bench, &body, |job| job.max_wallclock_seconds = Some(1)).await?;
+    let job = start(&bench, shell, &body, |job| job.max_wallclock_seconds = Some(1)).await?;
     until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
     let text = std::fs::read_to_string(job.dir.join("checkpoint"))?;
     assert_eq!(text, "1\n2\n3\n4\n5\n");
@@ -95,11 +132,10 @@ async fn a_checkpoint_on_term_comes_home_whole() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn what_a_job_leaves_in_the_background_ends_with_it() -> Outcome {
+async fn what_a_job_leaves_in_the_background_ends_with_it(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
     let body = "sleep 600 > /dev/null 2>&1 & echo $! > pid";
-    let job = start(&bench, body, |_| ()).await?;
+    let job = start(&bench, shell, body, |_| ()).await?;
     until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
     assert!(!lives(&job.dir.join("pid")));
     assert_eq!(bench.marker(&job.dir).await?.exit, Some(0));
@@ -121,10 +157,9 @@ fn stray(words: &str) -> String {
     )
 }
 
-#[tokio::test]
-async fn who_left_the_session_is_found_by_its_mark() -> Outcome {
+async fn who_left_the_session_is_found_by_its_mark(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
-    let job = start(&bench, &format!("{}; sleep 600", stray("")), |_| ()).await?;
+    let job = start(&bench, shell, &format!("{}; sleep 600", stray("")), |_| ()).await?;
     until("it runs", || lives(&job.dir.join("pid"))).await?;
     kill_shell(&job).await?;
     for name in ["child", "cgroup"] {
@@ -139,12 +174,11 @@ async fn who_left_the_session_is_found_by_its_mark() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn nobody_leaves_a_control_group() -> Outcome {
+async fn nobody_leaves_a_control_group(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
     // Neither its session nor its environment tells whose it is.
     let clean = stray("env -i PATH=\"$PATH\"");
-    let by_itself = start(&bench, &clean, |_| ()).await?;
+    let by_itself = start(&bench, shell, &clean, |_| ()).await?;
     until("its script has ended", || by_itself.dir.join(".ferry/exit").exists()).await?;
     if !by_itself.dir.join(".ferry/cgroup").exists() {
         println!("skipped: no control groups may be made here");
@@ -152,7 +186,7 @@ async fn nobody_leaves_a_control_group() -> Outcome {
     }
     assert!(!lives(&by_itself.dir.join("pid")));
 
-    let killed = start(&bench, &format!("{clean}; sleep 600"), |_| ()).await?;
+    let killed = start(&bench, shell, &format!("{clean}; sleep 600"), |_| ()).await?;
     until("it runs", || lives(&killed.dir.join("pid"))).await?;
     kill_shell(&killed).await?;
     end(&bench, &killed).await?;
@@ -162,11 +196,10 @@ async fn nobody_leaves_a_control_group() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn children_are_kept_where_that_is_wanted() -> Outcome {
+async fn children_are_kept_where_that_is_wanted(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
     let body = "sleep 600 > /dev/null 2>&1 & echo $! > pid";
-    let job = start(&bench, body, |job| job.keep_children = true).await?;
+    let job = start(&bench, shell, body, |job| job.keep_children = true).await?;
     until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
     assert_eq!(bench.status(&job).await?, None);
     assert!(lives(&job.dir.join("pid")));
@@ -175,10 +208,9 @@ async fn children_are_kept_where_that_is_wanted() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_job_whose_shell_was_killed_has_not_ended_before_its_programs() -> Outcome {
+async fn a_job_whose_shell_was_killed_has_not_ended_before_its_programs(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
-    let job = start(&bench, "echo $$ > pid; sleep 600; sleep 600", |_| ()).await?;
+    let job = start(&bench, shell, "echo $$ > pid; sleep 600; sleep 600", |_| ()).await?;
     until("it runs", || lives(&job.dir.join("pid"))).await?;
     kill_shell(&job).await?;
     let status = bench.status(&job).await?.ok_or("it was called absent")?;
@@ -188,10 +220,9 @@ async fn a_job_whose_shell_was_killed_has_not_ended_before_its_programs() -> Out
     Ok(())
 }
 
-#[tokio::test]
-async fn a_number_that_is_another_s_by_now_is_left_alone() -> Outcome {
+async fn a_number_that_is_another_s_by_now_is_left_alone(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
-    let job = start(&bench, "true", |_| ()).await?;
+    let job = start(&bench, shell, "true", |_| ()).await?;
     until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
     let mut stranger = std::process::Command::new("setsid").args(["sleep", "600"]).spawn()?;
     std::fs::write(job.dir.join(".ferry/child"), format!("{} 1\n", stranger.id()))?;
@@ -203,10 +234,9 @@ async fn a_number_that_is_another_s_by_now_is_left_alone() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_stopped_job_can_be_ended() -> Outcome {
+async fn a_stopped_job_can_be_ended(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
-    let job = start(&bench, "echo $$ > pid; sleep 600", |_| ()).await?;
+    let job = start(&bench, shell, "echo $$ > pid; sleep 600", |_| ()).await?;
     until("it runs", || lives(&job.dir.join("pid"))).await?;
     let shell = job.id.0.rsplit(':').nth(1).ok_or("no pid")?.to_owned();
     std::process::Command::new("kill").args(["-STOP", &shell]).status()?;
