@@ -253,7 +253,7 @@ impl Poller {
                 }
                 self.pace.submitted(self.watcher.is_watching());
                 self.cx.gates.arrived(&self.computer, watch.process);
-                let fresh = Watched { watch, look_at, missed: 0, missing_since: None };
+                let fresh = Watched { watch, look_at, missed: 0, missing_since: None, is_left: false };
                 self.watched.insert(fresh.watch.process, fresh);
             }
             Word::Want { process, refused } => {

@@ -20,6 +20,8 @@ pub(super) struct Watched {
     pub(super) missed: u32,
     /// When the first of them was.
     pub(super) missing_since: Option<Instant>,
+    /// Its script has ended, and something of it was still running: a watch would say so again and again.
+    pub(super) is_left: bool,
 }
 
 impl Watched {
@@ -90,6 +92,7 @@ pub(super) fn odd(marker: &Marker, status: Option<&JobStatus>) -> Option<String>
 /// Returns what a change of the scheduler's word, or of why a job does not begin yet, changes in the store.
 pub(super) fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
     watched.forget_absence();
+    watched.is_left = status.state == JobState::Left;
     let reason = status.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let advice = status.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
     let words = Some(format!("job {}{reason}{advice}", status.state.as_str()));
@@ -130,7 +133,7 @@ mod tests {
             status: None,
             look_in: None,
         };
-        Watched { watch, look_at: None, missed: 0, missing_since: None }
+        Watched { watch, look_at: None, missed: 0, missing_since: None, is_left: false }
     }
 
     fn marker(run: Option<(&str, &str)>, exit: Option<i32>) -> Marker {
@@ -236,6 +239,7 @@ mod tests {
                 matches!(&changes[..], [Change::Observed { status: Some(told), .. }] if *told == words),
                 "{changes:?}"
             );
+            assert!(job.is_left, "no watch is held over it");
         }
     }
 

@@ -72,7 +72,11 @@ impl Poller {
         let Some(scheduler) = self.scheduler(&row.config.scheduler) else { return };
         let Some(via) = self.cx.transports.opened(&row.config).await else { return };
         if self.cx.health.admits(&self.computer) {
-            let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
+            let to_watch = self.watched.values().filter(|watched| !watched.is_left);
+            let jobs: Vec<JobRef> = to_watch.map(|watched| watched.watch.job.clone()).collect();
+            if jobs.is_empty() {
+                return;
+            }
             self.watcher.begin(scheduler, via, jobs);
         }
     }
