@@ -1,5 +1,7 @@
 //! How direct jobs end: whatever they have started ends with them, and nothing is called ended that still runs.
 
+#![allow(clippy::print_stdout, reason = "what is skipped is said on stdout")]
+
 use std::{
     path::Path,
     time::{Duration, Instant},
