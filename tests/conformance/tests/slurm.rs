@@ -189,7 +189,7 @@ async fn the_raw_end_of_a_job_is_kept(bench: Bench) -> Outcome {
         ("true", "COMPLETED", None),
         ("exit 3", "FAILED", Some("NonZeroExitCode")),
         // The whole job dies, with the shell that would have left a marker.
-        ("kill -9 $PPID", "FAILED", Some("JobLaunchFailure")),
+        ("kill -9 $(ps -o ppid= $PPID)", "FAILED", Some("JobLaunchFailure")),
     ] {
         let job = bench.job(body).await?;
         let reference = bench.submit(&job).await?;
