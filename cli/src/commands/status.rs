@@ -46,7 +46,8 @@ fn hosts(reader: &Reader) -> Result<Vec<(String, Value)>> {
 }
 
 fn troubles(reader: &Reader) -> Result {
-    if let Some(text) = paused(reader.count_paused()?) {
+    // A damaged store, which is told elsewhere, may still tell the rest.
+    if let Some(text) = reader.count_paused().ok().and_then(paused) {
         output::warn(text);
     }
     for (label, host) in reader.hosts()? {
@@ -81,7 +82,7 @@ fn as_json(session: &Session, reader: &Reader, owner: &Owner) -> Result<Value> {
         "home": session.paths().home,
         "store": session.paths().store(),
         "processes": states,
-        "paused": reader.count_paused()?,
+        "paused": reader.count_paused().ok(),
         "daemon": owner::as_json(session.paths(), owner),
         "computers": reader.computers()?.len(),
         "plugins": plugins(reader)?,
