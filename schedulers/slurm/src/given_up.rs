@@ -3,7 +3,8 @@
 //! cancelling job" (slurmd, 22.05.8). Such a job is `CANCELLED` as if its user had wished so.
 //!
 //! What tells them apart: the controller was started between the job's submission and its end, and shortly before or
-//! after that end. Times are asked for as seconds since 1970 (`SLURM_TIME_FORMAT`).
+//! after that end. Or the job had its nodes for a moment only: a node that can't start what it was given (its
+//! `slurm.conf` is broken just then) cancels it in the same second. Times are asked for as seconds since 1970 (`SLURM_TIME_FORMAT`).
 
 use std::collections::BTreeSet;
 
@@ -18,8 +19,11 @@ use crate::{client, queue, record, state};
 const NEAR: u64 = 600;
 const BOOT: &str = "#boot ";
 
-/// Fields of the listing: times of submission and end among them.
-const FIELDS: [&str; 6] = ["%A", "%V", "%e", "%Z", "%k", "%j"];
+/// How long a job may have had its nodes that were not able to start it, s. Nobody is that quick to think better of it.
+const MOMENT: u64 = 1;
+
+/// Fields of the listing: times of submission and end among them, and at last that of the start, and the nodes.
+const FIELDS: [&str; 8] = ["%A", "%V", "%e", "%Z", "%k", "%j", "%S", "%N"];
 
 pub(crate) fn command(cluster: Option<&str>) -> Command {
     let time = client::READING;
@@ -46,7 +50,9 @@ pub(crate) fn read(jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
         let name = fields[5].clone();
         let listed = Listed::named(JobId(fields[0].clone()), name, state::status("CANCELLED", ""));
         let listed = Listed { comment: record::text(&fields[4]), dir: record::dir(&fields[3]), ..listed };
-        (submitted <= boot && ended.abs_diff(boot) <= NEAR).then_some(listed)
+        let begun = fields[6].parse().ok().filter(|_| !fields[7].trim().is_empty());
+        let is_dropped = begun.is_some_and(|begun: u64| begun <= ended && ended - begun <= MOMENT);
+        (is_dropped || submitted <= boot && ended.abs_diff(boot) <= NEAR).then_some(listed)
     });
     let given_up: Vec<Listed> = given_up.collect();
     let is_among = |job: &&JobRef| {
@@ -67,8 +73,11 @@ mod tests {
         let text: String = text
             .lines()
             .map(|line| match line.split('|').collect::<Vec<_>>().as_slice() {
-                [id, name, submitted, ended] => {
-                    format!("@{}\n", [*id, submitted, ended, "/", "", name, "."].join("\u{1f}"))
+                [id, name, submitted, ended, rest @ ..] => {
+                    let [begun, nodes] =
+                        if let [begun, nodes] = rest { [*begun, *nodes] } else { ["N/A", ""] };
+                    let fields = [*id, submitted, ended, "/", "", name, begun, nodes, "."];
+                    format!("@{}\n", fields.join("\u{1f}"))
                 }
                 _ => format!("{line}\n"),
             })
@@ -84,6 +93,12 @@ mod tests {
         check("#boot 1000\n7|tok-7|900|1002\n8|tok-8|900|1700\n9|tok-9|1001|1002", &["7"]);
         check("#boot 1000\n7|tok-7|990|995\n8|tok-8|900|950", &["7", "8"]);
         check("#boot 1000\n7|tok-other|900|1002", &[]);
+    }
+
+    #[test]
+    fn a_node_that_drops_a_job_at_once_is_slurm_s_own_doing() {
+        // Cancelled at its start, after ten seconds, and as it waited: squeue tells a start for that, but no nodes.
+        check("#boot 10\n7|tok-7|900|1000|1000|n1\n8|tok-8|900|1010|1000|n1\n9|tok-9|900|1000|1000|", &["7"]);
     }
 
     #[test]
