@@ -17,6 +17,7 @@ use crate::{
     cell::{Cell, CellCase, judge, submit_markers, submit_markers_from},
     disk::Tmpfs,
     port::Port,
+    told,
 };
 
 /// What needs nothing but this machine.
@@ -321,6 +322,10 @@ fn a_missing_work_directory_loses_nothing() -> Result {
     let words = ["--poll-interval", "3", "--retry-initial", "2"];
     ferry.ok(&[&["computer", "configure", "localhost", "-n"], &words[..]].concat())?;
     ferry.ok(&["daemon", "start"])?;
+    // Nor does the job tell of its end: a file is in the way of whoever would listen.
+    let first = ferry.submit(&["arithmetic.add_job", "x=2", "y=3"])?;
+    ferry.ended(&first, LIMIT)?;
+    told::silence(&ferry)?;
     let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3"])?;
     let shown = until(&ferry, &id, "submitted", |shown| shown["job_id"].is_string())?;
     let place = PathBuf::from(shown["work_dir"].as_str().unwrap_or_default());

@@ -61,11 +61,16 @@ fn where_nobody_can_tell_ends_are_polled_for(cell: &Cell) -> Result {
     let ferry = started(cell, "1")?;
     let first = sleeper(cell, &ferry, "0")?;
     ferry.ended(&first, LIMIT)?;
-    let names = names_of(&ferry)?;
-    fs::remove_dir_all(&names).and_then(|()| fs::write(&names, "")).map_err(|error| error.to_string())?;
+    silence(&ferry)?;
     let second = sleeper(cell, &ferry, "3")?;
     let process = ferry.ended(&second, LIMIT)?;
     check(process["exit_code"] == 0, || format!("{process}"))
+}
+
+/// Puts a file in the way of watchers, after the first job: no job can tell of its end then.
+pub(crate) fn silence(ferry: &Profile) -> Result {
+    let names = names_of(ferry)?;
+    fs::remove_dir_all(&names).and_then(|()| fs::write(&names, "")).map_err(|error| error.to_string())
 }
 
 fn a_watcher_ends_with_its_daemon(cell: &Cell) -> Result {
