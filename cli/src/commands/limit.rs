@@ -61,7 +61,7 @@ struct Shown {
     /// Our processes that wait for a place.
     waiting: usize,
     gate: GateState,
-    /// What is in use of the machine that its jobs share.
+    /// The machine that its jobs share, and its use.
     shares: Shares,
     shared: Option<Shared>,
 }
@@ -193,7 +193,7 @@ impl Shown {
     }
 }
 
-/// Whether a process is told to wait for a place at a computer, or for a share of its machine.
+/// Returns whether a process is told to wait for a place at a computer, or for a share of its machine.
 fn waits_at_gate(status: &str, computer: &str) -> bool {
     let Some(what) = status.strip_prefix("waiting for ") else { return false };
     let Some((_, place)) = what.split_once(" on ") else { return false };

@@ -1,11 +1,11 @@
-//! What jobs have of a machine that they share, as `limit show` and `computer show` tell it.
+//! Shows the use of a machine that jobs share, for `limit show` and `computer show`.
 
 use ferry_engine::{scheduler::InUse, store::Reader};
 use serde_json::{Value, json};
 
 use crate::error::Result;
 
-/// What is in use, as far as jobs share it.
+/// The use of cores, memory and GPUs, as far as jobs share them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Shares {
     pub(super) cores: Option<Share>,
@@ -13,7 +13,7 @@ pub(super) struct Shares {
     pub(super) gpus: Option<Share>,
 }
 
-/// How much of something jobs have, and how much they may have; `None`: as much as they want.
+/// The amount of something that jobs have, and the most that they may have; `None`: as much as they want.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Share {
     used: u64,

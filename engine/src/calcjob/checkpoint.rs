@@ -91,12 +91,12 @@ pub struct Refused {
     /// It meant "not now"; otherwise ferry does not know what it meant, and a try is used up.
     #[serde(default)]
     pub busy: bool,
-    /// What "not now" meant, beside a full queue of which older stores know nothing.
+    /// The reason for "not now". Older stores know only of a full queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lack: Option<Lack>,
 }
 
-/// What there was too little of when a submission was refused.
+/// The thing that was short when a submission was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lack {

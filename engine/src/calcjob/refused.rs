@@ -157,7 +157,7 @@ async fn not_now(job: &mut Calcjob<'_>, words: String, lack: Option<Lack>) -> St
     Ok(Next::Hold)
 }
 
-/// What the job has in common with those that are refused together with it.
+/// Returns the settings that the job has in common with those that are refused together with it.
 fn lane(job: &Calcjob<'_>) -> StepResult<Lane> {
     let options = job.options()?;
     Ok(Lane {
@@ -169,7 +169,7 @@ fn lane(job: &Calcjob<'_>) -> StepResult<Lane> {
     })
 }
 
-/// Whether a process may try to submit: none that was refused like it tries, or it was called.
+/// Returns whether a process may try to submit: none that was refused like it tries, or it was called.
 pub(super) async fn is_turn(job: &mut Calcjob<'_>) -> StepResult<bool> {
     let is_new = job.state.held.is_none();
     if job.cx.holds.admits(job.process.id, &lane(job)?, job.state.held.as_ref(), job.grant.is_some()) {

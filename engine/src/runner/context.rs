@@ -315,12 +315,12 @@ impl Context {
         Ok(sharing.limits().any() || self.gates.is_clamped(&sharing))
     }
 
-    /// Whether jobs of a computer run beside each other on the host that answers, and share what it has.
+    /// Returns whether jobs of a computer run beside each other on the host that answers, and share what it has.
     pub(crate) fn shares_host(&self, computer: &Computer) -> bool {
         self.scheduler(&computer.scheduler).is_ok_and(|scheduler| scheduler.capabilities().shares_host)
     }
 
-    /// Whether somebody waits already for room on the machine that a job wants a share of.
+    /// Returns whether somebody waits already for room on the machine that a job wants a share of.
     ///
     /// # Errors
     /// The store's.

@@ -196,7 +196,7 @@ impl Gates {
         self.lock().gates.get(computer).is_some_and(|gate| !gate.wanting.is_empty())
     }
 
-    /// Whether anybody waits at one of these computers, or was let through and has no ticket yet.
+    /// Returns whether anybody waits at one of these computers, or was let through and has no ticket yet.
     pub(crate) fn is_any_wanted(&self, sharing: &Sharing) -> bool {
         let inner = self.lock();
         inner.of(sharing).any(|(_, gate)| !(gate.wanting.is_empty() && gate.granted.is_empty()))

@@ -17,17 +17,17 @@ use tokio::time::Instant;
 use super::SchedulerTrouble;
 use crate::{calcjob::Held, clock, store::NodeId};
 
-/// How soon the first of those who wait tries again, and the last interval.
+/// The first and the longest delay before one of those who wait tries again.
 const SOONEST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(60);
 /// The interval is this part of the time since one got in last.
 const PART: u32 = 3;
 /// One who was sent to try, and of whom nothing was heard for so long, is waited for no more.
 const LOST: Duration = Duration::from_secs(90);
-/// How many try at once after one that got in.
+/// The number that try at once after one that got in.
 const MORE: usize = 4;
 
-/// What jobs have in common that are refused together.
+/// The settings that jobs share which are refused together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Lane {
     pub(crate) computer: String,
@@ -37,7 +37,7 @@ pub(crate) struct Lane {
     pub(crate) custom: String,
 }
 
-/// Why a lane is held: the words; none, where the number of jobs is the reason, which they all share.
+/// A lane, and the scheduler's words. No words where the number of jobs is the reason, which the whole lane shares.
 type Key = (Lane, Option<String>);
 
 /// Those who wait.
@@ -77,14 +77,14 @@ impl Group {
         }
     }
 
-    /// Up to a tenth more or less, so that groups do not come back at once.
+    /// Returns the delay, up to a tenth more or less, so that groups do not come back at once.
     fn interval(&self, seed: NodeId, now: Instant) -> Duration {
         let plain = (now.duration_since(self.since) / PART).clamp(SOONEST, LONGEST);
         let part = 90 + seed.0.unsigned_abs().wrapping_mul(7) % 21;
         plain.mul_f64(part as f64 / 100.0)
     }
 
-    /// When the next may try; `None`: nobody waits.
+    /// Returns when the next may try; `None`: nobody waits.
     fn due(&self) -> Option<Instant> {
         self.waiting.front()?;
         let lost = self.trying.values().max().map(|sent| *sent + LOST);
@@ -125,7 +125,7 @@ impl Holds {
         inner.tidy();
     }
 
-    /// Whether a process may try. `held`: what it was refused with last, as is stored. `has_leave`: it comes from the gate,
+    /// Returns whether a process may try. `held`: what it was refused with last, as is stored. `has_leave`: it comes from the gate,
     /// where it may have waited for so long that others were called meanwhile.
     pub(crate) fn admits(&self, process: NodeId, lane: &Lane, held: Option<&Held>, has_leave: bool) -> bool {
         let now = Instant::now();
@@ -176,7 +176,7 @@ impl Holds {
         self.lock().drop_from_all(process);
     }
 
-    /// What is to be told of them: why they wait, and how many.
+    /// Returns why they wait, and how many, for `ferry status`.
     pub(super) fn told(&self) -> Vec<SchedulerTrouble> {
         let inner = self.lock();
         let told = inner.groups.iter().map(|((lane, _), group)| SchedulerTrouble {
@@ -189,12 +189,12 @@ impl Holds {
         told.collect()
     }
 
-    /// When the next of them is to be called.
+    /// Returns when the next of them is to be called.
     pub(super) fn next(&self) -> Option<Instant> {
         self.lock().groups.values().filter_map(Group::due).min()
     }
 
-    /// Those who may try now, and are to be woken for it.
+    /// Takes those who may try now; the caller wakes them.
     pub(super) fn called(&self) -> Vec<NodeId> {
         let now = Instant::now();
         let mut inner = self.lock();

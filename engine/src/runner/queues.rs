@@ -135,7 +135,7 @@ impl Context {
         Ok(())
     }
 
-    /// Whether more may be started on a computer's machine than fits, since nobody knows yet what it has.
+    /// Returns whether more may be started on a computer's machine than fits, since nobody knows yet what it has.
     fn may_be_full(&self, computer: &Computer) -> bool {
         let is_known = self.store.sharing(&computer.label).is_ok_and(|sharing| sharing.machine.is_some());
         self.shares_host(computer) && computer.num_cores != Some(Cores::Unlimited) && !is_known

@@ -306,7 +306,7 @@ pub struct SchedulerTrouble {
     pub since: String,
     /// The scheduler's words.
     pub message: String,
-    /// How many processes it refuses for now; 0: its queue can't be listed.
+    /// The number of processes that wait since it refused them; 0: its queue can't be listed.
     pub held: usize,
 }
 

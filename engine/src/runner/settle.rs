@@ -76,7 +76,7 @@ async fn host_failed(job: &mut Calcjob<'_>, text: String, is_of_scheduler: bool)
     park(job).await
 }
 
-/// Whether a calcjob's trouble may be that of one cluster among several.
+/// Returns whether a calcjob's trouble may be that of one cluster among several.
 fn is_elsewhere(job: &Calcjob<'_>) -> bool {
     let names_cluster =
         job.state.submission.as_ref().is_some_and(|submission| !submission.extras.clusters.is_empty());

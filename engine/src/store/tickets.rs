@@ -60,7 +60,7 @@ pub(super) fn take(db: &Connection, wish: &Wish<'_>, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Whether the tickets of all computers that share a queue leave no room. The bounds may be older than a change of
+/// Returns whether the tickets of all computers that share a queue leave no room. The bounds may be older than a change of
 /// limits, or than what was learned about who shares: the limits of this moment hold as well.
 fn is_full(db: &Connection, computer: &str, sharing: Option<&Sharing>, bounds: Bounds) -> Result<bool> {
     let limits = sharing.map(Sharing::limits).unwrap_or_default();

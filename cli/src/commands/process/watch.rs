@@ -15,7 +15,7 @@ use crate::{
     view,
 };
 
-/// How often the store is looked at: a read of a row, which disturbs nobody. Often at first, for those that end at once.
+/// The shortest and the longest delay between two looks at the store, short at first for those that end at once.
 const LOOK: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
 
 /// Follows processes until all have ended.

@@ -253,7 +253,7 @@ pub(super) fn meaning(text: &str) -> Option<Meaning> {
     slurm.map(|(meaning, _)| *meaning).or_else(system)
 }
 
-/// Whether an error text says that the cluster has as many jobs as it takes.
+/// Returns whether an error text says that the cluster has as many jobs as it takes.
 pub(super) fn is_full(text: &str) -> bool {
     text.trim().eq_ignore_ascii_case("MaxJobCount limit reached")
 }
