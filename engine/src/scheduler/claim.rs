@@ -396,6 +396,22 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_not_written_yet_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let claim = dir.path().join(".ferry/submit-t");
+        std::fs::create_dir_all(&claim).unwrap();
+        std::fs::write(dir.path().join(".ferry/sentinel"), "d\n").unwrap();
+        for (rc, is_answer) in [("", false), ("0\n", true)] {
+            std::fs::write(claim.join("rc"), rc).unwrap();
+            let script = format!("{PRINT}echo '#0'\n{}", report_claim(&quote_path(dir.path()), "t"));
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            let answers = parse_submit(&String::from_utf8(output.stdout).unwrap(), 1);
+            assert_eq!(matches!(&answers[0], Answer::Recorded(_)), is_answer, "{rc:?}");
+            assert_eq!(matches!(&answers[0], Answer::Nothing), !is_answer, "{rc:?}");
+        }
+    }
+
+    #[test]
     fn markers_are_read() {
         let lines = ["sabc", "gtok 42 0", "q7 tok 42", "vout_of_walltime"];
         let found = marker(&lines);
