@@ -16,7 +16,7 @@
 //! | `child` | direct job script | that child's pid and start time |
 //! | `ending` | cancelling a direct job | when it was told to end, by the host's uptime |
 //! | `removed` | job script | the job had removed `.ferry`, which the script made anew |
-//! | `exit` | job script | exit status, token and job id of its end |
+//! | `exit` | job script | a blank line that takes the room; then, appended at its end, exit status, token and job id |
 //!
 //! The wrapper runs in a session of its own, so no lost channel ends it half-way, and under `timeout`, so it
 //! does not act after [`WRAPPER_DEADLINE`].
@@ -72,43 +72,84 @@ const HOST: &str = "h=; { IFS= read -r h < /proc/sys/kernel/hostname; } 2> /dev/
 /// Shell text that sets `u` to the seconds that this host has been up, starting no program.
 pub(super) const UPTIME: &str = "u=; { IFS='. ' read -r u l < /proc/uptime; } 2> /dev/null; u=${u:-0}";
 
-/// The text that submits: a detached wrapper for all jobs, then what each recorded. The wrapper runs `at_once` walks
-/// over the jobs side by side; each takes the next one that nobody has claimed.
-pub(super) fn submit_command(jobs: &[(&Submission, String)], start: Start, at_once: usize) -> Command {
+/// How the submissions of one wrapper follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Walks {
+    /// One after the other. Nobody is asked that could take long, so one program claims all of them.
+    Quick,
+    /// So many side by side: each does its share, and then what another one has not got to.
+    AtOnce(usize),
+}
+
+/// Returns the text that submits: a detached wrapper for all jobs, then what each recorded. `prelude` is the dialect's
+/// own, before the first submission.
+pub(super) fn submit_command(
+    prelude: &str,
+    jobs: &[(&Submission, String)],
+    start: Start,
+    walks: Walks,
+) -> Command {
     // A dialect's text may use any short name for itself.
-    let mut wrapper =
-        format!("ferry_begun=$1; {HOST}\nt() {{ {UPTIME}; [ $((u - ferry_begun)) -le {LAST_BEGIN} ]; }}\n");
+    let mut wrapper = format!(
+        "ferry_begun=$1 ferry_made=; {HOST}\nt() {{ {UPTIME}; [ $((u - ferry_begun)) -le {LAST_BEGIN} ]; }}\n"
+    );
     wrapper.push_str(
         r#"s() {
-    [ ! -e "$1/.ferry/submit-$3" ] || return
-    t || return
-    cd "$1" || return
-    d=; IFS= read -r d < .ferry/sentinel; [ "$d" = "$2" ] || return
-    c=.ferry/submit-$3
-    mkdir "$c" 2> /dev/null || return
+    c=.ferry/submit-$3 o=
+    case $ferry_made in
+    *"/submit-$3"*) o=1; [ ! -e "$1/$c/host" ] || return;;
+    *) [ ! -e "$1/$c" ] || return;;
+    esac
+    if t && cd "$1" && { d=; IFS= read -r d < .ferry/sentinel; [ "$d" = "$2" ]; }; then
+        [ -n "$o" ] || mkdir "$c" 2> /dev/null || return
+    else
+        # Nobody was asked: a claim of ours goes back.
+        [ -z "$o" ] || rmdir "$1/$c"
+        return
+    fi
     # Without room for an answer nothing is asked, and the claim goes back.
     { printf '%s\n' "$h" > "$c/host" && : > "$c/out" && : > "$c/err"; } 2> /dev/null || { rm -rf "$c"; return; }
     f "$3" > "$c/out" 2> "$c/err" < /dev/null
     # One write, so that it is there whole or empty, which says nothing: no program to rename it.
     printf '%s\n' "$?" > "$c/rc"
 }
-w() {
+j() { case $1 in
 "#,
     );
     let (mut report, mut claims) = (String::from(PRINT), Vec::new());
     for (number, (job, submit)) in jobs.iter().enumerate() {
         let (dir, token) = (quote_path(&job.dir), quote(&job.token));
-        wrapper += &format!("f() {{ {submit}\n}}\ns {dir} {} {token}\n", quote(&job.digest));
+        wrapper += &format!("{number}) f() {{ {submit}\n}}\ns {dir} {} {token};;\n", quote(&job.digest));
         report += &format!("echo '#{number}'\n{}", report_claim(&dir, &token));
         claims.push(format!("{dir}/.ferry/submit-{token}"));
     }
-    wrapper += "}\n";
-    wrapper += &match at_once.min(jobs.len()) {
-        0 | 1 => "w\n".to_owned(),
-        // A signal ends `wait` before its time.
-        walks => format!("{}until wait; do :; done\n", "w &\n".repeat(walks)),
-    };
+    wrapper += "esac; }\n";
+    wrapper += &format!("{prelude}\n{}", walk(jobs.len(), walks, &claims));
     start.command(&wrapper, &claims, &report, WRAPPER_DEADLINE)
+}
+
+/// Returns the end of a wrapper: which submissions it begins, in which order.
+fn walk(jobs: usize, walks: Walks, claims: &[String]) -> String {
+    let all = |stride: usize, from: &str| {
+        format!(
+            "ferry_i={from}; while [ \"$ferry_i\" -lt {jobs} ]; do j \"$ferry_i\"; \
+             ferry_i=$((ferry_i + {stride})); done\n"
+        )
+    };
+    match walks {
+        Walks::Quick if jobs > 1 => {
+            // It prints what it made, and only that is ours. Where it knows no `-v` it makes nothing.
+            format!("ferry_made=$(LC_ALL=C mkdir -v {} 2> /dev/null)\n{}", claims.join(" "), all(1, "0"))
+        }
+        Walks::AtOnce(walks) if walks.min(jobs) > 1 => {
+            let walks = walks.min(jobs);
+            let walk = format!("w() {{ {}{}}}\n", all(walks, "$1"), all(1, "0"));
+            let each: String = (0..walks).map(|walk| format!("w {walk} &\n")).collect();
+            // A signal ends `wait` before its time.
+            format!("{walk}{each}until wait; do :; done\n")
+        }
+        _ => all(1, "0"),
+    }
 }
 
 fn report_claim(dir: &str, token: &str) -> String {
@@ -355,10 +396,17 @@ m() {{ cd "$1" 2> /dev/null || return; set -- .ferry/*; p s .ferry/sentinel; p g
 }
 
 fn marker(section: &[&str]) -> Marker {
+    let run = owner(section);
+    // The line that counts is appended by one write; what is seen of it before that is whole does not name the job.
+    let exit = |line: &&str| {
+        let words: Vec<&str> = line[1..].split(' ').collect();
+        let [code, _, job] = words[..] else { return None };
+        run.as_ref().is_none_or(|(_, id)| id.0 == job).then(|| code.parse().ok())?
+    };
     Marker {
         sentinel: find(section, 's').map(str::to_owned),
-        run: owner(section),
-        exit: find(section, 'q').and_then(|line| line.split(' ').next()?.parse().ok()),
+        exit: section.iter().filter(|line| line.starts_with('q')).find_map(exit),
+        run,
         fenced: find(section, 'f').is_some(),
         failure: find(section, 'v').and_then(JobFailure::of),
         is_removed: find(section, 'd').is_some(),
@@ -413,7 +461,7 @@ mod tests {
 
     #[test]
     fn markers_are_read() {
-        let lines = ["sabc", "gtok 42 0", "q7 tok 42", "vout_of_walltime"];
+        let lines = ["sabc", "gtok 42 0", "q    ", "q7 tok 42", "vout_of_walltime"];
         let found = marker(&lines);
         assert_eq!(found.run, Some(("tok".into(), JobId("42".into()))));
         assert_eq!(found.exit, Some(7));

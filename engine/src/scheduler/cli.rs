@@ -11,7 +11,7 @@ use super::{
     Cancelled, Capabilities, Dialect, Error, ErrorKind, Header, JobId, JobRef, JobScript, JobState,
     JobStatus, JobTemplate, Listing, Machine, Presence, Query, Queue, QueueKey, Recorded, Recovery, Result,
     Scheduler, Submission, Survey, WatchEnd, by_cluster,
-    claim::{self, Answer, Found},
+    claim::{self, Answer, Found, Walks},
     job_script::script,
     login::{Start, starts_by_login},
     nameless,
@@ -300,10 +300,12 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
 
     async fn submit(&self, via: &dyn Transport, jobs: &[Submission], at_once: usize) -> Vec<Result<JobId>> {
         let mut results = Vec::with_capacity(jobs.len());
+        let walks = if self.capabilities().has_queue { Walks::AtOnce(at_once) } else { Walks::Quick };
         for batch in jobs.chunks(claim::BATCH) {
             let texts: Vec<_> = batch.iter().map(|job| (job, self.dialect.submit_text(job))).collect();
             let start = self.start(via, batch);
-            match via.exec(&claim::submit_command(&texts, start, at_once)).await {
+            let prelude = self.dialect.prelude(&batch.iter().collect::<Vec<_>>());
+            match via.exec(&claim::submit_command(&prelude, &texts, start, walks)).await {
                 Ok(output) => {
                     let answers = claim::parse_submit(&output.text(), batch.len());
                     let jobs = batch.iter().zip(&answers);

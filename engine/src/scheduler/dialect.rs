@@ -147,6 +147,13 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         Ok(Machine::default())
     }
 
+    /// Returns shell text that a wrapper runs once, before it submits any of these jobs. What it sets, each
+    /// [`Dialect::submit_text`] sees.
+    fn prelude(&self, jobs: &[&Submission]) -> String {
+        let _ = jobs;
+        String::new()
+    }
+
     /// Shell text that submits the job, run by the wrapper in the work directory with the token as `$1`.
     /// Its output and exit status are recorded, and read by [`Dialect::parse_submit`]. Where the environment may send
     /// the job to other clusters, it writes their names, one a line, to `.ferry/submit-TOKEN/clusters` first.

@@ -1,8 +1,8 @@
 //! The job script: the part of it that is the same for every scheduler. It takes the start gate, runs the user's texts
 //! and commands as a child, waits, and leaves the exit marker.
 //!
-//! The user's part is a file of its own (`.ferry/commands`), which the script carries as a here-document and the same
-//! interpreter reads. So whatever stands in it (an `exit`, a `trap`, an `exec`, an open quote) ends that child alone,
+//! The user's part is a file of its own (`.ferry/commands`), which the script carries as one quoted word (a shell reads
+//! a here-document byte by byte) and the same interpreter reads. So whatever stands in it (an `exit`, a `trap`, an `exec`, an open quote) ends that child alone,
 //! and the end is recorded all the same. The script itself is POSIX shell (the shebang must name a POSIX shell).
 //!
 //! A signal that reaches the script's shell alone, as `scancel --batch` sends it, is passed on to the child. One that
@@ -52,11 +52,10 @@ pub fn script(
     header.iter().for_each(|text| line(text));
     sorted.lines.iter().for_each(|text| line(text));
     line(&gate(job, identity));
-    let end = end_word(&job.digest, &commands);
     line(&format!(
-        r#"# What the job runs is a child of this shell, so that nothing in it can keep its end from being recorded.
-while IFS= read -r ferry_line; do printf '%s\n' "$ferry_line" || exit {NO_DIRECTORY}; done > .ferry/commands << '{end}'
-{commands}{end}"#
+        "# What the job runs is a child of this shell, so that nothing in it can keep its end from being recorded.\n\
+         printf '%s' {} > .ferry/commands || exit {NO_DIRECTORY}",
+        quote(&commands)
     ));
     line(FUNCTIONS);
     guard.iter().for_each(|text| line(text));
@@ -87,7 +86,7 @@ fn commands(job: &JobTemplate, prepend: &[Cow<'_, str>]) -> String {
         }
     };
     // A signal waits for the program that runs, which may need its time; then it ends the rest.
-    line("trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM");
+    line("trap \"exit 129\" HUP; trap \"exit 130\" INT; trap \"exit 143\" TERM");
     for (name, value) in &job.environment {
         let value = if job.environment_double_quotes { double_quote(value) } else { quote(value) };
         line(&format!("export {name}={value}"));
@@ -110,15 +109,6 @@ fn commands(job: &JobTemplate, prepend: &[Cow<'_, str>]) -> String {
     job.append.iter().filter(|text| !text.is_empty()).for_each(|text| line(text));
     line("exit \"$ferry_status\"");
     out
-}
-
-/// Returns a line that the user's part does not have.
-fn end_word(digest: &str, commands: &str) -> String {
-    let mut word = format!("FERRY_COMMANDS_{digest}");
-    while commands.lines().any(|line| line == word) {
-        word.push('_');
-    }
-    word
 }
 
 /// Returns the start of every script. Directory and sentinel come first (a scheduler may start a job somewhere else when
@@ -151,7 +141,7 @@ if ! ln "$ferry_owner" .ferry/run 2> /dev/null; then
     fi
 fi
 # Room for the exit marker is taken now, so that a disk that is full by then does not swallow it.
-printf '%0255d\n' 0 > ".ferry/exit-$$" || exit {NO_DIRECTORY}
+printf '%255s\n' '' > .ferry/exit || exit {NO_DIRECTORY}
 "#
     )
 }
@@ -212,8 +202,7 @@ if [ ! -e "$ferry_dir/.ferry/sentinel" ]; then
 ' {digest} > "$ferry_dir/.ferry/sentinel"
 fi
 printf '%s %s %s
-' "$ferry_code" "$ferry_token" "$ferry_job" 1<> "$ferry_dir/.ferry/exit-$$"
-mv -f "$ferry_dir/.ferry/exit-$$" "$ferry_dir/.ferry/exit"
+' "$ferry_code" "$ferry_token" "$ferry_job" >> "$ferry_dir/.ferry/exit"
 ferry_told
 exit "$ferry_code"
 "#
@@ -273,7 +262,8 @@ mod tests {
     fn marked(job: &JobTemplate, child: std::process::Child) -> (String, String) {
         let output = child.wait_with_output().unwrap();
         let marker = std::fs::read_to_string(job.dir.join(".ferry/exit")).unwrap_or_default();
-        let marker = marker.split(' ').next().unwrap_or_default().to_owned();
+        let last = marker.lines().last().unwrap_or_default();
+        let marker = last.split(' ').next().unwrap_or_default().to_owned();
         (marker, String::from_utf8(output.stdout).unwrap())
     }
 

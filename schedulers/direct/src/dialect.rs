@@ -12,7 +12,7 @@ use ferry_engine::{
 };
 
 use crate::{
-    guard,
+    cgroup, guard,
     id::{ChildId, parse_stat},
     processes::{self, WHERE},
     watch,
@@ -86,7 +86,8 @@ impl Dialect for Direct {
         let interpreter = job.shebang.trim_start_matches("#!").trim();
         // What it was given of the machine is no part of the login's environment.
         let given = GPU_VARIABLES.iter().filter(|_| job.resources.gpus.is_some());
-        let given: String = given.map(|name| format!("{name}=\"${name}\" ")).collect();
+        let given = given.chain([&cgroup::VARIABLE]).map(|name| format!("{name}=\"${name}\" "));
+        let given: String = given.collect();
         let line = format!(
             "[ -n \"$FERRY_CLEAN\" ] || exec env -i FERRY_CLEAN=1 HOME=\"$HOME\" USER=\"$USER\" \
              LOGNAME=\"$LOGNAME\" PATH=\"$(getconf PATH)\" {given}{interpreter} \"$0\" \"$@\""
@@ -105,7 +106,7 @@ impl Dialect for Direct {
     fn limits(&self, job: &JobTemplate) -> Option<String> {
         // Only where the job asked for it: a limit on addresses is more than some programs bear. A computer's default is
         // for schedulers that want a number.
-        Some(format!("ulimit -S -v {}", job.asked_memory_kb?))
+        job.asked_memory_kb.map(cgroup::limit)
     }
 
     fn watch_command(&self, jobs: &[JobRef]) -> Option<Command> {
@@ -145,20 +146,28 @@ impl Dialect for Direct {
         })
     }
 
+    fn prelude(&self, jobs: &[&Submission]) -> String {
+        cgroup::make(jobs)
+    }
+
     fn submit_text(&self, job: &Submission) -> String {
         let words = without_login(&job.interpreter);
         let interpreter = words.into_iter().map(quote).collect::<Vec<_>>().join(" ");
         let file = |name: &str| quote(&format!("./{name}"));
         let given = job.environment.iter().map(|(name, value)| format!("{name}={} ", quote(value)));
-        let given: String = given.collect();
-        // The child is not waited for, so its entry in /proc stays until the wrapper ends, even if it is quick.
-        format!(
-            "{given}setsid {interpreter} {} \"$1\" < /dev/null > {} 2> {} & \
-             IFS= read -r l < /proc/$!/stat; p=$!; read -r h < /proc/sys/kernel/hostname; \
-             read -r b < /proc/sys/kernel/random/boot_id; set -- ${{l##*) }}; printf '%s\\n' \"$h:$b:$p:${{20}}\"",
+        let given: String = given.chain([cgroup::given()]).collect();
+        let start = format!(
+            "{interpreter} {} \"$1\" < /dev/null > {} 2> {} &",
             file(&job.script),
             file(&job.stdout),
-            file(&job.stderr),
+            file(&job.stderr)
+        );
+        // The child is not waited for, so its entry in /proc stays until the wrapper ends, even if it is quick. With job
+        // control, which bash has without a terminal, it leads a group of its own and no program is needed for that.
+        format!(
+            "if [ -n \"$BASH_VERSION\" ]; then set -m; {given}{start} set +m; else {given}setsid {start} fi; p=$!; \
+             IFS= read -r l < \"/proc/$p/stat\"; read -r h < /proc/sys/kernel/hostname; \
+             read -r b < /proc/sys/kernel/random/boot_id; set -- ${{l##*) }}; printf '%s\\n' \"$h:$b:$p:${{20}}\""
         )
     }
 
@@ -341,13 +350,13 @@ mod tests {
     fn a_job_is_given_its_gpus_whatever_of_the_login_it_keeps() {
         let environment = ferry_engine::scheduler::gpu_environment(&["MIG-a".to_owned(), "it's".to_owned()]);
         let text = Direct.submit_text(&Submission { environment, ..Submission::default() });
-        assert!(
-            text.starts_with(
-                r"CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES='MIG-a,it'\''s' ROCR_VISIBLE_DEVICES='MIG-a,it'\''s' setsid"
-            ),
-            "{text}"
-        );
-        assert!(Direct.submit_text(&Submission::default()).starts_with("setsid "));
+        for before in ["FERRY_CGROUP=\"${ferry_cgroups:+$ferry_cgroups/ferry-$1}\" setsid", "FERRY_CGROUP="] {
+            let given = format!(
+                r"CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES='MIG-a,it'\''s' ROCR_VISIBLE_DEVICES='MIG-a,it'\''s' {before}"
+            );
+            assert!(text.contains(&given), "{text}");
+        }
+        assert!(Direct.submit_text(&Submission::default()).contains("; else FERRY_CGROUP="));
         let clean = |gpus| {
             let mut job = JobTemplate::default();
             job.resources.gpus = gpus;

@@ -3,34 +3,19 @@
 //!
 //! The user's part runs in a process group of its own, so that it can be signalled as a whole. Its
 //! environment bears the submission's token, by which descendants are found that left the group. Where this user may
-//! make control groups (cgroup v2, delegated or mounted for it), the user's part also has one of its own, which nothing
-//! leaves; see cgroups(7).
+//! make control groups, the user's part also has one of its own, which nothing leaves (see [`cgroup`]).
 
 use std::fmt::Write as _;
 
 use ferry_engine::scheduler::{JobFailure, JobTemplate};
+
+use crate::cgroup;
 
 /// The variable that marks what a job runs; its value is the submission's token.
 pub(crate) const MARK: &str = "FERRY_JOB";
 
 /// How long processes that were told to end may take before they are killed, s: as long as Slurm lets them by default.
 pub(crate) const GRACE: u32 = 30;
-
-/// Makes the control group, if that may be; `cgroup.kill` is there since Linux 5.14.
-const CGROUP: &str = r#"ferry_own=
-while IFS=: read -r ferry_n ferry_t ferry_p; do [ "$ferry_n" != 0 ] || ferry_own=$ferry_p; done < /proc/self/cgroup
-while read -r ferry_n ferry_p ferry_t ferry_rest; do
-    [ "$ferry_t" = cgroup2 ] && [ -w "$ferry_p$ferry_own" ] || continue
-    ferry_cgroup=${ferry_p%/}${ferry_own%/}/ferry-$ferry_token
-    mkdir "$ferry_cgroup" || ferry_cgroup=
-    break
-done < /proc/self/mounts
-if [ -n "$ferry_cgroup" ] && [ -w "$ferry_cgroup/cgroup.kill" ]; then
-    printf '%s\n' "$ferry_cgroup" > .ferry/cgroup
-elif [ -n "$ferry_cgroup" ]; then
-    rmdir "$ferry_cgroup"
-    ferry_cgroup=
-fi"#;
 
 /// Marks the process that becomes the user's part, and takes it into the control group.
 fn mark(is_marked: bool) -> String {
@@ -45,12 +30,10 @@ fn mark(is_marked: bool) -> String {
 }
 
 /// Starts the user's part, and passes signals to all of its group. The first TERM begins the time of grace.
-fn start(is_kept: bool) -> String {
-    let mark = mark(!is_kept);
-    let cgroup = if is_kept { String::new() } else { format!("{{ {CGROUP}; }} 2> /dev/null\n") };
+fn start(job: &JobTemplate) -> String {
+    let (mark, cgroup) = (mark(!job.keep_children), cgroup::take(job));
     format!(
-        r#"ferry_cgroup=
-{cgroup}ferry_start() {{ {mark}ferry_fresh setsid "$@"; }}
+        r#"{cgroup}ferry_start() {{ {mark}ferry_fresh setsid "$@"; }}
 # The group's number and when its leader began, so that nobody else is ever taken for it.
 ferry_started() {{
     set +m
@@ -80,9 +63,11 @@ ferry_killer="#
 
 /// Ends what is left of the group when the user's part has ended: TERM, unless it was told before, and KILL after the
 /// time of grace. What can't be killed is left to whoever looks at the job next.
-fn sweep() -> String {
+fn sweep(job: &JobTemplate) -> String {
+    let met = cgroup::met(job);
+    let (text, call) = met.map_or(("".into(), ""), |text| (text, "    ferry_met\n"));
     format!(
-        r#"ferry_alive() {{
+        r#"{text}ferry_alive() {{
     [ -z "$ferry_cgroup" ] || ! read -r ferry_p < "$ferry_cgroup/cgroup.procs" || return 0
     kill -s 0 -- "-$ferry_child" || return 1
     for ferry_p in /proc/[0-9]*/stat; do
@@ -94,7 +79,7 @@ fn sweep() -> String {
     return 1
 }} 2> /dev/null
 ferry_sweep() {{
-    ferry_alive || return 0
+{call}    ferry_alive || return 0
     [ -n "$ferry_killer" ] || ferry_pass TERM 2> /dev/null
     # Who left the group is still in the control group.
     [ -z "$ferry_cgroup" ] || while read -r ferry_p; do
@@ -145,9 +130,9 @@ fi"#,
 
 /// Returns the text for the job script.
 pub(crate) fn text(job: &JobTemplate) -> Vec<String> {
-    let mut text = start(job.keep_children);
+    let mut text = start(job);
     if !job.keep_children {
-        let _ = write!(text, "\n{}", sweep());
+        let _ = write!(text, "\n{}", sweep(job));
     }
     let text = std::iter::once(text).chain(job.max_wallclock_seconds.map(watchdog));
     text.chain([job_control(!job.keep_children)]).collect()

@@ -7,6 +7,7 @@
 //!
 //! Needs Linux's `/proc` on the computer.
 
+mod cgroup;
 mod dialect;
 mod guard;
 mod id;

@@ -92,6 +92,11 @@ async fn cancel(bench: &Bench, job: &JobRef) -> Outcome<Cancelled> {
     Ok(results.pop().ok_or("no result")??)
 }
 
+/// Whether its exit marker tells of its end.
+fn has_ended(job: &JobRef) -> bool {
+    std::fs::read_to_string(job.dir.join(".ferry/exit")).is_ok_and(|marker| marker.lines().count() > 1)
+}
+
 /// Cancels until the job is over.
 async fn end(bench: &Bench, job: &JobRef) -> Outcome {
     let begin = Instant::now();
@@ -126,7 +131,7 @@ async fn a_checkpoint_on_term_comes_home_whole(shell: &str) -> Outcome {
                    while :; do sleep 0.1; done";
     let body = format!("cat > s.sh << 'E'\n{program}\nE\nsh s.sh");
     let job = start(&bench, shell, &body, |job| job.max_wallclock_seconds = Some(1)).await?;
-    until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    until("it has ended", || has_ended(&job)).await?;
     let text = std::fs::read_to_string(job.dir.join("checkpoint"))?;
     assert_eq!(text, "1\n2\n3\n4\n5\n");
     let marker = bench.marker(&job.dir).await?;
@@ -138,7 +143,7 @@ async fn what_a_job_leaves_in_the_background_ends_with_it(shell: &str) -> Outcom
     let (bench, _dir) = bench().await?;
     let body = "sleep 600 > /dev/null 2>&1 & echo $! > pid";
     let job = start(&bench, shell, body, |_| ()).await?;
-    until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    until("it has ended", || has_ended(&job)).await?;
     assert!(!lives(&job.dir.join("pid")));
     assert_eq!(bench.marker(&job.dir).await?.exit, Some(0));
     Ok(())
@@ -181,7 +186,7 @@ async fn nobody_leaves_a_control_group(shell: &str) -> Outcome {
     // Neither its session nor its environment tells whose it is.
     let clean = stray("env -i PATH=\"$PATH\"");
     let by_itself = start(&bench, shell, &clean, |_| ()).await?;
-    until("its script has ended", || by_itself.dir.join(".ferry/exit").exists()).await?;
+    until("its script has ended", || has_ended(&by_itself)).await?;
     if !by_itself.dir.join(".ferry/cgroup").exists() {
         println!("skipped: no control groups may be made here");
         return Ok(());
@@ -202,7 +207,7 @@ async fn children_are_kept_where_that_is_wanted(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
     let body = "sleep 600 > /dev/null 2>&1 & echo $! > pid";
     let job = start(&bench, shell, body, |job| job.keep_children = true).await?;
-    until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    until("it has ended", || has_ended(&job)).await?;
     assert_eq!(bench.status(&job).await?, None);
     assert!(lives(&job.dir.join("pid")));
     let pid = std::fs::read_to_string(job.dir.join("pid"))?;
@@ -225,7 +230,7 @@ async fn a_job_whose_shell_was_killed_has_not_ended_before_its_programs(shell: &
 async fn a_number_that_is_another_s_by_now_is_left_alone(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
     let job = start(&bench, shell, "true", |_| ()).await?;
-    until("it has ended", || job.dir.join(".ferry/exit").exists()).await?;
+    until("it has ended", || has_ended(&job)).await?;
     let mut stranger = std::process::Command::new("setsid").args(["sleep", "600"]).spawn()?;
     std::fs::write(job.dir.join(".ferry/child"), format!("{} 1\n", stranger.id()))?;
     assert_eq!(bench.status(&job).await?, None);

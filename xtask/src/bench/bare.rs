@@ -131,7 +131,7 @@ impl Recipe {
         }
         for job in 0..jobs {
             let dir = root.join(job.to_string());
-            while !dir.join(EXIT).exists() && begun.elapsed() < cluster.patience {
+            while end(&dir).is_empty() && begun.elapsed() < cluster.patience {
                 cluster.interrupt.check()?;
                 std::thread::sleep(LOOK);
             }
@@ -164,11 +164,17 @@ fn succeeded(ended: std::io::Result<ExitStatus>) -> Result<()> {
 
 /// The job ran to its end: ferry's exit marker in the script says 0.
 fn check(dir: &Path) -> Result<()> {
-    let marker = fs::read_to_string(dir.join(EXIT)).unwrap_or_default();
+    let marker = end(dir);
     if !marker.starts_with("0 ") {
         bail!("the bare job in {} did not run: exit marker '{}'", dir.display(), marker.trim());
     }
     Ok(())
+}
+
+/// What the exit marker tells; its first line only takes the room.
+fn end(dir: &Path) -> String {
+    let marker = fs::read_to_string(dir.join(EXIT)).unwrap_or_default();
+    marker.lines().nth(1).unwrap_or_default().to_owned()
 }
 
 fn is_the_schedulers(name: &std::ffi::OsStr) -> bool {
@@ -208,7 +214,7 @@ mod tests {
         fs::create_dir_all(old.join(".ferry")).unwrap();
         let script = format!(
             "#!/bin/bash\n\nferry_dir={}\ncd \"$ferry_dir\" || exit 97\ncat input > output\n\
-             ln .ferry/sentinel .ferry/run || exit 98\necho \"0 $1 job\" > .ferry/exit\n",
+             ln .ferry/sentinel .ferry/run || exit 98\nprintf '\\n%s\\n' \"0 $1 job\" > .ferry/exit\n",
             old.display()
         );
         fs::write(old.join("job.sh"), script).unwrap();

@@ -67,7 +67,7 @@ fn no_text_keeps_an_end_from_being_told(cell: &Cell) -> Result {
         // Whatever the exit code is made of: nobody says that a node failed.
         let is_told = shown["state"] == "finished" && !report.contains("NODE_FAILURE");
         let marker = marker(&shown)?;
-        let status = marker.split(' ').next().unwrap_or_default();
+        let status = marker.lines().last().and_then(|line| line.split(' ').next()).unwrap_or_default();
         check(is_told && status == exit.to_string(), || format!("{option}: {marker}: {shown:#}\n{report}"))?;
     }
     Ok(())

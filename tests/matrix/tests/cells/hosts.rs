@@ -94,7 +94,7 @@ cat "$here/$file" 2> /dev/null | awk -F'|' -v id="$id" -v file="$file" '
     id != "" && $1 != id { next }
     { n++ }
     file == "queue" { printf "@%s\037%s\037%s\037/\037(null)\037%s\037.\n", $1, $2, $4, $3; next }
-    { printf "@%s\037%s\037%s\037/\037(null)\037%s\037.\n", $1, $3, $4, $2 }
+    { printf "@%s\037%s\037%s\037/\037(null)\037%s\037N/A\037\037.\n", $1, $3, $4, $2 }
     END { if (id != "" && !n) { print "slurm_load_jobs error: Invalid job id specified" > "/dev/stderr"; exit 1 } }'"#;
 /// Knows no job that `squeue` does not show.
 const SCONTROL: &str = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1";
@@ -330,7 +330,8 @@ fn a_missing_work_directory_loses_nothing() -> Result {
     let shown = until(&ferry, &id, "submitted", |shown| shown["job_id"].is_string())?;
     let place = PathBuf::from(shown["work_dir"].as_str().unwrap_or_default());
     let begun = Instant::now();
-    while !place.join(".ferry/exit").exists() {
+    let marker = place.join(".ferry/exit");
+    while !fs::read_to_string(&marker).is_ok_and(|marker| marker.lines().count() > 1) {
         check(begun.elapsed() < LIMIT, || "the job does not end".into())?;
         thread::sleep(Duration::from_millis(20));
     }

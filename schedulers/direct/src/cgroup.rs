@@ -1,0 +1,97 @@
+//! Control groups for jobs (cgroup v2), where this user may make them: nothing leaves one, all of it can be killed at
+//! once, and it can have a memory limit. See cgroups(7) and the kernel's `admin-guide/cgroup-v2.rst`.
+//!
+//! The wrapper that submits makes those of all its jobs with one program, and gives each job's shell the name of its own
+//! by [`VARIABLE`]. A group's name ends in the submission's token, so that a name that came from elsewhere is no use.
+
+use ferry_engine::scheduler::{JobFailure, JobTemplate, Submission};
+use ferry_engine::transport::quote;
+
+/// The variable by which a job's shell learns of its control group. The job itself does not see it.
+pub(crate) const VARIABLE: &str = "FERRY_CGROUP";
+
+/// Sets `ferry_cgroups` to the control group below which those of jobs can be made: the wrapper's own, or the one above
+/// it where that passes a memory controller on (systemd's do; one with processes in it can't).
+const FIND: &str = r#"ferry_cgroups= ferry_own=
+{ while IFS=: read -r ferry_n ferry_t ferry_p; do [ "$ferry_n" != 0 ] || ferry_own=$ferry_p; done < /proc/self/cgroup
+while read -r ferry_n ferry_p ferry_t ferry_r; do
+    [ "$ferry_t" = cgroup2 ] || continue
+    ferry_p=${ferry_p%/}
+    ferry_n=$ferry_p${ferry_own%/*} ferry_r=
+    [ -n "${ferry_own%/}" ] && [ -w "$ferry_n" ] && [ -w "$ferry_n/cgroup.procs" ] &&
+        IFS= read -r ferry_r < "$ferry_n/cgroup.subtree_control"
+    case " $ferry_r " in *" memory "*) ;; *) ferry_n=$ferry_p${ferry_own%/};; esac
+    [ ! -w "$ferry_n" ] || ferry_cgroups=$ferry_n
+    break
+done < /proc/self/mounts; } 2> /dev/null
+"#;
+
+/// Returns the text by which a wrapper makes the groups of its jobs. Without `cgroup.kill` (Linux 5.14) they are of no
+/// use.
+pub(crate) fn make(jobs: &[&Submission]) -> String {
+    let Some(first) = jobs.first() else { return String::new() };
+    let dirs = |jobs: &[&Submission]| {
+        jobs.iter().map(|job| format!(" \"$ferry_cgroups\"/ferry-{}", quote(&job.token))).collect::<String>()
+    };
+    format!(
+        "{FIND}if [ -n \"$ferry_cgroups\" ]; then\n    mkdir{all}\n    \
+         if [ ! -w{first}/cgroup.kill ]; then rmdir{all}; ferry_cgroups=; fi\nfi 2> /dev/null",
+        all = dirs(jobs),
+        first = dirs(&[first]),
+    )
+}
+
+/// Returns the assignment that gives a job's shell its group, before its words.
+pub(crate) fn given() -> String {
+    format!("{VARIABLE}=\"${{ferry_cgroups:+$ferry_cgroups/ferry-$1}}\" ")
+}
+
+/// Returns the text by which a job's shell takes its group. A job whose children are kept has none.
+pub(crate) fn take(job: &JobTemplate) -> String {
+    let mut text = format!(
+        r#"ferry_cgroup=${VARIABLE}
+unset {VARIABLE}
+case $ferry_cgroup in
+*/ferry-"$ferry_token") [ -w "$ferry_cgroup/cgroup.kill" ] || ferry_cgroup=;;
+*) ferry_cgroup=;;
+esac
+"#
+    );
+    if job.keep_children {
+        text.push_str("[ -z \"$ferry_cgroup\" ] || rmdir \"$ferry_cgroup\"\nferry_cgroup=\n");
+        return text;
+    }
+    text.push_str("[ -z \"$ferry_cgroup\" ] || printf '%s\\n' \"$ferry_cgroup\" > .ferry/cgroup\n");
+    if let Some(kb) = job.asked_memory_kb {
+        text.push_str(&format!(
+            r#"ferry_memory=
+if [ -n "$ferry_cgroup" ] && [ -w "$ferry_cgroup/memory.max" ]; then
+    {{ echo {bytes} > "$ferry_cgroup/memory.max" && ferry_memory=cgroup; echo 1 > "$ferry_cgroup/memory.oom.group"; }} 2> /dev/null
+fi
+export FERRY_MEMORY_LIMIT="$ferry_memory"
+"#,
+            bytes = kb.saturating_mul(1024)
+        ));
+    }
+    text
+}
+
+/// Returns the line before the user's part that limits its addresses where no group limits its memory.
+pub(crate) fn limit(kb: u64) -> String {
+    format!("[ \"$FERRY_MEMORY_LIMIT\" = cgroup ] || ulimit -S -v {kb}; unset FERRY_MEMORY_LIMIT")
+}
+
+/// Returns the text of a sweep that tells of a job which met its memory limit.
+pub(crate) fn met(job: &JobTemplate) -> Option<String> {
+    job.asked_memory_kb.filter(|_| !job.keep_children)?;
+    let failure = JobFailure::OutOfMemory.as_str();
+    Some(format!(
+        r#"ferry_met() {{
+    [ -n "$ferry_memory" ] || return 0
+    while read -r ferry_n ferry_p; do
+        [ "$ferry_n" != oom_kill ] || [ "$ferry_p" = 0 ] || echo {failure} > "$ferry_dir/.ferry/failure"
+    done < "$ferry_cgroup/memory.events"
+}} 2> /dev/null
+"#
+    ))
+}
