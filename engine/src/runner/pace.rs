@@ -21,6 +21,11 @@ const EARLY: Duration = Duration::from_millis(500);
 
 /// The shortest time between two looks where jobs tell of their ends: so a wave of ends is gathered.
 const GAP: Duration = Duration::from_millis(20);
+/// The same while somebody waits for the room that an end makes.
+const GAP_AT_GATE: Duration = Duration::from_millis(5);
+/// How long one rests after a look, as a multiple of its time: a look costs the jobs of the same machine. Who waits at
+/// the gate loses more by the rest than by the look.
+const RESTS: u32 = 4;
 /// How long after it was told a job's end is looked for: the script that tells has yet to end itself.
 const LAST_WORDS: Duration = Duration::from_millis(2);
 /// How long after a submission during a watch those look that are told of ends: the job may have told of its end
@@ -42,6 +47,8 @@ pub(super) struct Pace {
     is_hurried: bool,
     /// Jobs tell of their ends.
     is_told: bool,
+    /// Somebody waits at the gate since the last look.
+    is_gate_wanted: bool,
     /// When one did, since the last look.
     told: Option<Instant>,
     /// A watch found a job over, since the last look: another one would say the same, at once.
@@ -73,8 +80,10 @@ impl Pace {
     fn due_if_told(&self, floor: Duration) -> Instant {
         let now = Instant::now();
         let (soonest, regular) = match self.last {
-            // A look that takes long gets much rest: it costs the jobs of the same machine.
-            Some((last, took)) => (last + GAP.max(took * 4), last + floor.max(self.interval)),
+            Some((last, took)) => {
+                let gap = if self.is_gate_wanted { GAP_AT_GATE.max(took) } else { GAP.max(took * RESTS) };
+                (last + gap, last + floor.max(self.interval))
+            }
             None => (now, now + floor),
         };
         let told = self.told.map(|told| told + LAST_WORDS);
@@ -133,6 +142,7 @@ impl Pace {
     pub(super) fn looked(&mut self, start: Instant, floor: Duration, has_news: bool, is_gate_wanted: bool) {
         let was_told = self.told.is_some();
         let took = self.ended(start);
+        self.is_gate_wanted = is_gate_wanted;
         if self.is_told {
             return self.looked_if_told(took, floor, has_news, was_told);
         }

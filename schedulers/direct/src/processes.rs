@@ -76,10 +76,14 @@ const LOOK: &str = r#"
 tokens= groups= cgroups=
 while read -r pid begun token dir; do
     if lives "$pid" "$begun"; then printf '%s\n' "$line"; continue; fi
+    if cgroup "$dir" "$token"; then
+        cgroups="$cgroups$cgroup
+"
+        # Nothing has left it, and nothing is in it.
+        read -r line < "$cgroup/cgroup.procs" || continue
+    fi
     tokens="$tokens $token"
     ! child "$dir" || ! lives "$child" "$born" || groups="$groups $child:$born:$token"
-    ! cgroup "$dir" "$token" || cgroups="$cgroups$cgroup
-"
 done
 [ -z "$tokens" ] || scan | while IFS= read -r line; do printf 'left %s\n' "$line"; done
 # Those that are empty are in nobody's way any more; no other can be removed.

@@ -62,11 +62,14 @@ pub(super) fn report(binary: &Path, has_ssh: bool, interrupt: &Interrupt, table:
     if has_ssh {
         over_ssh(&ferry, interrupt, table)?;
     }
+    let few = many(&ferry, MANY, r#"{"command": "true"}"#)?;
+    ferry.ask(&["computer", "configure", "localhost", "-n", "--num-cores", "unlimited"])?;
     let seconds = many(&ferry, MANY, r#"{"command": "true"}"#)?;
     let bare = bare(&ferry.desk().join("bare"))?;
     let each = |seconds: f64| seconds * 1000.0 / f64::from(MANY);
     let baseline = format!("bare loop {:.2} ms", each(bare));
-    table.note(&format!("{MANY} `true`, each"), each(seconds), " ms", &baseline);
+    table.note(&format!("{MANY} `true`, each, one a core at a time"), each(few), " ms", &baseline);
+    table.note(&format!("{MANY} `true`, each, all at once"), each(seconds), " ms", &baseline);
     table.judge("times the bare loop", seconds / bare, "", &baseline, Aim::Under(1.5));
     match hyperqueue(ferry.desk()) {
         Ok(theirs) => {
@@ -75,7 +78,7 @@ pub(super) fn report(binary: &Path, has_ssh: bool, interrupt: &Interrupt, table:
         }
         Err(why) => table.skip("times HyperQueue", &format!("{why:#}")),
     }
-    ferry.ask(&["computer", "configure", "localhost", "--max-active-jobs", AT_A_TIME])?;
+    ferry.ask(&["computer", "configure", "localhost", "-n", "--max-active-jobs", AT_A_TIME])?;
     let slept = many(&ferry, SLEEPERS as u32, r#"{"command": "sleep", "arguments": ["0.5"]}"#)?;
     let what = format!("`sleep 0.5` {SLEEPERS} times, {AT_A_TIME} at a time");
     table.judge(&what, slept, " s", "ideal 10 s", Aim::Under(11.0));
