@@ -6,19 +6,15 @@
 mod blocking;
 pub mod calcjob;
 pub mod child;
-pub mod clock;
-pub mod computer;
 pub mod crash;
-pub mod error;
-pub mod ids;
 pub mod node;
 pub mod plugin;
 pub mod process;
 pub mod profile;
 pub mod runner;
-pub mod scheduler;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod transport;
 pub mod workflow;
+
+pub use ferry_engine_core::{Scheduler, Transport, clock, computer, error, ids, scheduler, transport};

@@ -137,7 +137,7 @@ impl From<scheduler::Error> for StepError {
                 StepError::Wait(text, std::time::Duration::from_secs(30))
             }
             Kind::Permanent => StepError::Except(text),
-            Kind::Unreadable | Kind::Unrecognized => StepError::Later(text),
+            _ => StepError::Later(text),
         }
     }
 }

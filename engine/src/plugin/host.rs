@@ -84,7 +84,7 @@ impl Host {
     /// `Io` when no child can be started, `Crashed`, `TimedOut`, and those of loading. No child is left.
     pub(super) async fn start(exe: &Path, path: &Path, plugin: Arc<str>, limit: Duration) -> Result<Self> {
         let mut host = Host::spawn(exe, path, plugin)
-            .map_err(|error| Error::from_io("start plugin host", exe, error))?;
+            .map_err(|error| super::io_error("start plugin host", exe, error))?;
         let ready = timeout(limit, host.greet()).await;
         match ready {
             Ok(Ok(frame)) if frame.tag == frame::READY => host.note_flags(frame.id),

@@ -38,7 +38,7 @@ impl Library {
     /// # Errors
     /// `Unsafe` when the directory is somebody else's, `Io`.
     pub fn new(dir: &Path) -> Result<Self> {
-        let failed = |error| Error::from_io("plugin library", dir, error);
+        let failed = |error| super::io_error("plugin library", dir, error);
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         let dir = dir.canonicalize().map_err(failed)?;
         let metadata = fs::metadata(&dir).map_err(failed)?;
@@ -57,7 +57,7 @@ impl Library {
     /// # Errors
     /// `Unsafe`, `Io`, and those of [`elf::inspect`]; each names the file.
     pub fn admit(&self, file: &Path) -> Result<Admitted> {
-        let failed = |error| Error::from_io("plugin file", file, error);
+        let failed = |error| super::io_error("plugin file", file, error);
         let file = file.canonicalize().map_err(failed)?;
         check_directory(&file)?;
         let bytes = read_plugin(&file)?;
@@ -65,7 +65,7 @@ impl Library {
         let digest = Digest::of(&bytes);
         let path = self.path(&digest);
         if self.verify(&digest).is_err() {
-            self.keep(&path, &bytes).map_err(|error| Error::from_io("copy plugin", &path, error))?;
+            self.keep(&path, &bytes).map_err(|error| super::io_error("copy plugin", &path, error))?;
         }
         Ok(Admitted { digest, path, facts })
     }
@@ -108,7 +108,7 @@ impl Library {
         let path = self.path(digest);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::from_io("remove plugin", &path, error))
+                Err(super::io_error("remove plugin", &path, error))
             }
             _ => Ok(()),
         }
@@ -128,7 +128,7 @@ impl Library {
 /// Whoever may write the directory may swap the file. A group's directory is taken: groups share plugins.
 fn check_directory(file: &Path) -> Result<()> {
     let Some(dir) = file.parent() else { return Ok(()) };
-    let mode = fs::metadata(dir).map_err(|error| Error::from_io("plugin file", dir, error))?.mode();
+    let mode = fs::metadata(dir).map_err(|error| super::io_error("plugin file", dir, error))?.mode();
     if mode & 0o002 != 0 && mode & 0o1000 == 0 {
         let error = unsafe_path("plugin file", dir, "everybody may replace files in its directory");
         return Err(error.help(format!("move it elsewhere, or: chmod o-w {}", dir.display())));
@@ -138,7 +138,7 @@ fn check_directory(file: &Path) -> Result<()> {
 
 /// Opens, checks and reads through one handle, so that what was checked is what is read.
 fn read_plugin(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error: io::Error| Error::from_io("plugin file", path, error);
+    let failed = |error: io::Error| super::io_error("plugin file", path, error);
     // Opening a pipe would wait for a writer.
     let flags = unix::OFlags::RDONLY | unix::OFlags::CLOEXEC | unix::OFlags::NONBLOCK;
     let file = unix::open(path, flags, unix::Mode::empty()).map_err(|error| failed(error.into()))?;

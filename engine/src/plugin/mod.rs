@@ -112,9 +112,7 @@ pub type Error = error::Error<ErrorKind>;
 /// A plugin result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-impl Error {
-    /// The plugin error for an I/O error during `operation` on `path`.
-    fn from_io(operation: &'static str, path: &Path, source: io::Error) -> Self {
-        Error::new(ErrorKind::Io, operation).with("path", path.display()).source(source)
-    }
+/// Returns the plugin error for an I/O error during `operation` on `path`.
+fn io_error(operation: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::new(ErrorKind::Io, operation).with("path", path.display()).source(source)
 }

@@ -40,7 +40,7 @@ pub async fn probe(exe: &Path, path: &Path, limit: Duration) -> Result<Manifest>
 }
 
 async fn read_facts(path: &Path) -> Result<Facts> {
-    let bytes = tokio::fs::read(path).await.map_err(|error| Error::from_io("plugin file", path, error))?;
+    let bytes = tokio::fs::read(path).await.map_err(|error| super::io_error("plugin file", path, error))?;
     elf::inspect(&bytes).map_err(|error| error.with("path", path.display()))
 }
 

@@ -15,11 +15,11 @@ mod rehearse;
 mod resources;
 mod spec;
 mod stash;
-mod state;
 
 pub use caching::{CacheRules, CacheStory, Candidate, cache_story};
 pub(crate) use call::run as run_calcfunction;
 pub(crate) use failures::Failures;
+pub use ferry_engine_core::process::State;
 pub use identity::Ingredients;
 pub(crate) use launch::{Calling, DEPTH, PINS, in_words, is_workflow, prepare_called};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
@@ -34,4 +34,3 @@ pub use spec::{
     parse_literal, type_problem,
 };
 pub use stash::{Stash, StashMode, Unstash, UnstashTarget};
-pub use state::State;

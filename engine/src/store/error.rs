@@ -62,8 +62,8 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// A store's error.
-pub type Error = error::Error<ErrorKind>;
+/// A store's error. A type of its own, and no alias, so that SQLite's errors can become one.
+pub struct Error(error::Error<ErrorKind>);
 /// A store's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -74,6 +74,32 @@ pub(super) const DAMAGED: &str = "`ferry storage check` tells what is damaged an
 const FULL: &str = "free some space, then repeat; nothing stored was harmed";
 /// What to do about a disk that can't be written.
 const READ_ONLY: &str = "the file system or the permissions of the profile's directory forbid writing: make it writable for this user";
+
+impl std::ops::Deref for Error {
+    type Target = error::Error<ErrorKind>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0)
+    }
+}
 
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
@@ -101,7 +127,49 @@ fn kind_of(error: &rusqlite::Error) -> ErrorKind {
     }
 }
 
+/// As those of [`error::Error`].
 impl Error {
+    /// Returns an error of `kind` during `operation`: not worth retrying and without effect, unless said otherwise.
+    pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
+        Error(error::Error::new(kind, operation))
+    }
+
+    /// Says in words what happened.
+    #[must_use]
+    pub fn message(self, message: impl Into<String>) -> Self {
+        Error(self.0.message(message))
+    }
+
+    /// Adds where or with what it happened.
+    #[must_use]
+    pub fn with(self, key: &'static str, value: impl fmt::Display) -> Self {
+        Error(self.0.with(key, value))
+    }
+
+    /// Adds the next step for a person.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Error(self.0.help(help))
+    }
+
+    /// Says that trying again may help.
+    #[must_use]
+    pub fn later(self) -> Self {
+        Error(self.0.later())
+    }
+
+    /// Says that it may have happened all the same.
+    #[must_use]
+    pub fn effect_unknown(self) -> Self {
+        Error(self.0.effect_unknown())
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Error(self.0.source(source))
+    }
+
     /// The store error for an I/O error on `path`.
     pub fn from_io(operation: &'static str, path: &std::path::Path, source: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;

@@ -4,8 +4,8 @@
 //! The wrapper that submits makes those of all its jobs with one program, and gives each job's shell the name of its own
 //! by [`VARIABLE`]. A group's name ends in the submission's token, so that a name that came from elsewhere is no use.
 
-use ferry_engine::scheduler::{JobFailure, JobTemplate, Submission};
-use ferry_engine::transport::quote;
+use ferry_engine_core::scheduler::{JobFailure, JobTemplate, Submission};
+use ferry_engine_core::transport::quote;
 
 /// The variable by which a job's shell learns of its control group. The job itself does not see it.
 pub(crate) const VARIABLE: &str = "FERRY_CGROUP";

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{
         Capabilities, Dialect, Error, ErrorKind, GPU_VARIABLES, Header, JobFailure, JobId, JobRef, JobState,
         JobStatus, JobTemplate, Listed, Listing, Machine, Query, Queue, QueueKey, Recorded, ResourceKey,
@@ -348,7 +348,8 @@ mod tests {
 
     #[test]
     fn a_job_is_given_its_gpus_whatever_of_the_login_it_keeps() {
-        let environment = ferry_engine::scheduler::gpu_environment(&["MIG-a".to_owned(), "it's".to_owned()]);
+        let environment =
+            ferry_engine_core::scheduler::gpu_environment(&["MIG-a".to_owned(), "it's".to_owned()]);
         let text = Direct.submit_text(&Submission { environment, ..Submission::default() });
         for before in ["FERRY_CGROUP=\"${ferry_cgroups:+$ferry_cgroups/ferry-$1}\" setsid", "FERRY_CGROUP="] {
             let given = format!(

@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use ferry_engine::scheduler::{JobFailure, JobTemplate};
+use ferry_engine_core::scheduler::{JobFailure, JobTemplate};
 
 use crate::cgroup;
 

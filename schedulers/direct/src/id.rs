@@ -1,6 +1,6 @@
 //! The identity of a child: host, boot, pid and start time.
 
-use ferry_engine::scheduler::JobId;
+use ferry_engine_core::scheduler::JobId;
 
 /// Parts of a job id.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use ferry_engine::scheduler::{CliScheduler, Scheduler};
+use ferry_engine_core::scheduler::{CliScheduler, Scheduler};
 
 pub use dialect::Direct;
 

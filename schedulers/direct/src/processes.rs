@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use ferry_engine::{scheduler::JobRef, transport::Command};
+use ferry_engine_core::{scheduler::JobRef, transport::Command};
 
 use crate::{
     guard::{GRACE, MARK},

@@ -15,7 +15,7 @@
 
 use std::path::{Component, Path};
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{JobRef, WatchEnd},
     transport::{Command, Output, quote_path},
 };
@@ -132,7 +132,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use ferry_engine::scheduler::JobId;
+    use ferry_engine_core::scheduler::JobId;
 
     use super::*;
     use crate::id::parse_stat;

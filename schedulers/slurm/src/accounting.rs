@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{JobId, JobRef, JobState, JobStatus, Listed, Submission},
     transport::{Command, Output, quote},
 };

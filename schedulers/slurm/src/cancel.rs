@@ -1,6 +1,6 @@
 //! `scancel`: ends many jobs of a cluster by one call. Whose their ids are was asked just before.
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{JobRef, Result},
     transport::{Command, Output},
 };

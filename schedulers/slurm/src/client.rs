@@ -1,7 +1,7 @@
 //! How Slurm's clients are run so that they end and their answers can be trusted: under `timeout`, without
 //! the variables that would change their meaning, and with a last line that tells how they ended.
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{Error, ErrorKind, Result},
     transport::{Command, Output, quote},
 };

@@ -1,7 +1,7 @@
 //! `scontrol show config`: the name of the cluster that a login belongs to, and the user's number there. Together they
 //! name a queue, whatever the address it is reached by.
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{Error, ErrorKind, QueueKey, Result},
     transport::{Command, Output},
 };

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{
         Capabilities, Dialect, Header, JobId, JobRef, JobStatus, JobTemplate, Listing, Query, Queue,
         QueueKey, Recorded, Result, Submission,

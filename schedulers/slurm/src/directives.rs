@@ -14,7 +14,7 @@
 
 use std::{collections::BTreeSet, str::Chars};
 
-use ferry_engine::scheduler::{Directives, Extras, JobTemplate};
+use ferry_engine_core::scheduler::{Directives, Extras, JobTemplate};
 
 /// What `sbatch` looks for at the very beginning of a line.
 const MARKER: &str = "#SBATCH";

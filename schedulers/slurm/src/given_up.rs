@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{JobId, JobRef, Listed},
     transport::{Command, Output},
 };

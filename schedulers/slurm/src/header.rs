@@ -3,7 +3,9 @@
 //! Name, comment, directory, output files and whether it may start again are words of the `sbatch` command instead:
 //! there the shell quotes them, and a user's own header lines can't undo them.
 
-use ferry_engine::scheduler::{Error, ErrorKind, JobTemplate, ResourceKey, ResourceKind, Resources, Result};
+use ferry_engine_core::scheduler::{
+    Error, ErrorKind, JobTemplate, ResourceKey, ResourceKind, Resources, Result,
+};
 
 use crate::directives;
 

@@ -10,7 +10,7 @@
 //! answers are from 22.05.8.
 //!
 //! ```
-//! use ferry_engine::scheduler::{Dialect, JobId, Recorded};
+//! use ferry_engine_core::scheduler::{Dialect, JobId, Recorded};
 //! use ferry_scheduler_slurm::Slurm;
 //!
 //! let answer = Recorded { stdout: "42\n".into(), status: Some(0), ..Recorded::default() };
@@ -34,7 +34,7 @@ mod submit;
 
 use std::sync::Arc;
 
-use ferry_engine::scheduler::{CliScheduler, Scheduler};
+use ferry_engine_core::scheduler::{CliScheduler, Scheduler};
 
 pub use dialect::Slurm;
 

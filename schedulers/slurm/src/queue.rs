@@ -1,7 +1,7 @@
 //! `squeue`: one listing of all jobs of this user in one cluster, whatever their number, ended ones as long as the
 //! controller remembers them; and what `squeue` and `scontrol` say of single jobs, asked for by their ids.
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{JobId, Listed, Listing, Query, Queue, Result, Submission},
     transport::{Command, Output},
 };
@@ -199,7 +199,7 @@ pub(crate) fn found(job: &Submission, cluster: Option<&str>, output: &Output) ->
 mod tests {
     use std::collections::BTreeMap;
 
-    use ferry_engine::scheduler::{ErrorKind, JobRef, JobState};
+    use ferry_engine_core::scheduler::{ErrorKind, JobRef, JobState};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use ferry_engine::scheduler::{Error, ErrorKind, Result};
+use ferry_engine_core::scheduler::{Error, ErrorKind, Result};
 
 /// Begins a record.
 pub(crate) const BEGIN: char = '@';

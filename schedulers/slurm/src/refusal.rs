@@ -6,7 +6,7 @@
 
 mod errno;
 
-use ferry_engine::scheduler::{Error, ErrorKind, Recorded};
+use ferry_engine_core::scheduler::{Error, ErrorKind, Recorded};
 
 use crate::{
     client,
@@ -214,7 +214,7 @@ fn is_option(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use ferry_engine::error::Effect;
+    use ferry_engine_core::error::Effect;
 
     use super::*;
 

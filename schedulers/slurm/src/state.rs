@@ -1,6 +1,6 @@
 //! Slurm's words for a job's state and reason, and ours.
 
-use ferry_engine::scheduler::{JobFailure, JobState, JobStatus};
+use ferry_engine_core::scheduler::{JobFailure, JobState, JobStatus};
 
 use crate::reason::advice;
 

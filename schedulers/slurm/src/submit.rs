@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{Error, ErrorKind, JobId, Recorded, Result, Submission},
     transport::{quote, quote_path},
 };
@@ -105,7 +105,7 @@ fn id(line: &str) -> Option<JobId> {
 
 #[cfg(test)]
 mod tests {
-    use ferry_engine::scheduler::Extras;
+    use ferry_engine_core::scheduler::Extras;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! The settings of this transport.
 
-use ferry_engine::{
+use ferry_engine_core::{
     computer::Computer,
     transport::{Error, ErrorKind, Result, Setting},
 };

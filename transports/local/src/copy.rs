@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use ferry_engine::transport::Result;
+use ferry_engine_core::transport::Result;
 
 use crate::{
     draft::Draft,

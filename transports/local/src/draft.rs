@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_engine::transport::fresh_name;
+use ferry_engine_core::transport::fresh_name;
 
 use crate::{files, rename};
 

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine::transport::{Command, Error, ErrorKind, Output, Result, check_path};
+use ferry_engine_core::transport::{Command, Error, ErrorKind, Output, Result, check_path};
 use rustix::{fs::Access, io::Errno};
 use tokio::{
     io::AsyncWriteExt,

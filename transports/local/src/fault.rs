@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use ferry_engine::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use rustix::io::Errno;
 
 /// Says where an I/O error happened.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_engine::transport::Result;
+use ferry_engine_core::transport::Result;
 
 use crate::{
     draft::{Draft, mode},

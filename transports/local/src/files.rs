@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use ferry_engine::transport::{Entry, FileKind, Metadata};
+use ferry_engine_core::transport::{Entry, FileKind, Metadata};
 use rustix::fs::OFlags;
 
 use crate::{fault::special, work::Line};

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_engine::transport::Pattern;
+use ferry_engine_core::transport::Pattern;
 use rustix::io::Errno;
 
 use crate::files::is_missing;

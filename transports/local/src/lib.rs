@@ -5,7 +5,7 @@
 //! `use_login_shell` asks for one.
 //!
 //! ```
-//! use ferry_engine::{computer::Computer, transport::{Command, Transports}};
+//! use ferry_engine_core::{computer::Computer, transport::{Command, Transports}};
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {
@@ -13,7 +13,7 @@
 //! let here = transports.get(&Computer::default()).await?;
 //! let output = here.exec(&Command::new(["echo", "it's here"])).await?;
 //! assert_eq!(output.text(), "it's here\n");
-//! # Ok::<(), ferry_engine::transport::Error>(())
+//! # Ok::<(), ferry_engine_core::transport::Error>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -38,7 +38,7 @@ mod write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ferry_engine::{
+use ferry_engine_core::{
     computer::Computer,
     transport::{Factory, Result, Setting, Transport},
 };
@@ -46,7 +46,7 @@ use ferry_engine::{
 pub use config::Config;
 pub use transport::Local;
 
-/// The factory to hand to [`Transports::new`](ferry_engine::transport::Transports::new); being linked
+/// The factory to hand to [`Transports::new`](ferry_engine_core::transport::Transports::new); being linked
 /// registers nothing.
 pub fn register() -> Arc<dyn Factory> {
     Arc::new(LocalFactory)

@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ferry_engine::transport::{
+use ferry_engine_core::transport::{
     Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Reader, Result,
     Transport, Tree, check_path, is_nameless,
 };

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_engine::transport::{Result, Tree, TreeEntry, fresh_name};
+use ferry_engine_core::transport::{Result, Tree, TreeEntry, fresh_name};
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, renameat, symlinkat, unlinkat},
     io::Errno,

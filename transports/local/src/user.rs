@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ferry_engine::transport::{Command, Result};
+use ferry_engine_core::transport::{Command, Result};
 
 use crate::{Config, exec};
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ferry_engine::transport::{Error, ErrorKind, Progress, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Progress, Result};
 use tokio::{
     sync::mpsc::{self, UnboundedSender},
     task,

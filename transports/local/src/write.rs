@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use ferry_engine::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{

@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferry_engine::transport::{Command, QUIET, Tree};
+use ferry_engine_core::transport::{Command, QUIET, Tree};
 use support::{Sshd, run};
 
 const COMMANDS: usize = 100;

@@ -5,7 +5,7 @@
 
 use std::{path::Path, time::SystemTime};
 
-use ferry_engine::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use russh::{
     MethodKind, MethodSet,
     client::{AuthResult, Handle},

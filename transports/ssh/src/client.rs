@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferry_engine::transport::Error;
+use ferry_engine_core::transport::Error;
 use russh::{
     ChannelId, Preferred, cipher,
     client::{Config, DisconnectReason, Handler, Session},

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ferry_engine::{
+use ferry_engine_core::{
     computer::Computer,
     transport::{Error, ErrorKind, Result, Setting},
 };

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ferry_engine::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use russh::{Disconnect, client::Handle};
 use tokio::{
     task::AbortHandle,

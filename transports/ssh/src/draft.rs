@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ferry_engine::transport::{Result, fresh_name};
+use ferry_engine_core::transport::{Result, fresh_name};
 
 use crate::{
     files,

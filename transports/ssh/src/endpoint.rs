@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use ferry_engine::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Result};
 
 use crate::{
     config::{Config, KeyPolicy},

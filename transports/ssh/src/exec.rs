@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use ferry_engine::transport::{Command, Error, ErrorKind, Output, Result};
+use ferry_engine_core::transport::{Command, Error, ErrorKind, Output, Result};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client::Msg};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -52,7 +52,7 @@ impl Runner {
     /// Runs a command to its end.
     ///
     /// # Errors
-    /// Those of [`Transport::exec`](ferry_engine::transport::Transport::exec).
+    /// Those of [`Transport::exec`](ferry_engine_core::transport::Transport::exec).
     pub(crate) async fn exec(&self, command: &Command) -> Result<Output> {
         if command.spare && !self.connection.has_spare(EXEC).await? {
             return Err(

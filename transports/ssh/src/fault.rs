@@ -5,7 +5,7 @@
 
 use std::{io, path::Path};
 
-use ferry_engine::transport::{Error, ErrorKind, FileKind, Metadata, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, FileKind, Metadata, Result};
 
 use crate::sftp::{LSTAT, STAT, Sftp, Status};
 

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use ferry_engine::transport::{Error, ErrorKind, Progress, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Progress, Result};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use ferry_engine::transport::{Entry, ErrorKind, FileKind, Metadata, Result};
+use ferry_engine_core::transport::{Entry, ErrorKind, FileKind, Metadata, Result};
 
 use crate::{
     fault::{explain, explain_parent, fault, is},
@@ -121,7 +121,7 @@ pub(crate) async fn chmod(sftp: &Sftp, path: &Path, mode: u32) -> Result<()> {
 }
 
 /// Renames where nothing is. Servers refuse an existing file without a gap; for the rest we look first, and
-/// the gap between the two is why [`Capabilities`](ferry_engine::transport::Capabilities) promises nothing.
+/// the gap between the two is why [`Capabilities`](ferry_engine_core::transport::Capabilities) promises nothing.
 pub(crate) async fn rename(sftp: &Sftp, operation: &'static str, from: &Path, to: &Path) -> Result<()> {
     let at_target = |kind| is(kind, operation, from).with("target", to.display());
     if sftp.facts(operation, LSTAT, to).await?.is_ok() {

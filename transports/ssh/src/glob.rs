@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ferry_engine::transport::{ErrorKind, Pattern, Result};
+use ferry_engine_core::transport::{ErrorKind, Pattern, Result};
 
 use crate::{
     files,

@@ -11,7 +11,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use ferry_engine::transport::{Error, ErrorKind, Result, quote, quote_path};
+use ferry_engine_core::transport::{Error, ErrorKind, Result, quote, quote_path};
 use russh::keys::{
     Algorithm, Certificate, HashAlg, PublicKey, PublicKeyOrCertificate, ssh_key::certificate::CertType,
 };

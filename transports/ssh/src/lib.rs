@@ -14,7 +14,7 @@
 //! have closed it, and no text of the user's is ever part of a line that a login shell reads.
 //!
 //! ```no_run
-//! use ferry_engine::{computer::Computer, transport::{Command, Transports}};
+//! use ferry_engine_core::{computer::Computer, transport::{Command, Transports}};
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {
@@ -23,7 +23,7 @@
 //! let there = transports.get(&computer).await?;
 //! let output = there.exec(&Command::new(["echo", "it's there"])).await?;
 //! assert_eq!(output.text(), "it's there\n");
-//! # Ok::<(), ferry_engine::transport::Error>(())
+//! # Ok::<(), ferry_engine_core::transport::Error>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -63,7 +63,7 @@ mod write;
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use ferry_engine::{
+use ferry_engine_core::{
     computer::Computer,
     transport::{Factory, Result, Setting, Transport},
 };
@@ -73,7 +73,7 @@ pub use keys::Prompt;
 pub use prompt::ask_on_terminal;
 pub use transport::Ssh;
 
-/// The factory to hand to [`Transports::new`](ferry_engine::transport::Transports::new); being linked
+/// The factory to hand to [`Transports::new`](ferry_engine_core::transport::Transports::new); being linked
 /// registers nothing. Nobody is asked for passphrases: that is what a daemon wants.
 pub fn register() -> Arc<dyn Factory> {
     Arc::new(SshFactory { prompt: None })

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, ReadBuf},
     net::{TcpStream, lookup_host},

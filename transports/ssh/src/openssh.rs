@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use tokio::{process::Command, time::timeout};
 
 use crate::home;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine::transport::{Command, Error, ErrorKind, FileKind, Output, Result, fresh_name};
+use ferry_engine_core::transport::{Command, Error, ErrorKind, FileKind, Output, Result, fresh_name};
 
 use crate::{
     exec::Runner,

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine::transport::{Command, Error, ErrorKind, Result, check_path, quote};
+use ferry_engine_core::transport::{Command, Error, ErrorKind, Result, check_path, quote};
 
 use crate::marks::Token;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ferry_engine::transport::quote_path;
+use ferry_engine_core::transport::quote_path;
 
 use crate::config::{Config, KeyPolicy};
 

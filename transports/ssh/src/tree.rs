@@ -8,7 +8,9 @@
 use std::{collections::BTreeSet, io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use ferry_engine::transport::{Error, ErrorKind, FileKind, Progress, Result, Tree, TreeEntry, fresh_name};
+use ferry_engine_core::transport::{
+    Error, ErrorKind, FileKind, Progress, Result, Tree, TreeEntry, fresh_name,
+};
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, path::Path, sync::Arc};
 
-use ferry_engine::transport::{Error, ErrorKind, FileKind, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, FileKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
@@ -17,7 +17,7 @@ const AHEAD: usize = 64;
 /// Writes all of `from` to `path`, counts it, and reports as it goes.
 ///
 /// # Errors
-/// Those of [`Transport::write`](ferry_engine::transport::Transport::write).
+/// Those of [`Transport::write`](ferry_engine_core::transport::Transport::write).
 pub(crate) async fn write(
     sftp: &Arc<Sftp>,
     operation: &'static str,

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferry_engine::{
+use ferry_engine_core::{
     computer::Computer,
     error::{Effect, Retry},
     transport::{Command, Error, ErrorKind, Factory, QUIET, Transport, Tree},

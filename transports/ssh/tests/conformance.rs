@@ -8,7 +8,7 @@ use ferry_conformance::{
     libtest_mimic::{Arguments, Failed, run},
     transport::{self, Fixture},
 };
-use ferry_engine::transport::Factory;
+use ferry_engine_core::transport::Factory;
 use support::{Options, Sshd};
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! Arrows between our crates: which may name which in its dependency tables.
 //!
-//! Arrows point at the engine. Implementations do not know one another; only `cli` and `tests` name them;
+//! Arrows point at the engine's core. Implementations do not know one another; only `cli` and `tests` name them;
 //! a plugin author's crate sees the SDK alone.
 
 use crate::workspace::Member;
@@ -41,8 +41,9 @@ pub(super) fn check(members: &[Member]) -> Vec<String> {
 fn rule(dir: &str) -> Option<May> {
     let parts: Vec<_> = dir.split('/').collect();
     Some(match parts.as_slice() {
-        ["engine"] => May::Only(&["ferry-plugin-abi", "ferry-plugin-proto"], &[]),
-        ["transports" | "schedulers", _] => May::Only(&["ferry-engine"], &["ferry-conformance"]),
+        ["engine"] => May::Only(&["ferry-engine-core", "ferry-plugin-abi", "ferry-plugin-proto"], &[]),
+        ["engine", "core"] => May::Only(&[], &[]),
+        ["transports" | "schedulers", _] => May::Only(&["ferry-engine-core"], &["ferry-conformance"]),
         ["plugins", "abi" | "proto"] | ["xtask"] => May::Only(&[], &[]),
         // It reads what `ferry plugin interface` writes, which is a message.
         ["plugins", "sdk", "macros"] => May::Only(&["ferry-plugin-proto"], &[]),
@@ -83,6 +84,7 @@ mod tests {
     fn check(dir: &str, name: &str, dependencies: &[(&str, bool)], expect: usize) {
         let members = [
             member("engine", "ferry-engine", &[]),
+            member("engine/core", "ferry-engine-core", &[]),
             member("transports/local", "ferry-transport-local", &[]),
             member("tests/conformance", "ferry-conformance", &[]),
             member("plugins/sdk", "ferry-plugin", &[]),
@@ -94,7 +96,8 @@ mod tests {
 
     #[test]
     fn arrows_point_at_the_engine() {
-        check("schedulers/direct", "d", &[("ferry-engine", false), ("serde", false)], 0);
+        check("schedulers/direct", "d", &[("ferry-engine-core", false), ("serde", false)], 0);
+        check("schedulers/direct", "d", &[("ferry-engine", false)], 1);
         check("schedulers/direct", "d", &[("ferry-transport-local", false)], 1);
         check("schedulers/direct", "d", &[("ferry-conformance", true)], 0);
         check("schedulers/direct", "d", &[("ferry-conformance", false)], 1);

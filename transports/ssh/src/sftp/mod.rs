@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use ferry_engine::transport::{Entry, Error, ErrorKind, Metadata, Result};
+use ferry_engine_core::transport::{Entry, Error, ErrorKind, Metadata, Result};
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use ferry_engine::transport::{Entry, FileKind, Metadata};
+use ferry_engine_core::transport::{Entry, FileKind, Metadata};
 
 pub(crate) const INIT: u8 = 1;
 pub(crate) const OPEN: u8 = 3;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use ferry_engine::transport::{Error, ErrorKind, FileKind, Metadata, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, FileKind, Metadata, Result};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     sync::mpsc,

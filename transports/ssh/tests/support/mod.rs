@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferry_engine::computer::Computer;
+use ferry_engine_core::computer::Computer;
 use tempfile::TempDir;
 
 /// How long a server may take to listen.

@@ -81,7 +81,7 @@ impl Tree {
     /// that is no directory; a link target or a local file that is not absolute.
     ///
     /// ```
-    /// use ferry_engine::transport::{ErrorKind, Tree};
+    /// use ferry_engine_core::transport::{ErrorKind, Tree};
     /// assert!(Tree::default().bytes("sub/run.sh", *b"date").check().is_ok());
     /// let error = Tree::default().bytes("../run.sh", *b"date").check().unwrap_err();
     /// assert_eq!(*error.kind(), ErrorKind::InvalidPath);

@@ -65,7 +65,7 @@ pub fn script(
 }
 
 /// Returns the words of a first line.
-pub(crate) fn interpreter(shebang: &str) -> Vec<String> {
+pub(super) fn interpreter(shebang: &str) -> Vec<String> {
     let line = if shebang.trim().is_empty() { SHEBANG } else { shebang };
     line.trim().trim_start_matches("#!").split_whitespace().map(str::to_owned).collect()
 }

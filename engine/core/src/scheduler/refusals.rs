@@ -2,7 +2,7 @@
 //! knows. A computer names them under `refusals:`; they count where the scheduler's answer is read.
 //!
 //! ```
-//! use ferry_engine::scheduler::{Refusal, Refusals};
+//! use ferry_engine_core::scheduler::{Refusal, Refusals};
 //!
 //! let refusals = Refusals { busy: vec!["no budget left until *".into()], ..Refusals::default() };
 //! assert_eq!(refusals.meaning("Your project has NO budget left until 1 January"), Some(Refusal::Busy));

@@ -92,23 +92,25 @@ impl std::str::FromStr for Rate {
 
 /// Permits of a rate that have not been used. Fills evenly; begins with one, so that restarts can't outrun it.
 #[derive(Debug, Clone)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     rate: Rate,
     level: f64,
     at: Instant,
 }
 
 impl Bucket {
-    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
+    /// Returns a bucket with one permit.
+    pub fn new(rate: Rate, now: Instant) -> Self {
         Bucket { rate, level: 1.0, at: now }
     }
 
-    pub(crate) fn rate(&self) -> Rate {
+    /// Returns the rate at which it fills.
+    pub fn rate(&self) -> Rate {
         self.rate
     }
 
     /// Takes as many permits as there are, at most `wanted`.
-    pub(crate) fn take(&mut self, wanted: u32, now: Instant) -> u32 {
+    pub fn take(&mut self, wanted: u32, now: Instant) -> u32 {
         let grown = now.duration_since(self.at).as_secs_f64() / self.rate.per.as_secs_f64();
         self.level = (self.level + grown * f64::from(self.rate.permits)).min(f64::from(self.rate.permits));
         self.at = now;
@@ -161,7 +163,7 @@ impl Limits {
 impl Bounds {
     /// These bounds, and those of the limits. Where nothing can be pending, the queue's bound was one on active jobs.
     /// Bounds that know nothing of a bound on pending jobs are read so, too: they may be older than it.
-    pub(crate) fn within(self, limits: &Limits) -> Bounds {
+    pub fn within(self, limits: &Limits) -> Bounds {
         let least = |bounds: [Option<u32>; 3]| bounds.into_iter().flatten().min();
         let instead = limits.max_queued.filter(|_| self.queued.is_none());
         Bounds {

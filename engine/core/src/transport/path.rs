@@ -14,7 +14,7 @@ use super::{Error, ErrorKind, Result};
 /// `InvalidPath`, effect none: empty, relative, or with a NUL byte in it.
 ///
 /// ```
-/// use ferry_engine::transport::check_path;
+/// use ferry_engine_core::transport::check_path;
 /// assert!(check_path("stat", "/scratch/x".as_ref()).is_ok());
 /// assert!(check_path("stat", "x".as_ref()).is_err());
 /// ```

@@ -32,7 +32,7 @@ use super::{Error, ErrorKind, JobFailure, JobId, JobRef, Recorded, Result, Submi
 use crate::transport::{self, Command, Output, Transport, quote, quote_path};
 
 /// After so long a wrapper is ended, with the scheduler's client that it waits for.
-pub(crate) const WRAPPER_DEADLINE: Duration = Duration::from_secs(60);
+pub const WRAPPER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// After so long a wrapper begins no further submission, s: one that it has begun may take as long as a dialect
 /// allows (Slurm's 42 s), and must be over before the wrapper is. What it leaves is unclaimed, and tried anew.

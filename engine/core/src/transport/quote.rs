@@ -5,7 +5,7 @@ use std::path::Path;
 /// One shell word that stands for `text`, whatever it holds (a NUL can't be said in any shell word).
 ///
 /// ```
-/// use ferry_engine::transport::quote;
+/// use ferry_engine_core::transport::quote;
 /// assert_eq!(quote("pw.in"), "pw.in");
 /// assert_eq!(quote("it's"), r"'it'\''s'");
 /// assert_eq!(quote(""), "''");

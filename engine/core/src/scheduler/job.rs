@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// where it is another one.
 ///
 /// ```
-/// use ferry_engine::scheduler::JobId;
+/// use ferry_engine_core::scheduler::JobId;
 ///
 /// let id = JobId("2;beta".into());
 /// assert_eq!((id.number(), id.cluster()), ("2", Some("beta")));

@@ -53,7 +53,7 @@ impl State {
     /// `process resume` leads back, from excepted to where its last checkpoint stands.
     ///
     /// ```
-    /// use ferry_engine::process::State::*;
+    /// use ferry_engine_core::process::State::*;
     /// assert!(Created.may_become(Running) && Running.may_become(Waiting));
     /// assert!(!Created.may_become(Finished) && !Killed.may_become(Running));
     /// ```

@@ -113,7 +113,7 @@ fn unread_anywhere(of: &str, text: &str, directives: &Directives) -> Vec<String>
 }
 
 /// Says which lines of all texts of a job look like directives and are none.
-pub(crate) fn unread_of_job(job: &JobTemplate, directives: &Directives) -> Vec<String> {
+pub fn unread_of_job(job: &JobTemplate, directives: &Directives) -> Vec<String> {
     let mut told = unread("custom_scheduler_commands", &job.custom_scheduler_commands, directives);
     told.extend(job.prepend.iter().flat_map(|text| unread("prepend_text", text, directives)));
     told.extend(job.append.iter().flat_map(|text| unread_anywhere("append_text", text, directives)));

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 /// A name that nothing else has.
-pub(crate) fn fresh() -> Uuid {
+pub fn fresh() -> Uuid {
     #[cfg(any(test, feature = "testing"))]
     if let Some(uuid) = simulated::fresh() {
         return uuid;

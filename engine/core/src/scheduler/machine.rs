@@ -2,7 +2,7 @@
 //! schedulers without a queue: the transaction that takes a ticket asks it, and so does the gate.
 //!
 //! ```
-//! use ferry_engine::scheduler::{Capacity, Demand, InUse};
+//! use ferry_engine_core::scheduler::{Capacity, Demand, InUse};
 //!
 //! let capacity = Capacity { cores: Some(8), ..Capacity::default() };
 //! let mut used = InUse::default();

@@ -8,7 +8,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 /// One name of a [`glob`](super::Transport::glob) pattern.
 ///
 /// ```
-/// use ferry_engine::transport::Pattern;
+/// use ferry_engine_core::transport::Pattern;
 /// assert!(Pattern::read("*.out".as_ref()).is_some_and(|pattern| pattern.matches("pw.out".as_ref())));
 /// assert!(Pattern::read("pw.out".as_ref()).is_none());
 /// ```

@@ -30,16 +30,16 @@ use std::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use claim::WRAPPER_DEADLINE;
+pub use claim::WRAPPER_DEADLINE;
 pub use claim::{Fenced, Marker, Markers, fence, markers};
 pub use cli::CliScheduler;
 pub use dialect::{Dialect, Header, Listing, Query, Queue, Recorded};
 pub use failure::JobFailure;
-pub(crate) use header::unread_of_job;
+pub use header::unread_of_job;
 pub use header::{Directives, Texts};
 pub use job::{JobId, JobRef};
 pub use job_script::{script, without_login};
-pub(crate) use limits::Bucket;
+pub use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
 pub use login::starts_by_login;
 pub use machine::{Capacity, Cores, Demand, GPU_VARIABLES, InUse, Lack, Machine, gpu_environment};
@@ -146,7 +146,7 @@ impl Submission {
     }
 
     /// What is known of a submission when only its job is: enough to ask about it and to cancel it.
-    pub(crate) fn of_job(job: &JobRef) -> Submission {
+    pub fn of_job(job: &JobRef) -> Submission {
         Submission { token: job.token.clone(), dir: job.dir.clone(), ..Submission::default() }
     }
 
@@ -341,12 +341,12 @@ pub struct Capabilities {
 }
 
 /// Whether an error is the trouble of the link to the host, and not of its scheduler.
-pub(crate) fn is_of_link(error: &Error) -> bool {
+pub fn is_of_link(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<crate::transport::Error>())
 }
 
 /// Jobs by their cluster, in the order of ids.
-pub(crate) fn by_cluster(jobs: &[JobRef]) -> BTreeMap<Option<&str>, Vec<JobRef>> {
+pub fn by_cluster(jobs: &[JobRef]) -> BTreeMap<Option<&str>, Vec<JobRef>> {
     let mut clusters = BTreeMap::<_, Vec<_>>::new();
     for job in jobs {
         clusters.entry(job.id.cluster()).or_default().push(job.clone());
