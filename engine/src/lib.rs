@@ -5,16 +5,15 @@
 
 mod blocking;
 pub mod calcjob;
-pub mod child;
-pub mod crash;
 pub mod node;
 pub mod plugin;
 pub mod process;
-pub mod profile;
 pub mod runner;
-pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod workflow;
 
 pub use ferry_engine_core::{Scheduler, Transport, clock, computer, error, ids, scheduler, transport};
+
+pub use ferry_engine_store as store;
+pub use ferry_engine_store::{child, crash, profile};

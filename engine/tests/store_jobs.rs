@@ -12,7 +12,7 @@ use ferry_engine::{
 };
 use rusqlite::Connection;
 
-const GOLDEN_V4: &str = include_str!("golden/store_v4.sql");
+const GOLDEN_V4: &str = include_str!("../store/tests/golden/store_v4.sql");
 
 /// Processes in Slurm: the job of one waits, that of the other runs.
 const PENDING: NodeId = NodeId(1);

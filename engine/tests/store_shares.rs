@@ -12,7 +12,7 @@ use ferry_engine::{
 };
 use rusqlite::Connection;
 
-const GOLDEN_V5: &str = include_str!("golden/store_v5.sql");
+const GOLDEN_V5: &str = include_str!("../store/tests/golden/store_v5.sql");
 const RUNNING: [NodeId; 3] = [NodeId(1), NodeId(5), NodeId(9)];
 const FINISHED: NodeId = NodeId(13);
 

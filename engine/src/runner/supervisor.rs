@@ -11,7 +11,6 @@
 
 use std::{
     fs, io,
-    path::PathBuf,
     process::{Command, ExitStatus},
     time::Duration,
 };
@@ -312,18 +311,6 @@ impl BackOff {
         let wait = FIRST_WAIT.saturating_mul(1 << self.deaths.min(10)).min(LONGEST_WAIT);
         self.deaths += 1;
         wait
-    }
-}
-
-impl Paths {
-    /// The supervisor's lock.
-    pub fn supervisor_lock(&self) -> PathBuf {
-        self.root().join("supervisor.lock")
-    }
-
-    /// What the supervisor tells of itself.
-    fn supervision(&self) -> PathBuf {
-        self.root().join("supervisor.json")
     }
 }
 

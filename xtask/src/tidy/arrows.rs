@@ -41,8 +41,12 @@ pub(super) fn check(members: &[Member]) -> Vec<String> {
 fn rule(dir: &str) -> Option<May> {
     let parts: Vec<_> = dir.split('/').collect();
     Some(match parts.as_slice() {
-        ["engine"] => May::Only(&["ferry-engine-core", "ferry-plugin-abi", "ferry-plugin-proto"], &[]),
+        ["engine"] => May::Only(
+            &["ferry-engine-core", "ferry-engine-store", "ferry-plugin-abi", "ferry-plugin-proto"],
+            &[],
+        ),
         ["engine", "core"] => May::Only(&[], &[]),
+        ["engine", "store"] => May::Only(&["ferry-engine-core", "ferry-plugin-proto"], &[]),
         ["transports" | "schedulers", _] => May::Only(&["ferry-engine-core"], &["ferry-conformance"]),
         ["plugins", "abi" | "proto"] | ["xtask"] => May::Only(&[], &[]),
         // It reads what `ferry plugin interface` writes, which is a message.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 
 use super::{ComputerRow, Error, ErrorKind, Result, read::json};
-use crate::{
+use ferry_engine_core::{
     computer::Computer,
     scheduler::{Capacity, Limits, Machine, QueueKey},
 };

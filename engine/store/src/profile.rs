@@ -56,6 +56,16 @@ impl Paths {
         self.root.join("owner.lock")
     }
 
+    /// The supervisor's lock.
+    pub fn supervisor_lock(&self) -> PathBuf {
+        self.root.join("supervisor.lock")
+    }
+
+    /// What the supervisor tells of itself.
+    pub fn supervision(&self) -> PathBuf {
+        self.root.join("supervisor.json")
+    }
+
     /// The owner's socket.
     pub fn socket(&self) -> PathBuf {
         self.root.join("ferry.sock")

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{Error, ErrorKind, NodeId, Result, Sharing, Ticket, queues, read::computers};
-use crate::scheduler::{Bounds, Demand, InUse, Usage};
+use ferry_engine_core::scheduler::{Bounds, Demand, InUse, Usage};
 
 /// A ticket that is wanted.
 pub(super) struct Wish<'a> {

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{Change, Error, ErrorKind, NodeId, Result, group::Committer};
-use crate::error::{Effect, Retry};
+use ferry_engine_core::error::{Effect, Retry};
 
 /// Most batches that share a commit: bounds how long the first of them waits.
 const GROUP_MAX: usize = 256;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
+use ferry_engine_core::{
     computer::Computer,
     process::State,
     scheduler::{Demand, InUse, Submission, Usage},

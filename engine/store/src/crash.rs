@@ -76,11 +76,11 @@ pub fn point(_name: &'static str) {}
 
 /// A program that takes the place of one that died lives on: a place ends one life.
 #[cfg(feature = "crash-points")]
-pub(crate) fn only_once(successor: &mut std::process::Command) {
+pub fn only_once(successor: &mut std::process::Command) {
     successor.env_remove("FERRY_CRASH_AT");
 }
 
 /// Nothing, in a build without crash points.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
-pub(crate) fn only_once(_successor: &mut std::process::Command) {}
+pub fn only_once(_successor: &mut std::process::Command) {}

@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{Error, ErrorKind, LinkType, NodeId, Result, read::parse_kind};
-use crate::process::State;
+use ferry_engine_core::process::State;
 
 /// What the batch at hand has done so far.
 #[derive(Debug, Default)]
@@ -186,7 +186,7 @@ fn taken(link: &NewLink<'_>, source: &End, target: &End) -> String {
 /// What is wrong with the label of a link: it is made of letters, digits, `_` and `-`, in parts joined by dots.
 ///
 /// ```
-/// use ferry_engine::store::label_problem;
+/// use ferry_engine_store::label_problem;
 /// assert_eq!(label_problem("pw.k-points_2"), None);
 /// assert!(label_problem("a..b").is_some_and(|told| told.contains("`a..b`")));
 /// ```

@@ -4,19 +4,17 @@
 
 use std::{fs, path::Path};
 
-use ferry_engine::{
-    process::State,
-    store::{
-        Error, ErrorKind, LinkType, NodeId, Objects, ProcessFilter, Reader, SqliteReader, SqliteStore, Store,
-    },
+use ferry_engine_core::process::State;
+use ferry_engine_store::{
+    Error, ErrorKind, LinkType, NodeId, Objects, ProcessFilter, Reader, SqliteReader, SqliteStore, Store,
 };
 use ferry_plugin_proto::Value;
 use rusqlite::Connection;
 
 const GOLDEN_V1: &str = include_str!("golden/store_v1.sql");
-const TO_V2: &str = include_str!("../src/store/schema_v2.sql");
-const TO_V3: &str = include_str!("../src/store/schema_v3.sql");
-const TO_V4: &str = include_str!("../src/store/schema_v4.sql");
+const TO_V2: &str = include_str!("../src/schema_v2.sql");
+const TO_V3: &str = include_str!("../src/schema_v3.sql");
+const TO_V4: &str = include_str!("../src/schema_v4.sql");
 const FORMAT: i64 = 6;
 
 /// A store as ferry 0.1.0 left it, with the one large object that it names.
@@ -101,7 +99,7 @@ async fn a_store_of_the_first_format_becomes_todays() {
     assert_eq!(reader.check(true).unwrap(), []);
     let mut waits = store.process(NodeId(17)).unwrap();
     waits.state = State::Running;
-    store.commit(vec![ferry_engine::store::Change::Update(Box::new(waits))]).await.unwrap();
+    store.commit(vec![ferry_engine_store::Change::Update(Box::new(waits))]).await.unwrap();
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn copy_hashing(from: &mut dyn Read, to: &mut File) -> io::Result<(String, u64)>
 
 /// Makes an object young again; whether it is there.
 pub(super) fn freshen(path: &Path) -> bool {
-    let now = SystemTime::from(crate::clock::now());
+    let now = SystemTime::from(ferry_engine_core::clock::now());
     // What belongs to somebody else keeps its age.
     File::open(path).map(|file| file.set_modified(now)).is_ok()
 }

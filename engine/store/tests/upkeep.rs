@@ -9,13 +9,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ferry_engine::{
-    process::State,
-    profile::Paths,
-    store::{
-        Change, Content, ErrorKind, FileContent, NewData, NewProcess, NodeId, Objects, Reader, SqliteReader,
-        SqliteStore, Stage, Store, Tidied,
-    },
+use ferry_engine_core::process::State;
+use ferry_engine_store::{
+    Change, Content, ErrorKind, FileContent, NewData, NewProcess, NodeId, Objects, Reader, SqliteReader,
+    SqliteStore, Stage, Store, Tidied, profile::Paths,
 };
 use ferry_plugin_proto::{Kind, Value};
 use uuid::Uuid;

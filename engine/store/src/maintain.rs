@@ -250,7 +250,7 @@ impl Tidying<'_> {
 
 /// Says where the objects of a pack lie now: those that were files, or those of the pack that it replaces.
 fn enter(tx: &Transaction<'_>, pack: &Pack, replaces: Option<i64>) -> Result<()> {
-    let now = crate::clock::now().as_microsecond();
+    let now = ferry_engine_core::clock::now().as_microsecond();
     tx.execute(
         "INSERT INTO pack (name, size, made) VALUES (?1, ?2, ?3)",
         params![pack.name, pack.size as i64, now],
@@ -301,7 +301,7 @@ fn files_in(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn is_old(path: &Path) -> bool {
-    let now = SystemTime::from(crate::clock::now());
+    let now = SystemTime::from(ferry_engine_core::clock::now());
     let modified = fs::metadata(path).and_then(|found| found.modified());
     modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > YOUNG))
 }

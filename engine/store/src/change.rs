@@ -11,7 +11,7 @@ use super::{
     CommentChange, Content, Deletion, GateState, GroupChange, HostChange, Level, LinkType, NodeId, PluginRow,
     Process,
 };
-use crate::{
+use ferry_engine_core::{
     computer::Computer,
     scheduler::{Bounds, Demand, Machine, QueueKey, Submission},
 };

@@ -17,7 +17,7 @@ use super::{
     PluginRow, Process, ProcessFilter, Reads, Result, Ticket, cache, cleaning, comments,
     connections::Connections, delete, hosts, list, place::Place, queues, tickets, tree,
 };
-use crate::{
+use ferry_engine_core::{
     process::State,
     scheduler::{Machine, QueueKey},
 };

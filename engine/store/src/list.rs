@@ -7,7 +7,7 @@ use super::{
     NodeFilter, NodeKind, ProcessFilter,
     read::{NODE, PROCESS},
 };
-use crate::process::State;
+use ferry_engine_core::process::State;
 
 /// Conditions, and the values of their places in order.
 #[derive(Default)]

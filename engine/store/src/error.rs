@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error;
+use ferry_engine_core::error;
 
 /// Kinds of store error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

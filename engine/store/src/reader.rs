@@ -15,13 +15,13 @@ use super::{
     HostRow, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process,
     Result, Sharing, SqliteReader, Ticket, queues,
 };
-use crate::{
+use ferry_engine_core::{
     process::State,
     scheduler::{Machine, QueueKey},
 };
 
 /// The setting that says that a profile's first owner has set it up.
-pub(crate) const SET_UP: &str = "profile.set_up";
+pub const SET_UP: &str = "profile.set_up";
 
 /// Which processes to list.
 #[derive(Debug, Clone, Default)]
@@ -197,7 +197,7 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
         Ok(self.hosts()?.remove(computer).unwrap_or_default())
     }
 
-    /// Which queues hosts have said they are, by the address that they were asked at ([`crate::computer::Computer::address`]).
+    /// Which queues hosts have said they are, by the address that they were asked at ([`ferry_engine_core::computer::Computer::address`]).
     fn queues(&self) -> Result<BTreeMap<String, QueueKey>>;
 
     /// What hosts have said of their machines, by address: those whose jobs share one.

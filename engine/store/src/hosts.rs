@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Error, ErrorKind, Result};
-use crate::computer::Computer;
+use ferry_engine_core::computer::Computer;
 
 /// A breaker that is not closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ impl HostRow {
 }
 
 /// The settings that a proof holds for.
-pub(crate) fn proof_of(computer: &Computer) -> String {
+pub fn proof_of(computer: &Computer) -> String {
     let connection = serde_json::Value::Object(computer.connection.clone());
     [
         &computer.transport,

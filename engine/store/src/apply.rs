@@ -12,13 +12,13 @@ use super::{
     tickets::{self, Wish},
     tree,
 };
-use crate::{computer::Computer, process::State};
+use ferry_engine_core::{computer::Computer, process::State};
 
 /// Applies one batch inside a transaction; returns the numbers of the nodes it made, in order.
 pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> Result<Vec<NodeId>> {
     let mut made = Vec::new();
     let mut batch = Batch::default();
-    let now = crate::clock::now().as_microsecond();
+    let now = ferry_engine_core::clock::now().as_microsecond();
     for change in changes {
         match change {
             Change::Data(data) => made.push(batch.made(insert_data(db, objects, data, now)?)),
@@ -295,7 +295,7 @@ fn write_computer(db: &Connection, config: &Computer, replace: bool, now: i64) -
         (None, false) => {
             db.execute(
                 "INSERT INTO computer (uuid, label, config, created, modified) VALUES (?1, ?2, ?3, ?4, ?4)",
-                params![crate::ids::fresh().to_string(), config.label, json, now],
+                params![ferry_engine_core::ids::fresh().to_string(), config.label, json, now],
             )?;
             Ok(())
         }

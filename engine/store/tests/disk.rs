@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use ferry_engine::store::{Change, Error, ErrorKind, NewData, NodeId, Objects, Reader, SqliteStore, Store};
+use ferry_engine_store::{Change, Error, ErrorKind, NewData, NodeId, Objects, Reader, SqliteStore, Store};
 use ferry_plugin_proto::Value;
 use uuid::Uuid;
 

@@ -5,12 +5,10 @@
 
 use std::path::Path;
 
-use ferry_engine::{
-    process::State,
-    store::{
-        Change, Content, ErrorKind, FileContent, Level, LinkType, NewData, NewProcess, NodeId, Objects,
-        ProcessFilter, Reader, SqliteStore, Store,
-    },
+use ferry_engine_core::process::State;
+use ferry_engine_store::{
+    Change, Content, ErrorKind, FileContent, Level, LinkType, NewData, NewProcess, NodeId, Objects,
+    ProcessFilter, Reader, SqliteStore, Store,
 };
 use ferry_plugin_proto::{Kind, Value};
 use uuid::Uuid;

@@ -77,7 +77,7 @@ pub(super) fn make(
 ) -> Result<()> {
     let made = db.execute(
         "INSERT OR IGNORE INTO node_group (uuid, label, description, created) VALUES (?1, ?2, ?3, ?4)",
-        params![crate::ids::fresh().to_string(), label, description, now],
+        params![ferry_engine_core::ids::fresh().to_string(), label, description, now],
     )?;
     if made == 0 && !if_missing {
         return Err(Error::new(ErrorKind::Exists, "group create")

@@ -6,7 +6,7 @@ use super::{
     Caller, Child, Error, ErrorKind, Level, Live, NodeId, Orphan, Result,
     read::{json, optional_time, parse_kind, parse_state, uuid},
 };
-use crate::scheduler::Submission;
+use ferry_engine_core::scheduler::Submission;
 
 /// That a process lives, in the words of the index of those. A list of three constants would cost a temporary table
 /// in each statement.

@@ -73,7 +73,7 @@ pub(super) fn write(db: &Connection, change: &CommentChange, now: i64) -> Result
         CommentChange::Add { node, author, text } => {
             let sql = "INSERT INTO comment (uuid, node, author, text, created, modified)
                        SELECT ?1, id, ?3, ?4, ?5, ?5 FROM node WHERE id = ?2";
-            let uuid = crate::ids::fresh().to_string();
+            let uuid = ferry_engine_core::ids::fresh().to_string();
             (db.execute(sql, params![uuid, node.0, author, text, now])?, format!("node has the id {node}"))
         }
         CommentChange::Rewrite { comment, text } => {
