@@ -1,4 +1,4 @@
-//! How a calcjob takes in what was seen of its job while it waited.
+//! The start of a calcjob step: it takes in what was observed of the job while the process waited.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Change, Level, clock_words},
 };
 
-/// A created process runs now; a waiting one takes in what was seen of its job.
+/// Starts a created process, or takes in what was observed of the job of a waiting one.
 pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation>) -> StepResult {
     if job.process.state == State::Created {
         job.process.state = State::Running;
@@ -38,16 +38,16 @@ pub(super) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation
     }
 }
 
-/// How soon a job is looked at again that lives although no listing shows it.
+/// Time until a job is looked at again that is alive although no listing shows it.
 const LIVES: Duration = Duration::from_secs(10);
 
 async fn ended(job: &mut Calcjob<'_>, mut report: JobReport) -> StepResult {
     if report.exit_status.is_none() && report.scheduler_state.is_none() {
-        // Nobody has said that it ended: it is only missing.
+        // Nothing says that it ended: it is only missing.
         check_gone(job).await?;
     }
     if job.state.stopped.is_some() {
-        // That it did not come to its own end is nobody's failure.
+        // It was stopped, so an early end is not a failure.
         report.engine_exit = None;
     }
     job.process.scheduler_state = Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
@@ -73,17 +73,17 @@ fn dir_missing(job: &Calcjob<'_>) -> StepError {
     ))
 }
 
-/// Jobs that a scheduler may forget before the user decides about the next one.
+/// Jobs of a process that the scheduler may forget before the user must decide.
 const FORGOTTEN: u32 = 5;
 
-/// The scheduler forgot the job before it began: it is submitted again, with a fresh token. Should the old one
-/// turn up after all, the start gate lets only one of them run.
+/// Submits a job again, with a fresh token, that the scheduler forgot before it began. If the old one turns up
+/// after all, the start gate lets only one of them run.
 ///
-/// Where nobody has seen that the gate works there, and after too many times, the user decides. Until then the job
-/// may exist: the process waits, and keeps its ticket.
+/// If the gate is not proven there, or after too many times, the user decides. Until then the job may exist: the
+/// process waits, and keeps its ticket.
 async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
     if job.state.stopped.is_some() {
-        // A monitor had it stopped before its script began: that is its end.
+        // A monitor stopped it before its script began: that is its end.
         return ended(job, JobReport::default()).await;
     }
     check_gone(job).await?;
@@ -113,10 +113,10 @@ async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
     Err(StepError::Wait(status, calcjob::recovery_delay(since)))
 }
 
-/// A listing lacks the job. Asks about it, and about every job of earlier tries, by their ids.
+/// Checks a job that a listing lacks: asks about it, and about the jobs of earlier tries, by their ids.
 ///
 /// # Errors
-/// `Wait` where one of them lives, or nobody can tell.
+/// Fails with `Wait` if one of them is alive, or if that can't be found out.
 async fn check_gone(job: &mut Calcjob<'_>) -> StepResult {
     let Some((alive, raw)) = calcjob::find_alive(job).await? else { return Ok(()) };
     let is_present = job.process.job_id.as_deref() == Some(&*alive.id.0);
@@ -127,8 +127,8 @@ async fn check_gone(job: &mut Calcjob<'_>) -> StepResult {
     Err(StepError::Wait(status, LIVES))
 }
 
-/// The scheduler ended the job before it began, for reasons of its own. Where nobody has seen that the start gate
-/// works, that is how the job ended; likewise after too many times.
+/// Handles a job that the scheduler itself ended before it began. If the start gate is not proven there, or after
+/// too many times, that is the end of the job. Otherwise it is submitted again.
 async fn given_up(job: &mut Calcjob<'_>, report: JobReport) -> StepResult {
     let is_proven = job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)?;
     if job.state.stopped.is_some() || !is_proven || job.state.forgotten >= FORGOTTEN {
@@ -139,7 +139,7 @@ async fn given_up(job: &mut Calcjob<'_>, report: JobReport) -> StepResult {
     submit_anew(job, "gave up").await
 }
 
-/// With a fresh token.
+/// Submits the job again, with a fresh token.
 async fn submit_anew(job: &mut Calcjob<'_>, what_it_did: &str) -> StepResult {
     let id = job.process.job_id.clone().unwrap_or_default();
     let line = format!("the scheduler {what_it_did} job {id} before it began; submitting anew");

@@ -1,4 +1,4 @@
-//! Who waits for the end of which process.
+//! A register of tasks that wait for the end of a process.
 
 use std::{
     collections::HashMap,
@@ -9,15 +9,15 @@ use tokio::sync::oneshot;
 
 use crate::store::NodeId;
 
-/// Those who wait in this program. The loop tells them; what it can't see (another program that ended a process
-/// between two owners) they find by looking again, slowly.
+/// The waiters in this program. The loop notifies them. An end that it can't see, since another program ended the
+/// process between two owners, they find by reading the store at intervals.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     waiting: Mutex<HashMap<NodeId, Vec<oneshot::Sender<()>>>>,
 }
 
 impl Board {
-    /// Resolves when the process has ended, or the board is gone.
+    /// Registers a waiter. The receiver resolves when the process has ended, or the board is dropped.
     pub(super) fn ended(&self, id: NodeId) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,11 +27,11 @@ impl Board {
         receiver
     }
 
-    /// Tells all who wait for this one.
+    /// Notifies all waiters of this process.
     pub(super) fn tell(&self, id: NodeId) {
         let line = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         for sender in line.unwrap_or_default() {
-            // Whoever waited may have gone.
+            // The waiter may be gone.
             let _ = sender.send(());
         }
     }

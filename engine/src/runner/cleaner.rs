@@ -1,5 +1,5 @@
-//! Work directories that are to be removed go when their computers answer. Each is removed again if an owner dies in
-//! between, which is harmless: the name is one calculation's alone.
+//! Removal of work directories, once their computers answer. If an owner dies in between, a directory is removed
+//! again. That is harmless, since its name belongs to one calculation alone.
 
 use std::{path::Path, sync::Arc};
 
@@ -19,7 +19,8 @@ pub(super) async fn serve(cx: Arc<Context>) {
     keep_at(&cx.cleanings, list, |cleaning| clean(&cx, cleaning)).await;
 }
 
-/// Removes those of these processes whose computers answer. For an owner without a loop.
+/// Removes the work directories of these processes, as far as their computers answer. It is for an owner without a
+/// loop.
 pub(super) async fn clean_at_rest(cx: &Arc<Context>, processes: &[i64]) {
     for cleaning in cx.store.cleanings().unwrap_or_default() {
         if processes.contains(&cleaning.process.0) {
@@ -55,7 +56,8 @@ async fn clean(cx: &Context, cleaning: Cleaning) -> Tried {
     }
 }
 
-/// The directory that was removed; none where it is not the calculation's own, as that of an imported one.
+/// Removes a work directory and returns it. Returns `None` if it does not belong to the calculation, as for an
+/// imported one.
 async fn remove(cx: &Context, id: NodeId) -> Result<Option<String>, (String, Tried)> {
     let process = cx.store.process(id).map_err(|error| (error.to_string(), Tried::Failed))?;
     if !calcjob::is_its_own(&process) {

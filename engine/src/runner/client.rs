@@ -1,5 +1,5 @@
-//! The command line's way to a profile: through the owner's socket if there is an owner, else by owning it
-//! for one transaction.
+//! The command line's access to a profile: through the owner's socket if there is an owner. Otherwise it owns the
+//! profile for one transaction.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,23 +19,23 @@ use crate::{
     store::{self, Lock},
 };
 
-/// How long an owner may take for anything but `Wait` and `InstallPlugin`.
+/// Time that an owner may take to answer any request but `Wait` and `InstallPlugin`.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How much longer for each of many launches.
+/// Additional time for each of many launches.
 const LAUNCH: Duration = Duration::from_millis(50);
-/// How long it may take to greet.
+/// Time that an owner may take to greet.
 const GREETING: Duration = Duration::from_secs(5);
-/// How often we look whether a silent owner was stopped; two looks must agree.
+/// Interval of the checks whether a silent owner was stopped; two checks in a row must agree.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long an owner that does not listen yet is waited for.
+/// Time to wait for an owner that does not listen yet.
 const BEGINNING: Duration = Duration::from_secs(10);
-/// Owners that may go away in the middle of a request that is safe to repeat.
+/// Owners that may be lost in the middle of a request that is safe to repeat.
 const LOST_OWNERS: u32 = 3;
 
-/// What can go wrong between the command line and an owner.
+/// An error between the command line and an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientError {
-    /// What happened.
+    /// The problem.
     pub message: String,
     /// The next step.
     pub help: Option<String>,
@@ -65,15 +65,15 @@ impl From<store::Error> for ClientError {
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
-    /// Who answered.
+    /// The owner that answered.
     pub peer: Hello,
 }
 
 impl Connection {
-    /// Connects to the profile's owner. `None`: nobody listens (a stale socket file is nobody).
+    /// Connects to the profile's owner. Returns `None` if no owner listens, or if the socket file is stale.
     ///
     /// # Errors
-    /// An owner that does not greet in time, or speaks another protocol.
+    /// Fails if the owner does not greet in time, or uses another protocol version.
     pub async fn open(paths: &Paths) -> Result<Option<Connection>, ClientError> {
         let Ok(stream) = super::socket::connect(&paths.socket()).await else { return Ok(None) };
         let greet = async {
@@ -105,10 +105,10 @@ impl Connection {
         Ok(Some(connection))
     }
 
-    /// Asks one thing.
+    /// Sends one request and waits for its response.
     ///
     /// # Errors
-    /// No answer in time, or the owner went away: what was asked may have been done.
+    /// Fails if there is no answer in time or the owner is lost. The request may have been carried out then.
     pub async fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
         self.try_ask(request).await.map_err(|unanswered| match unanswered {
             Unanswered::Gone(error) | Unanswered::Silent(error) => error,
@@ -118,9 +118,9 @@ impl Connection {
     async fn try_ask(&mut self, request: &Request) -> Result<Response, Unanswered> {
         let limit = match request {
             Request::Wait { seconds, .. } => Duration::from_secs(*seconds) + ANSWER,
-            // Its last step may write the whole database anew.
+            // Its last step may rewrite the whole database.
             Request::Maintain(_) => ANSWER * 40,
-            // Each is shown to its plugin.
+            // Each one is validated by its plugin.
             Request::LaunchAll(launches) => {
                 ANSWER * 4 + LAUNCH * launches.len().try_into().unwrap_or(u32::MAX)
             }
@@ -150,15 +150,15 @@ impl Connection {
     }
 }
 
-/// Why a request has no answer.
+/// The reasons why a request has no answer.
 enum Unanswered {
-    /// The owner went away.
+    /// The owner is gone.
     Gone(ClientError),
-    /// It is there, and says nothing.
+    /// The owner exists, and does not answer.
     Silent(ClientError),
 }
 
-/// How an owner says nothing.
+/// The kinds of an owner's silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Silence {
     /// SIGSTOP holds it.
@@ -187,7 +187,7 @@ impl fmt::Display for Silence {
     }
 }
 
-/// Waits for a peer's answer, but not to the limit for one that was stopped.
+/// Waits for a peer's answer up to the limit; gives up earlier if the peer was stopped.
 async fn patiently<T>(
     peer: Option<Child>,
     limit: Duration,
@@ -207,10 +207,10 @@ async fn patiently<T>(
     }
 }
 
-/// Whether somebody else owned the profile when a request was answered.
+/// The kind of program that owned the profile when a request was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answered {
-    /// A daemon, which goes on.
+    /// A daemon, which continues to run.
     ByOwner,
     /// A `ferry run`, which steps its own process only and then ends.
     ByRun,
@@ -218,10 +218,10 @@ pub enum Answered {
     Alone,
 }
 
-/// Asks the profile's owner, or acts as one if there is none.
+/// Sends a request to the profile's owner, or handles it as the owner if there is none.
 ///
 /// # Errors
-/// Those of [`Connection`], and the store's where this program becomes owner.
+/// Fails as [`Connection`] does, or with an error of the store where this program becomes the owner.
 pub async fn call(builder: &Builder, request: Request) -> Result<(Response, Answered), ClientError> {
     let deadline = Instant::now() + BEGINNING;
     let mut lost = 0;
@@ -230,14 +230,14 @@ pub async fn call(builder: &Builder, request: Request) -> Result<(Response, Answ
             let answered = if connection.peer.role == "run" { Answered::ByRun } else { Answered::ByOwner };
             match connection.try_ask(&request).await {
                 Ok(response) => return Ok((response, answered)),
-                // Its successor is asked, or we are it.
+                // The next owner is asked, or this program becomes it.
                 Err(Unanswered::Gone(_)) if request.is_repeatable() && lost < LOST_OWNERS => lost += 1,
                 Err(Unanswered::Gone(error) | Unanswered::Silent(error)) => return Err(error),
             }
         }
         match builder.own("command") {
             Ok(owner) => return Ok((alone(owner, request).await?, Answered::Alone)),
-            // Somebody owns it but does not listen yet, or just ends.
+            // An owner exists but does not listen yet, or is about to end.
             Err(error) if *error.kind() == store::ErrorKind::Owned => sleep(LOOK / 5).await,
             Err(error) => return Err(error.into()),
         }
@@ -250,7 +250,7 @@ pub async fn call(builder: &Builder, request: Request) -> Result<(Response, Answ
     ))
 }
 
-/// Does what is asked as the owner that we are now.
+/// Handles a request as the owner.
 async fn alone(owner: Owner, request: Request) -> Result<Response, ClientError> {
     let context = Arc::new(owner.open().await?);
     let killed = if let Request::Kill { processes, .. } = &request { processes.clone() } else { Vec::new() };

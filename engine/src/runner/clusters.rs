@@ -1,5 +1,5 @@
-//! Which clusters of a computer have jobs, beside its home cluster. Where there are any, a controller that does not
-//! answer is the trouble of its own cluster alone.
+//! The clusters of a computer that have jobs, beside its home cluster. If there are any, a controller that does
+//! not answer affects its own cluster alone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,7 @@ pub(super) struct Clusters {
 }
 
 impl Clusters {
-    /// Notes whether a cluster has jobs.
+    /// Records whether a cluster has jobs.
     pub(super) fn set(&self, computer: &str, cluster: &str, is_used: bool) {
         let mut all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let used = all.entry(computer.to_owned()).or_default();
@@ -33,26 +33,26 @@ impl Clusters {
         }
     }
 
-    /// Whether any cluster but the home cluster has jobs.
+    /// Returns whether any cluster but the home cluster has jobs.
     pub(super) fn any(&self, computer: &str) -> bool {
         let all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(computer).is_some_and(|used| !used.is_empty())
     }
 
-    /// The queue of a cluster can't be listed; `None`: of the home cluster.
+    /// Records that the queue of a cluster can't be listed; `None` is the home cluster.
     pub(super) fn failed(&self, computer: &str, cluster: Option<&str>, error: String) {
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (computer.to_owned(), cluster.map(str::to_owned));
         silent.entry(place).or_insert_with(|| (clock::now(), String::new())).1 = error;
     }
 
-    /// It has answered, or nobody asks it any more.
+    /// Records that the cluster has answered, or is not asked any more.
     pub(super) fn answered(&self, computer: &str, cluster: Option<&str>) {
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         silent.remove(&(computer.to_owned(), cluster.map(str::to_owned)));
     }
 
-    /// Those that do not answer.
+    /// Returns the clusters that do not answer.
     pub(super) fn silent(&self) -> Vec<SchedulerTrouble> {
         let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         let trouble =

@@ -1,4 +1,4 @@
-//! What every step works with: the open store, plugin hosts, transports, schedulers and settings.
+//! The context of every step: the open store, plugin hosts, transports, schedulers and settings.
 
 use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use crate::{
 /// Schedulers by name.
 pub type Schedulers = BTreeMap<&'static str, Arc<dyn Scheduler>>;
 
-/// What a program brings along to own a profile: implementations, and where things are.
+/// The implementations and locations that a program provides to own a profile.
 #[derive(Debug, Clone)]
 pub struct Builder {
     /// The profile.
@@ -49,7 +49,7 @@ impl Builder {
     /// Takes the profile's lock.
     ///
     /// # Errors
-    /// `Owned`, and the disk's.
+    /// Fails with `Owned` if another program owns the profile, or with an I/O error.
     pub fn own(&self, role: &str) -> Result<Owner> {
         self.paths.create().map_err(|error| {
             let error = Error::from_io("open profile", self.paths.root(), error);
@@ -66,11 +66,11 @@ impl Builder {
 }
 
 impl Owner {
-    /// Opens the store, brings it up to date, and sets up what a new profile has: the computer `localhost` and
-    /// the bundled plugins.
+    /// Opens the store and migrates it. Sets up what a new profile has: the computer `localhost` and the bundled
+    /// plugins.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub async fn open(self) -> Result<Context> {
         let Owner { builder, lock } = self;
         let paths = builder.paths;
@@ -109,7 +109,7 @@ impl Owner {
     }
 }
 
-/// What every step works with. One for each owner; dropping it lets the profile go.
+/// The context of every step. There is one for each owner; dropping it releases the profile.
 #[derive(Debug)]
 pub struct Context {
     /// The profile's paths.
@@ -126,79 +126,79 @@ pub struct Context {
     pub schedulers: Schedulers,
     /// Settings, as they were at the start.
     pub settings: Settings,
-    /// How the hosts of computers are.
+    /// The health of the hosts of computers.
     pub health: Health,
     pub(super) host_exe: PathBuf,
     pub(super) bundled: Vec<PathBuf>,
-    /// Who waits for leave to submit.
+    /// Processes that wait for permission to submit.
     pub(crate) gates: Gates,
-    /// Who was told "not now" by a scheduler.
+    /// Processes that a scheduler refused for now.
     pub(crate) holds: Holds,
-    /// What their hosts were asked about the queues of computers.
+    /// The hosts' answers about the queues of computers.
     pub(super) queues: Queues,
     /// Clusters with jobs, beside the home clusters of computers.
     pub(super) clusters: Clusters,
-    /// Told when a process ended whose job could not be cancelled.
+    /// Notified when a process ended whose job could not be cancelled.
     pub(super) orphaned: Notify,
-    /// Told when a work directory is to be removed.
+    /// Notified when a work directory is to be removed.
     pub(super) cleanings: Notify,
-    /// Who waits in this program for the end of a process.
+    /// Waiters in this program for the end of a process.
     pub(super) board: Board,
     // Last, so that everything else is closed before the profile is free.
     pub(super) _lock: Option<Lock>,
 }
 
 impl Context {
-    /// Asks a plugin to judge inputs.
+    /// Asks a plugin to validate inputs.
     ///
     /// # Errors
-    /// The plugin's host's.
+    /// Returns an error of the plugin's host.
     pub async fn validate(&self, digest: &str, request: &Validate) -> plugin::Result<Validated> {
         self.hosts
             .validate(&parse(digest)?, request, Duration::from_secs(20).min(self.settings.plugin_timeout))
             .await
     }
 
-    /// Asks a plugin to judge data nodes.
+    /// Asks a plugin to check data nodes.
     ///
     /// # Errors
-    /// The plugin's host's.
+    /// Returns an error of the plugin's host.
     pub async fn check_data(&self, digest: &str, request: &Check) -> plugin::Result<Validated> {
         let deadline = Duration::from_secs(20).min(self.settings.plugin_timeout);
         self.hosts.check(&parse(digest)?, request, deadline).await
     }
 
-    /// Lets a plugin work.
+    /// Calls a plugin to work.
     ///
     /// # Errors
-    /// The plugin's host's.
+    /// Returns an error of the plugin's host.
     pub async fn work(&self, digest: &str, request: &Work) -> plugin::Result<WorkReply> {
         self.hosts.work(&parse(digest)?, request, self.settings.plugin_timeout).await
     }
 
-    /// Lets a monitor look at a job: quick, and one that is not is ended.
+    /// Calls a monitor to look at a job. Monitors must be quick; a slow one is ended.
     ///
     /// # Errors
-    /// The plugin's host's.
+    /// Returns an error of the plugin's host.
     pub async fn look(&self, digest: &str, request: &Work) -> plugin::Result<WorkReply> {
         let deadline = Duration::from_secs(20).min(self.settings.plugin_timeout);
         self.hosts.work(&parse(digest)?, request, deadline).await
     }
 
-    /// Lets a plugin take one step. Steps are quick; one that is not is ended.
+    /// Calls a plugin to take one step. Steps must be quick; a slow one is ended.
     ///
     /// # Errors
-    /// The plugin's host's.
+    /// Returns an error of the plugin's host.
     pub async fn step(&self, digest: &str, request: &StepRequest) -> plugin::Result<StepReply> {
         let deadline = Duration::from_secs(20).min(self.settings.plugin_timeout);
         self.hosts.step(&parse(digest)?, request, deadline).await
     }
 
-    /// A computer and an open connection to it.
+    /// Returns a computer and an open connection to it.
     ///
     /// # Errors
-    /// `Config` for a computer that is gone; `CircuitOpen` while its host is in trouble, or when this very
-    /// call found out: nobody else tries then.
+    /// Fails with `Config` if the computer no longer exists. Fails with `CircuitOpen` while its host is in
+    /// trouble, or if this very call found that out; then no other call tries to connect.
     pub async fn connect(
         &self,
         computer: Option<&str>,
@@ -229,13 +229,13 @@ impl Context {
         }
     }
 
-    /// Takes note that a ticket was given back: there may be room at a gate.
+    /// Notifies the gates that a ticket was returned and there may be room.
     pub(crate) fn ticket_freed(&self) {
         self.gates.free();
     }
 
-    /// Takes note that a connection was lost, or a scheduler does not answer, during work that began under
-    /// this epoch of the computer's breaker.
+    /// Records that a connection was lost, or that a scheduler does not answer. `epoch` is that of the computer's
+    /// breaker when the work began.
     pub(crate) async fn host_failed(&self, computer: &str, epoch: u64, error: &str) {
         let pace = self.store.computer(computer).map(|row| row.config.probe_pace()).unwrap_or_default();
         if self.health.failed(computer, Some(epoch), Trouble::Passing, error, pace) {
@@ -244,8 +244,8 @@ impl Context {
         }
     }
 
-    /// What came of work that no process waits for, in words. The host's trouble is taken note of as it is for a
-    /// process: whoever comes next gets a new connection, where nobody else would have asked for one.
+    /// Reports the result of background work, with its error in words. Host trouble is recorded as it is for a
+    /// process, so that the next connection is a new one.
     pub(super) async fn tell_host<T>(
         &self,
         computer: &str,
@@ -263,10 +263,10 @@ impl Context {
         }
     }
 
-    /// The scheduler of a name, `core.` in front or not.
+    /// Returns the scheduler of this name, with or without the prefix `core.`.
     ///
     /// # Errors
-    /// A text that lists the known ones.
+    /// Returns a text that lists the known schedulers.
     pub fn scheduler(&self, name: &str) -> Result<&Arc<dyn Scheduler>, String> {
         self.schedulers.get(name.strip_prefix("core.").unwrap_or(name)).ok_or_else(|| {
             let known: Vec<_> = self.schedulers.keys().copied().collect();
@@ -274,68 +274,68 @@ impl Context {
         })
     }
 
-    /// What a process waits for, with what is known about its computer.
+    /// Returns the reason why a process waits, with what is known about its computer.
     pub(crate) fn status(&self, process: &Process) -> Option<String> {
         let label = process.computer.as_deref().unwrap_or_default();
         let host = self.store.host(label).unwrap_or_default();
-        // Attempts are not told here.
+        // Attempts are not reported here.
         let told = calcjob::explain(process, &host, &RetryPlan::of(&self.settings, None));
         told.map_or_else(|| process.status.clone(), |told| told.waiting_for)
     }
 
-    /// Whether listings and the start gate of a computer may be relied on: always where jobs are children of the
-    /// host that answers, elsewhere once a test job has shown it.
+    /// Returns whether the listings and the start gate of a computer can be trusted. They always can where the
+    /// scheduler's listing is authoritative, elsewhere once a test job has proved it.
     pub(crate) fn is_proven(&self, computer: &Computer) -> Result<bool> {
         let scheduler = self.scheduler(&computer.scheduler);
         let is_obvious = scheduler.is_ok_and(|scheduler| scheduler.capabilities().listing_is_authoritative);
         Ok(is_obvious || self.store.host(&computer.label)?.is_proven(computer))
     }
 
-    /// There may be a work directory to be removed.
+    /// Wakes the cleaner, since there may be a work directory to remove.
     pub(crate) fn hurry_cleaner(&self) {
         self.cleanings.notify_one();
     }
 
-    /// Whether the scheduler of a computer has refused jobs for want of room, its own or those of another that shares its
-    /// queue.
+    /// Returns whether the scheduler has refused jobs of this computer, or of one that shares its queue, for want
+    /// of room.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub(super) fn is_clamped(&self, computer: &str) -> Result<bool> {
         Ok(self.gates.is_clamped(&self.store.sharing(computer)?))
     }
 
-    /// Whether submissions to a computer need leave: it has limits, or one that shares its queue, or the scheduler has
-    /// refused jobs for want of room.
+    /// Returns whether submissions to a computer need permission. They do if it, or one that shares its queue, has
+    /// limits, or if the scheduler has refused jobs for want of room.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub(crate) fn is_bounded(&self, computer: &str) -> Result<bool> {
         let sharing = self.store.sharing(computer)?;
         Ok(sharing.limits().any() || self.gates.is_clamped(&sharing))
     }
 
-    /// Returns whether jobs of a computer run beside each other on the host that answers, and share what it has.
+    /// Returns whether jobs of a computer run side by side on the host that answers, and share its resources.
     pub(crate) fn shares_host(&self, computer: &Computer) -> bool {
         self.scheduler(&computer.scheduler).is_ok_and(|scheduler| scheduler.capabilities().shares_host)
     }
 
-    /// Returns whether somebody waits already for room on the machine that a job wants a share of.
+    /// Returns whether a process already waits for room on the machine that a job wants a share of.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub(crate) fn is_crowded(&self, computer: &str, demand: &Demand) -> Result<bool> {
         let sharing = self.store.sharing(computer)?;
         let Some(capacity) = sharing.capacity(computer) else { return Ok(false) };
-        // One that can never have what it asks for is told so at once.
+        // A job whose demand can never be met does not wait: it fails at once.
         let waits_in_turn = capacity.bounds(demand) && capacity.never(demand).is_none();
         Ok(waits_in_turn && self.gates.is_any_wanted(&sharing))
     }
 
-    /// Returns what the jobs of computers that share a machine have of it.
+    /// Returns the resources that jobs use of a machine that computers share.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub(crate) fn in_use(&self, sharing: &Sharing) -> Result<InUse> {
         let mut used = InUse::default();
         for label in sharing.labels() {
@@ -344,7 +344,7 @@ impl Context {
         Ok(used)
     }
 
-    /// The cluster that the scheduler of a computer speaks to by itself, once that is known.
+    /// Returns the cluster that the scheduler of a computer uses by default, once it is known.
     pub(crate) fn home_cluster(&self, computer: &str) -> Option<String> {
         let row = self.store.computer(computer).ok()?;
         let scheduler = self.scheduler(&row.config.scheduler).ok()?;
@@ -352,8 +352,8 @@ impl Context {
         names.then(|| self.home_queue(&row.config).ok().flatten())?.map(|key| key.queue)
     }
 
-    /// Learns the home cluster of a computer, if that is not known yet: ids are stored in their normal form, which needs
-    /// it. Where it can't be learned now, the poller compares again.
+    /// Learns the home cluster of a computer, if it is not known yet. Stored ids need it for their normal form. If
+    /// it can't be learned now, the poller compares again.
     pub(crate) async fn learn_home(&self, computer: &Computer, via: &Arc<dyn Transport>) {
         let scheduler = self.scheduler(&computer.scheduler);
         let names = scheduler.is_ok_and(|scheduler| scheduler.capabilities().has_clusters);
@@ -362,12 +362,12 @@ impl Context {
         }
     }
 
-    /// Whether jobs of a computer are in several clusters.
+    /// Returns whether jobs of a computer are in clusters other than its home cluster.
     pub(crate) fn has_other_clusters(&self, computer: &str) -> bool {
         self.clusters.any(computer)
     }
 
-    /// A scratch directory that a store error can speak of.
+    /// Creates a scratch directory; its error is a store error.
     pub(crate) fn scratch(&self, what: &str) -> Result<tempfile::TempDir> {
         self.paths
             .scratch(what)

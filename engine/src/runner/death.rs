@@ -1,4 +1,4 @@
-//! How a daemon's worker died, and whether that may be the fault of what it was stepping.
+//! The end of a daemon's worker, and whether the work that it was doing may have caused it.
 
 use std::{fmt, fs, os::unix::process::ExitStatusExt, process::ExitStatus};
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{child::Child, plugin::signal_words};
 
-/// The exit status of a worker that could not begin, and told its log why. Nothing was stepped.
+/// The exit status of a worker that could not start, and logged the reason. Nothing was stepped.
 pub const NOT_STARTED: i32 = 69;
 
-/// The end of a worker that nobody asked for.
+/// The unrequested end of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Death {
-    /// Who died.
+    /// The worker that died.
     pub worker: Child,
-    /// When it was noticed.
+    /// Time at which it was noticed.
     pub time: Timestamp,
     /// The signal that ended it.
     #[serde(default)]
@@ -24,7 +24,7 @@ pub struct Death {
     /// Its exit status, if no signal ended it.
     #[serde(default)]
     pub code: Option<i32>,
-    /// Whether the kernel killed it for want of memory.
+    /// True if the kernel killed it for want of memory.
     #[serde(default)]
     pub out_of_memory: bool,
 }
@@ -43,8 +43,8 @@ impl Death {
         }
     }
 
-    /// Whether what the worker did may have caused it. SIGKILL, SIGTERM and their like come from somebody else,
-    /// unless the kernel sends the first for want of memory.
+    /// Returns whether the worker's own work may have caused its end. SIGKILL, SIGTERM and the like come from
+    /// outside. The exception is a SIGKILL that the kernel sends for want of memory.
     pub fn is_crash(&self) -> bool {
         const FAULTS: [Signal; 8] = [
             Signal::SEGV,
@@ -74,8 +74,8 @@ impl fmt::Display for Death {
     }
 }
 
-/// How many programs the kernel has killed for want of memory: in our own control group, where it tells, else on
-/// this machine.
+/// Returns the number of processes that the kernel has killed for want of memory. It counts those in our own
+/// control group if that is available, else those on this machine.
 pub(super) fn oom_kills() -> Option<u64> {
     let group = fs::read_to_string("/proc/self/cgroup").ok();
     let group = group.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("0::")));

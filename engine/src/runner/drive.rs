@@ -1,4 +1,4 @@
-//! One process, driven until it waits or ends: its steps, what becomes of their errors, and its kill.
+//! Driving one process until it waits or ends: its steps, their errors, and its kill.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     workflow::{Advance, Workflow, last_wishes},
 };
 
-/// What a process does after it was driven.
+/// The next action for a process after it was driven.
 #[derive(Debug)]
 pub(super) enum Then {
     /// Watch its job.
@@ -30,28 +30,28 @@ pub(super) enum Then {
     Gate {
         /// Label of the computer.
         computer: String,
-        /// Whether the scheduler has just refused it for want of room.
+        /// True if the scheduler has just refused it for want of room.
         refused: bool,
     },
-    /// Come back after so long.
+    /// Drive it again after this time.
     After(Duration),
-    /// Come back, as the store gives or takes nothing for now: why.
+    /// Drive it again later: the store can't be read or written for now.
     Stuck(store::Error),
-    /// Nothing, until somebody wakes it.
+    /// Nothing, until it is woken.
     Idle,
-    /// Nothing more.
+    /// Nothing: it has ended.
     Ended,
 }
 
-/// What came of driving a process.
+/// The result of driving a process.
 #[derive(Debug)]
 pub(super) struct Driven {
     pub(super) then: Then,
     /// Processes that it launched.
     pub(super) born: Vec<NodeId>,
-    /// Processes whose end it asked for.
+    /// Processes that it asked to end.
     pub(super) killed: Vec<NodeId>,
-    /// Who called it: to be woken when it has ended.
+    /// The process that called it, which is woken when it has ended.
     pub(super) caller: Option<NodeId>,
 }
 
@@ -61,13 +61,14 @@ impl From<Then> for Driven {
     }
 }
 
-/// How soon a step is run again whose commit failed.
+/// Time until a step whose commit failed is run again.
 pub(super) const STORE_RETRY: Duration = Duration::from_secs(5);
 
-/// Drives a process as far as it goes now.
+/// Drives a process as far as it can go now.
 ///
 /// # Cancel safety
-/// Like a crash: whatever it was doing is looked up when it is driven again.
+/// Dropping the future has the effect of a crash: the outcome of its work is looked up when the process is driven
+/// again.
 pub(super) async fn drive(
     cx: &Arc<Context>,
     submitters: &Submitters,
@@ -84,7 +85,7 @@ pub(super) async fn drive(
     };
     let caller = process.caller;
     if process.state.is_terminal() {
-        // Perhaps of a commit that came true after an interrupt: nobody has told its caller then.
+        // A commit may have taken effect after an interrupt: then its caller was not woken yet.
         return Driven { caller, ..Then::Ended.into() };
     }
     if process.paused && !process.kill_requested {
@@ -124,7 +125,7 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
     }
 }
 
-/// Takes one step of a workflow; then it is another tree's turn.
+/// Takes one step of a workflow; then it is the turn of another call tree.
 async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify) -> Driven {
     let id = process.id;
     if process.kill_requested {
@@ -153,7 +154,7 @@ pub(super) async fn end_plain(cx: &Context, mut process: Process, state: State, 
     process.exit_message = Some(message.clone());
     let line =
         Change::Log { process: id, level: Level::Error, message: format!("{}: {message}", state.as_str()) };
-    // An excepted one may be taken up again.
+    // An excepted process may be resumed.
     let wishes =
         (state == State::Killed && is_workflow(process.kind)).then(|| last_wishes(&process)).flatten();
     let changes = [line, Change::Update(Box::new(process))].into_iter().chain(wishes);
@@ -189,7 +190,7 @@ async fn drive_calcjob(
         Err(_) => return Then::After(STORE_RETRY),
     };
     let result = if kill {
-        // A further wish is heard at once, perhaps to end it by force: what hangs is begun anew then.
+        // A further kill request takes effect at once, perhaps by force: a kill that hangs is then started again.
         let is_forced = job.process.kill_forced;
         tokio::select! {
             biased;
@@ -218,7 +219,7 @@ async fn drive_calcjob(
     }
 }
 
-/// Steps until the process waits, ends or fails. `Step`: interrupted.
+/// Takes steps until the process waits, ends or fails. Returns `Step` if it was interrupted.
 async fn run_steps(job: &mut Calcjob<'_>, interrupt: &Notify) -> StepResult<Next> {
     loop {
         // A submission is not interrupted: its outcome would have to be looked up.

@@ -1,7 +1,7 @@
-//! ferry inside another program: own a profile, launch processes, and await their ends.
+//! ferry as a library: own a profile, launch processes, and await their ends.
 //!
-//! A launch may come before the loop runs or while it does, from the same runtime, from another one, or from a
-//! thread that knows of none.
+//! A process may be launched before the step loop starts or while it runs. The call may come from the same
+//! runtime, from another one, or from a thread without a runtime.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,10 +21,11 @@ use crate::{
     store::{NodeId, Process},
 };
 
-/// How often somebody who waits for an end looks by himself, should the word of it be lost.
+/// Interval at which a waiter reads the store itself, in case a notification was lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// A profile that this program owns. Dropping it lets the profile go, like a crash: nothing acknowledged is lost.
+/// A profile that this program owns. Dropping it releases the profile as a crash would: nothing acknowledged
+/// is lost.
 #[derive(Debug)]
 pub struct Engine {
     handle: Handle,
@@ -33,29 +34,29 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Owns a profile. Nothing is stepped before [`Engine::start`].
+    /// Opens a profile as its owner. No process is stepped before [`Engine::start`].
     ///
     /// # Errors
-    /// `Owned` where another program does; the store's.
+    /// Fails with `Owned` if another program owns the profile, or with an error of the store.
     pub async fn open(builder: &Builder) -> Result<Engine, ClientError> {
         let cx = Arc::new(builder.own("daemon")?.open().await?);
         Ok(Engine::over(cx))
     }
 
-    /// The same over a profile that is open already.
+    /// Wraps a profile that is open already.
     pub(crate) fn over(cx: Arc<Context>) -> Engine {
         let (events, inbox) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Handle::current();
         Engine { handle: Handle { cx, events, runtime }, inbox: Some(inbox), steps: None }
     }
 
-    /// The way to launch and to ask; it may be cloned and sent anywhere.
+    /// Returns a handle to launch processes and send requests. It may be cloned and sent to any thread.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Begins to step: what was launched before, what an earlier owner left, and what comes. A second call does
-    /// nothing.
+    /// Starts to step processes: those launched before, those that an earlier owner left, and those to come.
+    /// A second call does nothing.
     pub fn start(&mut self) {
         if let Some(inbox) = self.inbox.take() {
             let Handle { cx, events, .. } = self.handle();
@@ -64,12 +65,12 @@ impl Engine {
         }
     }
 
-    /// Stops gracefully: what must not be interrupted is given a few seconds, and the rest is looked up by the next
-    /// owner.
+    /// Stops gracefully. Work that must not be interrupted gets a few seconds; the next owner continues the
+    /// rest.
     pub async fn stop(mut self) {
         let _ = self.handle.events.send(Event::Stop);
         if let Some(steps) = self.steps.take() {
-            // A panic of the loop has been logged; the profile is let go all the same.
+            // A panic of the loop has been logged; the profile is released in any case.
             let _ = steps.await;
         }
         self.handle.cx.hosts.shutdown().await;
@@ -84,7 +85,7 @@ impl Drop for Engine {
     }
 }
 
-/// Launches and asks, in the runtime of its [`Engine`] or in another one.
+/// A handle that launches processes and sends requests, in the runtime of its [`Engine`] or in another one.
 #[derive(Debug, Clone)]
 pub struct Handle {
     cx: Arc<Context>,
@@ -93,14 +94,14 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Does what is asked; the answer is on disk.
+    /// Handles a request. Its effects are on disk when this returns.
     ///
     /// # Cancel safety
-    /// A dropped call may have been carried out.
+    /// If the future is dropped, the request may still have been carried out.
     pub async fn ask(&self, request: Request) -> Response {
         let response = service::handle(&self.cx, request.clone()).await;
         for event in tell::events(&self.cx, &request, &response) {
-            // Without a loop yet, or any more, the store alone knows.
+            // If the loop has not started or has ended, only the store records the change.
             let _ = self.events.send(event);
         }
         response
@@ -109,7 +110,7 @@ impl Handle {
     /// Launches a process; it is on disk when this returns.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in words; the store's.
+    /// Returns everything that is wrong with the launch, in words, or an error of the store.
     pub async fn launch(&self, launch: Launch) -> Result<Launched, ClientError> {
         match self.ask(Request::Launch(Box::new(launch))).await {
             Response::Launched(launched) => Ok(launched),
@@ -117,17 +118,17 @@ impl Handle {
         }
     }
 
-    /// Waits for the end of a process: told by the loop, and by looking now and then.
+    /// Waits for the end of a process. The loop notifies it, and it also reads the store now and then.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     ///
     /// # Cancel safety
-    /// May be dropped.
+    /// The future may be dropped at any time.
     pub async fn ended(&self, process: i64) -> Result<Process, ClientError> {
         let id = NodeId(process);
         loop {
-            // Asked for before looking, so that an end between the two is not missed.
+            // Registered before the row is read, so that an end between the two is not missed.
             let told = self.cx.board.ended(id);
             let row = self.cx.store.process(id)?;
             if row.state.is_terminal() {
@@ -140,24 +141,24 @@ impl Handle {
     /// Launches a process and waits for its end.
     ///
     /// # Errors
-    /// As [`Handle::launch`].
+    /// Fails as [`Handle::launch`] does.
     pub async fn run(&self, launch: Launch) -> Result<Process, ClientError> {
         let launched = self.launch(launch).await?;
         self.ended(launched.id).await
     }
 
-    /// Counts the commits that the store has made since it was opened.
+    /// Returns a counter of the commits that the store has made since it was opened.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.cx.store.commits()
     }
 
-    /// The same for threads without a runtime.
+    /// Returns the same handle for threads without a runtime.
     pub fn blocking(&self) -> Blocking {
         Blocking(self.clone())
     }
 }
 
-/// Why a launch has no number.
+/// Converts a response without a launched process into the error.
 fn refused(response: Response) -> ClientError {
     match response {
         Response::Refused(problems) => ClientError { message: in_words(problems), help: None },
@@ -171,26 +172,26 @@ fn refused(response: Response) -> ClientError {
 pub struct Blocking(Handle);
 
 impl Blocking {
-    /// As [`Handle::launch`].
+    /// Launches as [`Handle::launch`] does.
     ///
     /// # Errors
-    /// Also when called on a thread of the engine's own runtime, which would wait for itself.
+    /// Also fails on a thread of the engine's own runtime, where the call would wait for itself.
     pub fn launch(&self, launch: Launch) -> Result<Launched, ClientError> {
         self.wait(|handle| async move { handle.launch(launch).await })
     }
 
-    /// As [`Handle::ended`].
+    /// Waits as [`Handle::ended`] does.
     ///
     /// # Errors
-    /// As [`Blocking::launch`].
+    /// Fails as [`Blocking::launch`] does.
     pub fn ended(&self, process: i64) -> Result<Process, ClientError> {
         self.wait(move |handle| async move { handle.ended(process).await })
     }
 
-    /// As [`Handle::run`].
+    /// Runs as [`Handle::run`] does.
     ///
     /// # Errors
-    /// As [`Blocking::launch`].
+    /// Fails as [`Blocking::launch`] does.
     pub fn run(&self, launch: Launch) -> Result<Process, ClientError> {
         self.wait(|handle| async move { handle.run(launch).await })
     }

@@ -1,4 +1,4 @@
-//! Owning a profile for longer than a request: its loop and its socket, and the daemon over them.
+//! Owning a profile for longer than a request: its loop and its socket, and the daemon on top of them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,16 +21,16 @@ use crate::{
     store::{ErrorKind, Lock, NodeId},
 };
 
-/// How long a `ferry run` may take to let a daemon have its profile.
+/// Time that a `ferry run` may take to hand its profile over to a daemon.
 const HAND_OVER: Duration = Duration::from_secs(15);
 
-/// What a profile is owned for.
+/// The reasons for owning a profile.
 pub(super) enum Duty {
-    /// Everything.
+    /// To step all processes.
     Daemon,
-    /// One new process.
+    /// To launch and step one new process.
     Run(Box<Launch>),
-    /// One process that an earlier owner began.
+    /// To step one process that an earlier owner began.
     GoOn(i64),
 }
 
@@ -38,7 +38,7 @@ pub(super) enum Duty {
 pub(super) struct Running {
     pub(super) cx: Arc<Context>,
     events: mpsc::UnboundedSender<Event>,
-    /// What clients asked for: a stop (`false`) or a hand-over (`true`).
+    /// The requests of clients: a stop (`false`) or a hand-over (`true`).
     pub(super) ends: mpsc::UnboundedReceiver<bool>,
     steps: JoinHandle<()>,
     server: Arc<Server>,
@@ -81,7 +81,7 @@ impl Running {
         Ok((Running { cx, events, ends, steps, server, serving }, launched))
     }
 
-    /// Stops gracefully and lets the profile go.
+    /// Stops gracefully and releases the profile.
     pub(super) async fn stop(self) {
         self.serving.abort();
         let _ = self.events.send(Event::Stop);
@@ -92,7 +92,7 @@ impl Running {
     }
 }
 
-/// Removes what crashed work left in the scratch directory, but for what a step may still use.
+/// Removes what crashed work left in the scratch directory, except what a step may still use.
 pub(super) fn sweep(cx: &Context) {
     let Ok(entries) = std::fs::read_dir(cx.paths.scratch_dir()) else { return };
     for entry in entries.flatten() {
@@ -110,12 +110,12 @@ pub(super) fn sweep(cx: &Context) {
     }
 }
 
-/// Takes in settings, as keys and values.
+/// A function that takes in settings, as keys and values.
 pub type TakeSettings<'a> = dyn Fn(&[(String, String)]) + Sync + 'a;
 
-/// What a program does for the daemon that it is.
+/// The functions of the program that acts as the daemon.
 pub struct DaemonHooks<'a> {
-    /// Called once it listens.
+    /// Called once the daemon listens.
     pub ready: &'a (dyn Fn() + Sync),
     /// Called with all settings at the start, and again whenever one has changed.
     pub settings: &'a TakeSettings<'a>,
@@ -136,10 +136,10 @@ impl DaemonHooks<'_> {
     }
 }
 
-/// Owns the profile as its daemon until told to stop.
+/// Owns the profile as its daemon until it is asked to stop.
 ///
 /// # Errors
-/// Another owner that does not let go, and the store's: then nothing was stepped.
+/// Fails if another owner does not release the profile, or with an error of the store. Then nothing was stepped.
 pub async fn run_daemon(builder: &Builder, hooks: &DaemonHooks<'_>) -> Result<(), ClientError> {
     let owner = own_as_daemon(builder).await?;
     let kinds = (SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup());

@@ -1,12 +1,14 @@
-//! The gates of computers: who waits for leave to submit, and who gets it after each fresh listing.
+//! The gates of computers: the processes that wait for permission to submit, and their admission after each
+//! fresh listing.
 //!
-//! Nothing passes before the queue was listed, and a listing that failed lets nobody through. What a gate
-//! gives is leave under bounds; the ticket itself is taken with the intent to submit, in one transaction that
-//! judges the bounds again. So no crash and no number of tasks exceeds a limit by ferry's own doing.
+//! No process passes before the queue was listed, and none passes after a listing that failed. A gate grants
+//! permission under bounds. The ticket itself is taken with the intent to submit, in one transaction that
+//! checks the bounds again. So no crash and no number of tasks makes ferry exceed a limit.
 //!
-//! Limits hold for a queue and a user, not for a label: computers that share a queue share tickets, leaves, what the
-//! scheduler taught, and the rate. A listing by one of them lets through whoever waits at any of them. What belongs
-//! to whom is worked out anew for each listing, since a host may say later which queue it is.
+//! Limits hold for a queue and a user, not for a label. Computers that share a queue share tickets, grants,
+//! the bound learnt from the scheduler, and the rate. A listing by one of them admits processes that wait at
+//! any of them. The sharing is worked out anew for each listing, since a host may report later which queue it
+//! is.
 
 mod line;
 mod machine;
@@ -30,50 +32,52 @@ use crate::{
     store::{Change, GateState, NodeId, QueueId, Reader, Result, Sharing},
 };
 
-/// Most leaves for one listing: the next one is fresher.
+/// Most processes admitted after one listing; the next listing is fresher.
 const BATCH: usize = 64;
-/// A leave that was not used in this time is void (its process was paused, say).
+/// Time after which an unused grant is void, for example because its process was paused.
 const LEAVE: Duration = Duration::from_secs(120);
-/// How often the places in the line are written for those who wait.
+/// Interval at which waiting processes' places in the line are written.
 const TELL: Duration = Duration::from_secs(3);
-/// How soon one job more than the scheduler took is tried; twice as long after each that it refused, up to the second.
+/// Time until one job more than the scheduler took is tried. It doubles after each refusal, up to the second
+/// constant.
 const PROBE: Duration = Duration::from_secs(5);
 const RARELY: Duration = Duration::from_secs(60);
-/// How soon a bound is raised again that the scheduler proved to be too small.
+/// Time until a learnt bound that proved too small is raised again.
 const RAISE: Duration = Duration::from_secs(1);
-/// After so long without a refusal a bound that the scheduler taught is forgotten.
+/// Time without a refusal after which a bound learnt from the scheduler is forgotten.
 const FORGET: Duration = Duration::from_secs(600);
 
-/// What a listing says that the gate needs.
+/// The parts of a listing that the gate needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen {
     /// Jobs of this user that are not ours: pending, and pending or running.
     pub(super) foreign: (u32, u32),
-    /// Whether jobs can be pending there at all.
+    /// True if jobs can be pending there at all.
     pub(super) has_queue: bool,
-    /// When.
+    /// Time of the listing.
     pub(super) listed: jiff::Timestamp,
 }
 
-/// A bound that the scheduler has taught by refusing.
+/// A bound learnt from the scheduler's refusals.
 #[derive(Debug)]
 struct Clamp {
     bound: u32,
-    /// When it was taught or raised last.
+    /// Time at which it was set or raised last.
     raised: Instant,
-    /// When it was taught.
+    /// Time at which it was set.
     taught: Instant,
-    /// How soon it is raised next.
+    /// Time until it is raised next.
     wait: Duration,
-    /// By how much it was raised last; 0: not since it was taught.
+    /// Amount by which it was raised last; 0 if it was not raised since it was set.
     step: u32,
 }
 
 impl Clamp {
-    /// The scheduler has refused a job beside so many.
+    /// Sets the bound after the scheduler refused a job while `bound` jobs were active.
     fn taught(bound: u32, before: Option<&Clamp>) -> Clamp {
         let now = Instant::now();
-        // Of many that were on their way together only the first says anything about the last probe.
+        // If several jobs were on their way together, only the first refusal says anything about the last
+        // probe.
         let wait = before.map_or(PROBE, |before| match before.step {
             0 => before.wait,
             1 => (before.wait * 2).clamp(PROBE, RARELY),
@@ -82,9 +86,10 @@ impl Clamp {
         Clamp { bound, raised: now, taught: now, wait, step: 0 }
     }
 
-    /// Raises it by one when it was held for long enough, and by ever more when the scheduler took all that came.
+    /// Raises the bound by one if it was held for long enough, and by ever more while the scheduler takes all
+    /// jobs.
     fn probe(&mut self, active: u32, under_way: u32) {
-        // What there is room for shows more than a probe would.
+        // Jobs below the bound, or on their way, tell more than a probe would.
         if under_way > 0 || active < self.bound || self.raised.elapsed() < self.wait {
             return;
         }
@@ -101,8 +106,8 @@ impl Clamp {
 #[derive(Debug, Default)]
 pub(crate) struct Gates {
     inner: Mutex<Inner>,
-    /// Each poller's, told of each ticket that is given back. In their order, so that a simulation runs the same again;
-    /// a `watch` channel wakes in a random one.
+    /// One `Notify` for each poller, notified whenever a ticket is returned. They are notified in order, so
+    /// that a simulation is reproducible; a `watch` channel wakes its receivers in random order.
     freed: Mutex<Vec<Arc<Notify>>>,
 }
 
@@ -111,31 +116,31 @@ struct Inner {
     /// By the label of the computer.
     gates: BTreeMap<String, Gate>,
     buckets: BTreeMap<QueueId, Bucket>,
-    /// What those want of a machine who wait for a share of one, or were let through.
+    /// Resource demands of the processes that wait for a share of a machine or hold a grant.
     demands: HashMap<NodeId, Demand>,
 }
 
 /// The gate of one computer.
 #[derive(Debug, Default)]
 struct Gate {
-    /// Older processes first.
+    /// Waiting processes, older ones first.
     wanting: BTreeSet<NodeId>,
     granted: BTreeMap<NodeId, Instant>,
     clamp: Option<Clamp>,
-    /// Those who wait and were refused last.
+    /// Waiting processes whose jobs the scheduler refused last.
     refused: BTreeSet<NodeId>,
     told: Option<Instant>,
     shown: Option<GateState>,
 }
 
-/// What is in use of a queue.
+/// The usage of a queue.
 #[derive(Debug)]
 struct Queue {
     sharing: Sharing,
     usage: Usage,
     /// Processes with a ticket.
     holders: HashSet<NodeId>,
-    /// What they have of the machine.
+    /// Their share of the machine.
     in_use: InUse,
 }
 
@@ -157,13 +162,13 @@ impl Queue {
     }
 }
 
-/// Who was let through, and what those are told who were not.
+/// The processes that were admitted, and the state that waiting processes are shown.
 struct Admitted {
     passed: Vec<NodeId>,
     bounds: Bounds,
     limits: Limits,
     usage: Usage,
-    /// What those have of the machine who hold tickets or were let through.
+    /// Share of the machine of the processes that hold tickets or were admitted.
     in_use: InUse,
     clamp: Option<u32>,
     listed: jiff::Timestamp,
@@ -171,11 +176,11 @@ struct Admitted {
 
 impl Gates {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Every change below is whole before it can panic.
+        // Every change below is complete before it can panic.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note that a ticket was given back, by whichever computer.
+    /// Notifies all pollers that a ticket was returned, by any computer.
     pub(super) fn free(&self) {
         self.freed
             .lock()
@@ -184,35 +189,37 @@ impl Gates {
             .for_each(|poller| poller.notify_one());
     }
 
-    /// Tells whenever a ticket is given back from now on.
+    /// Returns a `Notify` that is notified whenever a ticket is returned from now on.
     pub(super) fn freed(&self) -> Arc<Notify> {
         let poller = Arc::new(Notify::new());
         self.freed.lock().unwrap_or_else(PoisonError::into_inner).push(poller.clone());
         poller
     }
 
-    /// Whether anybody waits at a computer's gate.
+    /// Returns whether a process waits at a computer's gate.
     pub(super) fn is_wanted(&self, computer: &str) -> bool {
         self.lock().gates.get(computer).is_some_and(|gate| !gate.wanting.is_empty())
     }
 
-    /// Returns whether anybody waits at one of these computers, or was let through and has no ticket yet.
+    /// Returns whether a process waits at one of these computers, or was admitted and has no ticket yet.
     pub(crate) fn is_any_wanted(&self, sharing: &Sharing) -> bool {
         let inner = self.lock();
         inner.of(sharing).any(|(_, gate)| !(gate.wanting.is_empty() && gate.granted.is_empty()))
     }
 
-    /// Says what a process wants of its machine, before it comes to the gate.
+    /// Records a process's demand on its machine. Call it before the process comes to the gate.
     pub(crate) fn demand(&self, process: NodeId, demand: Demand) {
         self.lock().demands.insert(process, demand);
     }
 
-    /// Whether the scheduler has refused jobs of computers for want of room: their gate stands, limits or not.
+    /// Returns whether the scheduler has refused jobs of these computers for want of room. Their gate then
+    /// holds, with limits or without.
     pub(super) fn is_clamped(&self, sharing: &Sharing) -> bool {
         self.lock().clamp(sharing).is_some()
     }
 
-    /// Somebody waits. `refused`: the scheduler has just refused its job, so what is active now is the bound.
+    /// Adds a process to those that wait. `refused`: the scheduler has just refused its job, so the number of
+    /// active jobs becomes the bound.
     pub(super) fn want(&self, store: &Reader, computer: &str, process: NodeId, refused: bool) {
         let active = refused
             .then(|| Queue::read(store, computer, (0, 0)).map_or(1, |queue| queue.usage.active.max(1)));
@@ -223,12 +230,12 @@ impl Gates {
         gate.told = None;
         if let Some(bound) = active {
             gate.clamp = Some(Clamp::taught(bound, gate.clamp.as_ref()));
-            // It goes behind the others that are to be tried.
+            // It is tried after the others.
             gate.refused.insert(process);
         }
     }
 
-    /// Its job is submitted: the ticket stands for it.
+    /// Removes the grant of a process whose job is submitted: its ticket counts from now on.
     pub(super) fn arrived(&self, computer: &str, process: NodeId) {
         let mut inner = self.lock();
         inner.demands.remove(&process);
@@ -237,7 +244,7 @@ impl Gates {
         }
     }
 
-    /// It stands still: nobody waits behind it meanwhile, and what it had leave for is free.
+    /// Removes a process that is paused, so that none waits behind it. What it had a grant for is free.
     pub(super) fn stands_still(&self, process: NodeId) {
         let left = |gate: &mut Gate| gate.wanting.remove(&process) | gate.granted.remove(&process).is_some();
         let left = self.lock().gates.values_mut().map(left).filter(|left| *left).count();
@@ -246,7 +253,7 @@ impl Gates {
         }
     }
 
-    /// It waits no more.
+    /// Removes a process that no longer waits.
     pub(crate) fn forget(&self, computer: &str, process: NodeId) {
         if let Some(gate) = self.lock().gates.get_mut(computer) {
             gate.leave(process);
@@ -254,8 +261,8 @@ impl Gates {
         }
     }
 
-    /// Lets through whom the limits leave room for, at this computer and at those that share its queue, after a listing
-    /// by one of them. Whether anybody was.
+    /// Admits the processes that the limits leave room for, at this computer and at those that share its
+    /// queue. It is called after a listing by one of them. Returns whether any process was admitted.
     pub(super) async fn admit(
         &self,
         cx: &Context,
@@ -276,7 +283,7 @@ impl Gates {
         !admitted.passed.is_empty()
     }
 
-    /// Writes for those who still wait what they wait for, and for `limit show` what is in use.
+    /// Writes the reason for waiting for each process that still waits, and the usage for `limit show`.
     async fn tell(&self, cx: &Context, sharing: &Sharing, admitted: &Admitted) {
         let Some(news) = self.lock().news(sharing, admitted) else { return };
         match cx.store.commit(news.changes).await {
@@ -285,7 +292,7 @@ impl Gates {
         }
     }
 
-    /// What those who wait are told while nobody can be let through.
+    /// Returns the status changes for the waiting processes while none can be admitted.
     pub(super) fn held(&self, computer: &str, why: impl fmt::Display) -> Vec<Change> {
         let mut inner = self.lock();
         let Some(gate) = inner.gates.get_mut(computer) else { return Vec::new() };
@@ -306,7 +313,8 @@ impl Inner {
         }
     }
 
-    /// The bound that the scheduler taught: the smallest, where several were refused.
+    /// Returns the bound learnt from the scheduler: the smallest one, if it refused jobs of several
+    /// computers.
     fn clamp(&self, sharing: &Sharing) -> Option<u32> {
         self.of(sharing).filter_map(|(_, gate)| Some(gate.clamp.as_ref()?.bound)).min()
     }
@@ -318,7 +326,7 @@ impl Inner {
         let clamp = self.clamp(&queue.sharing);
         let bounds = limits.bounds(&queue.usage, seen.has_queue, clamp);
         let passed = self.pass(queue, &limits, bounds, is_open);
-        // Those let through a moment ago take up room as well.
+        // Processes admitted a moment ago take up room as well.
         let under_way = self.under_way(&queue.sharing);
         let Usage { queued, active, .. } = queue.usage;
         let usage = Usage { queued: queued + under_way, active: active + under_way, ..queue.usage };
@@ -353,7 +361,7 @@ impl Inner {
                 line.into_iter().map(|process| (process, label.to_owned()))
             })
             .collect();
-        // Older ones first, but for those that the scheduler has just refused: others may have what they lack.
+        // Older ones first, except those that the scheduler has just refused: others may ask for less.
         line.sort_by_cached_key(|(process, label)| {
             (self.gates.get(label).is_some_and(|gate| gate.refused.contains(process)), *process)
         });
@@ -363,7 +371,7 @@ impl Inner {
         for (process, label, place) in &line {
             let gate = self.gates.entry(label.clone()).or_default();
             gate.leave(*process);
-            // One that can never have what it asks for takes no room on its way to be told so.
+            // A process whose demand can never be met takes no room: it is only admitted to fail.
             if *place != Place::Never {
                 gate.granted.insert(*process, now);
             }
@@ -371,7 +379,8 @@ impl Inner {
         line.into_iter().map(|(process, ..)| process).collect()
     }
 
-    /// How many of those that there is room for the rate lets through. A full queue uses no permit up.
+    /// Returns the number of processes that the rate admits, out of `wanted` that there is room for. A full
+    /// queue uses up no permits.
     fn permits(&mut self, queue: &QueueId, limits: &Limits, wanted: u32, now: Instant) -> u32 {
         let Some(rate) = limits.rate else { return wanted };
         let bucket = self.buckets.entry(queue.clone()).or_insert_with(|| Bucket::new(rate, now));
@@ -391,7 +400,7 @@ impl Inner {
 }
 
 impl Gate {
-    /// Raises a bound that the scheduler taught, and forgets it when it was not confirmed for long.
+    /// Raises a bound learnt from the scheduler, and forgets it if it was not confirmed for a long time.
     fn probe(&mut self, active: u32, under_way: u32) {
         let Some(clamp) = &mut self.clamp else { return };
         if clamp.taught.elapsed() > FORGET {
@@ -455,12 +464,12 @@ mod tests {
             let computers = [first, second].map(|label| computer(label, bound(label), None));
             queue(computers.into(), active)
         };
-        // Whoever lists, the oldest pass, wherever they wait.
+        // Whichever computer lists, the oldest processes pass, wherever they wait.
         assert_eq!(passed(&gates, &of("a", "b", 0)), [1, 2, 3]);
         assert!(passed(&gates, &of("b", "a", 0)).is_empty(), "leave of either counts for both");
         gates.arrived("b", NodeId(2));
         assert_eq!(passed(&gates, &of("b", "a", 0)), [4]);
-        // A host in trouble does not hold up those who wait at another computer.
+        // A host in trouble does not block processes that wait at another computer.
         gates.arrived("a", NodeId(1));
         let one = gates.lock().admit(&of("b", "a", 0), &SEEN, |label| label == "b");
         assert_eq!(one.passed, [NodeId(6)]);

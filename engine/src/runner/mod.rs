@@ -1,7 +1,8 @@
-//! Owning a profile: stepping its processes, polling their jobs, answering the command line, and stopping.
+//! Owning a profile: step its processes, poll their jobs, answer the command line, and stop.
 //!
-//! A process in hand is a task; a waiting one is a row, and at most an entry in a poller's map. There are no
-//! worker slots: a bound on tasks limits how much goes on at once, never how much may wait.
+//! A process that is being stepped is a task. A waiting one is a row in the store, and at most an entry in a
+//! poller's map. There are no worker slots: a bound on tasks limits how many steps run at once, never how
+//! many processes may wait.
 
 mod begin;
 mod board;
@@ -75,16 +76,16 @@ use crate::store::NodeId;
 /// The engine's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What the loop is told.
+/// The events that the step loop receives.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Something about a process may have changed: look at it.
     Wake(NodeId),
-    /// A terminal follows it: it is stepped, even where only some are.
+    /// A terminal follows the process: step it, even where only some processes are stepped.
     Attach(NodeId),
-    /// Its end was asked for: interrupt what it does.
+    /// The end of the process was requested: interrupt its step.
     Kill(NodeId),
-    /// Its job was observed.
+    /// The job of the process was observed.
     Observed(NodeId, poller::Observation),
     /// Stop gracefully.
     Stop,

@@ -1,66 +1,69 @@
-//! When a queue is looked at: never twice within the floor, soon after something new, and ever more rarely while
-//! nothing changes.
+//! The pace at which a queue is polled: never twice within the floor, soon after something new, and ever more
+//! rarely while nothing changes.
 //!
-//! The floor counts from the last look, not from the moment that somebody wants another one: a computer that was
-//! left alone for longer is looked at at once.
+//! The floor counts from the last poll, not from the moment that another one is wanted. A computer that was
+//! not polled for longer than the floor is polled immediately.
 //!
-//! Where jobs tell of their ends there is no floor for news, since a look disturbs nobody else there: what was told is
-//! looked at at once, and again soon if nothing has come of it yet. Polling is only what finds the rest.
+//! Where jobs report their ends there is no floor for news, since a poll disturbs no other user there. A
+//! reported end is checked at once, and again soon if the poll does not confirm it yet. Regular polling only
+//! finds the rest.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest wait between two looks, as a multiple of the floor.
+/// The longest wait between two polls, as a multiple of the floor.
 const SLOWEST: u32 = 10;
-/// The same while somebody waits at the gate.
+/// The same while a process waits at the gate.
 const SLOWEST_AT_GATE: u32 = 2;
-/// How long after a submission the queue is looked at: by then tiny jobs have ended, and more submissions of one
-/// burst have come.
+/// Time from a submission to the next poll. By then tiny jobs have ended, and the rest of a burst has been
+/// submitted.
 const EARLY: Duration = Duration::from_millis(500);
 
-/// The shortest time between two looks where jobs tell of their ends: so a wave of ends is gathered.
+/// The shortest time between two polls where jobs report their ends, so that many ends are seen together.
 const GAP: Duration = Duration::from_millis(20);
-/// The same while somebody waits for the room that an end makes.
+/// The same while a process waits for the room that an end makes.
 const GAP_AT_GATE: Duration = Duration::from_millis(5);
-/// How long one rests after a look, as a multiple of its time: a look costs the jobs of the same machine. Who waits at
-/// the gate loses more by the rest than by the look.
+/// Pause after a poll, as a multiple of the poll's duration: a poll takes time from the jobs of the same
+/// machine. It does not apply while a process waits at the gate, which loses more by the pause than by the
+/// poll.
 const RESTS: u32 = 4;
-/// How long after it was told a job's end is looked for: the script that tells has yet to end itself.
+/// Time from a reported end to the poll for it: the script that reports still has to exit.
 const LAST_WORDS: Duration = Duration::from_millis(2);
-/// How long after a submission during a watch those look that are told of ends: the job may have told of its end
-/// before anybody here knew it. A watch that begins later finds out by itself.
+/// Time from a submission during a watch to the next poll. The job may have reported its end before the watch
+/// knew of it. A watch that begins later finds out by itself.
 const EARLY_IF_TOLD: Duration = Duration::from_millis(10);
-/// The shortest and the longest wait for news that nobody tells, as multiples of the floor, where jobs do.
+/// The shortest and the longest wait for news that is not reported, where jobs do report, as multiples of the
+/// floor.
 const IF_TOLD: (u32, u32) = (10, 50);
 
-/// The pace of the looks at one queue.
+/// The pace of the polls of one queue.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// When the last look ended, and how long it took.
+    /// End of the last poll, and its duration.
     last: Option<(Instant, Duration)>,
-    /// How long after it the next one follows if nothing new comes.
+    /// Time from the last poll to the next one if nothing new comes.
     interval: Duration,
-    /// The first and the newest submission since then.
+    /// The first and the newest submission since the last poll.
     submitted: Option<(Instant, Instant)>,
-    /// Somebody waits for the next look.
+    /// True if something waits for the next poll.
     is_hurried: bool,
-    /// Jobs tell of their ends.
+    /// True if jobs report their ends.
     is_told: bool,
-    /// Somebody waits at the gate since the last look.
+    /// True if a process waited at the gate at the last poll.
     is_gate_wanted: bool,
-    /// When one did, since the last look.
+    /// Time of the first reported end since the last poll.
     told: Option<Instant>,
-    /// A watch found a job over, since the last look: another one would say the same, at once.
+    /// True if a watch found a job over since the last poll. Another watch would report the same at once.
     is_over: bool,
-    /// A job was submitted during a watch that began without it, since then.
+    /// True if a job was submitted since the last poll, during a watch that began without it.
     is_unwatched: bool,
-    /// How long after the last look, to which nothing that was told has come true yet, the next one follows.
+    /// Time from the last poll to the next one while a reported end is not confirmed yet.
     again: Option<Duration>,
 }
 
 impl Pace {
-    /// Returns when the next look is due.
+    /// Returns the time at which the next poll is due.
     pub(super) fn due(&self, floor: Duration) -> Instant {
         if self.is_told { self.due_if_told(floor) } else { self.due_by_floor(floor) }
     }
@@ -68,9 +71,9 @@ impl Pace {
     fn due_by_floor(&self, floor: Duration) -> Instant {
         let now = Instant::now();
         let (soonest, regular) = match self.last {
-            // A queue that takes its time gets as much rest as work, whatever is new.
+            // A slow queue is left alone for at least as long as its last poll took, whatever is new.
             Some((last, took)) => (last + floor.max(took), last + floor.max(self.interval)),
-            // Nobody has looked yet, so that no floor has begun.
+            // There was no poll yet, so no floor has begun.
             None => (now, if self.submitted.is_some() { now + floor } else { now }),
         };
         let wanted = if self.is_hurried { soonest } else { self.early(floor).unwrap_or(regular) };
@@ -97,7 +100,7 @@ impl Pace {
         soonest.max(wanted.map_or(regular, |wanted| wanted.min(regular)))
     }
 
-    /// Sets whether jobs tell of their ends now.
+    /// Sets whether jobs report their ends now.
     pub(super) fn set_told(&mut self, is_told: bool) {
         if self.is_told != is_told {
             self.is_told = is_told;
@@ -105,8 +108,8 @@ impl Pace {
         }
     }
 
-    /// Takes note that a job may have ended. `is_news`: one has just said so; otherwise one was found over, which is
-    /// worth nothing more after a look that thought differently.
+    /// Records that a job may have ended. `is_news`: a job has just reported it. Otherwise a watch found it
+    /// over, which counts for nothing after a poll that disagreed.
     pub(super) fn told(&mut self, is_news: bool) {
         self.is_over |= !is_news;
         if is_news || self.again.is_none() {
@@ -114,23 +117,25 @@ impl Pace {
         }
     }
 
-    /// Returns whether a look that will be soon finds more than a watch which begins now.
+    /// Returns whether a poll that is due soon finds more than a watch that begins now.
     pub(super) fn is_look_first(&self) -> bool {
         self.told.is_some() || self.is_unwatched || self.is_over
     }
 
-    /// Returns when the submissions since the last look want one: when the burst is over, or after a floor's time.
+    /// Returns the time at which the submissions since the last poll call for one: when the burst is over, or
+    /// after the floor.
     fn early(&self, floor: Duration) -> Option<Instant> {
         let (first, newest) = self.submitted?;
         Some((newest + EARLY.min(floor)).min(first + floor))
     }
 
-    /// Makes the next look due as soon as the floor lets it.
+    /// Makes the next poll due as soon as the floor allows.
     pub(super) fn hurry(&mut self) {
         self.is_hurried = true;
     }
 
-    /// Makes an early look due, since a job was submitted. `is_watching`: a watch goes on that knows nothing of it.
+    /// Makes an early poll due, since a job was submitted. `is_watching`: a watch is running that does not
+    /// know the job.
     pub(super) fn submitted(&mut self, is_watching: bool) {
         let now = Instant::now();
         self.is_unwatched |= is_watching;
@@ -138,7 +143,7 @@ impl Pace {
         self.submitted = Some((first, now));
     }
 
-    /// Slows down after a look that began at `start`, unless it brought news.
+    /// Slows down after a poll that began at `start`, unless it brought news.
     pub(super) fn looked(&mut self, start: Instant, floor: Duration, has_news: bool, is_gate_wanted: bool) {
         let was_told = self.told.is_some();
         let took = self.ended(start);
@@ -146,11 +151,11 @@ impl Pace {
         if self.is_told {
             return self.looked_if_told(took, floor, has_news, was_told);
         }
-        // Who waits at the gate is not made to wait for a slow poll too.
+        // A process that waits at the gate should not wait for slow polling too.
         let slowest = floor * if is_gate_wanted { SLOWEST_AT_GATE } else { SLOWEST };
         let slower = (self.interval.max(floor) * 3 / 2).min(slowest);
         let slower = if has_news { Duration::ZERO } else { slower };
-        // A slow queue is asked more rarely.
+        // A slow queue is polled more rarely.
         self.interval = slower.max(took * 5);
     }
 
@@ -165,11 +170,11 @@ impl Pace {
         self.interval = slower.max(took * 5);
     }
 
-    /// Waits for so long after a look that failed.
+    /// Sets the time to wait after a poll that failed.
     pub(super) fn failed(&mut self, start: Instant, wait: Duration) {
         self.ended(start);
         self.interval = wait;
-        // A job that is over brings no look sooner where looks fail.
+        // A job found over brings no earlier poll where polls fail.
         self.again = self.is_told.then_some(wait.max(GAP));
     }
 
@@ -196,12 +201,12 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// How long from now until the next look.
+    /// Returns the time from now until the next poll.
     fn wait(pace: &Pace) -> Duration {
         pace.due(FLOOR).duration_since(Instant::now())
     }
 
-    /// A pace after a look that took no time.
+    /// Records a poll that took no time.
     fn looked(pace: &mut Pace, has_news: bool) {
         pace.looked(Instant::now(), FLOOR, has_news, false);
     }
@@ -286,7 +291,7 @@ mod tests {
         assert_eq!(wait(&pace), FLOOR);
     }
 
-    /// A pace after a look that took no time, where jobs tell of their ends.
+    /// Returns a pace after a poll that took no time, where jobs report their ends.
     fn told_of() -> Pace {
         let mut pace = Pace::default();
         pace.set_told(true);
@@ -322,7 +327,7 @@ mod tests {
         looked(&mut pace, false);
         for expect in [1, 2, 4, 8] {
             assert_eq!(wait(&pace), GAP * expect);
-            // A job that every watch finds over, and every look alive, brings no look sooner.
+            // A job that every watch finds over, and every poll finds alive, brings no earlier poll.
             pace.told(false);
             assert_eq!(wait(&pace), GAP * expect);
             assert!(pace.is_look_first(), "or watches would follow one another without an end");

@@ -1,5 +1,6 @@
-//! Looks at all jobs of a computer, or of one of its clusters, at once: what the scheduler lists, and for the jobs that
-//! it does not list, what their markers say. Absent is not done: without an exit marker a second look must confirm it.
+//! Polls all jobs of a computer, or of one of its clusters, at once. It reads the scheduler's listing, and the
+//! markers of jobs that are not listed. Absent does not mean done: without an exit marker a second poll must
+//! confirm it.
 
 mod judge;
 mod wait;
@@ -32,32 +33,32 @@ use ferry_plugin_proto::JobReport;
 /// A job to be watched for a process that waits.
 #[derive(Debug, Clone)]
 pub struct JobWatch {
-    /// Whose job it is.
+    /// The process that the job belongs to.
     pub process: NodeId,
     /// Label of its computer.
     pub computer: String,
     /// The job.
     pub job: JobRef,
-    /// The scheduler's word that is stored.
+    /// The scheduler's state that is stored.
     pub shown: Option<String>,
-    /// The words for it that are stored.
+    /// The status text for it that is stored.
     pub status: Option<String>,
-    /// How long until its monitors want to look at it; never if there are none.
+    /// Time until its monitors are due; `None` if it has no monitors.
     pub look_in: Option<Duration>,
 }
 
-/// What was found out about a watched job.
+/// The result of observing a watched job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Observation {
-    /// It runs, and its monitors are due. It is watched on.
+    /// It runs, and its monitors are due. It stays watched.
     Running,
     /// It has ended.
     Ended(Box<JobReport>),
-    /// Another copy took the start gate: that one is the job.
+    /// Another submission took the start gate: that one is the job.
     Adopt(JobRef),
-    /// The scheduler has forgotten it before it began.
+    /// The scheduler forgot it before it began.
     Vanished,
-    /// The scheduler has given it up before it began, and says so in this way.
+    /// The scheduler itself cancelled it before it began, with this report.
     GivenUp(Box<JobReport>),
     /// It has ended, or was forgotten, and its work directory is gone.
     DirMissing,
@@ -74,14 +75,14 @@ enum Word {
 /// A computer, and a cluster of it that is not its home cluster.
 type Place = (String, Option<String>);
 
-/// The pollers of all computers, one for each cluster in use; each begins with its first job. So a cluster that does
-/// not answer holds up nobody's jobs but its own.
+/// The pollers of all computers, one for each cluster in use. Each starts with its first job. So a cluster that
+/// does not answer delays only its own jobs.
 #[derive(Debug)]
 pub(super) struct Pollers {
     cx: Arc<Context>,
     events: mpsc::UnboundedSender<Event>,
     queues: Mutex<BTreeMap<Place, mpsc::UnboundedSender<Word>>>,
-    /// Ends the tasks with itself: they hold the profile.
+    /// The poller tasks. They hold the profile, so they end when this is dropped.
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -93,13 +94,13 @@ impl Pollers {
     pub(super) fn watch(&self, watch: JobWatch) {
         let cluster = watch.job.id.cluster().map(str::to_owned);
         if let Some(cluster) = &cluster {
-            // Before anybody looks: a dead controller elsewhere is not this cluster's trouble.
+            // Before the first poll: a dead controller elsewhere is not this cluster's trouble.
             self.cx.clusters.set(&watch.computer, cluster, true);
         }
         self.send((watch.computer.clone(), cluster), Word::Watch(watch));
     }
 
-    /// Asks the computer's gate for leave to submit; it comes as an observation.
+    /// Asks the computer's gate for permission to submit; it arrives as an observation.
     pub(super) fn want(&self, process: NodeId, computer: String, refused: bool) {
         self.send((computer, None), Word::Want { process, refused });
     }
@@ -140,41 +141,41 @@ struct Poller {
     cx: Arc<Context>,
     events: mpsc::UnboundedSender<Event>,
     computer: String,
-    /// The cluster it asks about; `None`: the home cluster, which the gate belongs to.
+    /// The cluster it polls; `None`: the home cluster, which the gate belongs to.
     cluster: Option<String>,
     watched: BTreeMap<NodeId, Watched>,
-    /// What the last look saw of the whole queue, and when.
+    /// The state of the whole queue at the last poll, and the time of that poll.
     seen: Option<(Seen, Instant)>,
-    /// Somebody has come to the gate since it last let anybody through.
+    /// True if a process has come to the gate since the last admission.
     is_asked: bool,
     pace: Pace,
     watcher: Watcher,
-    /// Tells of tickets that were given back.
+    /// Notified when tickets are returned.
     freed: Arc<Notify>,
     failures: u32,
 }
 
-/// What one poll found.
+/// The results of one poll.
 #[derive(Default)]
 struct Findings {
     listed: BTreeMap<JobRef, JobStatus>,
-    /// Whether a job that is not listed is absent.
+    /// True if a job that is not listed is absent.
     proves_absence: bool,
-    /// What the scheduler complained of beside its answer.
+    /// Warnings of the scheduler beside its answer.
     notice: Option<String>,
     absent: BTreeMap<PathBuf, Marker>,
-    /// Jobs that the scheduler ended for reasons of its own before they began.
+    /// Jobs that the scheduler itself ended before they began.
     given_up: BTreeSet<JobRef>,
-    /// Jobs of this user that are not ours: pending, and pending or running; `None` where nobody asked.
+    /// Jobs of this user that are not ours: pending, and pending or running; `None` where they were not asked for.
     foreign: Option<(u32, u32)>,
     has_queue: bool,
-    /// Why nothing may be submitted yet: whose limits hold there is not known.
+    /// The reason why nothing may be submitted yet: it is not known whose limits hold there.
     held: Option<String>,
-    /// How long a job must be missing before that counts.
+    /// Time that a job must be missing before it counts as absent.
     confirm_after: Duration,
 }
 
-/// How long a job must be missing from a listing that is not the whole truth.
+/// Time that a job must be missing from a listing that may be incomplete.
 const CONFIRM: Duration = Duration::from_secs(10);
 
 impl Poller {
@@ -188,8 +189,8 @@ impl Poller {
         }
     }
 
-    /// Lets the others know whether there are jobs in this cluster: where there are several, one that does not answer
-    /// is no trouble of the computer.
+    /// Records whether there are jobs in this cluster. If a computer has jobs in several clusters, one that does
+    /// not answer is not the trouble of the whole computer.
     fn tell_use(&self) {
         if let Some(cluster) = &self.cluster {
             let is_other = self.other_cluster().is_some();
@@ -197,26 +198,27 @@ impl Poller {
         }
     }
 
-    /// The cluster to ask by its name. Which one is home may be known only since its ids were stored.
+    /// Returns the name of the cluster to ask; `None` for the home cluster. The home cluster may have become known
+    /// only after the job ids were stored.
     fn other_cluster(&self) -> Option<&str> {
         let home = self.cx.home_cluster(&self.computer);
         self.cluster.as_deref().filter(|cluster| Some(*cluster) != home.as_deref())
     }
 
-    /// Whether there is anything to ask the computer now. A disabled one is asked about its jobs alone, and
-    /// one in trouble about nothing.
+    /// Returns whether there is anything to ask the computer now. A disabled computer is asked about its jobs
+    /// alone, and one in trouble about nothing.
     fn has_work(&self) -> bool {
         let health = &self.cx.health;
         let gate = self.is_wanted() && !health.is_disabled(&self.computer);
         (gate || !self.watched.is_empty()) && health.admits(&self.computer)
     }
 
-    /// Whether anybody waits at its gate: that of the computer is kept by the poller of its home cluster.
+    /// Returns whether a process waits at the gate. The poller of the home cluster keeps the computer's gate.
     fn is_wanted(&self) -> bool {
         self.cluster.is_none() && self.cx.gates.is_wanted(&self.computer)
     }
 
-    /// Waits until there is something to ask. False: the runner has ended.
+    /// Waits until there is something to ask. Returns false if the runner has ended.
     async fn rest(
         &mut self,
         inbox: &mut mpsc::UnboundedReceiver<Word>,
@@ -224,10 +226,10 @@ impl Poller {
     ) -> bool {
         while !self.has_work() {
             if !self.cx.health.admits(&self.computer) {
-                // It would hold on to a connection that is given up.
+                // It would keep a connection that is given up.
                 self.watcher.stop();
             }
-            // What nobody asks for is no trouble.
+            // A cluster that is not asked is not reported as silent.
             self.cx.clusters.answered(&self.computer, self.cluster.as_deref());
             tokio::select! {
                 biased;
@@ -262,7 +264,8 @@ impl Poller {
                 self.cx.gates.want(&self.cx.store, &self.computer, process, refused);
             }
             Word::Forget(process) => {
-                // All pollers hear of it, at times of their own; it may have come to its gate again meanwhile.
+                // All pollers receive this, at different times; the process may have come to its gate again
+                // meanwhile.
                 if self.cluster.is_none() {
                     self.cx.gates.forget(&self.computer, process);
                 }
@@ -298,7 +301,7 @@ impl Poller {
         }
     }
 
-    /// Lets `ferry status` show what the home cluster's scheduler complains of.
+    /// Stores the warnings of the home cluster's scheduler for `ferry status`.
     async fn note(&self, notice: Option<String>) {
         let stored = self.cx.store.host(&self.computer);
         if self.cluster.is_some() || stored.is_ok_and(|host| host.notice == notice) {
@@ -328,13 +331,13 @@ impl Poller {
         let scheduler = self.cx.scheduler(&row.config.scheduler).map_err(failed)?;
         let held = self.cx.learn_queue(&row.config, &via).await.err();
         let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
-        // Whatever their computers, our jobs are no others.
+        // Our jobs are not foreign, whichever computer they belong to.
         let tokens = self.cx.store.tokens().map_err(|error| failed(error.to_string()))?;
         let survey = scheduler.survey(&*via, self.other_cluster(), &jobs, &tokens).await?;
         self.sweep(&**scheduler, &*via, &survey.jobs).await;
         let (listed, proves_absence) = (survey.jobs, survey.proves_absence);
         let notice = (!survey.notices.is_empty()).then(|| survey.notices.join("; "));
-        // The gate is the home cluster's.
+        // The gate belongs to the home cluster.
         let foreign = self.cluster.is_none().then_some((survey.foreign_queued, survey.foreign_active));
         let capabilities = scheduler.capabilities();
         let confirm_after = if capabilities.listing_is_authoritative { Duration::ZERO } else { CONFIRM };
@@ -372,7 +375,8 @@ impl Poller {
         })
     }
 
-    /// Ends what is left of jobs whose script has ended. Until nothing is left they are watched, and keep their place.
+    /// Ends what remains of jobs whose script has ended. Until nothing remains, they are watched and keep their
+    /// place.
     async fn sweep(
         &self,
         scheduler: &dyn Scheduler,
@@ -391,7 +395,7 @@ impl Poller {
         }
     }
 
-    /// Tells the runner and the store what is new. Whether anything was.
+    /// Sends news to the runner and the store. Returns whether there was any.
     async fn settle(&mut self, findings: Findings) -> bool {
         let mut changes = Vec::new();
         let mut ended = Vec::new();
@@ -440,8 +444,8 @@ impl Poller {
         changed
     }
 
-    /// Whether the error is the trouble of the whole computer: its link is, and so is its scheduler unless jobs are
-    /// in several clusters. Then each cluster is asked again by itself.
+    /// Returns whether the error concerns the whole computer. A failed link does; so does a failed scheduler,
+    /// unless jobs are in several clusters. In that case each cluster is asked again by itself.
     fn is_of_computer(&self, error: &scheduler::Error) -> bool {
         use scheduler::ErrorKind::{Ambiguous, Unreachable};
         let is_down = matches!(error.kind(), Unreachable | Ambiguous);
@@ -449,12 +453,12 @@ impl Poller {
         is_down && (is_shared || scheduler::is_of_link(error))
     }
 
-    /// What those at its gate are told while nobody is let through.
+    /// Returns the status changes for the processes at its gate while none is admitted.
     fn held(&self, why: String) -> Vec<Change> {
         if self.cluster.is_none() { self.cx.gates.held(&self.computer, why) } else { Vec::new() }
     }
 
-    /// Tells those at the gate that nobody is let through before it is known whose limits hold.
+    /// Stores for the processes at the gate that none is admitted until it is known whose limits hold.
     async fn hold(&self, error: &str) {
         let changes = self.held(format!("whose host did not say yet which queue it is: {error}"));
         if !changes.is_empty()
@@ -464,7 +468,7 @@ impl Poller {
         }
     }
 
-    /// A host in trouble is the breaker's to watch; an answer that can't be read is asked for again by us.
+    /// Handles a failed poll. The breaker watches a host in trouble; a poll with an unreadable answer is repeated.
     async fn failed(&mut self, error: &scheduler::Error, epoch: u64, start: Instant) {
         self.seen = None;
         self.watched.values_mut().for_each(Watched::forget_absence);

@@ -1,5 +1,5 @@
-//! `ferry run`: one process, followed in a terminal to its end, whoever steps it: this program as the owner of the
-//! profile, or somebody else.
+//! `ferry run`: one process, followed in a terminal to its end. It is stepped either by this program as the
+//! owner of the profile, or by another owner.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,31 +16,31 @@ use crate::{
     store::{Lock, NodeId, Objects, Reader},
 };
 
-/// Owners that may be lost one after the other while a process is followed.
+/// Number of owners that may be lost in a row while a process is followed.
 const LOST_OWNERS: u32 = 4;
 
-/// What `ferry run` shows while it goes on.
+/// The events that `ferry run` shows while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEvent {
     /// The process is on disk.
     Launched {
         /// Its number.
         id: i64,
-        /// Its name everywhere.
+        /// Its UUID.
         uuid: String,
     },
-    /// It stands somewhere else now.
+    /// Its state or status changed.
     Changed {
         /// Its state.
         state: State,
-        /// What it waits for.
+        /// The reason it waits, if there is one.
         status: Option<String>,
     },
-    /// A daemon steps it from now on.
+    /// A daemon has taken over and steps it from now on.
     HandedOver,
 }
 
-/// How `ferry run` ended.
+/// The end of a `ferry run`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunEnd {
     /// The process ended.
@@ -48,21 +48,21 @@ pub enum RunEnd {
         /// Its number.
         id: i64,
     },
-    /// The user let go of it.
+    /// The terminal no longer follows the process.
     Detached {
         /// Its number.
         id: i64,
-        /// Whether a daemon goes on with it.
+        /// True if a daemon continues to step it.
         owned: bool,
     },
 }
 
-/// Why `ferry run` could not run.
+/// The reasons why `ferry run` could not run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunError {
     /// Everything that is wrong with the launch.
     Refused(Vec<Problem>),
-    /// The profile's owner, or the store.
+    /// An error of the profile's owner, or of the store.
     Client(ClientError),
 }
 
@@ -72,13 +72,14 @@ impl From<ClientError> for RunError {
     }
 }
 
-/// Runs one process in this terminal. Beside an owner it is submit and attach; without one this program owns
-/// the profile and steps this process alone, until it ends, a daemon takes over, or the user lets go.
+/// Runs one process in this terminal. If the profile has an owner, the process is submitted to it and
+/// followed. Otherwise this program owns the profile and steps this process alone, until it ends, a daemon
+/// takes over, or the user detaches.
 ///
-/// An interrupt detaches; what becomes of the process then is the caller's to say.
+/// An interrupt detaches; the caller decides what becomes of the process then.
 ///
 /// # Errors
-/// A refused launch; another owner that does not answer; the store's.
+/// Fails if the launch is refused or another owner does not answer, or with an error of the store.
 pub async fn run_tree(
     builder: &Builder,
     launch: Launch,
@@ -113,7 +114,7 @@ fn unexpected(response: &Response) -> ClientError {
     ClientError { message: format!("the owner of the profile answered oddly: {response:?}"), help: None }
 }
 
-/// Launches as the owner that we are.
+/// Launches a process where this program is the owner.
 pub(super) async fn launch_alone(cx: &Arc<Context>, launch: Launch) -> Result<Launched, RunError> {
     match service::handle(cx, Request::Launch(Box::new(launch))).await {
         Response::Launched(launched) => Ok(launched),
@@ -123,7 +124,7 @@ pub(super) async fn launch_alone(cx: &Arc<Context>, launch: Launch) -> Result<La
     }
 }
 
-/// Steps a process to its end, then lets the profile go. `None`: a daemon took it.
+/// Steps a process to its end, then releases the profile. Returns `None` if a daemon took over.
 async fn own_to_the_end(
     mut running: Running,
     id: i64,
@@ -138,11 +139,11 @@ async fn own_to_the_end(
     end
 }
 
-/// How long a process that has ended waits for those that it killed: jobs would run on, since nobody steps them here
-/// afterwards.
+/// Time that an ended process waits for the kill of its children. Otherwise their jobs would run on, since no
+/// program steps them here afterwards.
 const KILLS: Duration = Duration::from_secs(10);
 
-/// Whether processes that this one called are still to be killed.
+/// Returns whether children of this process still have to be killed.
 fn kills(running: &Running, id: i64) -> bool {
     let store = &running.cx.store;
     let live = store.live_tree(NodeId(id)).unwrap_or_default();
@@ -165,7 +166,7 @@ async fn watch_own(
                 observer(RunEvent::Changed { state: now.0, status: now.1.clone() });
                 shown = Some(now);
             }
-            // A paused process goes on only when somebody acts.
+            // A paused process continues only when a user acts.
             if process.state.is_terminal() {
                 let until = *patience.get_or_insert_with(|| Instant::now() + KILLS);
                 if until <= Instant::now() || !kills(running, id) {
@@ -188,11 +189,11 @@ async fn watch_own(
     }
 }
 
-/// Follows a process that somebody else steps; where nobody is left who does, takes the profile and goes on. An
-/// interrupt detaches.
+/// Follows a process that another program steps. If no program steps it any more, takes the profile and
+/// continues. An interrupt detaches.
 ///
 /// # Errors
-/// An owner that does not answer; the store's.
+/// Fails if an owner does not answer, or with an error of the store.
 pub async fn attach(
     builder: &Builder,
     id: i64,
@@ -216,10 +217,11 @@ pub async fn attach(
         };
         let (response, by) = match answer {
             Ok(answer) => answer,
-            // Whatever became of the owner, a process that has ended is shown.
+            // A process that has ended is shown, whatever happened to the owner.
             Err(_) if has_ended(builder, id) => return Ok(RunEnd::Ended { id }),
             Err(error) if lost == LOST_OWNERS => return Err(lost_sight(id, error).into()),
-            // An owner that ends in the middle of an answer is no trouble: the next one is asked, or we are it.
+            // An owner that ends in the middle of an answer is not an error: the next owner is asked, or this
+            // program becomes it.
             Err(_) => {
                 lost += 1;
                 tokio::time::sleep(Duration::from_millis(200)).await;
@@ -228,13 +230,13 @@ pub async fn attach(
         };
         lost = 0;
         match response {
-            // The owner ended between the two; the next round takes over.
+            // The owner ended in the meantime; the next iteration takes over.
             Response::Process { state, .. } if by == Answered::Alone && !state.is_terminal() => {}
             Response::Process { mark, state, status } => {
                 if mark != seen {
                     observer(RunEvent::Changed { state, status });
                 } else {
-                    // Nobody steps it, or nothing happens: don't ask in a tight circle.
+                    // No program steps it, or nothing happens: avoid a busy loop.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 if state.is_terminal() {
@@ -248,13 +250,13 @@ pub async fn attach(
     }
 }
 
-/// Asks the owner to step a process, and waits until it stands somewhere else.
+/// Asks the owner to step a process, and waits until its state or status changes.
 async fn look(builder: &Builder, id: i64, seen: i64) -> Result<(Response, Answered), ClientError> {
     call(builder, Request::Attach(id)).await?;
     call(builder, Request::Wait { process: id, seen, seconds: 10 }).await
 }
 
-/// Whether the store says that a process has ended.
+/// Returns whether the process has ended, according to the store.
 fn has_ended(builder: &Builder, id: i64) -> bool {
     let reader = Reader::open(&builder.paths.store(), Objects::new(builder.paths.objects()));
     reader.and_then(|reader| reader.process(NodeId(id))).is_ok_and(|process| process.state.is_terminal())

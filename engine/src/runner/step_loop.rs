@@ -1,4 +1,4 @@
-//! The loop: who is ready, who is in hand, who comes back when.
+//! The step loop: the processes that are ready, that are being stepped, and that wait for a time.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -32,7 +32,7 @@ use crate::{
     store::{self, NodeId},
 };
 
-/// How long steps that must not be interrupted may go on after a stop.
+/// Time that steps which must not be interrupted may take after a stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Numbers that `status` shows.
@@ -49,17 +49,17 @@ pub(super) struct StepLoop {
     pollers: Pollers,
     inbox: mpsc::UnboundedReceiver<Event>,
     gauges: Arc<Gauges>,
-    /// Only these call trees are stepped (`ferry run`); all others are left to a daemon.
+    /// The only call trees to step (`ferry run`); all others are left to a daemon.
     only: Option<HashSet<NodeId>>,
     /// Steps of workflows: quick, so they never queue behind work.
     steps: Ready,
     /// Everything else.
     work: Ready,
-    /// How many of each are in hand.
+    /// Numbers of tasks that are running from each queue.
     stepping: usize,
     working: usize,
     busy: BTreeMap<NodeId, Hand>,
-    /// Busy ones that were woken meanwhile.
+    /// Running ones that were woken meanwhile.
     again: HashSet<NodeId>,
     watching: HashSet<NodeId>,
     /// Waiting at their computer's gate.
@@ -68,16 +68,16 @@ pub(super) struct StepLoop {
     /// Watches computers in trouble; ends with the loop.
     watcher: JoinSet<()>,
     timers: Timers,
-    /// Who was stuck when it was last driven.
+    /// Processes that were stuck when they were last driven.
     stuck: HashSet<NodeId>,
-    /// When to read again who lives, if that could not be read.
+    /// Time at which to read the unfinished processes again, if that failed.
     load_again: Option<Instant>,
     tasks: JoinSet<Driven>,
     names: HashMap<Id, NodeId>,
     pub(super) suspects: Suspects,
 }
 
-/// A process in hand.
+/// A process that is being stepped.
 struct Hand {
     interrupt: Arc<Notify>,
     is_step: bool,
@@ -122,7 +122,7 @@ impl StepLoop {
         }
     }
 
-    /// Steps until told to stop, beginning with what an earlier owner left unfinished.
+    /// Steps processes until a stop is requested, beginning with those that an earlier owner left unfinished.
     pub(super) async fn run(mut self) {
         self.load();
         // Ends with the loop: it holds the profile.
@@ -150,7 +150,7 @@ impl StepLoop {
         self.stop().await;
     }
 
-    /// Takes up what has not ended. What waits for a child or a time stays a row.
+    /// Loads the processes that have not ended. Those that wait for a child or a time stay rows in the store.
     fn load(&mut self) {
         let live = match self.cx.store.live_processes() {
             Ok(live) => live,
@@ -162,10 +162,10 @@ impl StepLoop {
         };
         self.load_again = None;
         self.tell_trouble(None);
-        // The clock may have been set back while nobody ran.
+        // The clock may have been set back while no owner ran.
         live.iter().filter_map(|process| process.since).for_each(clock::has_been);
         for process in live {
-            // Launched, or asked for, before this could be read.
+            // Launched or requested before this could be read.
             if self.busy.contains_key(&process.id) {
                 continue;
             }
@@ -242,7 +242,7 @@ impl StepLoop {
         }
     }
 
-    /// Lets `status` know what the store does not give or take, if anything; `news` is what it said now.
+    /// Updates the trouble that `status` shows if the store can't be read or written. `news` is its latest error.
     fn tell_trouble(&self, news: Option<&store::Error>) {
         let mut told = self.gauges.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if self.stuck.is_empty() && self.load_again.is_none() {
@@ -300,7 +300,7 @@ impl StepLoop {
         let (task, driven) = match done {
             Ok(done) => done,
             Err(error) => {
-                // A bug of ours: the process is left as it is on disk and tried again, slowly.
+                // A bug in ferry: the process is left as it is on disk and tried again, slowly.
                 tracing::error!(%error, "a step ended in a panic");
                 (error.id(), Driven::from(Then::After(Duration::from_secs(30))))
             }
@@ -321,7 +321,7 @@ impl StepLoop {
             self.is_free(id);
         }
         match driven.then {
-            // What was seen of it meanwhile is taken in first.
+            // Observations that arrived meanwhile are taken in first.
             Then::Watch(_) if self.observations.contains_key(&id) => {}
             Then::Watch(watch) => {
                 self.watching.insert(id);
@@ -357,15 +357,15 @@ impl StepLoop {
         self.call_held();
     }
 
-    /// Wakes those who were told "not now" and may try again.
+    /// Wakes the processes that a scheduler refused for now and that may try again.
     fn call_held(&mut self) {
         for id in self.cx.holds.called() {
             self.wake(id);
         }
     }
 
-    /// Interrupts what may be interrupted, gives the rest a little time, and drops what is then left: all of it
-    /// can be looked up.
+    /// Interrupts steps that may be interrupted, gives the rest a little time, and drops those that are then left.
+    /// The outcome of each can be looked up.
     async fn stop(mut self) {
         self.watcher.abort_all();
         self.busy.values().for_each(|hand| hand.interrupt.notify_one());

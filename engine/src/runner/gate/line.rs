@@ -1,4 +1,4 @@
-//! The line at the gates of computers that share a queue, as those are told who stand in it.
+//! The line at the gates of computers that share a queue, as it is reported to the processes that wait in it.
 
 use super::{
     Admitted, Gate, Inner, TELL,
@@ -9,14 +9,14 @@ use crate::{
     store::{Change, GateState, NodeId, Sharing},
 };
 
-/// What is to be written, and what `limit show` says then, by label.
+/// The changes to be written, and the states for `limit show` by label.
 pub(super) struct News {
     pub(super) changes: Vec<Change>,
     pub(super) states: Vec<(String, GateState)>,
 }
 
 impl Inner {
-    /// What is to be written about those who wait, unless it was told lately or has not changed.
+    /// Returns the news for the waiting processes, or `None` if it was written lately or has not changed.
     pub(super) fn news(&self, sharing: &Sharing, admitted: &Admitted) -> Option<News> {
         let mut line: Vec<(NodeId, &str)> = self
             .of(sharing)
@@ -47,7 +47,7 @@ impl Inner {
         Some(News { changes, states })
     }
 
-    /// What each in the line is told: what its machine has too little of, else its place.
+    /// Returns the status for each process in the line: the resource that its machine lacks, else its place.
     fn statuses(&self, line: &[(NodeId, &str)], sharing: &Sharing, admitted: &Admitted) -> Vec<Change> {
         let why = explain(&admitted.limits, &admitted.usage, admitted.clamp);
         let with = |label: &str| match shared(sharing, label).join(", ") {
@@ -78,7 +78,7 @@ impl Gate {
     }
 }
 
-/// The labels of the others that share a computer's queue.
+/// Returns the labels of the other computers that share a computer's queue.
 fn shared(sharing: &Sharing, label: &str) -> Vec<String> {
     sharing.labels().filter(|other| *other != label).map(str::to_owned).collect()
 }

@@ -1,7 +1,7 @@
-//! Who in the line fits on the machine that jobs share.
+//! The processes in the line that fit on the machine that jobs share.
 //!
-//! Older processes first: one that does not fit yet keeps its part of what is free, so that younger ones pass it only
-//! with what it can't use, and a large job is never starved by small ones.
+//! Older processes come first. One that does not fit yet keeps its part of the free resources, and younger
+//! ones pass it only with what it can't use. So a large job is never starved by small ones.
 
 use super::{Inner, Queue};
 use crate::{
@@ -9,17 +9,17 @@ use crate::{
     store::{NodeId, Sharing},
 };
 
-/// A process that waits, and at which computer.
+/// A process that waits, and the label of its computer.
 pub(super) type Waiting = (NodeId, String);
 
-/// How a process stands to what its machine has.
+/// The outcome of comparing a process's demand with its machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// It fits now.
     Fits,
-    /// It has to wait, in words.
+    /// It has to wait; the text says for what.
     Waits(String),
-    /// It asks for more than there will ever be.
+    /// It asks for more than the machine has in total.
     Never,
 }
 
@@ -28,7 +28,7 @@ impl Inner {
         self.demands.get(&process).copied().unwrap_or_default()
     }
 
-    /// Returns what those have of the machine who hold tickets or were let through.
+    /// Returns the share of the machine of processes that hold tickets or were admitted.
     pub(super) fn in_use(&self, queue: &Queue) -> InUse {
         let mut used = queue.in_use.clone();
         let granted = self.of(&queue.sharing).flat_map(|(_, gate)| gate.granted.keys());
@@ -36,7 +36,7 @@ impl Inner {
         used
     }
 
-    /// Returns those of a line, oldest first, who need not wait for the machine.
+    /// Returns the processes of a line, oldest first, that need not wait for the machine.
     pub(super) fn fitting(&self, queue: &Queue, line: Vec<Waiting>) -> Vec<(NodeId, String, Place)> {
         let mut room = Room::new(&queue.sharing, self.in_use(queue));
         let place = |(process, label): Waiting| {
@@ -47,11 +47,11 @@ impl Inner {
     }
 }
 
-/// What is left of a machine while one goes down the line.
+/// The resources left on a machine while the line is processed in order.
 pub(super) struct Room<'a> {
     sharing: &'a Sharing,
     used: InUse,
-    /// The same, and what those keep who have to wait.
+    /// The same, plus what is kept for processes that have to wait.
     kept: InUse,
 }
 
@@ -60,7 +60,7 @@ impl<'a> Room<'a> {
         Room { sharing, kept: used.clone(), used }
     }
 
-    /// Places the next one in the line. `passes`: who fits takes up room from now on.
+    /// Places the next process in the line. `passes`: a process that fits takes up room from now on.
     pub(super) fn place(&mut self, label: &str, demand: &Demand, passes: bool) -> Place {
         let capacity = self.sharing.capacity(label).filter(|capacity| capacity.bounds(demand));
         let Some(capacity) = capacity else { return Place::Fits };
@@ -83,7 +83,7 @@ impl<'a> Room<'a> {
         }
         match capacity.lack(demand, &self.kept) {
             None => Place::Fits,
-            // There is room, but for those before it.
+            // There is room, but older processes need it.
             Some(lack) => Place::Waits(format!(
                 "waiting for {}, older processes first",
                 lack.with_used_of(capacity, &self.used).on(label)
@@ -161,7 +161,7 @@ mod tests {
         let mut room = Room::new(&sharing, used(8, 0));
         assert!(matches!(room.place("ws", &wants(1, 0), true), Place::Waits(_)));
         assert_eq!(room.place("free", &wants(50, 0), true), Place::Fits);
-        // Where no machine is known, as under a scheduler that counts for itself, nobody waits for one.
+        // If no machine is known, as under a scheduler that counts by itself, no process waits for one.
         let sharing = Sharing { machine: None, ..sharing };
         assert_eq!(Room::new(&sharing, used(8, 0)).place("ws", &wants(50, 0), true), Place::Fits);
     }

@@ -1,4 +1,4 @@
-//! What was seen of a watched job, and what it has come to. Pure: the poller looks, this decides.
+//! The outcome of a watched job, decided from observations. Pure: the poller observes, this module decides.
 
 use std::time::Duration;
 
@@ -11,29 +11,29 @@ use crate::{
     store::{Change, Level},
 };
 
-/// A watched job, and the looks that did not find it.
+/// A watched job, and the polls that did not find it.
 pub(super) struct Watched {
     pub(super) watch: JobWatch,
-    /// When its monitors are due.
+    /// Time at which its monitors are due.
     pub(super) look_at: Option<Instant>,
-    /// Looks that found neither the job nor an exit marker.
+    /// Number of polls that found neither the job nor an exit marker.
     pub(super) missed: u32,
-    /// When the first of them was.
+    /// Time of the first of them.
     pub(super) missing_since: Option<Instant>,
-    /// Its script has ended, and something of it was still running: a watch would say so again and again.
+    /// True if its script has ended while part of it was still running: a watch would report it again and again.
     pub(super) is_left: bool,
 }
 
 impl Watched {
-    /// It was seen, or could not be looked for: absence is only what two looks in a row say. A scheduler in trouble
-    /// answers half, then not at all, then half again.
+    /// Resets the count after the job was seen, or could not be looked for: only two polls in a row prove absence.
+    /// A scheduler in trouble may answer in part, then not at all, then in part again.
     pub(super) fn forget_absence(&mut self) {
         self.missed = 0;
         self.missing_since = None;
     }
 }
 
-/// Decides what a job that is not listed any more has come to; `None`: look again.
+/// Decides the outcome of a job that is not listed any more. Returns `None` if another poll is needed.
 pub(super) fn judge(
     watched: &mut Watched,
     marker: &Marker,
@@ -42,7 +42,7 @@ pub(super) fn judge(
     confirm_after: Duration,
     home: Option<&str>,
 ) -> Option<Observation> {
-    // Ids are forgotten and reused, and an earlier token may have won: only both together name the job.
+    // Ids are forgotten and reused, and an earlier token may have won. Only both together identify the job.
     let watching = &watched.watch.job;
     let owner = marker.run.clone().map(|(token, id)| JobRef { id, token, dir: watching.dir.clone() });
     let is_it = |owner: &JobRef| owner.token == watching.token && owner.id.is_same(&watching.id, home);
@@ -55,7 +55,8 @@ pub(super) fn judge(
         if watched.missed < 2 || since.elapsed() < confirm_after {
             return None;
         }
-        // A controller that was killed forgets jobs that it had taken; one that never began can begin anew.
+        // A controller that was killed forgets jobs that it had taken; one that never began can be submitted
+        // again.
         let is_forgotten = status.is_none_or(|status| status.failure == Some(JobFailure::LostInReboot));
         if is_forgotten && marker.run.is_none() && marker.sentinel.is_some() {
             return Some(Observation::Vanished);
@@ -63,7 +64,7 @@ pub(super) fn judge(
         if marker.sentinel.is_none() && marker.run.is_none() {
             return Some(Observation::DirMissing);
         }
-        // So does a machine that failed before the script began.
+        // The same holds for a node that failed before the script began.
         let failed = status.is_some_and(|status| status.failure == Some(JobFailure::NodeFailure));
         if (given_up || failed) && marker.run.is_none() {
             let report = calcjob::report(marker, status, &watched.watch.computer);
@@ -73,7 +74,7 @@ pub(super) fn judge(
     Some(Observation::Ended(Box::new(calcjob::report(marker, status, &watched.watch.computer))))
 }
 
-/// Says what is odd about the end of a job, for its report.
+/// Describes anything unusual about the end of a job, for its report.
 pub(super) fn odd(marker: &Marker, status: Option<&JobStatus>) -> Option<String> {
     if marker.is_removed {
         return Some(
@@ -89,7 +90,7 @@ pub(super) fn odd(marker: &Marker, status: Option<&JobStatus>) -> Option<String>
     ))
 }
 
-/// Returns what a change of the scheduler's word, or of why a job does not begin yet, changes in the store.
+/// Returns the changes to store when the scheduler's state changes, or the reason why a job does not begin yet.
 pub(super) fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change> {
     watched.forget_absence();
     watched.is_left = status.state == JobState::Left;
@@ -104,7 +105,7 @@ pub(super) fn observed(watched: &mut Watched, status: &JobStatus) -> Vec<Change>
     watch.shown = Some(status.raw.clone());
     watch.status.clone_from(&words);
     let process = watch.process;
-    // Who reads the report later sees that it waited for somebody.
+    // The report shows later that the job waited for a person to act.
     let report = status.advice.and(words.clone());
     let report = report.map(|message| Change::Log { process, level: Level::Warning, message });
     let shown = Change::Observed { process, status: words, scheduler_state: Some(status.raw.clone()) };
@@ -141,7 +142,7 @@ mod tests {
         Marker { sentinel: Some("d".into()), run, exit, ..Marker::default() }
     }
 
-    /// Looks twice, and again when the time of confirmation is over.
+    /// Judges twice, and again after the time of confirmation.
     fn look(watched: &mut Watched, marker: &Marker, raw: Option<&str>) -> Option<Observation> {
         let status = raw.map(|raw| JobStatus {
             state: JobState::Done,

@@ -1,5 +1,5 @@
-//! What a poller does between two looks: takes in what comes, lets through whom the last look left room for, and holds
-//! a watch over its jobs where they tell of their ends.
+//! The poller between two polls. It takes in messages, admits processes that the last poll left room for, and
+//! holds a watch over its jobs where they report their ends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,11 +9,11 @@ use super::{Poller, Word};
 use crate::scheduler::{JobRef, Scheduler, WatchEnd};
 
 impl Poller {
-    /// Waits for the next poll, taking in what comes meanwhile. False: the runner has ended.
+    /// Waits for the next poll, and takes in messages meanwhile. Returns false if the runner has ended.
     pub(super) async fn pause(&mut self, inbox: &mut mpsc::UnboundedReceiver<Word>) -> bool {
         let (floor, is_told) = self.manner();
         loop {
-            // All that has come by now belongs to one look.
+            // All messages that have arrived by now belong to one poll.
             while let Ok(word) = inbox.try_recv() {
                 self.take(word);
             }
@@ -39,7 +39,8 @@ impl Poller {
         }
     }
 
-    /// Somebody's ticket was given back. Where a look disturbs nobody, who waits at the gate need not wait for the next.
+    /// Handles a returned ticket. Where polls disturb no other user, a process at the gate need not wait for the
+    /// next regular one.
     fn room_came(&mut self, floor: Duration) {
         if self.is_wanted() {
             self.is_asked = true;
@@ -49,8 +50,8 @@ impl Poller {
         }
     }
 
-    /// Lets through who has come to the gate since the last look, as far as that look left room: within the floor
-    /// there is none fresher. Where the scheduler has refused jobs, only a look tells whether it takes more.
+    /// Admits processes that have come to the gate since the last poll, as far as it left room: within the floor
+    /// there is no fresher listing. Where the scheduler has refused jobs, only a poll shows whether it takes more.
     async fn admit_meanwhile(&mut self, floor: Duration) {
         let fresh = self.seen.filter(|(_, at)| self.is_asked && at.elapsed() < floor);
         if let Some((seen, _)) = fresh
@@ -61,8 +62,8 @@ impl Poller {
         }
     }
 
-    /// Begins a watch over all jobs unless there is one, or a look comes first. Only over a connection that is open: to
-    /// open one, and to find that it can't be, is the look's duty.
+    /// Begins a watch over all jobs, unless there is one or a poll comes first. It uses only a connection that is
+    /// open: to open one, and to find that this fails, is the poll's task.
     async fn begin_watch(&mut self) {
         let is_idle = self.watched.is_empty() || self.pace.is_look_first();
         if is_idle || self.watcher.is_watching() || !self.watcher.is_able() {
@@ -85,7 +86,7 @@ impl Poller {
         self.cx.scheduler(name).ok().cloned()
     }
 
-    /// Returns how long two looks must be apart, and whether jobs of the computer tell of their ends.
+    /// Returns the least time between two polls, and whether jobs of the computer report their ends.
     fn manner(&self) -> (Duration, bool) {
         let computer = self.cx.store.computer(&self.computer).ok().map(|row| row.config);
         let scheduler = computer.as_ref().and_then(|config| self.scheduler(&config.scheduler));

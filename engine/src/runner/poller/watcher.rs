@@ -1,5 +1,5 @@
-//! The watch that a poller holds over its jobs where they tell of their ends. It only says when to look; whatever
-//! becomes of it, polling goes on.
+//! The watch that a poller holds over its jobs where they report their ends. It only triggers polls; polling
+//! continues whatever happens to the watch.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,21 +13,21 @@ use crate::{
     transport::Transport,
 };
 
-/// After so long a watch has failed, whatever the other side says.
+/// Time after which a watch counts as failed, whatever the other side says.
 const HANGS: Duration = Duration::from_secs(90);
-/// How long nothing is watched after a watch that could not be held.
+/// Time without a watch after one that could not be held.
 const REST: Duration = Duration::from_secs(30);
 
-/// At most one watch at a time. Dropped, it ends it.
+/// Holds at most one watch at a time. Dropping it ends the watch.
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
     watch: JoinSet<WatchEnd>,
-    /// When the next one may begin.
+    /// Time from which the next watch may begin.
     rests_until: Option<Instant>,
 }
 
 impl Watcher {
-    /// Returns whether ends are told, or will be as soon as a watch begins.
+    /// Returns whether ends are reported, or will be as soon as a watch begins.
     pub(super) fn is_able(&self) -> bool {
         self.rests_until.is_none_or(|until| until <= Instant::now())
     }
@@ -55,15 +55,15 @@ impl Watcher {
         });
     }
 
-    /// Ends the watch, on the computer too.
+    /// Ends the watch, also on the computer.
     pub(super) fn stop(&mut self) {
         self.watch = JoinSet::new();
     }
 
-    /// Waits for the end of the watch; for ever if there is none.
+    /// Waits for the end of the watch; forever if there is none.
     ///
     /// # Cancel safety
-    /// May be called again.
+    /// May be dropped and called again.
     pub(super) async fn ended(&mut self) -> WatchEnd {
         let Some(ended) = self.watch.join_next().await else { return std::future::pending().await };
         let end = ended.unwrap_or(WatchEnd::Unable);
