@@ -161,9 +161,9 @@ enum Unanswered {
 /// The kinds of an owner's silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Silence {
-    /// SIGSTOP holds it.
+    /// It is stopped by SIGSTOP.
     Stopped,
-    /// Nobody knows why.
+    /// It did not answer in time, for an unknown reason.
     TimedOut(Duration),
 }
 

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-/// Largest message, bytes: inputs travel in it, files above 16 KiB do not.
+/// Largest message, in bytes. It includes inputs, but no files above 16 KiB.
 const MAX: u32 = 64 << 20;
 
 pub(super) async fn write_message<T: Serialize>(stream: &mut UnixStream, message: &T) -> io::Result<()> {
@@ -26,7 +26,7 @@ pub(super) async fn read_message<T: DeserializeOwned>(stream: &mut UnixStream) -
     if len > MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the message is larger than 64 MiB"));
     }
-    // Grows with what really comes, so a lying length costs nothing.
+    // Grows with the bytes received, so a false length costs nothing.
     let mut body = Vec::with_capacity(len.min(1 << 16) as usize);
     stream.take(u64::from(len)).read_to_end(&mut body).await?;
     decode(&body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))

@@ -1,5 +1,5 @@
-//! How the hosts of all computers are: a breaker for each, whether the user has disabled it, and who waits
-//! until it is well. Who waits is an entry here, without task, timer or connection.
+//! The health of the hosts of all computers: a breaker for each, whether the user has disabled it, and the
+//! processes that wait until it is well. A waiting process is an entry here, without a task, timer or connection.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -19,7 +19,7 @@ use crate::{
     transport::{Breaker, Pace, Phase, Trouble},
 };
 
-/// Most processes woken by one step of a trickle.
+/// Most processes woken at once while they return gradually.
 const LARGEST_BATCH: usize = 4096;
 
 /// All hosts by the label of their computer. Those without an entry are well.
@@ -36,17 +36,17 @@ struct Host {
     error: String,
     disabled: Option<Disabled>,
     parked: BTreeSet<NodeId>,
-    /// Parked ones that are being woken, a few at a time.
+    /// Parked processes that are being woken, a few at a time.
     returning: VecDeque<NodeId>,
     batch: usize,
-    /// What the store says.
+    /// The breaker state in the store.
     stored: Option<BreakerState>,
-    /// Who opens a connection to it now.
+    /// Lock for the task that opens a connection to it now.
     turn: Arc<Turn<()>>,
 }
 
 impl Host {
-    /// What the store should say.
+    /// Returns the state that the store should have.
     fn state(&self) -> Option<BreakerState> {
         let phase = self.breaker.phase();
         (phase != Phase::Closed).then(|| BreakerState {
@@ -60,14 +60,14 @@ impl Host {
         })
     }
 
-    /// All who wait are to be woken; those that must wait on come back by themselves.
+    /// Starts to wake all waiting processes. Those that must still wait park again.
     fn release(&mut self) {
         self.returning.extend(std::mem::take(&mut self.parked));
         self.batch = 8;
     }
 }
 
-/// The time of day of a moment to come, to the second: it is stored, and compared with what was.
+/// Returns the wall-clock time of a future instant, rounded to the second, since it is stored and compared.
 fn wall_clock(at: Instant) -> Timestamp {
     let wait = at.saturating_duration_since(Instant::now());
     let time = clock::now().checked_add(wait).unwrap_or(Timestamp::MAX);
@@ -79,17 +79,17 @@ fn seed() -> u64 {
 }
 
 impl Health {
-    /// As an earlier owner left it.
+    /// Restores the health that an earlier owner stored.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub(super) fn load(reader: &Reader) -> Result<Health> {
         let hosts = reader.hosts()?.into_iter().map(|(label, row)| (label, restored(row))).collect();
         Ok(Health { hosts: Mutex::new(hosts), changes: watch::Sender::new(0) })
     }
 
     fn hosts(&self) -> MutexGuard<'_, BTreeMap<String, Host>> {
-        // Every change below is whole before it can panic.
+        // Every change below is complete before it can panic.
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -97,33 +97,35 @@ impl Health {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Changes when a host may have become better or worse.
+    /// Returns a counter that changes when the health of a host may have changed.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// Whether anybody may talk to a computer.
+    /// Returns whether connections to a computer are allowed.
     pub(crate) fn admits(&self, computer: &str) -> bool {
         self.hosts().get(computer).is_none_or(|host| host.breaker.admits())
     }
 
-    /// Whether a computer gets no new work.
+    /// Returns whether a computer gets no new work.
     pub(crate) fn is_disabled(&self, computer: &str) -> bool {
         self.hosts().get(computer).is_some_and(|host| host.disabled.is_some())
     }
 
-    /// Counts a breaker's openings; given back with a failure, see [`Health::failed`].
+    /// Returns how often the computer's breaker has opened. Pass it to [`Health::failed`] if work fails that began
+    /// now.
     pub(crate) fn epoch(&self, computer: &str) -> u64 {
         self.hosts().get(computer).map_or(0, |host| host.breaker.epoch())
     }
 
-    /// Only one at a time opens a connection; the others wait for its outcome.
+    /// Returns the lock under which connections to a computer are opened. One task opens it; the others wait for
+    /// the outcome.
     pub(super) fn turn(&self, computer: &str) -> Arc<Turn<()>> {
         self.hosts().entry(computer.to_owned()).or_default().turn.clone()
     }
 
-    /// Work failed with the host's trouble. Whether this opened the breaker. Failures of those who began under
-    /// an older `epoch` are about a connection that is gone, and no news.
+    /// Records that work failed because of its host. Returns whether this opened the breaker. A failure of work
+    /// that began under an older `epoch` is ignored, since it concerns a connection that is already given up.
     pub(crate) fn failed(
         &self,
         computer: &str,
@@ -147,7 +149,7 @@ impl Health {
         true
     }
 
-    /// Puts a process aside until its computer is well; `new`: until it is enabled, too. False: it is.
+    /// Parks a process until its computer is well and, if `new`, enabled. Returns false if it already is.
     pub(super) fn park(&self, computer: &str, process: NodeId, new: bool) -> bool {
         let mut hosts = self.hosts();
         let Some(host) = hosts.get_mut(computer) else { return false };
@@ -158,7 +160,7 @@ impl Health {
         waits
     }
 
-    /// Disables or enables a computer; the store knows already.
+    /// Disables or enables a computer. The store must have the change already.
     pub(super) fn set_disabled(&self, computer: &str, disabled: Option<Disabled>) {
         let mut hosts = self.hosts();
         let host = hosts.entry(computer.to_owned()).or_default();
@@ -173,7 +175,7 @@ impl Health {
         self.changed();
     }
 
-    /// Something about a computer changed by the user's doing: it is tried now.
+    /// Makes the next probe of a computer due now, since the user changed something about it.
     pub(super) fn hurry(&self, computer: &str) {
         if let Some(host) = self.hosts().get_mut(computer) {
             host.breaker.hurry(Instant::now());
@@ -181,14 +183,14 @@ impl Health {
         self.changed();
     }
 
-    /// Begins the probes that are due.
+    /// Begins the probes that are due, and returns the labels of their computers.
     pub(super) fn due_probes(&self, now: Instant) -> Vec<String> {
         let mut hosts = self.hosts();
         let due = hosts.iter_mut().filter_map(|(label, host)| host.breaker.begin_probe(now).then_some(label));
         due.cloned().collect()
     }
 
-    /// What a probe brought.
+    /// Records the outcome of a probe.
     pub(super) fn probed(&self, computer: &str, outcome: Result<(), (Trouble, String)>, pace: Pace) {
         let mut hosts = self.hosts();
         let host = hosts.entry(computer.to_owned()).or_default();
@@ -206,7 +208,7 @@ impl Health {
         self.changed();
     }
 
-    /// The next few processes that may go on, ever more of them.
+    /// Takes the next few processes that may continue. Their number grows with each call.
     pub(super) fn returning(&self) -> Vec<NodeId> {
         let mut all = Vec::new();
         for host in self.hosts().values_mut() {
@@ -217,22 +219,22 @@ impl Health {
         all
     }
 
-    /// Whether [`Health::returning`] has more.
+    /// Returns whether [`Health::returning`] has more.
     pub(super) fn is_returning(&self) -> bool {
         self.hosts().values().any(|host| !host.returning.is_empty())
     }
 
-    /// When the next probe is due.
+    /// Returns the time at which the next probe is due.
     pub(super) fn next_probe(&self) -> Option<Instant> {
         self.hosts().values().filter_map(|host| host.breaker.due()).min()
     }
 
-    /// Whether any host is in trouble.
+    /// Returns whether any host is in trouble.
     pub(super) fn is_any_open(&self) -> bool {
         self.hosts().values().any(|host| !host.breaker.admits())
     }
 
-    /// What the store does not know yet.
+    /// Returns the states that are not stored yet.
     pub(super) fn unsaved(&self) -> Vec<(String, Option<BreakerState>)> {
         let hosts = self.hosts();
         let states = hosts.iter().map(|(label, host)| (label, host, host.state()));
@@ -240,7 +242,7 @@ impl Health {
         unsaved.map(|(label, _, state)| (label.clone(), state)).collect()
     }
 
-    /// The store knows now.
+    /// Records that these states are stored.
     pub(super) fn saved(&self, states: Vec<(String, Option<BreakerState>)>) {
         let mut hosts = self.hosts();
         for (label, state) in states {
@@ -249,7 +251,8 @@ impl Health {
     }
 }
 
-/// The time of the next probe is worked out anew each time, and may be a second off.
+/// Compares two states. The time of the next probe is recomputed each time, and may differ by less than two
+/// seconds.
 fn is_same(a: Option<&BreakerState>, b: Option<&BreakerState>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => {
@@ -265,7 +268,7 @@ fn is_same(a: Option<&BreakerState>, b: Option<&BreakerState>) -> bool {
 
 fn restored(row: HostRow) -> Host {
     let Some(state) = row.breaker else { return Host { disabled: row.disabled, ..Host::default() } };
-    // Whatever the clock did meanwhile, a probe is never further off than the longest wait.
+    // Even if the clock was changed meanwhile, a probe is never further off than the longest wait.
     let wait = |next: Timestamp| {
         Duration::try_from(next.duration_since(clock::now())).unwrap_or_default().min(Pace::default().longest)
     };

@@ -1,9 +1,9 @@
-//! Processes whose submission the scheduler refused with "not now": each waits by itself, and lets others pass.
+//! Processes whose submission the scheduler refused for now. Each waits on its own, and others may pass.
 //!
-//! Those that were refused alike (the same partition, account and quality of service, and the same words) wait together,
-//! so that few ask for many: one of them tries at a time, soon at first, then ever more rarely, up to a minute. When one
-//! gets in, a few more try at once, and a few more for each of those. Where the number of jobs was the reason, newcomers
-//! join them without asking; otherwise nobody knows whether the words hold for a newcomer too.
+//! Processes form a group if they were refused alike: the same partition, account and quality of service, and the
+//! same message. One of a group tries at a time, soon at first, then ever more rarely, up to a minute. When one
+//! succeeds, a few more try at once, and a few more for each of those. If the number of jobs was the reason,
+//! newcomers join the group without a try. Otherwise it is unknown whether the message applies to a newcomer too.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,14 +17,14 @@ use tokio::time::Instant;
 use super::SchedulerTrouble;
 use crate::{calcjob::Held, clock, store::NodeId};
 
-/// The first and the longest delay before one of those who wait tries again.
+/// The first and the longest delay before one of the waiting processes tries again.
 const SOONEST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(60);
-/// The interval is this part of the time since one got in last.
+/// Divisor: the interval is the time since the last success divided by this.
 const PART: u32 = 3;
-/// One who was sent to try, and of whom nothing was heard for so long, is waited for no more.
+/// Time after which a process that was sent to try counts as lost.
 const LOST: Duration = Duration::from_secs(90);
-/// The number that try at once after one that got in.
+/// The number of processes that try at once after a success.
 const MORE: usize = 4;
 
 /// The settings that jobs share which are refused together.
@@ -37,31 +37,32 @@ pub(crate) struct Lane {
     pub(crate) custom: String,
 }
 
-/// A lane, and the scheduler's words. No words where the number of jobs is the reason, which the whole lane shares.
+/// A lane, and the scheduler's message. There is no message if the reason is the number of jobs, which the whole
+/// lane shares.
 type Key = (Lane, Option<String>);
 
-/// Those who wait.
+/// The processes that wait, in groups.
 #[derive(Debug, Default)]
 pub(crate) struct Holds(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     groups: BTreeMap<Key, Group>,
-    /// May try now.
+    /// Processes that may try now.
     called: VecDeque<NodeId>,
 }
 
 #[derive(Debug)]
 struct Group {
-    /// When it all began, for people.
+    /// Time at which the group was formed, for display.
     began: Timestamp,
-    /// When one got in last, or when it all began.
+    /// Time of the last success, or of the group's formation.
     since: Instant,
-    /// The scheduler's words.
+    /// The scheduler's message.
     words: String,
     next: Instant,
     waiting: VecDeque<NodeId>,
-    /// Those who try.
+    /// Processes that were sent to try, with the time.
     trying: BTreeMap<NodeId, Instant>,
 }
 
@@ -77,14 +78,14 @@ impl Group {
         }
     }
 
-    /// Returns the delay, up to a tenth more or less, so that groups do not come back at once.
+    /// Returns the delay. It varies by a tenth, so that groups do not return at the same time.
     fn interval(&self, seed: NodeId, now: Instant) -> Duration {
         let plain = (now.duration_since(self.since) / PART).clamp(SOONEST, LONGEST);
         let part = 90 + seed.0.unsigned_abs().wrapping_mul(7) % 21;
         plain.mul_f64(part as f64 / 100.0)
     }
 
-    /// Returns when the next may try; `None`: nobody waits.
+    /// Returns the time at which the next process may try; `None` if none waits.
     fn due(&self) -> Option<Instant> {
         self.waiting.front()?;
         let lost = self.trying.values().max().map(|sent| *sent + LOST);
@@ -106,15 +107,15 @@ impl Group {
 
 impl Holds {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Every change below is whole before it can panic.
+        // Every change below is complete before it can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A process was refused. It stands behind the others that were refused alike.
+    /// Adds a process that was refused, behind the others that were refused alike.
     pub(crate) fn hold(&self, process: NodeId, lane: Lane, held: &Held) {
         let now = Instant::now();
         let mut inner = self.lock();
-        // Its own group stays, also where it is alone: it remembers for how long this has gone on.
+        // Its own group stays, even if it is alone there: the group remembers how long this has gone on.
         inner.groups.values_mut().for_each(|group| {
             group.remove(process);
         });
@@ -125,8 +126,8 @@ impl Holds {
         inner.tidy();
     }
 
-    /// Returns whether a process may try. `held`: what it was refused with last, as is stored. `has_leave`: it comes from the gate,
-    /// where it may have waited for so long that others were called meanwhile.
+    /// Returns whether a process may try. `held`: its last refusal, as stored. `has_leave`: it comes from the
+    /// gate, where it may have waited so long that others were called meanwhile.
     pub(crate) fn admits(&self, process: NodeId, lane: &Lane, held: Option<&Held>, has_leave: bool) -> bool {
         let now = Instant::now();
         let mut inner = self.lock();
@@ -142,7 +143,7 @@ impl Holds {
             None if inner.groups.contains_key(&full) => full,
             None => return true,
         };
-        // After a start of the owner the first of them tries, and the others wait for what comes of it.
+        // After a start of the owner, the first of them tries, and the others wait for its outcome.
         let is_first = !inner.groups.contains_key(&key);
         let group = inner.groups.entry(key).or_insert_with(|| Group::new(now));
         if let Some(held) = held {
@@ -158,7 +159,7 @@ impl Holds {
         tries
     }
 
-    /// A process has got in: a few more of those who waited with it try now.
+    /// Records that a process was accepted. A few more of those that waited with it may try now.
     pub(crate) fn passed(&self, process: NodeId) {
         let now = Instant::now();
         let mut inner = self.lock();
@@ -171,12 +172,12 @@ impl Holds {
         inner.tidy();
     }
 
-    /// A process waits no more.
+    /// Removes a process that no longer waits.
     pub(crate) fn forget(&self, process: NodeId) {
         self.lock().drop_from_all(process);
     }
 
-    /// Returns why they wait, and how many, for `ferry status`.
+    /// Returns the reasons why processes wait, and their numbers, for `ferry status`.
     pub(super) fn told(&self) -> Vec<SchedulerTrouble> {
         let inner = self.lock();
         let told = inner.groups.iter().map(|((lane, _), group)| SchedulerTrouble {
@@ -189,18 +190,18 @@ impl Holds {
         told.collect()
     }
 
-    /// Returns when the next of them is to be called.
+    /// Returns the time at which the next process is to be called.
     pub(super) fn next(&self) -> Option<Instant> {
         self.lock().groups.values().filter_map(Group::due).min()
     }
 
-    /// Takes those who may try now; the caller wakes them.
+    /// Takes the processes that may try now; the caller wakes them.
     pub(super) fn called(&self) -> Vec<NodeId> {
         let now = Instant::now();
         let mut inner = self.lock();
         let Inner { groups, called } = &mut *inner;
         for group in groups.values_mut().filter(|group| group.due().is_some_and(|due| due <= now)) {
-            // Whoever was sent before and did not come back was paused, say.
+            // A process that was sent before and did not return was paused, for example.
             group.trying.clear();
             let sent = group.send(1, now);
             let wait = sent.first().map_or(SOONEST, |process| group.interval(*process, now));

@@ -1,17 +1,17 @@
-//! What has to be done on computers that may not answer now: tried again until it is done, ever more rarely.
+//! Tasks on computers that may not answer now: they are retried until they are done, ever more rarely.
 
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// How soon another try follows the first; doubles up to [`SLOWEST`].
+/// Time from the first try to the next one; doubles up to [`SLOWEST`].
 const FIRST: Duration = Duration::from_secs(10);
 const SLOWEST: Duration = Duration::from_secs(600);
-/// What was not even tried, since its computer is known to be in trouble, is looked at more often: that costs nobody
-/// anything, and it is to be done soon after the computer is well.
+/// Longest delay for tasks that were not even tried, since their computer is known to be in trouble. It is
+/// shorter, since such a check is cheap, and the task should be done soon after the computer is well.
 const BARRED: Duration = Duration::from_secs(40);
 
-/// What came of a try.
+/// The result of a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tried {
     Done,
@@ -20,8 +20,8 @@ pub(super) enum Tried {
     Barred,
 }
 
-/// Does what there is to be done until dropped, one thing after the other; rests while there is nothing. `wake` says
-/// that there may be more.
+/// Performs the listed tasks one after the other until dropped, and sleeps while there are none. `wake` is
+/// notified when there may be more.
 pub(super) async fn keep_at<T, F: Future<Output = Tried>>(
     wake: &Notify,
     list: impl Fn() -> Vec<T>,
@@ -44,7 +44,7 @@ pub(super) async fn keep_at<T, F: Future<Output = Tried>>(
             }
         }
         if let Some(slowest) = left {
-            // A new one is tried soon, whatever the old ones' computers do.
+            // A new task is tried soon, whatever the computers of the old ones do.
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(delay.min(slowest)) => delay = (delay * 2).min(slowest),
@@ -60,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    /// How often one thing is tried within an hour that always comes to this.
+    /// Returns the number of tries of one task within an hour if each has this result.
     async fn tries_in_an_hour(tried: Tried) -> u32 {
         let (count, wake) = (Cell::new(0), Notify::new());
         let act = |()| {

@@ -1,4 +1,4 @@
-//! Ending processes at a user's wish, down the call tree: who was called ends before its caller.
+//! Ending processes at a user's request, down the call tree: called processes end before their caller.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,13 +15,13 @@ use crate::{
     store::{Change, Level, NodeId, Process},
 };
 
-/// How long a forced kill tries to cancel the job before it leaves that for later.
+/// Time that a forced kill tries to cancel the job before it leaves that to the reaper.
 const LAST_TRY: Duration = Duration::from_secs(5);
 
-/// Why a process that was killed ended.
+/// The exit message of a process that was killed.
 pub(super) const BY_USER: &str = "killed by the user";
 
-/// A workflow ends after all that it called: the command went down the tree with its own transaction.
+/// Ends a workflow after all processes that it called. The kill request has reached those in its own transaction.
 pub(super) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
     let children = match cx.store.children(process.id) {
         Ok(children) => children,
@@ -45,8 +45,8 @@ pub(super) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
     Then::Idle
 }
 
-/// Ends those of the processes whose end was asked for and who have nothing to cancel on a computer. For an
-/// owner without a loop; the others end when a daemon runs. Callers come after those they called.
+/// Ends those of the processes that have a kill request and nothing to cancel on a computer. It is for an owner
+/// without a loop; the others end when a daemon runs. Callers come after the processes that they called.
 pub(super) async fn kill_at_rest(cx: &Arc<Context>, tops: &[i64]) {
     for top in tops {
         for id in cx.store.live_tree(NodeId(*top)).unwrap_or_default().into_iter().rev() {
@@ -63,7 +63,7 @@ pub(super) async fn kill_at_rest(cx: &Arc<Context>, tops: &[i64]) {
     }
 }
 
-/// Whether a process may have a job that is not known to be over.
+/// Returns whether a process may have a job that is not known to be over.
 fn may_have_job(process: &Process) -> bool {
     let checkpoint = calcjob::Checkpoint::read(process.checkpoint.as_deref());
     process.kind == Kind::CalcJob
@@ -73,11 +73,11 @@ fn may_have_job(process: &Process) -> bool {
         })
 }
 
-/// Cancels what was submitted, then ends the process. A forced kill ends it anyway, and leaves the job to the
+/// Cancels the submitted job, then ends the process. A forced kill ends it in any case, and leaves the job to the
 /// reaper.
 pub(super) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
     let Some(intent) = job.open_submission() else {
-        // Best effort: its name is one try's alone, so what stays disturbs nobody.
+        // Best effort: its name belongs to one try alone, so leftovers do no harm.
         let _ = timeout(LAST_TRY, calcjob::discard_stash(job)).await;
         return calcjob::end_killed(job, BY_USER, Vec::new()).await;
     };

@@ -1,15 +1,15 @@
-//! Which events reach the daemon's log: the settings `log.level` and `log.level.TARGET`, as a filter of `tracing`.
-//! Only words; the program that owns the log applies them.
+//! Filter of the daemon's log: the settings `log.level` and `log.level.TARGET`, as a filter of `tracing`. This
+//! module only builds the text; the program that owns the log applies it.
 
-/// The setting that holds for all targets without one of their own.
+/// The setting for all targets without a setting of their own.
 pub const KEY: &str = "log.level";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// The asynchronous runtime under the name that users know it by, and the targets that it speaks under.
+/// The name under which users know the asynchronous runtime, and the targets of its events.
 const RUNTIME: (&str, [&str; 3]) = ("runtime", ["runtime", "tokio", "mio"]);
 
-/// The target that a key sets the level of; empty for all. `None`: it is no such key.
+/// Returns the target whose level a key sets; empty for all targets. Returns `None` if it is no such key.
 pub fn target(key: &str) -> Option<&str> {
     match key.strip_prefix(KEY)? {
         "" => Some(""),
@@ -20,7 +20,7 @@ pub fn target(key: &str) -> Option<&str> {
 /// Checks a level before it is stored.
 ///
 /// # Errors
-/// A target that no module path can be, or an unknown level: in a sentence.
+/// Returns a sentence if the target can't be a module path, or the level is unknown.
 pub fn check(target: &str, level: Option<&str>) -> Result<(), String> {
     if !target.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-')) {
         return Err(format!(
@@ -36,15 +36,15 @@ pub fn check(target: &str, level: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// The filter for these settings, in the words of `tracing`: what comes later wins over the same target before.
-/// `base` are directives that stand in for the default of `log.level`.
+/// Returns the filter for these settings, in the syntax of `tracing`: a later directive overrides an earlier one
+/// for the same target. `base` are directives that replace the default of `log.level`.
 pub fn filter(base: Option<&str>, settings: &[(String, String)]) -> String {
     let known = super::settings::KNOWN.iter();
     let defaults = known.filter_map(|known| Some((target(known.key)?, known.default)));
     let mut directives: Vec<String> = defaults.flat_map(|(target, level)| directive(target, level)).collect();
     directives.extend(base.map(str::to_owned));
     let set = settings.iter().filter_map(|(key, level)| Some((target(key)?, level.as_str())));
-    // What can't be read was written by another ferry: it must not take all others with it.
+    // An unreadable setting was written by another version of ferry: it must not invalidate the others.
     let good = set.filter(|(target, level)| check(target, Some(level)).is_ok());
     directives.extend(good.flat_map(|(target, level)| directive(target, level)));
     directives.join(",")

@@ -8,7 +8,7 @@ use crate::{
     store::{Change, Error},
 };
 
-/// Starts all of them.
+/// Launches all of them, or none.
 pub(super) async fn launch(cx: &Arc<Context>, launches: Vec<Launch>) -> Response {
     let mut prepared = Vec::new();
     let mut refused = Vec::new();
@@ -16,7 +16,7 @@ pub(super) async fn launch(cx: &Arc<Context>, launches: Vec<Launch>) -> Response
         match prepare(cx, launch).await {
             Ok(ready) => prepared.push(ready),
             Err(Refusal::Problems(problems)) => refused.push((at, problems)),
-            // Not the launch's fault, so the next one will fare no better.
+            // The launch is not the cause, so the next one would fail too.
             Err(Refusal::Failed { message, help }) => return Response::Failed { message, help },
         }
     }
@@ -31,7 +31,7 @@ async fn commit(cx: &Context, all: Vec<Prepared>) -> Result<Vec<Launched>, Error
     let mut places = Vec::new();
     let mut nodes = 0;
     for Prepared { uuid, changes: its } in all {
-        // A process is the first of the nodes that its launch makes.
+        // A process is the first of the nodes that its launch creates.
         places.push((nodes, uuid));
         nodes += its.iter().filter(|change| matches!(change, Change::Data(_) | Change::Process(_))).count();
         changes.extend(its);

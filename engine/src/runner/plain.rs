@@ -1,5 +1,5 @@
-//! Functions and workflows: what becomes of their errors. Both may run twice, so a passing failure is tried again,
-//! with back-off, as often as a job's step would be.
+//! Errors of functions and workflows. Both may run twice, so a transient failure is retried with back-off, as
+//! often as a step of a job.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::{
     store::{Change, Level, NodeId, Process, clock_words},
 };
 
-/// How soon a step is taken again on which a plugin host died.
+/// Time until a step is retried during which a plugin host died.
 const AFTER_A_DEATH: Duration = Duration::from_millis(200);
 
-/// What becomes of an error.
+/// Handles an error of a process: retries, pauses or excepts it.
 pub(super) async fn settle(cx: &Context, id: NodeId, error: StepError) -> Then {
     let process = match cx.store.process(id) {
         Ok(process) => process,
@@ -85,7 +85,7 @@ async fn put_off(
         process.version += 1;
     }
     process.state = State::Waiting;
-    // The next owner finds it by its timer, as it finds others that wait.
+    // The next owner finds it by its timer, as it finds other waiting processes.
     process.wake = Some(failures.next_try.unwrap_or_else(clock::now));
     process.checkpoint = Some(failures.write(process.checkpoint.as_deref()));
     changes.push(Change::Update(Box::new(process)));

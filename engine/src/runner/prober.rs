@@ -1,5 +1,5 @@
-//! Watches the hosts that are in trouble: probes each when it is due, wakes those who waited for it, and lets
-//! the store know. One task for all computers, and one for each probe under way.
+//! Watches the hosts that are in trouble: probes each when it is due, wakes the processes that waited for it, and
+//! stores its state. There is one task for all computers, and one for each running probe.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,14 +16,14 @@ use crate::{
     transport::{Pace, Transport, Trouble},
 };
 
-/// Between two steps of the trickle in which processes come back.
+/// Time between two batches of processes that return.
 const TRICKLE: Duration = Duration::from_millis(200);
-/// How often the store learns how many wait.
+/// Interval at which the number of waiting processes is stored.
 const TELL: Duration = Duration::from_secs(2);
-/// How long a probe may take.
+/// Time limit of a probe.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Watches until dropped.
+/// Watches hosts until dropped.
 pub(super) async fn watch_hosts(cx: Arc<Context>, events: mpsc::UnboundedSender<Event>) {
     let mut changes = cx.health.changes();
     let mut probes = JoinSet::new();
@@ -45,7 +45,7 @@ pub(super) async fn watch_hosts(cx: Arc<Context>, events: mpsc::UnboundedSender<
     }
 }
 
-/// `None`: not before something changes.
+/// Returns the time of the next check; `None`: not before something changes.
 fn next_look(cx: &Context) -> Option<Instant> {
     let now = Instant::now();
     let trickle = cx.health.is_returning().then(|| now + TRICKLE);
@@ -86,11 +86,12 @@ async fn probe(cx: Arc<Context>, computer: String) {
     cx.health.probed(&computer, outcome, pace);
 }
 
-/// Opens a fresh connection and asks the scheduler, since who waits may wait for either.
+/// Opens a fresh connection and asks the scheduler, since processes may wait for either.
 async fn try_out(cx: &Context, computer: &str) -> (Result<(), (Trouble, String)>, Pace) {
     let row = match cx.store.computer(computer) {
         Ok(row) => row,
-        // Without a computer nobody waits; processes that name it find out by themselves.
+        // If the computer does not exist, no process waits for it; processes that name it find that out
+        // themselves.
         Err(_) => return (Ok(()), Pace::default()),
     };
     let pace = row.config.probe_pace();

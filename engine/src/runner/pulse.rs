@@ -1,18 +1,18 @@
-//! What the asynchronous runtime is up to, for the log target `runtime`: a line now and then, and a warning when
-//! something kept it from its work.
+//! Metrics of the asynchronous runtime, for the log target `runtime`: a line at intervals, and a warning when the
+//! runtime was blocked.
 
 use std::time::Duration;
 
 use tokio::{runtime::Handle, time::Instant};
 
-/// How often the runtime is looked at.
+/// Interval between two checks of the runtime.
 const BEAT: Duration = Duration::from_secs(1);
-/// Beats from one line to the next.
+/// Checks from one log line to the next.
 const LINE: u32 = 10;
-/// A beat so late is worth a warning.
+/// Delay of a check that causes a warning.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Watches the runtime it is spawned on, until dropped.
+/// Watches the runtime that it is spawned on, until dropped.
 pub(super) async fn watch() {
     let metrics = Handle::current().metrics();
     for beat in 0_u32.. {

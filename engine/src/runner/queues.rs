@@ -1,8 +1,9 @@
-//! Asks the hosts of computers which queue they are, and which user one is there. Over each new connection once, before
-//! anything is submitted or listed over it: a host that was started again, or set up anew, may answer otherwise.
+//! Asks the hosts of computers which queue they are, and which user name applies there. Each new connection asks
+//! once, before anything is submitted or listed over it: a host that was restarted or reinstalled may answer
+//! differently.
 //!
-//! Asking harms nobody: its failures open no breaker. Where two computers might share a queue under limits, the first
-//! submissions wait for the answer, but not for ever.
+//! A failed question does no harm: it opens no breaker. Where two computers might share a queue under limits, the
+//! first submissions wait for the answer, but not forever.
 
 use std::{
     collections::BTreeMap,
@@ -23,16 +24,16 @@ use crate::{
     transport::Transport,
 };
 
-/// How long an answer may take.
+/// Time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How soon a host that did not answer is asked again, at first.
+/// Shortest time until a host that did not answer is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
-/// How rarely at last.
+/// Longest time until such a host is asked again.
 const RARELY: Duration = Duration::from_secs(3600);
-/// How long submissions wait for a host that does not answer.
+/// Time that submissions wait for a host that does not answer.
 const HOLD: Duration = Duration::from_secs(600);
 
-/// What was asked, by the label of the computer.
+/// The state of the questions, by the label of the computer.
 #[derive(Debug, Default)]
 pub(super) struct Queues {
     asked: Mutex<BTreeMap<String, Arc<Turn<Asked>>>>,
@@ -40,9 +41,9 @@ pub(super) struct Queues {
 
 #[derive(Debug, Default)]
 struct Asked {
-    /// The connection over which there was an answer, be it that the host can't say.
+    /// The connection over which the host answered, even if it can't say.
     over: Option<Weak<dyn Transport>>,
-    /// Since when there is none, and when it was asked for last.
+    /// Time since which there is no answer, and time of the last question.
     silent: Option<(Instant, Instant)>,
     error: String,
 }
@@ -63,15 +64,15 @@ impl Asked {
 }
 
 impl Context {
-    /// Learns which queue a computer's host is, unless it was asked over this connection already. What it says is stored;
-    /// concurrent callers share one question.
+    /// Learns which queue a computer's host is, unless it was asked over this connection already. The answer is
+    /// stored; concurrent callers share one question.
     ///
     /// # Errors
-    /// Why submissions to the computer must wait: it could not be asked yet, and its jobs may count under the limits
-    /// of another computer.
+    /// Returns the reason why submissions to the computer must wait: it could not be asked yet, and its jobs may
+    /// count under the limits of another computer, or its machine may be full.
     ///
     /// # Cancel safety
-    /// A dropped call is as if it had not been made.
+    /// A dropped call has no effect.
     pub(crate) async fn learn_queue(
         &self,
         computer: &Computer,
@@ -104,7 +105,7 @@ impl Context {
         }
     }
 
-    /// Asks, and stores the answers. A host that can't say has answered too.
+    /// Asks the host, and stores the answers. That a host can't say is an answer too.
     async fn ask_queue(
         &self,
         computer: &Computer,
@@ -122,7 +123,7 @@ impl Context {
         }
         if scheduler.capabilities().shares_host {
             let machine = answer(label, "say what its machine has", scheduler.machine(&**via)).await?;
-            // The user's own numbers hold on a machine that says nothing.
+            // The user's own numbers apply to a machine that reports nothing.
             let machine = machine.unwrap_or_default();
             if self.store.machines().map_err(failed)?.get(&address) != Some(&machine) {
                 tracing::info!(computer = label, ?machine, "learned what its machine has");
@@ -135,13 +136,15 @@ impl Context {
         Ok(())
     }
 
-    /// Returns whether more may be started on a computer's machine than fits, since nobody knows yet what it has.
+    /// Returns whether more jobs may start on a computer's machine than fit, since its resources are not known
+    /// yet.
     fn may_be_full(&self, computer: &Computer) -> bool {
         let is_known = self.store.sharing(&computer.label).is_ok_and(|sharing| sharing.machine.is_some());
         self.shares_host(computer) && computer.num_cores != Some(Cores::Unlimited) && !is_known
     }
 
-    /// Whether it may turn out that the limits of another computer hold for this one, or its limits for another.
+    /// Returns whether the limits of another computer may turn out to hold for this one, or its limits for
+    /// another.
     fn may_share(&self, computer: &Computer) -> Result<bool> {
         if self.home_queue(computer)?.is_some() {
             return Ok(false);
@@ -149,21 +152,21 @@ impl Context {
         let scheduler = |of: &Computer| of.scheduler.trim_start_matches("core.").to_owned();
         let mut alike: Vec<Computer> = self.store.computers()?.into_iter().map(|row| row.config).collect();
         alike.retain(|other| scheduler(other) == scheduler(computer));
-        // A rate that can't be read is one.
+        // A rate that can't be parsed counts as a limit.
         let is_limited = |computer: &Computer| Limits::of(computer).map_or(true, |limits| limits.any());
         Ok(alike.len() > 1 && alike.iter().any(is_limited))
     }
 
-    /// Returns which queue a computer's plain submissions go to, if its host has said so.
+    /// Returns the queue that a computer's plain submissions go to, if its host has reported it.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub(crate) fn home_queue(&self, computer: &Computer) -> Result<Option<QueueKey>> {
         Ok(self.store.queues()?.remove(&computer.address()))
     }
 }
 
-/// Waits for an answer of a host; `None`: it can't say.
+/// Waits for an answer of a host. Returns `None` if it can't say.
 async fn answer<T>(
     computer: &str,
     what: &str,

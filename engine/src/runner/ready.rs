@@ -1,21 +1,21 @@
-//! Who is next: fair between call trees, in order within each.
+//! The order of ready processes: fair between call trees, in order within each.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::store::NodeId;
 
-/// A queue of processes that takes turns between call trees, so that a tree with thousands of ready processes does
-/// not keep a tree with one of them waiting.
+/// A queue of processes that takes turns between call trees. So a tree with thousands of ready processes does not
+/// delay a tree with one of them.
 #[derive(Debug, Default)]
 pub(super) struct Ready {
-    /// Trees that have somebody ready, in order of their turns.
+    /// Trees that have ready processes, in order of their turns.
     turns: VecDeque<NodeId>,
     trees: HashMap<NodeId, VecDeque<NodeId>>,
     queued: HashSet<NodeId>,
 }
 
 impl Ready {
-    /// Puts a process at the end of its tree's line, unless it stands in it.
+    /// Appends a process to its tree's line, unless it is queued already.
     pub(super) fn push(&mut self, root: NodeId, id: NodeId) {
         if !self.queued.insert(id) {
             return;
@@ -27,7 +27,7 @@ impl Ready {
         line.push_back(id);
     }
 
-    /// The next process; its tree goes to the end of the turns.
+    /// Takes the next process; its tree goes to the end of the turns.
     pub(super) fn pop(&mut self) -> Option<NodeId> {
         let root = self.turns.pop_front()?;
         let line = self.trees.get_mut(&root)?;

@@ -1,4 +1,4 @@
-//! Jobs whose processes were ended by force: they are cancelled when their computer answers again.
+//! Jobs whose processes were killed by force. They are cancelled when their computer answers again.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Change, Level, Orphan},
 };
 
-/// Cancels orphans until dropped.
+/// Cancels orphaned jobs until dropped.
 pub(super) async fn serve(cx: Arc<Context>) {
     let list = || cx.store.orphans().unwrap_or_default();
     keep_at(&cx.orphaned, list, |orphan| reap(&cx, orphan)).await;

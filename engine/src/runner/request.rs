@@ -1,4 +1,4 @@
-//! What the command line asks of a profile's owner, and what it answers: MessagePack over `ferry.sock`, or a
+//! The requests of the command line to a profile's owner, and the responses: MessagePack over `ferry.sock`, or a
 //! plain call where the command line is the owner itself.
 
 use ferry_plugin_proto::Problem;
@@ -11,15 +11,15 @@ use crate::{
     store::{CommentChange, Deletion, FileContent, GroupChange, NodeId, Stage, Tidied},
 };
 
-/// Raised when an older peer could misread a newer one.
+/// The protocol version, raised when an older peer could misread a newer one.
 pub const PROTOCOL: u32 = 1;
 
-/// First message of a connection, both ways.
+/// The first message of a connection, in both directions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// [`PROTOCOL`] of the speaker.
+    /// [`PROTOCOL`] of the sender.
     pub protocol: u32,
-    /// Its version, for people.
+    /// Its version, for display.
     pub version: String,
     /// Its pid.
     pub pid: u32,
@@ -28,65 +28,65 @@ pub struct Hello {
     pub role: String,
 }
 
-/// One request. Each is answered within a bounded time, after it is on disk.
+/// One request. Each is answered within a bounded time, after its effects are on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Start a process. Answers `Launched` or `Refused`.
+    /// Launch a process. Answers `Launched` or `Refused`.
     Launch(Box<Launch>),
-    /// Write what a calcjob would be given into a directory of its own below `dir`, and start nothing. Answers `DryRun`
-    /// or `Refused`.
+    /// Write the files of a calcjob into a new directory below `dir`, and launch nothing. Answers `DryRun` or
+    /// `Refused`.
     DryRun {
-        /// What would be started.
+        /// The launch to rehearse.
         launch: Box<Launch>,
-        /// Absolute path, here.
+        /// Absolute path, on this machine.
         dir: std::path::PathBuf,
     },
-    /// Start processes, all or none, in one transaction. Answers `LaunchedAll` or `RefusedSome`.
+    /// Launch processes, all or none, in one transaction. Answers `LaunchedAll` or `RefusedSome`.
     LaunchAll(Vec<Launch>),
-    /// Ask for the end of processes and of all that they called. Answers `Done`.
+    /// Kill processes and all that they called. Answers `Done`.
     Kill {
-        /// Which.
+        /// Ids of the processes.
         processes: Vec<i64>,
-        /// End them even if what runs on a computer can't be cancelled now; it is cancelled when that answers.
+        /// End them even if their jobs can't be cancelled now; those are cancelled when the computer answers.
         #[serde(default)]
         force: bool,
     },
-    /// Take up excepted processes again, from their last good checkpoint. Answers `Done`.
+    /// Resume excepted processes from their last good checkpoint. Answers `Done`.
     Resume(Vec<i64>),
-    /// Let processes and all that they called stand still, or go on. Answers `Done`.
+    /// Pause processes and all that they called, or let them continue. Answers `Done`.
     Pause {
-        /// Which.
+        /// Ids of the processes.
         processes: Vec<i64>,
-        /// Still, or on.
+        /// True to pause, false to continue.
         paused: bool,
     },
-    /// A new computer, or new settings of one. Answers `Done`.
+    /// Add a computer, or change the settings of one. Answers `Done`.
     Computer {
         /// Its settings.
         config: Box<Computer>,
-        /// Whether it is there already.
+        /// True if the computer exists already.
         replace: bool,
     },
-    /// What the user decided about a computer, or found out. Answers `Done`.
+    /// Record a decision about a computer, or a finding. Answers `Done`.
     Host {
         /// Its label.
         computer: String,
-        /// What it is.
+        /// The decision or finding.
         action: HostAction,
     },
-    /// Remove the work directories of calculations that have ended; those that can't be reached go later. Answers
-    /// `Done`.
+    /// Remove the work directories of calculations that have ended; those that can't be reached are removed later.
+    /// Answers `Done`.
     CleanWorkDirs(Vec<i64>),
-    /// Submit anew a job whose submission stays unclear. Answers `Done`.
+    /// Submit again a job whose submission stays unclear. Answers `Done`.
     Resubmit(i64),
-    /// A data node of its own, as `code create` makes one. Answers `Node`.
+    /// Create a data node of its own, as `code create` does. Answers `Node`.
     Data {
         /// Its data type.
         data_type: String,
-        /// For people.
+        /// Its label, for people.
         label: String,
-        /// For people.
+        /// Its description, for people.
         description: String,
         /// Its value.
         value: ferry_plugin_proto::Value,
@@ -95,35 +95,35 @@ pub enum Request {
         /// Label of its computer.
         computer: Option<String>,
     },
-    /// A new group, and nodes (by id, uuid or label) put into it. Answers `Done`.
+    /// Create a group, and put nodes (by id, uuid or label) into it. Answers `Done`.
     Group {
         /// Its label.
         label: String,
-        /// For people.
+        /// Its description, for people.
         description: String,
         /// Nodes to put in.
         nodes: Vec<String>,
-        /// Whether it may be there already.
+        /// True if it may exist already.
         if_missing: bool,
     },
-    /// Changes of groups, by label, in one transaction. Answers `Done`.
+    /// Change groups, by label, in one transaction. Answers `Done`.
     Groups(Vec<(String, GroupChange)>),
-    /// What people say about nodes. Answers `Done`.
+    /// Add or change comments on nodes. Answers `Done`.
     Comment(CommentChange),
-    /// Another label or description of a node. Answers `Done`.
+    /// Change the label or description of a node. Answers `Done`.
     Describe {
-        /// Which.
+        /// Id of the node.
         node: NodeId,
         /// Its label, if that changes.
         label: Option<String>,
         /// Its description, if that changes.
         description: Option<String>,
     },
-    /// Nodes that go with all that came of them, and groups, in one transaction. Answers `Done`.
+    /// Delete nodes together with everything derived from them, and groups, in one transaction. Answers `Done`.
     Delete {
-        /// Which nodes, as they were looked at.
+        /// The nodes, as they were examined.
         nodes: Deletion,
-        /// Labels of groups that go too.
+        /// Labels of groups to delete too.
         groups: Vec<String>,
     },
     /// Admit, probe and activate a plugin file. Answers `Plugin`.
@@ -136,49 +136,50 @@ pub enum Request {
         /// Its name.
         name: String,
     },
-    /// Whether others may take over the results of a calculation. Answers `Done`.
+    /// Set whether others may take over the results of a calculation. Answers `Done`.
     Reusable {
-        /// Whose.
+        /// Id of the calculation.
         process: i64,
-        /// Whether.
+        /// True if they may.
         reusable: bool,
     },
-    /// A setting of the profile; `None` forgets it. Answers `Done`.
+    /// Change a setting of the profile; `None` removes it. Answers `Done`.
     Setting {
         /// Its key.
         key: String,
         /// Its value.
         value: Option<String>,
     },
-    /// Wait until a process does not stand where it was `seen` any more, or has ended; at most `seconds`. Answers
+    /// Wait until the mark of a process differs from `seen`, or it has ended; at most `seconds`. Answers
     /// `Process`.
     Wait {
-        /// Which.
+        /// Id of the process.
         process: i64,
-        /// The mark that the asker knows.
+        /// The last mark that the client knows.
         seen: i64,
-        /// At most so long, s.
+        /// Longest wait, s.
         seconds: u64,
     },
-    /// A terminal follows this process: step it, even where only some are stepped. Answers `Done`.
+    /// Follow this process in a terminal: step it, even where only some are stepped. Answers `Done`.
     Attach(i64),
-    /// One step of tidying the store. Answers `Tidied`.
+    /// Run one step of tidying the store. Answers `Tidied`.
     Maintain(Stage),
-    /// How the owner is. Answers `Status`.
+    /// Report the owner's status. Answers `Status`.
     Status,
     /// Stop gracefully. Answers `Done`, then ends.
     Stop,
-    /// A `ferry run` gives the profile to a daemon that starts. Answers `Done`, then lets go; a daemon refuses.
+    /// Hand the profile of a `ferry run` over to a daemon that starts. Answers `Done`, then releases it; a daemon
+    /// refuses.
     HandOver,
 }
 
-/// What a user decides about a computer, or finds out.
+/// A user's decision about a computer, or a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostAction {
-    /// It gets no new work; its jobs go on being watched and brought home.
+    /// It gets no new work; its jobs are still watched and their results retrieved.
     Disable {
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
     },
     /// It gets work again, and is tried now if it was in trouble.
@@ -190,8 +191,8 @@ pub enum HostAction {
 }
 
 impl Request {
-    /// Whether asking twice comes to the same as asking once, so that it may be repeated when an owner went away in
-    /// the middle of it.
+    /// Returns whether sending the request twice has the same effect as once. If so, it may be repeated when an
+    /// owner is lost in the middle of it.
     pub fn is_repeatable(&self) -> bool {
         match self {
             Request::Kill { .. }
@@ -222,7 +223,7 @@ pub enum Response {
     DryRun(DryRun),
     /// The processes are on disk, in the order of their launches.
     LaunchedAll(Vec<Launched>),
-    /// Everything that is wrong with launches: which of them, counted from 0, and what. None was taken.
+    /// The problems of launches, with the index of each launch, counted from 0. None was accepted.
     RefusedSome(Vec<(usize, Vec<Problem>)>),
     /// The node is on disk.
     Node(Launched),
@@ -238,37 +239,37 @@ pub enum Response {
         version: String,
         /// Names of its process types.
         types: Vec<String>,
-        /// The very same file was active already.
+        /// True if the very same file was active already.
         unchanged: bool,
     },
-    /// Where a process stands.
+    /// The state of a process.
     Process {
-        /// Where it stands: another number after each change, a pause included.
+        /// A number that differs after each change, including a pause.
         mark: i64,
         /// Its state.
         state: State,
-        /// What it waits for.
+        /// The reason it waits, if there is one.
         status: Option<String>,
     },
     /// A step of tidying is done.
     Tidied {
-        /// What it did.
+        /// The result of the step.
         tidied: Tidied,
-        /// What comes next, if anything does.
+        /// The next step; `None` if there is none.
         next: Option<Stage>,
     },
-    /// How the owner is.
+    /// The status of the owner.
     Status(Box<OwnerStatus>),
-    /// It failed; nothing of it was kept.
+    /// It failed; none of its changes were kept.
     Failed {
-        /// What happened.
+        /// The problem.
         message: String,
         /// The next step.
         help: Option<String>,
     },
 }
 
-/// How an owner is.
+/// The status of an owner.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OwnerStatus {
@@ -278,7 +279,7 @@ pub struct OwnerStatus {
     pub role: String,
     /// Its version.
     pub version: String,
-    /// When it started, RFC 3339.
+    /// Time of its start, RFC 3339.
     pub started: String,
     /// Processes that it is stepping now.
     pub stepping: usize,
@@ -286,15 +287,15 @@ pub struct OwnerStatus {
     pub watching: usize,
     /// Its plugin hosts: digest and pid.
     pub hosts: Vec<(String, u32)>,
-    /// What its store does not give or take now.
+    /// The trouble of its store, if there is any now.
     pub trouble: Option<StoreTrouble>,
-    /// Schedulers that do not answer, while their computers do, or that take some jobs not now.
+    /// Schedulers that do not answer although their computers do, or that refuse some jobs for now.
     pub schedulers: Vec<SchedulerTrouble>,
-    /// Environment variables that matter for reaching computers, as it started with them.
+    /// Environment variables that matter for reaching computers, as they were at its start.
     pub environment: std::collections::BTreeMap<String, String>,
 }
 
-/// What is wrong with a scheduler whose computer is well.
+/// The trouble of a scheduler whose computer is well.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SchedulerTrouble {
@@ -302,25 +303,25 @@ pub struct SchedulerTrouble {
     pub computer: String,
     /// The cluster, unless it is the computer's home cluster.
     pub cluster: Option<String>,
-    /// Since when, RFC 3339.
+    /// Start of the trouble, RFC 3339.
     pub since: String,
-    /// The scheduler's words.
+    /// The scheduler's message.
     pub message: String,
     /// The number of processes that wait since it refused them; 0: its queue can't be listed.
     pub held: usize,
 }
 
-/// Why an owner does not get on: its store can't be read or written in places (it is damaged, or its disk is full).
-/// It is tried again every few seconds.
+/// Trouble with an owner's store: it can't be read or written in places, since it is damaged or its disk is full.
+/// The owner tries again every few seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreTrouble {
-    /// How many processes can't go on; 0 if the owner could not even read who is unfinished.
+    /// Number of processes that can't continue; 0 if not even the unfinished processes could be read.
     pub processes: usize,
-    /// What the store said last.
+    /// The last error of the store.
     pub message: String,
-    /// What to do.
+    /// The next step.
     pub help: Option<String>,
 }
 
-/// Variables whose change after the daemon's start surprises: they are shown by `status`.
+/// Environment variables shown by `status`, since a change after the daemon's start has no effect on it.
 pub const WATCHED_VARIABLES: &[&str] = &["SSH_AUTH_SOCK", "PATH", "SLURM_CONF"];

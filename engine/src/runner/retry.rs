@@ -14,7 +14,7 @@ use crate::{
 /// The longest back-off.
 pub(super) const LONGEST: Duration = Duration::from_secs(300);
 
-/// How often and how soon a failed step is tried again on a computer.
+/// The number and the delay of retries of a failed step on a computer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPlan {
     /// Wait after the first failure.
@@ -24,7 +24,7 @@ pub struct RetryPlan {
 }
 
 impl RetryPlan {
-    /// The computer's own, else the profile's.
+    /// Returns the computer's own plan, else the profile's.
     pub fn of(settings: &Settings, computer: Option<&Computer>) -> RetryPlan {
         let initial = computer.and_then(|computer| computer.retry_initial);
         let attempts = computer.and_then(|computer| computer.retry_attempts);
@@ -36,7 +36,8 @@ impl RetryPlan {
         }
     }
 
-    /// Doubles with each failure; up to a tenth more or less, so that many do not come back at once.
+    /// Returns the delay after a failure. It doubles with each attempt, and varies by a tenth so that many
+    /// processes do not return at once.
     pub(super) fn delay(&self, attempt: u32, seed: u128) -> Duration {
         let jitter = (seed.wrapping_mul(u128::from(attempt)) % 21) as f64 / 100.0 - 0.1;
         let doublings = f64::from(1u32 << (attempt.max(1) - 1).min(20));
@@ -45,7 +46,7 @@ impl RetryPlan {
     }
 }
 
-/// A failure that uses up an attempt.
+/// Handles a failure that uses up an attempt.
 pub(super) async fn retry(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
     let step = job.state.step.as_str();
     let plan = plan(job);
@@ -59,7 +60,7 @@ pub(super) async fn retry(job: &mut Calcjob<'_>, text: String) -> StepResult<The
     put_off(job, line, text, plan.delay(attempt, job.process.uuid.as_u128())).await
 }
 
-/// A failure that is tried again for ever, ever more rarely.
+/// Handles a failure that is retried without a limit, ever more rarely.
 pub(super) async fn retry_later(job: &mut Calcjob<'_>, text: String, longest: Duration) -> StepResult<Then> {
     job.state.host_failures += 1;
     let delay = plan(job).delay(job.state.host_failures, job.process.uuid.as_u128()).min(longest);

@@ -7,11 +7,11 @@ use crate::{
     store::{Change, FileContent, Level, LinkType, NewData, Node, Process},
 };
 
-/// Ends a calculation that has not begun with the results of another, if it asks for them and there are some. All
-/// of it is one commit.
+/// Ends a calculation that has not begun with the results of another one, if it asks for that and there are some.
+/// Everything is one commit. Returns whether it did.
 ///
 /// # Errors
-/// Those of a step; nothing is committed then.
+/// Fails as a step does; then nothing is committed.
 pub(super) async fn reuse(cx: &Context, process: &Process) -> StepResult<bool> {
     let may = process.state == State::Created && !process.kill_requested && !is_workflow(process.kind);
     if !may || !caching::asks(&cx.store, process)?.0 {
@@ -39,7 +39,7 @@ pub(super) async fn reuse(cx: &Context, process: &Process) -> StepResult<bool> {
     Ok(true)
 }
 
-/// The same data once more, made by this process.
+/// Returns the changes that copy a data node, created by this process.
 fn copy(cx: &Context, process: &Process, label: String, node: Node) -> StepResult<[Change; 2]> {
     let files = cx.store.files(node.id)?.into_iter().map(|file| {
         let content = cx.store.object(&file.digest)?;

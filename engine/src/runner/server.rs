@@ -1,5 +1,5 @@
-//! The owner's socket: greets, reads one request after the other, and answers each within its time. A peer
-//! that stops or vanishes costs its own connection only.
+//! The owner's socket: greets, reads one request after the other, and answers each in time. A peer that stalls or
+//! vanishes costs its own connection only.
 
 use std::{
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -22,14 +22,14 @@ use super::{
 };
 use crate::store::NodeId;
 
-/// How long a peer may take to greet, to send a request once begun, or to take an answer.
+/// Time that a peer may take to greet, to send a request it has begun, or to receive a response.
 const PEER: Duration = Duration::from_secs(10);
-/// How long a silent connection is kept.
+/// Time that a silent connection is kept.
 const IDLE: Duration = Duration::from_secs(300);
-/// Longest `Wait`.
+/// Longest `Wait`, in seconds.
 const LONGEST_WAIT: u64 = 60;
 
-/// What the server needs to know of its owner.
+/// The state of the owner that the server needs.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) cx: Arc<Context>,
@@ -37,16 +37,16 @@ pub(super) struct Server {
     pub(super) gauges: Arc<Gauges>,
     pub(super) role: &'static str,
     pub(super) started: jiff::Timestamp,
-    /// Told when a client asks for a stop (`false`) or a hand-over (`true`).
+    /// Receives a value when a client asks for a stop (`false`) or a hand-over (`true`).
     pub(super) ends: mpsc::UnboundedSender<bool>,
-    /// Told when a setting has changed.
+    /// Notified when a setting has changed.
     pub(super) settings_changed: Notify,
 }
 
 impl Server {
     /// Serves until dropped.
     pub(super) async fn serve(self: Arc<Self>, listener: UnixListener) {
-        // Ends the conversations with itself: they hold the profile.
+        // Dropping this ends the conversations, which hold the profile.
         let mut talks = JoinSet::new();
         loop {
             match listener.accept().await {
@@ -94,7 +94,7 @@ impl Server {
         }
     }
 
-    /// The loop learns of what is on disk, whether or not the peer stays for the answer.
+    /// Notifies the loop of changes on disk, whether or not the peer stays for the response.
     fn tell(&self, request: &Request, response: &Response) {
         if matches!((request, response), (Request::Setting { .. }, Response::Done)) {
             self.settings_changed.notify_one();

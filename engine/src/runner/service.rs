@@ -1,4 +1,4 @@
-//! What a request does to the store. The same code serves a daemon's clients and a command line that owns the
+//! The effects of requests on the store. The same code serves a daemon's clients and a command line that owns the
 //! profile for one request.
 
 use std::{path::Path, sync::Arc};
@@ -14,7 +14,8 @@ use crate::{
     store::{Change, Error, GroupChange, NewData, NodeId, Process},
 };
 
-/// Does what is asked; the answer is on disk. Waiting, stopping and handing over are the server's.
+/// Handles a request; its effects are on disk when this returns. The server handles waiting, stopping and handing
+/// over.
 pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
     let answer = match request {
         Request::Launch(launch) => match prepare(cx, *launch).await {
@@ -114,7 +115,7 @@ pub(super) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
     answer.unwrap_or_else(|error| failed(&error))
 }
 
-/// Differs between any two places where a process stands, paused or not.
+/// Returns a number that differs after each change of a process, including a pause.
 pub(super) fn mark(process: &Process) -> i64 {
     process.version * 2 + i64::from(process.paused)
 }

@@ -8,18 +8,19 @@ use crate::{
     store::{Reader, Result},
 };
 
-/// One setting that can be set.
+/// A known setting.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
     /// Its key.
     pub key: &'static str,
-    /// Its value where nobody set one.
+    /// Its value if it is not set.
     pub default: &'static str,
-    /// What it means, units included.
+    /// Its meaning, with units.
     pub help: &'static str,
 }
 
-/// All settings there are, but for `log.level.TARGET` of further targets. A value is a number, a level, or what `caching` says.
+/// All settings, except `log.level.TARGET` of further targets. A value is a number, a level, or a setting of
+/// `caching`.
 pub const KNOWN: &[Known] = &[
     Known {
         key: caching::DEFAULT,
@@ -72,7 +73,7 @@ pub const KNOWN: &[Known] = &[
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// How long a piece of plugin work may take.
+    /// Time limit for a call of a plugin.
     pub plugin_timeout: Duration,
     /// Plugin hosts for each file, if limited by the user.
     pub plugin_max_hosts: Option<usize>,
@@ -87,10 +88,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the settings of a profile; what is not set, or can't be read, has its default.
+    /// Reads the settings of a profile. A setting that is missing or unreadable has its default.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub fn read(reader: &Reader) -> Result<Settings> {
         let set = reader.settings()?;
         let number = |key| number(&set, key);
@@ -109,7 +110,7 @@ impl Settings {
 /// Checks a setting before it is stored.
 ///
 /// # Errors
-/// An unknown key, with the known ones; a value that is no number, or no level.
+/// Fails for an unknown key, with the known ones, and for a value that is not a valid number or level.
 pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
     if let Some(target) = log_levels::target(key) {
         return log_levels::check(target, value);
@@ -134,12 +135,12 @@ pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// Whether a running daemon takes up a new value at once, not at its next start.
+/// Returns whether a running daemon applies a new value at once, rather than at its next start.
 pub fn is_live(key: &str) -> bool {
     key.starts_with("log.") || key.starts_with("caching.")
 }
 
-/// The number that a setting has among those that are set, else its default; a level counts as 0.
+/// Returns the value of a setting as a number, or its default if it is not set; a level counts as 0.
 pub fn number(set: &[(String, String)], key: &str) -> f64 {
     let of = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
     let default = KNOWN.iter().find(|known| known.key == key).and_then(|known| of(known.default));

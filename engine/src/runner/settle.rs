@@ -1,4 +1,4 @@
-//! What becomes of the error of a calcjob's step.
+//! Handling of errors in the steps of a calcjob.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::{
     store::Level,
 };
 
-/// How soon a step is tried again whose host was in trouble and is well again.
+/// Time until a step is retried whose host was in trouble and is well again.
 pub(super) const HOST_RETRY: Duration = Duration::from_secs(2);
-/// How rarely a cluster is asked again that does not answer.
+/// Longest time until a cluster that does not answer is asked again.
 const CLUSTER_LONGEST: Duration = Duration::from_secs(60);
-/// Failures of one step that look like the host's although it answers everybody else.
+/// Failures of one step that look like the host's although it answers all others.
 const HOST_FAILURES: u32 = 5;
-/// Deaths of its plugin host that a step may cause.
+/// Number of plugin-host deaths that a step may cause.
 pub(super) const DEATHS: u32 = 3;
 
-/// What becomes of a step's error.
+/// Handles the error of a step: retries it, or parks, pauses or excepts the process.
 pub(super) async fn settle(job: &mut Calcjob<'_>, error: StepError) -> StepResult<Then> {
     let step = job.state.step.as_str();
     match error {
@@ -53,9 +53,9 @@ pub(super) async fn settle(job: &mut Calcjob<'_>, error: StepError) -> StepResul
     }
 }
 
-/// The host's trouble costs no attempt. Only a step that meets it time and again while the host answers the
-/// probes of others is in trouble itself.
-/// A scheduler that is in trouble while its host answers may be so for long, and no step is to blame for that.
+/// Handles a failure of the host, which costs no attempt. Only a step that fails time and again, while the host
+/// answers the probes of others, counts as failed itself. A scheduler may be in trouble for long while its host
+/// answers; no step is to blame for that.
 async fn host_failed(job: &mut Calcjob<'_>, text: String, is_of_scheduler: bool) -> StepResult<Then> {
     let computer = job.computer().to_owned();
     let step = job.state.step.as_str();
@@ -76,20 +76,20 @@ async fn host_failed(job: &mut Calcjob<'_>, text: String, is_of_scheduler: bool)
     park(job).await
 }
 
-/// Returns whether a calcjob's trouble may be that of one cluster among several.
+/// Returns whether a calcjob's trouble may concern one cluster among several.
 fn is_elsewhere(job: &Calcjob<'_>) -> bool {
     let names_cluster =
         job.state.submission.as_ref().is_some_and(|submission| !submission.extras.clusters.is_empty());
     names_cluster || job.cx.has_other_clusters(job.computer())
 }
 
-/// The status of who waits for a host. What the host's trouble is, and when it is tried next, is added for
-/// who looks: it changes for all of them at once.
+/// Returns the status of a process that waits for a host. The host's trouble and the time of the next probe are
+/// added when the status is shown, since they change for all of them at once.
 pub(crate) fn parked_status(computer: &str) -> String {
     format!("waiting for computer `{computer}`")
 }
 
-/// Waits as an entry, without a timer, until the computer is well and enabled.
+/// Parks the process, without a timer, until the computer is well and enabled.
 async fn park(job: &mut Calcjob<'_>) -> StepResult<Then> {
     let computer = job.computer().to_owned();
     let status = parked_status(&computer);
@@ -105,7 +105,7 @@ async fn park(job: &mut Calcjob<'_>) -> StepResult<Then> {
     }
 }
 
-/// No room on the computer: that is tried for ever, since it ends when somebody makes room.
+/// Handles a lack of space on the computer. It is retried without a limit, since it ends when space is freed.
 async fn full(job: &mut Calcjob<'_>, text: String) -> StepResult<Then> {
     let text = format!(
         "no space or quota is left on computer `{}`: {text}; it goes on by itself when there is room",
@@ -123,7 +123,7 @@ async fn wait(job: &mut Calcjob<'_>, status: String, delay: Duration) -> StepRes
     Ok(Then::After(delay))
 }
 
-/// A person must act.
+/// Pauses the process: a person must act.
 pub(super) async fn pause(job: &mut Calcjob<'_>, reason: String) -> StepResult<Then> {
     let line = job.log(Level::Error, format!("paused: {reason}"));
     job.process.paused = true;

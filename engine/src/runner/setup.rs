@@ -1,4 +1,4 @@
-//! What a new profile has, and how plugin files come and go.
+//! The setup of a new profile, and the installation and removal of plugin files.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -16,12 +16,12 @@ use crate::{
     store::{Change, Error, ErrorKind, PluginRow, Result, SET_UP},
 };
 
-/// How long a plugin file may take to load and to tell what it offers.
+/// Time limit for a plugin file to load and to return its manifest.
 const PROBE: Duration = Duration::from_secs(10);
-/// How the names of bundled plugin files begin.
+/// Prefix of the names of bundled plugin files.
 const BUNDLED: &str = "libferry_bundled_";
 
-/// Makes sure that `localhost` and the bundled plugins are there.
+/// Ensures that `localhost` and the bundled plugins exist.
 pub(super) async fn first_time(cx: &Context) -> Result<()> {
     if cx.store.computers()?.is_empty() {
         let config = Box::new(localhost(&cx.paths.root().join("work")));
@@ -32,7 +32,7 @@ pub(super) async fn first_time(cx: &Context) -> Result<()> {
     }
     for file in bundled_files(&cx.bundled) {
         if let Err(error) = admit_bundled(cx, &file).await {
-            // The disk's trouble is not the plugin's: a profile without plugins would only puzzle.
+            // A disk error is not the plugin's fault, and a profile without plugins would be confusing.
             if *error.kind() == plugin::ErrorKind::Io {
                 return Err(Error::new(ErrorKind::Other, "set up profile")
                     .message(error.to_string())
@@ -70,7 +70,7 @@ fn bundled_files(dirs: &[PathBuf]) -> Vec<PathBuf> {
     files
 }
 
-/// Size and time of a file: if both are as they were, it need not be read again.
+/// Returns size and time of a file. If both are unchanged, it need not be read again.
 fn stamp(file: &Path) -> serde_json::Value {
     let Ok(found) = std::fs::metadata(file) else { return json!(null) };
     json!([found.len(), found.mtime(), found.mtime_nsec()])
@@ -168,7 +168,7 @@ fn answer(row: &PluginRow, unchanged: bool) -> Response {
     }
 }
 
-/// A type that an active plugin of another name offers already.
+/// Returns an error if an active plugin of another name already offers one of the types.
 fn claimed_twice(new: &PluginRow, known: &[PluginRow]) -> Option<String> {
     let others = known.iter().filter(|row| row.active && row.name != new.name);
     others.flat_map(|row| row.manifest.types.iter().map(move |offered| (row, &offered.name))).find_map(
@@ -183,7 +183,7 @@ fn claimed_twice(new: &PluginRow, known: &[PluginRow]) -> Option<String> {
     )
 }
 
-/// Deactivates the installed plugin of a name. Running processes keep the file they run on.
+/// Deactivates the installed plugin of a name. Running processes keep the plugin file that they run on.
 pub(super) async fn remove(cx: &Context, name: &str) -> Response {
     let known = match cx.store.plugins() {
         Ok(known) => known,

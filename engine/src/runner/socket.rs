@@ -1,5 +1,5 @@
-//! Binding and connecting Unix sockets whose paths may be longer than the 107 bytes a socket address holds:
-//! the directory is opened, and the socket named through `/proc/self/fd`.
+//! Binding and connecting Unix sockets whose paths may be longer than the 107 bytes that a socket address holds.
+//! The directory is opened, and the socket is named through `/proc/self/fd`.
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ pub(super) async fn connect(path: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(short).await
 }
 
-/// Binds, replacing a stale file: the caller holds the profile's lock, so no live owner can be behind it.
+/// Binds the socket, and replaces a stale file. The caller holds the profile's lock, so no live owner can use it.
 pub(super) fn bind(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,5 +1,5 @@
-//! An owner without lock, socket and plugin children, for simulations: the same loop, gate, pollers and requests
-//! as a daemon's, over parts that the caller brings along.
+//! An owner without lock, socket and plugin children, for simulations. It has the same loop, gate, pollers and
+//! requests as a daemon, over parts that the caller provides.
 
 use std::{io, sync::Arc};
 
@@ -13,14 +13,14 @@ use crate::{
     transport::{Factory, Transports},
 };
 
-/// What an owner works with.
+/// The parts of an owner.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// Where its scratch files go.
+    /// The paths for its scratch files.
     pub paths: Paths,
     /// The store, which outlives it.
     pub store: Arc<dyn Store>,
-    /// Who answers for plugins.
+    /// The implementation of plugins.
     pub plugins: Arc<dyn Plugins>,
     /// Known transports.
     pub transports: Vec<Arc<dyn Factory>>,
@@ -28,27 +28,27 @@ pub struct Parts {
     pub schedulers: Schedulers,
 }
 
-/// An owner at work. Dropping it is a crash: nothing of it runs any further.
+/// A running owner. Dropping it has the effect of a crash: none of its work continues.
 #[derive(Debug)]
 pub struct Stage {
     engine: Engine,
 }
 
 impl Stage {
-    /// Opens what there is and begins to step, as a daemon does after it took the lock.
+    /// Opens the parts and begins to step, as a daemon does after it took the lock.
     ///
     /// # Errors
-    /// The disk's and the store's.
+    /// Returns an I/O error or an error of the store.
     pub fn start(parts: Parts) -> Result<Stage> {
         let mut engine = Engine::of_parts(parts)?;
         engine.start();
         Ok(Stage { engine })
     }
 
-    /// Answers a request, as over the socket.
+    /// Handles a request, as over the socket.
     ///
     /// # Cancel safety
-    /// Like a client that goes away: the request may have been taken.
+    /// As with a lost client, the request may have been carried out.
     pub async fn ask(&self, request: Request) -> Response {
         self.engine.handle().ask(request).await
     }
@@ -60,10 +60,10 @@ impl Stage {
 }
 
 impl Engine {
-    /// An engine over parts of one's own, not yet started.
+    /// Creates an engine over the given parts, not yet started.
     ///
     /// # Errors
-    /// The disk's and the store's.
+    /// Returns an I/O error or an error of the store.
     pub fn of_parts(parts: Parts) -> Result<Engine> {
         let cx = Arc::new(Context::of_parts(parts)?);
         sweep(&cx);
@@ -72,7 +72,7 @@ impl Engine {
 }
 
 impl Context {
-    /// A context of parts; nobody's lock is held.
+    /// Creates a context from parts; it holds no lock.
     fn of_parts(parts: Parts) -> Result<Context> {
         let Parts { paths, store, plugins, transports, schedulers } = parts;
         paths.create().map_err(|error: io::Error| Error::from_io("open profile", paths.root(), error))?;

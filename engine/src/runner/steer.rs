@@ -9,10 +9,10 @@ use crate::{
     store::{Change, Disabled, Error, ErrorKind, HostChange, NodeId, Process, proof_of},
 };
 
-/// How often a decision is written again over a step that was quicker.
+/// Number of tries to write a decision when a step commits first.
 const TRIES: u32 = 20;
 
-/// Does what was decided about a computer.
+/// Carries out a decision about a computer.
 pub(super) async fn host(cx: &Arc<Context>, computer: String, action: HostAction) -> Result<Response, Error> {
     let config = cx.store.computer(&computer)?.config;
     let change = match &action {
@@ -35,19 +35,19 @@ pub(super) async fn host(cx: &Arc<Context>, computer: String, action: HostAction
     Ok(Response::Done)
 }
 
-/// Who was told to stand still leaves the gate that it waits at; it comes back there when it goes on.
+/// Removes paused processes from the gates where they wait; they return there when they continue.
 pub(super) fn leave_gates(cx: &Context, processes: &[i64]) {
     let trees = processes.iter().flat_map(|top| cx.store.live_tree(NodeId(*top)).unwrap_or_default());
     trees.for_each(|process| cx.gates.stands_still(process));
 }
 
-/// A decision lets its process go on.
+/// Returns the changes of a decision, which also lets its process continue.
 fn decided(process: Process) -> Vec<Change> {
     let goes_on = Change::Pause { process: process.id, paused: false };
     vec![Change::Update(Box::new(process)), goes_on]
 }
 
-/// Takes down that a submission is to be made anew.
+/// Records that a submission is to be made again.
 pub(super) async fn resubmit(cx: &Context, id: i64) -> Result<Response, Error> {
     for _ in 0..TRIES {
         let process = match request_resubmit(cx.store.process(NodeId(id))?) {

@@ -62,7 +62,7 @@ pub(super) struct StepLoop {
     /// Running ones that were woken meanwhile.
     again: HashSet<NodeId>,
     watching: HashSet<NodeId>,
-    /// Waiting at their computer's gate.
+    /// Processes that wait at their computer's gate.
     gated: HashSet<NodeId>,
     observations: HashMap<NodeId, Observation>,
     /// Watches computers in trouble; ends with the loop.

@@ -1,8 +1,8 @@
-//! Submissions of one computer, gathered: what comes while a round trip is under way goes with the next one.
+//! Batched submissions of one computer: those that arrive during a round trip go with the next one.
 //!
-//! Never more are under way at once than the computer's `max_parallel_submits`. One batch at a time is sent, whose
-//! wrapper keeps to the bound; a batch whose answer was lost may still be at work on the host, so that the next
-//! one waits until all of it is settled, or until its wrapper must have ended.
+//! At no time are more under way than the computer's `max_parallel_submits`. One batch at a time is sent, and its
+//! wrapper keeps to the bound. A batch whose answer was lost may still be running on the host. So the next one
+//! waits until all of it is settled, or until its wrapper must have ended.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,21 +22,21 @@ use crate::{
     scheduler::{Error, ErrorKind, JobId, Result, Submission, WRAPPER_DEADLINE},
 };
 
-/// Most submissions in one go.
+/// Most submissions in one batch.
 const BATCH: usize = 32;
-/// After so long a wrapper has ended, whatever became of it.
+/// Time after which a wrapper has ended in any case.
 const WRAPPER_LIFE: Duration = WRAPPER_DEADLINE.saturating_add(Duration::from_secs(10));
 
 type Item = (Submission, oneshot::Sender<Result<JobId>>);
 
-/// The submitters of all computers; each begins with its first job.
+/// The submitters of all computers; each starts with its first job.
 #[derive(Debug)]
 pub struct Submitters {
     cx: Arc<Context>,
     lanes: Mutex<HashMap<String, Lane>>,
-    /// An earlier owner may have sent submissions until then.
+    /// Start of this owner. An earlier one may have sent submissions until then.
     began: Instant,
-    /// Ends the tasks with itself: they hold the profile.
+    /// The submitter tasks. They hold the profile, so they end when this is dropped.
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -54,10 +54,10 @@ impl Submitters {
     /// Submits one job, together with others of the same computer.
     ///
     /// # Errors
-    /// As [`crate::scheduler::Scheduler::submit`].
+    /// Fails as [`crate::scheduler::Scheduler::submit`] does.
     ///
     /// # Cancel safety
-    /// A dropped call may have submitted, like an `Ambiguous` one.
+    /// A dropped call may have submitted, as with an `Ambiguous` error.
     pub(crate) async fn submit(&self, computer: &str, submission: Submission) -> Result<JobId> {
         let (reply, answer) = oneshot::channel();
         let lost =
@@ -69,7 +69,7 @@ impl Submitters {
         answer.await.map_err(|_| lost())?
     }
 
-    /// Takes note that a submission of this token is over: it happened, or never will.
+    /// Records that a submission of this token is settled: it happened, or never will.
     pub(crate) fn settled(&self, computer: &str, token: &str) {
         self.lane(computer).doubts.settle(token);
     }
@@ -93,17 +93,17 @@ impl Submitters {
     }
 }
 
-/// Tokens of submissions that have begun and of which no outcome is stored.
+/// Returns the tokens of submissions that have begun and whose outcome is not stored.
 fn unsettled(cx: &Context, computer: &str) -> HashSet<String> {
     let tickets = cx.store.tickets(computer).unwrap_or_default();
     let is_open = |process| cx.store.process(process).is_ok_and(|row| row.job_id.is_none());
     tickets.into_iter().filter(|ticket| is_open(ticket.process)).map(|ticket| ticket.token).collect()
 }
 
-/// Submissions of which nobody knows yet whether they are still under way.
+/// Submissions that may still be under way.
 #[derive(Debug, Default)]
 struct Doubts {
-    /// Each with the time when its wrapper must have ended.
+    /// Each token with the time by which its wrapper must have ended.
     tokens: Mutex<HashMap<String, Instant>>,
     changed: Notify,
 }
@@ -121,12 +121,12 @@ impl Doubts {
         }
     }
 
-    /// Returns when the last wrapper in doubt must have ended, if there is any.
+    /// Returns the time by which the last wrapper in doubt must have ended, if there is any.
     fn last(&self) -> Option<Instant> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).values().max().copied()
     }
 
-    /// Waits until none is left.
+    /// Waits until no submission is in doubt.
     async fn cleared(&self) {
         while let Some(until) = self.last() {
             tokio::select! {
@@ -140,8 +140,8 @@ impl Doubts {
     }
 }
 
-/// How many submissions the scheduler takes at once: all that are allowed, one after it had no room or lost an answer,
-/// and twice as many after each batch that it took.
+/// The number of submissions that the scheduler takes at once. It starts at the maximum, falls to one after a lack
+/// of room or a lost answer, and doubles after each batch that was taken.
 #[derive(Debug)]
 struct Width(usize);
 
@@ -152,7 +152,7 @@ impl Width {
         };
         let is_trouble =
             |result| is(&[ErrorKind::Full, ErrorKind::Ambiguous, ErrorKind::Unreachable], result);
-        // "Not now" may mean one job alone, or the host: then it says so to all.
+        // A busy answer may concern one job alone, or the host: then all jobs get it.
         let is_held = |result| is(&[ErrorKind::Busy], result);
         let most = PARALLEL_SUBMITS_MAX as usize;
         let is_bad = results.iter().any(is_trouble) || results.iter().all(is_held);
@@ -177,12 +177,12 @@ async fn serve(
         let is_lost = |result: &Result<JobId>| {
             result.as_ref().is_err_and(|error| *error.kind() == ErrorKind::Ambiguous)
         };
-        // One answer for all of them was lost, and the wrapper may go on.
+        // One answer for all of them was lost, and the wrapper may still run.
         if results.iter().all(is_lost) {
             doubts.add(jobs.into_iter().map(|job| job.token), until);
         }
         for (reply, result) in replies.into_iter().zip(results) {
-            // Whoever asked may have been cancelled; its intent is on disk.
+            // The caller may have been cancelled; its intent is on disk.
             let _ = reply.send(result);
         }
     }
@@ -199,7 +199,7 @@ async fn submit(cx: &Context, computer: &str, jobs: &[Submission], width: &Width
                 let at_once = row.config.parallel_submits().min(width.0);
                 scheduler.submit(&*via, jobs, at_once).await
             }
-            // No end of a job: another ferry may have it.
+            // No end of a job: another version of ferry may know the scheduler.
             Err(text) => failed(ErrorKind::Unreadable, text),
         },
     }

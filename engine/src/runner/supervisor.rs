@@ -1,5 +1,5 @@
 //! The supervisor: starts the daemon's worker, waits for its end, and starts another after a crash, with back-off.
-//! It opens no store and never holds the owner's lock; its own lock keeps it alone.
+//! It opens no store and never holds the owner's lock; its own lock ensures that there is only one.
 //!
 //! ```text
 //! start worker -> wait -> ended by itself (0), or we were told to stop: done
@@ -7,7 +7,7 @@
 //!      +-- back-off-+---> died
 //! ```
 //!
-//! A worker asks the kernel for SIGTERM at its supervisor's death, so none is left that nobody watches.
+//! A worker asks the kernel for SIGTERM at its supervisor's death, so no unsupervised worker remains.
 
 use std::{
     fs, io,
@@ -34,15 +34,15 @@ use crate::{child::Child, crash, profile::Paths, store::Lock};
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// A worker that lived so long was healthy: its death counts as a first one.
+/// Lifetime after which a worker counts as healthy: its death counts as a first one.
 const HEALTHY: Duration = Duration::from_secs(300);
-/// How long a worker that was told to stop may take.
+/// Time that a worker may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// What a supervisor tells of itself, in a file of the profile.
+/// The supervisor's state, in a file of the profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supervision {
-    /// Itself.
+    /// The supervisor itself.
     pub supervisor: Child,
     /// The worker, while there is one.
     #[serde(default)]
@@ -50,21 +50,21 @@ pub struct Supervision {
     /// Workers started after the first.
     #[serde(default)]
     pub restarts: u32,
-    /// When the next one is started, while there is none.
+    /// Time at which the next one is started, while there is none.
     #[serde(default)]
     pub next_start: Option<Timestamp>,
-    /// How the last one that died did so; kept from one supervisor to the next.
+    /// The last death of a worker; kept from one supervisor to the next.
     #[serde(default)]
     pub last_death: Option<Death>,
 }
 
 impl Supervision {
-    /// What the last supervisor of a profile has told; it may be gone.
+    /// Reads the state that the last supervisor of a profile has written; it may have ended.
     pub fn read(paths: &Paths) -> Option<Supervision> {
         serde_json::from_slice(&fs::read(paths.supervision()).ok()?).ok()
     }
 
-    /// The supervisor that lives, if one does, and what it has told.
+    /// Returns the running supervisor, if there is one, and the state that it has written.
     pub fn living(paths: &Paths) -> Option<(Child, Option<Supervision>)> {
         let (child, _) = Lock::holding(&paths.supervisor_lock())?;
         Some((child, Supervision::read(paths).filter(|told| told.supervisor == child)))
@@ -77,22 +77,22 @@ impl Supervision {
     }
 }
 
-/// How a supervisor's work ended.
+/// The end of a supervisor's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SupervisorEnd {
-    /// The worker ended by itself, or we were told to stop.
+    /// The worker ended by itself, or a stop was requested.
     Stopped,
     /// The very first worker could not start.
     NotStarted(ExitStatus),
 }
 
-/// Keeps a worker running until it ends by itself or this program is told to stop (SIGTERM, SIGINT, SIGHUP; twice
-/// to end it by force). SIGUSR1 ends a back-off. `worker` makes the worker's command.
+/// Keeps a worker running until it ends by itself or a stop is requested (SIGTERM, SIGINT, SIGHUP; twice to end it
+/// by force). SIGUSR1 ends a back-off. `worker` creates the worker's command.
 ///
 /// # Errors
-/// Another supervisor; a program that can't be started.
+/// Fails if another supervisor is running, or a program can't be started.
 pub async fn supervise(paths: &Paths, worker: &dyn Fn() -> Command) -> Result<SupervisorEnd, ClientError> {
-    // Before the lock: who holds it may be signalled.
+    // Before the lock: the holder of the lock may be signalled.
     let signals = Signals::new().map_err(|error| failed("signals can't be handled", &error))?;
     let lock = Lock::take(&paths.supervisor_lock(), "supervisor")?;
     let me = Child::me().ok_or_else(|| failed("who we are", &io::ErrorKind::NotFound.into()))?;
@@ -103,11 +103,11 @@ pub async fn supervise(paths: &Paths, worker: &dyn Fn() -> Command) -> Result<Su
     end
 }
 
-/// Makes this program, a worker, hear SIGTERM when its supervisor ends. Call it on the main thread. False: that
-/// supervisor is gone already.
+/// Makes this program, a worker, receive SIGTERM when its supervisor ends. Call it on the main thread. Returns
+/// false if that supervisor is gone already.
 ///
 /// # Errors
-/// The kernel's.
+/// Returns an error of the kernel.
 pub fn die_with(supervisor: u32) -> io::Result<bool> {
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
@@ -125,11 +125,11 @@ struct Supervisor<'a> {
     back_off: BackOff,
 }
 
-/// How a worker's life ended, as its supervisor sees it.
+/// The end of a worker, as its supervisor sees it.
 enum WorkerEnd {
-    /// It was told to stop, by us.
+    /// The supervisor stopped it.
     Told,
-    /// By itself.
+    /// It ended by itself.
     Itself(ExitStatus),
 }
 
@@ -178,7 +178,7 @@ impl Supervisor<'_> {
         Ok((child, process))
     }
 
-    /// Waits for the worker's end, and passes on what we are told.
+    /// Waits for the worker's end, and passes on stop requests.
     async fn watch(&mut self, process: &mut process::Child) -> io::Result<WorkerEnd> {
         let mut deadline: Option<Instant> = None;
         loop {
@@ -189,7 +189,7 @@ impl Supervisor<'_> {
                 }
                 told = self.signals.next() => match told {
                     Told::Stop => deadline.is_some(),
-                    // It runs: there is nothing to hurry.
+                    // It runs already, so there is no back-off to end.
                     Told::Hurry => continue,
                 },
                 () = until(deadline) => true,
@@ -205,7 +205,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Notes a death; gives the wait before the next life.
+    /// Records a death, and returns the wait before the next start.
     fn bury(&mut self, death: Death, lived: Duration) -> Duration {
         let wait = self.back_off.next(lived);
         tracing::error!(
@@ -223,7 +223,7 @@ impl Supervisor<'_> {
         self.publish();
     }
 
-    /// Waits before the next life. False: told to stop meanwhile.
+    /// Waits before the next start. Returns false if a stop was requested meanwhile.
     async fn pause(&mut self, wait: Duration) -> bool {
         tokio::select! {
             () = sleep(wait) => true,
@@ -231,7 +231,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whether the profile is there still: a new worker would make one that was removed anew.
+    /// Returns whether the profile still exists: a new worker would create a removed one again.
     fn is_still_ours(&self) -> bool {
         let holder = Lock::holding(&self.paths.supervisor_lock());
         let ours = holder.is_some_and(|(holder, _)| holder == self.told.supervisor);
@@ -248,7 +248,7 @@ impl Supervisor<'_> {
         SupervisorEnd::Stopped
     }
 
-    /// For people and the next worker; a disk that is full must not end us.
+    /// Writes the state for users and the next worker; a full disk must not end the supervisor.
     fn publish(&self) {
         if let Err(error) = self.told.write(self.paths) {
             tracing::warn!(%error, "{} can't be written", self.paths.supervision().display());
@@ -263,7 +263,7 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-/// What a signal tells us.
+/// The meaning of a signal to the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Stop,
@@ -297,7 +297,7 @@ impl Signals {
     }
 }
 
-/// How long to wait before the next life.
+/// The wait before the next start.
 #[derive(Debug, Default)]
 struct BackOff {
     deaths: u32,

@@ -1,10 +1,10 @@
-//! Who was being stepped when a worker died, and what follows from it.
+//! The processes that were being stepped when a worker died, and the consequences for them.
 //!
-//! An owner keeps the ids that it steps in the file `stepping`: slots of eight bytes, written without sync, so
-//! they outlive the owner's death; a power cut is nobody's fault. The next owner reads it beside what the
-//! supervisor has told of the death. A crash is counted for each of them; after [`CRASHES`] without any progress
-//! a process is excepted. Until then suspects are stepped one at a time, beside those that are none, so that the
-//! innocent are cleared.
+//! An owner keeps the ids that it steps in the file `stepping`: slots of eight bytes, written without sync. So
+//! they outlive the owner's death, but perhaps not a power cut, which no process causes. The next owner reads the
+//! file together with the supervisor's report of the death. A crash is counted for each of these processes. After
+//! [`CRASHES`] crashes without any progress a process is excepted. Until then suspects are stepped one at a time,
+//! beside the other processes, so that the innocent are cleared.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -30,28 +30,28 @@ use crate::{
 
 /// Crashes of the daemon after which a process that was being stepped each time is excepted.
 const CRASHES: u32 = 3;
-/// How long the other suspects stand back while one is being stepped.
+/// Time that the other suspects wait while one is being stepped.
 const TURN: Duration = Duration::from_secs(30);
-/// The setting that remembers which death was counted, so that none is counted twice.
+/// The setting that records which death was counted, so that none is counted twice.
 const COUNTED: &str = "runner.counted_death";
 /// Bytes of a slot.
 const SLOT: usize = 8;
 /// Slots that name the owner: its pid, and its start time.
 const HEAD: usize = 2;
 
-/// What the loop must know of suspects.
+/// The suspects, as the loop needs them.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
     stepping: Option<Stepping>,
-    /// Those not stepped yet since the crash.
+    /// Suspects not stepped yet since the crash.
     left: BTreeSet<NodeId>,
-    /// Whose turn it is, and since when.
+    /// The suspect whose turn it is, and the start of its turn.
     turn: Option<(NodeId, Instant)>,
 }
 
 impl Suspects {
-    /// Judges what the last owner left, and begins a file of our own. The store's trouble is logged: no process
-    /// may wait for it.
+    /// Evaluates what the last owner left, and begins a new file. An error of the store is logged: no process may
+    /// wait for it.
     pub(super) async fn settle(cx: &Arc<Context>) -> Suspects {
         if let Err(error) = count(cx).await {
             tracing::error!(%error, "the last crash could not be counted");
@@ -62,7 +62,7 @@ impl Suspects {
         Suspects { stepping: stepping.ok(), left, turn: None }
     }
 
-    /// How long a suspect waits for its turn, at most.
+    /// Returns the longest time that a suspect must wait for its turn; `None` if it may be stepped now.
     pub(super) fn not_yet(&mut self, id: NodeId, now: Instant) -> Option<Duration> {
         if !self.left.contains(&id) {
             return None;
@@ -76,14 +76,15 @@ impl Suspects {
         }
     }
 
-    /// A process is being stepped from now on.
+    /// Records that a process is being stepped from now on.
     pub(super) fn begin(&mut self, id: NodeId) {
         if let Some(stepping) = &mut self.stepping {
             stepping.begin(id);
         }
     }
 
-    /// It is not any more, and this owner lives. Gives the suspect whose turn is next.
+    /// Records that a process is no longer being stepped, and this owner is alive. Returns the suspect whose turn
+    /// is next.
     pub(super) fn end(&mut self, id: NodeId) -> Option<NodeId> {
         if let Some(stepping) = &mut self.stepping {
             stepping.end(id);
@@ -96,7 +97,7 @@ impl Suspects {
     }
 }
 
-/// Counts the last owner's death for those that it stepped, and excepts who has too many.
+/// Counts the last owner's death for the processes that it stepped, and excepts those with too many.
 async fn count(cx: &Arc<Context>) -> Result<()> {
     let Some((owner, ids)) = Stepping::read(&cx.paths) else { return Ok(()) };
     let death = Supervision::read(&cx.paths).and_then(|told| told.last_death);
@@ -162,7 +163,7 @@ impl Stepping {
         Ok(Stepping { file, slots: HashMap::new(), free: Vec::new(), len: HEAD })
     }
 
-    /// Who wrote it last, and what it was stepping.
+    /// Returns the owner that wrote the file last, and the processes that it was stepping.
     fn read(paths: &Paths) -> Option<(Child, Vec<NodeId>)> {
         let bytes = fs::read(path(paths)).ok()?;
         let mut slots = bytes.as_chunks::<SLOT>().0.iter().map(|slot| u64::from_le_bytes(*slot));
@@ -187,7 +188,7 @@ impl Stepping {
         }
     }
 
-    /// A slot that can't be written, as on a full disk, clears a suspect or two too many.
+    /// Writes a slot. If that fails, as on a full disk, a suspect or two may be cleared wrongly.
     fn write(&self, slot: usize, value: i64) {
         let _ = self.file.write_all_at(&value.to_le_bytes(), (slot * SLOT) as u64);
     }
@@ -269,7 +270,7 @@ mod tests {
         })
     }
 
-    /// As if an owner, number `life`, had died in this way while it stepped these.
+    /// Simulates the death of an owner, number `life`, while it stepped these processes.
     fn died(paths: &Paths, life: u64, signal: i32, ids: &[NodeId]) {
         let worker = Child { pid: 1, started: life };
         let slots = [1, life].into_iter().chain(ids.iter().map(|id| id.0 as u64));

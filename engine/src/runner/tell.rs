@@ -1,9 +1,9 @@
-//! What the loop must hear of a request that was carried out.
+//! The loop's notification of requests that were carried out.
 
 use super::{Context, Event, Request, Response};
 use crate::store::NodeId;
 
-/// The events that follow from a request and its answer.
+/// Returns the events that follow from a request and its response.
 pub(super) fn events(cx: &Context, request: &Request, response: &Response) -> Vec<Event> {
     match (request, response) {
         (_, Response::Launched(launched)) => vec![Event::Wake(NodeId(launched.id))],
@@ -18,7 +18,8 @@ pub(super) fn events(cx: &Context, request: &Request, response: &Response) -> Ve
     }
 }
 
-/// The live processes of call trees; who was called comes first, since its end is its caller's.
+/// Returns an event for each live process of call trees. Called processes come first, since a caller ends after
+/// them.
 fn each_below(cx: &Context, tops: &[i64], event: impl Fn(NodeId) -> Event) -> Vec<Event> {
     let trees = tops.iter().flat_map(|top| cx.store.live_tree(NodeId(*top)).unwrap_or_default());
     let mut events: Vec<Event> = trees.map(event).collect();

@@ -1,4 +1,4 @@
-//! When processes come back by themselves: one entry each.
+//! The times at which processes are woken: one entry each.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use crate::{clock, store::NodeId};
 
-/// How often the wall clock is compared with the running one.
+/// Interval at which the wall clock is compared with the monotonic one.
 const LOOK: Duration = Duration::from_secs(15);
-/// A difference that counts: the machine slept, or somebody set its clock.
+/// A difference that counts: the machine slept, or its clock was set.
 const JUMP: SignedDuration = SignedDuration::from_secs(2);
 
-/// Who comes back when. An entry is due when so much time has run, or, since intervals stand still while a machine
-/// sleeps, when the wall clock says so; a wall clock that was set back delays nothing.
+/// The timers of processes. An entry is due when its delay has passed on the monotonic clock. That clock stands
+/// still while a machine sleeps, so the entry is also due when the wall clock has reached its time. A wall clock
+/// that was set back delays nothing.
 #[derive(Debug)]
 pub(super) struct Timers {
     order: BTreeSet<(Instant, NodeId)>,
@@ -38,20 +39,20 @@ impl Timers {
         self.due.insert(id, (at, wall));
     }
 
-    /// Forgets a process's timer.
+    /// Removes a process's timer.
     pub(super) fn clear(&mut self, id: NodeId) {
         if let Some((at, _)) = self.due.remove(&id) {
             self.order.remove(&(at, id));
         }
     }
 
-    /// When to look again.
+    /// Returns the time at which to call [`Timers::ring`] again.
     pub(super) fn next(&self) -> Option<Instant> {
         let (at, _) = self.order.first()?;
         Some((*at).min(self.looked.0 + LOOK))
     }
 
-    /// Those whose time has come, earliest first.
+    /// Takes the processes whose time has come, earliest first.
     pub(super) fn ring(&mut self) -> Vec<NodeId> {
         let (now, wall) = (Instant::now(), clock::now());
         let ran = SignedDuration::try_from(now - self.looked.0).unwrap_or(SignedDuration::MAX);
