@@ -1,4 +1,4 @@
-//! How changes become rows: one batch at a time, inside a transaction that somebody else began and ends.
+//! Writing changes as rows, one batch at a time, inside a transaction that the caller begins and ends.
 
 use ferry_plugin_proto::Value;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -14,7 +14,7 @@ use super::{
 };
 use ferry_engine_core::{computer::Computer, process::State};
 
-/// Applies one batch inside a transaction; returns the numbers of the nodes it made, in order.
+/// Applies one batch inside a transaction. Returns the numbers of the nodes that it created, in order.
 pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> Result<Vec<NodeId>> {
     let mut made = Vec::new();
     let mut batch = Batch::default();
@@ -327,7 +327,7 @@ fn describe(
     }
 }
 
-/// What was uploaded for a process, while it lives: data has its files from the beginning.
+/// Stores files uploaded for a process that has not ended; a data node gets all its files when it is stored.
 fn process_files(
     db: &Connection,
     objects: &Objects,
@@ -339,7 +339,7 @@ fn process_files(
     insert_files(db, objects, process, files)
 }
 
-/// Only a process that lives changes its files.
+/// Fails unless the node is a process that has not ended: only such a process may change its files.
 fn check_open(db: &Connection, batch: &Batch, process: NodeId) -> Result<()> {
     let is_process = db.prepare_cached("SELECT 1 FROM process WHERE id = ?1")?.exists([process.0])?;
     if !is_process || batch.is_sealed(db, process)? {

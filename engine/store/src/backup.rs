@@ -1,10 +1,11 @@
-//! A copy of a store, made while its owner goes on.
+//! A copy of a store, made while its owner continues.
 //!
-//! The database first, by `VACUUM INTO` from one snapshot; then the objects, which are never changed: all that the
-//! copy names were on disk before the snapshot, and a [`Pin`] keeps tidying from moving them until they are copied.
-//! The other way round, the database could name what came after the objects.
+//! The database comes first, by `VACUUM INTO` from one snapshot; then the objects, which never change. All objects
+//! that the copy names were on disk before the snapshot, and a [`Pin`] prevents maintenance from moving them until
+//! they are copied. In the other order, the database could name objects that were stored after the objects were
+//! copied.
 //!
-//! Its live processes are paused, so that the copy, should somebody wake it, does not act beside the original.
+//! The live processes of the copy are paused. So a copy that is put to use does not act beside the original.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -21,25 +22,25 @@ use super::{
 };
 use crate::profile::Paths;
 
-/// What a backup holds.
+/// The contents of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backup {
     /// Files of objects, packs included.
     pub files: u64,
     /// Bytes of all files, database included.
     pub size: u64,
-    /// Files that share their bytes with the original's: hard links.
+    /// Files that share their bytes with the original's as hard links.
     pub linked: u64,
 }
 
 impl SqliteReader {
-    /// Copies the store of `from` into the directory `dest`, which becomes a home of its own that holds this profile:
-    /// database, objects and the plugin files that its processes run on. Files that don't change are hard links
-    /// where `dest` is on the same file system.
+    /// Copies the store of `from` into the directory `dest`, which becomes a home of its own that holds this
+    /// profile. The copy has the database, the objects and the plugin files that its processes run on. Files that
+    /// never change are hard links if `dest` is on the same file system.
     ///
     /// # Errors
-    /// `Exists` if `dest` is there and not empty; `Owned` while the store is tidied; the disk's. On error `dest` holds
-    /// an unfinished copy.
+    /// Fails with `Exists` if `dest` is not empty, with `Owned` while maintenance runs, or with an I/O error. On
+    /// error `dest` holds an unfinished copy.
     pub fn backup(&self, from: &Paths, dest: &Path) -> Result<Backup> {
         refuse_occupied(dest)?;
         let to = Paths::new(dest, &from.profile);
@@ -84,7 +85,7 @@ fn copy_database(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Paths in the directory of objects of everything that a database names there.
+/// Returns the paths, within the directory of objects, of all files that a database names there.
 fn named_files(store: &Path) -> Result<Vec<PathBuf>> {
     let db = for_reading(store)?;
     let inside = Objects::new("");

@@ -5,17 +5,17 @@ use uuid::Uuid;
 
 use super::{NodeId, Result};
 
-/// Most candidates that are looked at.
+/// Most candidates that are returned.
 const CANDIDATES: u32 = 20;
 
-/// What is known of a calculation as a source of results.
+/// The properties of a calculation as a source of results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheEntry {
-    /// Digest of all that its results depend on.
+    /// Digest of everything that its results depend on.
     pub hash: String,
-    /// Whether others may take its results over, as far as the user says.
+    /// True if others may take over its results, as far as the user decides.
     pub reusable: bool,
-    /// The process whose results it has taken over, by uuid.
+    /// UUID of the process whose results it has taken over.
     pub taken_from: Option<Uuid>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn entry(db: &Connection, process: NodeId) -> rusqlite::Result<Option
         .optional()
 }
 
-/// Those that ran themselves come first, the newest of them before the others.
+/// Returns candidates with this digest: first those that ran themselves, and newer ones before older ones.
 pub(super) fn candidates(db: &Connection, hash: &str) -> rusqlite::Result<Vec<NodeId>> {
     let sql =
         "SELECT process FROM cache WHERE hash = ?1 ORDER BY taken_from IS NOT NULL, process DESC LIMIT ?2";

@@ -1,7 +1,7 @@
-//! What can be written: a list of [`Change`]s, committed together or not at all.
+//! The changes to a store: a list of [`Change`]s, committed together or not at all.
 //!
-//! Nodes are named by uuid, so a batch can create a process, its inputs and the links between them without
-//! knowing their numbers.
+//! Nodes are named by UUID, so a batch can create a process, its inputs and the links between them without knowing
+//! their numbers.
 
 use ferry_plugin_proto::{Kind, Value};
 use serde::{Deserialize, Serialize};
@@ -16,14 +16,14 @@ use ferry_engine_core::{
     scheduler::{Bounds, Demand, Machine, QueueKey, Submission},
 };
 
-/// One file to be kept in a node.
+/// One file to be stored in a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileContent {
     /// Relative path inside the node.
     pub path: String,
     /// Its bytes.
     pub content: Content,
-    /// Whether it is a program.
+    /// True if it is executable.
     #[serde(default)]
     pub executable: bool,
 }
@@ -31,13 +31,13 @@ pub struct FileContent {
 /// A data node to be stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewData {
-    /// Its name everywhere, made by the caller.
+    /// Its UUID, chosen by the caller.
     pub uuid: Uuid,
     /// Its data type.
     pub data_type: String,
-    /// For people.
+    /// Its label, for people.
     pub label: String,
-    /// For people.
+    /// Its description, for people.
     pub description: String,
     /// Its value.
     pub body: Value,
@@ -50,15 +50,15 @@ pub struct NewData {
 /// A process to be stored, in state *created*.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewProcess {
-    /// Its name everywhere, made by the caller.
+    /// Its UUID, chosen by the caller.
     pub uuid: Uuid,
     /// Full name of its type.
     pub process_type: String,
     /// Kind of its type.
     pub kind: Kind,
-    /// For people.
+    /// Its label, for people.
     pub label: String,
-    /// For people.
+    /// Its description, for people.
     pub description: String,
     /// Digest of its plugin.
     pub plugin: String,
@@ -66,12 +66,12 @@ pub struct NewProcess {
     pub computer: Option<String>,
     /// Its metadata (options).
     pub body: Value,
-    /// Who called it.
+    /// The call that created it, if there is one.
     pub caller: Option<Caller>,
 }
 
-/// Who called a process, and as what. A second process under the same call is refused with `Exists`: a step that is run again
-/// can't launch its children twice.
+/// The caller of a process, and the name of the call. A second process under the same call is refused with
+/// `Exists`, so that a repeated step can't launch its children twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The calling process.
@@ -80,244 +80,253 @@ pub struct Caller {
     pub call: String,
 }
 
-/// One write. See the variants for what makes them fail the whole batch.
+/// One write. The variants say which errors fail the whole batch.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// A data node. `Rule` if a large object is not in the repository.
     Data(NewData),
     /// A process.
     Process(NewProcess),
-    /// A link. `Rule` where the rules of links forbid it: a label or an end that is taken, the wrong kinds of node, a
-    /// sealed process, inputs and calls later than their process, a `create` link later than its data, a `return`
-    /// link to data of the same batch.
+    /// A link. Fails with `Rule` if the rules of links forbid it:
+    ///
+    /// - its label or an end is already taken;
+    /// - it joins the wrong kinds of node, or a sealed process;
+    /// - an input or call link is later than its process, or a `create` link later than its data;
+    /// - a `return` link leads to data of the same batch.
     Link {
-        /// From.
+        /// The node where the link begins.
         source: Uuid,
-        /// To.
+        /// The node where the link ends.
         target: Uuid,
-        /// Which kind.
+        /// Its type.
         link_type: LinkType,
         /// Its label.
         label: String,
     },
-    /// The changeable part of a process. `Conflict` unless the row still has `version`.
+    /// The changeable part of a process. Fails with `Conflict` unless the row still has `version`.
     Update(Box<Process>),
-    /// The scheduler's word and what a process waits for, and nothing else; no new version.
+    /// The scheduler's state and the status of a process, and nothing else; the version stays.
     Observed {
-        /// Which process.
+        /// Id of the process.
         process: NodeId,
-        /// What it waits for.
+        /// The reason it waits.
         status: Option<String>,
-        /// The scheduler's word.
+        /// The scheduler's state.
         scheduler_state: Option<String>,
     },
-    /// The digest of all that a new calculation's results depend on.
+    /// The digest of everything that a new calculation's results depend on.
     CacheHash {
-        /// Which.
+        /// UUID of the calculation.
         process: Uuid,
         /// The digest.
         hash: String,
     },
-    /// A calculation has taken over the results of another.
+    /// A calculation that has taken over the results of another.
     TakenFrom {
-        /// Which.
+        /// Id of the calculation.
         process: NodeId,
-        /// Whose.
+        /// UUID of the calculation that the results came from.
         source: Uuid,
     },
-    /// Whether others may take over the results of a calculation.
+    /// Permission for others to take over the results of a calculation.
     Reusable {
-        /// Whose.
+        /// Id of the calculation.
         process: NodeId,
-        /// Whether.
+        /// True if they may.
         reusable: bool,
     },
-    /// Another label or description of a node; all else of a stored node never changes. `NotFound` without it.
+    /// A new label or description of a node; all else of a stored node never changes. Fails with `NotFound` if the
+    /// node does not exist.
     Describe {
-        /// Which.
+        /// Id of the node.
         node: NodeId,
         /// Its label, if that changes.
         label: Option<String>,
         /// Its description, if that changes.
         description: Option<String>,
     },
-    /// What people say about a node.
+    /// A change of the comments on a node.
     Comment(CommentChange),
-    /// Nodes that go, with all that came of them. `Conflict` if more would go than was looked at, `Rule` for processes
-    /// that have not ended or still have a job to be cancelled.
+    /// Nodes to delete, with everything derived from them. Fails with `Conflict` if more would be deleted than was
+    /// examined. Fails with `Rule` for processes that have not ended or still have a job to be cancelled.
     Delete(Deletion),
     /// A change of a group.
     InGroup {
         /// Its label.
         group: String,
-        /// What changes.
+        /// The change.
         change: GroupChange,
     },
-    /// Files kept with a process: what was uploaded for it. `Rule` for data, and for a process that has ended.
+    /// Files uploaded for a process, to be stored with it. Fails with `Rule` for data, and for a process that has
+    /// ended.
     Files {
-        /// Which process.
+        /// Id of the process.
         process: NodeId,
         /// The files.
         files: Vec<FileContent>,
     },
-    /// Lets go of files kept with a process: these, and all below them where they are directories. `Rule` for data, and
-    /// for a process that has ended.
+    /// Files of a process to remove: these, and for directories all files below them. Fails with `Rule` for data,
+    /// and for a process that has ended.
     DropFiles {
-        /// Which process.
+        /// Id of the process.
         process: NodeId,
         /// Their paths.
         paths: Vec<String>,
     },
     /// A line of a process's report.
     Log {
-        /// Whose.
+        /// Id of the process.
         process: NodeId,
-        /// How serious.
+        /// Its severity.
         level: Level,
-        /// What happened.
+        /// The text.
         message: String,
     },
-    /// An owner died while it was stepping this process. Forgotten by an [`Change::Update`] that gets it on.
+    /// A process that an owner was stepping when it died. An [`Change::Update`] that makes progress clears the
+    /// count.
     Crashed(NodeId),
-    /// Asks for the end of a process and of all that it called. Ended ones are left alone. The report of the one that
-    /// was named tells of it.
+    /// A request to kill a process and all that it called. Processes that have ended are left alone. The report of
+    /// the named process records the request.
     RequestKill {
-        /// Which.
+        /// Id of the process.
         process: NodeId,
-        /// Whether it ends even if what runs on its computer can't be cancelled now.
+        /// True if it ends even if its job can't be cancelled now.
         force: bool,
     },
-    /// Takes up an excepted process again, from its last good checkpoint: outputs that its failure left go, its failures
-    /// are forgotten. `Rule` unless it is excepted, and nobody has taken notice of that.
+    /// An excepted process to resume from its last good checkpoint. The outputs of the failed step are removed,
+    /// and its failures are forgotten. Fails with `Rule` if it is not excepted, or if its caller has taken notice
+    /// of the exception.
     Resume(NodeId),
-    /// Keeps in mind a job that is still to be cancelled after its process has ended.
+    /// A job that must still be cancelled after its process has ended.
     Orphan {
-        /// Whose job.
+        /// Id of the process.
         process: NodeId,
         /// Label of the computer.
         computer: String,
         /// Its id, if it is known.
         job_id: Option<String>,
-        /// What recovery needs.
+        /// The data that recovery needs.
         submission: Box<Submission>,
     },
-    /// Why an orphan could not be cancelled; without a reason, it was.
+    /// The result of cancelling an orphaned job.
     Reaped {
-        /// Whose job it was.
+        /// Id of the process.
         process: NodeId,
-        /// Why not.
+        /// The reason why it could not be cancelled; `None` if it was.
         error: Option<String>,
     },
-    /// The wish that the work directory of an ended calculation be removed; of what has none of its own, nothing.
+    /// A request to remove the work directory of an ended calculation. It has no effect on a process without a
+    /// work directory of its own.
     Clean {
-        /// Which, or whose calculations.
+        /// Id of the calculation, or of the process above the calculations.
         process: NodeId,
-        /// All that it called, directly or not, instead of itself.
+        /// True for all calculations that it called, directly or not, instead of itself.
         below: bool,
     },
-    /// Forgets the wish that a work directory be removed: it is not the calculation's own.
+    /// A request for removal to drop, since the work directory is not the calculation's own.
     Unclean(NodeId),
-    /// Why a work directory could not be removed; without a reason, it was.
+    /// The result of removing a work directory.
     Cleaned {
-        /// Whose.
+        /// Id of the calculation.
         process: NodeId,
-        /// Why not.
+        /// The reason why it could not be removed; `None` if it was.
         error: Option<String>,
     },
-    /// Lets a process and all that it called stand still, or go on with their failures forgotten. Ended ones are left
-    /// alone. The report of the one that was named tells of it. No new version: an [`Change::Update`] of a step under
-    /// way comes true, and takes no pause back.
+    /// A request to pause a process and all that it called, or to let them continue with their failures forgotten.
+    /// Processes that have ended are left alone. The report of the named process records the request. The version
+    /// stays: an [`Change::Update`] of a running step still succeeds, and does not cancel a pause.
     Pause {
-        /// Which.
+        /// Id of the process.
         process: NodeId,
-        /// Still, or on.
+        /// True to pause, false to continue.
         paused: bool,
     },
-    /// A place under the limits of a computer's queue, kept if the process has one. `Limit` if the bounds leave no room
-    /// beside all tickets of the computers that share the queue, or the limits that they have by now, or what their
-    /// machine has.
+    /// A place under the limits of a computer's queue; a process that has one keeps it. Fails with `Limit` if
+    /// there is no room. That is so if the bounds, the present limits, or the machine's resources are used up by
+    /// the tickets of all computers that share the queue.
     TakeTicket {
-        /// Whose job.
+        /// Id of the process.
         process: NodeId,
         /// Label of the computer.
         computer: String,
         /// The submission's token.
         token: String,
-        /// Bounds on our own tickets of the queue; `None`: the job is there already, whatever the limits.
+        /// Bounds on our own tickets of the queue; `None` if the job exists already, whatever the limits.
         bounds: Option<Bounds>,
-        /// What it takes of the machine, where jobs share it: the GPUs are chosen here.
+        /// Its demand on the machine, where jobs share it; the GPUs are chosen when the ticket is taken.
         demand: Demand,
     },
-    /// Whether the job of a ticket counts as pending. Without a ticket: nothing.
+    /// The state of a ticket's job. It has no effect without a ticket.
     TicketQueued {
-        /// Whose job.
+        /// Id of the process.
         process: NodeId,
-        /// Pending, or running.
+        /// True if the job counts as pending, false if as running.
         queued: bool,
     },
-    /// Gives a ticket back. Without one: nothing.
+    /// A ticket to return. It has no effect without a ticket.
     DropTicket(NodeId),
-    /// What the gate of a computer saw last.
+    /// The latest state of a computer's gate.
     Gate {
         /// Label of the computer.
         computer: String,
-        /// What it saw.
+        /// The state.
         state: GateState,
     },
-    /// What is known about a computer's host.
+    /// A change of a computer's host.
     Host {
         /// Label of the computer.
         computer: String,
-        /// What changes.
+        /// The change.
         change: HostChange,
     },
-    /// Which queue a host says it is, and as which user.
+    /// The queue that a host reports to be, and the user.
     Queue {
-        /// The address that it was asked at, as [`Computer::address`] writes it.
+        /// The address at which it was asked, as [`Computer::address`] writes it.
         address: String,
-        /// What it said.
+        /// Its answer.
         key: QueueKey,
     },
-    /// What a host says of the machine that its jobs share.
+    /// The host's report of the machine that its jobs share.
     Machine {
-        /// The address that it was asked at.
+        /// The address at which it was asked.
         address: String,
-        /// What it said.
+        /// Its answer.
         machine: Machine,
     },
     /// A new computer, or with `replace` new settings of an existing one.
     Computer {
         /// Its settings; the label names it.
         config: Box<Computer>,
-        /// Whether it must be there, or must not.
+        /// True if it must exist, false if it must not.
         replace: bool,
     },
     /// A new group.
     Group {
         /// Its label.
         label: String,
-        /// For people.
+        /// Its description, for people.
         description: String,
-        /// Whether an existing one is fine.
+        /// True if an existing one is accepted.
         if_missing: bool,
     },
-    /// A node put into a group.
+    /// A node to add to a group.
     Member {
         /// Label of the group.
         group: String,
         /// The node.
         node: Uuid,
     },
-    /// A plugin file, inserted or replaced by digest; being active, it replaces others of its name and origin class.
+    /// A plugin file, inserted or replaced by digest. If it is active, it replaces others of its name that are
+    /// bundled, or installed, as it is.
     Plugin(Box<PluginRow>),
-    /// Plugins of this name that offer their types no more.
+    /// Plugins of this name that no longer offer their types.
     DeactivatePlugin {
         /// The plugin's name.
         name: String,
-        /// Only the bundled one, or only installed ones.
+        /// True for the bundled one only, false for installed ones only.
         bundled: bool,
     },
-    /// A setting of the profile; `None` forgets it.
+    /// A setting of the profile; `None` removes it.
     Setting {
         /// Its key.
         key: String,

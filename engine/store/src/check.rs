@@ -1,4 +1,4 @@
-//! Is everything that was stored still there, and does it make sense?
+//! The check of a store: that everything stored is still there and consistent.
 
 use rusqlite::Connection;
 
@@ -7,19 +7,19 @@ use super::{Result, SqliteReader, connections::for_reading, read::query_all};
 /// Most lines that one rule reports.
 const LINES: usize = 100;
 
-/// Something that is wrong with a store.
+/// A problem found in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Which rule, in a word.
+    /// Name of the violated rule.
     pub rule: &'static str,
-    /// What breaks it.
+    /// Description of the violation.
     pub what: String,
 }
 
-/// Rules about rows: a name, and a query for a line about each row that breaks it.
+/// Rules about rows: a name, and a query that returns a line for each row that violates the rule.
 const RULES: &[(&str, &str)] = &[
     (
-        // As the tables' CHECKs have them, of which SQLite takes no notice on a read-only connection.
+        // As the CHECK constraints of the tables, which SQLite ignores on a read-only connection.
         "word",
         "SELECT 'process ' || id || ' is `' || state || '`, which is no state' FROM process
          WHERE state NOT IN ('created', 'running', 'waiting', 'finished', 'excepted', 'killed')
@@ -103,13 +103,13 @@ const RULES: &[(&str, &str)] = &[
 ];
 
 impl SqliteReader {
-    /// Looks for everything that is wrong: SQLite's own structures, references, the rules of links and ends, and
-    /// that the bytes of every object are there; with `full` that they are those that were stored.
+    /// Checks the store for problems: SQLite's own structures, references, the rules of links and ends, and that
+    /// the bytes of every object exist. With `full` it also checks that the bytes are those that were stored.
     ///
-    /// Reads from one snapshot while the owner goes on.
+    /// Reads from one snapshot while the owner continues.
     ///
     /// # Errors
-    /// A store that can't be opened. What is damaged inside is a finding.
+    /// Fails if the store can't be opened. Damage inside it is a finding.
     pub fn check(&self, full: bool) -> Result<Vec<Finding>> {
         let mut findings = self.with_snapshot(|db| {
             let mut findings = structure(db, full);
@@ -134,7 +134,7 @@ impl SqliteReader {
     }
 }
 
-/// SQLite's own judgement. `quick_check` leaves out whether indexes and tables agree.
+/// Runs SQLite's own check. `quick_check` does not verify that indexes and tables agree.
 fn structure(db: &Connection, full: bool) -> Vec<Finding> {
     let look = if full { "integrity_check" } else { "quick_check" };
     let judge = |table: &str| -> Vec<Finding> {
@@ -143,7 +143,7 @@ fn structure(db: &Connection, full: bool) -> Vec<Finding> {
     };
     let mut findings = judge("");
     if !findings.is_empty() {
-        // It says pages, or nothing at all. Whoever mends, or judges what is lost, thinks of tables.
+        // SQLite's findings name pages, or nothing at all. For a repair it is more useful to know the tables.
         let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
         let tables = query_all(db, tables, [], |row| row.get::<_, String>(0)).unwrap_or_default();
         for table in tables {
@@ -160,7 +160,7 @@ fn structure(db: &Connection, full: bool) -> Vec<Finding> {
     findings
 }
 
-/// A query that can't be answered is a finding itself.
+/// Runs a rule's query. A query that fails is a finding itself.
 fn broken(db: &Connection, rule: &'static str, sql: &str) -> Vec<Finding> {
     let lines = query_all(db, sql, [], |row| row.get::<_, String>(0));
     match lines {

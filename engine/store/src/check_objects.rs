@@ -1,14 +1,15 @@
-//! The part of the check that looks at the bytes of objects.
+//! The part of the check that examines the bytes of objects.
 
 use std::{fs, io};
 
 use super::{Result, SqliteReader, check::Finding, read::query_all};
 
-/// Objects looked at between two questions.
+/// Objects examined between two queries.
 const CHUNK: i64 = 1000;
 
 impl SqliteReader {
-    /// Objects whose bytes are missing or cut; with `full` also those that were changed.
+    /// Returns findings for objects whose bytes are missing or truncated; with `full` also for those that were
+    /// changed.
     pub(super) fn objects_broken(&self, full: bool) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         let mut last = String::new();

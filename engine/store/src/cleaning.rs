@@ -1,30 +1,31 @@
-//! Rows about work directories that are to be removed from their computers: the wish is on disk before anything is
-//! removed, and what came of it after.
+//! Rows about work directories that are to be removed from their computers. The request is stored before the
+//! removal, and the result after it.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{NodeId, Result};
 
-/// The wish that a calculation's work directory be removed.
+/// The request to remove a calculation's work directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cleaning {
-    /// Whose.
+    /// Id of the calculation.
     pub process: NodeId,
-    /// Since when.
+    /// Time of the request.
     pub requested: Timestamp,
-    /// When it was removed.
+    /// Time of the removal.
     pub cleaned: Option<Timestamp>,
-    /// Why the last try failed.
+    /// Error of the last try.
     pub error: Option<String>,
 }
 
-/// Those that have ended and have a work directory of their own, not that of a calculation whose results they took.
+/// Calculations that have ended and have a work directory of their own, not that of a calculation whose results
+/// they took over.
 const WANTS: &str = "INSERT INTO cleaning (process, requested)
      SELECT p.id, ?2 FROM process p LEFT JOIN cache c ON c.process = p.id
      WHERE p.kind = 'calcjob' AND p.work_dir IS NOT NULL AND p.state IN ('finished', 'excepted', 'killed')
          AND c.taken_from IS NULL AND ";
-/// What is removed already stays so.
+/// A directory that was removed already stays so.
 const AGAIN: &str = " ON CONFLICT (process) DO UPDATE SET error = NULL WHERE cleaned IS NULL";
 
 pub(super) fn want(db: &Connection, process: NodeId, now: i64) -> Result<()> {
@@ -32,7 +33,7 @@ pub(super) fn want(db: &Connection, process: NodeId, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// All below a process, whoever called them.
+/// Requests the removal for all calculations below a process.
 pub(super) fn want_below(db: &Connection, top: NodeId, now: i64) -> Result<()> {
     db.prepare_cached(&format!(
         "WITH RECURSIVE tree (id) AS (

@@ -1,4 +1,4 @@
-//! Comments: what people say about a node. They may change for ever, whatever the node is.
+//! Comments that people write on nodes. They may change at any time, whatever the node is.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -15,41 +15,41 @@ use super::{
 pub struct Comment {
     /// Its number.
     pub id: i64,
-    /// Its name everywhere.
+    /// Its UUID.
     pub uuid: Uuid,
-    /// On what.
+    /// The node that it is about.
     pub node: NodeId,
-    /// Who wrote it, for people.
+    /// Its author, for display.
     pub author: String,
-    /// What it says.
+    /// Its text.
     pub text: String,
-    /// When it was written.
+    /// Time at which it was written.
     pub created: Timestamp,
-    /// When it was changed last.
+    /// Time of its last change.
     pub modified: Timestamp,
 }
 
-/// What can be done with comments.
+/// The changes of comments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommentChange {
-    /// A new one. `NotFound` without its node.
+    /// A new comment. Fails with `NotFound` if its node does not exist.
     Add {
-        /// On what.
+        /// Id of the node.
         node: NodeId,
-        /// Who writes it.
+        /// Its author.
         author: String,
-        /// What it says.
+        /// Its text.
         text: String,
     },
-    /// Another text. `NotFound` without the comment.
+    /// A new text. Fails with `NotFound` if the comment does not exist.
     Rewrite {
-        /// Which.
+        /// Id of the comment.
         comment: i64,
-        /// What it says now.
+        /// The new text.
         text: String,
     },
-    /// Takes it away. `NotFound` without the comment.
+    /// A comment to remove. Fails with `NotFound` if it does not exist.
     Remove(i64),
 }
 

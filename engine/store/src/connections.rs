@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{Error, ErrorKind, Result, schema};
 
-/// How long a connection waits for another program's lock, ms.
+/// Time that a connection waits for another program's lock, ms.
 const BUSY_MS: u32 = 5000;
 /// Prepared statements kept by each connection.
 const STATEMENTS: usize = 64;
@@ -20,17 +20,17 @@ const IDLE_MAX: usize = 4;
 /// A connection that reader and writer use in turn.
 pub(super) type Shared = Arc<Mutex<Connection>>;
 
-/// Where queries are run.
+/// The connections for queries.
 #[derive(Debug)]
 pub(super) enum Connections {
-    /// Read-only ones, opened as they are needed.
+    /// Read-only connections, opened as needed.
     Pool {
         /// The database.
         path: PathBuf,
-        /// Those not in use.
+        /// Connections that are not in use.
         idle: Mutex<Vec<Connection>>,
     },
-    /// The writer's.
+    /// The writer's connection.
     #[cfg(feature = "testing")]
     Shared(Shared),
 }
@@ -42,7 +42,7 @@ impl Connections {
         Ok(Connections::Pool { path: path.to_owned(), idle: Mutex::new(vec![first]) })
     }
 
-    /// The database's file; none for one in memory.
+    /// Returns the database's file; `None` for a database in memory.
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Connections::Pool { path, .. } => Some(path),
@@ -51,7 +51,7 @@ impl Connections {
         }
     }
 
-    /// Runs a query. A connection on which one failed is not used again.
+    /// Runs a query. A connection on which a query failed is not used again.
     pub(super) fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         match self {
             #[cfg(feature = "testing")]
@@ -70,15 +70,15 @@ impl Connections {
     }
 }
 
-/// A panic elsewhere leaves a connection usable: SQLite rolls back what was open.
+/// Locks a mutex. A panic elsewhere leaves a connection usable, since SQLite rolls back an open transaction.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A read-only connection.
+/// Opens a read-only connection.
 ///
-/// SQLite keeps an index of its log beside the database, and reads nothing where it can't make one. On a disk that
-/// can't be written, a store without a log is whole and nobody changes it: it is read as it lies there.
+/// SQLite keeps an index of its log beside the database, and can't read if it can't create that index. On a
+/// read-only disk, a store without a log is complete and does not change. So it is opened as immutable.
 pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     if !path.exists() {
         return Err(Error::new(ErrorKind::NotFound, "open store").with("path", path.display()));
@@ -98,7 +98,8 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     }
 }
 
-/// A directory that only this user can't write may have an owner at any time.
+/// Returns whether the file system is mounted read-only. A directory that this user can't write does not suffice,
+/// since an owner may write there at any time.
 fn is_on_read_only_disk(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
@@ -117,7 +118,7 @@ fn prepare_for_reading(db: rusqlite::Result<Connection>) -> Result<Connection> {
     Ok(db)
 }
 
-/// The owner's connection, each commit of which is synced.
+/// Opens the owner's connection, which syncs each commit.
 pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     let db = Connection::open(path)?;
     schema::check(&db)?;
@@ -127,27 +128,27 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     Ok(db)
 }
 
-/// A database that ends with its connection.
+/// Opens a database in memory, which ends with its connection.
 #[cfg(feature = "testing")]
 pub(super) fn in_memory() -> Result<Connection> {
     let db = Connection::open_in_memory()?;
     prepare_for_writing(&db)?;
-    // It is the readers' too.
+    // The readers use it too.
     keep_statements(&db, 4 * STATEMENTS)?;
     Ok(db)
 }
 
 fn prepare_for_writing(db: &Connection) -> Result<()> {
-    // The words that the tables' CHECKs allow are those of the types that write them, and `store check` looks at them:
-    // with lists of constants, each would cost a temporary table in each change of a row.
+    // The CHECK constraints allow exactly the words of the types that write them, and `store check` verifies them.
+    // With lists of constants, each would cost a temporary table in each change of a row.
     db.pragma_update(None, "ignore_check_constraints", true)?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "busy_timeout", BUSY_MS)?;
     keep_statements(db, STATEMENTS)
 }
 
-/// Statements stay prepared, and keep their plan: without the guarantee, SQLite would look at the values that are
-/// bound, and plan many of them anew for each (<https://www.sqlite.org/queryplanner-ng.html>, the query planner stability guarantee).
+/// Keeps statements prepared, with their plan. Without the query planner stability guarantee, SQLite would look at
+/// the bound values, and prepare many statements again for each (<https://www.sqlite.org/queryplanner-ng.html>).
 fn keep_statements(db: &Connection, most: usize) -> Result<()> {
     db.set_prepared_statement_cache_capacity(most);
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

@@ -1,5 +1,5 @@
-//! Deletion. Nothing stays whose origin would be a lie: with a node goes what was made from it, and with what a
-//! process made, returned or called goes the process. AiiDA's rules (`graph_traversal_rules.py`):
+//! Deletion. No node may remain whose provenance would be wrong. With a node goes everything made from it, and
+//! with the outputs and children of a process goes the process. AiiDA's rules (`graph_traversal_rules.py`):
 //!
 //! | link | forward | backward |
 //! |---|---|---|
@@ -8,8 +8,8 @@
 //! | `return` | never | always |
 //! | `call_calc`, `call_work` | unless told otherwise | always |
 //!
-//! What goes is found twice: for a person to look at, and in the transaction that deletes it, which refuses if
-//! more would go than was looked at.
+//! The nodes to delete are found twice: first for the user to examine, then in the transaction that deletes them.
+//! The latter fails if more would be deleted than was examined.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, ErrorKind, LinkType, NodeId, Result, read::query_all};
 
-/// Which links deletion follows where there is a choice.
+/// The links that deletion follows, where there is a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Follow {
-    /// From a calculation to what it made.
+    /// From a calculation to its outputs.
     pub create_forward: bool,
     /// From a workflow to the calculations that it called.
     pub call_calc_forward: bool,
@@ -51,19 +51,19 @@ impl Follow {
     }
 }
 
-/// What is to be deleted.
+/// The nodes to delete.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Deletion {
-    /// Where it begins.
+    /// Nodes where it begins.
     pub roots: Vec<NodeId>,
-    /// How far it goes.
+    /// Links that it follows.
     pub follow: Follow,
-    /// All that goes, as it was looked at.
+    /// All nodes to be deleted, as they were examined.
     pub seen: Vec<NodeId>,
 }
 
-/// Everything that goes with these nodes, by number.
+/// Returns everything that is deleted with these nodes, by number.
 pub(super) fn closure(db: &Connection, roots: &[NodeId], follow: Follow) -> rusqlite::Result<Vec<NodeId>> {
     let mut found: BTreeSet<i64> = roots.iter().map(|root| root.0).collect();
     let mut open: Vec<i64> = found.iter().copied().collect();
@@ -82,11 +82,11 @@ pub(super) fn closure(db: &Connection, roots: &[NodeId], follow: Follow) -> rusq
     Ok(found.into_iter().map(NodeId).collect())
 }
 
-/// Deletes. Objects that nothing names any more are collected when the store is tidied.
+/// Deletes nodes. Objects that no node names any more are collected by maintenance.
 ///
 /// # Errors
-/// `NotFound` for a node that is gone; `Conflict` if more would go than was seen; `Rule` for processes that have
-/// not ended, or whose jobs are still to be cancelled.
+/// Fails with `NotFound` for a node that does not exist, and with `Conflict` if more would be deleted than was
+/// examined. Fails with `Rule` for processes that have not ended, or whose jobs are still to be cancelled.
 pub(super) fn delete(db: &Connection, deletion: &Deletion) -> Result<()> {
     for root in &deletion.roots {
         if !db.prepare_cached("SELECT 1 FROM node WHERE id = ?1")?.exists([root.0])? {
@@ -115,7 +115,7 @@ const LIVE: &str = "SELECT id, state FROM process
      WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ('created', 'running', 'waiting') ORDER BY id";
 const ORPHANS: &str = "SELECT process, computer FROM orphan WHERE process IN (SELECT value FROM json_each(?1)) ORDER BY process";
 
-/// Refuses if a query finds a process.
+/// Fails if a query finds a process.
 fn refuse(db: &Connection, ids: &str, sql: &str, why: &str, help: &str) -> Result<()> {
     let found = query_all(db, sql, [ids], |row| {
         Ok(format!("{} ({})", row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
@@ -130,8 +130,8 @@ fn refuse(db: &Connection, ids: &str, sql: &str, why: &str, help: &str) -> Resul
         .help(help))
 }
 
-/// In an order that keeps all references whole. A called process that stays is nobody's child then: the top of
-/// its own call tree.
+/// The statements of a deletion, in an order that keeps all references valid. A called process that stays has no
+/// caller any more: it becomes the top of its own call tree.
 const STATEMENTS: &[&str] = &[
     "WITH RECURSIVE
          gone (id) AS (SELECT value FROM json_each(?1)),

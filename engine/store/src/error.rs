@@ -1,22 +1,22 @@
-//! What can go wrong with a store.
+//! The errors of a store.
 
 use std::fmt;
 
 use ferry_engine_core::error;
 
-/// Kinds of store error.
+/// The kinds of store error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// What was asked for is not there.
+    /// The requested item does not exist.
     NotFound,
-    /// More than one thing answers to the name.
+    /// The name matches more than one item.
     Ambiguous,
-    /// Something of that name is there already.
+    /// An item of that name exists already.
     Exists,
     /// The row changed since it was read.
     Conflict,
-    /// A rule of the store forbids it: a link's degree, an unknown object.
+    /// A rule of the store forbids it, such as a link's degree or an unknown object.
     Rule,
     /// A computer's limit leaves no room for another job.
     Limit,
@@ -24,13 +24,13 @@ pub enum ErrorKind {
     Full,
     /// The store can't be written.
     ReadOnly,
-    /// The file is damaged, or is no store of ferry.
+    /// The file is damaged, or is not a ferry store.
     Corrupt,
-    /// A newer ferry made it.
+    /// A newer ferry created it.
     Newer,
-    /// An older ferry made it, and no owner has brought it up to date.
+    /// An older ferry created it, and no owner has migrated it yet.
     Older,
-    /// The store lies on a file system that can't lock.
+    /// The store is on a file system where locks can't be trusted.
     NetworkFileSystem,
     /// Another process owns it.
     Owned,
@@ -67,12 +67,12 @@ pub struct Error(error::Error<ErrorKind>);
 /// A store's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What to do about a damaged store.
+/// Advice for a damaged store.
 pub(super) const DAMAGED: &str = "`ferry storage check` tells what is damaged and what is whole; then restore a backup \
      (`ferry storage backup` makes them), or move the profile away to begin a new one";
-/// What to do about a full disk.
+/// Advice for a full disk.
 const FULL: &str = "free some space, then repeat; nothing stored was harmed";
-/// What to do about a disk that can't be written.
+/// Advice for a disk that can't be written.
 const READ_ONLY: &str = "the file system or the permissions of the profile's directory forbid writing: make it writable for this user";
 
 impl std::ops::Deref for Error {
@@ -111,7 +111,7 @@ fn kind_of(error: &rusqlite::Error) -> ErrorKind {
     use rusqlite::{Error as E, ErrorCode as Code};
     match error {
         E::QueryReturnedNoRows => ErrorKind::NotFound,
-        // Everything in there was written by us, so what can't be read was damaged.
+        // All values were written by ferry, so one that can't be read was damaged.
         E::FromSqlConversionFailure(..)
         | E::IntegralValueOutOfRange(..)
         | E::InvalidColumnType(..)
@@ -182,7 +182,7 @@ impl Error {
         Error::new(kind, operation).with("path", path.display()).source(source).advised()
     }
 
-    /// Adds the next step that its kind calls for.
+    /// Adds the advice for its kind.
     fn advised(self) -> Self {
         match self.kind() {
             ErrorKind::Full => self.later().help(FULL),

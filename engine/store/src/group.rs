@@ -1,5 +1,5 @@
-//! Group commit: many batches in one transaction, a savepoint each, one fsync for all. Nobody is told of success
-//! before it.
+//! Group commit: many batches in one transaction, with a savepoint each, and one fsync for all. No success is
+//! reported before it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,14 +12,14 @@ use super::{
     schema,
 };
 
-/// What became of each batch of a group.
+/// The result of each batch of a group.
 pub(super) type Outcomes = Vec<Result<Vec<NodeId>>>;
 
-/// The one writing connection of an owner.
+/// The single writing connection of an owner.
 #[derive(Debug)]
 pub(super) struct Committer {
     db: Shared,
-    /// To open it anew; none for a database in memory.
+    /// The file, to open the connection again; `None` for a database in memory.
     file: Option<PathBuf>,
     objects: Objects,
     epoch: i64,
@@ -27,7 +27,7 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Brings the format up to date and raises the epoch: owners before this one write no more.
+    /// Migrates the store and raises the epoch, so that earlier owners can no longer write.
     pub(super) fn begin(db: Connection, file: Option<&Path>, objects: Objects) -> Result<Committer> {
         let mut db = db;
         schema::migrate(&mut db)?;
@@ -41,25 +41,25 @@ impl Committer {
         })
     }
 
-    /// The connection, for those who read on it.
+    /// Returns the connection, for readers that share it.
     #[cfg(feature = "testing")]
     pub(super) fn shared(&self) -> Shared {
         self.db.clone()
     }
 
-    /// Counts the commits.
+    /// Returns a counter of the commits.
     pub(super) fn commits(&self) -> watch::Receiver<u64> {
         self.commits.subscribe()
     }
 
-    /// Commits a group. The outer error means that nothing was kept; an inner one that this batch alone was
+    /// Commits a group. The outer error means that nothing was kept; an inner one means that this batch alone was
     /// rolled back.
     pub(super) fn commit<'a>(&self, batches: impl Iterator<Item = &'a [Change]>) -> Result<Outcomes> {
         self.transact(|tx| batches.map(|changes| self.apply(tx, changes)).collect())
     }
 
-    /// Runs `work` in a transaction of its own, under the owner's epoch. After a failure the connection is fit
-    /// for the next attempt, as soon as the cause is gone.
+    /// Runs `work` in a transaction of its own, under the owner's epoch. After a failure the connection is ready
+    /// for the next attempt, as soon as the cause is removed.
     pub(super) fn transact<T>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut db = lock(&self.db);
         let done = self.attempt(&mut db, work);
@@ -70,7 +70,7 @@ impl Committer {
         done
     }
 
-    /// Runs what can't be part of a transaction.
+    /// Runs work that can't be part of a transaction.
     pub(super) fn outside(&self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
         let mut db = lock(&self.db);
         self.check_epoch(&db)?;
@@ -114,14 +114,14 @@ impl Committer {
                 run(tx, "RELEASE batch")?;
                 Ok(Ok(made))
             }
-            // The disk's trouble is everybody's: SQLite may have rolled the transaction back already.
+            // A disk error affects all batches: SQLite may have rolled the transaction back already.
             Err(error)
                 if matches!(error.kind(), ErrorKind::Full | ErrorKind::ReadOnly) || tx.is_autocommit() =>
             {
                 Err(error)
             }
             Err(error) => {
-                // Rolls back, and says if it can't: a batch kept in part would be worse than a lost group.
+                // Rolls back, and fails if that fails: a batch kept in part would be worse than a lost group.
                 run(tx, "ROLLBACK TO batch")?;
                 run(tx, "RELEASE batch")?;
                 Ok(Err(error))
@@ -129,7 +129,8 @@ impl Committer {
         }
     }
 
-    /// A connection that met the disk's trouble may hold a half-written log: a fresh one reads it anew.
+    /// Replaces a connection after an error. One that met a disk error may hold a half-written log; a new one
+    /// reads it again.
     fn mend(&self, db: &mut Connection, error: &Error) {
         if !db.is_autocommit() {
             let _ = db.execute_batch("ROLLBACK");
@@ -145,12 +146,13 @@ impl Committer {
     }
 }
 
-/// A word of SQL that is needed for every batch: prepared once.
+/// Runs an SQL statement that every batch needs, prepared once.
 fn run(db: &Connection, sql: &str) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-/// A sync that failed may have reached the disk all the same; a full or read-only one has not.
+/// Converts an error of the commit itself. A sync that failed may have reached the disk all the same; on a full or
+/// read-only disk it has not.
 fn after_commit(error: rusqlite::Error) -> Error {
     let error = Error::from(error);
     match error.kind() {

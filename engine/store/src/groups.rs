@@ -1,4 +1,4 @@
-//! What can be done with groups.
+//! The changes of groups.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
@@ -9,29 +9,29 @@ use super::{Error, ErrorKind, NodeId, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupChange {
-    /// A new one. `Exists`, unless that is fine.
+    /// A new group. Fails with `Exists`, unless `if_missing`.
     Make {
-        /// For people.
+        /// Its description, for people.
         description: String,
-        /// Whether it may be there already.
+        /// True if it may exist already.
         if_missing: bool,
     },
-    /// Nodes put in; those that are in it stay. `NotFound` for a node that is not there.
+    /// Nodes to add; those that are in it stay. Fails with `NotFound` for a node that does not exist.
     Add(Vec<NodeId>),
-    /// Nodes taken out; those that are not in it are left alone.
+    /// Nodes to remove; those that are not in it are left alone.
     Remove(Vec<NodeId>),
-    /// Another label. `Exists` if another group has it.
+    /// A new label. Fails with `Exists` if another group has it.
     Relabel(String),
-    /// Another description.
+    /// A new description.
     Describe(String),
-    /// Takes the group away. Its nodes stay.
+    /// Deletion of the group. Its nodes stay.
     Delete,
 }
 
 /// Changes the group of this label.
 ///
 /// # Errors
-/// `NotFound` without the group, and those of each change.
+/// Fails with `NotFound` if the group does not exist, or as each change does.
 pub(super) fn write(db: &Connection, label: &str, change: &GroupChange, now: i64) -> Result<()> {
     if let GroupChange::Make { description, if_missing } = change {
         return make(db, label, description, *if_missing, now);
@@ -64,10 +64,10 @@ pub(super) fn write(db: &Connection, label: &str, change: &GroupChange, now: i64
     Ok(())
 }
 
-/// Makes a group.
+/// Creates a group.
 ///
 /// # Errors
-/// `Exists`, unless `if_missing`.
+/// Fails with `Exists`, unless `if_missing`.
 pub(super) fn make(
     db: &Connection,
     label: &str,
@@ -86,10 +86,10 @@ pub(super) fn make(
     Ok(())
 }
 
-/// The number of the group of this label.
+/// Returns the number of the group of this label.
 ///
 /// # Errors
-/// `NotFound`.
+/// Fails with `NotFound` if it does not exist.
 pub(super) fn id(db: &Connection, label: &str) -> Result<i64> {
     db.prepare_cached("SELECT id FROM node_group WHERE label = ?1")?
         .query_row([label], |row| row.get(0))

@@ -1,4 +1,4 @@
-//! What is kept about a computer's host: its breaker, whether it is disabled, and what a test job has proved.
+//! The stored state of a computer's host: its breaker, whether it is disabled, and the proof of a test job.
 
 use std::collections::BTreeMap;
 
@@ -14,62 +14,63 @@ use ferry_engine_core::computer::Computer;
 pub struct BreakerState {
     /// `open` or `half-open`.
     pub state: String,
-    /// Since when.
+    /// Time at which it opened.
     pub since: Timestamp,
     /// Failures in a row.
     pub failures: u32,
-    /// The last one.
+    /// The last failure.
     pub error: String,
-    /// When the host is tried again; `None`: when the user says so.
+    /// Time of the next probe; `None` if the user must request it.
     pub next_probe: Option<Timestamp>,
-    /// The user must act.
+    /// True if the user must act.
     pub needs_user: bool,
     /// Processes that wait for it.
     pub waiting: u64,
 }
 
-/// A computer that gets no new jobs, by the user's wish.
+/// The state of a computer that gets no new jobs, by the user's decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disabled {
-    /// Since when.
+    /// Time of the decision.
     pub since: Timestamp,
-    /// Why; may be empty.
+    /// The reason; may be empty.
     pub reason: String,
 }
 
-/// What is known about a computer's host.
+/// The stored state of a computer's host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostRow {
     /// Its breaker, unless that is closed.
     pub breaker: Option<BreakerState>,
-    /// Whether it is disabled.
+    /// The decision to disable it, if it is disabled.
     pub disabled: Option<Disabled>,
     /// The settings that a test job was run under.
     pub proof: Option<String>,
-    /// What its scheduler's commands complained of beside their last answer, which counts all the same.
+    /// Warnings of its scheduler's commands beside their last answer, which is valid all the same.
     pub notice: Option<String>,
 }
 
-/// What changes about a host.
+/// The changes of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostChange {
     /// Its breaker; `None`: closed.
     Breaker(Option<BreakerState>),
-    /// Whether it is disabled.
+    /// The decision to disable it; `None`: enabled.
     Disabled(Option<Disabled>),
-    /// What a test job has proved.
+    /// The settings that a test job has proved.
     Proof(Option<String>),
-    /// What its scheduler's commands complained of beside their last answer.
+    /// Warnings of its scheduler's commands beside their last answer.
     Notice(Option<String>),
 }
 
-/// A time of day with its date, on this machine's clock.
+/// Returns date and time in this machine's time zone.
 pub fn clock_words(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 impl HostRow {
-    /// Why work on this computer waits, if it does. `new`: work that is not known to the computer yet.
+    /// Returns the reason why work on this computer waits, if it does. `new`: the computer does not know the work
+    /// yet.
     pub fn explain(&self, computer: &str, new: bool) -> Option<String> {
         match (&self.breaker, &self.disabled) {
             (Some(breaker), _) => Some(breaker.explain(computer)),
@@ -78,7 +79,7 @@ impl HostRow {
         }
     }
 
-    /// What its scheduler complains of while it answers, in words.
+    /// Returns the warning of a scheduler that answers, in words.
     pub fn warning(&self, computer: &str) -> Option<String> {
         let notice = self.notice.as_ref()?;
         Some(format!(
@@ -87,13 +88,14 @@ impl HostRow {
         ))
     }
 
-    /// Whether a test job was run under a computer's present settings, and its directory and names were kept.
+    /// Returns whether a test job was run under a computer's present settings, and its directory and names were
+    /// kept.
     pub fn is_proven(&self, computer: &Computer) -> bool {
         self.proof.as_ref().is_some_and(|proof| *proof == proof_of(computer))
     }
 }
 
-/// The settings that a proof holds for.
+/// Returns the settings that a proof holds for.
 pub fn proof_of(computer: &Computer) -> String {
     let connection = serde_json::Value::Object(computer.connection.clone());
     [
@@ -140,7 +142,7 @@ impl Disabled {
     }
 }
 
-/// What is known about the hosts of computers, by label.
+/// Returns the state of the hosts of computers, by label.
 pub(super) fn read(db: &Connection) -> rusqlite::Result<BTreeMap<String, HostRow>> {
     db.prepare_cached("SELECT computer, breaker, disabled, proof, notice FROM host")?
         .query_map([], |row| Ok((row.get(0)?, host(row)?)))?

@@ -1,4 +1,4 @@
-//! How large a store is, and what it holds.
+//! The size of a store, and its contents in figures.
 
 use std::{fs, path::Path};
 
@@ -11,15 +11,15 @@ use super::{Result, SqliteReader};
 pub struct Info {
     /// Number of its format.
     pub format: i64,
-    /// How many owners it has had.
+    /// Number of owners that it has had.
     pub epoch: i64,
     /// Size of the database.
     pub database: u64,
-    /// Part of it that holds nothing.
+    /// Part of it that is free.
     pub free: u64,
     /// Size of SQLite's log, not yet part of the database.
     pub log: u64,
-    /// Nodes, processes among them.
+    /// Nodes, including processes.
     pub nodes: u64,
     /// Processes.
     pub processes: u64,
@@ -27,30 +27,30 @@ pub struct Info {
     pub links: u64,
     /// Lines of reports.
     pub log_lines: u64,
-    /// Objects that are rows.
+    /// Objects that are stored in rows.
     pub small_objects: Count,
     /// Objects that are files.
     pub files: Count,
-    /// Objects that lie in packs.
+    /// Objects that are stored in packs.
     pub packed: Count,
-    /// Packs, holes included.
+    /// Packs, including unused parts.
     pub packs: Count,
 }
 
-/// How many, and how large together.
+/// A number of items, and their total size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Count {
-    /// How many.
+    /// The number.
     pub count: u64,
     /// Bytes.
     pub size: u64,
 }
 
 impl SqliteReader {
-    /// The figures.
+    /// Returns the figures of the store.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub fn info(&self) -> Result<Info> {
         let number =
             |sql: &'static str| -> Result<i64> { self.with(|db| db.query_row(sql, [], |row| row.get(0))) };

@@ -1,8 +1,8 @@
-//! Where everything is kept: rows in a database, the bytes of files in a content-addressed repository.
+//! The store of a profile: rows in a database, and the bytes of files in a content-addressed repository.
 //!
-//! [`Store`] is what an owner holds, [`Reader`] what everybody else opens. The embedded one is [`SqliteStore`]; what
-//! any other must do is said by the suite in `ferry-conformance`. One program owns a store at a time ([`Lock`]), and
-//! an epoch voids what owners before it still have in hand.
+//! An owner holds a [`Store`]; all others open a [`Reader`]. The embedded implementation is [`SqliteStore`]; the
+//! suite in `ferry-conformance` defines what any other must do. One program owns a store at a time ([`Lock`]), and
+//! an epoch voids the pending writes of earlier owners.
 
 mod apply;
 mod backup;
@@ -75,29 +75,30 @@ pub use sqlite::SqliteStore;
 /// A store opened by its owner, for reading and writing. Dereferences to its [`Reader`].
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
-    /// Commits a batch of changes, all or none; answers after they are on disk. Returns the numbers of new nodes,
-    /// in order. Batches that are committed at once may share a transaction, but never each other's errors.
+    /// Commits a batch of changes, all or none; returns after they are on disk. Returns the numbers of new nodes,
+    /// in order. Batches that are committed at the same time may share a transaction, but never each other's
+    /// errors.
     ///
     /// # Errors
-    /// Those of each [`Change`]: nothing of the batch was kept. The disk's (`Full`, `ReadOnly`, `Other`): likewise,
-    /// unless the error says that its effect is unknown; read again before going on. `Fenced`: another owner has
-    /// opened the store since.
+    /// Fails as each [`Change`] does; then nothing of the batch was kept. The same holds for a disk error (`Full`,
+    /// `ReadOnly`, `Other`), unless the error says that its effect is unknown; then read again before going on.
+    /// Fails with `Fenced` if another owner has opened the store since.
     ///
     /// # Cancel safety
     /// A dropped call may still be committed.
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<NodeId>>;
 
-    /// Changes after each commit: a hint for those who wait for a row, who then read it.
+    /// Returns a counter that changes after each commit. It is a hint to read again a row that is waited for.
     fn commits(&self) -> watch::Receiver<u64>;
 
-    /// Tidies: one bounded step, and which comes next. [`Stage::FIRST`] begins. What is committed, read or lent
-    /// meanwhile is not harmed, and neither is anything by a crash.
+    /// Runs one bounded step of maintenance. Returns its results and the next step; begin with [`Stage::FIRST`].
+    /// Commits and reads may run meanwhile, and a crash does no harm.
     ///
     /// # Errors
-    /// The disk's; `Owned` while a backup is made.
+    /// Returns an I/O error, or `Owned` while a backup is being made.
     async fn maintain(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)>;
 
-    /// What it holds.
+    /// Returns the reader of the store.
     fn reader(&self) -> &Reader;
 }
 

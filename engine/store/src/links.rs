@@ -1,4 +1,5 @@
-//! The rules of links, AiiDA's. Degrees are kept by indexes; what a link may join, and when, is judged here:
+//! The rules of links, which are AiiDA's. Indexes enforce the degrees; this module checks what a link may join,
+//! and when:
 //!
 //! | link | from | to | when |
 //! |---|---|---|---|
@@ -7,8 +8,8 @@
 //! | `return` | workflow | data that is there already | until its process ends |
 //! | `call_calc`, `call_work` | workflow | calculation, workflow | with the called process |
 //!
-//! So nothing can lead to what it came from: but for `return` links the graph has no circles. A process that ended
-//! in an earlier commit is *sealed*: no link begins or ends there any more.
+//! So no node can lead to its own origin: except for `return` links the graph has no cycles. A process that ended
+//! in an earlier commit is *sealed*: no link may begin or end there any more.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,7 @@ use uuid::Uuid;
 use super::{Error, ErrorKind, LinkType, NodeId, Result, read::parse_kind};
 use ferry_engine_core::process::State;
 
-/// What the batch at hand has done so far.
+/// The nodes and ends of the current batch.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     made: BTreeSet<i64>,
@@ -27,21 +28,21 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// It made a node; gives its number back.
+    /// Records a new node, and returns its number.
     pub(super) fn made(&mut self, node: NodeId) -> NodeId {
         self.made.insert(node.0);
         node
     }
 
-    /// It brought a process to its end: that is sealed when the batch is committed.
+    /// Records that a process ends in this batch; it is sealed once the batch is committed.
     pub(super) fn ended(&mut self, process: NodeId) {
         self.ended.insert(process.0);
     }
 
-    /// Whether a process ended before this batch.
+    /// Returns whether a process ended before this batch.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub(super) fn is_sealed(&self, db: &Connection, process: NodeId) -> Result<bool> {
         let state: Option<String> = db
             .prepare_cached("SELECT state FROM process WHERE id = ?1")?
@@ -55,7 +56,7 @@ fn is_end(state: &str) -> bool {
     State::read(state).is_none_or(State::is_terminal)
 }
 
-/// What stands at one end of a link.
+/// The kind of node at one end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Data,
@@ -91,7 +92,7 @@ struct End {
     is_new: bool,
 }
 
-/// A link that is wanted.
+/// A link to be added.
 pub(super) struct NewLink<'a> {
     pub(super) source: &'a Uuid,
     pub(super) target: &'a Uuid,
@@ -102,7 +103,7 @@ pub(super) struct NewLink<'a> {
 /// Adds a link.
 ///
 /// # Errors
-/// `NotFound` for a node that is not there; `Rule`, saying which.
+/// Fails with `NotFound` for a node that does not exist, and with `Rule`, naming the rule.
 pub(super) fn insert(db: &Connection, batch: &Batch, link: &NewLink<'_>) -> Result<()> {
     let (source, target) = (end(db, batch, link.source)?, end(db, batch, link.target)?);
     let refused = |message: String| {
@@ -169,7 +170,7 @@ fn judge(link: &NewLink<'_>, source: &End, target: &End) -> Result<(), String> {
     }
 }
 
-/// What a degree rule says.
+/// Returns the message for a violated degree rule.
 fn taken(link: &NewLink<'_>, source: &End, target: &End) -> String {
     match link.link_type {
         LinkType::InputCalc | LinkType::InputWork => {
@@ -183,7 +184,8 @@ fn taken(link: &NewLink<'_>, source: &End, target: &End) -> String {
     }
 }
 
-/// What is wrong with the label of a link: it is made of letters, digits, `_` and `-`, in parts joined by dots.
+/// Returns the problem with the label of a link, if there is one. A label consists of letters, digits, `_` and
+/// `-`, in parts joined by dots.
 ///
 /// ```
 /// use ferry_engine_store::label_problem;

@@ -1,4 +1,4 @@
-//! The text of lists: only the conditions that are asked for, since SQLite chooses its index by them.
+//! The SQL of lists. It has only the conditions that are requested, since SQLite chooses its index by them.
 
 use jiff::Timestamp;
 use rusqlite::types::Value as Sql;
@@ -9,7 +9,7 @@ use super::{
 };
 use ferry_engine_core::process::State;
 
-/// Conditions, and the values of their places in order.
+/// Conditions, and the values of their placeholders in order.
 #[derive(Default)]
 struct Conditions {
     words: Vec<String>,
@@ -17,7 +17,7 @@ struct Conditions {
 }
 
 impl Conditions {
-    /// Words of our own, with one place for each value.
+    /// Adds a condition with one placeholder for each value. `words` must not come from a user.
     fn add(&mut self, words: impl Into<String>, value: Option<Sql>) {
         self.words.push(words.into());
         self.values.extend(value);
@@ -37,7 +37,7 @@ impl Conditions {
         }
     }
 
-    /// Text that may hold `*`, `?` and `[...]`.
+    /// Adds a condition on a text that may contain `*`, `?` and `[...]`.
     fn pattern(&mut self, column: &str, pattern: Option<&String>) {
         if let Some(pattern) = pattern {
             let same = if pattern.contains(['*', '?', '[']) { "GLOB" } else { "=" };
@@ -51,7 +51,7 @@ impl Conditions {
         }
     }
 
-    /// The newest of them, oldest first.
+    /// Returns the query for the newest rows, oldest first.
     fn newest(self, select: &str, by: &str, limit: Option<usize>) -> (String, Vec<Sql>) {
         let Conditions { mut words, mut values } = self;
         words.insert(0, "1".into());
@@ -63,7 +63,7 @@ impl Conditions {
     }
 }
 
-/// Words of states are our own.
+/// Returns the query for a list of processes. The words of states are ferry's own.
 pub(super) fn processes(filter: &ProcessFilter) -> (String, Vec<Sql>) {
     let mut conditions = Conditions::default();
     if let Some(states) = of_states(&filter.states) {
@@ -78,13 +78,14 @@ pub(super) fn processes(filter: &ProcessFilter) -> (String, Vec<Sql>) {
     }
     conditions.flag("p.state = 'finished' AND p.exit_status <> 0", filter.failed);
     conditions.flag("p.paused AND p.state IN ('created', 'running', 'waiting')", filter.paused);
-    // The same number; but by its own table's an index of types is in order, and need not be sorted.
+    // Both are the same number, but with the column of the node table an index of types is in order, and needs no
+    // sort.
     let by = if filter.process_type.is_some() && filter.states.is_empty() { "n.id" } else { "p.id" };
     conditions.newest(PROCESS, by, filter.limit)
 }
 
-/// One state, or those of the live, are found by an index. Others are met soon enough on the way back from the newest,
-/// where an index would want them all sorted.
+/// Returns the condition on states. One state, or the states of live processes, are found by an index. Rows in
+/// other states are found soon in a scan from the newest; with an index all of them would have to be sorted.
 fn of_states(states: &[State]) -> Option<String> {
     let words: Vec<_> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
     let few = states.len() == 1 || states.iter().all(|state| !state.is_terminal());

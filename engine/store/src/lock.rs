@@ -1,5 +1,5 @@
-//! Locks: `flock` on a file, released by the kernel however its holder ends. A stale file means nothing; only a
-//! live holder does. The owner has one, the supervisor another: it never holds the owner's.
+//! Locks: `flock` on a file, which the kernel releases however its holder ends. Only a live holder counts, not a
+//! stale file. The owner has one lock, and the supervisor another; it never holds the owner's.
 
 use std::{
     fs::{File, OpenOptions},
@@ -14,17 +14,18 @@ use rustix::fs::FlockOperation;
 use super::{Error, ErrorKind, Result};
 use crate::child::Child;
 
-/// Held by the one program that steps, polls and writes. Dropping it lets go.
+/// The lock of the one program that steps, polls and writes. Dropping it releases the lock.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock, or says who has it. `role` is what the holder is, in a word (`daemon`, `run`).
+    /// Takes the lock, or fails with its holder. `role` names the kind of holder in a word (`daemon`, `run`).
     ///
     /// # Errors
-    /// `Owned`, naming the holder's pid and role; `NetworkFileSystem` where `flock` can't be trusted.
+    /// Fails with `Owned`, naming the holder's pid and role, or with `NetworkFileSystem` where `flock` can't be
+    /// trusted.
     pub fn take(path: &Path, role: &str) -> Result<Lock> {
         let failed = |source| Error::from_io("lock profile", path, source);
         // std opens with O_CLOEXEC, so no child inherits the lock.
@@ -48,12 +49,13 @@ impl Lock {
         Ok(Lock { _file: file })
     }
 
-    /// Pid and role of a live holder, if there is one.
+    /// Returns pid and role of a live holder, if there is one.
     pub fn holder(path: &Path) -> Option<(u32, String)> {
         Lock::holding(path).map(|(child, role)| (child.pid, role))
     }
 
-    /// As [`Lock::holder`], for who wants to signal it: the start time tells it from a later owner of its pid.
+    /// Returns the holder as [`Lock::holder`] does, with its start time. Use it to send signals: the start time
+    /// tells the holder from a later process with the same pid.
     pub fn holding(path: &Path) -> Option<(Child, String)> {
         let mut file = OpenOptions::new().read(true).open(path).ok()?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
@@ -63,7 +65,7 @@ impl Lock {
     }
 }
 
-/// A look by [`Lock::holder`] holds the lock for an instant, so one refusal is not yet an owner.
+/// Tries to take the lock. [`Lock::holder`] holds it for an instant, so one refusal does not prove an owner.
 fn try_exclusive(file: &File) -> rustix::io::Result<()> {
     for _ in 0..4 {
         match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
@@ -80,7 +82,7 @@ fn read_holder(file: &mut File) -> Option<(Child, String)> {
     let mut words = text.split_whitespace();
     let (pid, role) = (words.next()?.parse().ok()?, words.next()?.to_owned());
     let started = words.next().and_then(|word| word.parse().ok());
-    // A ferry before 0.2 wrote no start time; it holds the lock, so its pid is its own.
+    // A ferry before 0.2 wrote no start time. It holds the lock, so its pid is still its own.
     let started = started.or_else(|| Some(Child::of(pid)?.started)).unwrap_or(0);
     Some((Child { pid, started }, role))
 }

@@ -1,4 +1,4 @@
-//! Tidying a store, in steps that are each bounded and each safe to be cut off anywhere:
+//! Maintenance of a store, in steps that are each bounded and may each be interrupted anywhere:
 //!
 //! | stage | what it does |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | [`Stage::Repack`] | writes a pack anew that is mostly holes, and removes packs that no row names |
 //! | [`Stage::Finish`] | empties SQLite's log and gives free pages back |
 //!
-//! Bytes are on disk under their new name before a row says so, and the old name goes last. Whatever could take
-//! away what a commit is about to name holds the writing connection meanwhile.
+//! Bytes are on disk under their new name before a row says so, and the old name is removed last. A step that
+//! could remove what a commit is about to name holds the writing connection meanwhile.
 
 use std::{
     fs,
@@ -29,22 +29,22 @@ use super::{
     read::query_all,
 };
 
-/// Objects younger than this are spared: a command line may be about to name them.
+/// Age below which objects are kept: a command line may be about to name them.
 const YOUNG: Duration = Duration::from_secs(24 * 3600);
-/// Objects larger than this stay files of their own.
+/// Largest object that is put into a pack.
 const PACKED_MAX: u64 = 4 << 20;
-/// A pack is closed beyond this size.
+/// Size beyond which a pack is closed.
 const PACK_SIZE: u64 = 64 << 20;
-/// Fewest files that are worth a pack.
+/// Fewest files for which a pack is written.
 const PACK_MIN: usize = 32;
-/// Rows that are forgotten in one transaction.
+/// Rows that are deleted in one transaction.
 const ROWS: usize = 1000;
-/// Directories of objects that are looked through in one step; a divisor of 256.
+/// Directories of objects that are examined in one step; a divisor of 256.
 const DIRECTORIES: u8 = 16;
-/// Share of free pages above which the database is written anew.
+/// Share of free pages above which the database is rewritten.
 const FREE_MAX: f64 = 0.25;
 
-/// One kind of step.
+/// The kinds of step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -61,25 +61,25 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// Where tidying begins.
+    /// The first step.
     pub const FIRST: Stage = Stage::Rows;
 }
 
-/// What was tidied.
+/// The results of maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tidied {
-    /// Objects that nothing named, taken away.
+    /// Objects that no node named, removed.
     pub collected: u64,
-    /// Files of objects that lie in a pack or a row too, taken away.
+    /// Files of objects that are also in a pack or a row, removed.
     pub doubles: u64,
-    /// Objects laid into packs.
+    /// Objects put into packs.
     pub packed: u64,
-    /// Packs made.
+    /// Packs written.
     pub packs: u64,
-    /// Objects whose bytes are not those of their name: left where they are.
+    /// Objects whose bytes do not match their digest: left where they are.
     pub damaged: u64,
-    /// Bytes of files that were taken away.
+    /// Bytes of files that were removed.
     pub freed: u64,
 }
 
@@ -94,17 +94,17 @@ impl std::ops::AddAssign for Tidied {
     }
 }
 
-/// What a step works with.
+/// The parts that a step works with.
 pub(super) struct Tidying<'a> {
     pub(super) committer: &'a Committer,
     pub(super) reader: &'a SqliteReader,
 }
 
 impl Tidying<'_> {
-    /// Does one step; the next one, if there is.
+    /// Performs one step. Returns its results and the next step, if there is one.
     ///
     /// # Errors
-    /// The disk's; a backup that is being made.
+    /// Returns an I/O error, or fails while a backup is being made.
     pub(super) fn step(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)> {
         let _alone = Pin::alone(self.objects().dir())?;
         match stage {
@@ -132,7 +132,8 @@ impl Tidying<'_> {
         Ok((tidied, Some(if gone == ROWS { Stage::Rows } else { Stage::Files(0) })))
     }
 
-    /// Holds the writing connection while it looks and removes, so that no commit names a file in between.
+    /// Removes old files that no row names. It holds the writing connection while it examines and removes, so that
+    /// no commit names a file in between.
     fn files(&self, first: u8) -> Result<Tidied> {
         let directories = first..=first.saturating_add(DIRECTORIES - 1);
         let mut old: Vec<PathBuf> = directories
@@ -166,7 +167,7 @@ impl Tidying<'_> {
         for (digest, _) in &pack.entries {
             remove(&self.objects().path(digest), &mut tidied);
         }
-        // With nothing but damaged ones the next step would find the same.
+        // If only damaged objects are left, the next step would find the same.
         let next = if pack.entries.is_empty() || tidied.damaged > 0 { Stage::Repack } else { Stage::Pack };
         Ok((tidied, Some(next)))
     }
@@ -178,7 +179,7 @@ impl Tidying<'_> {
         })
     }
 
-    /// Writes a pack of these objects, wherever they lie; those that are damaged are counted and left out.
+    /// Writes a pack of these objects, wherever they are; damaged ones are counted and left out.
     fn write(&self, objects: &[(String, u64)]) -> Result<(Pack, Tidied)> {
         let mut draft = Draft::begin(self.objects())?;
         let mut tidied = Tidied { packs: 1, ..Tidied::default() };
@@ -222,7 +223,7 @@ impl Tidying<'_> {
         Ok((tidied, Some(Stage::Repack)))
     }
 
-    /// Packs whose making was cut off before a row named them, and drafts.
+    /// Removes packs whose writing was interrupted before a row named them, and drafts.
     fn remove_nameless_packs(&self) -> Result<Tidied> {
         let named: Vec<String> =
             self.reader.with(|db| query_all(db, "SELECT name FROM pack", [], |row| row.get(0)))?;
@@ -248,7 +249,7 @@ impl Tidying<'_> {
     }
 }
 
-/// Says where the objects of a pack lie now: those that were files, or those of the pack that it replaces.
+/// Records the new place of the objects of a pack. They were files, or in the pack that it replaces.
 fn enter(tx: &Transaction<'_>, pack: &Pack, replaces: Option<i64>) -> Result<()> {
     let now = ferry_engine_core::clock::now().as_microsecond();
     tx.execute(
@@ -265,9 +266,9 @@ fn enter(tx: &Transaction<'_>, pack: &Pack, replaces: Option<i64>) -> Result<()>
     Ok(())
 }
 
-/// Removes a file unless a row says that its object lies there.
+/// Removes a file unless a row says that its object is there.
 fn remove_unnamed(tx: &Transaction<'_>, path: &Path, tidied: &mut Tidied) -> Result<()> {
-    // It may have become young since it was listed.
+    // Its time may have been renewed since it was listed.
     if !is_old(path) {
         return Ok(());
     }
@@ -310,7 +311,7 @@ fn remove(path: &Path, tidied: &mut Tidied) {
     let size = fs::metadata(path).map_or(0, |found| found.len());
     match fs::remove_file(path) {
         Ok(()) => tidied.freed += size,
-        // The next round meets it again.
+        // The next round finds it again.
         Err(error) => tracing::warn!(path = %path.display(), %error, "a file can't be removed"),
     }
 }

@@ -1,8 +1,8 @@
 //! The object repository: the bytes of files, named by their BLAKE3 digest.
 //!
-//! Objects up to [`INLINE_MAX`] bytes are rows of the transaction that names them. Larger ones are files,
-//! written under a temporary name, synced, renamed, and their directory synced, *before* that transaction.
-//! So a row never names bytes that a crash could take away; a crash leaves, at worst, an unnamed object.
+//! Objects up to [`INLINE_MAX`] bytes are rows of the transaction that names them. Larger ones are files: written
+//! under a temporary name, synced, and renamed, and their directory synced, *before* that transaction. So a row
+//! never names bytes that a crash could lose. A crash leaves at worst an unnamed object.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Error, Result};
 
-/// Largest object that is kept as a row, bytes.
+/// Largest object that is stored as a row, bytes.
 pub const INLINE_MAX: u64 = 16 * 1024;
 
-/// The bytes of one file, on their way into the store.
+/// The bytes of one file, to be stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
@@ -35,7 +35,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Digest and size.
+    /// Returns digest and size.
     pub fn identity(&self) -> (String, u64) {
         match self {
             Content::Inline(bytes) => (blake3::hash(bytes).to_string(), bytes.len() as u64),
@@ -77,41 +77,41 @@ mod bytes_as_list_or_bytes {
     }
 }
 
-/// Where packs lie, in the directory of objects.
+/// Name of the subdirectory for packs, in the directory of objects.
 pub(super) const PACKS: &str = "packs";
 
-/// The directory of large objects. Most are a file each; the rows say which lie together in a pack.
+/// The directory of large objects. Most are a file each; the rows say which are together in a pack.
 #[derive(Debug, Clone)]
 pub struct Objects {
     dir: PathBuf,
 }
 
 impl Objects {
-    /// The repository in `dir`, which is made when the first object comes.
+    /// Creates a repository in `dir`. The directory is created with the first object.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Objects { dir: dir.into() }
     }
 
-    /// Where an object lies, if it is a file.
+    /// Returns the path of an object that is a file of its own.
     pub fn path(&self, digest: &str) -> PathBuf {
         let (head, tail) = digest.split_at(digest.len().min(2));
         self.dir.join(head).join(tail)
     }
 
-    /// The directory itself.
+    /// Returns the directory itself.
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Where a pack lies.
+    /// Returns the path of a pack.
     pub(super) fn pack(&self, name: &str) -> PathBuf {
         self.dir.join(PACKS).join(name)
     }
 
-    /// Takes in bytes.
+    /// Stores bytes.
     ///
     /// # Errors
-    /// `Full`, `ReadOnly` or `Other`; nothing named is left behind.
+    /// Fails with `Full`, `ReadOnly` or `Other`; no named object is left behind.
     pub fn put_bytes(&self, bytes: Vec<u8>) -> Result<Content> {
         if bytes.len() as u64 <= INLINE_MAX {
             return Ok(Content::Inline(bytes));
@@ -119,10 +119,10 @@ impl Objects {
         self.put_reader(&mut bytes.as_slice())
     }
 
-    /// Takes in a local file, which must not be a link.
+    /// Stores a local file, which must not be a symbolic link.
     ///
     /// # Errors
-    /// `NotFound` if it is not there, else as [`Objects::put_bytes`].
+    /// Fails with `NotFound` if it does not exist, else as [`Objects::put_bytes`].
     pub fn put_file(&self, path: &Path) -> Result<Content> {
         let failed = |source| Error::from_io("store file", path, source);
         let mut file = OpenOptions::new()
@@ -152,7 +152,7 @@ impl Objects {
             tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir).map_err(failed(&self.dir))?;
         let (digest, size) = copy_hashing(from, temporary.as_file_mut()).map_err(failed(temporary.path()))?;
         let target = self.path(&digest);
-        // One that is there is used anew: collection must spare it.
+        // An existing object is used again: its time is renewed, so that collection spares it.
         if !freshen(&target) {
             let parent = target.parent().unwrap_or(&self.dir).to_owned();
             temporary
@@ -167,7 +167,7 @@ impl Objects {
         Ok(Content::Object { digest, size })
     }
 
-    /// Whether a large object is there with this size.
+    /// Returns whether a large object exists as a file with this size.
     pub fn has(&self, digest: &str, size: u64) -> bool {
         fs::metadata(self.path(digest)).is_ok_and(|found| found.len() == size)
     }
@@ -191,10 +191,10 @@ fn copy_hashing(from: &mut dyn Read, to: &mut File) -> io::Result<(String, u64)>
     Ok((hasher.finalize().to_string(), size))
 }
 
-/// Makes an object young again; whether it is there.
+/// Renews the modification time of an object. Returns whether it exists.
 pub(super) fn freshen(path: &Path) -> bool {
     let now = SystemTime::from(ferry_engine_core::clock::now());
-    // What belongs to somebody else keeps its age.
+    // A file of another user keeps its age.
     File::open(path).map(|file| file.set_modified(now)).is_ok()
 }
 

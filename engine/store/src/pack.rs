@@ -1,4 +1,4 @@
-//! A pack: many large objects in one file, which is never changed once it has its name.
+//! A pack: many large objects in one file, which never changes once it has its name.
 //!
 //! ```text
 //! ferry pack 1\n
@@ -6,7 +6,7 @@
 //! <digest> <size in decimal>\n<bytes>\n
 //! ```
 //!
-//! The rows say where each object's bytes begin; the lines between are for a day on which the rows are lost.
+//! The rows say where each object's bytes begin. The lines in between allow recovery if the rows are lost.
 
 use std::{
     fs,
@@ -21,12 +21,12 @@ use super::{Error, Objects, Result, objects::sync_dir};
 
 const HEADER: &[u8] = b"ferry pack 1\n";
 
-/// A pack that is written, and has no name yet: a crash leaves nothing that anybody would read.
+/// A pack that is being written and has no name yet. A crash leaves no file that is ever read.
 #[derive(Debug)]
 pub(super) struct Draft {
     file: BufWriter<NamedTempFile>,
     size: u64,
-    /// Digest and offset of what is in it.
+    /// Digest and offset of each object in it.
     pub(super) entries: Vec<(String, u64)>,
     target: PathBuf,
     name: String,
@@ -35,16 +35,16 @@ pub(super) struct Draft {
 /// A pack that is on disk.
 #[derive(Debug)]
 pub(super) struct Pack {
-    /// Its file's name.
+    /// Name of its file.
     pub(super) name: String,
-    /// Bytes.
+    /// Its size in bytes.
     pub(super) size: u64,
-    /// Digest and offset of what is in it.
+    /// Digest and offset of each object in it.
     pub(super) entries: Vec<(String, u64)>,
 }
 
 impl Draft {
-    /// Begins one.
+    /// Begins a draft.
     pub(super) fn begin(objects: &Objects) -> Result<Draft> {
         let name = format!("{}.pack", Uuid::now_v7());
         let target = objects.pack(&name);
@@ -57,7 +57,7 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Adds an object; `false` if its bytes are not those of its digest, which leaves them out of the entries.
+    /// Adds an object. Returns false, and leaves it out of the entries, if its bytes do not match its digest.
     pub(super) fn add(&mut self, digest: &str, size: u64, from: &mut dyn Read) -> Result<bool> {
         self.write(format!("{digest} {size}\n").as_bytes())?;
         let offset = self.size;
@@ -82,7 +82,7 @@ impl Draft {
         Ok(whole)
     }
 
-    /// Syncs it and gives it its name, durably.
+    /// Syncs the draft and gives it its name, durably.
     pub(super) fn finish(self) -> Result<Pack> {
         let Draft { file, size, entries, target, name } = self;
         let failed = |source| Error::from_io("pack objects", &target, source);

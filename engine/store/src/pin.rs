@@ -1,5 +1,5 @@
-//! Keeps objects where they are while a backup copies them: maintenance and backups exclude each other, by a lock
-//! that the kernel releases however its holder ends.
+//! A lock that keeps objects in place while a backup copies them. Maintenance and backups exclude each other; the
+//! kernel releases the lock however its holder ends.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,20 +11,20 @@ use rustix::fs::FlockOperation;
 
 use super::{Error, ErrorKind, Result};
 
-/// The lock's file, in the directory of objects.
+/// Name of the lock file, in the directory of objects.
 pub(super) const NAME: &str = ".pin";
 
-/// Held while objects must stay, or while they move.
+/// The lock, held while objects must stay in place, or while they are moved.
 #[derive(Debug)]
 pub(super) struct Pin {
     _file: File,
 }
 
 impl Pin {
-    /// Nothing moves while this is held; several may hold it.
+    /// Takes the shared lock: no object moves while it is held.
     ///
     /// # Errors
-    /// `Owned` while somebody tidies.
+    /// Fails with `Owned` while maintenance runs.
     pub(super) fn still(dir: &Path) -> Result<Pin> {
         take(
             dir,
@@ -33,10 +33,10 @@ impl Pin {
         )
     }
 
-    /// Nobody copies while this is held.
+    /// Takes the exclusive lock: no backup runs while it is held.
     ///
     /// # Errors
-    /// `Owned` while a backup is made.
+    /// Fails with `Owned` while a backup is being made.
     pub(super) fn alone(dir: &Path) -> Result<Pin> {
         take(
             dir,

@@ -1,7 +1,7 @@
-//! Where the bytes of an object lie: in its row, in a file of its own, or in a pack.
+//! The place of an object's bytes: in its row, in a file of its own, or in a pack.
 //!
-//! Maintenance moves objects while they are read. So a place that turns out to be empty is looked up once more
-//! before it counts as lost; a file that is open stays whole, wherever its name went.
+//! Maintenance moves objects while they are read. So a missing place is looked up again before the object counts
+//! as lost. An open file stays readable, even if it is renamed or removed.
 
 use std::{
     fs::File,
@@ -13,22 +13,22 @@ use rusqlite::OptionalExtension;
 
 use super::{Content, Error, ErrorKind, Result, SqliteReader, error::DAMAGED, objects::freshen};
 
-/// Times that a place is looked up.
+/// Number of times that a place is looked up.
 const LOOKS: usize = 3;
 
-/// Where an object's bytes lie.
+/// The place of an object's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In the row: these.
+    /// In the row, with these bytes.
     Row(Vec<u8>),
     /// In a file named by the digest.
     File,
-    /// In a pack of this name, from this offset.
+    /// In the pack of this name, from this offset.
     Pack(String, u64),
 }
 
 impl SqliteReader {
-    /// Size and place of an object.
+    /// Returns size and place of an object.
     pub(super) fn locate(&self, digest: &str) -> Result<(u64, Place)> {
         let sql = "SELECT o.size, o.bytes, p.name, o.offset FROM object o LEFT JOIN pack p ON p.id = o.pack
                    WHERE o.digest = ?1";
@@ -47,7 +47,8 @@ impl SqliteReader {
         .ok_or_else(|| Error::new(ErrorKind::NotFound, "object").with("digest", digest))
     }
 
-    /// The file in which an object must lie, and how long that file must be; none for one that is a row.
+    /// Returns the file that must hold an object, and the least length of that file; `None` for an object in a
+    /// row.
     pub(super) fn extent(&self, digest: &str, size: u64, place: &Place) -> Option<(PathBuf, u64)> {
         match place {
             Place::Row(_) => None,
@@ -74,7 +75,8 @@ impl SqliteReader {
         Err(lost(digest, failure))
     }
 
-    /// The path of a file that holds an object's bytes.
+    /// Returns the path of a file that holds an object's bytes. An object that is elsewhere is written to that
+    /// file first.
     pub(super) fn place_as_file(&self, digest: &str) -> Result<PathBuf> {
         let path = self.objects.path(digest);
         if freshen(&path) {

@@ -1,5 +1,5 @@
-//! Which computers share a queue. A host says once which queue it is and which user one is there; until it has said so,
-//! its address stands for both.
+//! The computers that share a queue. A host reports once which queue it is and which user applies there. Until
+//! then, its address stands for both.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use ferry_engine_core::{
     scheduler::{Capacity, Limits, Machine, QueueKey},
 };
 
-/// What tells one queue from another.
+/// The identity of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum QueueId {
-    /// What its host says.
+    /// The key that its host reports.
     Named(QueueKey),
-    /// Where it is reached, as long as nobody has said more.
+    /// The address of its host, until the host has reported a key.
     At(String),
 }
 
-/// What is known of the queue of a computer.
+/// Returns the queue of a computer, as far as it is known.
 pub fn queue_of(computer: &Computer, known: &BTreeMap<String, QueueKey>) -> QueueId {
     let address = computer.address();
     known.get(&address).cloned().map_or_else(|| QueueId::At(address), QueueId::Named)
@@ -31,31 +31,32 @@ pub fn queue_of(computer: &Computer, known: &BTreeMap<String, QueueKey>) -> Queu
 pub struct Sharing {
     /// The queue.
     pub queue: QueueId,
-    /// The one that was asked for, then the others by label.
+    /// The computer that was asked for, then the others by label.
     pub computers: Vec<Computer>,
-    /// What their machine has, if their jobs share one and it has said so.
+    /// Resources of their machine, if their jobs share one and it has reported them.
     pub machine: Option<Machine>,
 }
 
 impl Sharing {
-    /// Their labels, in the same order.
+    /// Returns their labels, in the same order.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.computers.iter().map(|computer| computer.label.as_str())
     }
 
-    /// The limits that hold for their jobs together.
+    /// Returns the limits that hold for their jobs together.
     pub fn limits(&self) -> Limits {
         Limits::of_all(&self.computers)
     }
 
-    /// Returns what jobs of one of them may have of the machine; `None`: nothing bounds them.
+    /// Returns the share of the machine that jobs of one computer may use; `None` if it is unbounded.
     pub fn capacity(&self, label: &str) -> Option<Capacity> {
         let own = self.computers.iter().find(|computer| computer.label == label)?;
         Some(Capacity::of(own, &self.computers, self.machine.as_ref()?))
     }
 }
 
-/// Those of the computers that share the queue of the one with this label; `None`: there is no such computer.
+/// Returns the computers that share the queue of the computer with this label; `None` if there is no such
+/// computer.
 pub(super) fn sharing(
     computers: Vec<ComputerRow>,
     known: &BTreeMap<String, QueueKey>,
@@ -67,19 +68,19 @@ pub(super) fn sharing(
     let queue = queue_of(own.first()?, known);
     let others = others.into_iter().filter(|other| queue_of(other, known) == queue);
     let computers: Vec<Computer> = own.into_iter().chain(others).collect();
-    // Each is asked by itself, and may not have been yet.
+    // Each is asked separately, and may not have been asked yet.
     let machine = computers.iter().find_map(|computer| machines.get(&computer.address()).cloned());
     Some(Sharing { queue, computers, machine })
 }
 
-/// What hosts have said of their machines, by the address that they were asked at.
+/// Returns the hosts' reports of their machines, by the address at which they were asked.
 pub(super) fn machines(db: &Connection) -> rusqlite::Result<BTreeMap<String, Machine>> {
     db.prepare_cached("SELECT address, machine FROM machine")?
         .query_map([], |row| Ok((row.get(0)?, json(row, 1)?)))?
         .collect()
 }
 
-/// Writes what a host has said of its machine.
+/// Writes a host's report of its machine.
 pub(super) fn write_machine(db: &Connection, address: &str, machine: &Machine) -> Result<()> {
     let json = serde_json::to_string(machine)
         .map_err(|source| Error::new(ErrorKind::Rule, "store machine").source(source))?;
@@ -91,14 +92,14 @@ pub(super) fn write_machine(db: &Connection, address: &str, machine: &Machine) -
     Ok(())
 }
 
-/// What hosts have said, by the address that they were asked at.
+/// Returns the hosts' queues, by the address at which they were asked.
 pub(super) fn read(db: &Connection) -> rusqlite::Result<BTreeMap<String, QueueKey>> {
     db.prepare_cached("SELECT address, queue, uid FROM queue")?
         .query_map([], |row| Ok((row.get(0)?, QueueKey { queue: row.get(1)?, uid: row.get(2)? })))?
         .collect()
 }
 
-/// Writes what a host has said.
+/// Writes the queue that a host has reported.
 pub(super) fn write(db: &Connection, address: &str, key: &QueueKey) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO queue (address, queue, uid) VALUES (?1, ?2, ?3)

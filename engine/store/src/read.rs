@@ -1,4 +1,4 @@
-//! SQLite's answers: short queries on read-only connections, which never block the writer.
+//! Queries of the SQLite store, short and on read-only connections, which never block the writer.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -27,7 +27,8 @@ use ferry_engine_core::{
 pub struct SqliteReader {
     connections: Arc<Connections>,
     pub(super) objects: Objects,
-    /// Those read before: a digest's manifest never changes, and reading it costs more than the rest of a launch.
+    /// Cached manifests. The manifest of a digest never changes, and reading it costs more than the rest of a
+    /// launch.
     manifests: Arc<Mutex<HashMap<String, Arc<Manifest>>>>,
 }
 
@@ -57,7 +58,7 @@ impl SqliteReader {
         })
     }
 
-    /// Reads on the writer's own connection.
+    /// Creates a reader on the writer's own connection.
     #[cfg(feature = "testing")]
     pub(super) fn sharing(connection: super::connections::Shared, objects: Objects) -> SqliteReader {
         SqliteReader {
@@ -71,7 +72,7 @@ impl SqliteReader {
         self.connections.with(query)
     }
 
-    /// The database's file; none for one in memory.
+    /// Returns the database's file; `None` for a database in memory.
     pub(super) fn path(&self) -> Option<&Path> {
         self.connections.path()
     }
@@ -109,7 +110,7 @@ impl Reads for SqliteReader {
         let matches = self.with(|db| {
             let looks_like_uuid = name.len() >= 4 && name.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
             if looks_like_uuid {
-                // All that begin so: `g` comes after every digit of a UUID.
+                // All that begin with it: `g` comes after every digit of a UUID.
                 let (from, to) = (name.to_ascii_lowercase(), format!("{}g", name.to_ascii_lowercase()));
                 let sql = format!("{NODE} WHERE n.uuid >= ?1 AND n.uuid < ?2 LIMIT 5");
                 let found = query_all(db, &sql, [from, to], node)?;
@@ -395,7 +396,7 @@ pub(super) fn query_all<T, P: rusqlite::Params>(
     db.prepare_cached(sql)?.query_map(params, read)?.collect()
 }
 
-/// All computers, by label.
+/// Returns all computers, by label.
 pub(super) fn computers(db: &Connection) -> rusqlite::Result<Vec<ComputerRow>> {
     query_all(db, "SELECT id, uuid, config, created FROM computer ORDER BY label", [], |row| {
         Ok(ComputerRow {

@@ -1,4 +1,4 @@
-//! What can be asked of a store, whatever keeps it.
+//! The queries of a store, whatever its implementation.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -20,194 +20,197 @@ use ferry_engine_core::{
     scheduler::{Machine, QueueKey},
 };
 
-/// The setting that says that a profile's first owner has set it up.
+/// The setting that records that a profile's first owner has set it up.
 pub const SET_UP: &str = "profile.set_up";
 
-/// Which processes to list.
+/// The conditions of a list of processes. All must hold.
 #[derive(Debug, Clone, Default)]
 pub struct ProcessFilter {
-    /// Those in these states; empty: all.
+    /// One of these states; empty: any state.
     pub states: Vec<State>,
-    /// Those in this group.
+    /// Membership in this group.
     pub group: Option<String>,
-    /// Those of this type; `*`, `?` and `[...]` stand for others.
+    /// This type; `*`, `?` and `[...]` are wildcards.
     pub process_type: Option<String>,
-    /// Those of this label; `*`, `?` and `[...]` stand for others.
+    /// This label; `*`, `?` and `[...]` are wildcards.
     pub label: Option<String>,
-    /// Those created then or later.
+    /// Creation at this time or later.
     pub since: Option<Timestamp>,
-    /// Those that finished with this exit status.
+    /// An end with this exit status.
     pub exit_status: Option<u32>,
-    /// Those that finished with another exit status than 0.
+    /// True for processes that finished with a non-zero exit status.
     pub failed: bool,
-    /// Those that stand still.
+    /// True for processes that are paused and have not ended.
     pub paused: bool,
-    /// At most so many, the newest.
+    /// Greatest number of processes; the newest are returned.
     pub limit: Option<usize>,
 }
 
-/// Which nodes to list.
+/// The conditions of a list of nodes. All must hold.
 #[derive(Debug, Clone, Default)]
 pub struct NodeFilter {
     /// Data, or processes.
     pub kind: Option<NodeKind>,
-    /// Those of this type; `*`, `?` and `[...]` stand for others.
+    /// This type; `*`, `?` and `[...]` are wildcards.
     pub node_type: Option<String>,
-    /// Those of this label; `*`, `?` and `[...]` stand for others.
+    /// This label; `*`, `?` and `[...]` are wildcards.
     pub label: Option<String>,
-    /// Those in this group.
+    /// Membership in this group.
     pub group: Option<String>,
-    /// Those stored then or later.
+    /// Creation at this time or later.
     pub since: Option<Timestamp>,
-    /// At most so many, the newest.
+    /// Greatest number of nodes; the newest are returned.
     pub limit: Option<usize>,
 }
 
-/// The questions. Each is answered from one snapshot, never waits for a writer, and sees every commit that was
-/// answered before it was asked.
+/// The queries of a store. Each is answered from one snapshot, never waits for a writer, and sees every commit
+/// that was acknowledged before it began.
 ///
-/// They block, for microseconds: they are point look-ups and short lists on a local file, called between two
-/// awaits, where a hop to another thread would cost more than the answer. A store that lies behind a network
-/// answers with `tokio::task::block_in_place`.
+/// The methods block, for microseconds. They are point look-ups and short lists on a local file, called between
+/// two awaits, where a hop to another thread would cost more than the answer. A store behind a network answers
+/// with `tokio::task::block_in_place`.
 ///
 /// # Errors
-/// Beside those named: `Corrupt` where what is asked for lies in a damaged part; other parts go on answering.
+/// Beside the errors named below, a method fails with `Corrupt` if its data is in a damaged part. Other parts can
+/// still be read.
 pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
-    /// The node with this number.
+    /// Returns the node with this number.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// Fails with `NotFound` if it does not exist.
     fn node(&self, id: NodeId) -> Result<Node>;
 
-    /// Finds a node by id, uuid, unique uuid prefix (4 characters or more), or label.
+    /// Finds a node by id, UUID, unique UUID prefix (4 characters or more), or label.
     ///
     /// # Errors
-    /// `NotFound`; `Ambiguous`, naming the candidates.
+    /// Fails with `NotFound`, or with `Ambiguous`, naming the candidates.
     fn find_node(&self, name: &str) -> Result<Node>;
 
-    /// All codes, by number.
+    /// Returns all codes, by number.
     fn codes(&self) -> Result<Vec<Node>>;
 
-    /// The process with this number.
+    /// Returns the process with this number.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// Fails with `NotFound` if it does not exist.
     fn process(&self, id: NodeId) -> Result<Process>;
 
-    /// Processes, oldest first.
+    /// Returns processes, oldest first.
     fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>>;
 
-    /// Nodes, oldest first.
+    /// Returns nodes, oldest first.
     fn nodes(&self, filter: &NodeFilter) -> Result<Vec<Node>>;
 
-    /// The processes that have not ended, oldest first.
+    /// Returns the processes that have not ended, oldest first.
     fn live_processes(&self) -> Result<Vec<Live>>;
 
-    /// The top of a process's call tree, and its kind.
+    /// Returns the top of a process's call tree, and the kind of the process.
     fn place(&self, process: NodeId) -> Result<Option<(NodeId, Kind)>>;
 
-    /// The children of a process, in order of their launch.
+    /// Returns the children of a process, in order of their launch.
     fn children(&self, caller: NodeId) -> Result<Vec<Child>>;
 
-    /// The child of a process under one of its calls.
+    /// Returns the child of a process under one of its calls.
     fn child(&self, caller: NodeId, call: &str) -> Result<Option<Child>>;
 
-    /// A process and all that it called, directly or not, as far as they have not ended; callers first.
+    /// Returns a process and all that it called, directly or not, as far as they have not ended; callers first.
     fn live_tree(&self, top: NodeId) -> Result<Vec<NodeId>>;
 
-    /// Jobs that are still to be cancelled, oldest first.
+    /// Returns the jobs that are still to be cancelled, oldest first.
     fn orphans(&self) -> Result<Vec<Orphan>>;
 
-    /// Work directories that are still to be removed, in the order of the wishes.
+    /// Returns the work directories that are still to be removed, in the order of the requests.
     fn cleanings(&self) -> Result<Vec<Cleaning>>;
 
-    /// Whether a calculation's work directory was removed, or is to be.
+    /// Returns the request to remove a calculation's work directory, if there is one, and its result.
     fn cleaning(&self, process: NodeId) -> Result<Option<Cleaning>>;
 
-    /// Live processes that were being stepped when an owner crashed, and how often, since they last got on.
+    /// Returns the live processes that were being stepped when an owner crashed, and the number of crashes since
+    /// their last progress.
     fn suspects(&self) -> Result<Vec<(NodeId, u32)>>;
 
-    /// How many processes are in each state.
+    /// Counts the processes in each state.
     fn count_processes(&self) -> Result<Vec<(State, u64)>>;
 
-    /// How many processes that have not ended are paused.
+    /// Counts the paused processes that have not ended.
     fn count_paused(&self) -> Result<u64>;
 
-    /// How many processes there are.
+    /// Counts all processes.
     fn process_total(&self) -> Result<u64>;
 
-    /// Links that end at a node.
+    /// Returns the links that end at a node.
     fn incoming(&self, node: NodeId) -> Result<Vec<Link>>;
 
-    /// Links that begin at a node.
+    /// Returns the links that begin at a node.
     fn outgoing(&self, node: NodeId) -> Result<Vec<Link>>;
 
-    /// A process's report, oldest line first.
+    /// Returns a process's report, oldest line first.
     fn logs(&self, process: NodeId) -> Result<Vec<LogLine>>;
 
-    /// The files of a node, by path.
+    /// Returns the files of a node, by path.
     fn files(&self, node: NodeId) -> Result<Vec<NodeFile>>;
 
-    /// An object: its bytes if it is small, else its size.
+    /// Returns an object: its bytes if it is small, else its size.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// Fails with `NotFound` if it does not exist.
     fn object(&self, digest: &str) -> Result<Content>;
 
     /// Opens an object for reading.
     ///
     /// # Errors
-    /// `NotFound`; `Corrupt` where the row names a file that is gone.
+    /// Fails with `NotFound`, or with `Corrupt` if the row names a file that is missing.
     fn open_object(&self, digest: &str) -> Result<Box<dyn std::io::Read + Send>>;
 
-    /// The path of a plain file with an object's bytes, which stays for a day at least. An object that lies in a
-    /// pack is laid out as a file again.
+    /// Returns the path of a plain file with an object's bytes, which stays for at least a day. An object in a
+    /// pack is written to a file again.
     ///
     /// # Errors
-    /// As [`Reads::open_object`], and the disk's.
+    /// Fails as [`Reads::open_object`] does, or with an I/O error.
     fn object_file(&self, digest: &str) -> Result<PathBuf>;
 
-    /// The directory of large objects.
+    /// Returns the directory of large objects.
     fn objects(&self) -> &Objects;
 
-    /// All computers, by label.
+    /// Returns all computers, by label.
     fn computers(&self) -> Result<Vec<ComputerRow>>;
 
-    /// What is known of a calculation as a source of results.
+    /// Returns the properties of a calculation as a source of results.
     fn cache_entry(&self, process: NodeId) -> Result<Option<CacheEntry>>;
 
-    /// Calculations with this digest, at most 20: those that ran themselves first, the newest of them before the
-    /// others.
+    /// Returns at most 20 calculations with this digest: first those that ran themselves, and newer ones before
+    /// older ones.
     fn cache_candidates(&self, hash: &str) -> Result<Vec<NodeId>>;
 
-    /// The tickets of a computer, by process.
+    /// Returns the tickets of a computer, by process.
     fn tickets(&self, computer: &str) -> Result<Vec<Ticket>>;
 
-    /// The tokens of all tickets, whatever their computers: a job that bears one of them is ours.
+    /// Returns the tokens of all tickets, whatever their computers. A job that bears one of them is ours.
     fn tokens(&self) -> Result<HashSet<String>>;
 
-    /// What the gate of a computer saw last.
+    /// Returns the latest state of a computer's gate.
     fn gate(&self, computer: &str) -> Result<Option<GateState>>;
 
-    /// What is known about the hosts of computers, by label; those without an entry are well.
+    /// Returns the state of the hosts of computers, by label; those without an entry are well.
     fn hosts(&self) -> Result<BTreeMap<String, HostRow>>;
 
-    /// What is known about the host of one computer.
+    /// Returns the state of the host of one computer.
     fn host(&self, computer: &str) -> Result<HostRow> {
         Ok(self.hosts()?.remove(computer).unwrap_or_default())
     }
 
-    /// Which queues hosts have said they are, by the address that they were asked at ([`ferry_engine_core::computer::Computer::address`]).
+    /// Returns the hosts' queues, by the address at which they were asked
+    /// ([`ferry_engine_core::computer::Computer::address`]).
     fn queues(&self) -> Result<BTreeMap<String, QueueKey>>;
 
-    /// What hosts have said of their machines, by address: those whose jobs share one.
+    /// Returns the hosts' reports of their machines, by address, for those whose jobs share one.
     fn machines(&self) -> Result<BTreeMap<String, Machine>>;
 
-    /// The computers that reach the same queue as the same user as this one does, as far as that is known. What limits
-    /// them holds for their jobs together.
+    /// Returns the computers that reach the same queue as the same user as this one, as far as that is known.
+    /// Their limits hold for their jobs together.
     ///
     /// # Errors
-    /// `NotFound`, listing the computers there are.
+    /// Fails with `NotFound`, listing the existing computers.
     fn sharing(&self, computer: &str) -> Result<Sharing> {
         match queues::sharing(self.computers()?, &self.queues()?, &self.machines()?, computer) {
             Some(sharing) => Ok(sharing),
@@ -215,34 +218,34 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
         }
     }
 
-    /// All groups, by label.
+    /// Returns all groups, by label.
     fn groups(&self) -> Result<Vec<Group>>;
 
-    /// The nodes of a group, by number.
+    /// Returns the nodes of a group, by number.
     fn members(&self, group: &str) -> Result<Vec<Node>>;
 
-    /// The comments on a node, oldest first.
+    /// Returns the comments on a node, oldest first.
     fn comments(&self, node: NodeId) -> Result<Vec<Comment>>;
 
-    /// Everything that goes with these nodes if they are deleted, themselves included, by number.
+    /// Returns everything that is deleted with these nodes, themselves included, by number.
     fn deleted_with(&self, roots: &[NodeId], follow: Follow) -> Result<Vec<NodeId>>;
 
-    /// All plugin files, active ones first.
+    /// Returns all plugin files, active ones first.
     fn plugins(&self) -> Result<Vec<PluginRow>>;
 
-    /// The plugin file with this digest.
+    /// Returns the plugin file with this digest.
     fn plugin(&self, digest: &str) -> Result<PluginRow>;
 
-    /// All settings of the profile.
+    /// Returns all settings of the profile.
     fn settings(&self) -> Result<Vec<(String, String)>>;
 
-    /// One setting of the profile.
+    /// Returns one setting of the profile.
     fn setting(&self, key: &str) -> Result<Option<String>>;
 
-    /// The code called `label` or `label@computer`.
+    /// Returns the code called `label` or `label@computer`.
     ///
     /// # Errors
-    /// `NotFound`, `Ambiguous`.
+    /// Fails with `NotFound` or `Ambiguous`.
     fn find_code(&self, name: &str) -> Result<Node> {
         let (label, computer) = name.split_once('@').map_or((name, None), |(l, c)| (l, Some(c)));
         let codes: Vec<_> = self
@@ -268,10 +271,10 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
         }
     }
 
-    /// The computer of this label.
+    /// Returns the computer of this label.
     ///
     /// # Errors
-    /// `NotFound`, listing the ones there are.
+    /// Fails with `NotFound`, listing the existing computers.
     fn computer(&self, label: &str) -> Result<ComputerRow> {
         let mut computers = self.computers()?;
         if let Some(at) = computers.iter().position(|computer| computer.config.label == label) {
@@ -280,7 +283,7 @@ pub trait Reads: std::fmt::Debug + Send + Sync + 'static {
         Err(no_computer(&computers, label))
     }
 
-    /// Whether the profile's first owner has come to the end of setting it up.
+    /// Returns whether the profile's first owner has finished setting it up.
     fn is_set_up(&self) -> Result<bool> {
         Ok(self.setting(SET_UP)?.is_some())
     }
@@ -293,7 +296,7 @@ fn no_computer(computers: &[ComputerRow], label: &str) -> Error {
         .help(format!("this profile has: {}", labels.join(", ")))
 }
 
-/// An open store as those see it who only look. Dereferences to [`Reads`]; clones share it.
+/// A store opened for reading only. Dereferences to [`Reads`]; clones share it.
 #[derive(Debug, Clone)]
 pub struct Reader(Arc<dyn Reads>);
 
@@ -301,12 +304,13 @@ impl Reader {
     /// Opens an embedded store for reading.
     ///
     /// # Errors
-    /// `NotFound` where there is none, `Newer` if a newer ferry made it, `Older` if no owner has migrated it yet.
+    /// Fails with `NotFound` if there is none, with `Newer` if a newer ferry created it, and with `Older` if no
+    /// owner has migrated it yet.
     pub fn open(path: &Path, objects: Objects) -> Result<Reader> {
         SqliteReader::open(path, objects).map(Reader::new)
     }
 
-    /// What answers.
+    /// Creates a reader over an implementation of [`Reads`].
     pub fn new(reads: impl Reads) -> Reader {
         Reader(Arc::new(reads))
     }

@@ -1,4 +1,4 @@
-//! Rows as the rest of the engine sees them. Nothing else in the engine derives what is stored.
+//! Rows, as the rest of the engine sees them. They are the only form of stored data in the engine.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -39,23 +39,23 @@ pub enum NodeKind {
 pub struct Node {
     /// Its number.
     pub id: NodeId,
-    /// Its name everywhere.
+    /// Its UUID.
     pub uuid: Uuid,
     /// Data or process.
     pub kind: NodeKind,
     /// Data type, or process type.
     pub node_type: String,
-    /// For people.
+    /// Its label, for people.
     pub label: String,
-    /// For people.
+    /// Its description, for people.
     pub description: String,
     /// Label of the computer it belongs to.
     pub computer: Option<String>,
     /// A data node's value; a process's metadata.
     pub body: Value,
-    /// When it was stored.
+    /// Time at which it was stored.
     pub created: Timestamp,
-    /// When a changeable part of it changed last.
+    /// Time of the last change of its changeable part.
     pub modified: Timestamp,
 }
 
@@ -66,9 +66,9 @@ pub struct NodeFile {
     pub path: String,
     /// Digest of its bytes.
     pub digest: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Whether it is a program.
+    /// True if it is executable.
     pub executable: bool,
 }
 
@@ -77,119 +77,119 @@ pub struct NodeFile {
 pub struct Process {
     /// Its number.
     pub id: NodeId,
-    /// Its name everywhere.
+    /// Its UUID.
     pub uuid: Uuid,
     /// Full name of its type.
     pub process_type: String,
     /// Kind of its type.
     pub kind: Kind,
-    /// For people.
+    /// Its label, for people.
     pub label: String,
-    /// For people.
+    /// Its description, for people.
     pub description: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Whether it was told, or decided, to stand still.
+    /// True if a user, or the engine, has paused it.
     pub paused: bool,
-    /// Whether its end was asked for.
+    /// True if a user has requested its kill.
     pub kill_requested: bool,
-    /// Whether it is to end even if what runs on its computer can't be cancelled now.
+    /// True if it ends even if its job can't be cancelled now.
     pub kill_forced: bool,
     /// Digest of the plugin file it runs on.
     pub plugin: String,
-    /// What it waits for, in words.
+    /// The reason it waits, in words.
     pub status: Option<String>,
     /// 0: success; otherwise it failed.
     pub exit_status: Option<u32>,
-    /// Why it failed, was excepted or was killed.
+    /// The reason why it failed, was excepted or was killed.
     pub exit_message: Option<String>,
     /// Its job's id.
     pub job_id: Option<String>,
-    /// The scheduler's own word for the job's state.
+    /// The scheduler's own name for the job's state.
     pub scheduler_state: Option<String>,
     /// Its work directory on the computer.
     pub work_dir: Option<String>,
     /// Label of its computer.
     pub computer: Option<String>,
-    /// JSON that its kind understands.
+    /// Its checkpoint, as JSON in the format of its kind.
     pub checkpoint: Option<String>,
     /// The process that called it.
     pub caller: Option<NodeId>,
     /// Its name among its caller's calls.
     pub call: Option<String>,
-    /// The top of its call tree; itself, if nobody called it.
+    /// The top of its call tree; the process itself if it has no caller.
     pub root: NodeId,
-    /// When a timer wakes it. Its end clears it.
+    /// Time at which a timer wakes it. Its end clears it.
     pub wake: Option<Timestamp>,
-    /// How many of its children have ended; an update takes notice of so many.
+    /// Number of its children that have ended; an update records this number as noticed.
     pub woken: i64,
-    /// Owners that died while they were stepping it, since it last got on.
+    /// Number of owners that died while they were stepping it, since its last progress.
     pub crashes: u32,
-    /// Counts the changes of this row, but for wishes (kill, pause) and what was merely observed.
+    /// Number of changes of this row, except requests (kill, pause) and observations.
     pub version: i64,
-    /// When it was created.
+    /// Time of its creation.
     pub created: Timestamp,
-    /// When it changed last.
+    /// Time of its last change.
     pub modified: Timestamp,
 }
 
 /// A process that has not ended, as an owner finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Live {
-    /// Which.
+    /// Its number.
     pub id: NodeId,
     /// The top of its call tree.
     pub root: NodeId,
     /// Kind of its type.
     pub kind: Kind,
-    /// Whether it waits for nothing but a child, a timer or a person, which has not come.
+    /// True if it waits only for a child, a timer or a person, and that event has not come.
     pub at_rest: bool,
-    /// Since when it waits for its timer.
+    /// Time since which it waits for its timer.
     pub since: Option<Timestamp>,
-    /// When a timer wakes it.
+    /// Time at which a timer wakes it.
     pub wake: Option<Timestamp>,
 }
 
 /// A child, as its caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
-    /// Which.
+    /// Its number.
     pub id: NodeId,
     /// Its uuid.
     pub uuid: Uuid,
     /// Its name among its caller's calls.
     pub call: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// 0: success.
     pub exit_status: Option<u32>,
-    /// Why it failed.
+    /// The reason why it failed.
     pub exit_message: Option<String>,
 }
 
-/// A job whose process was ended by force: still to be cancelled.
+/// A job whose process was killed by force, and which must still be cancelled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Orphan {
-    /// Whose job it was.
+    /// The process that it belonged to.
     pub process: NodeId,
     /// Label of its computer.
     pub computer: String,
-    /// The job, if its id is known; else it is found by its submission's token.
+    /// The job's id, if it is known; else the job is found by its submission's token.
     pub job_id: Option<String>,
-    /// What recovery needs.
+    /// The data that recovery needs.
     pub submission: Submission,
-    /// Why the last try failed.
+    /// Error of the last try.
     pub error: Option<String>,
 }
 
 impl Process {
-    /// Whether it finished with a non-zero exit status.
+    /// Returns whether it finished with a non-zero exit status.
     pub fn is_failed(&self) -> bool {
         self.state == State::Finished && self.exit_status != Some(0)
     }
 }
 
-/// Kinds of link, AiiDA's.
+/// The types of link, which are AiiDA's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkType {
@@ -199,7 +199,7 @@ pub enum LinkType {
     InputWork,
     /// Data made by a calculation.
     Create,
-    /// Data handed on by a workflow.
+    /// Data returned by a workflow.
     Return,
     /// A calculation called by a workflow.
     CallCalc,
@@ -208,7 +208,7 @@ pub enum LinkType {
 }
 
 impl LinkType {
-    /// The word for it.
+    /// Returns its name.
     pub fn as_str(self) -> &'static str {
         match self {
             LinkType::InputCalc => "input_calc",
@@ -235,11 +235,11 @@ impl FromStr for LinkType {
 /// A link between two nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// From.
+    /// The node where it begins.
     pub source: NodeId,
-    /// To.
+    /// The node where it ends.
     pub target: NodeId,
-    /// Which kind.
+    /// Its type.
     pub link_type: LinkType,
     /// Its label; nested ports are dotted.
     pub label: String,
@@ -248,30 +248,30 @@ pub struct Link {
 /// A line of a process's report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// Whose.
+    /// The process that it belongs to.
     pub process: NodeId,
-    /// When.
+    /// Its time.
     pub time: Timestamp,
-    /// How serious.
+    /// Its severity.
     pub level: Level,
-    /// What happened.
+    /// The text.
     pub message: String,
 }
 
-/// How serious a log line is.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Something went as it should.
+    /// An expected event.
     Report,
-    /// Something was odd, or is tried again.
+    /// An unusual event, or a failure that is retried.
     Warning,
-    /// Something failed.
+    /// A failure.
     Error,
 }
 
 impl Level {
-    /// The word for it.
+    /// Returns its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Level::Report => "report",
@@ -294,11 +294,11 @@ impl Level {
 pub struct ComputerRow {
     /// Its number.
     pub id: i64,
-    /// Its name everywhere.
+    /// Its UUID.
     pub uuid: Uuid,
     /// Its settings.
     pub config: Computer,
-    /// When it was set up.
+    /// Time at which it was set up.
     pub created: Timestamp,
 }
 
@@ -307,35 +307,35 @@ pub struct ComputerRow {
 pub struct Group {
     /// Its number.
     pub id: i64,
-    /// Its name everywhere.
+    /// Its UUID.
     pub uuid: Uuid,
     /// Its name in this profile.
     pub label: String,
-    /// For people.
+    /// Its description, for people.
     pub description: String,
-    /// How many nodes are in it.
+    /// Number of nodes in it.
     pub count: u64,
-    /// When it was made.
+    /// Time of its creation.
     pub created: Timestamp,
 }
 
 /// A job's place under its computer's limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
-    /// Whose job.
+    /// The process of the job.
     pub process: NodeId,
     /// The submission's token.
     pub token: String,
-    /// Whether it counts as pending.
+    /// True if the job counts as pending.
     pub queued: bool,
-    /// What it takes of the machine.
+    /// Its demand on the machine.
     pub demand: Demand,
-    /// The GPUs that it was given.
+    /// The GPUs that are assigned to it.
     pub devices: Vec<String>,
 }
 
 impl Ticket {
-    /// Adds what it takes of the machine.
+    /// Adds its demand on the machine.
     pub fn add_to(&self, used: &mut InUse) {
         if self.devices.is_empty() {
             used.add(&self.demand);
@@ -345,21 +345,21 @@ impl Ticket {
     }
 }
 
-/// What the gate of a computer saw last.
+/// The latest state of a computer's gate.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GateState {
-    /// What is in use.
+    /// The usage of the queue.
     pub usage: Usage,
-    /// What jobs have of the machine, if they share one.
+    /// Resources of the machine that jobs use, if they share one.
     pub taken: Demand,
-    /// A bound on active jobs that the scheduler has taught us by refusing.
+    /// A bound on active jobs, learnt from the scheduler's refusals.
     pub clamp: Option<u32>,
     /// Processes that wait for a place.
     pub waiting: u32,
-    /// Labels of the other computers that share its queue: all else here is about all of them together.
+    /// Labels of the other computers that share its queue; all other fields apply to all of them together.
     pub shared_with: Vec<String>,
-    /// When the queue was listed, RFC 3339.
+    /// Time at which the queue was listed, RFC 3339.
     pub listed: String,
 }
 
@@ -374,14 +374,14 @@ pub struct PluginRow {
     pub version: String,
     /// The path it was admitted from.
     pub origin: String,
-    /// Whether it came with ferry.
+    /// True if it is bundled with ferry.
     pub bundled: bool,
-    /// Whether its types are offered for new processes.
+    /// True if its types are offered for new processes.
     pub active: bool,
-    /// What it offers.
+    /// The types and values that it offers.
     pub manifest: Arc<Manifest>,
     /// Compiler, target and SDK, for people.
     pub facts: serde_json::Value,
-    /// When it was admitted.
+    /// Time at which it was admitted.
     pub installed: Timestamp,
 }

@@ -1,13 +1,13 @@
-//! The tables, and how older ones become them.
+//! The tables, and the migrations of older ones.
 //!
-//! `PRAGMA user_version` holds the number of migrations that have run. A store with a higher number than
-//! this program knows is refused: a newer ferry made it.
+//! `PRAGMA user_version` holds the number of migrations that have run. A store with a higher number than this
+//! program knows is refused, since a newer ferry created it.
 
 use rusqlite::Connection;
 
 use super::{Error, ErrorKind, Result};
 
-/// Each entry takes a store from its index to the next number. Never edit one that was released.
+/// The migrations. Each one takes a store from its index to the next number. Never edit one that was released.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema_v1.sql"),
     include_str!("schema_v2.sql"),
@@ -17,13 +17,13 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_v6.sql"),
 ];
 
-/// The number this program writes.
+/// The format number that this program writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// What `PRAGMA application_id` says: "FRRY".
+/// The value of `PRAGMA application_id`: "FRRY".
 const APPLICATION_ID: i64 = 0x4652_5259;
 
-/// Refuses what is not a ferry store, or is one of a newer ferry. Returns the version, 0 for an empty file.
+/// Checks that the database is a ferry store, and not of a newer ferry. Returns the version, 0 for an empty file.
 pub(super) fn check(db: &Connection) -> Result<i64> {
     let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (version, application) = (pragma("user_version")?, pragma("application_id")?);
@@ -40,10 +40,11 @@ pub(super) fn check(db: &Connection) -> Result<i64> {
     Ok(version)
 }
 
-/// Refuses what can't be read as it is: beside those of [`check`] a store that no owner has brought up to date.
+/// Checks that the database can be read as it is. Fails as [`check`], and also for a store that no owner has
+/// migrated.
 pub(super) fn check_for_reading(db: &Connection) -> Result<()> {
     match check(db)? {
-        // An owner that has just made the file has not filled it yet.
+        // An owner has just created the file and not filled it yet.
         0 => Err(Error::new(ErrorKind::NotFound, "open store").message("the store is empty")),
         VERSION => Ok(()),
         older => Err(Error::new(ErrorKind::Older, "open store")
@@ -52,7 +53,7 @@ pub(super) fn check_for_reading(db: &Connection) -> Result<()> {
     }
 }
 
-/// Brings the store to [`VERSION`]. Only the owner may.
+/// Migrates the store to [`VERSION`]. Only the owner may call it.
 pub(super) fn migrate(db: &mut Connection) -> Result<()> {
     let from = check(db)?;
     for (number, sql) in (1..).zip(MIGRATIONS).skip(from as usize) {

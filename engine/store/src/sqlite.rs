@@ -21,19 +21,19 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Inner {
     reader: Reader,
-    /// The same, as this room knows it.
+    /// The same reader, with its concrete type.
     own: SqliteReader,
     committer: Arc<Committer>,
-    /// Without one, the calling thread commits.
+    /// The writing thread; without one, the calling thread commits.
     writer: Option<Writer>,
 }
 
 impl SqliteStore {
-    /// Opens, or makes, the store at `path`, and voids the claims of all owners before this one. The caller holds
-    /// the profile's [`Lock`](super::Lock).
+    /// Opens or creates the store at `path`, and fences off all earlier owners. The caller holds the profile's
+    /// [`Lock`](super::Lock).
     ///
     /// # Errors
-    /// `Newer`, `Full`, `ReadOnly`, `Corrupt`.
+    /// Fails with `Newer`, `Full`, `ReadOnly` or `Corrupt`.
     pub fn open(path: &Path, objects: Objects) -> Result<SqliteStore> {
         let db = connections::for_writing(path)?;
         let committer = Arc::new(Committer::begin(db, Some(path), objects.clone())?);
@@ -42,11 +42,11 @@ impl SqliteStore {
         Ok(SqliteStore::new(own, committer, writer))
     }
 
-    /// A new store in memory, whose commits are done on the calling thread; `objects` alone is on disk. For
+    /// Creates a store in memory that commits on the calling thread; only `objects` is on disk. It is for
     /// simulations, where a second thread would have a clock of its own.
     ///
     /// # Errors
-    /// SQLite's, for want of memory.
+    /// Returns an error of SQLite if memory is short.
     #[cfg(feature = "testing")]
     pub fn inline(objects: Objects) -> Result<SqliteStore> {
         let committer = Committer::begin(connections::in_memory()?, None, objects.clone())?;
@@ -54,10 +54,10 @@ impl SqliteStore {
         Ok(SqliteStore::new(own, Arc::new(committer), None))
     }
 
-    /// What is wrong with it, as [`SqliteReader::check`] finds.
+    /// Returns the problems that [`SqliteReader::check`] finds.
     ///
     /// # Errors
-    /// The same.
+    /// Fails as that method does.
     #[cfg(feature = "testing")]
     pub fn check(&self, full: bool) -> Result<Vec<Finding>> {
         self.inner.own.check(full)

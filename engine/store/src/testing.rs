@@ -13,22 +13,22 @@ use tokio::sync::watch;
 
 use super::{Change, Error, ErrorKind, NodeId, Reader, Result, Stage, Store, Tidied};
 
-/// What befalls one commit.
+/// The fault of one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// No fault.
     None,
-    /// It fails with this kind, and nothing is kept.
+    /// The commit fails with this kind, and nothing is kept.
     Fail(ErrorKind),
-    /// The program dies before it: nothing is kept, and the caller never hears of it again.
+    /// The program dies before the commit: nothing is kept, and the caller never gets an answer.
     DieBefore,
-    /// The program dies after it: all is kept, and the caller never hears of it.
+    /// The program dies after the commit: all is kept, and the caller never gets an answer.
     DieAfter,
 }
 
 type Plan = dyn Fn(u64, &[Change]) -> Fault + Send + Sync;
 
-/// Passes commits on to another store, but for those that the plan says.
+/// A store that passes commits on to another one, except those that the plan selects.
 pub struct Faulty {
     store: Arc<dyn Store>,
     count: AtomicU64,
@@ -36,8 +36,8 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// Asks `plan` before each commit, with its number (from 1) and its changes. A caller whose commit dies waits
-    /// for ever: whoever drives the simulation drops it, as a crash would.
+    /// Creates a store that asks `plan` before each commit, with its number (from 1) and its changes. A caller
+    /// whose commit dies waits forever; the driver of the simulation drops it, as a crash would.
     pub fn new(
         store: Arc<dyn Store>,
         plan: impl Fn(u64, &[Change]) -> Fault + Send + Sync + 'static,
@@ -45,12 +45,12 @@ impl Faulty {
         Faulty { store, count: AtomicU64::new(0), plan: Box::new(plan) }
     }
 
-    /// Fails the commit of this number, and no other.
+    /// Creates a store that fails the commit of this number, and no other.
     pub fn failing(store: Arc<dyn Store>, number: u64, kind: ErrorKind) -> Faulty {
         Faulty::new(store, move |count, _| if count == number { Fault::Fail(kind) } else { Fault::None })
     }
 
-    /// How many commits were tried.
+    /// Returns the number of commits that were tried.
     pub fn tried(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
     }

@@ -1,22 +1,22 @@
-//! Tickets: a job's place under the limits of a queue, and what it takes of a machine. The bounds are judged here, in the
-//! transaction, so that no two submissions can share the last place, core or GPU.
+//! Tickets: a job's place under the limits of a queue, and its share of a machine. The bounds are checked here, in
+//! the transaction, so that no two submissions can share the last place, core or GPU.
 
 use rusqlite::{Connection, Row, params};
 
 use super::{Error, ErrorKind, NodeId, Result, Sharing, Ticket, queues, read::computers};
 use ferry_engine_core::scheduler::{Bounds, Demand, InUse, Usage};
 
-/// A ticket that is wanted.
+/// A ticket that is requested.
 pub(super) struct Wish<'a> {
     pub(super) process: NodeId,
     pub(super) computer: &'a str,
     pub(super) token: &'a str,
-    /// `None`: the job is there already, whatever the limits.
+    /// The bounds; `None` if the job exists already, whatever the limits.
     pub(super) bounds: Option<Bounds>,
     pub(super) demand: &'a Demand,
 }
 
-/// Takes a ticket, or keeps the one that the process has, with what it was given of the machine.
+/// Takes a ticket. A process that has one keeps it, with its share of the machine.
 pub(super) fn take(db: &Connection, wish: &Wish<'_>, now: i64) -> Result<()> {
     let Wish { process, computer, token, bounds, demand } = wish;
     let kept = db
@@ -60,8 +60,8 @@ pub(super) fn take(db: &Connection, wish: &Wish<'_>, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether the tickets of all computers that share a queue leave no room. The bounds may be older than a change of
-/// limits, or than what was learned about who shares: the limits of this moment hold as well.
+/// Returns whether the tickets of all computers that share a queue leave no room. The bounds may be older than a
+/// change of limits, or than news of which computers share it. So the present limits are checked as well.
 fn is_full(db: &Connection, computer: &str, sharing: Option<&Sharing>, bounds: Bounds) -> Result<bool> {
     let limits = sharing.map(Sharing::limits).unwrap_or_default();
     let bounds = bounds.within(&limits);
@@ -88,7 +88,7 @@ fn in_use(db: &Connection, sharing: &Sharing) -> rusqlite::Result<InUse> {
     Ok(used)
 }
 
-/// The tickets of a computer, by process.
+/// Returns the tickets of a computer, by process.
 pub(super) fn of_computer(db: &Connection, computer: &str) -> rusqlite::Result<Vec<Ticket>> {
     db.prepare_cached(
         "SELECT process, token, queued, cores, memory_kb, gpus, devices FROM ticket

@@ -1,4 +1,4 @@
-//! Call trees in the store: who called whom, whose end wakes whom, and commands that go down a tree.
+//! Call trees in the store: callers, the wake-up of callers, and commands that go down a tree.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -8,8 +8,8 @@ use super::{
 };
 use ferry_engine_core::scheduler::Submission;
 
-/// That a process lives, in the words of the index of those. A list of three constants would cost a temporary table
-/// in each statement.
+/// Expands to the SQL condition that a process is live, in the form of the index of live processes. A list of
+/// three constants would cost a temporary table in each statement.
 macro_rules! lives {
     () => {
         "(state = 'created' OR state = 'running' OR state = 'waiting')"
@@ -17,7 +17,8 @@ macro_rules! lives {
 }
 pub(super) use lives;
 
-/// A workflow that no child has woken since it last looked is at rest, whatever its timer says.
+/// The query for live processes. A workflow that no child has woken since its last step is at rest, whatever its
+/// timer says.
 pub(super) const LIVE: &str = concat!(
     "SELECT id, root, wake, kind,
          kill_requested = 0 AND (paused OR (state = 'waiting' AND kind IN ('workchain', 'workfunction') AND woken = noticed)),
@@ -56,7 +57,7 @@ pub(super) fn child(row: &Row<'_>) -> rusqlite::Result<Child> {
     })
 }
 
-/// An ended process is passed through: what it called may live.
+/// The SQL of a call tree. It includes ended processes, since what they called may still be live.
 const TREE: &str = "WITH RECURSIVE tree (id) AS (
          SELECT ?1 UNION ALL SELECT p.id FROM process p JOIN tree ON p.caller = tree.id
      )";
@@ -83,8 +84,8 @@ pub(super) fn orphan(row: &Row<'_>) -> rusqlite::Result<Orphan> {
     })
 }
 
-/// Records who called a new process. What was asked of the caller meanwhile holds for it too: the command's
-/// transaction could not see it.
+/// Records the caller of a new process. Requests to the caller (kill, pause) apply to the new process too, since
+/// their transaction could not see it.
 pub(super) fn called(db: &Connection, child: NodeId, caller: &Caller) -> Result<()> {
     let changed = db
         .prepare_cached(
@@ -126,8 +127,8 @@ pub(super) fn kill(db: &Connection, top: NodeId, force: bool, now: i64) -> Resul
     take_down(db, top, if force { "kill requested, by force" } else { "kill requested" }, "1", now)
 }
 
-/// A line for who was told something, if it lives and that says anything new. Each further wish to end does: it is
-/// a further try.
+/// Adds a log line for a request to a process, if it is live and the request changes anything. Each further kill
+/// request counts as a change, since it is a further try.
 fn take_down(db: &Connection, top: NodeId, what: &str, is_new: &str, now: i64) -> Result<()> {
     db.prepare_cached(&format!(
         "INSERT INTO log (process, time, level, message) SELECT id, ?2, ?3, ?4 FROM process WHERE id = ?1 AND {} AND {is_new}",
@@ -137,7 +138,7 @@ fn take_down(db: &Connection, top: NodeId, what: &str, is_new: &str, now: i64) -
     Ok(())
 }
 
-/// Takes down when those of a tree who live and are not yet as is wished were told so.
+/// Updates the modification time of the live processes of a tree that a request changes.
 fn touch(db: &Connection, top: NodeId, whose: &str, now: i64) -> Result<()> {
     db.prepare_cached(&format!(
         "{TREE} UPDATE node SET modified = ?2 WHERE id IN (SELECT id FROM process WHERE id IN tree AND {} AND {whose})",
@@ -147,7 +148,8 @@ fn touch(db: &Connection, top: NodeId, whose: &str, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// Like a kill, a wish beside the row: who steps the process meanwhile commits that step, and then stands still.
+/// Pauses a tree or lets it continue. Like a kill, this is a request beside the row: a step that is running is
+/// committed, and the process then pauses.
 pub(super) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Result<()> {
     let (what, is_new) =
         if paused { ("pause requested", "paused = 0") } else { ("play requested", "paused = 1") };
@@ -164,8 +166,8 @@ pub(super) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Res
     Ok(())
 }
 
-/// Outputs that the engine itself makes in an earlier step: they stay, as does what a workflow returned, since a
-/// step that excepts returns nothing.
+/// Outputs that the engine itself makes in an earlier step; they stay. Data returned by a workflow stays too,
+/// since a step that excepts returns nothing.
 const KEPT_OUTPUTS: &str = "('remote_folder', 'remote_stash', 'retrieved')";
 
 pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {

@@ -1,5 +1,5 @@
-//! The writing thread: takes whatever batches are waiting, has them committed as one group, and only then
-//! answers: a caller that was answered is on disk.
+//! The writing thread. It takes all waiting batches, commits them as one group, and only then answers: an
+//! acknowledged batch is on disk.
 
 use std::{
     sync::{Arc, mpsc},
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{Change, Error, ErrorKind, NodeId, Result, group::Committer};
 use ferry_engine_core::error::{Effect, Retry};
 
-/// Most batches that share a commit: bounds how long the first of them waits.
+/// Most batches that share a commit; it bounds the wait of the first one.
 const GROUP_MAX: usize = 256;
 
 struct Request {
@@ -19,7 +19,7 @@ struct Request {
     reply: oneshot::Sender<Result<Vec<NodeId>>>,
 }
 
-/// The way to the writing thread. Dropping it waits for what is queued, so that the file is closed after it.
+/// The handle of the writing thread. Dropping it waits for queued batches, so that the file is closed after them.
 #[derive(Debug)]
 pub(super) struct Writer {
     /// `None` only while it is being dropped.
@@ -38,7 +38,7 @@ impl Writer {
         Ok(Writer { requests: Some(requests), thread: Some(thread) })
     }
 
-    /// Commits a batch; answers after it is on disk.
+    /// Commits a batch; returns after it is on disk.
     ///
     /// # Cancel safety
     /// A dropped call may still be committed.
@@ -54,7 +54,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.requests.take());
-        // It panicked, or it has ended: either way it is over.
+        // It has panicked or ended; either way it is over.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -75,7 +75,7 @@ fn commit_group(committer: &Committer, group: Vec<Request>) {
     match committer.commit(group.iter().map(|request| request.changes.as_slice())) {
         Ok(outcomes) => {
             for (request, outcome) in group.into_iter().zip(outcomes) {
-                // A caller that went away has nothing to be told.
+                // The caller may be gone; then there is nothing to report.
                 let _ = request.reply.send(outcome);
             }
         }
@@ -88,7 +88,7 @@ fn commit_group(committer: &Committer, group: Vec<Request>) {
     }
 }
 
-/// The group's error, for each of its members.
+/// Copies the group's error for one of its members.
 fn for_one_more(error: &Error) -> Error {
     let mut again = Error::new(*error.kind(), "commit").message(error.to_string());
     if error.retry() == Retry::Later || *error.kind() == ErrorKind::Other {
