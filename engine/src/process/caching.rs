@@ -1,4 +1,4 @@
-//! Which calculations take over the results of earlier ones, and why one did or did not.
+//! The reuse of earlier results: which calculations do it, and the reason why one did or did not.
 
 use ferry_plugin_proto::ProcessType;
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,9 @@ use crate::{
     transport::Pattern,
 };
 
-/// The setting that says whether calculations reuse results, unless one of the two lists says otherwise.
+/// The setting that enables reuse of results, unless one of the two lists applies.
 pub(crate) const DEFAULT: &str = "caching.default_enabled";
-/// The setting that lists process types whose calculations do.
+/// The setting that lists process types whose calculations reuse results.
 pub(crate) const ENABLED_FOR: &str = "caching.enabled_for";
 /// The setting that lists process types whose calculations do not.
 pub(crate) const DISABLED_FOR: &str = "caching.disabled_for";
@@ -19,10 +19,10 @@ pub(crate) const DISABLED_FOR: &str = "caching.disabled_for";
 /// The entry of a process's body that forbids it to take over results.
 pub(crate) const NO_CACHE: &str = "disable_cache";
 
-/// How many earlier calculations are compared where none has the same ingredients.
+/// Number of earlier calculations that are compared if none has the same ingredients.
 const COMPARED: usize = 50;
 
-/// What the profile's settings say about reuse.
+/// The profile's settings about reuse.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheRules {
     by_default: bool,
@@ -34,7 +34,7 @@ impl CacheRules {
     /// Reads the settings in force.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns an error of the store.
     pub fn read(reader: &Reader) -> Result<CacheRules> {
         let list = |key| -> Result<Vec<String>> {
             Ok(patterns(&reader.setting(key)?.unwrap_or_default()).map(str::to_owned).collect())
@@ -46,8 +46,8 @@ impl CacheRules {
         })
     }
 
-    /// Whether calculations of a type reuse results, and which setting says so. A plain name counts more than a
-    /// pattern; of two of the same sort, the refusal.
+    /// Returns whether calculations of a type reuse results, and the setting that decides. A plain name takes
+    /// precedence over a pattern; between two of the same kind, the refusal does.
     pub fn judge(&self, process_type: &str) -> (bool, String) {
         let of = |list: &[String], exact: bool| {
             list.iter().find(|pattern| is_plain(pattern) == exact && fits(pattern, process_type)).cloned()
@@ -64,7 +64,7 @@ impl CacheRules {
     }
 }
 
-/// The patterns of a list in a setting.
+/// Returns the patterns of a list in a setting.
 fn patterns(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|pattern| !pattern.is_empty())
 }
@@ -83,7 +83,7 @@ fn fits(pattern: &str, process_type: &str) -> bool {
 /// Checks a value of one of the settings above.
 ///
 /// # Errors
-/// What it should be.
+/// Returns a text that says what the value should be.
 pub(crate) fn check_setting(key: &str, value: Option<&str>) -> std::result::Result<(), String> {
     let Some(value) = value else { return Ok(()) };
     if key == DEFAULT {
@@ -101,19 +101,19 @@ pub(crate) fn check_setting(key: &str, value: Option<&str>) -> std::result::Resu
     }
 }
 
-/// An earlier calculation, and why its results can't be taken over, if they can't.
+/// An earlier calculation, and the reason why its results can't be taken over, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The calculation.
     pub process: i64,
-    /// What is against it.
+    /// The reason against it; `None` if its results can be taken over.
     pub obstacle: Option<String>,
 }
 
-/// What is against taking over the results of `source`.
+/// Returns the reason against taking over the results of `source`; `None` if there is none.
 ///
 /// # Errors
-/// The store's.
+/// Returns an error of the store.
 pub(crate) fn obstacle(reader: &Reader, source: &Process) -> Result<Option<String>> {
     if source.state != State::Finished {
         return Ok(Some(format!("it is {}, and only a finished one has results", source.state.as_str())));
@@ -130,17 +130,17 @@ pub(crate) fn obstacle(reader: &Reader, source: &Process) -> Result<Option<Strin
     Ok(None)
 }
 
-/// Whether a result with this exit status is never reused: where its type says so, and where the engine itself has
-/// set it, since what made the job end then was not its inputs.
+/// Returns whether a result with this exit status is never reused. Its type may say so. Otherwise it holds for a
+/// status that the engine itself sets, since the inputs did not cause that end.
 fn invalidates(process_type: &ProcessType, status: u32) -> bool {
     let declared = process_type.exit_codes.iter().find(|code| code.status == status);
     declared.map_or(status < 200, |code| code.invalidates_cache)
 }
 
-/// A calculation whose results `process` may take over.
+/// Returns a calculation whose results `process` may take over.
 ///
 /// # Errors
-/// The store's.
+/// Returns an error of the store.
 pub(crate) fn source(reader: &Reader, process: &Process) -> Result<Option<Process>> {
     let Some(entry) = reader.cache_entry(process.id)? else { return Ok(None) };
     for id in reader.cache_candidates(&entry.hash)? {
@@ -152,10 +152,10 @@ pub(crate) fn source(reader: &Reader, process: &Process) -> Result<Option<Proces
     Ok(None)
 }
 
-/// Whether a calculation asks for results of others, and why.
+/// Returns whether a calculation requests results of others, and the reason.
 ///
 /// # Errors
-/// The store's.
+/// Returns an error of the store.
 pub(crate) fn asks(reader: &Reader, process: &Process) -> Result<(bool, String)> {
     let (enabled, because) = CacheRules::read(reader)?.judge(&process.process_type);
     if enabled && reader.node(process.id)?.body.get(NO_CACHE).is_some() {
@@ -164,36 +164,36 @@ pub(crate) fn asks(reader: &Reader, process: &Process) -> Result<(bool, String)>
     Ok((enabled, because))
 }
 
-/// The data that a calculation made: label and node.
+/// Returns the outputs that a calculation created: label and node.
 ///
 /// # Errors
-/// The store's.
+/// Returns an error of the store.
 pub(crate) fn results(reader: &Reader, process: &Process) -> Result<Vec<(String, Node)>> {
     let made = reader.outgoing(process.id)?.into_iter().filter(|link| link.link_type == LinkType::Create);
     made.map(|link| Ok((link.label, reader.node(link.target)?))).collect()
 }
 
-/// Why a calculation did or did not take over the results of another one.
+/// The explanation why a calculation did or did not take over the results of another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheStory {
-    /// Digest of its ingredients; none for a process that no result can be taken over for.
+    /// Digest of its ingredients; `None` for a process that can't take over results.
     pub hash: Option<String>,
-    /// Whose results it has taken over, by uuid.
+    /// UUID of the process whose results it has taken over.
     pub taken_from: Option<String>,
-    /// Whether it asked for any.
+    /// True if it requested results.
     pub asked: bool,
-    /// What says so.
+    /// The reason for that.
     pub because: String,
-    /// Those with the same ingredients.
+    /// The calculations with the same ingredients.
     pub candidates: Vec<Candidate>,
-    /// Where there are none: the most similar one, and in what the two differ.
+    /// The most similar calculation, with the names of the ingredients that differ, if there are no candidates.
     pub nearest: Option<(i64, Vec<String>)>,
 }
 
-/// Tells the story of a calculation.
+/// Explains the reuse of results by a calculation.
 ///
 /// # Errors
-/// The store's.
+/// Returns an error of the store.
 pub fn cache_story(reader: &Reader, process: &Process) -> Result<CacheStory> {
     let entry = reader.cache_entry(process.id)?;
     let (asked, because) = match is_workflow(process.kind) {

@@ -1,4 +1,4 @@
-//! Running a calcfunction: the plugin's work, once or, after a crash, again; its outputs commit once.
+//! Running a calcfunction: the plugin's work runs once or, after a crash, again; its outputs are committed once.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use crate::{
     store::{Change, Level, Process},
 };
 
-/// A function that takes no longer is never seen running.
+/// Duration below which a function is never shown as running.
 const QUICK: Duration = Duration::from_millis(100);
 
 /// Runs a calcfunction to its end.
 ///
 /// # Errors
-/// Those of a step; nothing is committed then.
+/// Fails as a step does; nothing is committed then.
 ///
 /// # Cancel safety
 /// May be dropped at any time; it then runs again.
@@ -65,7 +65,7 @@ pub(crate) async fn run(cx: &Arc<Context>, mut process: Process) -> StepResult {
     Ok(())
 }
 
-/// The change to *running*.
+/// Sets the state to *running*, and returns the change.
 fn begin(process: &mut Process) -> Change {
     process.state = State::Running;
     let change = Change::Update(Box::new(process.clone()));
@@ -73,8 +73,7 @@ fn begin(process: &mut Process) -> Change {
     change
 }
 
-/// Lets the plugin work. A function that takes its time is shown as running; for a quick one that is part of its
-/// last commit.
+/// Calls the plugin. A slow function is shown as running; for a quick one that change is part of the last commit.
 async fn call(cx: &Context, process: &mut Process, work: &Work) -> StepResult<WorkReply> {
     let digest = process.plugin.clone();
     let reply = cx.work(&digest, work);

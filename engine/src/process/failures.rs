@@ -1,5 +1,5 @@
-//! What failed of a process's present step, as its saved state keeps it. The names are the same for every kind of
-//! process, so whoever explains one need not know its kind.
+//! The failures of a process's present step, as its saved state holds them. The names are the same for all kinds
+//! of process, so that they can be explained without knowing the kind.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::clock;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Failures {
-    /// Those that count.
+    /// Number of failures that use up an attempt.
     pub(crate) attempt: u32,
-    /// When it is tried again.
+    /// Time of the next try.
     pub(crate) next_try: Option<Timestamp>,
-    /// How long it was put off.
+    /// Delay that was planned before the next try.
     pub(crate) planned: Option<Duration>,
-    /// What went wrong last.
+    /// The last error.
     pub(crate) last_error: Option<String>,
-    /// Plugin hosts that died on it.
+    /// Number of plugin hosts that died during the step.
     pub(crate) deaths: u32,
 }
 
 impl Failures {
-    /// Reads them out of a saved state; none, if there is none or it can't be read.
+    /// Reads the failures from a saved state; returns none if the state is missing or unreadable.
     pub(crate) fn read(checkpoint: Option<&str>) -> Failures {
         checkpoint.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
-    /// A saved state with these failures in it, and all else as it was.
+    /// Returns the saved state with these failures in it, and all else unchanged.
     pub(crate) fn write(&self, checkpoint: Option<&str>) -> String {
         let saved = checkpoint.and_then(|text| serde_json::from_str(text).ok());
         let mut saved = saved.unwrap_or_else(|| serde_json::json!({ "version": 1 }));
@@ -42,8 +42,8 @@ impl Failures {
         saved.to_string()
     }
 
-    /// How long the next try is still off. Never longer than it was put off, also when the clock was set back
-    /// meanwhile.
+    /// Returns the time until the next try; `None` if it is due. The result is never longer than the planned
+    /// delay, even if the clock was set back meanwhile.
     pub(crate) fn wait(&self) -> Option<Duration> {
         let next_try = self.next_try?;
         if let Some(failed) = self.planned.and_then(|planned| next_try.checked_sub(planned).ok()) {

@@ -1,5 +1,5 @@
-//! Maps of known keys (an option that is a map, a monitor's settings), read key by key, so that everything that is
-//! wrong is named at once.
+//! Maps of known keys, such as an option that is a map, or a monitor's settings. They are read key by key, so that
+//! all problems are reported at once.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The map that `port` was given, which may have these keys.
+    /// Begins to read the map given for `port`, which may have only these keys.
     pub(crate) fn of(value: &'a Value, port: &'a str, known: &[&str]) -> Self {
         let mut fields = Fields { map: None, port, problems: Vec::new() };
         match value {
@@ -39,12 +39,12 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    /// A key's value; a null is none.
+    /// Returns a key's value; `None` for a null.
     pub(crate) fn get(&self, key: &str) -> Option<&'a Value> {
         self.map?.get(key).filter(|value| **value != Value::Null)
     }
 
-    /// A key that must be there.
+    /// Returns the value of a required key.
     fn required(&mut self, key: &str, what: &str) -> Option<&'a Value> {
         let found = self.get(key);
         if found.is_none() && self.map.is_some() {
@@ -53,7 +53,7 @@ impl<'a> Fields<'a> {
         found
     }
 
-    /// Text that must be there.
+    /// Reads a required text.
     pub(crate) fn text(&mut self, key: &str, what: &str) -> Option<&'a str> {
         let value = self.required(key, what)?;
         if value.as_str().is_none() {
@@ -62,7 +62,7 @@ impl<'a> Fields<'a> {
         value.as_str()
     }
 
-    /// A truth value, if it is there.
+    /// Reads a Boolean, if it is present.
     pub(crate) fn flag(&mut self, key: &str) -> Option<bool> {
         match self.get(key)? {
             Value::Bool(flag) => Some(*flag),
@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A number of at least `min`, if it is there.
+    /// Reads a number of at least `min`, if it is present.
     pub(crate) fn number(&mut self, key: &str, min: f64) -> Option<f64> {
         let value = self.get(key)?;
         match value.as_float() {
@@ -85,7 +85,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number, if it is there.
+    /// Reads an integer, if it is present.
     pub(crate) fn integer(&mut self, key: &str) -> Option<i64> {
         let value = self.get(key)?;
         if value.as_int().is_none() {
@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
         value.as_int()
     }
 
-    /// A list of texts that must be there, with at least one.
+    /// Reads a required list of texts, with at least one entry.
     pub(crate) fn texts(&mut self, key: &str, what: &str) -> Vec<String> {
         let Some(value) = self.required(key, what) else { return Vec::new() };
         let texts = match value {
@@ -115,12 +115,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Something is wrong with a key.
+    /// Records a problem with a key.
     pub(crate) fn wrong(&mut self, key: &str, message: impl Into<String>) {
         self.problems.push(Problem { port: format!("{}.{key}", self.port), message: message.into() });
     }
 
-    /// Everything that is wrong.
+    /// Returns all problems.
     pub(crate) fn problems(self) -> Vec<Problem> {
         self.problems
     }

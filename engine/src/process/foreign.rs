@@ -1,4 +1,5 @@
-//! New nodes of data types that a process's own plugin does not read: what those say of them that declare the types.
+//! New nodes of data types that a process's own plugin does not read. The plugins that declare those types check
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,10 @@ use crate::{
     store::{PluginRow, Result},
 };
 
-/// Asks them all. `new` are the ports of inputs that are not stored yet.
+/// Asks those plugins to check the nodes. `new` are the ports of inputs that are not stored yet.
 ///
 /// # Errors
-/// A plugin that failed; the store's.
+/// Returns an error of a plugin or of the store.
 pub(super) async fn ask(
     cx: &Context,
     plugin: &PluginRow,
@@ -37,7 +38,7 @@ fn by_plugin<'a>(
     new: impl Iterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, Inputs>> {
     let ports = input_ports(process_type);
-    // A port that takes certain types is read by the plugin when it validates.
+    // The plugin itself reads a port that takes certain types, when it validates.
     let reads = |port: &str, data_type: &str| {
         let declares = plugin.manifest.data_types.iter().any(|known| known.name == data_type);
         declares && lookup(&ports, port).is_some_and(|port| !port.port.types.is_empty())

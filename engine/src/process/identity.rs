@@ -1,7 +1,8 @@
-//! What the results of a calculation depend on: its type, its computer, its options and its inputs, by content.
+//! The ingredients of a calculation, on which its results depend: its type, computer, options and inputs, by
+//! content.
 //!
-//! The rules are AiiDA's: what only says where in a queue a job stands, and how long it may take, does not count;
-//! versions of plugins do not count, but for the `cache_version` of a type; labels never do.
+//! The rules are AiiDA's. Options that only affect the place in a queue or the permitted run time do not count.
+//! Versions of plugins do not count, except the `cache_version` of a type; labels never count.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use crate::store::{FileContent, LinkType, Node, NodeFile, NodeKind, Process, Reader, Result};
 
-/// Raised when the same ingredients must not give the same digest any more.
+/// The version of the digest, raised when the same ingredients must no longer give the same digest.
 const VERSION: u32 = 1;
 
 /// Options that results do not depend on.
@@ -22,7 +23,7 @@ const WITHOUT_EFFECT: &[&str] =
 pub struct Ingredients(BTreeMap<String, String>);
 
 impl Ingredients {
-    /// Those that are no inputs.
+    /// Returns the ingredients that are not inputs.
     pub(super) fn of_type(
         process_type: &ProcessType,
         computer: Option<&str>,
@@ -48,10 +49,10 @@ impl Ingredients {
         self.0.insert(format!("inputs.{port}"), digest);
     }
 
-    /// Those of a stored calculation.
+    /// Returns the ingredients of a stored calculation; `None` if its plugin has no such type.
     ///
     /// # Errors
-    /// The store's; a plugin that is not known any more.
+    /// Returns an error of the store, also for a plugin that is not known any more.
     pub fn read(reader: &Reader, process: &Process) -> Result<Option<Ingredients>> {
         let plugin = reader.plugin(&process.plugin)?;
         let Some(process_type) =
@@ -70,34 +71,34 @@ impl Ingredients {
         Ok(Some(all))
     }
 
-    /// One digest for all of them.
+    /// Returns one digest for all ingredients.
     pub fn digest(&self) -> String {
         digest(&(VERSION, self))
     }
 
-    /// Names of those that two calculations do not share.
+    /// Returns the names of the ingredients that differ between two calculations.
     pub fn differences(&self, other: &Ingredients) -> Vec<String> {
         let names = self.0.keys().chain(other.0.keys().filter(|name| !self.0.contains_key(*name)));
         names.filter(|name| self.0.get(*name) != other.0.get(*name)).cloned().collect()
     }
 
-    /// One of them, by name.
+    /// Returns an ingredient by name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }
 
-/// What counts of a data node.
+/// The parts of a data node that count.
 #[derive(Serialize)]
 struct Content<'a> {
     data_type: &'a str,
     body: &'a Value,
     computer: Option<&'a str>,
-    /// Path, digest, whether it is a program.
+    /// Path and digest of each file, and whether it is executable.
     files: Vec<(&'a str, String, bool)>,
 }
 
-/// The digest of a node that is to be stored.
+/// Returns the digest of a node that is to be stored.
 pub(super) fn new_digest(
     data_type: &str,
     body: &Value,
@@ -110,10 +111,10 @@ pub(super) fn new_digest(
     digest(&Content { data_type, body, computer, files })
 }
 
-/// The digest of a stored node.
+/// Returns the digest of a stored node.
 ///
 /// # Errors
-/// The store's.
+/// Returns an error of the store.
 pub(super) fn stored_digest(reader: &Reader, node: &Node) -> Result<String> {
     debug_assert_eq!(node.kind, NodeKind::Data);
     let files: Vec<NodeFile> = reader.files(node.id)?;
@@ -128,7 +129,7 @@ pub(super) fn stored_digest(reader: &Reader, node: &Node) -> Result<String> {
     }))
 }
 
-/// Maps are sorted by key, so equal things have equal texts.
+/// Returns the digest of a value. Maps are sorted by key, so equal values have equal texts.
 fn digest(content: &impl Serialize) -> String {
     blake3::hash(text(content).as_bytes()).to_string()
 }

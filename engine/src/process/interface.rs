@@ -1,5 +1,6 @@
-//! Whether an installed process type still is what another plugin was built to call: every port, output and exit code
-//! of the interface must be there, with types that fit. What the installed one has beside them does no harm.
+//! The check that an installed process type is still compatible with a plugin that was built to call it. Every
+//! port, output and exit code of the interface must exist, with types that fit. Additions of the installed type do
+//! no harm.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +9,11 @@ use ferry_plugin_proto::{ExitCode, Interface, Kind, Namespace, ProcessType};
 use super::spec::{FlatPort, find_pinned_type, flatten, lookup};
 use crate::store::{PluginRow, Reader};
 
-/// The type of a child among the plugin files of its call tree; one of another plugin must still be what the caller's,
-/// the file `caller`, was built to call.
+/// Returns the type of a child, from the plugin files of its call tree. A type of another plugin must still be
+/// what the caller's plugin, the file `caller`, was built to call.
 ///
 /// # Errors
-/// A text for the user: unknown, claimed by two plugins, or not what it was.
+/// Returns a text for the user if the type is unknown, claimed by two plugins, or no longer compatible.
 pub(super) fn find_called_type(
     reader: &Reader,
     name: &str,
@@ -27,7 +28,7 @@ pub(super) fn find_called_type(
     Ok((plugin, process_type))
 }
 
-/// The interface that a plugin was built with, of a type that it calls by this name.
+/// Returns the interface of the type of this name that a plugin was built with, if it has one.
 fn interface_of<'a>(caller: &'a PluginRow, name: &str) -> Option<&'a Interface> {
     let is_meant = |interface: &&Interface| {
         let ProcessType { name: full, aliases, .. } = &interface.process_type;
@@ -36,7 +37,7 @@ fn interface_of<'a>(caller: &'a PluginRow, name: &str) -> Option<&'a Interface> 
     caller.manifest.interfaces.iter().find(is_meant)
 }
 
-/// That nobody offers a type which a plugin calls.
+/// Returns the message for a type that a plugin calls and no plugin offers.
 fn missing(caller: &PluginRow, interface: &Interface, why: &str) -> String {
     format!(
         "{why}; plugin `{}` {} was built to call it as plugin `{}` {} had it: install that plugin and launch the tree again",
@@ -44,10 +45,10 @@ fn missing(caller: &PluginRow, interface: &Interface, why: &str) -> String {
     )
 }
 
-/// What of an interface the installed type does not keep, in words that name both plugins.
+/// Checks that the installed type keeps an interface.
 ///
 /// # Errors
-/// Everything, at once.
+/// Returns all differences at once, in words that name both plugins.
 fn fits(
     caller: &PluginRow,
     interface: &Interface,
@@ -85,7 +86,8 @@ fn misfits(wanted: &ProcessType, offered: &ProcessType) -> Vec<String> {
     wrong
 }
 
-/// An installed input must take whatever the interface's takes, and none may be asked for that it does not know.
+/// Compares inputs. An installed input must accept all that the interface's accepts, and no required one may be
+/// new.
 fn inputs(wanted: &Namespace, offered: &Namespace, wrong: &mut Vec<String>) {
     let (wanted, offered) = (flatten(wanted), flatten(offered));
     for (name, port) in &wanted {
@@ -111,7 +113,8 @@ fn inputs(wanted: &Namespace, offered: &Namespace, wrong: &mut Vec<String>) {
     }
 }
 
-/// An installed output must be of a type that the interface knows, and be there whenever the interface's was.
+/// Compares outputs. An installed output must be of a type that the interface lists, and must exist whenever the
+/// interface's did.
 fn outputs(wanted: &Namespace, offered: &Namespace, wrong: &mut Vec<String>) {
     let (wanted, offered) = (flatten(wanted), flatten(offered));
     for (name, port) in &wanted {
@@ -130,7 +133,8 @@ fn outputs(wanted: &Namespace, offered: &Namespace, wrong: &mut Vec<String>) {
     }
 }
 
-/// A port of the same name, which is dynamic if the wanted one is; a dynamic namespace stands in for ports inside it.
+/// Finds a port of the same name, which is dynamic if the wanted one is. A dynamic namespace stands in for ports
+/// inside it.
 fn found<'a>(offered: &'a BTreeMap<String, FlatPort>, name: &str, wanted: &FlatPort) -> Option<&'a FlatPort> {
     if wanted.dynamic { offered.get(name).filter(|port| port.dynamic) } else { lookup(offered, name) }
 }

@@ -1,4 +1,4 @@
-//! Launching: from what a user asked for to the rows of a new process, or to everything that is wrong with it.
+//! Launching: turns a user's request into the rows of a new process, or into the list of all its problems.
 
 mod ask;
 mod directives;
@@ -34,22 +34,22 @@ use crate::{
     store::{Caller, Change, FileContent, LinkType, NewProcess, Reader},
 };
 
-/// A request to start a process.
+/// A request to launch a process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Launch {
     /// Full name of the type, or an alias.
     pub process_type: String,
     /// Inputs by dotted port.
     pub inputs: BTreeMap<String, InputValue>,
-    /// What is not an input.
+    /// The options and labels that are not inputs.
     #[serde(default)]
     pub metadata: Metadata,
-    /// Labels of groups that the process joins; made if missing.
+    /// Labels of groups that the process joins; missing ones are created.
     #[serde(default)]
     pub groups: Vec<String>,
 }
 
-/// One input as it is given.
+/// One input, as given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputValue {
@@ -59,7 +59,7 @@ pub enum InputValue {
     Code(String),
     /// A new node.
     New {
-        /// Its type, if the giver knows it; else the port's.
+        /// Its type, if it is given; else the port's.
         #[serde(default)]
         data_type: Option<String>,
         /// Its value.
@@ -70,42 +70,42 @@ pub enum InputValue {
     },
 }
 
-/// What a launch says beside its inputs.
+/// The part of a launch beside its inputs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
-    /// For people.
+    /// Its label, for people.
     pub label: String,
-    /// For people.
+    /// Its description, for people.
     pub description: String,
     /// Label of the computer a calcjob runs on.
     pub computer: Option<String>,
     /// [`Options`](super::Options) of a calcjob.
     pub options: BTreeMap<String, Value>,
-    /// Whether it runs itself, whatever the settings say about taking over results.
+    /// True if it must run itself, whatever the settings say about taking over results.
     pub disable_cache: bool,
-    /// Whether its files are only written here, to be looked at. A request of its own asks for that.
+    /// True if its files are only written on this machine, for inspection. A separate request asks for that.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
 
-/// A launch that was taken: the process is on disk.
+/// A launch that was accepted: the process is on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launched {
     /// Its number.
     pub id: i64,
-    /// Its name everywhere.
+    /// Its UUID.
     pub uuid: String,
 }
 
-/// Why a launch was not taken.
+/// The reason why a launch was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// Everything that is wrong with it.
     Problems(Vec<Problem>),
-    /// It could not be judged: the plugin or the disk failed.
+    /// It could not be checked: the plugin or the disk failed.
     Failed {
-        /// What happened.
+        /// The problem.
         message: String,
         /// The next step.
         help: Option<String>,
@@ -124,7 +124,7 @@ impl From<crate::plugin::Error> for Refusal {
     }
 }
 
-/// The process that launches another, and as what.
+/// The process that launches another, and the name of the call.
 #[derive(Debug, Clone)]
 pub(crate) struct Calling<'a> {
     pub(crate) caller: Caller,
@@ -135,33 +135,34 @@ pub(crate) struct Calling<'a> {
     pub(crate) plugin: &'a str,
     /// The plugin files of the call tree.
     pub(crate) pins: &'a [String],
-    /// How many processes there are above it in the call tree.
+    /// Number of processes above it in the call tree.
     pub(crate) depth: u32,
 }
 
 /// A launch that was checked and can be committed.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The new process's name.
+    /// The new process's UUID.
     pub uuid: Uuid,
-    /// What to commit; the process is the first node made.
+    /// The changes to commit; the process is the first node created.
     pub changes: Vec<Change>,
 }
 
-/// Everything that is wrong with a launch, as far as it can be said without running the plugin. Starts nothing.
+/// Returns all problems of a launch that can be found without running the plugin. Launches nothing.
 pub fn check(reader: &Reader, launch: &Launch) -> Vec<Problem> {
     examine(reader, launch, None).map_or_else(|problems| problems, |examined| examined.problems)
 }
 
-/// Checks a launch and makes the rows of its process. The plugin's own validation runs last, in its host.
+/// Checks a launch and prepares the rows of its process. The plugin's own validation runs in its host, after the
+/// other checks.
 ///
 /// # Errors
-/// Everything that is wrong, at once.
+/// Returns all problems at once.
 pub async fn prepare(cx: &Context, launch: Launch) -> Result<Prepared, Refusal> {
     prepare_called(cx, launch, None).await
 }
 
-/// The same for a process that another one calls.
+/// Prepares a process that another one calls, as [`prepare`] does.
 pub(crate) async fn prepare_called(
     cx: &Context,
     launch: Launch,
@@ -174,7 +175,7 @@ pub(crate) async fn prepare_called(
     }
     let examined = judged(cx, &launch, calling.as_ref()).await?;
     let uuid = ids::fresh();
-    // Where it takes something out of a stash for others, that is what it is run for.
+    // A process that takes files out of a stash for others has to run for that.
     let is_for_others = examined.options.unstash.as_ref().is_some_and(Unstash::is_for_others);
     let no_cache = launch.metadata.disable_cache || is_for_others;
     let body = body(cx, &examined, no_cache, calling.as_ref())?;
@@ -200,7 +201,7 @@ pub(crate) async fn prepare_called(
     Ok(Prepared { uuid, changes })
 }
 
-/// Looks at a launch, and lets its plugin look.
+/// Examines a launch, and asks its plugin to validate it.
 pub(super) async fn judged(
     cx: &Context,
     launch: &Launch,
@@ -213,13 +214,14 @@ pub(super) async fn judged(
     let told = ask_all(cx, &examined).await;
     let problems = match examined.problems.is_empty() {
         true => told?,
-        // What the types forbid is said, whatever becomes of the plugin.
+        // Problems found by the manifest are reported, even if the plugin fails.
         false => with_told(examined.problems.clone(), told.unwrap_or_default()),
     };
     if problems.is_empty() { Ok(examined) } else { Err(Refusal::Problems(problems)) }
 }
 
-/// A process's metadata: a job's options; a workflow's plugin files, on which its whole call tree stays.
+/// Returns a process's metadata. A job has its options. A workflow has its plugin files, which its whole call tree
+/// uses.
 fn body(
     cx: &Context,
     examined: &Examined,
@@ -259,7 +261,7 @@ fn body(
     Ok(Value::Map(entries))
 }
 
-/// The digest of all that a calculation's results depend on.
+/// Returns the digest of everything that a calculation's results depend on.
 fn cache_hash(
     cx: &Context,
     process_type: &ProcessType,
@@ -281,10 +283,10 @@ fn cache_hash(
 /// The entry of a workflow's body that lists the plugin files of its call tree.
 pub(crate) const PINS: &str = "pins";
 
-/// The entry of a called workflow's body that says how many processes there are above it.
+/// The entry of a called workflow's body with the number of processes above it.
 pub(crate) const DEPTH: &str = "depth";
 
-/// Whether a process of this kind calls others.
+/// Returns whether processes of this kind call others.
 pub(crate) fn is_workflow(kind: Kind) -> bool {
     matches!(kind, Kind::WorkChain | Kind::WorkFunction)
 }
@@ -313,7 +315,7 @@ pub(super) fn problem(port: &str, message: impl Into<String>) -> Problem {
     Problem { port: port.to_owned(), message: message.into() }
 }
 
-/// Problems in one line.
+/// Joins problems in one line.
 pub(crate) fn in_words(problems: Vec<Problem>) -> String {
     let told = problems.into_iter().map(|problem| match problem.port.as_str() {
         "" => problem.message,

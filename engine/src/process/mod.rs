@@ -1,4 +1,4 @@
-//! Processes: their states, the ports of their types, and how they are launched.
+//! Processes: their states, the ports of their types, and their launch.
 
 pub(crate) mod caching;
 mod call;

@@ -1,5 +1,6 @@
-//! The input namespace `monitors` of every calcjob: who looks at its running job. Each entry is a dict with AiiDA's
-//! keys; it is judged at submission, with the manifest of the plugin that offers the monitor and by the plugin itself.
+//! The input namespace `monitors` of every calcjob: the monitors that look at its running job. Each entry is a
+//! dict with AiiDA's keys. It is checked at submission, by the manifest of the plugin that offers the monitor and
+//! by the plugin itself.
 
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{calcjob::add_port, runner::Context, store::PluginRow};
 
-/// The namespace's name, and that of the entry of a process's body that lists its monitors.
+/// The name of the namespace, and of the entry of a process's body that lists its monitors.
 pub(crate) const MONITORS: &str = "monitors";
 
 /// A monitor that looks at the job of a process; stored with the process.
@@ -28,15 +29,15 @@ pub(crate) struct Watcher {
     pub(crate) plugin: String,
     /// Its `kwargs`.
     pub(crate) kwargs: Inputs,
-    /// Those of a higher one are asked first.
+    /// Its priority; monitors of a higher one are called first.
     #[serde(default)]
     pub(crate) priority: i64,
-    /// Shortest time between two looks.
+    /// Shortest time between two calls.
     #[serde(default)]
     pub(crate) interval: Duration,
 }
 
-/// The input ports of a process type, with those that the engine adds.
+/// Returns the input ports of a process type, with those that the engine adds.
 pub fn input_ports(process_type: &ProcessType) -> BTreeMap<String, FlatPort> {
     let mut ports = flatten(&process_type.inputs);
     if process_type.kind == Kind::CalcJob {
@@ -49,13 +50,13 @@ pub fn input_ports(process_type: &ProcessType) -> BTreeMap<String, FlatPort> {
     ports
 }
 
-/// Whether a dotted input name is one of a calcjob's monitors, which its plugin does not see.
+/// Returns whether a dotted input name is one of a calcjob's monitors, which its plugin does not see.
 pub(crate) fn is_monitor(name: &str) -> bool {
     name.strip_prefix(MONITORS).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// Reads the monitors among the inputs, given as (name, value). In the order in which they are asked; those that are
-/// disabled are judged and left out.
+/// Reads the monitors among the inputs, given as (name, value). Returns them in the order in which they are
+/// called. Disabled ones are checked and left out.
 pub(super) fn read_monitors<'a>(
     plugins: &[PluginRow],
     inputs: impl Iterator<Item = (&'a str, &'a Value)>,
@@ -100,7 +101,7 @@ fn read(plugins: &[PluginRow], port: &str, value: &Value, problems: &mut Vec<Pro
     (!is_disabled).then_some(watcher)
 }
 
-/// The monitor of a name or an alias, among these plugin files.
+/// Finds the monitor of a name or an alias among these plugin files.
 fn find(plugins: &[PluginRow], name: &str) -> Result<(PluginRow, MonitorType), String> {
     let offers = |plugin: &PluginRow| {
         let fits = |monitor: &&MonitorType| {
@@ -153,10 +154,10 @@ fn node(data_type: String, value: Value) -> Node {
     Node { data_type, value, ..Node::default() }
 }
 
-/// Asks the plugins of monitors to judge their `kwargs`.
+/// Asks the plugins of monitors to validate their `kwargs`.
 ///
 /// # Errors
-/// The plugin's host's.
+/// Returns an error of a plugin's host.
 pub(super) async fn ask_monitors(cx: &Context, watchers: &[Watcher]) -> Result<Vec<Problem>, Refusal> {
     let mut problems = Vec::new();
     for watcher in watchers {
@@ -179,7 +180,8 @@ mod tests {
 
     use super::*;
 
-    /// A plugin with a monitor `t.grows`, of a file (text, required) and a limit (a number of at least 1).
+    /// Returns a plugin with a monitor `t.grows`, with a file (text, required) and a limit (a number of at least
+    /// 1).
     fn plugins() -> Vec<PluginRow> {
         let port = |types: &str, default: Option<Value>| Port {
             types: vec![types.into()],

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{calcjob::lend::is_inside, scheduler::Demand};
 
-/// What a job asks of its scheduler and how its script is made.
+/// A job's requests to its scheduler, and the settings of its script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
@@ -20,7 +20,7 @@ pub struct Options {
     pub resources: Resources,
     /// Wall time limit, s.
     pub max_wallclock_seconds: Option<u64>,
-    /// Memory limit a machine, kB.
+    /// Memory limit on each machine, kB.
     pub max_memory_kb: Option<u64>,
     /// Partition or queue.
     pub queue_name: Option<String>,
@@ -28,30 +28,31 @@ pub struct Options {
     pub account: Option<String>,
     /// Quality of service.
     pub qos: Option<String>,
-    /// Priority, in the scheduler's words.
+    /// Priority, in the scheduler's terms.
     pub priority: Option<String>,
-    /// Whether the scheduler may start the job again by itself.
+    /// True if the scheduler may restart the job by itself.
     pub rerunnable: bool,
-    /// Start the programs with MPI; `None` leaves it to plugin and code.
+    /// True to start the programs with MPI; `None` leaves it to plugin and code.
     pub withmpi: Option<bool>,
-    /// What the job starts may live on when its script has ended, on a computer without a queue: a server, say.
+    /// True if processes that the job starts, such as a server, may outlive its script. It applies to a computer
+    /// without a queue.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep_children: bool,
-    /// Words after the computer's `mpirun_command`.
+    /// Arguments after the computer's `mpirun_command`.
     pub mpirun_extra_params: Vec<String>,
-    /// Keep the login's environment in the job.
+    /// True to keep the login's environment in the job.
     pub import_sys_environment: bool,
     /// Variables set in the job.
     pub environment_variables: BTreeMap<String, String>,
-    /// Quote those with double quotes, so that the shell expands variables in them.
+    /// True to quote those with double quotes, so that the shell expands variables in them.
     pub environment_variables_double_quotes: bool,
-    /// Name of the file that the program reads, as the plugin is to call it.
+    /// Name of the file that the program reads, for the plugin to use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_filename: Option<String>,
-    /// Name of the file that the program writes, as the plugin is to call it.
+    /// Name of the file that the program writes, for the plugin to use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_filename: Option<String>,
-    /// Name of the calcjob type that reads the results, if it is not the process's own.
+    /// Name of the calcjob type that parses the results, if it is not the process's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parser_name: Option<String>,
     /// Raw lines for the script's header.
@@ -68,10 +69,10 @@ pub struct Options {
     pub scheduler_stdout: String,
     /// Name of the file for the job's standard error.
     pub scheduler_stderr: String,
-    /// What is put aside on the computer when the job has ended.
+    /// Files to stash on the computer when the job has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stash: Option<Stash>,
-    /// What is taken out of a stash before the job begins.
+    /// Files to take out of a stash before the job begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unstash: Option<Unstash>,
 }
@@ -109,16 +110,16 @@ impl Default for Options {
     }
 }
 
-/// Options that are stored only where they say something, so that what was stored before they were there counts as
-/// equal to what is stored now.
+/// The options that are stored only if they are set. So data stored before they existed counts as equal to data
+/// stored now.
 const LATER: [&str; 6] =
     ["input_filename", "keep_children", "output_filename", "parser_name", "stash", "unstash"];
 
 impl Options {
-    /// Returns what a job takes of a machine that it shares with others.
+    /// Returns the job's demand on a machine that it shares with others.
     ///
     /// # Errors
-    /// What contradicts what in its resources.
+    /// Returns the contradiction in its resources.
     pub fn demand(&self, default_per_machine: Option<u32>) -> Result<Demand, String> {
         let (_, per_machine, _) = self.resources.tasks(default_per_machine)?;
         Ok(Demand {
@@ -128,7 +129,7 @@ impl Options {
         })
     }
 
-    /// Reads options from a map, naming every wrong key and value at once.
+    /// Reads options from a map, and reports every wrong key and value at once.
     pub fn read(map: &BTreeMap<String, Value>, problems: &mut Vec<Problem>) -> Options {
         let mut good = serde_json::to_value(Options::default()).unwrap_or_default();
         let known = all_keys();
@@ -163,7 +164,7 @@ impl Options {
     }
 }
 
-/// The defaults, with every key: those that are left out of a stored one while nothing is said of them stand as null.
+/// Returns the defaults with every key. Keys that are stored only if they are set are null.
 fn all_keys() -> serde_json::Value {
     let mut keys = serde_json::to_value(Options::default()).unwrap_or_default();
     for key in LATER {
@@ -184,7 +185,7 @@ fn unknown_key(known: &serde_json::Value, key: &str) -> Option<String> {
     })
 }
 
-/// File names of the engine are names, not paths; variables are shell identifiers.
+/// Checks names: the engine's file names are names, not paths; variables are shell identifiers.
 fn check_names(options: &Options, problems: &mut Vec<Problem>) {
     for (key, name) in [
         ("submit_script_filename", &options.submit_script_filename),

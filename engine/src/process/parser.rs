@@ -1,5 +1,5 @@
-//! The option `parser_name`: another calcjob type whose `parse` reads the results. It is chosen at the launch, with the
-//! plugin file that it lies in, and is lent those of the process's inputs that it has ports for.
+//! The option `parser_name`: another calcjob type whose `parse` reads the results. It is chosen at launch,
+//! together with its plugin file. It gets the inputs of the process that it has ports for.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{coerce, flatten, spec::lookup};
 use crate::store::PluginRow;
 
-/// The entry of a process's body.
+/// The entry of a process's body for its parser.
 pub(crate) const PARSER: &str = "parser";
 
-/// A `parse` in a plugin file.
+/// The `parse` function of a type in a plugin file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parser {
     /// Digest of the file.
@@ -22,18 +22,18 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
-    /// The one that a stored process was launched with, if it is not its own.
+    /// Returns the parser that a stored process was launched with, if it is not its own.
     ///
     /// # Errors
-    /// A body that can't be read.
+    /// Fails if the body can't be read.
     pub(crate) fn of(body: &ferry_plugin_proto::Value) -> Result<Option<Parser>, String> {
         body.get(PARSER).map(ferry_plugin_proto::from_value).transpose()
     }
 
-    /// The parser of a name, for a process with inputs of these types.
+    /// Selects the parser that was found for a name, for a process with inputs of these types.
     ///
     /// # Errors
-    /// Why it can't be used.
+    /// Returns the reason why it can't be used.
     pub(crate) fn choose(
         found: Result<(PluginRow, ProcessType), String>,
         given: &BTreeMap<&str, &str>,
@@ -66,10 +66,10 @@ impl Parser {
         Ok(Parser { plugin: plugin.digest, process_type: name })
     }
 
-    /// The inputs of a process that a parser knows, with its own defaults.
+    /// Returns the inputs of a process that a parser has ports for, with its own defaults.
     ///
     /// # Errors
-    /// A default that does not fit its port.
+    /// Fails if a default does not fit its port.
     pub(crate) fn inputs(process_type: &ProcessType, mut inputs: Inputs) -> Result<Inputs, String> {
         let ports = flatten(&process_type.inputs);
         inputs.retain(|name, _| lookup(&ports, name).is_some());

@@ -1,4 +1,4 @@
-//! A launch for the sake of looking at it: checked as any other, and nothing is made of it.
+//! A rehearsed launch, for inspection: checked as any other, but no process is created.
 
 use std::collections::BTreeMap;
 
@@ -20,17 +20,17 @@ pub(crate) struct Rehearsal {
     pub(crate) process_type: String,
     pub(crate) computer: String,
     pub(crate) options: Options,
-    /// What the plugin sees; small files lie in `folder`.
+    /// The inputs as the plugin sees them; small files are in `folder`.
     pub(crate) inputs: Inputs,
-    /// What the job needs of them, by uuid.
+    /// The nodes that the job needs, by UUID.
     pub(crate) nodes: BTreeMap<String, Item>,
     pub(crate) _folder: Option<TempDir>,
 }
 
-/// Checks a launch as [`prepare`] does, and makes nothing of it.
+/// Checks a launch as [`prepare`] does, and creates nothing.
 ///
 /// # Errors
-/// Everything that is wrong, at once.
+/// Returns all problems at once.
 pub(crate) async fn rehearse(cx: &Context, launch: &Launch) -> Result<Rehearsal, Refusal> {
     let examined = judged(cx, launch, None).await?;
     let (kind, name) = (examined.process_type.kind, &examined.process_type.name);

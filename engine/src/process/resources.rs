@@ -1,4 +1,5 @@
-//! `metadata.options.resources`: machines, processes and cores, as AiiDA names them, and what a scheduler adds to them.
+//! `metadata.options.resources`: machines, processes and cores, with AiiDA's names, and the resources that a
+//! scheduler adds.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +9,18 @@ use serde::{Deserialize, Serialize};
 use super::spec::closest;
 use crate::scheduler::ResourceKey;
 
-/// What a job runs on. Two of the first three say the third.
+/// The resources of a job. Any two of the first three determine the third.
 ///
-/// The first five are every scheduler's and stay as they were stored. What follows is stored only where it says
-/// something, so that what was stored before it was there counts as equal to what is stored now.
+/// The first five exist for every scheduler and stay as they were stored. The others are stored only if they are
+/// set. So data stored before they existed counts as equal to data stored now.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resources {
-    /// Machines; 1 unless said otherwise.
+    /// Machines; 1 by default.
     pub num_machines: Option<u32>,
     /// MPI processes on each machine.
     pub num_mpiprocs_per_machine: Option<u32>,
-    /// MPI processes in all.
+    /// MPI processes in total.
     pub tot_num_mpiprocs: Option<u32>,
     /// Cores on each machine.
     pub num_cores_per_machine: Option<u32>,
@@ -28,7 +29,7 @@ pub struct Resources {
     /// GPUs on each machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_gpus: Option<u32>,
-    /// What only some schedulers know ([`ResourceKey`]), by name.
+    /// Resources that only some schedulers know ([`ResourceKey`]), by name.
     #[serde(flatten)]
     pub more: BTreeMap<String, serde_json::Value>,
 }
@@ -43,7 +44,8 @@ const COMMON: [&str; 5] = [
 ];
 
 impl Resources {
-    /// Names what this scheduler does not know, and values that are not what it wants.
+    /// Returns the resources that this scheduler does not know, and those with a wrong value, each with the
+    /// problem.
     pub fn unknown(&self, known: &[ResourceKey]) -> Vec<(String, String)> {
         let own = self.num_gpus.map(|gpus| ("num_gpus".to_owned(), serde_json::Value::from(gpus)));
         let said = own.into_iter().chain(self.more.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -56,16 +58,17 @@ impl Resources {
         said.filter_map(problem).collect()
     }
 
-    /// Returns the cores that a job takes on each machine, at least one.
+    /// Returns the cores that a job uses on each machine, at least one.
     pub fn cores(&self, tasks_per_machine: u32) -> u32 {
         let each = self.num_cores_per_mpiproc.unwrap_or(1);
         self.num_cores_per_machine.unwrap_or_else(|| tasks_per_machine.saturating_mul(each)).max(1)
     }
 
-    /// Machines, processes a machine, and processes in all, worked out. One task unless said otherwise.
+    /// Returns the numbers of machines, of processes on each machine, and of processes in total. The default is
+    /// one process.
     ///
     /// # Errors
-    /// What contradicts what.
+    /// Returns the contradiction.
     pub fn tasks(&self, default_per_machine: Option<u32>) -> Result<(u32, u32, u32), String> {
         for (name, number) in [
             ("num_machines", self.num_machines),
@@ -115,8 +118,8 @@ fn no_such(name: &str, known: &[ResourceKey]) -> String {
     }
 }
 
-/// Names entries that no scheduler could read: a resource is a number, a text or true or false. Whether the
-/// scheduler knows it is seen at the launch.
+/// Returns problems for entries that no scheduler could read: a resource is a number, a text, or true or false.
+/// The launch checks whether the scheduler knows it.
 pub(super) fn problems(value: &Value, port: &str) -> Vec<Problem> {
     let Value::Map(resources) = value else { return Vec::new() };
     let is_plain = |value: &Value| {
@@ -184,7 +187,7 @@ mod tests {
         assert!(read(r#"{"num_gpus": 0}"#).tasks(None).unwrap_err().contains("num_gpus must be at least 1"));
     }
 
-    /// As an earlier ferry stored them.
+    /// Resources as an earlier ferry stored them.
     #[test]
     fn what_was_stored_before_is_read_and_counts_as_equal() {
         let golden = r#"{"num_machines":1,"num_mpiprocs_per_machine":null,"tot_num_mpiprocs":4,"num_cores_per_machine":null,"num_cores_per_mpiproc":2}"#;

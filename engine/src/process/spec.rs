@@ -1,5 +1,5 @@
-//! Ports of a process type: looking them up by dotted name, reading words as values of their types, and
-//! judging values by what the manifest says (type, range, choices), without running the plugin.
+//! Ports of a process type: finding them by dotted name, parsing literals as values of their types, and checking
+//! values against the manifest (type, range, choices) without running the plugin.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::{
     store::{PluginRow, Reader},
 };
 
-/// A problem with one port; the same shape as a plugin's own.
+/// A problem with one port, in the form that plugins use.
 pub type PortProblem = Problem;
 
-/// A port with its full dotted name. A dynamic namespace is listed as one with `dynamic` set.
+/// A port with its full dotted name. A dynamic namespace is listed as a port with `dynamic` set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FlatPort {
     /// Dotted name.
     pub name: String,
     /// The port.
     pub port: Port,
-    /// Names below this one are free.
+    /// True if any names are allowed below this one.
     pub dynamic: bool,
-    /// Whether every namespace around it is required too.
+    /// True if the port and every namespace around it are required.
     pub required: bool,
 }
 
-/// All ports of a namespace, by dotted name.
+/// Returns all ports of a namespace, by dotted name.
 pub fn flatten(namespace: &Namespace) -> BTreeMap<String, FlatPort> {
     let mut ports = BTreeMap::new();
     add_ports(namespace, "", true, &mut ports);
@@ -52,7 +52,7 @@ fn add_ports(namespace: &Namespace, prefix: &str, required: bool, ports: &mut BT
     }
 }
 
-/// The port that a dotted name means, a dynamic namespace's included.
+/// Returns the port that a dotted name refers to, including that of a dynamic namespace.
 pub fn lookup<'a>(ports: &'a BTreeMap<String, FlatPort>, name: &str) -> Option<&'a FlatPort> {
     if let Some(port) = ports.get(name).filter(|port| !port.dynamic) {
         return Some(port);
@@ -67,9 +67,9 @@ pub fn lookup<'a>(ports: &'a BTreeMap<String, FlatPort>, name: &str) -> Option<&
     ports.get("").filter(|port| port.dynamic)
 }
 
-/// The name that is closest to `wanted`, if one is close enough, for "did you mean".
+/// Returns the name closest to `wanted`, if one is close enough, for "did you mean".
 pub fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // The beginning of a name is that name, however much is missing.
+    // The beginning of a name counts as close to it, however much is missing.
     let distance = |name: &str| match wanted.len() > 3 && name.starts_with(wanted) {
         true => 1,
         false => strsim::damerau_levenshtein(wanted, name),
@@ -82,7 +82,7 @@ pub fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Op
         .map(|(_, name)| name)
 }
 
-/// Says that a port is unknown, with a suggestion.
+/// Reports an unknown port, with a suggestion.
 pub(crate) fn unknown_port(name: &str, ports: &BTreeMap<String, FlatPort>) -> PortProblem {
     let known: Vec<&str> = ports.keys().map(String::as_str).filter(|name| !name.is_empty()).collect();
     let hint = match closest(name, known.iter().copied()) {
@@ -93,20 +93,21 @@ pub(crate) fn unknown_port(name: &str, ports: &BTreeMap<String, FlatPort>) -> Po
     Problem { port: name.to_owned(), message: format!("no such input; {hint}") }
 }
 
-/// The active plugin and process type of a full name or alias.
+/// Returns the active plugin and process type of a full name or alias.
 ///
 /// # Errors
-/// A text for the user: unknown, with a suggestion; or claimed by two plugins, naming both.
+/// Returns a text for the user if the name is unknown, with a suggestion, or claimed by two plugins, naming both.
 pub fn find_type(reader: &Reader, name: &str) -> Result<(PluginRow, ProcessType), String> {
     let plugins = reader.plugins().map_err(|error| error.to_string())?;
     let active: Vec<PluginRow> = plugins.into_iter().filter(|plugin| plugin.active).collect();
     choose_type(&active, name)
 }
 
-/// The same among the plugin files of these digests: those that a call tree was launched with.
+/// Finds a type as [`find_type`] does, among the plugin files of these digests: those that a call tree was
+/// launched with.
 ///
 /// # Errors
-/// As [`find_type`].
+/// Fails as [`find_type`] does.
 pub(crate) fn find_pinned_type(
     reader: &Reader,
     name: &str,
@@ -115,10 +116,10 @@ pub(crate) fn find_pinned_type(
     choose_type(&pinned(reader, pins)?, name)
 }
 
-/// The plugin files of these digests, or without any those that offer types for new processes.
+/// Returns the plugin files of these digests; without digests, those that offer types for new processes.
 ///
 /// # Errors
-/// The store's, in words.
+/// Returns an error of the store, in words.
 pub(crate) fn offering(reader: &Reader, pins: Option<&[String]>) -> Result<Vec<PluginRow>, String> {
     match pins {
         Some(pins) => pinned(reader, pins),
@@ -134,7 +135,7 @@ fn pinned(reader: &Reader, pins: &[String]) -> Result<Vec<PluginRow>, String> {
     plugins.map_err(|error| error.to_string())
 }
 
-/// Digests of the plugin files that offer types for new processes.
+/// Returns the digests of the plugin files that offer types for new processes.
 pub(crate) fn active_plugins(reader: &Reader) -> crate::store::Result<Vec<String>> {
     let active = reader.plugins()?.into_iter().filter(|plugin| plugin.active);
     Ok(active.map(|plugin| plugin.digest).collect())
@@ -149,10 +150,11 @@ fn choose_type(plugins: &[PluginRow], name: &str) -> Result<(PluginRow, ProcessT
     choose(plugins, offers, names, "process type", name)
 }
 
-/// What one of the plugins offers under a name, where `names` are all that there are of this sort.
+/// Chooses the plugin that offers an item of this name, and returns both. `names` are all items of this kind, for
+/// suggestions.
 ///
 /// # Errors
-/// As [`find_type`].
+/// Fails as [`find_type`] does.
 pub(super) fn choose<'a, T>(
     plugins: &[PluginRow],
     offers: impl Fn(&PluginRow) -> Option<T>,
@@ -186,11 +188,11 @@ pub(super) fn choose<'a, T>(
     }
 }
 
-/// Fits a value to one of the accepted types: gives the type, and the value with integers widened to floats
-/// where only floats are taken. `given` is the value's own type if it has one.
+/// Fits a value to one of the accepted types. Returns the type and the value; an integer becomes a float where
+/// only floats are accepted. `given` is the value's own type, if it has one.
 ///
 /// # Errors
-/// What is accepted and what came.
+/// Returns a text with the accepted types and the value given.
 pub fn coerce(types: &[String], given: Option<&str>, value: Value) -> Result<(String, Value), String> {
     let accepts = |data_type: &str| types.is_empty() || types.iter().any(|accepted| accepted == data_type);
     if let Some(data_type) = given {
@@ -218,7 +220,7 @@ pub fn coerce(types: &[String], given: Option<&str>, value: Value) -> Result<(St
     if !natural.is_empty() && accepts(natural) {
         return Ok((natural.to_owned(), value));
     }
-    // A map is the body of the one type that plugins declare among them, if there is one.
+    // A map is the body of the one plugin-declared type among them, if there is exactly one.
     let mut declared = types.iter().filter(|name| name.contains('.'));
     if natural == "dict"
         && let (Some(only), None) = (declared.next(), declared.next())
@@ -228,17 +230,17 @@ pub fn coerce(types: &[String], given: Option<&str>, value: Value) -> Result<(St
     Err(type_problem(types, &crate::node::describe(&value)))
 }
 
-/// "expected int or float, got ...".
+/// Returns the message "expected int or float, got ...".
 pub fn type_problem(types: &[String], got: &str) -> String {
     let known = if types.is_empty() { "a value".into() } else { types.join(" or ") };
     format!("expected {known}, got {got}")
 }
 
-/// Reads a word of the command line as a value of one of the accepted types: the first that can read it, text
-/// last, since text is taken as it is.
+/// Parses a word of the command line as a value of the first accepted type that can read it. Text is tried last,
+/// since it accepts any word.
 ///
 /// # Errors
-/// What is accepted and what came.
+/// Returns a text with the accepted types and the word.
 pub fn parse_literal(types: &[String], word: &str) -> Result<(String, Value), String> {
     const GUESS: &[&str] = &["int", "float", "bool", "list", "dict", "str"];
     let mut tries: Vec<&str> =
@@ -278,7 +280,7 @@ fn read_as(data_type: &str, word: &str) -> Option<Value> {
     }
 }
 
-/// Judges a value by its port's range and choices.
+/// Checks a value against its port's range and choices.
 pub(crate) fn judge(port: &Port, value: &Value) -> Result<(), String> {
     if !port.choices.is_empty() && !port.choices.contains(value) {
         let choices: Vec<_> =

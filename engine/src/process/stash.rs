@@ -1,5 +1,5 @@
-//! `metadata.options.stash` and `unstash`: what a calculation puts aside on its computer when its job has ended, and
-//! what it takes out again before its job begins. AiiDA's keys.
+//! `metadata.options.stash` and `unstash`, with AiiDA's keys. A calculation stashes files on its computer when its
+//! job has ended, or takes files out of a stash before its job begins.
 
 use ferry_plugin_proto::{Problem, Value};
 use serde::{Deserialize, Serialize};
@@ -7,39 +7,39 @@ use serde::{Deserialize, Serialize};
 use super::fields::Fields;
 use crate::calcjob::lend::is_inside;
 
-/// What is put aside, where, and how.
+/// The files to stash, the place, and the format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stash {
     /// Absolute directory on the computer, which all calculations may share.
     pub target_base: String,
     /// Relative paths in the work directory, and patterns.
     pub source_list: Vec<String>,
-    /// As copies, or as one archive.
+    /// The format: copies, or one archive.
     pub stash_mode: StashMode,
-    /// Whether an archive holds what links point to instead of the links.
+    /// True if an archive holds the targets of links instead of the links.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dereference: Option<bool>,
-    /// Whether something of `source_list` that is not there lets it fail.
+    /// True if a missing entry of `source_list` makes the stash fail.
     #[serde(default)]
     pub fail_on_missing: bool,
 }
 
-/// As copies, or as one archive.
+/// The format of a stash: copies, or one archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StashMode {
     /// Copies, at their relative paths.
     #[serde(rename = "copy")]
     Copy,
-    /// An archive.
+    /// An uncompressed tar archive.
     #[serde(rename = "tar")]
     Tar,
-    /// An archive, packed by bzip2.
+    /// A tar archive, compressed with bzip2.
     #[serde(rename = "tar.bz2")]
     TarBz2,
-    /// An archive, packed by gzip.
+    /// A tar archive, compressed with gzip.
     #[serde(rename = "tar.gz")]
     TarGz,
-    /// An archive, packed by xz.
+    /// A tar archive, compressed with xz.
     #[serde(rename = "tar.xz")]
     TarXz,
 }
@@ -48,7 +48,7 @@ impl StashMode {
     const ALL: [StashMode; 5] =
         [StashMode::Copy, StashMode::Tar, StashMode::TarBz2, StashMode::TarGz, StashMode::TarXz];
 
-    /// The word for it.
+    /// Returns its name.
     pub fn as_str(self) -> &'static str {
         match self {
             StashMode::Copy => "copy",
@@ -59,29 +59,29 @@ impl StashMode {
         }
     }
 
-    /// The mode of a word.
+    /// Returns the mode of a name.
     pub(crate) fn of(word: &str) -> Option<StashMode> {
         StashMode::ALL.into_iter().find(|mode| mode.as_str() == word)
     }
 }
 
-/// What is taken out of a stash, which is an input of the calculation, and where it goes.
+/// The files to take out of a stash, which is an input of the calculation, and their destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unstash {
     /// Relative paths in the stash, and patterns.
     pub source_list: Vec<String>,
-    /// Where it goes.
+    /// The destination.
     pub unstash_target_mode: UnstashTarget,
 }
 
 impl Unstash {
-    /// Whether what it takes out goes somewhere else than to itself.
+    /// Returns whether the files go to another calculation than the one that takes them out.
     pub(super) fn is_for_others(&self) -> bool {
         self.unstash_target_mode == UnstashTarget::OriginalPlace
     }
 }
 
-/// Where what is taken out of a stash goes.
+/// The destination of files taken out of a stash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnstashTarget {
     /// Into the work directory of the calculation that stashed it.
@@ -90,7 +90,7 @@ pub enum UnstashTarget {
     NewRemoteData,
 }
 
-/// Everything that is wrong with an option of this module; nothing for any other option.
+/// Returns all problems with an option of this module; none for any other option.
 pub(super) fn problems(key: &str, value: &Value, port: &str) -> Vec<Problem> {
     match (key, value) {
         (_, Value::Null) => Vec::new(),
@@ -156,12 +156,13 @@ fn check_sources(fields: &mut Fields<'_>, place: &str) -> Vec<String> {
     sources
 }
 
-/// Whether it is more than a name.
+/// Returns whether a path is a pattern.
 pub(crate) fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
-/// What is wrong with taking something out of a stash beside the inputs, given as (data type, computer).
+/// Returns the problem with taking files out of a stash, if there is one. The inputs are given as (data type,
+/// computer).
 pub(super) fn check_unstash<'a>(
     unstash: Option<&Unstash>,
     inputs: impl Iterator<Item = (&'a str, Option<&'a str>)>,
@@ -190,7 +191,7 @@ pub(super) fn check_unstash<'a>(
 mod tests {
     use super::*;
 
-    /// `port: message` of everything that is wrong.
+    /// Returns all problems, as `port: message`.
     fn wrong(key: &str, json: &str) -> Vec<String> {
         let value: Value = serde_json::from_str(json).unwrap();
         problems(key, &value, key)

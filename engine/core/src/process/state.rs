@@ -1,14 +1,14 @@
-//! Process states and which of them may follow which.
+//! Process states, and the transitions between them.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a process stands. *Paused* is a flag beside it, *failed* is finished with a non-zero exit status.
+/// The state of a process. *Paused* is a separate flag; *failed* means finished with a non-zero exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Stored, not begun.
+    /// Stored, not started.
     Created,
-    /// A step or a piece of work goes on.
+    /// A step or a call of a plugin is running.
     Running,
     /// Waits for a job, a timer, a child or a slot.
     Waiting,
@@ -16,18 +16,18 @@ pub enum State {
     Finished,
     /// Ended by a bug or an unrecoverable error.
     Excepted,
-    /// Ended by a user's wish.
+    /// Killed by a user.
     Killed,
 }
 
 impl State {
-    /// All of them, in order of life.
+    /// All states, in order of life.
     pub const ALL: [State; 6] =
         [State::Created, State::Running, State::Waiting, State::Finished, State::Excepted, State::Killed];
-    /// Those that go on.
+    /// The states of live processes.
     pub const LIVE: [State; 3] = [State::Created, State::Running, State::Waiting];
 
-    /// The word for it.
+    /// Returns its name.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Created => "created",
@@ -39,18 +39,18 @@ impl State {
         }
     }
 
-    /// The state that a word names.
+    /// Returns the state of a name.
     pub fn read(word: &str) -> Option<State> {
         State::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
-    /// Whether nothing follows.
+    /// Returns whether the state is final.
     pub fn is_terminal(self) -> bool {
         matches!(self, State::Finished | State::Excepted | State::Killed)
     }
 
-    /// Whether `next` may follow. AiiDA's table: a created process runs before it waits or finishes. Only a user's
-    /// `process resume` leads back, from excepted to where its last checkpoint stands.
+    /// Returns whether `next` may follow, by AiiDA's table: a created process runs before it waits or finishes.
+    /// Only a user's `process resume` leads back, from excepted to the state of its last checkpoint.
     ///
     /// ```
     /// use ferry_engine_core::process::State::*;

@@ -1,4 +1,5 @@
-//! What plugins say of a launch, in their hosts: the type's own, those of its data types, and those of its monitors.
+//! Validation of a launch by plugins, in their hosts: the type's own, those of its data types, and those of its
+//! monitors.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -15,15 +16,15 @@ use crate::{
     runner::Context,
 };
 
-/// What the plugin says of the inputs, and what those who will look at the job say of theirs.
+/// Returns the problems that the plugin reports, and those that the plugins of monitors report of their inputs.
 pub(super) async fn ask_all(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, Refusal> {
     let mut told = ask_plugin(cx, examined).await?;
     told.extend(ask_monitors(cx, &examined.watchers).await?);
     Ok(told)
 }
 
-/// What is wrong by the manifest, and what the plugin says beside it: nothing of ports, or of namespaces around ports,
-/// that it was not given because they are wrong already.
+/// Combines the problems found by the manifest with those that the plugin reports. The latter are left out if they
+/// concern a port, or a namespace around a port, that the plugin was not given because it is wrong already.
 pub(super) fn with_told(mut problems: Vec<Problem>, told: Vec<Problem>) -> Vec<Problem> {
     let is_known = |told: &Problem| {
         let below = format!("{}.", told.port);
@@ -47,7 +48,7 @@ async fn ask_plugin(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, R
     Ok(problems)
 }
 
-/// The inputs as the plugin sees them.
+/// Returns the inputs as the plugin sees them.
 pub(in super::super) fn lent(
     cx: &Context,
     examined: &Examined,
@@ -67,7 +68,8 @@ pub(in super::super) fn lent(
     Ok(inputs)
 }
 
-/// The files of an input, where the plugin can read them. The folder is made for the first that has any.
+/// Provides the files of an input where the plugin can read them. The folder is created for the first input with
+/// files.
 fn lend_files(
     cx: &Context,
     port: &str,

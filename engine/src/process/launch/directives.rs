@@ -1,4 +1,5 @@
-//! Header lines that no job may have, told before a process is made: in the options, the codes and the computer.
+//! Header lines that no job may have, reported before a process is created: in the options, the codes and the
+//! computer.
 
 use ferry_plugin_proto::{Kind, Problem, Value};
 
@@ -8,8 +9,8 @@ use crate::{
     scheduler::{Scheduler, Texts},
 };
 
-/// Names the texts of a launch whose directives the scheduler can't have. A computer or scheduler that can't be
-/// looked up is told by others.
+/// Returns problems for the texts of a launch with directives that the scheduler does not allow. A computer or
+/// scheduler that does not exist is reported elsewhere.
 pub(super) fn refused(cx: &Context, examined: &Examined) -> Vec<Problem> {
     if examined.process_type.kind != Kind::CalcJob || examined.imported {
         return Vec::new();

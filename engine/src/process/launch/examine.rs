@@ -1,4 +1,5 @@
-//! What a launch means, and all that is wrong with it, as far as it can be said without running a plugin.
+//! The examination of a launch: its meaning and all its problems, as far as they can be found without running a
+//! plugin.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,18 +23,18 @@ use crate::{
     store::{PluginRow, Reader, label_problem},
 };
 
-/// What a launch means, as far as it can be said without running the plugin.
+/// A launch that was examined without running the plugin.
 pub(in super::super) struct Examined {
     pub(in super::super) plugin: PluginRow,
     pub(in super::super) process_type: ProcessType,
     pub(in super::super) resolved: BTreeMap<String, Resolved>,
     pub(in super::super) computer: Option<String>,
     pub(in super::super) options: Options,
-    /// Who parses, if not the type itself.
+    /// The parser, if it is not the type's own.
     pub(super) parser: Option<Parser>,
-    /// Whether a run that is over is only imported.
+    /// True if a finished run is only imported.
     pub(in super::super) imported: bool,
-    /// Who looks at its job.
+    /// The monitors of its job.
     pub(super) watchers: Vec<Watcher>,
     pub(super) problems: Vec<Problem>,
 }
@@ -76,7 +77,7 @@ pub(super) fn examine(
     Ok(Examined { plugin, process_type, resolved, computer, options, parser, imported, watchers, problems })
 }
 
-/// Whether the input `remote_folder` means an import: it does where the type has no such port of its own.
+/// Returns whether the input `remote_folder` means an import. It does if the type has no such port of its own.
 fn is_import_port(process_type: &ProcessType) -> bool {
     process_type.kind == Kind::CalcJob && lookup(&flatten(&process_type.inputs), FOLDER).is_none()
 }
@@ -161,7 +162,7 @@ fn choose_computer(
     }
 }
 
-/// An import happens where the folder is.
+/// Returns the computer of an import, which is that of the folder.
 fn import_computer(wanted: Option<&str>, folder: &Resolved, problems: &mut Vec<Problem>) -> Option<String> {
     let label = folder.value.get("computer").and_then(Value::as_str)?;
     if wanted.is_some_and(|wanted| wanted != label) {

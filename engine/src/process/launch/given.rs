@@ -1,4 +1,4 @@
-//! Inputs as they were given become nodes, stored ones or new; what was not given has its default.
+//! Resolution of inputs: given ones become nodes, stored or new, and missing ones get their defaults.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{
     store::{FileContent, NewData, NodeKind, Reader, label_problem},
 };
 
-/// An input that was resolved: an existing node, or a new one, and what the plugin sees of it.
+/// An input that was resolved: an existing node, or a new one, and its data for the plugin.
 pub(in super::super) struct Resolved {
     pub(in super::super) uuid: Uuid,
     pub(in super::super) new: Option<NewData>,
@@ -50,7 +50,7 @@ pub(super) fn resolve_inputs(
     }
     add_defaults(ports, launch, &mut resolved, problems);
     if imported {
-        // A run that is over needs no code.
+        // A finished run needs no code.
         let is_code = |name: &str| ports.get(name).is_some_and(|port| port.port.types == ["code"]);
         problems.retain(|problem| launch.inputs.contains_key(&problem.port) || !is_code(&problem.port));
     }
@@ -135,13 +135,13 @@ fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue, plugin: &str) -
     let (data_type, value) = coerce(types, Some(&node.node_type), node.body.clone())?;
     judge(&port.port, &value)?;
     if data_type != node.node_type {
-        // An int where a float is wanted: a new node, since stored ones never change.
+        // An int where a float is wanted becomes a new node, since stored ones never change.
         return Ok(new_input(data_type, value, Vec::new()));
     }
     Ok(Resolved { uuid: node.uuid, new: None, data_type, value, computer: node.computer })
 }
 
-/// The computer of a new node that lies on one.
+/// Returns the computer of a new node that is on one.
 fn place_of(reader: &Reader, data_type: &str, value: &Value) -> Result<Option<String>, String> {
     if data_type != "remote_folder" {
         return Ok(None);
@@ -154,7 +154,8 @@ fn place_of(reader: &Reader, data_type: &str, value: &Value) -> Result<Option<St
     Ok(Some(row.config.label))
 }
 
-/// Types that are spelled `library.name` belong to somebody; plain words are the engine's.
+/// Returns whether a type may exist: `library.name` is a plugin's type, and a plain word must be one of the
+/// engine's.
 fn known_type(name: &str) -> bool {
     name.contains('.') || crate::node::BASE_TYPES.contains(&name)
 }

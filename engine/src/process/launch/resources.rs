@@ -1,12 +1,12 @@
-//! Resources that no job of a computer can have, told before a process is made.
+//! Resources that no job of a computer can have, reported before a process is created.
 
 use ferry_plugin_proto::{Kind, Problem};
 
 use super::{examine::Examined, problem};
 use crate::runner::Context;
 
-/// Names what the scheduler of the launch's computer does not know, and what its machine can never give, as far as that
-/// is known. A computer or scheduler that can't be looked up is told by others.
+/// Returns problems for resources that the scheduler of the launch's computer does not know, or that its machine
+/// can never provide, as far as that is known. A computer or scheduler that does not exist is reported elsewhere.
 pub(super) fn refused(cx: &Context, examined: &Examined) -> Vec<Problem> {
     if examined.process_type.kind != Kind::CalcJob || examined.imported {
         return Vec::new();
@@ -24,7 +24,7 @@ pub(super) fn refused(cx: &Context, examined: &Examined) -> Vec<Problem> {
     if !unknown.is_empty() {
         return unknown;
     }
-    // What contradicts itself is told already.
+    // A contradiction is reported already.
     let demand = options.demand(config.mpiprocs_per_machine).unwrap_or_default();
     let lack = sharing.capacity(&config.label).and_then(|capacity| capacity.never(&demand));
     lack.map(|lack| problem("metadata.options", lack.for_ever(&config.label))).into_iter().collect()
