@@ -187,7 +187,7 @@ mod tests {
         assert!(read(r#"{"num_gpus": 0}"#).tasks(None).unwrap_err().contains("num_gpus must be at least 1"));
     }
 
-    /// Resources as an earlier ferry stored them.
+    /// Reads resources as an earlier ferry stored them.
     #[test]
     fn what_was_stored_before_is_read_and_counts_as_equal() {
         let golden = r#"{"num_machines":1,"num_mpiprocs_per_machine":null,"tot_num_mpiprocs":4,"num_cores_per_machine":null,"num_cores_per_mpiproc":2}"#;

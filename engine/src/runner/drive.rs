@@ -24,18 +24,18 @@ use crate::{
 /// The next action for a process after it was driven.
 #[derive(Debug)]
 pub(super) enum Then {
-    /// Watch its job.
+    /// The job is watched.
     Watch(JobWatch),
-    /// Wait at its computer's gate.
+    /// It waits at its computer's gate.
     Gate {
         /// Label of the computer.
         computer: String,
         /// True if the scheduler has just refused it for want of room.
         refused: bool,
     },
-    /// Drive it again after this time.
+    /// It is driven again after this time.
     After(Duration),
-    /// Drive it again later: the store can't be read or written for now.
+    /// It is driven again later: the store can't be read or written for now.
     Stuck(store::Error),
     /// Nothing, until it is woken.
     Idle,

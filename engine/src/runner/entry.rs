@@ -26,11 +26,11 @@ const HAND_OVER: Duration = Duration::from_secs(15);
 
 /// The reasons for owning a profile.
 pub(super) enum Duty {
-    /// To step all processes.
+    /// All processes are stepped.
     Daemon,
-    /// To launch and step one new process.
+    /// One new process is launched and stepped.
     Run(Box<Launch>),
-    /// To step one process that an earlier owner began.
+    /// One process that an earlier owner began is stepped.
     GoOn(i64),
 }
 

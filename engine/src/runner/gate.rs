@@ -113,7 +113,7 @@ pub(crate) struct Gates {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// By the label of the computer.
+    /// Gates by the label of the computer.
     gates: BTreeMap<String, Gate>,
     buckets: BTreeMap<QueueId, Bucket>,
     /// Resource demands of the processes that wait for a share of a machine or hold a grant.
@@ -475,7 +475,7 @@ mod tests {
         assert_eq!(one.passed, [NodeId(6)]);
     }
 
-    /// A queue whose jobs share a machine of 8 cores.
+    /// Returns a queue whose jobs share a machine of 8 cores.
     fn workstation(cores_in_use: u32) -> Queue {
         let mut queue = queue(vec![computer("ws", None, None)], 0);
         queue.sharing.machine = Some(Machine { cores: Some(8), ..Machine::default() });

@@ -87,7 +87,7 @@ pub(crate) enum Event {
     Kill(NodeId),
     /// The job of the process was observed.
     Observed(NodeId, poller::Observation),
-    /// Stop gracefully.
+    /// A request to stop gracefully.
     Stop,
 }
 

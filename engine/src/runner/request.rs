@@ -32,43 +32,44 @@ pub struct Hello {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Launch a process. Answers `Launched` or `Refused`.
+    /// A launch of a process. Answers `Launched` or `Refused`.
     Launch(Box<Launch>),
-    /// Write the files of a calcjob into a new directory below `dir`, and launch nothing. Answers `DryRun` or
-    /// `Refused`.
+    /// A dry run: the files of a calcjob are written to a new directory below `dir`, and nothing is launched.
+    /// Answers `DryRun` or `Refused`.
     DryRun {
         /// The launch to rehearse.
         launch: Box<Launch>,
         /// Absolute path, on this machine.
         dir: std::path::PathBuf,
     },
-    /// Launch processes, all or none, in one transaction. Answers `LaunchedAll` or `RefusedSome`.
+    /// Launches of processes, all or none, in one transaction. Answers `LaunchedAll` or `RefusedSome`.
     LaunchAll(Vec<Launch>),
-    /// Kill processes and all that they called. Answers `Done`.
+    /// A request to kill processes and all that they called. Answers `Done`.
     Kill {
         /// Ids of the processes.
         processes: Vec<i64>,
-        /// End them even if their jobs can't be cancelled now; those are cancelled when the computer answers.
+        /// True if they end even if their jobs can't be cancelled now; those are cancelled when the computer
+        /// answers.
         #[serde(default)]
         force: bool,
     },
-    /// Resume excepted processes from their last good checkpoint. Answers `Done`.
+    /// A request to resume excepted processes from their last good checkpoint. Answers `Done`.
     Resume(Vec<i64>),
-    /// Pause processes and all that they called, or let them continue. Answers `Done`.
+    /// A request to pause processes and all that they called, or to let them continue. Answers `Done`.
     Pause {
         /// Ids of the processes.
         processes: Vec<i64>,
         /// True to pause, false to continue.
         paused: bool,
     },
-    /// Add a computer, or change the settings of one. Answers `Done`.
+    /// A new computer, or new settings of one. Answers `Done`.
     Computer {
         /// Its settings.
         config: Box<Computer>,
         /// True if the computer exists already.
         replace: bool,
     },
-    /// Record a decision about a computer, or a finding. Answers `Done`.
+    /// A decision about a computer, or a finding. Answers `Done`.
     Host {
         /// Its label.
         computer: String,
@@ -78,9 +79,9 @@ pub enum Request {
     /// Remove the work directories of calculations that have ended; those that can't be reached are removed later.
     /// Answers `Done`.
     CleanWorkDirs(Vec<i64>),
-    /// Submit again a job whose submission stays unclear. Answers `Done`.
+    /// A request to submit again a job whose submission stays unclear. Answers `Done`.
     Resubmit(i64),
-    /// Create a data node of its own, as `code create` does. Answers `Node`.
+    /// A new data node of its own, as `code create` makes one. Answers `Node`.
     Data {
         /// Its data type.
         data_type: String,
@@ -95,7 +96,7 @@ pub enum Request {
         /// Label of its computer.
         computer: Option<String>,
     },
-    /// Create a group, and put nodes (by id, uuid or label) into it. Answers `Done`.
+    /// A new group, and nodes (by id, UUID or label) to put into it. Answers `Done`.
     Group {
         /// Its label.
         label: String,
@@ -106,11 +107,11 @@ pub enum Request {
         /// True if it may exist already.
         if_missing: bool,
     },
-    /// Change groups, by label, in one transaction. Answers `Done`.
+    /// Changes of groups, by label, in one transaction. Answers `Done`.
     Groups(Vec<(String, GroupChange)>),
-    /// Add or change comments on nodes. Answers `Done`.
+    /// A change of the comments on a node. Answers `Done`.
     Comment(CommentChange),
-    /// Change the label or description of a node. Answers `Done`.
+    /// A new label or description of a node. Answers `Done`.
     Describe {
         /// Id of the node.
         node: NodeId,
@@ -119,38 +120,38 @@ pub enum Request {
         /// Its description, if that changes.
         description: Option<String>,
     },
-    /// Delete nodes together with everything derived from them, and groups, in one transaction. Answers `Done`.
+    /// A deletion of nodes with everything derived from them, and of groups, in one transaction. Answers `Done`.
     Delete {
         /// The nodes, as they were examined.
         nodes: Deletion,
         /// Labels of groups to delete too.
         groups: Vec<String>,
     },
-    /// Admit, probe and activate a plugin file. Answers `Plugin`.
+    /// A plugin file to admit, probe and activate. Answers `Plugin`.
     InstallPlugin {
         /// Absolute path.
         path: String,
     },
-    /// Deactivate the installed plugin of a name. Answers `Done`.
+    /// The name of an installed plugin to deactivate. Answers `Done`.
     RemovePlugin {
         /// Its name.
         name: String,
     },
-    /// Set whether others may take over the results of a calculation. Answers `Done`.
+    /// Permission for others to take over the results of a calculation. Answers `Done`.
     Reusable {
         /// Id of the calculation.
         process: i64,
         /// True if they may.
         reusable: bool,
     },
-    /// Change a setting of the profile; `None` removes it. Answers `Done`.
+    /// A setting of the profile; `None` removes it. Answers `Done`.
     Setting {
         /// Its key.
         key: String,
         /// Its value.
         value: Option<String>,
     },
-    /// Wait until the mark of a process differs from `seen`, or it has ended; at most `seconds`. Answers
+    /// A wait until the mark of a process differs from `seen`, or it has ended; at most `seconds`. Answers
     /// `Process`.
     Wait {
         /// Id of the process.
@@ -160,16 +161,16 @@ pub enum Request {
         /// Longest wait, s.
         seconds: u64,
     },
-    /// Follow this process in a terminal: step it, even where only some are stepped. Answers `Done`.
+    /// A process that a terminal follows: step it, even where only some are stepped. Answers `Done`.
     Attach(i64),
-    /// Run one step of tidying the store. Answers `Tidied`.
+    /// One step of tidying the store. Answers `Tidied`.
     Maintain(Stage),
-    /// Report the owner's status. Answers `Status`.
+    /// A query of the owner's status. Answers `Status`.
     Status,
-    /// Stop gracefully. Answers `Done`, then ends.
+    /// A request to stop gracefully. Answers `Done`, then ends.
     Stop,
-    /// Hand the profile of a `ferry run` over to a daemon that starts. Answers `Done`, then releases it; a daemon
-    /// refuses.
+    /// A request to a `ferry run` to hand its profile over to a daemon that starts. Answers `Done`, then releases
+    /// it; a daemon refuses.
     HandOver,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Server {
     pub(super) gauges: Arc<Gauges>,
     pub(super) role: &'static str,
     pub(super) started: jiff::Timestamp,
-    /// Receives a value when a client asks for a stop (`false`) or a hand-over (`true`).
+    /// The channel for clients' requests for a stop (`false`) or a hand-over (`true`).
     pub(super) ends: mpsc::UnboundedSender<bool>,
     /// Notified when a setting has changed.
     pub(super) settings_changed: Notify,

@@ -65,7 +65,7 @@ pub(super) struct StepLoop {
     /// Processes that wait at their computer's gate.
     gated: HashSet<NodeId>,
     observations: HashMap<NodeId, Observation>,
-    /// Watches computers in trouble; ends with the loop.
+    /// The task that watches computers in trouble; it ends with the loop.
     watcher: JoinSet<()>,
     timers: Timers,
     /// Processes that were stuck when they were last driven.

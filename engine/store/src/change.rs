@@ -242,8 +242,8 @@ pub enum Change {
         paused: bool,
     },
     /// A place under the limits of a computer's queue; a process that has one keeps it. Fails with `Limit` if
-    /// there is no room. That is so if the bounds, the present limits, or the machine's resources are used up by
-    /// the tickets of all computers that share the queue.
+    /// there is no room: under the bounds, under the present limits, or on the machine. All tickets of the
+    /// computers that share the queue count.
     TakeTicket {
         /// Id of the process.
         process: NodeId,
@@ -316,8 +316,8 @@ pub enum Change {
         /// The node.
         node: Uuid,
     },
-    /// A plugin file, inserted or replaced by digest. If it is active, it replaces others of its name that are
-    /// bundled, or installed, as it is.
+    /// A plugin file, inserted or replaced by digest. If it is active, it deactivates others of its name with the
+    /// same `bundled` flag.
     Plugin(Box<PluginRow>),
     /// Plugins of this name that no longer offer their types.
     DeactivatePlugin {

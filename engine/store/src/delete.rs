@@ -1,5 +1,5 @@
-//! Deletion. No node may remain whose provenance would be wrong. With a node goes everything made from it, and
-//! with the outputs and children of a process goes the process. AiiDA's rules (`graph_traversal_rules.py`):
+//! Deletion. It leaves no node with a false provenance: it also deletes the data made from a deleted node, and the
+//! process that made, returned or called one. AiiDA's rules (`graph_traversal_rules.py`):
 //!
 //! | link | forward | backward |
 //! |---|---|---|
@@ -21,11 +21,11 @@ use super::{Error, ErrorKind, LinkType, NodeId, Result, read::query_all};
 /// The links that deletion follows, where there is a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Follow {
-    /// From a calculation to its outputs.
+    /// True to follow links from a calculation to its outputs.
     pub create_forward: bool,
-    /// From a workflow to the calculations that it called.
+    /// True to follow links from a workflow to the calculations that it called.
     pub call_calc_forward: bool,
-    /// From a workflow to the workflows that it called.
+    /// True to follow links from a workflow to the workflows that it called.
     pub call_work_forward: bool,
 }
 

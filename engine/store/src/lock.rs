@@ -126,7 +126,7 @@ fn network_name(magic: u64) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// Numbers from `man 2 statfs`.
+    /// Uses numbers from `man 2 statfs`.
     #[test]
     fn network_file_systems_are_told_from_local_ones() {
         assert_eq!(network_name(0x6969), Some("NFS"));

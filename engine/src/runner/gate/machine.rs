@@ -118,7 +118,7 @@ mod tests {
         InUse { sum: wants(cores, gpus), ..InUse::default() }
     }
 
-    /// The places of a line of jobs of one computer with 8 cores and a GPU.
+    /// Returns the places of a line of jobs of one computer with 8 cores and a GPU.
     fn places(used: InUse, line: &[Demand]) -> Vec<Place> {
         let sharing = sharing(vec![computer("ws")], 8);
         let mut room = Room::new(&sharing, used);

@@ -18,7 +18,7 @@ const HANGS: Duration = Duration::from_secs(90);
 /// Time without a watch after one that could not be held.
 const REST: Duration = Duration::from_secs(30);
 
-/// Holds at most one watch at a time. Dropping it ends the watch.
+/// The holder of at most one watch at a time. Dropping it ends the watch.
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
     watch: JoinSet<WatchEnd>,
