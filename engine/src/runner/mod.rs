@@ -79,7 +79,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The events that the step loop receives.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// Something about a process may have changed: look at it.
+    /// Something about a process may have changed: check it.
     Wake(NodeId),
     /// A terminal follows the process: step it, even where only some processes are stepped.
     Attach(NodeId),

@@ -163,7 +163,7 @@ pub enum Request {
     },
     /// A process that a terminal follows: step it, even where only some are stepped. Answers `Done`.
     Attach(i64),
-    /// One step of tidying the store. Answers `Tidied`.
+    /// One step of store maintenance. Answers `Tidied`.
     Maintain(Stage),
     /// A query of the owner's status. Answers `Status`.
     Status,
@@ -252,7 +252,7 @@ pub enum Response {
         /// The reason it waits, if there is one.
         status: Option<String>,
     },
-    /// A step of tidying is done.
+    /// A step of store maintenance is done.
     Tidied {
         /// The result of the step.
         tidied: Tidied,

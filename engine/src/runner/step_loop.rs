@@ -51,9 +51,9 @@ pub(super) struct StepLoop {
     gauges: Arc<Gauges>,
     /// The only call trees to step (`ferry run`); all others are left to a daemon.
     only: Option<HashSet<NodeId>>,
-    /// Steps of workflows: quick, so they never queue behind work.
+    /// Workflows that are ready for a step. Steps are quick, so they never queue behind other work.
     steps: Ready,
-    /// Everything else.
+    /// All other processes that are ready.
     work: Ready,
     /// Numbers of tasks that are running from each queue.
     stepping: usize,

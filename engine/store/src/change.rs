@@ -83,7 +83,7 @@ pub struct Caller {
 /// One write. The variants say which errors fail the whole batch.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// A data node. `Rule` if a large object is not in the repository.
+    /// A data node. Fails with `Rule` if a large object is not in the repository.
     Data(NewData),
     /// A process.
     Process(NewProcess),

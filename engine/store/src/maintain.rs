@@ -2,11 +2,11 @@
 //!
 //! | stage | what it does |
 //! |---|---|
-//! | [`Stage::Rows`] | forgets objects that no node names |
+//! | [`Stage::Rows`] | deletes the rows of objects that no node names |
 //! | [`Stage::Files`] | removes files that no row names, older than a day |
-//! | [`Stage::Pack`] | lays many files together in one pack |
-//! | [`Stage::Repack`] | writes a pack anew that is mostly holes, and removes packs that no row names |
-//! | [`Stage::Finish`] | empties SQLite's log and gives free pages back |
+//! | [`Stage::Pack`] | puts many files into one pack |
+//! | [`Stage::Repack`] | rewrites a pack that is mostly unused, and removes packs that no row names |
+//! | [`Stage::Finish`] | empties SQLite's log and releases free pages |
 //!
 //! Bytes are on disk under their new name before a row says so, and the old name is removed last. A step that
 //! could remove what a commit is about to name holds the writing connection meanwhile.
@@ -54,7 +54,7 @@ pub enum Stage {
     Files(u8),
     /// One pack.
     Pack,
-    /// One pack that is mostly holes.
+    /// One pack that is mostly unused.
     Repack,
     /// The database itself.
     Finish,

@@ -49,7 +49,7 @@ impl SqliteReader {
     /// Opens a store for reading.
     ///
     /// # Errors
-    /// As [`Reader::open`](super::Reader::open).
+    /// Fails as [`Reader::open`](super::Reader::open) does.
     pub fn open(path: &Path, objects: Objects) -> Result<SqliteReader> {
         Ok(SqliteReader {
             connections: Arc::new(Connections::open(path)?),

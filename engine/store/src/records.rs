@@ -380,7 +380,7 @@ pub struct PluginRow {
     pub active: bool,
     /// The types and values that it offers.
     pub manifest: Arc<Manifest>,
-    /// Compiler, target and SDK, for people.
+    /// Compiler, target and SDK, for display.
     pub facts: serde_json::Value,
     /// Time at which it was admitted.
     pub installed: Timestamp,
