@@ -6,7 +6,6 @@
 mod blocking;
 pub mod calcjob;
 pub mod node;
-pub mod plugin;
 pub mod process;
 pub mod runner;
 #[cfg(feature = "testing")]
@@ -15,5 +14,6 @@ pub mod workflow;
 
 pub use ferry_engine_core::{Scheduler, Transport, clock, computer, error, ids, scheduler, transport};
 
+pub use ferry_engine_plugin_host as plugin;
 pub use ferry_engine_store as store;
 pub use ferry_engine_store::{child, crash, profile};

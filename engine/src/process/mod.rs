@@ -2,6 +2,7 @@
 
 pub(crate) mod caching;
 mod call;
+mod declared;
 mod failures;
 mod fields;
 mod foreign;
@@ -18,6 +19,7 @@ mod stash;
 
 pub use caching::{CacheRules, CacheStory, Candidate, cache_story};
 pub(crate) use call::run as run_calcfunction;
+pub(crate) use declared::check_declared;
 pub(crate) use failures::Failures;
 pub use ferry_engine_core::process::State;
 pub use identity::Ingredients;

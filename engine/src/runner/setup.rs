@@ -13,6 +13,7 @@ use crate::{
     computer::Computer,
     node::disagreement,
     plugin::{self, Admitted, probe},
+    process::check_declared,
     store::{Change, Error, ErrorKind, PluginRow, Result, SET_UP},
 };
 
@@ -107,6 +108,7 @@ async fn offer(
     stamp: serde_json::Value,
 ) -> plugin::Result<PluginRow> {
     let manifest = probe(&cx.host_exe, &admitted.path, PROBE).await?;
+    check_declared(&manifest)?;
     let facts = &admitted.facts;
     Ok(PluginRow {
         digest: admitted.digest.to_string(),

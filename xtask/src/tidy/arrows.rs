@@ -42,10 +42,13 @@ fn rule(dir: &str) -> Option<May> {
     let parts: Vec<_> = dir.split('/').collect();
     Some(match parts.as_slice() {
         ["engine"] => May::Only(
-            &["ferry-engine-core", "ferry-engine-store", "ferry-plugin-abi", "ferry-plugin-proto"],
+            &["ferry-engine-core", "ferry-engine-plugin-host", "ferry-engine-store", "ferry-plugin-proto"],
             &[],
         ),
         ["engine", "core"] => May::Only(&[], &[]),
+        ["engine", "plugin-host"] => {
+            May::Only(&["ferry-engine-core", "ferry-plugin-abi", "ferry-plugin-proto"], &[])
+        }
         ["engine", "store"] => May::Only(&["ferry-engine-core", "ferry-plugin-proto"], &[]),
         ["transports" | "schedulers", _] => May::Only(&["ferry-engine-core"], &["ferry-conformance"]),
         ["plugins", "abi" | "proto"] | ["xtask"] => May::Only(&[], &[]),

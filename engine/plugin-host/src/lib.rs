@@ -26,16 +26,16 @@ mod signal;
 
 use std::{fmt, io, path::Path};
 
-use crate::error;
+use ferry_engine_core::error;
 
 pub use digest::Digest;
 pub use elf::Facts;
 pub use library::{Admitted, Library};
-pub use manifest::check as check_manifest;
+pub use manifest::{check as check_manifest, refused as refused_manifest};
 pub use pool::{HostSettings, Hosts, Plugins};
 pub use probe::probe;
 pub use serve::host_main;
-pub(crate) use signal::signal_words;
+pub use signal::signal_words;
 
 /// The subcommand of the host executable that runs [`host_main`].
 pub const HOST_COMMAND: &str = "plugin-host";

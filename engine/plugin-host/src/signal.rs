@@ -33,7 +33,7 @@ pub(super) fn describe(status: ExitStatus) -> String {
 }
 
 /// A signal with its name, if it has a usual one.
-pub(crate) fn signal_words(number: i32) -> String {
+pub fn signal_words(number: i32) -> String {
     match NAMES.iter().find(|(signal, _)| signal.as_raw() == number) {
         Some((_, name)) => format!("signal {number} ({name})"),
         None => format!("signal {number}"),

@@ -49,7 +49,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::plugin::elf::tests::sample;
+    use crate::elf::tests::sample;
 
     /// Probes with a program in place of the host that knows nothing of plugins.
     async fn probed_by(program: &str) -> Error {

@@ -187,7 +187,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::plugin::elf::tests::sample;
+    use crate::elf::tests::sample;
 
     fn library() -> (TempDir, Library) {
         let dir = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ const SHSTR: &[u8] = b"\0.note.ferry\0.dynsym\0.dynstr\0.shstrtab\0";
 const DYNSTR: &[u8] = b"\0FERRY_PLUGIN_V1\0";
 
 /// A file that passes [`inspect`], though no loader would take it. `tag` makes different ones.
-pub(in crate::plugin) fn sample(tag: u32) -> Vec<u8> {
+pub(crate) fn sample(tag: u32) -> Vec<u8> {
     let mut file = vec![0; 64 + 56];
     let note = append(&mut file, &NOTE);
     let descriptor = append(&mut file, &descriptor_bytes(tag));

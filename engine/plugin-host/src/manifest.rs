@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ferry_plugin_proto::{DataType, ExitCode, Kind, Manifest, MonitorType, Namespace, PROTO, ProcessType};
+use ferry_plugin_proto::{DataType, ExitCode, Manifest, MonitorType, Namespace, PROTO, ProcessType};
 
 use super::{Error, ErrorKind, Result};
-use crate::process::{MONITORS, Options};
 
 /// Deepest nesting of ports.
 const DEPTH_MAX: usize = 16;
@@ -28,11 +27,15 @@ pub fn check(manifest: &Manifest) -> Result<()> {
     let checked = check_types(&manifest.types)
         .and_then(|()| check_monitors(&manifest.monitors))
         .and_then(|()| check_data_types(&manifest.data_types));
-    checked.map_err(|message| {
-        error(ErrorKind::BadReply, message)
-            .with("plugin", format!("{} {}", manifest.plugin, manifest.version))
-            .help("this is for the plugin's author to mend")
-    })
+    checked.map_err(|message| refused(manifest, message))
+}
+
+/// Returns the error for a manifest that its author has to mend.
+pub fn refused(manifest: &Manifest, message: String) -> Error {
+    Error::new(ErrorKind::BadReply, "plugin manifest")
+        .message(message)
+        .with("plugin", format!("{} {}", manifest.plugin, manifest.version))
+        .help("this is for the plugin's author to mend")
 }
 
 fn check_types(types: &[ProcessType]) -> Result<(), String> {
@@ -100,15 +103,7 @@ fn check_monitors(monitors: &[MonitorType]) -> Result<(), String> {
 }
 
 fn check_type(process_type: &ProcessType) -> Result<(), String> {
-    let mut problems = Vec::new();
-    Options::read(&process_type.options, &mut problems);
-    if let Some(problem) = problems.first() {
-        return Err(format!("its own {}: {}", problem.port, problem.message));
-    }
     check_exit_codes(&process_type.exit_codes)?;
-    if process_type.kind == Kind::CalcJob && process_type.inputs.ports.contains_key(MONITORS) {
-        return Err(format!("input port `{MONITORS}`: that name is ferry's own, for monitors of the job"));
-    }
     check_ports("input", &process_type.inputs, DEPTH_MAX)?;
     check_ports("output", &process_type.outputs, DEPTH_MAX)
 }
