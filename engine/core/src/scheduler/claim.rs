@@ -1,15 +1,15 @@
-//! The claim protocol: how a submission happens at most once, and how its truth is found after a crash.
+//! The claim protocol: a submission happens at most once, and its outcome can be found after a crash.
 //!
-//! Everything that witnesses a submission lies in `.ferry/` of the work directory:
+//! All evidence of a submission lies in `.ferry/` of the work directory:
 //!
 //! | name | made by | means |
 //! |---|---|---|
 //! | `sentinel` | upload | the directory is this job's and whole |
-//! | `submit-TOKEN/` | wrapper, or recovery | whoever made it alone may call the scheduler for this token |
-//! | `submit-TOKEN/host` | wrapper | where it ran |
+//! | `submit-TOKEN/` | wrapper, or recovery | only its maker may call the scheduler for this token |
+//! | `submit-TOKEN/host` | wrapper | the host that it ran on |
 //! | `submit-TOKEN/clusters` | wrapper | other clusters that its environment may send the job to |
-//! | `submit-TOKEN/{out,err,rc}` | wrapper | what the scheduler said; `rc` comes last, by one write, and counts once it is not empty |
-//! | `submit-TOKEN/recovered` | recovery | nobody will ever submit with this token |
+//! | `submit-TOKEN/{out,err,rc}` | wrapper | the scheduler's answer; `rc` comes last, by one write, and counts once it is not empty |
+//! | `submit-TOKEN/recovered` | recovery | no submission with this token will ever happen |
 //! | `run` | job script | token, job id and restart count of the one copy that runs |
 //! | `fenced` | job script | copies that came too late and ended themselves |
 //! | `commands` | job script | the user's texts and commands, which run as its child |
@@ -18,7 +18,7 @@
 //! | `removed` | job script | the job had removed `.ferry`, which the script made anew |
 //! | `exit` | job script | a blank line that takes the room; then, appended at its end, exit status, token and job id |
 //!
-//! The wrapper runs in a session of its own, so no lost channel ends it half-way, and under `timeout`, so it
+//! The wrapper runs in a session of its own, so no lost channel ends it half-way. It runs under `timeout`, so it
 //! does not act after [`WRAPPER_DEADLINE`].
 
 use std::{
@@ -31,37 +31,38 @@ use super::login::Start;
 use super::{Error, ErrorKind, JobFailure, JobId, JobRef, Recorded, Result, Submission};
 use crate::transport::{self, Command, Output, Transport, quote, quote_path};
 
-/// After so long a wrapper is ended, with the scheduler's client that it waits for.
+/// Time after which a wrapper is ended, with the scheduler's client that it waits for.
 pub const WRAPPER_DEADLINE: Duration = Duration::from_secs(60);
 
-/// After so long a wrapper begins no further submission, s: one that it has begun may take as long as a dialect
-/// allows (Slurm's 42 s), and must be over before the wrapper is. What it leaves is unclaimed, and tried anew.
+/// Time after which a wrapper begins no further submission, s. One that it has begun may take as long as a dialect
+/// allows (Slurm's 42 s), and must be over before the wrapper is. The remaining ones stay unclaimed, and are tried
+/// again.
 const LAST_BEGIN: u64 = 15;
 
-/// Most submissions in one round trip: keeps the script below the kernel's limit for one argument.
+/// Most submissions in one round trip. It keeps the script below the kernel's limit for one argument.
 pub(super) const BATCH: usize = 32;
 
-/// What the markers of a work directory say.
+/// The markers of a work directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marker {
-    /// The directory is there, with a sentinel that says this.
+    /// The text of the sentinel; `None` if the directory or its sentinel is missing.
     pub sentinel: Option<String>,
     /// Token and id of the copy that runs, or ran.
     pub run: Option<(String, JobId)>,
-    /// Exit status of its end.
+    /// Exit status of that copy.
     pub exit: Option<i32>,
-    /// Copies that came too late.
+    /// True if copies came too late.
     pub fenced: bool,
-    /// The limit that it met, where ferry itself keeps it.
+    /// The limit that it exceeded, where ferry itself enforces it.
     pub failure: Option<JobFailure>,
-    /// The job has removed `.ferry`, and its shell has made it anew.
+    /// The job has removed `.ferry`, and its shell has made it again.
     pub is_removed: bool,
 }
 
 /// Markers by work directory.
 pub type Markers = BTreeMap<PathBuf, Marker>;
 
-/// Shell functions that print marker files line by line, with a letter in front, starting no program.
+/// Shell functions that print marker files line by line, with a letter in front, without starting a program.
 const PRINT: &str = r#"
 p() { [ -e "$2" ] || return 0; while IFS= read -r l || [ -n "$l" ]; do printf '%s%s\n' "$1" "$l"; done < "$2"; }
 "#;
@@ -69,20 +70,20 @@ p() { [ -e "$2" ] || return 0; while IFS= read -r l || [ -n "$l" ]; do printf '%
 /// Shell text that sets `h` to the name of this host.
 const HOST: &str = "h=; { IFS= read -r h < /proc/sys/kernel/hostname; } 2> /dev/null; h=${h:-$(uname -n)}";
 
-/// Shell text that sets `u` to the seconds that this host has been up, starting no program.
+/// Shell text that sets `u` to the seconds that this host has been up, without starting a program.
 pub(super) const UPTIME: &str = "u=; { IFS='. ' read -r u l < /proc/uptime; } 2> /dev/null; u=${u:-0}";
 
-/// How the submissions of one wrapper follow each other.
+/// The order in which one wrapper makes its submissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Walks {
-    /// One after the other. Nobody is asked that could take long, so one program claims all of them.
+    /// One after the other. No step takes long, so one program claims all of them.
     Quick,
-    /// So many side by side: each does its share, and then what another one has not got to.
+    /// This many side by side: each does its share, and then what the others have not reached yet.
     AtOnce(usize),
 }
 
-/// Returns the text that submits: a detached wrapper for all jobs, then what each recorded. `prelude` is the dialect's
-/// own, before the first submission.
+/// Returns the command that submits: a detached wrapper for all jobs, then a report of what each recorded.
+/// `prelude` is the dialect's own text, run before the first submission.
 pub(super) fn submit_command(
     prelude: &str,
     jobs: &[(&Submission, String)],
@@ -128,7 +129,7 @@ j() { case $1 in
     start.command(&wrapper, &claims, &report, WRAPPER_DEADLINE)
 }
 
-/// Returns the end of a wrapper: which submissions it begins, in which order.
+/// Returns the end of a wrapper: the submissions that it begins, in their order.
 fn walk(jobs: usize, walks: Walks, claims: &[String]) -> String {
     let all = |stride: usize, from: &str| {
         format!(
@@ -145,7 +146,7 @@ fn walk(jobs: usize, walks: Walks, claims: &[String]) -> String {
             let walks = walks.min(jobs);
             let walk = format!("w() {{ {}{}}}\n", all(walks, "$1"), all(1, "0"));
             let each: String = (0..walks).map(|walk| format!("w {walk} &\n")).collect();
-            // A signal ends `wait` before its time.
+            // A signal ends `wait` early.
             format!("{walk}{each}until wait; do :; done\n")
         }
         _ => all(1, "0"),
@@ -159,7 +160,7 @@ fn report_claim(dir: &str, token: &str) -> String {
     )
 }
 
-/// The sections of an answer, one for each job asked about.
+/// Splits an answer into its sections, one for each job asked about.
 fn sections(text: &str) -> Vec<Vec<&str>> {
     let mut sections: Vec<Vec<&str>> = Vec::new();
     for line in text.lines() {
@@ -191,9 +192,9 @@ fn owner(section: &[&str]) -> Option<(String, JobId)> {
     Some((words.next()?.to_owned(), JobId(words.next()?.to_owned())))
 }
 
-/// What a submission's answer says about one job.
+/// The answer of a submission about one job.
 pub(super) enum Answer {
-    /// A copy of the job already runs, or ran: it is adopted.
+    /// A copy of the job already runs, or ran; it is adopted.
     Runs(JobId),
     /// The scheduler answered.
     Recorded(Recorded),
@@ -223,13 +224,13 @@ fn answer(section: &[&str]) -> Answer {
     }
 }
 
-/// What recovery finds in the work directory.
+/// The state of the work directory, as recovery finds it.
 pub(super) enum Found {
     /// Sentinel or directory is missing.
     Missing,
     /// A copy of the job took the start gate.
     Owner(JobId),
-    /// The claim was free and recovery took it, now or before: nobody can submit any more.
+    /// The claim was free and recovery took it, now or before: no submission can happen any more.
     Claimed,
     /// The wrapper had the claim and recorded an answer.
     Recorded(Recorded),
@@ -240,22 +241,22 @@ pub(super) enum Found {
         /// The host that it ran on, if another one answers now (login nodes that share a name).
         elsewhere: Option<String>,
     },
-    /// Nobody has the claim, and it could not be taken: no room, for instance.
+    /// The claim is free and could not be taken: no room, for instance.
     Unclaimed(String),
 }
 
-/// What recovery finds, and where else it has to look.
+/// The state of a work directory, and the other clusters that recovery has to ask.
 pub(super) struct Investigated {
-    /// What the work directory shows.
+    /// The state of the work directory.
     pub(super) found: Found,
     /// Clusters that the wrapper's environment named: the job may be there.
     pub(super) clusters: Vec<String>,
 }
 
-/// Looks at the work directory, and takes the claim if nobody has.
+/// Looks at the work directory, and takes the claim if it is free.
 pub(super) async fn investigate(via: &dyn Transport, job: &Submission) -> Result<Investigated> {
     let (dir, token) = (quote_path(&job.dir), quote(&job.token));
-    // The glob lists the directory first: a network file system may else answer from its cache.
+    // The glob lists the directory first: otherwise a network file system may answer from its cache.
     let script = format!(
         r#"{PRINT}
 cd {dir} 2> /dev/null || {{ echo missing; exit 0; }}
@@ -309,7 +310,7 @@ fn found(lines: &[&str], output: &Output) -> Result<Found> {
     }
 }
 
-/// Leaves word that nobody will ever submit with this token, so that a later look says the same.
+/// Leaves a mark that no submission with this token will ever happen, so that a later look says the same.
 pub(super) async fn seal(via: &dyn Transport, job: &Submission) -> Result<()> {
     let file = job.dir.join(format!(".ferry/submit-{}/recovered", job.token));
     let output = via
@@ -322,19 +323,19 @@ pub(super) async fn seal(via: &dyn Transport, job: &Submission) -> Result<()> {
     Err(Error::new(ErrorKind::Unreadable, "recover").message(output.error_text()).later())
 }
 
-/// What fencing off a submission found.
+/// The result of fencing off a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fenced {
-    /// No wrapper can submit with this token any more. A job that it brought about all the same meets the
+    /// No wrapper can submit with this token any more. If it created a job all the same, that job stops at the
     /// start gate.
     Yes,
-    /// A copy of the job has taken the gate: it is the one that counts.
+    /// A copy of the job has taken the gate: it counts.
     Runs(JobRef),
     /// The work directory or its sentinel is gone, which fences it off as well.
     Gone,
 }
 
-/// Fences off a submission whose outcome stays unclear, when the user has decided to submit anew.
+/// Fences off a submission whose outcome stays unclear, when the user has decided to submit again.
 ///
 /// # Errors
 /// `Unreachable`; `Unreadable` where the mark can't be left.
@@ -363,11 +364,11 @@ p g .ferry/run; echo fenced
     }
 }
 
-/// Reads the markers of many work directories in one round trip. A directory without an entry in the answer
-/// was not answered for.
+/// Reads the markers of many work directories in one round trip. A directory without an entry in the answer was
+/// not answered for.
 ///
 /// # Errors
-/// `Unreachable`.
+/// `Unreachable`; `Unreadable` for an answer that was cut.
 pub async fn markers(via: &dyn Transport, dirs: &[&Path]) -> Result<Markers> {
     let mut all = Markers::new();
     for chunk in dirs.chunks(BATCH * 8) {
@@ -397,7 +398,7 @@ m() {{ cd "$1" 2> /dev/null || return; set -- .ferry/*; p s .ferry/sentinel; p g
 
 fn marker(section: &[&str]) -> Marker {
     let run = owner(section);
-    // The line that counts is appended by one write; what is seen of it before that is whole does not name the job.
+    // The line that counts is appended by one write. A part of it that is seen earlier does not name the job.
     let exit = |line: &&str| {
         let words: Vec<&str> = line[1..].split(' ').collect();
         let [code, _, job] = words[..] else { return None };
@@ -413,7 +414,7 @@ fn marker(section: &[&str]) -> Marker {
     }
 }
 
-/// A transport's error as a scheduler's: its effect says whether the request may have been taken.
+/// Converts a transport's error into a scheduler's: its effect says whether the request may have been accepted.
 pub(super) fn unreachable(operation: &'static str, source: transport::Error) -> Error {
     let kind = match source.effect() {
         crate::error::Effect::Unknown => ErrorKind::Ambiguous,

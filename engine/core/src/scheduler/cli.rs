@@ -1,4 +1,4 @@
-//! Command-line schedulers: a pure [`Dialect`] says the words, [`CliScheduler`] does the I/O.
+//! Command-line schedulers: a pure [`Dialect`] builds and reads the commands, [`CliScheduler`] does the I/O.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -29,7 +29,7 @@ pub struct CliScheduler<D> {
 }
 
 impl<D: Dialect> CliScheduler<D> {
-    /// Speaks this dialect.
+    /// Makes a scheduler of this dialect.
     pub fn new(dialect: D) -> Self {
         CliScheduler { dialect }
     }
@@ -49,7 +49,7 @@ impl<D: Dialect> CliScheduler<D> {
         }
     }
 
-    /// What markers and scheduler say about a submission.
+    /// Finds out what markers and scheduler say about a submission.
     async fn look_up(&self, via: &dyn Transport, job: &Submission) -> Result<Recovery> {
         let claim::Investigated { found, clusters } = claim::investigate(via, job).await?;
         match found {
@@ -68,8 +68,8 @@ impl<D: Dialect> CliScheduler<D> {
         }
     }
 
-    /// The claim is taken, no copy runs, and no answer is recorded or none that tells: asks the scheduler,
-    /// twice. `has_ended`: the wrapper is known to have come to its end.
+    /// Asks the scheduler, twice, about a submission whose claim is taken. No copy runs, and no recorded answer
+    /// settles it. `has_ended`: the wrapper is known to have ended.
     async fn ask_by_token(
         &self,
         via: &dyn Transport,
@@ -109,8 +109,8 @@ impl<D: Dialect> CliScheduler<D> {
         Ok(Recovery::NeverSubmitted)
     }
 
-    /// Looks for a token in every cluster that could have its job: the home cluster, those that the job's own lines
-    /// name, and those that the wrapper's environment named.
+    /// Looks for a token in every cluster that could have its job: the home cluster, those that the job's own
+    /// lines name, and those that the wrapper's environment named.
     async fn find(&self, via: &dyn Transport, job: &Submission, clusters: &[String]) -> Result<Listing> {
         let named: BTreeSet<&str> = job.extras.clusters.iter().chain(clusters).map(String::as_str).collect();
         let home = job.home.as_deref();
@@ -129,14 +129,14 @@ impl<D: Dialect> CliScheduler<D> {
         unanswered.map_or(Ok(Listing::Absent), Err)
     }
 
-    /// A find that sees wrappers (an authoritative listing) has just not seen this one; any other must wait
-    /// until the wrapper's deadline is past.
+    /// Returns whether a wrapper can no longer submit. An authoritative listing shows wrappers, and has just not
+    /// shown this one. With any other, its deadline must have passed.
     fn wrapper_is_dead(&self, age: Duration, elsewhere: Option<&str>) -> bool {
         (self.dialect.capabilities().listing_is_authoritative && elsewhere.is_none())
             || age > claim::WRAPPER_DEADLINE + Duration::from_secs(10)
     }
 
-    /// What a recorded answer settles; `None` if it leaves the truth open.
+    /// Returns what a recorded answer settles; `None` if it leaves the outcome open.
     fn read_record(&self, recorded: &Recorded) -> Option<Recovery> {
         match self.dialect.parse_submit(recorded) {
             Ok(id) => Some(Recovery::Found(id)),
@@ -170,7 +170,7 @@ impl<D: Dialect> CliScheduler<D> {
         self.dialect.parse_queue(query, &output)
     }
 
-    /// What the scheduler says about jobs of one cluster, each asked for by its id.
+    /// Asks the scheduler about jobs of one cluster, each by its id.
     async fn present(
         &self,
         via: &dyn Transport,
@@ -191,7 +191,7 @@ impl<D: Dialect> CliScheduler<D> {
         jobs.iter().map(|job| Ok((job.clone(), presence(job)?))).collect()
     }
 
-    /// Tells the scheduler to end those jobs of one cluster that still live, and looks again.
+    /// Cancels those jobs of one cluster that are still alive, and looks again.
     async fn end(
         &self,
         via: &dyn Transport,
@@ -229,11 +229,11 @@ fn unknown_cancel(text: &str) -> Error {
     Error::new(ErrorKind::Unreachable, "cancel").message(text).later()
 }
 
-/// One result for each job, in order, of what each cluster brought for all its jobs.
+/// The results of all clusters, by job; returned as one for each job, in order.
 struct Results<T>(BTreeMap<JobRef, Result<T>>);
 
 impl<T> Results<T> {
-    /// A cluster that did not answer is the trouble of each of its jobs.
+    /// Adds the results of one cluster. If the cluster did not answer, each of its jobs gets that error.
     fn add(&mut self, jobs: &[JobRef], results: Result<BTreeMap<JobRef, Result<T>>>) {
         match results {
             Ok(results) => self.0.extend(results),
@@ -251,7 +251,7 @@ impl<T> Results<T> {
     }
 }
 
-/// Why two listings without the job are not enough.
+/// The reason why two listings without the job are not enough.
 const UNPROVEN: &str = "the scheduler does not list it, but this computer was not seen yet to share work directories \
                         with its jobs and to keep their names: `ferry computer test --job` shows that";
 
@@ -315,7 +315,7 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
                     };
                     results.extend(jobs.map(normal));
                 }
-                // Whether anything of it was sent can't be told from here: the markers will.
+                // It is not known here whether anything was sent: the markers will show.
                 Err(error) => {
                     let text = error.to_string();
                     results.extend(batch.iter().map(|_| Err(ambiguous(&text))));

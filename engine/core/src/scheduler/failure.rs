@@ -1,6 +1,6 @@
-//! Why a job failed, where its scheduler knows more than that it ended: the same few classes for every scheduler.
+//! Reasons why a job failed, beyond the fact that it ended: the same few classes for every scheduler.
 
-/// Why a job failed, whatever it calculated.
+/// The reason why a job failed, independent of what it calculated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobFailure {
     /// It needed more memory than it had asked for.
@@ -27,7 +27,7 @@ impl JobFailure {
         JobFailure::Cancelled,
     ];
 
-    /// The word for it, which a job script leaves in `.ferry/failure` where ferry itself keeps a limit.
+    /// Returns the word for it. A job script leaves it in `.ferry/failure` where ferry itself enforces a limit.
     pub fn as_str(self) -> &'static str {
         match self {
             JobFailure::OutOfMemory => "out_of_memory",
@@ -39,7 +39,7 @@ impl JobFailure {
         }
     }
 
-    /// The class of a word.
+    /// Returns the class that a word stands for; `None` if there is none.
     pub fn of(word: &str) -> Option<JobFailure> {
         JobFailure::ALL.into_iter().find(|failure| failure.as_str() == word)
     }

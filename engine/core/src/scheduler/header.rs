@@ -1,20 +1,21 @@
-//! The header of a job script: which lines of the user's texts go into it, and which come too late for it.
+//! The header of a job script: the lines of the user's texts that go into it, and those that come too late for it.
 //!
 //! A scheduler reads its directives (`#SBATCH ..`) down to the first command of a script. ferry's start gate is a
-//! command, so directives at the top of a prepend text are moved in front of it, in AiiDA's order: options, raw
-//! header lines, then each prepend text. Of two that contradict each other, the later counts.
+//! command, so directives at the top of a prepend text are moved in front of it. The order is AiiDA's: options,
+//! raw header lines, then each prepend text. Of two that contradict each other, the later counts.
 
 use std::borrow::Cow;
 
 use super::{JobTemplate, Resources, Scheduler, job_script};
 
-/// How lines of a script begin that are orders to the scheduler. Without any, no line moves: a scheduler that reads
-/// its directives wherever they stand (as SGE does) needs none here.
+/// The markers with which directives begin: the lines of a script that the scheduler reads as orders. Without any
+/// marker, no line moves. A scheduler that reads its directives anywhere in the script (as SGE does) needs none
+/// here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Directives {
     /// The scheduler's own, which it reads down to the first command.
     pub own: &'static [&'static str],
-    /// Those of other schedulers that it would obey too, were it not told to ignore them: they count for nothing.
+    /// Markers of other schedulers that it would obey too, were it not told to ignore them. They have no effect.
     pub others: &'static [&'static str],
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Header<'a> {
     pub(super) prepend: Vec<Cow<'a, str>>,
 }
 
-/// Sorts the lines of a job's texts.
+/// Sorts the lines of a job's texts into the header and the rest.
 pub(super) fn sort<'a>(job: &'a JobTemplate, directives: &Directives) -> Header<'a> {
     let custom = job.custom_scheduler_commands.as_str();
     if directives.own.is_empty() {
@@ -56,13 +57,13 @@ pub(super) fn sort<'a>(job: &'a JobTemplate, directives: &Directives) -> Header<
     Header { lines, prepend }
 }
 
-/// How many lines there are before the first command.
+/// Returns the number of lines before the first command.
 fn header_length(lines: &[&str]) -> usize {
     let is_comment = |line: &&str| line.trim_start().is_empty() || line.trim_start().starts_with('#');
     lines.iter().position(|line| !is_comment(line)).unwrap_or(lines.len())
 }
 
-/// Takes the directives at the top of a text out of it, with the comments that stand above them.
+/// Splits the directives at the top of a text from the rest, with the comments that stand above them.
 fn split<'a>(text: &'a str, directives: &Directives) -> (Vec<&'a str>, Cow<'a, str>) {
     let lines: Vec<&str> = text.lines().collect();
     let top = &lines[..header_length(&lines)];
@@ -77,15 +78,16 @@ fn split<'a>(text: &'a str, directives: &Directives) -> (Vec<&'a str>, Cow<'a, s
     (header, Cow::from(body.join("\n")))
 }
 
-/// A comment that is no scheduler's directive: those have something right behind their `#`, or an `@`.
+/// Returns whether a line is a comment and no scheduler's directive. Directives have something right behind their
+/// `#`, or an `@`.
 fn is_plain(line: &str) -> bool {
     let Some(comment) = line.trim_start().strip_prefix('#') else { return false };
     let text = comment.trim_start();
     text.is_empty() || comment.starts_with('#') || (text.len() < comment.len() && !text.starts_with('@'))
 }
 
-/// Says which lines of a text look like directives and are none, since the scheduler reads no further than the first
-/// command, or since they are another scheduler's. `of` names the text.
+/// Returns a warning for each line of a text that looks like a directive and is none. Either it comes after the
+/// first command, where the scheduler reads no further, or it is another scheduler's. `of` names the text.
 fn unread(of: &str, text: &str, directives: &Directives) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let top = header_length(&lines);
@@ -106,13 +108,13 @@ fn unread(of: &str, text: &str, directives: &Directives) -> Vec<String> {
     told
 }
 
-/// The same for texts in which no line is read, wherever it stands, as those behind the commands.
+/// Returns the same for texts in which no line is read, wherever it stands, such as those behind the commands.
 fn unread_anywhere(of: &str, text: &str, directives: &Directives) -> Vec<String> {
     let after_a_command = format!(":\n{text}");
     unread(of, &after_a_command, directives)
 }
 
-/// Says which lines of all texts of a job look like directives and are none.
+/// Returns a warning for each line of a job's texts that looks like a directive and is none.
 pub fn unread_of_job(job: &JobTemplate, directives: &Directives) -> Vec<String> {
     let mut told = unread("custom_scheduler_commands", &job.custom_scheduler_commands, directives);
     told.extend(job.prepend.iter().flat_map(|text| unread("prepend_text", text, directives)));
@@ -120,32 +122,32 @@ pub fn unread_of_job(job: &JobTemplate, directives: &Directives) -> Vec<String> 
     told
 }
 
-/// The texts of a user, to be judged before any job has them.
+/// The texts of a user, to be checked before a job uses them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Texts<'a> {
     /// Raw header lines.
     pub custom: &'a str,
-    /// What stands before the commands.
+    /// The text before the commands.
     pub prepend: &'a str,
-    /// What stands behind them.
+    /// The text behind the commands.
     pub append: &'a str,
 }
 
 impl Texts<'_> {
-    /// Says which lines look like directives and are none.
+    /// Returns a warning for each line that looks like a directive and is none.
     pub fn unread(&self, scheduler: &dyn Scheduler) -> Vec<String> {
         unread_of_job(&self.job(), &scheduler.capabilities().directives)
     }
 
-    /// Says what no job may have in its header.
+    /// Checks that the texts hold nothing that a job may not have in its header.
     ///
     /// # Errors
-    /// The scheduler's words.
+    /// The scheduler's error.
     pub fn check(&self, scheduler: &dyn Scheduler) -> super::Result<()> {
         scheduler.script(&self.job()).map(drop)
     }
 
-    /// The smallest job with these texts.
+    /// Returns the smallest job with these texts.
     fn job(&self) -> JobTemplate {
         JobTemplate {
             shebang: job_script::SHEBANG.into(),

@@ -1,13 +1,13 @@
-//! What a job is called: its id, which may name a cluster, and the token that it was submitted with.
+//! The names of a job: its id, which may name a cluster, and the token that it was submitted with.
 
 use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// A job's id in its scheduler. The direct scheduler's holds host, boot, pid and start time.
+/// The id of a job in its scheduler. The direct scheduler's holds host, boot, pid and start time.
 ///
-/// Where one scheduler has several clusters, an id may name one: `ID;CLUSTER`. An id without a cluster is one of the
-/// *home* cluster, which the scheduler's commands speak to by themselves. The *normal* form names a cluster only
+/// Where one scheduler has several clusters, an id may name one: `ID;CLUSTER`. An id without a cluster is one of
+/// the *home* cluster, which the scheduler's commands address by default. The *normal* form names a cluster only
 /// where it is another one.
 ///
 /// ```
@@ -24,29 +24,29 @@ use serde::{Deserialize, Serialize};
 pub struct JobId(pub String);
 
 impl JobId {
-    /// An id in a cluster; without a cluster, one of the home cluster.
+    /// Makes an id in a cluster; without a cluster, one of the home cluster.
     pub fn in_cluster(number: &str, cluster: Option<&str>) -> JobId {
         JobId(cluster.map_or_else(|| number.to_owned(), |cluster| format!("{number};{cluster}")))
     }
 
-    /// The id without its cluster, as the scheduler's commands take it.
+    /// Returns the id without its cluster, as the scheduler's commands take it.
     pub fn number(&self) -> &str {
         self.0.split_once(';').map_or(&self.0, |(number, _)| number)
     }
 
-    /// The cluster that it names.
+    /// Returns the cluster that it names.
     pub fn cluster(&self) -> Option<&str> {
         self.0.split_once(';').map(|(_, cluster)| cluster)
     }
 
-    /// The form in which ids are stored and shown: without a cluster where that is the home cluster.
+    /// Returns the form in which ids are stored and shown: without a cluster where that is the home cluster.
     #[must_use]
     pub fn normal(&self, home: Option<&str>) -> JobId {
         JobId::in_cluster(self.number(), self.cluster().filter(|cluster| Some(*cluster) != home))
     }
 
-    /// Whether both name one job. Where the home cluster is not known, an id without a cluster may be any cluster's:
-    /// compare such ids only beside the same token.
+    /// Returns whether both name one job. Where the home cluster is not known, an id without a cluster may be any
+    /// cluster's. Compare such ids only beside the same token.
     pub fn is_same(&self, other: &JobId, home: Option<&str>) -> bool {
         let clusters = (self.cluster().or(home), other.cluster().or(home));
         self.number() == other.number()
@@ -63,8 +63,8 @@ impl fmt::Display for JobId {
     }
 }
 
-/// A job to ask about. Ids are forgotten and reused, so a job is ours only beside a *witness*: its name or comment
-/// bears the token, or it works in the directory.
+/// A job to ask about. Schedulers forget and reuse ids, so a job is ours only beside a *witness*: its name or
+/// comment bears the token, or it works in the directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JobRef {
     /// Its id.

@@ -1,9 +1,10 @@
-//! The job script: the part of it that is the same for every scheduler. It takes the start gate, runs the user's texts
+//! The job script: the part that is the same for every scheduler. It takes the start gate, runs the user's texts
 //! and commands as a child, waits, and leaves the exit marker.
 //!
-//! The user's part is a file of its own (`.ferry/commands`), which the script carries as one quoted word (a shell reads
-//! a here-document byte by byte) and the same interpreter reads. So whatever stands in it (an `exit`, a `trap`, an `exec`, an open quote) ends that child alone,
-//! and the end is recorded all the same. The script itself is POSIX shell (the shebang must name a POSIX shell).
+//! The user's part is a file of its own (`.ferry/commands`), which the same interpreter reads. The script carries
+//! it as one quoted word, since a shell reads a here-document byte by byte. So whatever stands in it (an `exit`, a
+//! `trap`, an `exec`, an open quote) ends only that child, and the end is still recorded. The script itself is
+//! POSIX shell (the shebang must name a POSIX shell).
 //!
 //! A signal that reaches the script's shell alone, as `scancel --batch` sends it, is passed on to the child. One that
 //! reaches all of the job's processes reaches the child's shell twice, and every other program once.
@@ -24,13 +25,18 @@ pub(super) const FENCED: i32 = 98;
 /// First line of a script whose computer names none.
 pub(super) const SHEBANG: &str = "#!/bin/sh";
 
-/// Signals that are passed on to what the job runs.
+/// Signals that are passed on to the job's child.
 const PASSED: &str = "HUP INT QUIT USR1 USR2 ALRM TERM URG XCPU";
 
-/// Returns the job script. `header` is the scheduler's own, `directives` says what it reads of the user's texts;
-/// `identity` is shell text that sets `ferry_job` (the job's id) and `ferry_restart` (how often the scheduler started it
-/// again); `guard` is text that the one copy which runs reads before it starts anything (see
-/// [`Dialect::guard`](super::Dialect::guard)). `$1` is the submission's token.
+/// Returns the job script.
+///
+/// - `header` is the scheduler's own; `directives` says which lines of the user's texts it reads.
+/// - `identity` is shell text that sets `ferry_job` (the job's id) and `ferry_restart` (the number of times that
+///   the scheduler started it again).
+/// - `guard` is shell text that the one copy which runs reads before it starts anything (see
+///   [`Dialect::guard`](super::Dialect::guard)).
+///
+/// The script expects the submission's token as `$1`.
 pub fn script(
     job: &JobTemplate,
     header: &[String],
@@ -64,19 +70,19 @@ pub fn script(
     out
 }
 
-/// Returns the words of a first line.
+/// Returns the words of a shebang line.
 pub(super) fn interpreter(shebang: &str) -> Vec<String> {
     let line = if shebang.trim().is_empty() { SHEBANG } else { shebang };
     line.trim().trim_start_matches("#!").split_whitespace().map(str::to_owned).collect()
 }
 
-/// Returns the words that start an interpreter without its login files: they are for what the job runs, and would
-/// else be read twice.
+/// Returns the words that start an interpreter without its login files. Login files are for the user's part, and
+/// would otherwise be read twice.
 pub fn without_login(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).filter(|word| !matches!(*word, "-l" | "--login")).collect()
 }
 
-/// Returns the user's part.
+/// Returns the user's part of the script.
 fn commands(job: &JobTemplate, prepend: &[Cow<'_, str>]) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
@@ -85,7 +91,7 @@ fn commands(job: &JobTemplate, prepend: &[Cow<'_, str>]) -> String {
             out.push('\n');
         }
     };
-    // A signal waits for the program that runs, which may need its time; then it ends the rest.
+    // On a signal the shell lets the running program finish, which may need its time; then it ends the rest.
     line("trap \"exit 129\" HUP; trap \"exit 130\" INT; trap \"exit 143\" TERM");
     for (name, value) in &job.environment {
         let value = if job.environment_double_quotes { double_quote(value) } else { quote(value) };
@@ -98,7 +104,7 @@ fn commands(job: &JobTemplate, prepend: &[Cow<'_, str>]) -> String {
         for (number, command) in job.lines.iter().enumerate() {
             line(&format!("{} &\nferry_child_{number}=$!", command.shell()));
         }
-        // Each by its own: `wait` alone would say nothing of how they ended.
+        // Each child is waited for by its own pid: a plain `wait` would not return their exit statuses.
         (0..job.lines.len()).for_each(|number| line(&format!("wait \"$ferry_child_{number}\"\n{NOTE}")));
     } else {
         for command in &job.lines {
@@ -111,9 +117,9 @@ fn commands(job: &JobTemplate, prepend: &[Cow<'_, str>]) -> String {
     out
 }
 
-/// Returns the start of every script. Directory and sentinel come first (a scheduler may start a job somewhere else when
-/// its directory is missing), then the gate: one link, so that claim and owner appear together. A copy that finds it
-/// taken leaves the exit marker alone.
+/// Returns the start of every script. It checks directory and sentinel first, since a scheduler may start a job
+/// elsewhere when its directory is missing. Then it takes the gate by one link, so that claim and owner appear
+/// together. A copy that finds the gate taken leaves the exit marker alone.
 fn gate(job: &JobTemplate, identity: &str) -> String {
     let (dir, digest) = (quote_path(&job.dir), quote(&job.digest));
     format!(
@@ -146,8 +152,8 @@ printf '%255s\n' '' > .ferry/exit || exit {NO_DIRECTORY}
     )
 }
 
-/// Functions that a scheduler's own text may define anew. Commands in the background ignore INT and QUIT, and a shell
-/// can't undo that for its programs; `env` and `perl` can.
+/// Shell functions that a scheduler's own text may redefine. Commands in the background ignore INT and QUIT, and a
+/// shell can't undo that for its programs; `env` and `perl` can.
 const FUNCTIONS: &str = r#"
 ferry_child= ferry_signals= ferry_guard=
 ferry_fresh() {
@@ -164,8 +170,8 @@ ferry_started() { :; }
 ferry_told() { :; }
 "#;
 
-/// Returns the end of every script: starts the user's part, passes signals on, waits, and leaves the marker. `words`
-/// start the interpreter.
+/// Returns the end of every script: starts the user's part, passes signals on, waits, and leaves the marker.
+/// `words` start the interpreter.
 fn run(words: &str, digest: &str) -> String {
     let mut traps = String::new();
     for signal in PASSED.split(' ') {
@@ -213,7 +219,7 @@ exit "$ferry_code"
 mod tests {
     use super::{super::template::CommandLine, *};
 
-    /// Runs the commands of a job with a shell; gives its exit status and what it printed.
+    /// Runs the commands of a job with a shell; returns its exit status and what it printed.
     fn runs(is_parallel: bool, commands: &[&str]) -> (Option<i32>, String) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join(".ferry")).unwrap();
@@ -235,7 +241,7 @@ mod tests {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     }
 
-    /// A job whose command is this shell text, in a work directory of its own.
+    /// Returns a job whose command is this shell text, in a work directory of its own.
     fn job(dir: &std::path::Path, shebang: &str, text: &str) -> JobTemplate {
         std::fs::create_dir(dir.join(".ferry")).unwrap();
         std::fs::write(dir.join(".ferry/sentinel"), "d\n").unwrap();
@@ -258,7 +264,7 @@ mod tests {
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap()
     }
 
-    /// What the exit marker says, and what was printed.
+    /// Returns what the exit marker says, and what was printed.
     fn marked(job: &JobTemplate, child: std::process::Child) -> (String, String) {
         let output = child.wait_with_output().unwrap();
         let marker = std::fs::read_to_string(job.dir.join(".ferry/exit")).unwrap_or_default();

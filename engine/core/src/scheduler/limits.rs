@@ -1,5 +1,5 @@
-//! Limits of a computer: how many jobs may be pending or active at once, and how fast they may come. Pure
-//! accounting; the gate in the runner's poller asks it.
+//! Limits of a computer: how many jobs may be pending or active at once, and how fast they may be submitted. Pure
+//! accounting; the gate in the runner's poller uses it.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::computer::Computer;
 
-/// What a user allows on a computer.
+/// The limits that a user sets on a computer.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Limits {
     /// Most jobs pending, or submitted and not yet seen.
     pub max_queued: Option<u32>,
     /// Most jobs pending or running.
     pub max_active: Option<u32>,
-    /// Fastest submission.
+    /// Highest rate of submissions.
     pub rate: Option<Rate>,
 }
 
 impl Limits {
-    /// The limits in a computer's settings.
+    /// Returns the limits in a computer's settings.
     ///
     /// # Errors
     /// A rate that can't be read.
@@ -31,8 +31,8 @@ impl Limits {
         Ok(Limits { max_queued: computer.max_queued_jobs, max_active: computer.max_active_jobs, rate })
     }
 
-    /// The limits on the jobs of several computers together: of several bounds the smallest, of several rates the
-    /// slowest. A computer without a limit makes no statement, and neither does a rate that can't be read.
+    /// Returns the limits on the jobs of several computers together: the smallest of several bounds, the slowest
+    /// of several rates. A computer without a limit is ignored, and so is a rate that can't be read.
     pub fn of_all<'a>(computers: impl IntoIterator<Item = &'a Computer>) -> Limits {
         let least = |a: Option<u32>, b: Option<u32>| a.into_iter().chain(b).min();
         let slowest = |a: Option<Rate>, b: Option<Rate>| a.into_iter().chain(b).min_by(Rate::compare);
@@ -43,23 +43,23 @@ impl Limits {
         })
     }
 
-    /// Whether there are any.
+    /// Returns whether there are any.
     pub fn any(&self) -> bool {
         *self != Limits::default()
     }
 }
 
-/// So many submissions in so much time.
+/// A number of submissions in an amount of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
-    /// How many.
+    /// The number of submissions.
     pub permits: u32,
-    /// In how long.
+    /// The time in which they are allowed.
     pub per: Duration,
 }
 
 impl Rate {
-    /// Slower ones first; of two that are as slow, the one of smaller bursts.
+    /// Orders slower rates first; of two that are as slow, the one of smaller bursts.
     fn compare(&self, other: &Rate) -> std::cmp::Ordering {
         let in_the_same_time = |rate: &Rate, time: Duration| u128::from(rate.permits) * time.as_millis();
         in_the_same_time(self, other.per)
@@ -90,7 +90,7 @@ impl std::str::FromStr for Rate {
     }
 }
 
-/// Permits of a rate that have not been used. Fills evenly; begins with one, so that restarts can't outrun it.
+/// The unused permits of a rate. They grow evenly from one, so that restarts can't exceed the rate.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     rate: Rate,
@@ -109,7 +109,7 @@ impl Bucket {
         self.rate
     }
 
-    /// Takes as many permits as there are, at most `wanted`.
+    /// Takes as many permits as there are, at most `wanted`; returns their number.
     pub fn take(&mut self, wanted: u32, now: Instant) -> u32 {
         let grown = now.duration_since(self.at).as_secs_f64() / self.rate.per.as_secs_f64();
         self.level = (self.level + grown * f64::from(self.rate.permits)).min(f64::from(self.rate.permits));
@@ -120,7 +120,7 @@ impl Bucket {
     }
 }
 
-/// What of a computer's limits is in use, as `limit show` tells it.
+/// The use of a computer's limits, as `limit show` prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Our jobs that are pending, or submitted and not yet seen.
@@ -133,18 +133,18 @@ pub struct Usage {
     pub foreign_active: u32,
 }
 
-/// Bounds on our own tickets, once what is not ours is taken off.
+/// Bounds on our own tickets, once other jobs of this user are subtracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bounds {
-    /// On those that count as queued.
+    /// Bound on those that count as queued.
     pub queued: Option<u32>,
-    /// On all.
+    /// Bound on all.
     pub active: Option<u32>,
 }
 
 impl Limits {
-    /// Bounds on our own tickets. Where nothing can be pending, the queue's bound is one on active jobs.
-    /// `clamp`: a bound on active jobs that the scheduler itself has taught us.
+    /// Returns the bounds on our own tickets. Where nothing can be pending, the queue's bound applies to active
+    /// jobs. `clamp`: a bound on active jobs that was learnt from the scheduler.
     pub fn bounds(&self, usage: &Usage, has_queue: bool, clamp: Option<u32>) -> Bounds {
         let least = |a: Option<u32>, b: Option<u32>| a.into_iter().chain(b).min();
         let own = |bound: Option<u32>, foreign: u32| bound.map(|bound| bound.saturating_sub(foreign));
@@ -161,8 +161,9 @@ impl Limits {
 }
 
 impl Bounds {
-    /// These bounds, and those of the limits. Where nothing can be pending, the queue's bound was one on active jobs.
-    /// Bounds that know nothing of a bound on pending jobs are read so, too: they may be older than it.
+    /// Returns these bounds, tightened by the limits. Where nothing can be pending, the queue's bound applied to
+    /// active jobs. Bounds without one on pending jobs are treated the same way, since they may be older than that
+    /// limit.
     pub fn within(self, limits: &Limits) -> Bounds {
         let least = |bounds: [Option<u32>; 3]| bounds.into_iter().flatten().min();
         let instead = limits.max_queued.filter(|_| self.queued.is_none());
@@ -172,7 +173,7 @@ impl Bounds {
         }
     }
 
-    /// How many more tickets fit; `None`: any number.
+    /// Returns how many more tickets fit; `None`: any number.
     pub fn room(&self, usage: &Usage) -> Option<u32> {
         let left = |bound: Option<u32>, used: u32| bound.map(|bound| bound.saturating_sub(used));
         left(self.queued, usage.queued).into_iter().chain(left(self.active, usage.active)).min()

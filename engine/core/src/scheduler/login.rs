@@ -1,22 +1,23 @@
 //! The environment in which submissions start: that of the user's login, and nothing of an allocation in which ferry
 //! itself may run.
 //!
-//! Jobs take over what `sbatch` finds in its environment, so it is started by `bash -l`, which reads what clusters
+//! Jobs inherit the environment in which `sbatch` runs. So it is started by `bash -l`, which reads what clusters
 //! set in `/etc/profile.d` (`module` often is a function from there). No other shell stands between the two: dash
-//! drops exported functions. What login files print goes nowhere. If they hang or end the shell before anything was
-//! claimed, a plain shell submits instead: a claim is taken once, whoever comes second.
+//! drops exported functions. The output of login files is discarded. If they hang or end the shell before anything
+//! was claimed, a plain shell submits instead. That is safe, since a claim can be taken only once.
 
 use std::{path::Path, time::Duration};
 
 use super::{Capabilities, claim::UPTIME};
 use crate::transport::{Command, quote};
 
-/// How long login files may take. Together with a wrapper's deadline it stays below the time-out of the command.
+/// Most time that login files may take. Together with a wrapper's deadline it stays below the time-out of the
+/// command.
 pub(super) const PROFILE_DEADLINE: Duration = Duration::from_secs(15);
 
-/// Takes away what an allocation has set, where ferry runs in one: with it, `srun` in a job would see two
-/// allocations at once. Slurm's bindings for `sbatch` are among it; what tells where the controller is, stays.
-/// The names are those of sbatch(1) and of the plugins gres/gpu and mpi.
+/// Shell text that removes the variables of an allocation, where ferry runs in one: with them, `srun` in a job
+/// would see two allocations at once. Slurm's bindings for `sbatch` are among them; variables that tell where the
+/// controller is stay. The names are those of sbatch(1) and of the plugins gres/gpu and mpi.
 const LEAVE_ALLOCATION: &str = r#"if [ -n "${SLURM_JOB_ID:-}" ]; then
     for v in $(env | sed -n 's/^\([A-Za-z_][A-Za-z_0-9]*\)=.*/\1/p'); do
         case $v in
@@ -28,8 +29,8 @@ const LEAVE_ALLOCATION: &str = r#"if [ -n "${SLURM_JOB_ID:-}" ]; then
 fi
 "#;
 
-/// Begins a wrapper: undoes what login files may have set that would change what its lines mean. The signal says
-/// that they took too long; from here on it is too late for that.
+/// Shell text that begins a wrapper: it undoes settings of login files that would change what its lines mean. USR1
+/// says that the login files took too long; from here on it is ignored.
 const SETTLE: &str = "trap : USR1
 trap - EXIT
 set +efuC
@@ -38,14 +39,14 @@ unset -f cd mkdir mv rm printf read timeout setsid
 IFS=' \t\n'
 ";
 
-/// Returns whether a login shell submits jobs: as the computer's `use_login_shell` says, else wherever they are not
-/// children on this machine. Those have the environment that ferry was started with, which its user has made as it is;
-/// a login would undo it.
+/// Returns whether a login shell submits jobs: as the computer's `use_login_shell` says, else wherever jobs are
+/// not children on this machine. Such children have the environment that ferry was started with, as its user
+/// prepared it; a login would undo it.
 pub fn starts_by_login(wish: Option<bool>, scheduler: &Capabilities, is_local: bool) -> bool {
     wish.unwrap_or(scheduler.has_queue || !is_local)
 }
 
-/// How a wrapper is started.
+/// The way in which a wrapper is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Start {
     /// By a login shell.
@@ -55,8 +56,9 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// Returns the command that runs `wrapper`, with the uptime of the host at its start as `$1`, in a session of its own until `deadline`, then `report`. Each of
-    /// `claims` is a directory, quoted, whose presence says that the wrapper has begun.
+    /// Returns the command that runs `wrapper`, then `report`. The wrapper runs in a session of its own until
+    /// `deadline`, with the uptime of the host at its start as `$1`. Each of `claims` is a quoted directory whose
+    /// presence says that the wrapper has begun.
     pub(super) fn command(
         self,
         wrapper: &str,
@@ -88,7 +90,8 @@ run() {{ {UPTIME}; setsid timeout -k 5 {seconds} "$@" ferry-submit "$u" < /dev/n
         command.timeout(deadline + PROFILE_DEADLINE + Duration::from_secs(15))
     }
 
-    /// On this machine the environment is that of whoever started ferry; bash keeps the functions in it.
+    /// Returns the shell without login files. On this machine the environment is that of the user who started
+    /// ferry, and only bash keeps the functions in it.
     fn plain_shell(self) -> &'static str {
         let has_bash = self.is_local && Path::new("/bin/bash").exists();
         if has_bash { "bash" } else { "sh" }

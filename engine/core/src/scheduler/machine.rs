@@ -1,5 +1,5 @@
-//! What a machine has, what jobs that run on it beside each other take of it, and what is left. Pure accounting, for
-//! schedulers without a queue: the transaction that takes a ticket asks it, and so does the gate.
+//! The resources of a machine, what the jobs that share it take of them, and what is left. Pure accounting for
+//! schedulers without a queue. The transaction that takes a ticket uses it, and so does the gate.
 //!
 //! ```
 //! use ferry_engine_core::scheduler::{Capacity, Demand, InUse};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::computer::Computer;
 
-/// What one job takes of a machine.
+/// The resources that one job takes of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Demand {
@@ -32,11 +32,11 @@ pub struct Demand {
     pub gpus: u32,
 }
 
-/// What a host says of its machine.
+/// The resources of a machine, as its host reports them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Machine {
-    /// Cores that a login may use; `None`: it does not say.
+    /// Cores that a login may use; `None`: not reported.
     pub cores: Option<u32>,
     /// Memory, kB.
     pub memory_kb: Option<u64>,
@@ -45,8 +45,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Reads a `CUDA_VISIBLE_DEVICES`: numbers, or names as `GPU-..` and `MIG-..`. As CUDA does, it ends at the first that
-    /// names no device.
+    /// Reads a `CUDA_VISIBLE_DEVICES`: numbers, or names such as `GPU-..` and `MIG-..`. As CUDA does, it stops at
+    /// the first word that names no device.
     pub fn devices(text: &str) -> Vec<String> {
         let names = text.split(',').map(str::trim);
         let is_device = |name: &&str| {
@@ -57,16 +57,16 @@ impl Machine {
     }
 }
 
-/// How many cores a user lets jobs have at once.
+/// The number of cores that a user lets jobs have at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cores {
-    /// As many as they want.
+    /// As many as the jobs want.
     Unlimited,
-    /// So many.
+    /// At most this number.
     Count(u32),
 }
 
-/// The word for it in a computer's settings.
+/// The word for [`Cores::Unlimited`] in a computer's settings.
 const UNLIMITED: &str = "unlimited";
 
 impl std::str::FromStr for Cores {
@@ -113,7 +113,7 @@ impl<'de> Deserialize<'de> for Cores {
     }
 }
 
-/// What jobs of one computer may have at once; `None` each: nobody bounds it.
+/// The resources that jobs of one computer may have at once; `None` each: no bound.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Capacity {
     /// Cores.
@@ -125,8 +125,8 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Returns what jobs of a computer may have: what the user says, else what the host does. `all` are the computers that
-    /// share the machine, the own one among them: of the numbers that they give the smallest holds.
+    /// Returns what jobs of a computer may have: what the user configured, else what the host reports. `all` are
+    /// the computers that share the machine, `own` among them. Of the numbers that they give, the smallest holds.
     pub fn of(own: &Computer, all: &[Computer], machine: &Machine) -> Capacity {
         let count = |computer: &Computer| match computer.num_cores {
             Some(Cores::Count(count)) => Some(count),
@@ -141,12 +141,12 @@ impl Capacity {
         Capacity { cores, memory_kb, devices: declared }
     }
 
-    /// Returns whether anything bounds such a job.
+    /// Returns whether such a job is bounded at all.
     pub fn bounds(&self, demand: &Demand) -> bool {
         self.cores.is_some() || demand.gpus > 0 || (demand.memory_kb > 0 && self.memory_kb.is_some())
     }
 
-    /// Returns what there is too little of for a job beside what is in use, if anything.
+    /// Returns the first resource that is short for a job beside what is in use, if any.
     pub fn lack(&self, demand: &Demand, used: &InUse) -> Option<Lack> {
         let wanted = [
             (Kind::Cores, u64::from(demand.cores)),
@@ -179,19 +179,19 @@ impl Capacity {
         }
     }
 
-    /// Returns what a job asks for more of than there will ever be.
+    /// Returns the first resource of which a job asks for more than there is in total.
     pub fn never(&self, demand: &Demand) -> Option<Lack> {
         self.lack(demand, &InUse::default())
     }
 
-    /// Returns GPUs for a job that nobody has, in their order; fewer than it wants where there are not enough.
+    /// Returns free GPUs for a job, in their order; fewer than it wants where there are not enough.
     pub fn pick(&self, gpus: u32, used: &InUse) -> Vec<String> {
         let devices = self.devices.iter().flatten();
         devices.filter(|device| !used.devices.contains(*device)).take(gpus as usize).cloned().collect()
     }
 }
 
-/// The GPUs that a computer declares, as far as its login may see them.
+/// Returns the GPUs that a computer declares, as far as its login may see them.
 fn declared(computer: &Computer, machine: &Machine) -> Option<Vec<String>> {
     let own = computer.gpu_devices.as_deref().map(Machine::devices).filter(|own| !own.is_empty());
     match (own, computer.num_gpus, &machine.devices) {
@@ -206,8 +206,8 @@ fn declared(computer: &Computer, machine: &Machine) -> Option<Vec<String>> {
     }
 }
 
-/// Names of the variables that tell a job which GPUs are its own, beside the order that makes numbers mean the same to
-/// all programs.
+/// Names of the variables that tell a job which GPUs are its own. The first sets the order that makes numbers mean
+/// the same to all programs.
 pub const GPU_VARIABLES: [&str; 3] = ["CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"];
 
 /// Returns those variables for a job that was given GPUs, and none for one that was not.
@@ -218,12 +218,12 @@ pub fn gpu_environment(devices: &[String]) -> BTreeMap<String, String> {
     all.filter(|_| !devices.is_empty()).collect()
 }
 
-/// What jobs have of a machine.
+/// The resources of a machine that jobs have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InUse {
     /// Their demands together, without the GPUs that are known by name.
     pub sum: Demand,
-    /// Those.
+    /// The names of GPUs in use.
     pub devices: BTreeSet<String>,
 }
 
@@ -241,7 +241,7 @@ impl InUse {
         self.devices.extend(devices);
     }
 
-    /// Returns all of it as one number each.
+    /// Returns the total use: named GPUs count like any other.
     pub fn total(&self) -> Demand {
         Demand { gpus: self.sum.gpus.saturating_add(self.devices.len() as u32), ..self.sum }
     }
@@ -254,7 +254,7 @@ enum Kind {
     Gpus,
 }
 
-/// What there is too little of.
+/// A resource that is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lack {
     kind: Kind,
@@ -264,18 +264,18 @@ pub struct Lack {
 }
 
 impl Lack {
-    /// Returns the same lack beside another use: what is truly in use, without what others have kept.
+    /// Returns the same shortage beside another use: what is truly in use, without what others have reserved.
     #[must_use]
     pub fn with_used_of(self, capacity: &Capacity, used: &InUse) -> Lack {
         Lack { used: capacity.used(self.kind, used), ..self }
     }
 
-    /// Says what a job waits for on a computer.
+    /// Returns the text that says what a job waits for on a computer.
     pub fn on(&self, computer: &str) -> String {
         format!("{} on {computer}: {} of {} in use", self.words(), self.used, self.total)
     }
 
-    /// Says why a job can never have what it asks for, and what to do.
+    /// Returns the text that says why a job can never have what it asks for, and what to do.
     pub fn for_ever(&self, computer: &str) -> String {
         let wants = self.words();
         let Lack { kind, total, .. } = self;

@@ -1,5 +1,6 @@
-//! A site's own words for refusals: what its submit filter says may mean "not now" or "never", and only the site
-//! knows. A computer names them under `refusals:`; they count where the scheduler's answer is read.
+//! A site's own words for refusals. The answer of its submit filter may mean "not now" or "never", and only the
+//! site knows which. A computer lists such words under `refusals:`; they count where the scheduler's answer is
+//! read.
 //!
 //! ```
 //! use ferry_engine_core::scheduler::{Refusal, Refusals};
@@ -10,7 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Texts that a site's refusals contain, by what they mean.
+/// Texts that a site's refusals contain, grouped by meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Refusals {
@@ -21,7 +22,7 @@ pub struct Refusals {
     pub never: Vec<String>,
 }
 
-/// What a site's words mean.
+/// The meaning of a site's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Not now.
@@ -30,16 +31,17 @@ pub enum Refusal {
     Final,
 }
 
-/// Fewest letters and digits of a text: less would mean almost any refusal.
+/// Fewest letters and digits of a text. A shorter one would match almost any refusal.
 const LEAST: usize = 4;
 
 impl Refusals {
-    /// Whether there are any.
+    /// Returns whether there are no texts.
     pub fn is_empty(&self) -> bool {
         self.busy.is_empty() && self.never.is_empty()
     }
 
-    /// What the scheduler's words mean there. "Not now" counts more, since an end can't be taken back.
+    /// Returns what the scheduler's words mean there; `None` if no text matches. "Not now" has precedence over
+    /// "never", since an end can't be taken back.
     pub fn meaning(&self, words: &str) -> Option<Refusal> {
         let words = words.to_lowercase();
         let says = |texts: &[String]| texts.iter().any(|text| contains(&words, &text.to_lowercase()));
@@ -49,7 +51,7 @@ impl Refusals {
         says(&self.never).then_some(Refusal::Final)
     }
 
-    /// Everything that is wrong with the texts.
+    /// Returns everything that is wrong with the texts.
     pub fn problems(&self) -> Vec<String> {
         let lists = [("busy", &self.busy), ("final", &self.never)];
         let texts = lists.into_iter().flat_map(|(list, texts)| texts.iter().map(move |text| (list, text)));
@@ -67,7 +69,7 @@ impl Refusals {
     }
 }
 
-/// Whether `words` contain the text; a star in it stands for anything, or for nothing.
+/// Returns whether `words` contain the text; a star in it stands for any text, also an empty one.
 fn contains(words: &str, text: &str) -> bool {
     let mut rest = words;
     text.split('*').all(|part| match rest.find(part.trim()) {

@@ -1,26 +1,26 @@
-//! What jobs may ask of a machine beside machines, processes and cores: the keys that a scheduler adds.
+//! Resources that jobs may ask for beside machines, processes and cores: the keys that a scheduler adds.
 
-/// A key of `metadata.options.resources` that a scheduler knows beside those that all know. A launch that asks for
-/// one which its scheduler does not know is refused.
+/// A key of `metadata.options.resources` that only some schedulers know. A launch that asks for a key which its
+/// scheduler does not know is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResourceKey {
     /// Its name.
     pub name: &'static str,
-    /// What its value is.
+    /// The kind of its value.
     pub kind: ResourceKind,
 }
 
-/// What the value of a [`ResourceKey`] is.
+/// The kind of value that a [`ResourceKey`] takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceKind {
     /// A whole number, at least 1.
     Count,
-    /// A text that says something.
+    /// A text that is not blank.
     Text,
 }
 
 impl ResourceKind {
-    /// Returns whether a value is one.
+    /// Returns whether a value is of this kind.
     pub fn fits(self, value: &serde_json::Value) -> bool {
         match self {
             ResourceKind::Count => value.as_u64().is_some_and(|number| number > 0),
@@ -28,7 +28,7 @@ impl ResourceKind {
         }
     }
 
-    /// Says what is wanted.
+    /// Returns the words for the expected value.
     pub fn expected(self) -> &'static str {
         match self {
             ResourceKind::Count => "a whole number of at least 1",

@@ -1,4 +1,4 @@
-//! What a job script is made of: everything about a job that its scheduler, or its shell, has to know.
+//! The input of a job script: everything about a job that its scheduler, or its shell, has to know.
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
@@ -11,13 +11,13 @@ pub struct JobTemplate {
     pub shebang: String,
     /// Absolute work directory.
     pub dir: PathBuf,
-    /// What the sentinel in it says.
+    /// The text of the sentinel in it.
     pub digest: String,
     /// Name for the scheduler's listings, for people.
     pub name: String,
     /// Names of the files for the job's output.
     pub stdout: String,
-    /// As above.
+    /// See `stdout`.
     pub stderr: String,
     /// Machines, processes, cores.
     pub resources: Resources,
@@ -53,11 +53,12 @@ pub struct JobTemplate {
     pub is_parallel: bool,
     /// Shell texts after the commands, in order.
     pub append: Vec<String>,
-    /// What the job has started may live on when its script has ended, where the scheduler would not end it.
+    /// Processes that the job has started may go on when its script has ended, where the scheduler would not end
+    /// them.
     pub keep_children: bool,
 }
 
-/// Resources, worked out.
+/// Resources of a job, with all numbers resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
     /// Machines.
@@ -68,17 +69,17 @@ pub struct Resources {
     pub cores_per_task: Option<u32>,
     /// GPUs on each machine, if asked for.
     pub gpus: Option<u32>,
-    /// What the scheduler's own [`ResourceKey`](super::ResourceKey)s ask for.
+    /// Values for the scheduler's own [`ResourceKey`](super::ResourceKey)s.
     pub more: BTreeMap<String, serde_json::Value>,
 }
 
 impl Resources {
-    /// Returns a text that the job asks for by the scheduler's own key.
+    /// Returns the text that the job asks for under one of the scheduler's own keys.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.more.get(key)?.as_str()
     }
 
-    /// Returns a number that the job asks for by the scheduler's own key.
+    /// Returns the number that the job asks for under one of the scheduler's own keys.
     pub fn count(&self, key: &str) -> Option<u64> {
         self.more.get(key)?.as_u64()
     }
@@ -87,11 +88,11 @@ impl Resources {
 /// One command of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandLine {
-    /// Words in front of the program: `mpirun ...`, the engine of a container.
+    /// Words in front of the program: `mpirun ...`, or the engine of a container.
     pub launcher: Vec<String>,
     /// Let the shell expand variables in those.
     pub launcher_double_quotes: bool,
-    /// The rest of the line is one argument of the launcher, which lets a shell read it (`sh -c`).
+    /// The rest of the line is one argument of the launcher, which passes it to a shell (`sh -c`).
     pub is_wrapped: bool,
     /// The program and its arguments. Each reaches the program as it is.
     pub words: Vec<String>,
@@ -121,10 +122,10 @@ impl CommandLine {
         }
     }
 
-    /// Program, arguments and files.
+    /// Returns the program with its arguments and redirections.
     fn inner(&self) -> String {
         let mut line = in_quotes(&self.words, self.double_quotes);
-        // "./" keeps a name that begins with a dash a name.
+        // "./" keeps a name that begins with a dash from being read as an option.
         let file = |name: &String| quote(&format!("./{name}"));
         for (sign, name) in [("<", &self.stdin), (">", &self.stdout)] {
             if let Some(name) = name {
@@ -147,7 +148,7 @@ fn in_quotes(words: &[String], double: bool) -> String {
     words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// A word in which a shell expands `$VARIABLE` and nothing else can break out.
+/// Quotes a word so that a shell expands `$VARIABLE` in it and nothing else can break out.
 pub(super) fn double_quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

@@ -1,5 +1,7 @@
-//! Whose a listed job is. Ids are forgotten and reused, and users and sites rename jobs; so a job is ours if it has
-//! our id *and* a witness: its name or comment bears the token, or it works in the job's directory.
+//! Decides which submission a listed job belongs to. Schedulers forget and reuse ids, and users and sites rename
+//! jobs.
+//! So a job is ours if it has our id *and* a witness: its name or comment bears the token, or it works in the
+//! job's directory.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -8,7 +10,7 @@ use std::{
 
 use super::{JobId, JobRef, JobStatus, Listed};
 
-/// The jobs that somebody asks about, ready to be found by their ids.
+/// The jobs asked about, indexed by their ids.
 pub(super) struct Wanted<'a> {
     by_number: BTreeMap<&'a str, Vec<&'a JobRef>>,
 }
@@ -22,38 +24,38 @@ impl<'a> Wanted<'a> {
         Wanted { by_number }
     }
 
-    /// Which of them a listed job of the same cluster is. Of two that were given the same id, the one whose token it
-    /// bears.
+    /// Returns which of them a listed job of the same cluster is. If two of them have the same id, the one whose
+    /// token the listed job bears is preferred.
     pub(super) fn find(&self, listed: &Listed) -> Option<&'a JobRef> {
         let same = self.by_number.get(listed.id.number())?;
         let bears = same.iter().find(|job| listed.bears(&job.token));
         bears.or_else(|| same.iter().find(|job| listed.works_in(&job.dir))).copied()
     }
 
-    /// Their states among those listed.
+    /// Returns the states of those that are listed.
     pub(super) fn states(&self, listed: Vec<Listed>) -> BTreeMap<JobRef, JobStatus> {
         listed.into_iter().filter_map(|one| Some((self.find(&one)?.clone(), one.status))).collect()
     }
 }
 
 impl Listed {
-    /// A job of which the scheduler shows id and name alone.
+    /// Makes a job of which the scheduler shows only id and name.
     pub fn named(id: JobId, name: String, status: JobStatus) -> Listed {
         Listed { id, name, comment: String::new(), dir: None, status }
     }
 
-    /// Whether its name or comment bears a token.
+    /// Returns whether its name or comment bears a token.
     pub fn bears(&self, token: &str) -> bool {
         has_word(&self.name, token) || has_word(&self.comment, token)
     }
 
-    /// Whether it works in a directory.
+    /// Returns whether it works in a directory.
     pub fn works_in(&self, dir: &Path) -> bool {
         self.dir.as_deref() == Some(dir)
     }
 }
 
-/// Tokens, ready to be looked for in names and comments.
+/// The tokens of our jobs, prepared for the search in names and comments.
 pub(super) struct Tokens<'a> {
     tokens: &'a HashSet<String>,
     lengths: BTreeSet<usize>,
@@ -64,7 +66,7 @@ impl<'a> Tokens<'a> {
         Tokens { tokens, lengths: tokens.iter().map(String::len).collect() }
     }
 
-    /// Whether a listed job bears one of them.
+    /// Returns whether a listed job bears one of them.
     pub(super) fn is_borne_by(&self, listed: &Listed) -> bool {
         [&listed.name, &listed.comment].into_iter().any(|text| self.is_in(text))
     }
@@ -80,7 +82,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// Where words of a text may begin.
+/// Returns the positions in a text where words may begin.
 fn starts(text: &str) -> impl Iterator<Item = usize> {
     let breaks = text.char_indices().filter(|(_, c)| !c.is_ascii_alphanumeric());
     std::iter::once(0).chain(breaks.map(|(index, c)| index + c.len_utf8()))
@@ -90,7 +92,7 @@ fn ends_well(rest: &str) -> bool {
     !rest.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// Whether a text has a word, which letters and digits neither precede nor follow.
+/// Returns whether a text contains a word with no letter or digit right before or after it.
 fn has_word(text: &str, word: &str) -> bool {
     !word.is_empty() && starts(text).any(|start| text[start..].strip_prefix(word).is_some_and(ends_well))
 }
