@@ -1,5 +1,5 @@
-//! The circuit breaker of one computer: after a failure that is the host's, nobody talks to it but one probe,
-//! ever more rarely, until one succeeds. Pure: times and randomness are arguments.
+//! The circuit breaker of one computer. After a failure of the host, only one probe at a time contacts it, at
+//! growing intervals, until one succeeds. Pure: times and randomness are arguments.
 //!
 //! ```text
 //! closed --failure--> open --probe due--> half-open --success--> closed
@@ -7,7 +7,7 @@
 //!                      +------- failure ------+
 //! ```
 //!
-//! The first failure opens it, since the probe that follows soon is cheaper than the same failure in every
+//! The first failure opens the breaker. The probe that follows soon is cheaper than the same failure in every
 //! process that works there.
 
 use std::{fmt, time::Duration};
@@ -16,13 +16,13 @@ use tokio::time::Instant;
 
 use super::{Error, ErrorKind};
 
-/// How soon the first probe follows a failure: a connection that was cut is mostly back at once.
+/// Time between a failure and the first probe. A connection that was cut can mostly be reopened at once.
 const SOON: Duration = Duration::from_secs(1);
 
-/// How far apart probes are.
+/// The intervals between probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Wait after the first probe that failed; doubles with each further one.
+    /// Wait after the first failed probe; doubles with each further one.
     pub first: Duration,
     /// The longest wait.
     pub longest: Duration,
@@ -35,7 +35,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The wait after so many failures in a row, up to a tenth more or less by `seed`.
+    /// Returns the wait after a number of failures in a row, up to a tenth more or less by `seed`.
     pub fn wait(&self, failures: u32, seed: u64) -> Duration {
         let plain = match failures {
             0 | 1 => SOON.min(self.first),
@@ -45,34 +45,35 @@ impl Pace {
     }
 }
 
-/// Whose trouble a host's failure is.
+/// The kind of trouble that a host's failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// The host's: it may come back by itself.
+    /// Trouble of the host: it may recover by itself.
     Passing,
     /// Refused credentials, an unknown host key, wrong settings: never tried again until the user says so.
     NeedsUser,
 }
 
 impl Trouble {
-    /// What an error of opening a connection is for its host; `None` if it says nothing about the host.
+    /// Returns the kind of trouble that an error of opening a connection means for its host; `None` if it says
+    /// nothing about the host.
     pub fn of(error: &Error) -> Option<Trouble> {
         match error.kind() {
             ErrorKind::Authentication | ErrorKind::Config => Some(Trouble::NeedsUser),
             ErrorKind::CircuitOpen => None,
-            // Whatever else prevents a connection prevents it for everybody.
+            // Any other error that prevents a connection prevents it for all processes.
             _ => Some(Trouble::Passing),
         }
     }
 }
 
-/// Where a breaker stands.
+/// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
-    /// All is well.
+    /// Work proceeds as usual.
     #[default]
     Closed,
-    /// Nobody talks to the host until this moment; without one, until the user acts.
+    /// Nothing contacts the host until this moment; without one, until the user acts.
     Open(Option<Instant>),
     /// A probe is under way.
     HalfOpen,
@@ -94,42 +95,44 @@ pub struct Breaker {
     phase: Phase,
     failures: u32,
     epoch: u64,
-    /// The last trouble is one for the user: a probe is one that they asked for.
+    /// True if the last trouble is one for the user to resolve: then a probe runs only on the user's request.
     needs_user: bool,
 }
 
 impl Breaker {
-    /// One that an earlier owner left open.
+    /// Makes a breaker that an earlier owner left open.
     pub fn left_open(failures: u32, needs_user: bool, due: Option<Instant>) -> Breaker {
         Breaker { phase: Phase::Open(due), failures, epoch: 1, needs_user }
     }
 
-    /// Where it stands.
+    /// Returns its phase.
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Whether anybody may talk to the host.
+    /// Returns whether work may contact the host.
     pub fn admits(&self) -> bool {
         self.phase == Phase::Closed
     }
 
-    /// Failures in a row.
+    /// Returns the number of failures in a row.
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// Whether it waits for the user.
+    /// Returns whether it waits for the user.
     pub fn needs_user(&self) -> bool {
         self.needs_user
     }
 
-    /// Counts its openings: who worked under an older one reports a connection that is gone already.
+    /// Returns the number of its openings. Work that began under an older one reports on a connection that is gone
+    /// already.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Somebody's work failed with the host's trouble. Whether that opened it: nothing is news while it is open.
+    /// Records that work failed with trouble of the host. Returns whether that opened the breaker; a further
+    /// failure changes nothing while it is open.
     pub fn failed(&mut self, trouble: Trouble, pace: Pace, seed: u64, now: Instant) -> bool {
         if self.phase != Phase::Closed {
             return false;
@@ -139,7 +142,7 @@ impl Breaker {
         true
     }
 
-    /// Begins the probe that is due, if one is.
+    /// Begins the probe that is due; returns whether one was.
     pub fn begin_probe(&mut self, now: Instant) -> bool {
         let due = matches!(self.phase, Phase::Open(Some(at)) if at <= now);
         if due {
@@ -148,22 +151,22 @@ impl Breaker {
         due
     }
 
-    /// When the next probe is due.
+    /// Returns when the next probe is due; `None`: none is planned.
     pub fn due(&self) -> Option<Instant> {
         if let Phase::Open(due) = self.phase { due } else { None }
     }
 
-    /// The probe that was under way failed.
+    /// Opens the breaker again, as the probe under way failed.
     pub fn probe_failed(&mut self, trouble: Trouble, pace: Pace, seed: u64, now: Instant) {
         self.open(trouble, pace, seed, now);
     }
 
-    /// The host answers.
+    /// Closes the breaker, as the host answers.
     pub fn close(&mut self) {
         *self = Breaker { epoch: self.epoch, ..Breaker::default() };
     }
 
-    /// The user says that it may be tried now. Does nothing to a closed one, or to a probe under way.
+    /// Makes a probe due now, on the user's request. Does nothing to a closed breaker, or to a probe under way.
     pub fn hurry(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Open(_)) {
             self.phase = Phase::Open(Some(now));

@@ -1,4 +1,4 @@
-//! A command for the far side and what came of it.
+//! A command for the remote side, and its result.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -9,13 +9,13 @@ use super::quote;
 pub struct Command {
     /// Program and arguments.
     pub argv: Vec<String>,
-    /// Working directory; `None`: wherever a login puts one.
+    /// Working directory; `None`: the login's default.
     pub cwd: Option<PathBuf>,
-    /// Set on top of the login's environment.
+    /// Variables set on top of the login's environment.
     pub env: BTreeMap<String, String>,
     /// Standard input; empty: end of file at once.
     pub stdin: Vec<u8>,
-    /// How long it may take.
+    /// The most time that it may take.
     pub timeout: Duration,
     /// Run it without the user's login files, whatever the computer's settings say.
     pub no_login_shell: bool,
@@ -24,10 +24,10 @@ pub struct Command {
 }
 
 impl Command {
-    /// How long a command may take unless said otherwise.
+    /// The most time that a command may take by default.
     pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// A command from its argv.
+    /// Makes a command from its argv.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
         Command {
             argv: argv.into_iter().map(Into::into).collect(),
@@ -40,54 +40,54 @@ impl Command {
         }
     }
 
-    /// A script for `sh`, which reads it from its argument.
+    /// Makes a command that runs a script with `sh`, which reads it from its argument.
     pub fn sh(script: impl Into<String>) -> Self {
         Command::new(["sh".to_owned(), "-c".to_owned(), script.into()])
     }
 
-    /// With this working directory.
+    /// Sets the working directory.
     #[must_use]
     pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cwd = Some(dir.into());
         self
     }
 
-    /// With this standard input.
+    /// Sets the standard input.
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
     }
 
-    /// With this time-out.
+    /// Sets the time-out.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Without the user's login files.
+    /// Runs it without the user's login files.
     #[must_use]
     pub fn no_login_shell(mut self) -> Self {
         self.no_login_shell = true;
         self
     }
 
-    /// Only where enough sessions are left for everything else: it waits for long. Otherwise it is refused as `Unsupported`,
-    /// and nothing was run.
+    /// Marks a command that waits for long. It runs only where enough sessions are left for everything else.
+    /// Otherwise it is refused as `Unsupported`, and nothing was run.
     #[must_use]
     pub fn spare(mut self) -> Self {
         self.spare = true;
         self
     }
 
-    /// The line that means this argv to a POSIX shell.
+    /// Returns the line that means this argv to a POSIX shell.
     pub fn line(&self) -> String {
         self.argv.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
     /// Exit status; 128 + number when a signal ended it.
@@ -99,17 +99,17 @@ pub struct Output {
 }
 
 impl Output {
-    /// A successful output with this text; for parsers' examples.
+    /// Makes a successful output with this text; for parsers' examples.
     pub fn ok(stdout: &str) -> Self {
         Output { status: 0, stdout: stdout.as_bytes().to_vec(), stderr: Vec::new() }
     }
 
-    /// Standard output as text.
+    /// Returns standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Standard error as text, trimmed.
+    /// Returns standard error as text, trimmed.
     pub fn error_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).trim().to_owned()
     }

@@ -1,8 +1,8 @@
-//! How ferry reaches a computer: the [`Transport`] trait, its commands and its errors.
+//! Access to a computer: the [`Transport`] trait, its commands and its errors.
 //!
-//! A transport has no working directory and no hidden state: paths are absolute, on the far side, and every
-//! method takes `&self`. It never retries by itself. Implementations live in crates of their own; the
-//! published suite in `tests/conformance` says what they must do.
+//! A transport has no working directory and no hidden state: paths are absolute, on the remote side, and every
+//! method takes `&self`. It never retries by itself. Implementations live in crates of their own; the published
+//! suite in `tests/conformance` checks what they must do.
 
 mod breaker;
 mod command;
@@ -31,7 +31,7 @@ pub use tree::{Tree, TreeEntry};
 
 use crate::error;
 
-/// Whether what [`Transport::whoami`] gave is a number, since the user has no name there.
+/// Returns whether the result of [`Transport::whoami`] is a number, since the user has no name there.
 pub fn is_nameless(user: &str) -> bool {
     !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -58,11 +58,11 @@ pub enum ErrorKind {
     InvalidPath,
     /// The operation took longer than it was given.
     TimedOut,
-    /// The host can't be reached, or the connection was lost: the host's trouble, not the process's.
+    /// The host can't be reached, or the connection was lost: trouble of the host, not of the process.
     Unreachable,
-    /// The credentials or the host key were refused; never retried by itself.
+    /// The credentials or the host key were refused. Never retried automatically.
     Authentication,
-    /// The host is known to be in trouble, or was disabled: nothing was tried.
+    /// The host is known to be in trouble, or is disabled: nothing was tried.
     CircuitOpen,
     /// This transport can't do it.
     Unsupported,
@@ -100,7 +100,7 @@ pub type Error = error::Error<ErrorKind>;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// The transport error for an I/O error during `operation` on `path`.
+    /// Makes the transport error for an I/O error during `operation` on `path`.
     pub fn from_io(operation: &'static str, path: &Path, source: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         let kind = match source.kind() {
@@ -124,7 +124,7 @@ impl Error {
     }
 }
 
-/// What a transport can do beyond the required.
+/// The optional features of a transport.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Capabilities {
     /// Commands run on this very machine, so local tools may look at its children and files.
@@ -135,7 +135,7 @@ pub struct Capabilities {
     pub any_bytes_in_names: bool,
 }
 
-/// What kind of thing a path names.
+/// The kind of file that a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -148,12 +148,12 @@ pub enum FileKind {
     Other,
 }
 
-/// Facts about a path.
+/// The metadata of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
-    /// What it is.
+    /// The kind of file.
     pub kind: FileKind,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Permission bits, `0o7777` at the most.
     pub mode: u32,
@@ -161,7 +161,7 @@ pub struct Metadata {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Last modification, by the far side's clock.
+    /// Last modification, by the remote side's clock.
     pub modified: SystemTime,
 }
 
@@ -170,76 +170,75 @@ pub struct Metadata {
 pub struct Entry {
     /// The name alone.
     pub name: std::ffi::OsString,
-    /// Facts, without following a link.
+    /// Its metadata, without following a link.
     pub metadata: Metadata,
 }
 
-/// Told how many bytes went over since it was last told; the calls add up to the size of what was moved.
-/// Called from any task; must be quick.
+/// A callback that gets the number of bytes moved since its last call. The numbers add up to the size of what was
+/// moved. It is called from any task, and must be quick.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
-/// A [`Progress`] that tells nobody.
+/// A [`Progress`] that reports nothing.
 pub const QUIET: Progress<'static> = &|_| {};
 
-/// What a stream from the far side is.
+/// A stream of bytes from the remote side.
 pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
-/// A way to run commands and move files on one computer as one user.
+/// A connection that runs commands and moves files on one computer as one user.
 ///
-/// Paths are absolute and on the far side unless called local. All methods may be called at the same time
-/// from many tasks; an implementation bounds what it opens.
+/// Paths are absolute and on the remote side unless called local. All methods may be called at the same time from
+/// many tasks; an implementation bounds the number of sessions that it opens.
 ///
 /// # Errors
-/// By [`ErrorKind`]; a path that is relative, empty or holds a NUL is `InvalidPath`, a lost connection
+/// By [`ErrorKind`]. A path that is relative, empty or holds a NUL is `InvalidPath`, a lost connection
 /// `Unreachable`. A method that may have acted before it failed says `effect: unknown`.
 ///
 /// # Cancel safety
-/// A dropped future leaves no channel, child or half-written target name behind; what it had already done on
-/// the far side stays done.
+/// A dropped future leaves no channel, child or half-written target name behind. Its completed work on the remote
+/// side stays.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// What it can do beyond the required.
+    /// Returns its optional features.
     fn capabilities(&self) -> Capabilities;
 
-    /// Runs a command and waits for its end, in a process group of its own. The end is the command's, not
-    /// that of background children which still hold its output: what they had written by then is included,
-    /// and they live on.
+    /// Runs a command in a process group of its own, and waits for its end. Background children that still hold
+    /// its output are not waited for: their output up to then is included, and they live on.
     ///
-    /// A non-zero exit status is no error. A program that is not there gives 127, one that can't be run 126,
-    /// as with a shell. Output beyond a bound of at least 64 MiB a stream is dropped, and a last line on
-    /// stderr says how much.
+    /// A non-zero exit status is no error. A program that does not exist gives 127, one that can't be run 126, as
+    /// with a shell. Output beyond a bound of at least 64 MiB a stream is dropped, and a last line on stderr says
+    /// how much.
     ///
     /// # Errors
     /// `NotFound` or `NotADirectory`, effect none, for the working directory. `Unsupported`, effect none, for a
-    /// [`spare`](Command::spare) one where there is no session to spare. `TimedOut`, effect unknown: the
-    /// command's whole group was sent TERM, then KILL.
+    /// [`spare`](Command::spare) one where there is no session to spare. `TimedOut`, effect unknown: the command's
+    /// whole group was sent TERM, then KILL.
     ///
     /// # Cancel safety
     /// Dropping the future ends the group in the same way, in the background.
     async fn exec(&self, command: &Command) -> Result<Output>;
 
-    /// Facts about a path, following links.
+    /// Returns the metadata of a path, following links.
     ///
     /// # Errors
     /// `NotFound`, also for a link to nowhere.
     async fn stat(&self, path: &Path) -> Result<Metadata>;
 
-    /// Facts about a path, not following a link in its last name.
+    /// Returns the metadata of a path, not following a link in its last name.
     ///
     /// # Errors
     /// `NotFound`.
     async fn lstat(&self, path: &Path) -> Result<Metadata>;
 
-    /// The names in a directory, in no order, without `.` and `..`, dotfiles included.
+    /// Lists the names in a directory, in no order, without `.` and `..`, dotfiles included.
     ///
     /// # Errors
     /// `NotFound`, `NotADirectory`.
     async fn list(&self, dir: &Path) -> Result<Vec<Entry>>;
 
-    /// Makes one directory; its parent must exist, itself must not.
+    /// Makes one directory. Its parent must exist; the directory itself must not.
     ///
     /// # Errors
-    /// `AlreadyExists`, whatever is there; `NotFound` without a parent.
+    /// `AlreadyExists` if the path names anything; `NotFound` without a parent.
     async fn mkdir(&self, dir: &Path) -> Result<()>;
 
     /// Makes a directory and its parents; existing ones, and links to them, are fine. Idempotent.
@@ -248,7 +247,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// `AlreadyExists` or `NotADirectory` if a file is in the way.
     async fn mkdirs(&self, dir: &Path) -> Result<()>;
 
-    /// Removes a file or a link; what the link points to stays.
+    /// Removes a file or a link; the link's target stays.
     ///
     /// # Errors
     /// `NotFound`, `IsADirectory`.
@@ -260,20 +259,20 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// `NotFound`, `NotEmpty`; `NotADirectory`, also for a link to one.
     async fn remove_dir(&self, dir: &Path) -> Result<()>;
 
-    /// Removes whatever is there, with everything below it, following no link. Nothing there is fine, so it
-    /// is idempotent.
+    /// Removes a file, a link, or a directory with everything below it, following no link. A missing path is fine,
+    /// so it is idempotent.
     async fn remove_tree(&self, path: &Path) -> Result<()>;
 
     /// Renames within one file system.
     ///
     /// # Errors
     /// `NotFound`. `AlreadyExists` if the target names anything, a link to nowhere and an empty directory
-    /// included: nothing is replaced, and a directory is never moved *into* another. `Unsupported` if the
-    /// target is on another file system and the far side says so.
+    /// included: nothing is replaced, and a directory is never moved *into* another. `Unsupported` if the target
+    /// is on another file system and the remote side says so.
     async fn rename(&self, from: &Path, to: &Path) -> Result<()>;
 
-    /// Copies a file or a tree on the far side: links as links, permission bits kept. The target appears whole
-    /// or not at all where the far side allows.
+    /// Copies a file or a tree on the remote side: links as links, permission bits kept. The target appears whole
+    /// or not at all where the remote side allows.
     ///
     /// # Errors
     /// `AlreadyExists` if the target names anything; `NotFound`, also if the target's parent is missing.
@@ -283,7 +282,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Makes `link` point to `target`, which is absolute and need not exist.
     ///
     /// # Errors
-    /// `AlreadyExists`, whatever is at `link`.
+    /// `AlreadyExists` if `link` names anything.
     async fn symlink(&self, target: &Path, link: &Path) -> Result<()>;
 
     /// Sets the permission bits, following links. Idempotent.
@@ -298,13 +297,13 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// `NotFound`, `IsADirectory`; a pipe, socket or device is `Unsupported`.
     async fn read(&self, path: &Path, offset: u64) -> Result<Reader>;
 
-    /// Writes a file whole, under a temporary name, then renames it over whatever file was there: a reader
-    /// sees the old file or the new one. A link there is itself replaced. Returns the bytes written. The
+    /// Writes a whole file under a temporary name, then renames it over the file that was there, if any. A reader
+    /// sees the old file or the new one. A link there is itself replaced. Returns the number of bytes written. The
     /// parent must exist.
     ///
     /// # Errors
-    /// `NotFound`, `IsADirectory`, and `Other` when `from` fails; after an error the old file is still there,
-    /// and no temporary name.
+    /// `NotFound`, `IsADirectory`, and `Other` when `from` fails. After an error the old file is still there, and
+    /// no temporary name.
     async fn write(
         &self,
         path: &Path,
@@ -312,34 +311,36 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         executable: bool,
     ) -> Result<u64>;
 
-    /// Writes a tree into the directory `to`, which is made with its parents if needed, and may be reached
-    /// through links. Below `to` no link is ever followed. What is there already stays; a file or link that
-    /// the tree names as file or link is replaced. Idempotent.
+    /// Writes a tree into the directory `to`, which is made with its parents if needed, and may be reached through
+    /// links. Below `to` no link is ever followed. Existing entries stay, except that a file or link is replaced
+    /// where the tree names a file or link. Idempotent.
     ///
     /// # Errors
     /// Those of [`Tree::check`], before anything is written. `NotADirectory` for a file or link where the tree
     /// needs a directory, `IsADirectory` for the converse, `NotFound` for a local file that is missing.
     async fn put_tree(&self, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()>;
 
-    /// Fetches files, given as (far, local) pairs. Local parents are made, a local file or link is replaced,
-    /// each by one rename. Follows links on the far side, writes plain files. Idempotent.
+    /// Fetches files, given as (remote, local) pairs. Local parents are made; each local file or link is replaced
+    /// by one rename. Follows links on the remote side, writes plain files. Idempotent.
     ///
     /// # Errors
-    /// `NotFound` for a far file that is missing, `IsADirectory` for a directory on either side, `Unsupported`
+    /// `NotFound` for a remote file that is missing, `IsADirectory` for a directory on either side, `Unsupported`
     /// for a pipe, socket or device. Files before the failing one may have been fetched.
     async fn get_files(&self, pairs: &[(PathBuf, PathBuf)], progress: Progress<'_>) -> Result<()>;
 
-    /// The paths that match a pattern, sorted. `*`, `?` and `[..]` (`[!..]` for the others, `[*]` for a star)
-    /// match within one name; a leading dot must be written; there is no escape character, and a `[` that
-    /// nothing closes is itself. Links are followed on the way, and match also if they lead nowhere.
-    /// Nothing matches, or the directory is missing: an empty list.
+    /// Returns the paths that match a pattern, sorted; an empty list if nothing matches or the directory is
+    /// missing.
+    ///
+    /// `*`, `?` and `[..]` (`[!..]` for the others, `[*]` for a star) match within one name. A leading dot must be
+    /// written. There is no escape character, and a `[` without its `]` stands for itself. Links are followed on
+    /// the way, and match also if they lead nowhere.
     async fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>>;
 
-    /// The user's name on the far side; the number where it has none ([`is_nameless`]), as in a container or while
-    /// the users' directory is down.
+    /// Returns the user's name on the remote side. It is the number where the user has no name ([`is_nameless`]),
+    /// as in a container or while the user directory is down.
     async fn whoami(&self) -> Result<String>;
 
-    /// A local command line that opens an interactive shell in a directory of the far side.
+    /// Returns a local command line that opens an interactive shell in a directory of the remote side.
     fn shell_command(&self, dir: &Path) -> Vec<String>;
 
     /// Ends the connection; later calls are `Unreachable`. Dropping does the same, without waiting.

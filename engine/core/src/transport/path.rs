@@ -1,4 +1,4 @@
-//! Paths that mean the same to everybody, and names that nobody else uses.
+//! Checks of paths, and unique temporary names.
 
 use std::{
     path::Path,
@@ -8,7 +8,7 @@ use std::{
 
 use super::{Error, ErrorKind, Result};
 
-/// Refuses a path that does not mean the same to everybody; every method of a transport begins with it.
+/// Refuses a path that depends on its context, such as a relative one. Every method of a transport begins with it.
 ///
 /// # Errors
 /// `InvalidPath`, effect none: empty, relative, or with a NUL byte in it.
@@ -31,7 +31,7 @@ pub fn check_path(operation: &'static str, path: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidPath, operation).message(wrong).with("path", format!("{path:?}")))
 }
 
-/// A name for something unfinished that nobody else uses: hidden, short, and never derived from the target's,
+/// Returns a unique name for an unfinished file. It is hidden and short, and never derived from the target's name,
 /// which may be as long as a name can be.
 pub fn fresh_name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);

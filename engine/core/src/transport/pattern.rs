@@ -1,4 +1,4 @@
-//! Patterns for one name: `*`, `?` and `[..]`. Pure; each transport walks for itself.
+//! Patterns for one name: `*`, `?` and `[..]`. Pure; each transport walks its directories itself.
 //!
 //! Names are bytes. Where they are UTF-8, `?` and `[..]` take a whole character; any other byte stands for
 //! itself, so that every name can be matched.
@@ -37,7 +37,7 @@ impl Pattern {
         (!is_plain).then_some(Pattern(pieces))
     }
 
-    /// Whether a name matches. A leading dot is matched only by a leading dot.
+    /// Returns whether a name matches. A leading dot is matched only by a leading dot.
     pub fn matches(&self, name: &OsStr) -> bool {
         let name = units(name);
         let dot = u32::from('.');
@@ -59,7 +59,7 @@ impl Piece {
     }
 }
 
-/// Characters, and stray bytes as numbers that no character has.
+/// Splits a name into characters, and stray bytes as numbers that no character has.
 fn units(name: &OsStr) -> Vec<u32> {
     const STRAY: u32 = 0x11_0000;
     let chunks = name.as_bytes().utf8_chunks();
@@ -71,7 +71,7 @@ fn units(name: &OsStr) -> Vec<u32> {
         .collect()
 }
 
-/// The first piece and what follows it.
+/// Returns the first piece and the units after it.
 fn piece(units: &[u32]) -> Option<(Piece, &[u32])> {
     let (first, rest) = units.split_first()?;
     let single = match char::from_u32(*first) {
@@ -83,7 +83,8 @@ fn piece(units: &[u32]) -> Option<(Piece, &[u32])> {
     Some((single, rest))
 }
 
-/// The class that follows a `[`; `None` if nothing closes it. A `]` that comes first is one of its members.
+/// Returns the class that follows a `[`, and the units after it; `None` if nothing closes it. A `]` that comes
+/// first is a member of the class.
 fn class(units: &[u32]) -> Option<(Piece, &[u32])> {
     let is = |unit: &u32, wanted: char| *unit == u32::from(wanted);
     let is_negated = units.first().is_some_and(|first| is(first, '!') || is(first, '^'));
@@ -101,7 +102,8 @@ fn class(units: &[u32]) -> Option<(Piece, &[u32])> {
     Some((Piece::Class { ranges, is_negated }, &body[end + 1..]))
 }
 
-/// Matches with a single point to go back to, the last `*`: never more than the product of both lengths.
+/// Matches with a single point to go back to, the last `*`. So it takes at most the product of both lengths in
+/// steps.
 fn matches(pieces: &[Piece], name: &[u32]) -> bool {
     let (mut at, mut taken) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;

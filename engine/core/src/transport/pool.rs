@@ -1,4 +1,4 @@
-//! One connection for each computer, opened once, shared by everybody, and reopened after a loss.
+//! The connections of this program: one for each computer, opened once, shared, and reopened after a loss.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,17 +17,17 @@ use crate::computer::Computer;
 pub struct Setting {
     /// Its key in a computer file.
     pub key: &'static str,
-    /// What it means.
+    /// Its meaning.
     pub help: &'static str,
 }
 
 /// Opens a kind of transport.
 #[async_trait]
 pub trait Factory: fmt::Debug + Send + Sync + 'static {
-    /// Its name in computer files, without `core.`.
+    /// Returns its name in computer files, without `core.`.
     fn name(&self) -> &'static str;
 
-    /// The connection settings it reads.
+    /// Returns the connection settings that it reads.
     fn settings(&self) -> &'static [Setting];
 
     /// Checks a computer's connection settings without opening anything.
@@ -39,7 +39,7 @@ pub trait Factory: fmt::Debug + Send + Sync + 'static {
     /// Opens a connection.
     ///
     /// # Errors
-    /// By kind; `Unreachable` is the host's trouble, `Authentication` the user's.
+    /// By kind; `Unreachable` is trouble of the host, `Authentication` is for the user to resolve.
     async fn open(&self, computer: &Computer) -> Result<Arc<dyn Transport>>;
 }
 
@@ -53,18 +53,18 @@ pub struct Transports {
 }
 
 impl Transports {
-    /// Knows these and no others.
+    /// Makes a pool that knows these transports and no others.
     pub fn new(factories: impl IntoIterator<Item = Arc<dyn Factory>>) -> Self {
         let factories = factories.into_iter().map(|factory| (factory.name(), factory)).collect();
         Transports { factories, open: Mutex::default() }
     }
 
-    /// Names of the known ones.
+    /// Returns the names of the known ones.
     pub fn names(&self) -> Vec<&'static str> {
         self.factories.keys().copied().collect()
     }
 
-    /// The factory of a name, `core.` in front or not.
+    /// Returns the factory of a name, with or without `core.` in front.
     ///
     /// # Errors
     /// `Config`, listing the known ones.
@@ -76,8 +76,8 @@ impl Transports {
         })
     }
 
-    /// The computer's connection, opened if need be. Concurrent callers share one opening. Changed settings
-    /// open a new one.
+    /// Returns the computer's connection, and opens it if need be. Concurrent callers share one opening. Changed
+    /// settings open a new one.
     ///
     /// # Errors
     /// Those of [`Factory::open`].
@@ -97,7 +97,7 @@ impl Transports {
         slot.get_or_try_init(|| factory.open(computer)).await.cloned()
     }
 
-    /// The computer's connection, if it is open under these settings.
+    /// Returns the computer's connection, if it is open under these settings.
     pub async fn opened(&self, computer: &Computer) -> Option<Arc<dyn Transport>> {
         let open = self.open.lock().await;
         let (settings, slot) = open.get(&computer.label)?;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-/// One shell word that stands for `text`, whatever it holds (a NUL can't be said in any shell word).
+/// Returns one shell word that stands for `text`, whatever characters it holds. A NUL can't be written in any
+/// shell word.
 ///
 /// ```
 /// use ferry_engine_core::transport::quote;
@@ -18,8 +19,8 @@ pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// [`quote`] for a path. Names that are not UTF-8 are refused before a script is written; here they are
-/// replaced by the Unicode replacement character, so they match nothing.
+/// Quotes a path as [`quote`] does. Names that are not UTF-8 are refused before a script is written. Here their
+/// invalid bytes become the Unicode replacement character, so they match nothing.
 pub fn quote_path(path: &Path) -> String {
     quote(&path.to_string_lossy())
 }

@@ -24,46 +24,46 @@ pub enum TreeEntry {
     Bytes {
         /// The bytes.
         bytes: Arc<[u8]>,
-        /// Whether it is a program (0755 instead of 0644, less the umask).
+        /// True if it is a program (0755 instead of 0644, less the umask).
         executable: bool,
     },
     /// A file with the contents of a local file.
     File {
         /// Absolute local path.
         from: PathBuf,
-        /// As above.
+        /// True if it is a program, as for `Bytes`.
         executable: bool,
     },
-    /// A symbolic link to an absolute path on the far side.
+    /// A symbolic link to an absolute path on the remote side.
     Symlink(PathBuf),
 }
 
 impl Tree {
-    /// With a file of these bytes.
+    /// Adds a file of these bytes.
     #[must_use]
     pub fn bytes(self, path: impl Into<PathBuf>, bytes: impl Into<Arc<[u8]>>) -> Self {
         self.entry(path, TreeEntry::Bytes { bytes: bytes.into(), executable: false })
     }
 
-    /// With an executable file of these bytes.
+    /// Adds an executable file of these bytes.
     #[must_use]
     pub fn program(self, path: impl Into<PathBuf>, bytes: impl Into<Arc<[u8]>>) -> Self {
         self.entry(path, TreeEntry::Bytes { bytes: bytes.into(), executable: true })
     }
 
-    /// With a file of the contents of the local file `from`.
+    /// Adds a file with the contents of the local file `from`.
     #[must_use]
     pub fn file(self, path: impl Into<PathBuf>, from: impl Into<PathBuf>) -> Self {
         self.entry(path, TreeEntry::File { from: from.into(), executable: false })
     }
 
-    /// With a directory.
+    /// Adds a directory.
     #[must_use]
     pub fn dir(self, path: impl Into<PathBuf>) -> Self {
         self.entry(path, TreeEntry::Dir)
     }
 
-    /// With a symbolic link to the far path `target`.
+    /// Adds a symbolic link to the remote path `target`.
     #[must_use]
     pub fn symlink(self, path: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
         self.entry(path, TreeEntry::Symlink(target.into()))
@@ -74,11 +74,11 @@ impl Tree {
         self
     }
 
-    /// Checks every name before anything is written; each [`super::Transport::put_tree`] begins with it.
+    /// Checks every name before anything is written. Each [`super::Transport::put_tree`] begins with it.
     ///
     /// # Errors
-    /// `InvalidPath`, effect none: a name that is empty, absolute, holds `..` or a NUL, or lies below an entry
-    /// that is no directory; a link target or a local file that is not absolute.
+    /// `InvalidPath`, effect none, for a name that is empty, absolute, holds `..` or a NUL, or lies below an entry
+    /// that is no directory. The same for a link target or a local file that is not absolute.
     ///
     /// ```
     /// use ferry_engine_core::transport::{ErrorKind, Tree};
@@ -115,7 +115,7 @@ impl TreeEntry {
     }
 }
 
-/// What is wrong with a tree's relative name.
+/// Returns what is wrong with a tree's relative name, if anything.
 fn name_fault(path: &Path) -> Option<&'static str> {
     let leaves = |part| !matches!(part, Component::Normal(_));
     if path.as_os_str().is_empty() {
