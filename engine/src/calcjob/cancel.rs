@@ -1,5 +1,5 @@
-//! Cancelling what a calcjob has submitted, and asking what became of it. A job counts as over when its scheduler says
-//! so of its id, never because a listing lacks it.
+//! Cancels the jobs of a calcjob, and asks the scheduler about them. A job counts as over when its scheduler says
+//! so about its id, never because a listing lacks it.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::{
     scheduler::{Cancelled, ErrorKind, JobId, JobRef, Presence, Recovery, Submission},
 };
 
-/// The time between two looks at a job that was cancelled.
+/// Time between two looks at a job that was cancelled.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Cancels the jobs of a submission and of the tries before it, and waits for their end.
+/// Cancels the jobs of a submission and of the attempts before it, and waits for their end.
 ///
 /// # Errors
 /// `Wait` while it is not known whether there is a job, it can't be cancelled, or it has not ended yet.
@@ -42,10 +42,10 @@ pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission
     }
 }
 
-/// Tells the scheduler to end jobs. `None`: all of them are over; otherwise what is left, in words.
+/// Cancels jobs. Returns `None` if all of them are over; otherwise a text about one that is left.
 ///
 /// # Errors
-/// The host's trouble; `Wait` for a job that can't be cancelled, or asked about, now.
+/// Trouble of the host; `Wait` for a job that can't be cancelled, or asked about, now.
 pub(crate) async fn cancel_jobs(cx: &Context, computer: &str, jobs: &[JobRef]) -> StepResult<Option<String>> {
     let (row, via) = cx.connect(Some(computer)).await?;
     let scheduler = cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
@@ -69,10 +69,11 @@ pub(crate) async fn cancel_jobs(cx: &Context, computer: &str, jobs: &[JobRef]) -
     Ok(left)
 }
 
-/// Finds a job of this process that lives although it was taken for gone; `None`: every job that it ever had is over.
+/// Finds a job of this process that is alive although it was believed to be gone. Returns it with its state in the
+/// scheduler's words; `None`: every job that it ever had is over.
 ///
 /// # Errors
-/// The host's trouble; `Wait` if the scheduler gives no answer about one of them.
+/// Trouble of the host; `Wait` if the scheduler gives no answer about one of them.
 pub(crate) async fn find_alive(job: &mut Calcjob<'_>) -> StepResult<Option<(JobRef, String)>> {
     let Some(intent) = job.open_submission() else { return Ok(None) };
     let jobs = job.jobs_of(&intent);
@@ -100,14 +101,14 @@ impl Calcjob<'_> {
         id.normal(self.cx.home_cluster(self.computer()).as_deref())
     }
 
-    /// Returns the job that an id of a submission means. An id without a cluster is one of the cluster that was home when the
-    /// intent was written, also where the computer has moved to another one since.
+    /// Returns the job that an id of a submission means. An id without a cluster is one of the cluster that was
+    /// home when the intent was written, even if the computer has moved to another one since.
     pub(crate) fn job_of(&self, intent: &Submission, id: JobId) -> JobRef {
         let home = self.cx.home_cluster(self.computer());
         home_job(intent, id, home.as_deref())
     }
 
-    /// Goes on without the present submission. Its job, if it had one, may turn up again and stays known.
+    /// Drops the present submission. Its job, if it had one, may turn up again and stays known.
     pub(crate) fn leave_behind(&mut self) {
         let id = self.process.job_id.take().map(JobId);
         if let (Some(intent), Some(id)) = (self.state.submission.take(), id) {
@@ -116,16 +117,17 @@ impl Calcjob<'_> {
         }
     }
 
-    /// Makes room for a job that takes the place of the present one, which stays known: it may turn up again.
+    /// Prepares for a job that takes the place of the present one. The present one stays known: it may turn up
+    /// again.
     pub(crate) fn displace(&mut self, owner: &JobRef) {
         let present = self.state.submission.clone().zip(self.process.job_id.clone().map(JobId));
         let present = present.map(|(intent, id)| self.job_of(&intent, id));
         displace(&mut self.state.earlier, present, owner);
     }
 
-    /// Returns the submission that may live on the computer, with the jobs of earlier tries. `None`: nothing was ever
-    /// submitted, or all of it is known to be over. Where only earlier jobs are left, the last of them becomes the
-    /// process's job.
+    /// Returns the submission that may be alive on the computer, with the jobs of earlier attempts. `None`:
+    /// nothing was ever submitted, or all of it is known to be over. Where only earlier jobs are left, the last of
+    /// them becomes the process's job.
     pub(crate) fn open_submission(&mut self) -> Option<Submission> {
         if !matches!(self.state.step, Step::Submit | Step::Update) {
             return None;
@@ -150,20 +152,20 @@ impl Calcjob<'_> {
     }
 }
 
-/// See [`Calcjob::job_of`].
+/// Returns the job that an id means, see [`Calcjob::job_of`].
 pub(crate) fn home_job(intent: &Submission, id: JobId, home: Option<&str>) -> JobRef {
     let cluster = id.cluster().or(intent.home.as_deref()).map(str::to_owned);
     let full = JobId::in_cluster(id.number(), cluster.as_deref());
     intent.job(full.normal(home.or(intent.home.as_deref())))
 }
 
-/// Returns the job of a submission, if its id is known, and those of the tries before it.
+/// Returns the job of a submission, if its id is known, and those of the attempts before it.
 pub(crate) fn all_jobs(intent: &Submission, id: Option<JobId>, home: Option<&str>) -> Vec<JobRef> {
     let earlier = intent.earlier.iter().cloned().map(|job| JobRef { id: job.id.normal(home), ..job });
     id.map(|id| home_job(intent, id, home)).into_iter().chain(earlier).collect()
 }
 
-/// See [`Calcjob::displace`].
+/// Updates the list of earlier jobs, see [`Calcjob::displace`].
 fn displace(earlier: &mut Vec<JobRef>, present: Option<JobRef>, owner: &JobRef) {
     earlier.extend(present);
     earlier.retain(|job| job != owner);
@@ -188,7 +190,7 @@ mod tests {
         check("2", Some("alpha"), Some("gamma"), "2;alpha");
         check("2;beta", Some("alpha"), Some("alpha"), "2;beta");
         check("2;beta", Some("alpha"), Some("beta"), "2");
-        // Stored before clusters were known, or not known yet.
+        // Stored before clusters were known, or where they are not known yet.
         check("2", None, Some("alpha"), "2");
         check("2", Some("alpha"), None, "2");
     }
@@ -199,7 +201,7 @@ mod tests {
         let mut earlier = vec![old, job("0", "z")];
         displace(&mut earlier, Some(present.clone()), &owner);
         assert_eq!(earlier, [job("0", "z"), present]);
-        // The same job again takes nobody's place.
+        // The same job again displaces no other.
         displace(&mut earlier, Some(owner.clone()), &owner);
         assert_eq!(earlier.len(), 2);
     }

@@ -1,4 +1,4 @@
-//! What a calcjob remembers between its steps. Stored as JSON in the process's row, with a version.
+//! The saved state of a calcjob between its steps. Stored as JSON in the process's row, with a version.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -18,22 +18,22 @@ pub enum Step {
     /// The plugin writes files and a job description.
     #[default]
     Prepare,
-    /// The files become the work directory.
+    /// The files are written into the work directory.
     Upload,
-    /// The scheduler is given the job, once.
+    /// The job is submitted to the scheduler, once.
     Submit,
     /// The job is watched.
     Update,
-    /// What its option `stash` names is put aside on the computer.
+    /// The files that its option `stash` names are copied or archived on the computer.
     Stash,
-    /// Files are brought home.
+    /// Files are fetched from the computer.
     Retrieve,
     /// The plugin reads them.
     Parse,
 }
 
 impl Step {
-    /// The word for it.
+    /// Returns the word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Step::Prepare => "prepare",
@@ -47,48 +47,48 @@ impl Step {
     }
 }
 
-/// What became of putting something aside.
+/// The state of a stash.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stashing {
-    /// Name of the last try, from before it began.
+    /// Name of the last attempt, stored before it began.
     pub attempt: Option<String>,
-    /// Why it failed.
+    /// The reason why it failed.
     pub failed: Option<String>,
 }
 
-/// How far a monitor is with looking at the job.
+/// The state of a monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Monitoring {
-    /// When it looked last.
+    /// The time of its last look.
     pub last: Option<Timestamp>,
-    /// Whether it is left out.
+    /// True if it is left out.
     pub disabled: bool,
     /// Its failures in a row.
     pub failures: u32,
-    /// What it wants to see.
+    /// The files that it wants to see.
     pub wanted: Option<Vec<WantedFile>>,
 }
 
-/// What a monitor decided that wanted the job to be stopped.
+/// The decision of a monitor to stop the job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stopped {
     /// Its key among the inputs.
     pub monitor: String,
-    /// What it said.
+    /// Its verdict.
     pub verdict: Verdict,
-    /// Whether the job is known to be cancelled.
+    /// True if the job is known to be cancelled.
     #[serde(default)]
     pub cancelled: bool,
 }
 
-/// A refusal that does not tell for sure whether the job is in all the same.
+/// A refusal that does not prove that the job was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// The scheduler's words.
     pub words: String,
-    /// It meant "not now"; otherwise ferry does not know what it meant, and a try is used up.
+    /// True if it meant "not now". Otherwise ferry does not know its meaning, and it uses up an attempt.
     #[serde(default)]
     pub busy: bool,
     /// The reason for "not now". Older stores know only of a full queue.
@@ -106,18 +106,19 @@ pub enum Lack {
     Quota,
 }
 
-/// What the scheduler refused the process's job with: it tries again when its turn comes.
+/// A refusal by which the process's job is held back. The process tries again when its turn comes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// The scheduler's words.
     pub words: String,
-    /// The number of jobs was the reason.
+    /// True if the number of jobs was the reason.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quota: bool,
 }
 
 impl Held {
-    /// What those have in common who wait with it.
+    /// Returns the words that this refusal shares with others of its lane; `None` if the number of jobs was the
+    /// reason.
     pub(crate) fn reason(&self) -> Option<String> {
         (!self.quota).then(|| self.words.clone())
     }
@@ -137,70 +138,70 @@ fn is_none(extras: &Extras) -> bool {
 pub struct Checkpoint {
     /// [`VERSION`] of the writer.
     pub version: u32,
-    /// The step to do next, or in the middle of which we are.
+    /// The step to do next, or that is being done.
     pub step: Step,
     /// Failures of this step so far that count.
     #[serde(default)]
     pub attempt: u32,
-    /// When it is tried again.
+    /// The time of the next attempt.
     #[serde(default)]
     pub next_try: Option<Timestamp>,
-    /// How long a retry was put off: it never waits longer, whatever the clock does.
+    /// The delay of the planned retry. It never waits longer than that, even if the clock is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<Duration>,
-    /// What went wrong last.
+    /// The last error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// Failures of this step that were the host's, as far as the process could tell.
+    /// Failures of this step that were due to the host, as far as the process could tell.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub host_failures: u32,
-    /// What the plugin prepared.
+    /// The job that the plugin prepared.
     #[serde(default)]
     pub job: Option<JobDescription>,
     /// The work directory, once it is known.
     #[serde(default)]
     pub dir: Option<PathBuf>,
-    /// What its sentinel says.
+    /// The text of its sentinel.
     #[serde(default)]
     pub digest: Option<String>,
     /// The intent to submit, from before anything is sent until the process's end.
     #[serde(default)]
     pub submission: Option<Submission>,
-    /// What the submit command needs beside the script that was uploaded.
+    /// Input of the submit command beside the script that was uploaded.
     #[serde(default, skip_serializing_if = "is_none")]
     pub extras: Extras,
-    /// Jobs of earlier tries that were taken for gone. They may turn up again, so they are asked about before anything
-    /// is submitted anew or called killed.
+    /// Jobs of earlier attempts that were believed to be gone. They may turn up again. So they are asked about
+    /// before anything is submitted again or reported as killed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<JobRef>,
-    /// Since when the outcome of a submission is unclear.
+    /// The time since which the outcome of a submission is unclear.
     #[serde(default)]
     pub unclear_since: Option<Timestamp>,
-    /// The user has decided that it is submitted anew.
+    /// True if the user has decided that it is submitted again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resubmit: bool,
-    /// A refusal whose submission must be looked up before anything comes of it.
+    /// A refusal whose submission must be looked up before it takes effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
-    /// It was told "not now", and waits.
+    /// The last refusal "not now", after which it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
-    /// Jobs of this process that their scheduler forgot before they began.
+    /// Jobs of this process that their scheduler forgot before they started.
     #[serde(default)]
     pub forgotten: u32,
-    /// How the job ended.
+    /// The report on the end of the job.
     #[serde(default)]
     pub report: Option<JobReport>,
     /// Plugin hosts that died on this step.
     #[serde(default)]
     pub deaths: u32,
-    /// What became of its option `stash`.
+    /// The state of its stash, if it has the option `stash`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stash: Option<Stashing>,
     /// Its monitors, by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub monitors: BTreeMap<String, Monitoring>,
-    /// What a monitor decided that wanted the job to be stopped.
+    /// The decision of a monitor to stop the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
 }
@@ -236,10 +237,10 @@ impl Default for Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads a saved state; none is the beginning.
+    /// Reads a saved state; without one, returns the initial state.
     ///
     /// # Errors
-    /// A text for the process's report: a newer version, or damage.
+    /// A text for the process's report: a newer version, or a damaged state.
     pub fn read(text: Option<&str>) -> Result<Checkpoint, String> {
         let Some(text) = text else { return Ok(Checkpoint::default()) };
         let checkpoint: Checkpoint =
@@ -253,7 +254,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Moves to a step; its failures begin anew.
+    /// Moves to a step, and clears the failures of the last one.
     pub fn go(&mut self, step: Step) {
         self.step = step;
         self.attempt = 0;

@@ -16,15 +16,15 @@ fn kind(body: &Value) -> &str {
     body.get("kind").and_then(Value::as_str).unwrap_or(INSTALLED)
 }
 
-/// Whether a code's files come with the job.
+/// Returns whether a code's files come with the job.
 pub(crate) fn is_portable(body: &Value) -> bool {
     kind(body) == PORTABLE
 }
 
-/// What is wrong with a code's body and the number of its files.
+/// Checks a code's body and the number of its files.
 ///
 /// # Errors
-/// What was expected.
+/// The words for what was expected.
 pub(crate) fn check(body: &Value, files: usize) -> Result<(), &'static str> {
     let has = |key: &str| body.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
     let fine = match kind(body) {
@@ -42,14 +42,14 @@ pub(crate) fn check(body: &Value, files: usize) -> Result<(), &'static str> {
     if fine && has("filepath_executable") { Ok(()) } else { Err("a code on a computer") }
 }
 
-/// The word that starts its program in the work directory.
+/// Returns the word that starts its program in the work directory.
 pub(super) fn program(item: &Item) -> String {
     let path = item.text("filepath_executable");
     if is_portable(&item.body) { format!("./{path}") } else { path.to_owned() }
 }
 
-/// The words of the engine that runs a container; none for a program outside of one. The image's name is one word,
-/// whatever is in it.
+/// Returns the words of the engine that runs a container; none for a program outside of one. The image's name is
+/// one word, whatever characters it holds.
 pub(super) fn engine(item: &Item) -> Vec<String> {
     if kind(&item.body) != CONTAINERIZED {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! A dry run: everything that a job would be given, written into a directory here to be looked at. Nothing is stored,
+//! A dry run writes everything that a job would get into a local directory, for inspection. Nothing is stored,
 //! nothing is sent.
 
 use std::{
@@ -25,24 +25,24 @@ use crate::{
     transport::{Tree, TreeEntry},
 };
 
-/// Where a dry run left its files.
+/// The result of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DryRun {
     /// The directory.
     pub dir: PathBuf,
-    /// Name of the job script in it; none for a job that runs nothing.
+    /// Name of the job script in it; `None` for a job that runs nothing.
     pub script: Option<String>,
     /// All files in it, sorted.
     pub files: Vec<String>,
 }
 
-/// Lists of what only the computer itself can copy or link, in the directory.
+/// Names of the lists of files that only the computer itself can copy or link.
 const LISTS: [&str; 2] = ["_ferry_remote_copy_list.txt", "_ferry_remote_symlink_list.txt"];
 
-/// Does a dry run below `parent`, in a directory of its own.
+/// Does a dry run in a new directory below `parent`.
 ///
 /// # Errors
-/// What would stop the process before its job is submitted; a directory that can't be written.
+/// Errors that would stop the process before its job is submitted; a directory that can't be written.
 pub(crate) async fn dry_run(cx: &Context, rehearsal: Rehearsal, parent: &Path) -> StepResult<DryRun> {
     let Rehearsal { plugin, process_type, computer, options, inputs, nodes, _folder } = rehearsal;
     let scratch = cx.scratch("dry-run")?;
@@ -74,7 +74,7 @@ pub(crate) async fn dry_run(cx: &Context, rehearsal: Rehearsal, parent: &Path) -
     let material = Material::new(nodes, files);
     let dir = numbered(parent).map_err(|error| cant_write(parent, &error))?;
     let config = cx.store.computer(&computer)?.config;
-    // With it, the script can be tried by hand.
+    // With the sentinel, the script can be tried by hand.
     let sentinel = TreeEntry::Bytes { bytes: (*b"dry-run\n").into(), executable: false };
     let mut own = vec![(PathBuf::from(".ferry/sentinel"), sentinel)];
     let script = (!description.skip_submit).then(|| options.submit_script_filename.clone());
@@ -130,7 +130,7 @@ fn cant_write(dir: &Path, error: &io::Error) -> StepError {
     StepError::Except(format!("the dry run can't be written below {}: {error}", dir.display()))
 }
 
-/// Makes the next free directory of today, AiiDA's `submit_test/20261125-00001`.
+/// Makes the next free directory of today, such as AiiDA's `submit_test/20261125-00001`.
 fn numbered(parent: &Path) -> io::Result<PathBuf> {
     fs::create_dir_all(parent)?;
     let today = crate::clock::now().to_zoned(jiff::tz::TimeZone::system()).strftime("%Y%m%d").to_string();
@@ -144,7 +144,7 @@ fn numbered(parent: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("today's numbers are used up: remove old dry runs"))
 }
 
-/// Writes a tree; gives its files.
+/// Writes a tree; returns its files.
 fn write(tree: Tree, to: &Path) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
     for (path, entry) in tree.entries {
@@ -157,7 +157,7 @@ fn write(tree: Tree, to: &Path) -> io::Result<Vec<String>> {
             }
             TreeEntry::Bytes { bytes, executable } => fs::write(&place, bytes).map(|()| executable)?,
             TreeEntry::File { from, executable } => {
-                // The repository's own files can't be written; their copy can.
+                // The repository's own files are read-only; their copy is not.
                 io::copy(&mut fs::File::open(from)?, &mut fs::File::create(&place)?).map(|_| executable)?
             }
             TreeEntry::Symlink(target) => {

@@ -1,4 +1,4 @@
-//! How a calcjob ends: finished with or without an exit code, excepted, killed. Its last commit.
+//! The end of a calcjob, with its last commit: finished with or without an exit code, excepted, or killed.
 
 use ferry_plugin_proto::{Exit, JobReport};
 
@@ -10,9 +10,9 @@ use crate::{
     store::{Change, Level},
 };
 
-/// The job ended without an exit marker: its computer stopped, or somebody killed it hard.
+/// Exit code of a job that ended without an exit marker: its computer stopped, or it was killed hard.
 const LOST: u32 = 140;
-/// Somebody else than ferry cancelled it.
+/// Exit code of a job that was cancelled, but not by ferry.
 pub(super) const CANCELLED: u32 = 143;
 
 pub(super) async fn finish(job: &mut Calcjob<'_>, changes: Vec<Change>) -> StepResult {
@@ -37,7 +37,7 @@ pub(super) async fn except(job: &mut Calcjob<'_>, message: String, mut changes: 
     end(job, State::Excepted, changes).await
 }
 
-/// Killed, by a user's wish.
+/// Ends a process as killed, on the user's request.
 pub(crate) async fn end_killed(job: &mut Calcjob<'_>, message: &str, mut changes: Vec<Change>) -> StepResult {
     job.process.exit_message = Some(message.to_owned());
     changes.push(job.log(Level::Report, message));
@@ -48,30 +48,30 @@ pub(crate) async fn end_killed(job: &mut Calcjob<'_>, message: &str, mut changes
 
 async fn end(job: &mut Calcjob<'_>, state: State, mut changes: Vec<Change>) -> StepResult {
     changes.push(Change::DropTicket(job.process.id));
-    // An excepted process may be taken up again, and then needs them.
+    // An excepted process may be resumed, and then needs them.
     if state != State::Excepted {
         changes.extend(job.forget_excluded());
     }
     job.process.state = state;
     job.process.status = None;
     job.commit(changes).await?;
-    // What lay here between two steps is needed no more; what stays after a crash is swept at the next start.
+    // The staging files are needed no more; after a crash they are removed at the next start.
     let _ = std::fs::remove_dir_all(job.cx.paths.staging(&job.process.uuid));
     Ok(())
 }
 
-/// What the engine itself concludes from how a job ended.
+/// Returns the exit code that the engine itself concludes from the end of a job, if any.
 fn engine_exit(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> Option<Exit> {
     let raw = status.map(|status| status.raw.as_str());
     let how = raw.map(|raw| format!(" (the scheduler says {raw})")).unwrap_or_default();
     if let Some(failure) = marker.failure.or_else(|| status?.failure) {
-        // A script that came to its good end all the same was quicker; but one that hides what killed a program
-        // of it does not know better.
+        // A script that ended well all the same was quicker than its limit. But a script that hides that a program
+        // of it ran out of memory can't be trusted.
         if failure == JobFailure::OutOfMemory || marker.exit != Some(0) {
             return Some(failed(failure, marker.run.is_some() || marker.exit.is_some(), &how));
         }
     }
-    // Whatever became of the marker, it did not fail.
+    // Without its marker, too, the job did not fail.
     if marker.exit.is_some() || status.is_some_and(|status| status.is_completed) {
         return None;
     }
@@ -86,7 +86,7 @@ fn engine_exit(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> O
     Some(Exit { status: LOST, label: "ERROR_SCHEDULER_NODE_FAILURE".into(), message })
 }
 
-/// AiiDA's exit codes where it has any, and ours beside them.
+/// Returns the exit code of a failure: AiiDA's where it has one, else ferry's own.
 fn failed(failure: JobFailure, has_begun: bool, how: &str) -> Exit {
     let (status, label, what) = match failure {
         JobFailure::OutOfMemory => (110, "ERROR_SCHEDULER_OUT_OF_MEMORY", "the job ran out of memory"),
@@ -108,7 +108,7 @@ fn failed(failure: JobFailure, has_begun: bool, how: &str) -> Exit {
     Exit { status, label: label.into(), message: format!("{what}{how}") }
 }
 
-/// The report of a job of this computer for its parser.
+/// Makes the report on a job of this computer for its parser.
 pub(crate) fn report(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> JobReport {
     JobReport {
         exit_status: marker.exit.or(status.filter(|status| status.is_completed).map(|_| 0)),
@@ -118,7 +118,7 @@ pub(crate) fn report(marker: &Marker, status: Option<&JobStatus>, computer: &str
     }
 }
 
-/// Excepted, outside of a step's own end.
+/// Ends a process as excepted, outside of a step's own end.
 pub(crate) async fn end_excepted(job: &mut Calcjob<'_>, message: String) -> StepResult {
     except(job, message, Vec::new()).await
 }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::scheduler::{JobId, JobState};
 
-    /// The exit status that is concluded from a marker's exit status and the scheduler's class.
+    /// Returns the exit status that is concluded from a marker's exit status and the scheduler's class.
     fn concluded(exit: Option<i32>, failure: Option<JobFailure>) -> Option<u32> {
         let run = Some(("t".to_owned(), JobId("7".into())));
         let marker = Marker { sentinel: Some("d".into()), run, exit, ..Marker::default() };

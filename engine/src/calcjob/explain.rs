@@ -1,5 +1,5 @@
-//! What an unfinished process waits for, since when, what was retried and why, and what happens next: from its
-//! row, its saved state, and what is known about its computer. Pure.
+//! Explains an unfinished process: what it waits for, since when, what was retried and why, and what happens next.
+//! The sources are its row, its saved state, and what is known about its computer. Pure.
 
 use ferry_plugin_proto::Kind;
 use jiff::Timestamp;
@@ -11,22 +11,22 @@ use crate::{
     store::{HostRow, Process},
 };
 
-/// Why a process stands where it stands.
+/// The explanation of a process's state.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Explanation {
-    /// What it waits for, in words.
+    /// The thing that it waits for, in words.
     pub waiting_for: Option<String>,
-    /// Since when.
+    /// The time since which it waits.
     pub since: Option<Timestamp>,
-    /// Failures of its present step that count.
+    /// Counted failures of its present step.
     pub attempt: u32,
-    /// As many let it pause.
+    /// The number of failures at which it pauses.
     pub max_attempts: u32,
-    /// When it is tried again.
+    /// The time of its next attempt.
     pub next_try: Option<Timestamp>,
-    /// What went wrong last.
+    /// The last error.
     pub last_error: Option<String>,
-    /// What happens next, in words.
+    /// The next action, in words.
     pub next: String,
 }
 
@@ -55,7 +55,7 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
     })
 }
 
-/// Why its host keeps it waiting, if that is what it waits for.
+/// Returns the reason why its host keeps it waiting, if its next step needs the host.
 fn host_wait(process: &Process, saved: &Checkpoint, host: &HostRow) -> Option<String> {
     let is_remote = process.kind == Kind::CalcJob && !matches!(saved.step, Step::Prepare | Step::Parse);
     let is_new = match saved.step {
@@ -71,7 +71,8 @@ fn host_since(host: &HostRow) -> Option<Timestamp> {
     breaker.or(host.disabled.as_ref().map(|disabled| disabled.since))
 }
 
-/// The host's trouble takes the place of the bare words for it, and stands beside any others.
+/// Joins status and host trouble: the host's trouble replaces the plain words for it, and stands beside any
+/// others.
 fn join(process: &Process, status: Option<String>, wait: Option<String>) -> Option<String> {
     let parked = parked_status(process.computer.as_deref().unwrap_or("localhost"));
     match (status, wait) {

@@ -1,5 +1,5 @@
-//! *import*: a calculation that was run already, by somebody else or by another process. Its directory is the input
-//! `remote_folder`; nothing is uploaded or submitted, files are retrieved from where they are, and parsed.
+//! *import*: a calculation that was run already, outside ferry or by another process. Its directory is the input
+//! `remote_folder`. Nothing is uploaded or submitted; files are retrieved from where they are, and parsed.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -15,10 +15,10 @@ use crate::{
 
 /// The input that makes a process an import.
 pub(crate) const FOLDER: &str = "remote_folder";
-/// The entry of its body that says so.
+/// The entry of a process's body that marks it as an import.
 pub const IMPORTED: &str = "imported";
 
-/// Adds the input to the ports of a type, unless it has one of that name itself.
+/// Adds the input to the ports of a type, unless the type has one of that name itself.
 pub(crate) fn add_port(ports: &mut BTreeMap<String, FlatPort>) {
     if lookup_port(ports, FOLDER).is_some() {
         return;
@@ -32,13 +32,13 @@ pub(crate) fn add_port(ports: &mut BTreeMap<String, FlatPort>) {
     ports.insert(name.clone(), FlatPort { name, port, dynamic: false, required: false });
 }
 
-/// Whether a process with this body is an import.
+/// Returns whether a process with this body is an import.
 pub(crate) fn is_import(body: &Value) -> bool {
     body.get(IMPORTED) == Some(&Value::Bool(true))
 }
 
-/// The inputs as the plugin declared them: without the folder, and with an empty code for each that is required. A run
-/// that is over needs none.
+/// Changes the inputs to those that the plugin declared: without the folder, and with an empty code for each that
+/// is required. A finished run needs none.
 pub(crate) fn for_plugin(process_type: &ProcessType, inputs: &mut Inputs) {
     inputs.remove(FOLDER);
     for port in flatten(&process_type.inputs).into_values() {
@@ -55,7 +55,7 @@ pub(crate) fn for_plugin(process_type: &ProcessType, inputs: &mut Inputs) {
     }
 }
 
-/// The directory of an import.
+/// Returns the directory of an import; `None` for any other process.
 pub(super) fn folder(job: &Calcjob<'_>, inputs: &Inputs) -> StepResult<Option<PathBuf>> {
     if !is_import(&job.cx.store.node(job.process.id)?.body) {
         return Ok(None);
@@ -65,7 +65,7 @@ pub(super) fn folder(job: &Calcjob<'_>, inputs: &Inputs) -> StepResult<Option<Pa
     path.map(PathBuf::from).map(Some).ok_or_else(missing)
 }
 
-/// Goes on with *retrieve*. Of what the plugin prepared, only what is to be retrieved counts: its files never ran.
+/// Goes on with *retrieve*. Of the plugin's description, only the files to retrieve count: its job never ran.
 pub(super) async fn begin(
     job: &mut Calcjob<'_>,
     description: JobDescription,
@@ -88,7 +88,8 @@ pub(super) async fn begin(
     Ok(Next::Step)
 }
 
-/// Looks at the directory before anything is retrieved; a work directory of ferry tells how its job ended.
+/// Checks the directory before anything is retrieved. A work directory of ferry also gives the exit status of its
+/// job.
 pub(super) async fn look(job: &mut Calcjob<'_>, via: &dyn Transport) -> StepResult {
     let imported = job.state.report.as_ref().is_some_and(|report| report.imported);
     let Some(dir) = job.state.dir.clone().filter(|_| imported) else { return Ok(()) };

@@ -1,8 +1,8 @@
-//! The work directory as it is to be: what is written in which order, worked out before anything is sent. Pure.
+//! The planned work directory: which files are written in which order, worked out before anything is sent. Pure.
 //!
-//! The rules are AiiDA's: the sandbox, then files of nodes, then what is on the computer already, unless the plugin
-//! chose another order; what comes later replaces what is there. A folder brings its contents, directories around a
-//! file are made, and a file never takes the place of a directory.
+//! The rules are AiiDA's. First comes the sandbox, then files of nodes, then files that are on the computer
+//! already, unless the plugin chose another order. A later file replaces an earlier one. A folder brings its
+//! contents, directories around a file are made, and a file never takes the place of a directory.
 
 use std::{
     ops::Bound,
@@ -21,16 +21,16 @@ use crate::{
 /// AiiDA's order.
 const ORDER: [CopyStage; 3] = [CopyStage::Sandbox, CopyStage::Local, CopyStage::Remote];
 
-/// One thing to do with a work directory.
+/// One step of filling a work directory.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// Write these files.
     Put(Tree),
-    /// Copy and link what is on the computer.
+    /// Copy and link files that are on the computer.
     Remote,
 }
 
-/// The phases of an upload. `engine` are ferry's own files, which nothing replaces.
+/// Returns the phases of an upload. `engine` are ferry's own files, which nothing replaces.
 pub(super) fn phases(
     reader: &Reader,
     material: &Material,
@@ -61,7 +61,7 @@ pub(super) fn phases(
             return Err(StepError::Except(text));
         }
     }
-    // Over whatever lies there: a job without its sentinel would not begin.
+    // ferry's files replace any others: a job without its sentinel would not start.
     for (path, entry) in engine {
         laid.tree.entries.insert(path, entry);
     }
@@ -69,7 +69,7 @@ pub(super) fn phases(
     Ok(phases)
 }
 
-/// Files of codes that come with the job. Gives their programs.
+/// Adds the files of codes that come with the job. Returns their programs.
 fn portable(
     reader: &Reader,
     material: &Material,
@@ -98,7 +98,7 @@ fn sandbox(reader: &Reader, material: &Material, job: &JobDescription, laid: &mu
     Ok(())
 }
 
-/// One file of a node, or with an empty path or a directory's all below it.
+/// Adds one file of a node. If the path is empty or a directory, adds all files below it.
 fn local(reader: &Reader, material: &Material, file: &JobFile, laid: &mut Laid) -> StepResult {
     let Source::Node { uuid, path } = &file.source else { return Ok(()) };
     let item = material.node(uuid)?;
@@ -123,7 +123,7 @@ fn local(reader: &Reader, material: &Material, file: &JobFile, laid: &mut Laid) 
     }
 }
 
-/// A file, where it is.
+/// Returns the entry for a file, which is not copied if it is in the repository.
 pub(super) fn entry(reader: &Reader, file: &FileContent, executable: bool) -> StepResult<TreeEntry> {
     let executable = executable || file.executable;
     Ok(match &file.content {
@@ -132,7 +132,7 @@ pub(super) fn entry(reader: &Reader, file: &FileContent, executable: bool) -> St
     })
 }
 
-/// A tree in the making.
+/// A tree that is being built.
 #[derive(Debug, Default)]
 struct Laid {
     tree: Tree,
@@ -167,7 +167,7 @@ impl Laid {
         }
     }
 
-    /// A directory by its own entry, or by what lies in it.
+    /// Returns whether a path is a directory, by its own entry or by one below it.
     fn is_dir(&self, path: &Path) -> bool {
         let after = self.tree.entries.range::<Path, _>((Bound::Excluded(path), Bound::Unbounded)).next();
         matches!(self.tree.entries.get(path), Some(TreeEntry::Dir))
@@ -214,7 +214,7 @@ mod tests {
         for steps in [[("a", false), ("a/b", false)], [("a", false), ("a", true)]] {
             assert!(laid(&steps).unwrap_err().contains("where the file `a` is"), "{steps:?}");
         }
-        // Path order is by part, so what lies in a directory follows it.
+        // Paths are ordered by component, so the contents of a directory follow it.
         assert_eq!(laid(&[("a/b", false), ("a-b", false), ("a.c", false)]).unwrap().len(), 3);
     }
 }

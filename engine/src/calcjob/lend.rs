@@ -1,7 +1,7 @@
-//! Lending nodes to a plugin: their values, and paths at which their files can be read for one call.
+//! Lending nodes to a plugin: their values, and paths where their files can be read during one call.
 //!
-//! Large objects are lent where they lie, or as hard links to it (read-only files of the repository); small
-//! ones are written out.
+//! Large objects are lent in place, or as hard links (read-only files of the repository); small ones are written
+//! out.
 
 use std::{
     collections::BTreeMap,
@@ -14,16 +14,16 @@ use ferry_plugin_proto::{Inputs, Node as PluginNode};
 use crate::process::is_monitor;
 use crate::store::{Content, Error, FileContent, LinkType, NodeId, Reader, Result};
 
-/// Whether a relative path stays inside its directory: plain names only, at least one.
+/// Returns whether a relative path stays inside its directory: plain names only, at least one.
 pub fn is_inside(path: &str) -> bool {
     let mut parts = Path::new(path).components().peekable();
     parts.peek().is_some() && !path.contains('\0') && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// A path below a directory that a plugin has filled, in which no part is a link.
+/// Returns a path below a directory that a plugin has filled, if no part of it is a link.
 ///
 /// # Errors
-/// A path that leaves the directory, that is not there, or that has a link in it.
+/// A path that leaves the directory, does not exist, or has a link in it.
 pub fn no_links(root: &Path, path: &str) -> Result<PathBuf, String> {
     if !is_inside(path) {
         return Err(format!("`{path}` leaves its folder"));
@@ -40,10 +40,10 @@ pub fn no_links(root: &Path, path: &str) -> Result<PathBuf, String> {
     Ok(place)
 }
 
-/// All inputs of a process, their small files written below `dir`.
+/// Returns all inputs of a process, with their small files written below `dir`.
 ///
 /// # Errors
-/// The store's and the disk's.
+/// Those of the store and the disk.
 pub fn inputs(reader: &Reader, process: NodeId, dir: &Path) -> Result<Inputs> {
     let mut inputs = Inputs::new();
     for link in reader.incoming(process)? {
@@ -59,7 +59,7 @@ pub fn inputs(reader: &Reader, process: NodeId, dir: &Path) -> Result<Inputs> {
     Ok(inputs)
 }
 
-/// The same for a calcjob: its plugin does not see who looks at its job.
+/// Returns the same for a calcjob, without its monitors: its plugin does not see them.
 ///
 /// # Errors
 /// As [`inputs`].
@@ -69,10 +69,10 @@ pub fn job_inputs(reader: &Reader, process: NodeId, dir: &Path) -> Result<Inputs
     Ok(inputs)
 }
 
-/// The files of a stored node: path inside it -> readable path.
+/// Returns the files of a stored node: path inside it -> readable path.
 ///
 /// # Errors
-/// The store's and the disk's.
+/// Those of the store and the disk.
 pub fn node_files(reader: &Reader, node: NodeId, dir: &Path) -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for file in reader.files(node)? {
@@ -82,10 +82,10 @@ pub fn node_files(reader: &Reader, node: NodeId, dir: &Path) -> Result<BTreeMap<
     Ok(files)
 }
 
-/// The same for a node that is not stored yet.
+/// Returns the same for a node that is not stored yet.
 ///
 /// # Errors
-/// The disk's.
+/// Those of the disk.
 pub fn new_files(reader: &Reader, files: &[FileContent], dir: &Path) -> Result<BTreeMap<String, String>> {
     files.iter().map(|file| Ok((file.path.clone(), lend(reader, &file.content, &file.path, dir)?))).collect()
 }
@@ -102,11 +102,11 @@ fn lend(reader: &Reader, content: &Content, path: &str, dir: &Path) -> Result<St
     Ok(place.to_string_lossy().into_owned())
 }
 
-/// Lays a folder node out as a directory of plain files: small ones as copies, large ones as hard links into
-/// the repository, which is on the same file system.
+/// Writes a folder node as a directory of plain files: small ones as copies, large ones as hard links into the
+/// repository, which is on the same file system.
 ///
 /// # Errors
-/// The store's and the disk's.
+/// Those of the store and the disk.
 pub fn folder(reader: &Reader, node: NodeId, dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).map_err(|error| Error::from_io("lend folder", dir, error))?;
     for file in reader.files(node)? {

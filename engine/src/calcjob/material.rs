@@ -1,5 +1,5 @@
-//! What a job is made of: the input nodes that its description names, and the files of its sandbox. The same for a
-//! process that is stored and for a dry run, whose nodes are not.
+//! The material of a job: the input nodes that its description names, and the files of its sandbox. It is the same
+//! for a stored process and for a dry run, whose nodes are not stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::store::{FileContent, NodeFile, NodeId, Reader, Result};
 /// An input node, as far as a job needs it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Item {
-    /// Its number, or the port it came by, for messages.
+    /// Its number, or its port's name, for messages.
     pub(crate) name: String,
     pub(crate) data_type: String,
     pub(crate) body: Value,
@@ -19,12 +19,12 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// A text of its body; empty if there is none.
+    /// Returns a text of its body; empty if there is none.
     pub(crate) fn text(&self, key: &str) -> &str {
         self.body.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// A truth value of its body.
+    /// Returns a truth value of its body.
     pub(crate) fn flag(&self, key: &str) -> Option<bool> {
         match self.body.get(key) {
             Some(Value::Bool(flag)) => Some(*flag),
@@ -33,22 +33,22 @@ impl Item {
     }
 }
 
-/// What a job is made of.
+/// The material of a job.
 #[derive(Debug, Default)]
 pub(crate) struct Material {
-    /// By uuid.
+    /// The input nodes, by uuid.
     nodes: BTreeMap<String, Item>,
-    /// The sandbox.
+    /// The files of the sandbox.
     pub(crate) own: Vec<FileContent>,
 }
 
 impl Material {
-    /// Of nodes that are at hand.
+    /// Makes it of given nodes.
     pub(crate) fn new(nodes: BTreeMap<String, Item>, own: Vec<FileContent>) -> Self {
         Material { nodes, own }
     }
 
-    /// Of a stored process.
+    /// Reads it for a stored process.
     ///
     /// # Errors
     /// The store's.
@@ -63,14 +63,14 @@ impl Material {
         Ok(Material { nodes, own: contents(reader, reader.files(process)?)? })
     }
 
-    /// A node that the description names.
+    /// Returns a node that the description names.
     pub(super) fn node(&self, uuid: &str) -> StepResult<&Item> {
         self.nodes
             .get(uuid)
             .ok_or_else(|| StepError::Except(format!("node {uuid} is no input of this process")))
     }
 
-    /// The codes that a job runs, each once, in the order of its commands.
+    /// Returns the codes that a job runs, each once, in the order of its commands.
     pub(super) fn codes(&self, job: &JobDescription) -> StepResult<Vec<&Item>> {
         let mut seen = BTreeSet::new();
         let uuids = job.runs.iter().filter_map(|run| match &run.program {
@@ -81,7 +81,7 @@ impl Material {
     }
 }
 
-/// Uuids of all nodes that a description names.
+/// Returns the uuids of all nodes that a description names.
 fn named(job: &JobDescription) -> BTreeSet<&str> {
     let files = job.files.iter().filter_map(|file| match &file.source {
         Source::Node { uuid, .. } => Some(uuid.as_str()),
@@ -95,7 +95,7 @@ fn named(job: &JobDescription) -> BTreeSet<&str> {
     files.chain(codes).chain(remote).collect()
 }
 
-/// Stored files with their contents; large ones stay where they are.
+/// Returns stored files with their contents; large ones are not copied.
 pub(crate) fn contents(reader: &Reader, files: Vec<NodeFile>) -> Result<Vec<FileContent>> {
     let one = |file: NodeFile| {
         let content = reader.object(&file.digest)?;

@@ -1,7 +1,6 @@
-//! A calcjob's way through its steps, one file a step: prepare, upload, submit, update, stash,
-//! retrieve, parse.
+//! The steps of a calcjob, one file a step: prepare, upload, submit, update, stash, retrieve, parse.
 //!
-//! Each step is safe to run again: it looks at what an earlier try left before it acts. It ends with one
+//! Each step is safe to run again: before it acts, it looks at what an earlier attempt left. It ends with one
 //! commit that holds its outcome and the name of the next step.
 
 mod cancel;
@@ -59,30 +58,30 @@ use crate::{
     transport,
 };
 
-/// Why a step did not come to its end.
+/// The reason why a step did not complete.
 #[derive(Debug)]
 pub enum StepError {
-    /// The store's trouble: nothing is recorded, the step is run again soon.
+    /// Trouble of the store: nothing is recorded, the step is run again soon.
     Store(store::Error),
-    /// The host's trouble: costs no attempt.
+    /// Trouble of the host: costs no attempt.
     Host(String),
-    /// The scheduler's trouble, or that of the cluster where the job is or goes.
+    /// Trouble of the scheduler, or of the cluster where the job is or goes.
     Scheduler(String),
-    /// The computer is in trouble or disabled, which is known: nothing was tried.
+    /// The computer is known to be in trouble, or is disabled: nothing was tried.
     Parked,
-    /// No room or quota is left on the computer: costs no attempt, and goes on by itself.
+    /// No room or quota is left on the computer. Costs no attempt; the step is tried again automatically.
     Full(String),
-    /// The process's own trouble that may pass: costs an attempt.
+    /// Trouble of the process itself that may pass: costs an attempt.
     Later(String),
-    /// A person must act; the process pauses with the reason and the next step.
+    /// A person must act. The process pauses with the reason and the next step.
     Pause(String),
     /// Back-pressure or an unclear outcome: waits with this status, costs no attempt.
     Wait(String, std::time::Duration),
-    /// A plugin host died in it.
+    /// A plugin host died during the step.
     Died(String),
     /// An unrecoverable error: the process is excepted.
     Except(String),
-    /// The owner is ending; the next one does it again.
+    /// The owner is ending; the next owner runs the step again.
     Stopping,
 }
 
@@ -158,39 +157,39 @@ impl From<plugin::Error> for StepError {
 /// A step's result.
 pub type StepResult<T = ()> = Result<T, StepError>;
 
-/// A calcjob in hand: its row, its saved state, and the means to go on.
+/// A calcjob that is being worked on: its row, its saved state, and the context for its steps.
 pub(crate) struct Calcjob<'a> {
     pub(crate) cx: &'a Arc<Context>,
     pub(crate) submitters: &'a Submitters,
     pub(crate) process: Process,
     pub(crate) state: Checkpoint,
-    /// The epoch of its computer's breaker when it was taken in hand.
+    /// The epoch of its computer's breaker when work on it began.
     pub(crate) epoch: u64,
-    /// The gate's leave to submit, with the bounds it was given under.
+    /// The gate's permission to submit, with the bounds under which it was given.
     pub(crate) grant: Option<Bounds>,
-    /// The poller has just seen its job running.
+    /// True if the poller has just seen its job running.
     pub(crate) is_running: bool,
 }
 
-/// What a calcjob does after a step.
+/// The next action of a calcjob after a step.
 pub(crate) enum Next {
     /// The next step.
     Step,
-    /// Nothing, until its job has ended.
+    /// Wait until its job has ended.
     Watch(JobWatch),
-    /// Nothing, until its computer's gate lets it through.
+    /// Wait until its computer's gate lets it through.
     Gate {
-        /// Whether the scheduler has just refused it for want of room.
+        /// True if the scheduler has just refused it for want of room.
         refused: bool,
     },
-    /// Nothing, until it is its turn to try again.
+    /// Wait until it is its turn to try again.
     Hold,
-    /// Nothing more.
+    /// Nothing: it has ended.
     Ended,
 }
 
 impl<'a> Calcjob<'a> {
-    /// Takes a process in hand.
+    /// Starts work on a process.
     ///
     /// # Errors
     /// `Except` for a saved state that can't be read.
@@ -207,7 +206,7 @@ impl<'a> Calcjob<'a> {
     /// Runs the step that is due.
     ///
     /// # Cancel safety
-    /// May be dropped at any time, like a crash: what it had begun is looked up when it runs again.
+    /// May be dropped at any time, like a crash: its effects are looked up when it runs again.
     pub(crate) async fn step(&mut self) -> StepResult<Next> {
         if self.is_new_work() && self.cx.health.is_disabled(self.computer()) {
             return Err(StepError::Parked);
@@ -226,12 +225,13 @@ impl<'a> Calcjob<'a> {
         }
     }
 
-    /// Label of its computer.
+    /// Returns the label of its computer.
     pub(crate) fn computer(&self) -> &str {
         self.process.computer.as_deref().unwrap_or("localhost")
     }
 
-    /// Whether its next step would bring new work to its computer. A submission that may have happened is old.
+    /// Returns whether its next step would bring new work to its computer. A submission that may have happened is
+    /// not new.
     pub(crate) fn is_new_work(&self) -> bool {
         match self.state.step {
             Step::Upload => true,
@@ -240,7 +240,7 @@ impl<'a> Calcjob<'a> {
         }
     }
 
-    /// The process's options, as they were stored at its launch.
+    /// Returns the process's options, as they were stored at its launch.
     pub(crate) fn options(&self) -> StepResult<Options> {
         let node = self.cx.store.node(self.process.id)?;
         let options = node.body.get("options").cloned().unwrap_or_default();
@@ -248,12 +248,12 @@ impl<'a> Calcjob<'a> {
             .map_err(|error| StepError::Except(format!("the stored options can't be read: {error}")))
     }
 
-    /// Commits the process as it stands now, with what else belongs to the step.
+    /// Commits the process as it stands now, with the other changes of the step.
     pub(crate) async fn commit(&mut self, mut changes: Vec<Change>) -> StepResult {
         let json =
             serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
         let previous = self.process.checkpoint.replace(json);
-        // An excepted one may be resumed.
+        // An excepted process may be resumed.
         if matches!(self.process.state, State::Finished | State::Killed) {
             self.process.checkpoint = None;
         }
@@ -274,35 +274,35 @@ impl<'a> Calcjob<'a> {
         }
     }
 
-    /// Moves to a step: running, with nothing to wait for.
+    /// Moves to a step: the process is running, and waits for nothing.
     pub(crate) fn go(&mut self, step: Step) {
         self.state.go(step);
         self.process.state = State::Running;
         self.process.status = Some(step.as_str().to_owned());
     }
 
-    /// Lets go of the files that were to reach the job and not to be kept, once no upload can come any more.
+    /// Returns the change that drops files excluded from the provenance. Use it once no upload can come any more.
     pub(crate) fn forget_excluded(&self) -> Option<Change> {
         let paths = &self.state.job.as_ref()?.provenance_exclude;
         (!paths.is_empty()).then(|| Change::DropFiles { process: self.process.id, paths: paths.clone() })
     }
 
-    /// Moves to what comes when its job has ended.
+    /// Moves to the step after the end of its job: *stash* or *retrieve*.
     ///
     /// # Errors
-    /// The store's.
+    /// Those of the store.
     pub(crate) fn go_after_job(&mut self) -> StepResult {
         let stashes = self.options()?.stash.is_some();
         self.go(if stashes { Step::Stash } else { Step::Retrieve });
         Ok(())
     }
 
-    /// A line for the process's report.
+    /// Returns a line for the process's report.
     pub(crate) fn log(&self, level: Level, message: impl Into<String>) -> Change {
         Change::Log { process: self.process.id, level, message: message.into() }
     }
 
-    /// Notes that the outcome of the submission can't be known yet.
+    /// Notes that the outcome of the submission is unclear. Returns since when.
     pub(crate) fn mark_unclear(&mut self) -> Timestamp {
         *self.state.unclear_since.get_or_insert_with(clock::now)
     }

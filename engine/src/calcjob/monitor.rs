@@ -1,9 +1,9 @@
-//! Monitors: between two looks of the poller at a running job, those that are due are asked what they want to see,
-//! are given it, and judge. When each has looked, whether it is left out, and what the first of them decided is part
-//! of the process's saved state, so no restart forgets it.
+//! Monitors. Between two looks of the poller at a running job, each monitor that is due is asked which files it
+//! wants to see, gets them, and judges. The saved state of the process holds when each has looked, whether it is
+//! left out, and the first decision to stop the job. So a restart loses none of it.
 //!
-//! What goes wrong with a monitor harms no job: the report says so, it is asked again, and left out after a few
-//! failures in a row.
+//! A failure of a monitor does not harm the job. The report mentions it, the monitor is asked again, and it is
+//! left out after a few failures in a row.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -30,18 +30,18 @@ use crate::{
 const STOPPED: u32 = 150;
 /// Failures in a row after which a monitor is left out.
 const FAILURES: u32 = 3;
-/// Shortest time between two looks of any monitor.
+/// Shortest time between two looks of a monitor.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// Most bytes of a file that are fetched.
 const BYTES_MAX: u64 = 16 << 20;
 /// Most files that a monitor sees.
 const FILES_MAX: usize = 200;
 
-/// Why a monitor did not judge.
+/// The reason why a monitor did not judge.
 enum Trouble {
-    /// The host's, the store's, or the end of the owner: no fault of the monitor.
+    /// Trouble of the host or the store, or the end of the owner: no fault of the monitor.
     Step(StepError),
-    /// Its own.
+    /// A fault of the monitor.
     Failed(String),
 }
 
@@ -59,7 +59,7 @@ impl<E: Into<StepError>> From<E> for Trouble {
     }
 }
 
-/// Those that look at a process's job, in the order in which they are asked.
+/// Returns the monitors of a process's job, in the order in which they are asked.
 fn watchers(job: &Calcjob<'_>) -> StepResult<Vec<Watcher>> {
     match job.cx.store.node(job.process.id)?.body.get(MONITORS) {
         None => Ok(Vec::new()),
@@ -68,7 +68,7 @@ fn watchers(job: &Calcjob<'_>) -> StepResult<Vec<Watcher>> {
     }
 }
 
-/// How long until the first of them is due; `None`: none is.
+/// Returns the time until the first of them is due; `None`: none will be.
 pub(super) fn due_in(job: &Calcjob<'_>) -> StepResult<Option<Duration>> {
     if job.state.stopped.is_some() {
         return Ok(None);
@@ -87,15 +87,15 @@ fn wait(job: &Calcjob<'_>, watcher: &Watcher, now: Timestamp) -> Duration {
         return Duration::ZERO;
     };
     let interval = watcher.interval.max(SHORTEST);
-    // A clock that was set back does not keep anybody waiting for longer.
+    // A clock that was set back does not prolong the wait.
     let since = Duration::try_from(now.duration_since(last)).unwrap_or(interval);
     interval.saturating_sub(since)
 }
 
-/// Asks those that are due, until one says something; what came of it is on disk then.
+/// Asks those that are due, until one decides something. The result is on disk when it returns.
 ///
 /// # Errors
-/// The host's trouble, and the store's: nothing is recorded then.
+/// Trouble of the host or the store: nothing is recorded then.
 pub(super) async fn round(job: &mut Calcjob<'_>) -> StepResult {
     let (now, mut changes) = (clock::now(), Vec::new());
     let due = |watcher: &Watcher| !is_disabled(job, watcher) && wait(job, watcher, now).is_zero();
@@ -135,7 +135,7 @@ pub(super) async fn round(job: &mut Calcjob<'_>) -> StepResult {
     Ok(())
 }
 
-/// Takes a verdict down; it is carried out when it is on disk.
+/// Records a verdict; it is carried out once it is on disk.
 fn obey(job: &mut Calcjob<'_>, watcher: &Watcher, verdict: Verdict) -> Vec<Change> {
     let said = match verdict.message.as_str() {
         "" => String::new(),
@@ -162,7 +162,7 @@ fn obey(job: &mut Calcjob<'_>, watcher: &Watcher, verdict: Verdict) -> Vec<Chang
     }
 }
 
-/// Lets one judge.
+/// Asks one monitor for its judgement.
 async fn ask(job: &mut Calcjob<'_>, watcher: &Watcher) -> Result<Judged, Trouble> {
     let wanted = match job.state.monitors.get(&watcher.key).and_then(|state| state.wanted.clone()) {
         Some(wanted) => wanted,
@@ -206,7 +206,7 @@ fn running(job: &Calcjob<'_>) -> RunningJob {
     }
 }
 
-/// Fetches what is there of what is wanted.
+/// Fetches those of the wanted files that exist.
 async fn fetch(job: &Calcjob<'_>, wanted: &[WantedFile], to: &Path) -> Result<Vec<SeenFile>, Trouble> {
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -231,7 +231,7 @@ async fn fetch(job: &Calcjob<'_>, wanted: &[WantedFile], to: &Path) -> Result<Ve
     Ok(seen)
 }
 
-/// Fetches at most so much of the end of a file; gives its size, or nothing for what is no file any more.
+/// Fetches at most `bytes` of the end of a file. Returns the file's size; `None` if it is no file any more.
 async fn fetch_one(
     via: &dyn Transport,
     place: &Path,
@@ -262,7 +262,7 @@ async fn fetch_one(
     Ok(Some(facts.size))
 }
 
-/// Notes that the job which a monitor wanted to be stopped is cancelled.
+/// Notes that the job which a monitor wanted to stop is cancelled.
 pub(super) async fn cancelled(job: &mut Calcjob<'_>) -> StepResult {
     if let Some(stopped) = &mut job.state.stopped {
         stopped.cancelled = true;
@@ -282,20 +282,20 @@ fn exit_of(stopped: &Stopped) -> Exit {
     Exit { status: STOPPED, label: "STOPPED_BY_MONITOR".into(), message }
 }
 
-/// The exit code of a job that a monitor has stopped, if it counts more than the parser's.
+/// Returns the exit code of a job that a monitor has stopped, if it overrides the parser's.
 pub(super) fn exit(job: &Calcjob<'_>) -> Option<Exit> {
     let stopped = job.state.stopped.as_ref()?;
     stopped.verdict.override_exit_code.then(|| exit_of(stopped))
 }
 
-/// The outcome of a job that is not retrieved, or not parsed, because a monitor said so.
+/// Returns the outcome of a job that is not retrieved, or not parsed, because a monitor said so.
 pub(super) fn unparsed(job: &Calcjob<'_>, is_retrieved: bool) -> Option<Outcome> {
     let stopped = job.state.stopped.as_ref()?;
     let goes_on = stopped.verdict.retrieve && (!is_retrieved || stopped.verdict.parse);
     (!goes_on).then(|| Outcome { exit: Some(exit_of(stopped)), ..Outcome::default() })
 }
 
-/// Adds what a monitor gave as outputs; those of the parser count more.
+/// Adds the outputs of a monitor; those of the parser have precedence.
 pub(super) fn add_outputs(job: &Calcjob<'_>, outcome: &mut Outcome) {
     let given = job.state.stopped.iter().flat_map(|stopped| stopped.verdict.outputs.clone());
     for (label, node) in given {

@@ -1,5 +1,5 @@
-//! What a plugin's work left: output nodes, reports, and how the process ends. Outputs are checked against
-//! the type's ports; they survive an exit code or an exception beside them.
+//! The outcome of a plugin's work: output nodes, reports, and how the process ends. Outputs are checked against
+//! the type's ports. They are kept beside an exit code or an exception.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -14,13 +14,13 @@ use crate::{
     store::{Change, Content, FileContent, Level, LinkType, NewData, NodeFile, Reader, label_problem},
 };
 
-/// Where the relative paths of a plugin's answer begin.
+/// The directories to which the paths of a plugin's answer are relative.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Roots {
     pub(crate) sandbox: Option<PathBuf>,
     pub(crate) retrieved: Option<PathBuf>,
     pub(crate) temporary: Option<PathBuf>,
-    /// Files of the `retrieved` node: they are in the store already.
+    /// Files of the `retrieved` node, which are in the store already.
     pub(crate) stored: Vec<NodeFile>,
 }
 
@@ -42,28 +42,28 @@ pub(crate) async fn store_outcome(job: &mut Calcjob<'_>, mut outcome: Outcome, r
     if let Some(exception) = outcome.exception {
         return end::except(job, exception, changes).await;
     }
-    // Whoever stopped the job knows best. What the calculation came to says more than what became of its stash, which
-    // the report tells anyway.
+    // A monitor that stopped the job has precedence. The exit code of the calculation says more than that of its
+    // stash, which the report mentions anyway.
     match monitor::exit(job).or(outcome.exit).or(engine_exit).or_else(|| stash::exit(job)).or(added.exit) {
         Some(exit) => end::finish_with(job, exit, changes).await,
         None => end::finish(job, changes).await,
     }
 }
 
-/// The process type that a process runs on: that of its own plugin file, not of a newer one.
+/// Returns the process type that a process runs on: that of its own plugin file, not of a newer one.
 pub(crate) fn find_type(reader: &Reader, digest: &str, name: &str) -> StepResult<ProcessType> {
     let plugin = reader.plugin(digest)?;
     let found = plugin.manifest.types.iter().find(|t| t.name == name).cloned();
     found.ok_or_else(|| StepError::Except(format!("plugin {} does not offer `{name}`", plugin.name)))
 }
 
-/// Output nodes to store, and the exit code that they bring about.
+/// Output nodes to store, and the exit code that they cause.
 pub(crate) struct Added {
     pub(crate) changes: Vec<Change>,
     pub(crate) exit: Option<Exit>,
 }
 
-/// Makes the rows of an outcome's outputs.
+/// Makes the changes that store an outcome's outputs.
 pub(crate) async fn add_outputs(
     reader: &Reader,
     process_type: &ProcessType,

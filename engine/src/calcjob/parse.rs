@@ -1,4 +1,4 @@
-//! *parse*: the plugin reads what came home and makes outputs. Nothing remote happens here.
+//! *parse*: the plugin reads the retrieved files and makes outputs. Nothing remote happens here.
 
 use std::fs;
 
@@ -69,8 +69,8 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     Ok(Next::Ended)
 }
 
-/// Whose `parse` reads the results, and the inputs that it knows: the process's own type's, or that of the option
-/// `parser_name`, as it was when the process was launched.
+/// Returns the type whose `parse` reads the results, and the inputs that it knows. It is the process's own type,
+/// or that of the option `parser_name` as it was when the process was launched.
 fn parser(job: &Calcjob<'_>, mut inputs: Inputs) -> StepResult<(Parser, Inputs)> {
     let store = &job.cx.store;
     let body = store.node(job.process.id)?.body;

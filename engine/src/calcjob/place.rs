@@ -1,4 +1,5 @@
-//! How directories of calculations lie below a common one, and how what the engine itself makes is linked to them.
+//! Layout of calculations' directories below a common one, and links from processes to what the engine makes
+//! there.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use crate::{
     store::{Change, LinkType, NewData, Process},
 };
 
-/// `<base>/ab/cd/<rest of the uuid>`, AiiDA's layout: keeps directories small.
+/// Returns `<base>/ab/cd/<rest of the uuid>`, AiiDA's layout: it keeps directories small.
 pub(super) fn spread(base: &Path, uuid: &Uuid) -> PathBuf {
     // The end of a v7 uuid is random; its head is the time, which would fill one directory.
     let uuid = uuid.simple().to_string();
@@ -18,13 +19,14 @@ pub(super) fn spread(base: &Path, uuid: &Uuid) -> PathBuf {
     base.join(&tail[..2]).join(&tail[2..]).join(head)
 }
 
-/// Whether a process's work directory is named after it: only such a one may be removed with it.
+/// Returns whether a process's work directory is named after it. Only such a directory may be removed with the
+/// process.
 pub fn is_its_own(process: &Process) -> bool {
     let dir = process.work_dir.as_deref().map(Path::new);
     dir.is_some_and(|dir| dir.is_absolute() && dir.ends_with(spread(Path::new(""), &process.uuid)))
 }
 
-/// A node on a computer, and its link from the process that made it.
+/// Returns a node on a computer, and its link from the process that made it.
 pub(super) fn made(
     process: Uuid,
     label: &str,

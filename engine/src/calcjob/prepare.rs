@@ -1,5 +1,5 @@
-//! *prepare*: the plugin writes files into a sandbox and describes its job. Committed once, files and
-//! description together; the plugin is not asked again for the upload.
+//! *prepare*: the plugin writes files into a sandbox and describes its job. Files and description are committed
+//! together, once; the plugin is not asked again for the upload.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -72,7 +72,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     }
 }
 
-/// Everything a description names must lie inside the work directory, the sandbox or the inputs.
+/// Checks that everything a description names lies inside the work directory, the sandbox or the inputs.
 pub(super) fn check(job: &JobDescription, inputs: &BTreeSet<String>) -> Result<(), String> {
     let inside = |what: &str, path: &str| {
         if lend::is_inside(path) && path != ".ferry" && !path.starts_with(".ferry/") {
@@ -127,12 +127,12 @@ pub(super) fn check(job: &JobDescription, inputs: &BTreeSet<String>) -> Result<(
     Ok(())
 }
 
-/// The computer that a node lies on.
+/// Returns the computer that a node lies on.
 pub(super) fn place(node: &Node) -> Option<String> {
     node.value.get("computer").and_then(Value::as_str).map(str::to_owned)
 }
 
-/// What is copied or linked on a computer must be on that one.
+/// Checks that everything to be copied or linked on a computer is on the job's own computer.
 pub(super) fn check_places(
     job: &JobDescription,
     computer: &str,
@@ -159,7 +159,7 @@ pub(super) fn check_places(
     }
 }
 
-/// Files that were not to be kept, and that the sandbox does not have.
+/// Returns a line for each excluded path that the sandbox does not have.
 fn unmatched(excluded: &[String], files: &[FileContent]) -> Vec<String> {
     let is_there = |path: &String| {
         let below = format!("{path}/");
@@ -189,10 +189,11 @@ pub(super) struct Taken {
     pub(super) files: Vec<FileContent>,
 }
 
-/// Stores the sandbox's files and the small ones of the message; what stays in the description names nodes.
+/// Stores the sandbox's files and the small ones of the message. Files that remain in the description belong to
+/// nodes.
 pub(super) fn take_in(objects: &Objects, sandbox: &Path, mut job: JobDescription) -> StepResult<Taken> {
     let mut files = Vec::new();
-    // A file that the description places somewhere else is not uploaded under its sandbox name too.
+    // A file that the description puts elsewhere is not uploaded under its sandbox name too.
     let mut placed = BTreeSet::new();
     let mut rest = Vec::new();
     for file in std::mem::take(&mut job.files) {
@@ -221,21 +222,21 @@ pub(super) fn take_in(objects: &Objects, sandbox: &Path, mut job: JobDescription
     Ok(Taken { description: job, files })
 }
 
-/// A path below a directory in which no part is a link.
+/// Returns a path below a directory, if no part of it is a link.
 pub(super) fn no_links(root: &Path, path: &str) -> StepResult<PathBuf> {
     lend::no_links(root, path).map_err(StepError::Except)
 }
 
-/// What lies below a directory, by relative path.
+/// The contents of a directory, by relative path.
 #[derive(Debug, Default)]
 struct Walked {
-    /// Regular files, and whether each is a program.
+    /// Regular files, each with true if it is a program.
     files: Vec<(String, bool)>,
     /// Directories with nothing in them.
     empty: Vec<String>,
 }
 
-/// Looks through a directory. No link is followed.
+/// Walks a directory. No link is followed.
 fn walk(root: &Path) -> StepResult<Walked> {
     let mut found = Walked::default();
     let mut dirs = vec![PathBuf::new()];

@@ -1,7 +1,8 @@
-//! What becomes of a submission that failed: an end, back-pressure, the host's trouble, or a look at what happened.
+//! Handles a submission that failed: an end, back-pressure, trouble of the host, or a look at what happened.
 //!
-//! An end can't be taken back. So a job ends only for words that are known to be final; words that nobody knows are
-//! looked up like a lost answer before each further try, use up a try, and let the process pause in the end.
+//! An end can't be taken back. So a job ends only for words that are known to be final. After unknown words the
+//! submission is looked up like one with a lost answer before each further attempt. Each time costs an attempt,
+//! and in the end the process pauses.
 
 use ferry_plugin_proto::Exit;
 
@@ -21,7 +22,7 @@ use crate::{
 
 /// The engine's exit code for a submission that the scheduler refuses for good.
 const REFUSED: u32 = 130;
-/// AiiDA's, for a wrong account.
+/// AiiDA's exit code for a wrong account.
 const INVALID_ACCOUNT: u32 = 131;
 
 /// Goes on after a submission that failed.
@@ -59,8 +60,8 @@ pub(super) async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Err
             if !is_down || job.state.submission.is_some() {
                 return Ok(next);
             }
-            // Known not to have happened: once the host or its scheduler is back, it is tried anew. The controller of
-            // one cluster is no trouble of the others' jobs.
+            // It is known not to have happened: once the host or its scheduler is back, it is tried again. A
+            // controller that is down concerns only jobs of its own cluster.
             let is_of_cluster = names_cluster || job.cx.has_other_clusters(job.computer());
             if is_of_cluster && !scheduler::is_of_link(&error) {
                 return not_now(job, error.explained(), None).await;
@@ -76,7 +77,8 @@ pub(super) async fn look_up(job: &mut Calcjob<'_>, intent: Submission) -> StepRe
     Ok(settle(job).await?.unwrap_or(next))
 }
 
-/// Does what a refusal asks for that was looked up: the job is known not to be in. `None`: there was no refusal.
+/// Acts on a refusal that was looked up, when the job is known not to be accepted. Returns `None` if there was no
+/// refusal.
 pub(super) async fn settle(job: &mut Calcjob<'_>) -> StepResult<Option<Next>> {
     if job.state.submission.is_some() {
         return Ok(None);
@@ -84,7 +86,7 @@ pub(super) async fn settle(job: &mut Calcjob<'_>) -> StepResult<Option<Next>> {
     match job.state.refused.take() {
         None => Ok(None),
         Some(refused) if refused.busy => not_now(job, refused.words, refused.lack).await.map(Some),
-        // Uses up a try, in the same commit that forgets the refusal.
+        // Costs an attempt, in the same commit that clears the refusal.
         Some(refused) => Err(StepError::Later(format!(
             "{} (nothing was submitted, and ferry does not know what these words mean; if they mean \"not now\" or \
              \"never\", put them under `refusals` of computer `{}`)",
@@ -94,7 +96,7 @@ pub(super) async fn settle(job: &mut Calcjob<'_>) -> StepResult<Option<Next>> {
     }
 }
 
-/// The error, with a site's own words for what it means. Nobody can tell so what became of a lost answer.
+/// Returns the error as the site's own words classify it. They do not apply to a lost answer.
 fn as_the_site_says(job: &Calcjob<'_>, error: Error) -> StepResult<Error> {
     let is_answer = match error.kind() {
         ErrorKind::Permanent | ErrorKind::Busy | ErrorKind::Full | ErrorKind::Quota => {
@@ -123,12 +125,12 @@ async fn end(job: &mut Calcjob<'_>, words: String) -> StepResult<Next> {
         (REFUSED, "ERROR_SCHEDULER_REFUSED")
     };
     finish_with(job, Exit { status, label: label.into(), message: words }, Vec::new()).await?;
-    // What it was held for is over: those who waited with it try now.
+    // The reason for the hold is gone: those who waited with it try now.
     job.cx.holds.passed(job.process.id);
     Ok(Next::Ended)
 }
 
-/// The ticket goes back. A full queue is the gate's to learn from; whatever else it was, the process waits for its turn
+/// Gives the ticket back. The gate learns from a full queue. For any other reason, the process waits for its turn
 /// to try again, and lets others pass.
 async fn not_now(job: &mut Calcjob<'_>, words: String, lack: Option<Lack>) -> StepResult<Next> {
     let text = match lack {
@@ -142,7 +144,7 @@ async fn not_now(job: &mut Calcjob<'_>, words: String, lack: Option<Lack>) -> St
         ),
     };
     let held = (lack != Some(Lack::Queue)).then(|| Held { words, quota: lack.is_some() });
-    // Who is refused for days does not fill the report with it.
+    // A process that is refused for days does not repeat it in the report.
     let line = (held.is_none() || job.state.held != held).then(|| job.log(Level::Report, text.clone()));
     job.state.submission = None;
     job.state.held.clone_from(&held);
@@ -169,14 +171,14 @@ fn lane(job: &Calcjob<'_>) -> StepResult<Lane> {
     })
 }
 
-/// Returns whether a process may try to submit: none that was refused like it tries, or it was called.
+/// Returns whether a process may try to submit. It may if no process of its lane is held, or if it was called.
 pub(super) async fn is_turn(job: &mut Calcjob<'_>) -> StepResult<bool> {
     let is_new = job.state.held.is_none();
     if job.cx.holds.admits(job.process.id, &lane(job)?, job.state.held.as_ref(), job.grant.is_some()) {
         return Ok(true);
     }
     if job.grant.take().is_some() {
-        // Its leave goes to others.
+        // Its permission goes to others.
         job.cx.gates.forget(job.computer(), job.process.id);
     }
     if is_new {

@@ -1,6 +1,6 @@
-//! Copies and links of what is on the computer already, as `cp -r` and `ln -s` make them: what is copied into a
-//! directory that is there keeps its name, a file replaces a file, a glob brings all that it finds. Unlike them, the
-//! directories around a target are made.
+//! Copies and links of files that are on the computer already. As with `cp -r` and `ln -s`, a copy into an
+//! existing directory keeps its name, a file replaces a file, and a glob brings all that it finds. Unlike them, it
+//! makes the directories around a target.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use ferry_plugin_proto::{JobDescription, RemoteItem};
 use super::{StepError, StepResult, material::Material};
 use crate::transport::{ErrorKind, FileKind, Transport};
 
-/// Does all that a description asks for. Gives what is odd about it, for the report.
+/// Does all the copies and links that a description asks for. Returns warnings for the report.
 pub(super) async fn bring(
     via: &dyn Transport,
     material: &Material,
@@ -45,7 +45,7 @@ pub(super) async fn bring(
     Ok(odd)
 }
 
-/// `.` is the work directory itself.
+/// Returns the target inside the work directory; `.` is the work directory itself.
 fn inner(target: &str) -> &str {
     if target == "." { "" } else { target }
 }
@@ -54,7 +54,8 @@ fn name(path: &Path) -> StepResult<&std::ffi::OsStr> {
     path.file_name().ok_or_else(|| StepError::Except(format!("`{}` has no name to keep", path.display())))
 }
 
-/// ferry's own files: the start gate and the sentinel of another job would stop this one.
+/// Refuses a target in `.ferry`, which holds ferry's own files: the start gate and the sentinel of another job
+/// would stop this one.
 fn keep_out(root: &Path, to: &Path) -> StepResult {
     match to.strip_prefix(root).is_ok_and(|inside| inside.starts_with(".ferry")) {
         true => Err(StepError::Except("nothing can be copied to `.ferry`, which is ferry's own".into())),
@@ -62,7 +63,8 @@ fn keep_out(root: &Path, to: &Path) -> StepResult {
     }
 }
 
-/// What an item names: one thing, which must be there to be copied, or all that a glob finds.
+/// Returns the sources of an item, each with true if the item names it itself. That is one path, which must exist
+/// to be copied, or all that a glob finds.
 async fn sources(
     via: &dyn Transport,
     material: &Material,
@@ -104,7 +106,7 @@ async fn sources(
     }
 }
 
-/// Where a copy ends up: inside a directory that is there, else as the target itself.
+/// Returns where a copy ends up: inside an existing directory, else as the target itself.
 async fn landing(via: &dyn Transport, from: &Path, target: &Path) -> StepResult<PathBuf> {
     match via.stat(target).await {
         Ok(there) if there.kind == FileKind::Dir => Ok(target.join(name(from)?)),
@@ -116,7 +118,7 @@ async fn landing(via: &dyn Transport, from: &Path, target: &Path) -> StepResult<
     }
 }
 
-/// Copies, file over file and directory into directory.
+/// Copies, replacing files by files and merging directories.
 async fn merge(via: &dyn Transport, from: PathBuf, to: PathBuf) -> StepResult {
     let mut todo = vec![(from, to)];
     while let Some((from, to)) = todo.pop() {

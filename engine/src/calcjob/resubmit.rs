@@ -1,5 +1,5 @@
-//! The user's decision about a submission whose outcome stays unclear: it is fenced off, then made anew with a
-//! fresh token. Should the old job turn up after all, the start gate lets only one of the two run.
+//! The user's decision about a submission whose outcome stays unclear: it is fenced off, then submitted again with
+//! a fresh token. If the old job turns up after all, the start gate lets only one of the two run.
 
 use ferry_plugin_proto::Kind;
 
@@ -9,10 +9,10 @@ use crate::{
     store::{Change, Level, Process},
 };
 
-/// Takes down the decision: the process's row to store.
+/// Records the decision; returns the process's row to store.
 ///
 /// # Errors
-/// Why there is nothing to decide.
+/// The reason why there is nothing to decide.
 pub(crate) fn request_resubmit(mut process: Process) -> Result<Process, String> {
     let id = process.id;
     if process.state.is_terminal() {
@@ -34,7 +34,8 @@ pub(crate) fn request_resubmit(mut process: Process) -> Result<Process, String> 
     Ok(process)
 }
 
-/// A last look, the fence, and the way back to *submit*, or to *upload* where the directory is gone.
+/// Takes a last look, fences the submission off, and goes back to *submit*, or to *upload* where the directory is
+/// gone.
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let Some(intent) = job.state.submission.clone() else {
         return anew(job, Step::Submit, "").await;
@@ -56,7 +57,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     }
 }
 
-/// The job, if it can be seen now.
+/// Returns the job, if it can be seen now.
 async fn last_look(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Option<JobId>> {
     let Some(id) = job.process.job_id.clone() else {
         return Ok(match find_job(job, intent).await? {

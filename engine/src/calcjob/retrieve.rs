@@ -1,5 +1,5 @@
-//! *retrieve*: files come home into a staging directory, then into the `retrieved` node. What is only for the
-//! parser stays in the staging directory; if that is gone by then, parse comes back here.
+//! *retrieve*: files are fetched into a staging directory, then stored in the `retrieved` node. Files that are
+//! only for the parser stay in the staging directory. If that is gone by then, parse comes back here.
 
 use std::{
     collections::BTreeMap,
@@ -21,9 +21,9 @@ use crate::{
     transport::{ErrorKind, FileKind, QUIET, Transport},
 };
 
-/// Below the process's staging directory.
+/// Name of the directory for kept files, below the process's staging directory.
 pub(super) const RETRIEVED: &str = "retrieved";
-/// As above.
+/// Name of the directory for the parser's temporary files, below the process's staging directory.
 pub(super) const TEMPORARY: &str = "temporary";
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
@@ -48,7 +48,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     if names.is_empty() && !missing.is_empty() {
         still_there(job, &*via, &dir).await?;
     }
-    // A job that wrote nothing at all, not even what its scheduler writes for it.
+    // The job wrote nothing at all, not even the files that its scheduler writes for it.
     if names.is_empty() && !description.skip_submit {
         let report = job.state.report.get_or_insert_default();
         report.engine_exit.get_or_insert_with(nothing_retrieved);
@@ -68,7 +68,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     Ok(Next::Step)
 }
 
-/// AiiDA's exit code for a calculation of which nothing came home.
+/// Returns AiiDA's exit code for a calculation of which nothing was retrieved.
 pub(super) fn nothing_retrieved() -> Exit {
     Exit {
         status: 100,
@@ -77,7 +77,8 @@ pub(super) fn nothing_retrieved() -> Exit {
     }
 }
 
-/// Nothing to retrieve may mean that nothing was made, or that the whole directory is away.
+/// Checks that the work directory exists. Nothing to retrieve may mean that nothing was written, or that the whole
+/// directory is missing.
 async fn still_there(job: &Calcjob<'_>, via: &dyn Transport, dir: &Path) -> StepResult {
     match via.stat(dir).await {
         Err(error) if *error.kind() == ErrorKind::NotFound => Err(StepError::Later(format!(
@@ -92,7 +93,7 @@ async fn still_there(job: &Calcjob<'_>, via: &dyn Transport, dir: &Path) -> Step
     }
 }
 
-/// A second retrieve, for the temporary files, finds the node of the first.
+/// Returns whether the node is stored. A second retrieve, for the temporary files, finds that of the first.
 fn already_stored(job: &Calcjob<'_>) -> StepResult<bool> {
     Ok(job.cx.store.outgoing(job.process.id)?.iter().any(|link| link.label == "retrieved"))
 }
@@ -124,18 +125,18 @@ fn keep_list(description: &JobDescription, options: &Options) -> Vec<Retrieve> {
     list
 }
 
-/// What came of a list.
+/// The result of fetching a list.
 #[derive(Debug, Default)]
 struct Fetched {
-    /// Relative names that came.
+    /// Relative names of the fetched files.
     names: Vec<String>,
     /// Patterns that matched nothing.
     missing: Vec<String>,
-    /// What is to be said of files that came under one name.
+    /// Warnings about several files of one name.
     twice: Vec<String>,
 }
 
-/// Fetches what a list names.
+/// Fetches the files that a list names.
 async fn fetch(via: &dyn Transport, dir: &Path, list: &[Retrieve], to: &Path) -> StepResult<Fetched> {
     let mut pairs = BTreeMap::new();
     let mut fetched = Fetched::default();
@@ -175,14 +176,14 @@ pub(super) async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> S
     }
 }
 
-/// The last `depth` parts of a path: 0 and 1 its name alone, none all of it.
+/// Returns the last `depth` parts of a path: for 0 and 1 its name alone, for `None` all of it.
 fn kept_name(relative: &Path, depth: Option<u32>) -> PathBuf {
     let parts: Vec<_> = relative.components().collect();
     let keep = depth.map_or(parts.len(), |depth| (depth.max(1) as usize).min(parts.len()));
     parts[parts.len() - keep..].iter().collect()
 }
 
-/// Adds a file, or a directory with everything below it. Gives what others of the same name took the place of.
+/// Adds a file, or a directory with everything below it. Returns the files that it replaces under the same name.
 async fn add(
     via: &dyn Transport,
     place: &Path,

@@ -1,4 +1,4 @@
-//! From a job description, options, computer and codes to the template of a job script.
+//! Makes the template of a job script from a job description, options, computer and codes.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -14,7 +14,7 @@ use crate::{
     scheduler::{CommandLine, JobTemplate, Resources},
 };
 
-/// What goes into a script beside the description itself.
+/// The input of a script beside the description itself.
 pub(super) struct Parts<'a> {
     /// The job's name in listings, for people.
     pub(super) name: String,
@@ -25,7 +25,8 @@ pub(super) struct Parts<'a> {
     pub(super) material: &'a Material,
 }
 
-/// The template. Text order is AiiDA's: prepend computer, codes, plugin, option; append the other way round.
+/// Makes the template. The order of texts is AiiDA's: for prepend computer, codes, plugin, option; for append the
+/// reverse.
 pub(super) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<JobTemplate> {
     let Parts { name, computer, options, dir, digest, material } = parts;
     let codes = material.codes(job)?;
@@ -80,8 +81,8 @@ pub(super) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<Jo
     })
 }
 
-/// The variables of a job: the user's, and how many threads each of its processes has cores for, unless the user says
-/// that too.
+/// Returns the variables of a job: the user's, and the number of threads for which each process has cores, unless
+/// the user sets it.
 fn environment(options: &Options) -> BTreeMap<String, String> {
     let mut all = options.environment_variables.clone();
     if let Some(cores) = options.resources.num_cores_per_mpiproc {
@@ -90,7 +91,7 @@ fn environment(options: &Options) -> BTreeMap<String, String> {
     all
 }
 
-/// The words that start MPI programs: the computer's, filled in, and the option's.
+/// Returns the words that start MPI programs: the computer's, filled in, and the option's.
 fn mpirun(computer: &Computer, options: &Options, numbers: [u32; MPIRUN_NUMBERS.len()]) -> Vec<String> {
     let fill = |word: &str| {
         MPIRUN_NUMBERS.iter().zip(numbers).fold(word.to_owned(), |word, (name, number)| {
@@ -101,8 +102,8 @@ fn mpirun(computer: &Computer, options: &Options, numbers: [u32; MPIRUN_NUMBERS.
     words.chain(options.mpirun_extra_params.iter().cloned()).collect()
 }
 
-/// Whether MPI starts a program. The option, the plugin and the code may each leave it to the others; without a word
-/// of any there is none.
+/// Returns whether MPI starts a program. The option, the plugin and the code may each leave it open; if all do,
+/// MPI is not used.
 fn with_mpi(option: Option<bool>, run: &Run, code: Option<&Item>) -> StepResult<bool> {
     let program = match (&run.program, code) {
         (Program::Command(command), _) => format!("`{command}`"),
@@ -158,7 +159,7 @@ fn command_line(run: &Run, parts: &Parts<'_>, mpirun: &[String]) -> StepResult<C
         launcher_double_quotes,
         is_wrapped,
         words,
-        // What stands in front of a code is the computer's, the code and its arguments the code's.
+        // Words in front of a code follow the computer's setting, the code and its arguments the code's.
         double_quotes: match code {
             Some(_) => of_code("use_double_quotes") == Some(true),
             None => computer.use_double_quotes,

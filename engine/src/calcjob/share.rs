@@ -1,4 +1,5 @@
-//! A job's share of the machine that it runs on beside others: what it asks for, waits for, and was given.
+//! A job's share of the machine where it runs beside others: its demand, its wait for room, and the GPUs it was
+//! given.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use crate::{
     store::{Change, Level},
 };
 
-/// Pauses a job that asks for more than its machine will ever have.
+/// Pauses a job that asks for more than its machine has in total.
 pub(super) fn check(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult {
     let capacity = job.cx.store.sharing(computer)?.capacity(computer);
     match capacity.and_then(|capacity| capacity.never(demand)) {
@@ -23,7 +24,7 @@ pub(super) fn check(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepR
     }
 }
 
-/// Tells the gate what a job waits for, and returns the words for it, if it is room on the machine.
+/// Tells the gate a job's demand. Returns the text about the wait, if the job waits for room on the machine.
 pub(super) fn lack(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult<Option<String>> {
     let sharing = job.cx.store.sharing(computer)?;
     let config = sharing.computers.first().filter(|config| job.cx.shares_host(config));
@@ -50,7 +51,7 @@ pub(super) fn given(
     Ok(own.map(|ticket| gpu_environment(&ticket.devices)).unwrap_or_default())
 }
 
-/// Tells in the report how the memory limit is kept, since programs may not bear it.
+/// Returns a line for the report that says how the memory limit is enforced, since some programs fail under it.
 pub(super) fn told(job: &Calcjob<'_>, computer: &Computer, options: &Options) -> Option<Change> {
     let kb = options.max_memory_kb.filter(|_| job.cx.shares_host(computer))?;
     Some(job.log(

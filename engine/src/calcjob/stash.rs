@@ -1,9 +1,9 @@
-//! *stash*: when the job has ended, what its option names is put aside on the computer, as copies or as one archive.
+//! *stash*: after the job has ended, copies or archives the files that its option names, on the computer.
 //!
-//! It is made under a name of this try alone, which is on disk before anything is made, and published by a rename that
-//! replaces nothing. So a try that was cut off is found again: either it has published, or what it left goes. What
-//! fails lets the calculation end with an exit code of its own, after its results have come home; it removes
-//! nothing but what this very try has made.
+//! The stash is made under a name of this attempt alone, which is on disk before anything is made. A rename that
+//! replaces nothing publishes it. So an attempt that was cut off is found again: either it has published, or its
+//! draft is removed. If it fails, the calculation ends with an exit code of its own, after its results have been
+//! retrieved. It removes nothing but what this very attempt has made.
 
 use std::{
     collections::BTreeSet,
@@ -29,10 +29,10 @@ use crate::{
 
 /// AiiDA's exit code for a stash that failed.
 const FAILED: u32 = 160;
-/// How long an archive may take.
+/// The most time that an archive may take.
 const LONG: Duration = Duration::from_secs(12 * 3600);
 
-/// Why something was not put aside.
+/// The reason why nothing was stashed.
 enum Trouble {
     /// The step is tried again, or waits.
     Step(StepError),
@@ -81,7 +81,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     leave(job, changes).await
 }
 
-/// Goes on, with what there is to be stored.
+/// Goes on to *retrieve*, and stores the changes.
 async fn leave(job: &mut Calcjob<'_>, changes: Vec<Change>) -> StepResult<Next> {
     job.go(Step::Retrieve);
     job.commit(changes).await?;
@@ -89,7 +89,7 @@ async fn leave(job: &mut Calcjob<'_>, changes: Vec<Change>) -> StepResult<Next> 
     Ok(Next::Step)
 }
 
-/// Removes what a try has left that is cut off for good.
+/// Removes the draft of an attempt that will not be continued.
 pub(crate) async fn discard(job: &Calcjob<'_>) -> StepResult {
     let attempt = job.state.stash.as_ref().and_then(|stash| stash.attempt.clone());
     let (Step::Stash, Some(attempt), Some(wanted)) = (job.state.step, attempt, job.options()?.stash) else {
@@ -99,13 +99,13 @@ pub(crate) async fn discard(job: &Calcjob<'_>) -> StepResult {
     Ok(via.remove_tree(&draft(&target(&wanted, &job.process.uuid), &attempt)).await?)
 }
 
-/// The exit code of a calculation whose stash failed.
+/// Returns the exit code of a calculation whose stash failed.
 pub(super) fn exit(job: &Calcjob<'_>) -> Option<Exit> {
     let message = job.state.stash.as_ref()?.failed.clone()?;
     Some(Exit { status: FAILED, label: "ERROR_STASHING_FAILED".into(), message })
 }
 
-/// `<base>/ab/cd/<rest of the uuid>`, or `<base>/<uuid>.<mode>` for an archive: as AiiDA has it.
+/// Returns `<base>/ab/cd/<rest of the uuid>`, or `<base>/<uuid>.<mode>` for an archive, as in AiiDA.
 fn target(wanted: &Stash, uuid: &Uuid) -> PathBuf {
     let base = Path::new(&wanted.target_base);
     match wanted.stash_mode {
@@ -114,7 +114,7 @@ fn target(wanted: &Stash, uuid: &Uuid) -> PathBuf {
     }
 }
 
-/// Puts aside what is there; gives what is missing.
+/// Stashes the files that exist; returns the patterns that matched nothing.
 async fn put_aside(
     job: &mut Calcjob<'_>,
     via: &dyn Transport,
@@ -132,7 +132,7 @@ async fn put_aside(
     }
     let is_there = exists(via, target).await?;
     match job.state.stash.as_ref().and_then(|stash| stash.attempt.clone()) {
-        // An earlier try of ours has published: its name is the calculation's alone.
+        // An earlier attempt of ours has published: the name belongs to this calculation alone.
         Some(_) if is_there => return Ok(missing),
         Some(earlier) => via.remove_tree(&draft(target, &earlier)).await?,
         None if is_there => {
@@ -150,7 +150,7 @@ async fn put_aside(
     crash::point("stash.intended");
     let published = publish(via, dir, wanted, &names, &draft, target).await;
     if published.is_err() {
-        // Best effort: the name is this try's alone, so what stays disturbs nobody.
+        // Best effort: the name is this attempt's alone, so a leftover does no harm.
         let _ = via.remove_tree(&draft).await;
     }
     published.map(|()| missing)
@@ -188,7 +188,8 @@ async fn exists(via: &dyn Transport, path: &Path) -> Result<bool, Trouble> {
     }
 }
 
-/// What a source list means in a work directory: names in it, none below another; and what of it is missing.
+/// Resolves a source list in a work directory. Returns names in it, none below another, and the patterns that
+/// matched nothing.
 async fn resolve(
     via: &dyn Transport,
     dir: &Path,
@@ -205,13 +206,13 @@ async fn resolve(
     Ok((outermost(&names), missing))
 }
 
-/// Those that lie below no other.
+/// Returns those that lie below no other.
 fn outermost(names: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     let is_below = |name: &&PathBuf| name.ancestors().skip(1).any(|above| names.contains(above));
     names.iter().filter(|name| !is_below(name)).cloned().collect()
 }
 
-/// Copies, at their relative paths; links as links.
+/// Copies files at their relative paths; links as links.
 async fn copy(
     via: &dyn Transport,
     dir: &Path,
@@ -240,7 +241,7 @@ async fn archive(
     let mut words = vec!["tar".to_owned()];
     words.extend(packing(wanted.stash_mode).map(str::to_owned));
     words.extend((wanted.dereference == Some(true)).then(|| "-h".to_owned()));
-    // Names come by standard input, as bytes: no shell and no bound on their number.
+    // Names are passed on standard input, as bytes: no shell and no limit on their number.
     words.extend(["-c", "-f"].map(str::to_owned));
     words.push(draft.to_string_lossy().into_owned());
     words.extend(["--null", "-T", "-"].map(str::to_owned));
@@ -263,7 +264,7 @@ fn packing(mode: StashMode) -> Option<&'static str> {
     }
 }
 
-/// Work that takes too long is no trouble of the host.
+/// Converts an error of long work: a time-out is no trouble of the host.
 fn took_too_long(error: transport::Error, what: &str) -> Trouble {
     match error.kind() {
         ErrorKind::TimedOut => Trouble::Failed(format!("{what} took too long: {error}")),

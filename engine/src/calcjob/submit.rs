@@ -1,7 +1,7 @@
-//! *submit*: the durable intent, the scheduler's answer, and recovery where there is none.
+//! *submit*: the durable intent, the scheduler's answer, and recovery where no answer was recorded.
 //!
-//! An intent without an outcome is looked up, never repeated: only when recovery says that a token was never
-//! used, and never can be, a fresh one is tried.
+//! An intent without an outcome is looked up, never repeated. A fresh token is tried only when recovery says that
+//! the old one was never used, and never can be.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +18,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         return Ok(next);
     }
     let intent = match job.state.submission.clone() {
-        // Somebody may have begun to act on it before a crash.
+        // An earlier owner may have acted on it before a crash.
         Some(submission) => return refused::look_up(job, submission).await,
         None if !refused::is_turn(job).await? => return Ok(Next::Hold),
         None => match declare(job).await? {
@@ -36,7 +36,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     }
 }
 
-/// The intent and its ticket, on disk before anything is sent. `None`: the gate must let it through first.
+/// Stores the intent and its ticket before anything is sent. Returns `None` if the gate must let it through first.
 async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
     let computer = job.process.computer.clone().unwrap_or_default();
     let config = job.cx.store.computer(&computer)?.config;
@@ -86,7 +86,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
             wait_at_gate(job, &computer, &demand).await
         }
         Err(error) => Err(error),
-        // Which GPUs it was given is known only now. What is sent once need not be on disk before.
+        // The GPUs that it was given are known only now. They need not be on disk before they are sent.
         Ok(()) => {
             let submission = Submission { environment: share::given(job, &computer, &demand)?, ..submission };
             job.state.submission = Some(submission.clone());
@@ -95,9 +95,9 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
     }
 }
 
-/// Whether the gate must let it through. Where no limits are known, its host is asked before the first submission
-/// which queue it is: those of another computer may hold there. What its machine has room for is judged with the ticket;
-/// but nobody overtakes those who wait for room.
+/// Returns whether the gate must let it through. Where no limits are known, the host is first asked for the key of
+/// its queue, since limits of another computer may hold there. Room on the machine is checked with the ticket. But
+/// no process overtakes those that wait for room.
 async fn needs_leave(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult<bool> {
     if job.cx.is_bounded(computer)? {
         return Ok(true);
@@ -116,7 +116,8 @@ async fn needs_leave(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> Step
 /// The longest label of a job's name.
 const LABEL_MAX: usize = 40;
 
-/// What a job's name begins with: the process's label, as far as any scheduler takes it, or its number.
+/// Returns the beginning of a job's name: the process's label in characters that any scheduler takes, or its
+/// number.
 fn listing_label(process: &store::Process) -> String {
     let fits = |c: char| if c.is_ascii_alphanumeric() || "._+".contains(c) { c } else { '_' };
     let label: String = process.label.trim().chars().map(fits).take(LABEL_MAX).collect();
@@ -144,7 +145,7 @@ pub(super) async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepRe
         Recovery::NeverSubmitted => {
             job.state.submission = None;
             job.state.unclear_since = None;
-            // Its place goes back: the gate would wait for it for ever.
+            // Its place is given back: otherwise the gate would wait for it for ever.
             job.commit(vec![Change::DropTicket(job.process.id)]).await?;
             Ok(Next::Step)
         }
@@ -161,13 +162,13 @@ pub(super) async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepRe
     }
 }
 
-/// How long to wait before the next look: soon at first, then ever more rarely, up to a minute.
+/// Returns the wait before the next look: short at first, then growing, up to a minute.
 pub(crate) fn recovery_delay(since: jiff::Timestamp) -> Duration {
     let age = crate::clock::now().duration_since(since).unsigned_abs();
     (age / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))
 }
 
-/// Asks the scheduler what became of an intent.
+/// Asks the scheduler about the outcome of an intent.
 pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Recovery> {
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
@@ -184,7 +185,7 @@ pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResu
     Ok(found)
 }
 
-/// The copy of the job that took the start gate is the job from now on, token and all.
+/// Adopts the copy of the job that took the start gate: it is the job from now on, with its token.
 pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
     let line = job.log(Level::Warning, format!("job {} took the start gate and is adopted", owner.id));
     let config = job.cx.store.computer(job.computer())?.config;
@@ -211,7 +212,7 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
 
 pub(super) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
     job.state.unclear_since = None;
-    // Always: an earlier owner may have held it.
+    // Done in any case: an earlier owner may have held it.
     job.state.held = None;
     job.cx.holds.passed(job.process.id);
     job.process.job_id = Some(job.normal(&id).0);

@@ -1,6 +1,6 @@
-//! What a stash among the inputs holds is taken out before the job begins. Part of *upload*: what goes into the new
-//! work directory goes into the one of this try, which is published whole; what goes to its original place is
-//! written there again by each try, so that one which was cut off is made good by the next.
+//! Unpacks a stash among the inputs before the job starts. It is part of *upload*. Files for the new work
+//! directory go into that of this attempt, which is published whole. Files for their original place are written
+//! there again by each attempt, so the next one repairs what an interrupted one left.
 
 use std::path::{Path, PathBuf};
 
@@ -13,17 +13,17 @@ use crate::{
     transport::{Command, Transport},
 };
 
-/// How long unpacking may take.
+/// The most time that unpacking may take.
 const LONG: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
 
-/// A stash, as its node tells.
+/// A stash, as its node describes it.
 struct Source {
     path: PathBuf,
     work_dir: PathBuf,
     mode: StashMode,
 }
 
-/// Takes out what the option `unstash` names. `staging` is what becomes the work directory.
+/// Unpacks the files that the option `unstash` names. `staging` becomes the work directory.
 pub(super) async fn run(job: &Calcjob<'_>, via: &dyn Transport, staging: &Path) -> StepResult {
     let Some(wanted) = job.options()?.unstash else { return Ok(()) };
     let source = source(job)?;
@@ -74,7 +74,7 @@ async fn copy(via: &dyn Transport, stash: &Path, to: &Path, list: &[String]) -> 
 
 async fn unpack(via: &dyn Transport, archive: &Path, to: &Path, list: &[String]) -> StepResult {
     let path = |path: &Path| path.to_string_lossy().into_owned();
-    // It sees itself how an archive is packed. A pattern is one of names, as everywhere: a star ends at a slash.
+    // tar detects the compression itself. A star in a pattern does not match a slash, as elsewhere.
     let words = ["tar", "-x", "-C", &path(to), "-f", &path(archive), "--anchored", "--wildcards"];
     let more = ["--no-wildcards-match-slash", "--null", "-T", "-"];
     let names: String = list.iter().map(|name| format!("{name}\0")).collect();

@@ -1,10 +1,10 @@
-//! *update*: the job is watched by its computer's poller, and by the monitors that the calculation was given.
+//! *update*: the job is watched by its computer's poller, and by the monitors of the calculation.
 
 use super::{Calcjob, StepError, StepResult, cancel_submission, monitor};
 use crate::{runner::JobWatch, scheduler::JobId};
 
-/// Carries out what a monitor decided, or asks those that are due if the job was just seen running; then it is watched
-/// on.
+/// Carries out the decision of a monitor, or asks those that are due if the job was just seen running. Then the
+/// job is watched further.
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<JobWatch> {
     if std::mem::take(&mut job.is_running) && job.state.stopped.is_none() {
         monitor::round(job).await?;
@@ -18,7 +18,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<JobWatch> {
     watch(job)
 }
 
-/// What the poller needs to watch the job.
+/// Returns the input with which the poller watches the job.
 fn watch(job: &Calcjob<'_>) -> StepResult<JobWatch> {
     let missing = || StepError::Except("the job's id is not known".into());
     let intent = job.state.submission.as_ref().ok_or_else(missing)?;

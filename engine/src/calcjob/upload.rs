@@ -1,6 +1,6 @@
-//! *upload*: the files become a work directory. They go to a name of this try alone (`.up-...`) and are
-//! published by a rename that neither nests nor replaces; so a late child of a killed daemon can't disturb a
-//! later try, and a directory that has our sentinel is whole.
+//! *upload*: writes the files into a work directory. They go to a name of this attempt alone (`.up-...`), and are
+//! published by a rename that neither nests nor replaces. So a late child of a killed daemon can't disturb a later
+//! attempt, and a directory that has our sentinel is complete.
 
 use std::{
     path::{Path, PathBuf},
@@ -27,7 +27,7 @@ use crate::{
     transport::{self, Command, ErrorKind, QUIET, Transport, TreeEntry, quote_path},
 };
 
-/// What an upload works with.
+/// The input of an upload.
 struct Upload<'a> {
     computer: &'a ComputerRow,
     via: &'a dyn Transport,
@@ -36,7 +36,7 @@ struct Upload<'a> {
     options: &'a Options,
     dir: PathBuf,
     digest: String,
-    /// The job script; none for a job that runs nothing.
+    /// The job script; `None` for a job that runs nothing.
     script: Option<JobScript>,
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     Ok(Next::Step)
 }
 
-/// Where its work directory lies, below the computer's.
+/// Returns the path of its work directory, below the computer's.
 async fn work_dir(computer: &ComputerRow, via: &dyn Transport, uuid: &Uuid) -> StepResult<PathBuf> {
     let config = &computer.config;
     let user = if config.work_dir.contains("{username}") { via.whoami().await? } else { String::new() };
@@ -88,7 +88,7 @@ async fn work_dir(computer: &ComputerRow, via: &dyn Transport, uuid: &Uuid) -> S
     Ok(spread(Path::new(&base), uuid))
 }
 
-/// What the directory is for: this process, these files, this description.
+/// Returns the digest of the directory's purpose: this process, these files, this description.
 fn digest(job: &Calcjob<'_>, description: &JobDescription) -> StepResult<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(job.process.uuid.as_bytes());
@@ -99,7 +99,7 @@ fn digest(job: &Calcjob<'_>, description: &JobDescription) -> StepResult<String>
     Ok(hasher.finalize().to_hex()[..32].to_owned())
 }
 
-/// The job script, if the job runs anything, and which directives in it count for nothing.
+/// Makes the job script, if the job runs anything. Returns it with warnings about directives that have no effect.
 fn make_script(job: &Calcjob<'_>, upload: &Upload<'_>) -> StepResult<Option<(JobScript, Vec<String>)>> {
     if upload.description.skip_submit {
         return Ok(None);
@@ -119,7 +119,7 @@ fn make_script(job: &Calcjob<'_>, upload: &Upload<'_>) -> StepResult<Option<(Job
     Ok(Some((scheduler.script(&template)?, unread)))
 }
 
-/// ferry's own files.
+/// Returns ferry's own files.
 fn own_files(upload: &Upload<'_>) -> Vec<(PathBuf, TreeEntry)> {
     let text = |text: &str, executable| TreeEntry::Bytes { bytes: Arc::from(text.as_bytes()), executable };
     let sentinel = format!("{}\n", upload.digest);
@@ -147,7 +147,7 @@ async fn sentinel(via: &dyn Transport, dir: &Path) -> StepResult<Option<String>>
     }
 }
 
-/// Fills a directory of this try alone and gives it its name. Says what is odd about it.
+/// Fills a directory of this attempt alone, and renames it. Returns warnings.
 async fn publish(job: &Calcjob<'_>, upload: &Upload<'_>, phases: Vec<Phase>) -> StepResult<Vec<String>> {
     let Upload { via, dir, digest, .. } = upload;
     let parent = dir.parent().unwrap_or(Path::new("/"));
@@ -161,7 +161,7 @@ async fn publish(job: &Calcjob<'_>, upload: &Upload<'_>, phases: Vec<Phase>) -> 
     if published.is_ok() {
         return published;
     }
-    // Best effort: the name is this try's alone, so what stays disturbs nobody.
+    // Best effort: the name is this attempt's alone, so a leftover does no harm.
     let _ = via.remove_tree(&staging).await;
     match sentinel(*via, dir).await {
         Ok(Some(found)) if found == *digest => Ok(Vec::new()),
@@ -180,7 +180,7 @@ async fn fill(
 ) -> StepResult<Vec<String>> {
     let Upload { via, .. } = upload;
     let mut odd = Vec::new();
-    // First, so that the job's own files count where names are the same.
+    // Done first, so that the job's own files count where names are the same.
     unstash::run(job, *via, staging).await?;
     for phase in phases {
         match phase {
@@ -193,14 +193,15 @@ async fn fill(
         }
     }
     if !via.capabilities().is_local {
-        // What the queue's other side reads must have left this side's cache.
+        // Compute nodes can read only what has left the cache of this host.
         let sync = Command::sh(format!("sync -f {} 2> /dev/null; true", quote_path(staging)));
         via.exec(&sync).await?;
     }
     Ok(odd)
 }
 
-/// Files that do not fit on what was copied before are the plugin's mistake; else the directory is the user's.
+/// Converts an error of writing a tree. Files that conflict with earlier copies are the plugin's mistake;
+/// otherwise the directory is the user's to fix.
 fn name_place(job: &Calcjob<'_>, error: transport::Error, staging: &Path) -> StepError {
     let path = error.explained();
     let is_inside = path.contains(&format!("{}/", staging.display()));
@@ -235,7 +236,7 @@ async fn finish(job: &mut Calcjob<'_>, upload: Upload<'_>, odd: Vec<String>) -> 
         changes.push(Change::Files { process: job.process.id, files });
         job.state.extras = script.extras;
     }
-    // A second upload, for a job that is submitted anew, has the same directory and its node.
+    // A second upload, for a job that is submitted again, finds the node of the same directory.
     if !job.cx.store.outgoing(job.process.id)?.iter().any(|link| link.label == "remote_folder") {
         let label = computer.config.label.as_str();
         let body = vec![("computer", Value::from(label)), ("path", Value::from(path.as_str()))];
