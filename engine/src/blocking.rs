@@ -1,7 +1,7 @@
-//! Work that blocks: on a thread of its own, or in a simulation in its place, where the order of things must not
+//! Blocking work: on a thread of its own, or in a simulation on the caller's, where the order of events must not
 //! depend on threads.
 
-/// Runs `work` where it may block.
+/// Runs `work` where it may block; returns its result.
 ///
 /// # Errors
 /// A panic in it, or the end of the runtime, in words.

@@ -1,4 +1,4 @@
-//! ferry's engine: what a process is, how it is kept, and how it is brought to its end.
+//! The engine of ferry: it defines processes, stores them, and runs them to their end.
 //!
 //! The engine owns files, timers, storage and concurrency, and defines the traits that transports and
 //! schedulers implement. It knows no transport, scheduler or plugin by name.

@@ -1,5 +1,5 @@
-//! What time it is. Everything that writes or compares wall-clock times in runner, scheduler, calcjob and store
-//! asks here, and measures intervals with `tokio::time::Instant`, so that a simulation can hold both in its hand.
+//! The clock of the engine. Runner, scheduler, calcjob and store take every wall-clock time from here, and measure
+//! intervals with `tokio::time::Instant`. So a simulation can control both.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The time of day. In a simulation: its own.
+/// Returns the wall-clock time; in a simulation, the simulated one.
 pub fn now() -> Timestamp {
     #[cfg(any(test, feature = "testing"))]
     if let Some(time) = simulated::now() {
@@ -17,17 +17,17 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// By how much a clock may fall behind at once and still be followed: that is how clocks are corrected day by day.
+/// The most by which the clock may be set back at once and still be followed: daily corrections are as small.
 const SLACK: SignedDuration = SignedDuration::from_secs(2);
 
-/// By how much a stored time may be ahead of the clock and still be believed.
+/// The most by which a stored time may be ahead of the clock and still be believed.
 const BELIEVED: SignedDuration = SignedDuration::from_hours(24);
 
-/// The time by which is told whether a time has come: the time of day, except that it goes on where a clock was set
-/// back. What is to come is planned and judged by this one, so that nobody waits an hour more for having asked
-/// for a minute; what is written down as a fact has the time of day.
+/// Returns the wall-clock time, except that it goes on where the clock was set back. Use it to plan events and to
+/// check whether they are due. Then a clock that is set back by an hour does not prolong a wait by an hour. Use
+/// [`now`] for times that are recorded as facts.
 ///
-/// It lives as long as the program; what an earlier one had seen is told by [`has_been`].
+/// It starts anew with each program; pass on the times of an earlier one with [`has_been`].
 pub fn steady() -> Timestamp {
     #[cfg(any(test, feature = "testing"))]
     if let Some(time) = simulated::steady(None) {
@@ -36,8 +36,8 @@ pub fn steady() -> Timestamp {
     look(None)
 }
 
-/// It has been this late already, as something says that was written by [`steady`]: the time goes on from there at
-/// least. A time that is more than a day off is not believed: a clock was wrong then, and is right now.
+/// Notes a time that an earlier program stored from [`steady`]: the time goes on from there at least. A time that
+/// is more than a day ahead is not believed: then the clock was wrong, and is right now.
 pub fn has_been(past: Timestamp) {
     #[cfg(any(test, feature = "testing"))]
     if simulated::steady(Some(past)).is_some() {
@@ -54,7 +54,7 @@ fn look(past: Option<Timestamp>) -> Timestamp {
     Seen::look(&mut seen, running, Timestamp::now(), past, ran)
 }
 
-/// A time of day that was believed, and when, by running time.
+/// A wall-clock time that was believed, and the running time at that moment.
 #[derive(Debug, Clone, Copy)]
 struct Seen<I> {
     running: I,
@@ -78,7 +78,7 @@ impl<I: Copy> Seen<I> {
     }
 }
 
-/// A clock for one thread, which goes with tokio's paused time and can be set by hand.
+/// A clock for one thread, which follows tokio's paused time and can be set by hand.
 #[cfg(any(test, feature = "testing"))]
 pub mod simulated {
     use std::cell::Cell;
@@ -93,31 +93,31 @@ pub mod simulated {
         static SEEN: Cell<Option<Seen<Instant>>> = const { Cell::new(None) };
     }
 
-    /// From now on it is `time` on this thread, and goes on with tokio's clock. For a thread that runs a
+    /// Sets the time of this thread, which then goes on with tokio's clock. For a thread that runs a
     /// `current_thread` runtime with paused time.
     pub fn set(time: Timestamp) {
         ANCHOR.set(Some((Instant::now(), time)));
     }
 
-    /// The wall clock jumps, forwards or back; intervals are not touched.
+    /// Moves the wall clock, forwards or back; intervals do not change.
     pub fn jump(by: SignedDuration) {
         if let Some(time) = now() {
             set(time.checked_add(by).unwrap_or(time));
         }
     }
 
-    /// Whether this thread's clock is simulated.
+    /// Returns whether this thread's clock is simulated.
     pub fn is_set() -> bool {
         ANCHOR.get().is_some()
     }
 
-    /// Real time again.
+    /// Switches back to real time.
     pub fn clear() {
         ANCHOR.set(None);
         restart();
     }
 
-    /// A program that begins anew knows nothing of what the clock was before.
+    /// Forgets the earlier times, as a program that starts anew.
     pub fn restart() {
         SEEN.set(None);
     }
@@ -145,7 +145,7 @@ mod tests {
     fn it_follows_jumps_forward_and_small_corrections_but_is_never_set_back() {
         let mut seen = None;
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        // At so many seconds of running time the clock on the wall is off by so many.
+        // At `running` seconds the wall clock is off by `off` seconds.
         let mut look = |running: u64, off: i64| {
             let wall = start + Duration::from_secs(running) + SignedDuration::from_secs(off);
             let ran = |since| Duration::from_secs(running - since);

@@ -1,4 +1,4 @@
-//! A computer: host, transport, scheduler and work directory, with everything a user may set about it.
+//! A computer: host, transport, scheduler and work directory, with all its settings.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct Computer {
     pub scheduler: String,
     /// First line of job scripts.
     pub shebang: String,
-    /// Absolute directory for work directories; `{username}` is the user's name there.
+    /// Absolute directory for work directories; `{username}` stands for the user's name there.
     pub work_dir: String,
     /// Command that starts MPI programs, each word a template (`{tot_num_mpiprocs}`).
     pub mpirun_command: String,
@@ -43,17 +43,17 @@ pub struct Computer {
     pub max_queued_jobs: Option<u32>,
     /// Most jobs pending or running at once.
     pub max_active_jobs: Option<u32>,
-    /// Most submissions a time, as `50/2min`.
+    /// Highest rate of submissions, as `50/2min`.
     pub submit_rate: Option<String>,
-    /// Cores that jobs may have at once, where no queue counts them; `None`: those of the machine.
+    /// Cores that jobs may use at once, where no queue counts them; `None`: those of the machine.
     pub num_cores: Option<Cores>,
     /// Memory for the jobs that ask for it, kB; `None`: that of the machine.
     pub memory_kb: Option<u64>,
     /// GPUs for the jobs that ask for them.
     pub num_gpus: Option<u32>,
-    /// Their names, as `CUDA_VISIBLE_DEVICES` has them; `None`: `0,1,..`.
+    /// The names of these GPUs, as in `CUDA_VISIBLE_DEVICES`; `None`: `0,1,..`.
     pub gpu_devices: Option<String>,
-    /// What this site's own refusals mean.
+    /// The meanings of this site's own refusals.
     pub refusals: Refusals,
     /// Most submissions under way at once; `None`: [`PARALLEL_SUBMITS`].
     pub max_parallel_submits: Option<u32>,
@@ -106,12 +106,12 @@ impl Default for Computer {
     }
 }
 
-/// How many submissions are under way at once where the user has not said.
+/// The default number of submissions under way at once.
 pub const PARALLEL_SUBMITS: u32 = 4;
-/// The most that a user may ask for: as many as one round trip carries.
+/// The largest number that a user may set: as many as one round trip carries.
 pub const PARALLEL_SUBMITS_MAX: u32 = 32;
 
-/// What is filled into the words of `mpirun_command`, between braces.
+/// The names between braces that are filled in in `mpirun_command`.
 pub const MPIRUN_NUMBERS: [&str; 5] = [
     "tot_num_mpiprocs",
     "num_machines",
@@ -121,14 +121,14 @@ pub const MPIRUN_NUMBERS: [&str; 5] = [
 ];
 
 impl Computer {
-    /// Between braces in `mpirun_command`, and none of [`MPIRUN_NUMBERS`].
+    /// Returns the first name between braces in `mpirun_command` that is none of [`MPIRUN_NUMBERS`].
     pub fn unknown_mpirun_number(&self) -> Option<&str> {
         let names = self.mpirun_command.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
         names.map(|(name, _)| name).find(|name| !MPIRUN_NUMBERS.contains(name))
     }
 
-    /// Where its jobs go to: scheduler, transport, user, host and port, and what leads there. Stands for its queue until
-    /// the host has named that.
+    /// Returns the destination of its jobs: scheduler, transport, user, host and port, and the proxy on the way.
+    /// It identifies the queue until the host has named it.
     pub fn address(&self) -> String {
         let bare = |name: &str| name.strip_prefix("core.").unwrap_or(name).to_owned();
         let of = |key: &str| match self.connection.get(key) {
@@ -154,16 +154,16 @@ impl Computer {
         )
     }
 
-    /// Whether commands go through a login shell, if the user says so.
+    /// Returns whether commands go through a login shell; `None` if the user has not set it.
     pub fn login_shell(&self) -> Option<bool> {
         self.connection.get("use_login_shell").and_then(serde_json::Value::as_bool)
     }
 
-    /// The work directory, with the name of the user there filled in.
+    /// Returns the work directory, with the user's name filled in.
     ///
     /// # Errors
-    /// The user has no name there, and the directory wants one: their number would lead to another directory than the
-    /// name that may come back.
+    /// If the user has no name there and the directory needs one. Their number would lead to another directory
+    /// than the name, which may come back.
     pub fn work_dir_of(&self, user: &str) -> Result<String, String> {
         let wants_name = self.work_dir.contains("{username}");
         if wants_name && is_nameless(user) {
@@ -175,19 +175,19 @@ impl Computer {
         Ok(self.work_dir.replace("{username}", user))
     }
 
-    /// A connection setting that is true or false.
+    /// Returns a connection setting that is true or false.
     pub fn connection_flag(&self, key: &str) -> bool {
         self.connection.get(key).and_then(serde_json::Value::as_bool).unwrap_or(false)
     }
 
-    /// The interpreter of job scripts: the shebang's words.
+    /// Returns the interpreter of job scripts: the shebang's words.
     pub fn interpreter(&self) -> Vec<String> {
         let words: Vec<String> =
             self.shebang.trim_start_matches("#!").split_whitespace().map(str::to_owned).collect();
         if words.is_empty() { vec!["/bin/sh".into()] } else { words }
     }
 
-    /// How a host in trouble is probed.
+    /// Returns the intervals between probes of a host in trouble.
     pub fn probe_pace(&self) -> Pace {
         let seconds = |value: Option<f64>| value.and_then(|value| Duration::try_from_secs_f64(value).ok());
         let default = Pace::default();
@@ -195,12 +195,12 @@ impl Computer {
         Pace { first, longest: seconds(self.probe_max).unwrap_or(default.longest).max(first) }
     }
 
-    /// How many submissions may be under way at once.
+    /// Returns the most submissions that may be under way at once.
     pub fn parallel_submits(&self) -> usize {
         self.max_parallel_submits.unwrap_or(PARALLEL_SUBMITS).clamp(1, PARALLEL_SUBMITS_MAX) as usize
     }
 
-    /// Least time between two listings, if the user set one.
+    /// Returns the least time between two listings, if the user set one.
     pub fn poll_interval(&self) -> Option<Duration> {
         self.poll_interval.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
     }

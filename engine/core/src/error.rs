@@ -1,8 +1,7 @@
-//! The one shape of errors at ferry's boundaries: what kind, whether to try again, what it did to the
-//! world, during which operation, in which context, and why.
+//! The one form of errors at ferry's boundaries: kind, retry, effect, operation, context and cause.
 //!
 //! Callers branch on [`Error::kind`], the retry wrapper on [`Error::retry`], claim and recovery on
-//! [`Error::effect`]; people read the text:
+//! [`Error::effect`]. People read the text:
 //!
 //! ```text
 //! stat: permission denied (retry: never, effect: none), path: /scratch/x: Permission denied (os error 13)
@@ -10,7 +9,7 @@
 
 use std::{error::Error as StdError, fmt};
 
-/// Whether trying again can help.
+/// The prospect of trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// The same request fails again.
@@ -19,7 +18,7 @@ pub enum Retry {
     Later,
 }
 
-/// What a failed operation did to the world.
+/// The effect of a failed operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing.
@@ -45,7 +44,7 @@ struct Inner<K> {
 }
 
 impl<K> Error<K> {
-    /// An error of `kind` during `operation`: not worth retrying and without effect, unless said otherwise.
+    /// Makes an error of `kind` during `operation`: not worth retrying and without effect, unless set otherwise.
     pub fn new(kind: K, operation: &'static str) -> Self {
         let inner = Inner {
             kind,
@@ -60,35 +59,35 @@ impl<K> Error<K> {
         Error { inner: Box::new(inner) }
     }
 
-    /// Says in words what happened.
+    /// Sets the text that says what happened.
     #[must_use]
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.inner.message = Some(message.into());
         self
     }
 
-    /// Adds where or with what it happened.
+    /// Adds context, such as the path.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.inner.context.push((key, value.to_string()));
         self
     }
 
-    /// Adds the next step for a person.
+    /// Sets the next step for a person.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.inner.help = Some(help.into());
         self
     }
 
-    /// Says that trying again may help.
+    /// Marks an error after which trying again may help.
     #[must_use]
     pub fn later(mut self) -> Self {
         self.inner.retry = Retry::Later;
         self
     }
 
-    /// Says that it may have happened all the same.
+    /// Marks an error after which the operation may have happened all the same.
     #[must_use]
     pub fn effect_unknown(mut self) -> Self {
         self.inner.effect = Effect::Unknown;
@@ -102,36 +101,36 @@ impl<K> Error<K> {
         self
     }
 
-    /// What kind of error it is.
+    /// Returns the kind of error.
     pub fn kind(&self) -> &K {
         &self.inner.kind
     }
 
-    /// Whether trying again can help.
+    /// Returns whether trying again can help.
     pub fn retry(&self) -> Retry {
         self.inner.retry
     }
 
-    /// What it did to the world.
+    /// Returns the effect of the failed operation.
     pub fn effect(&self) -> Effect {
         self.inner.effect
     }
 
-    /// The next step for a person, if one is known.
+    /// Returns the next step for a person, if one is known.
     pub fn help_text(&self) -> Option<&str> {
         self.inner.help.as_deref()
     }
 }
 
 impl<K: fmt::Display> Error<K> {
-    /// The text, with the next step beside it.
+    /// Returns the text, with the next step behind it.
     pub fn explained(&self) -> String {
         self.help_text().map_or_else(|| self.to_string(), |help| format!("{self} ({help})"))
     }
 }
 
 impl<K: fmt::Display> fmt::Display for Error<K> {
-    /// What a person needs: the message, or operation and kind; context; cause. No retry or effect.
+    /// Writes the text for people: the message, or operation and kind; context; cause. No retry or effect.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.inner;
         match &inner.message {

@@ -1,8 +1,8 @@
-//! Uuids for new things: their head is the time, their tail random, or in a simulation drawn from its seed.
+//! Uuids for new objects. The head is the time; the tail is random, or in a simulation drawn from its seed.
 
 use uuid::Uuid;
 
-/// A name that nothing else has.
+/// Returns a new unique uuid.
 pub fn fresh() -> Uuid {
     #[cfg(any(test, feature = "testing"))]
     if let Some(uuid) = simulated::fresh() {
@@ -11,7 +11,7 @@ pub fn fresh() -> Uuid {
     Uuid::now_v7()
 }
 
-/// Uuids of one thread that come from a seed, so that a simulation can be replayed.
+/// Uuids of one thread that are derived from a seed, so that a simulation can be replayed.
 #[cfg(any(test, feature = "testing"))]
 pub mod simulated {
     use std::cell::Cell;
@@ -22,12 +22,12 @@ pub mod simulated {
         static STATE: Cell<Option<u64>> = const { Cell::new(None) };
     }
 
-    /// From now on the uuids of this thread follow from `seed` and its clock.
+    /// Derives all further uuids of this thread from `seed` and its clock.
     pub fn seed(seed: u64) {
         STATE.set(Some(seed));
     }
 
-    /// Random ones again.
+    /// Switches back to random ones.
     pub fn clear() {
         STATE.set(None);
     }
@@ -42,7 +42,7 @@ pub mod simulated {
         Some(Builder::from_unix_timestamp_millis(now, &tail).into_uuid())
     }
 
-    /// `SplitMix64`, Steele, Lea and Flood 2014.
+    /// Returns the next number of `SplitMix64`, Steele, Lea and Flood 2014.
     fn next() -> Option<u64> {
         let state = STATE.get()?.wrapping_add(0x9E37_79B9_7F4A_7C15);
         STATE.set(Some(state));

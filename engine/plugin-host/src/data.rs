@@ -1,4 +1,4 @@
-//! What hosts are asked to do with data: read a file, bring a node into another form, check it.
+//! Requests to hosts about data: read a file, convert a node, check it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ferry_plugin_proto::{Check, DataReply, Migrate, ReadData, Validated, encode}
 use super::{Digest, Hosts, Result, host::Request, pool::read_reply};
 
 impl Hosts {
-    /// Lets a plugin read a file as a data type.
+    /// Has a plugin read a file as a data type.
     ///
     /// # Errors
     /// As [`Hosts::call`].
@@ -24,7 +24,7 @@ impl Hosts {
         self.ask(digest, asked).await.and_then(|reply| read_reply(&reply, &what))
     }
 
-    /// Lets a plugin bring a data node into another form.
+    /// Has a plugin convert a data node into another form.
     ///
     /// # Errors
     /// As [`Hosts::call`].
@@ -36,7 +36,7 @@ impl Hosts {
         self.ask(digest, asked).await.and_then(|reply| read_reply(&reply, &what))
     }
 
-    /// Lets a plugin judge data nodes.
+    /// Has a plugin check data nodes.
     ///
     /// # Errors
     /// As [`Hosts::call`].

@@ -12,17 +12,17 @@ use super::{Error, ErrorKind};
 pub struct Digest(String);
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Returns the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Digest(blake3::hash(bytes).to_hex().to_string())
     }
 
-    /// All 64 digits.
+    /// Returns all 64 digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first 12 digits, for people.
+    /// Returns the first 12 digits, for people.
     pub fn short(&self) -> &str {
         &self.0[..12]
     }

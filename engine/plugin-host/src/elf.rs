@@ -1,8 +1,8 @@
-//! Looks into a plugin file without loading it: is it whole, is it for this machine, what does it declare?
+//! Inspects a plugin file without loading it: is it complete, is it for this machine, what does it declare?
 //!
-//! Loading maps the file into memory, and a file that is cut inside one of its segments then ends the loading
-//! process with SIGBUS. So every part that the headers promise is checked against the file's length first.
-//! A file with damaged *contents* still passes; only the probe in a child can tell.
+//! Loading maps the file into memory. If the file is cut inside one of its segments, that ends the loading process
+//! with SIGBUS. So every part that the headers promise is checked against the file's length first. A file with
+//! damaged *contents* still passes; only the probe in a child can detect those.
 
 use ferry_plugin_abi as abi;
 use object::{
@@ -18,10 +18,10 @@ use super::{Error, ErrorKind, Result};
 type Header = FileHeader64<LE>;
 type Sections<'a> = SectionTable<'a, Header>;
 
-/// Bytes of the descriptor that no version of the contract changes.
+/// Bytes of the descriptor that are the same in all versions of the contract.
 const FROZEN_PREFIX: u64 = 16;
 
-/// What a plugin file says about itself in its ELF note. Only the ABI version has been compared with ours.
+/// The facts that a plugin file declares in its ELF note. Only the ABI version has been compared with ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// Major version of the contract; equal to ours.
@@ -172,7 +172,7 @@ fn find<'a>(symbols: &SymbolTable<'a, Header>, name: &[u8]) -> Option<&'a Sym64<
     symbols.iter().find(is_it)
 }
 
-/// The same checks as before the first call, here on the file's bytes.
+/// Checks the prefix on the file's bytes, as is done again in memory before the first call.
 fn check_prefix(prefix: &[u8]) -> Result<()> {
     let [m0, m1, m2, m3, m4, m5, m6, m7, a0, a1, _, _, s0, s1, s2, s3] = *prefix else {
         return Err(error(ErrorKind::NotAPlugin, "its descriptor is cut"));
@@ -189,7 +189,7 @@ fn check_prefix(prefix: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A fact as it may be shown on a terminal.
+/// Returns a fact in a form that is safe for a terminal.
 fn printable(line: &str) -> String {
     line.chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -1,8 +1,8 @@
 //! The frames between daemon and host: `u32 length, u32 tag, u64 id`, little endian, then the payload.
 //!
-//! Towards the host the tag is a method, towards the daemon a status of the contract; tags from
-//! [`RESERVED`] up belong to this module. The id of a reply is that of its request. Both ends are one
-//! executable, but a daemon may outlive an update of it, so the first frame names the version.
+//! Towards the host the tag is a method, towards the daemon a status of the contract. Tags from [`RESERVED`] up
+//! belong to this module. The id of a reply is that of its request. Both ends are one executable, but a daemon may
+//! go on after an update of the file, so the first frame names the version.
 
 use std::{
     io::{self, Read, Write},
@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// Version of these frames, told in [`HELLO`].
+/// Version of these frames, sent in [`HELLO`].
 pub(super) const VERSION: u32 = 1;
 /// Longest payload.
 pub(super) const PAYLOAD_MAX: usize = 256 << 20;
@@ -22,7 +22,7 @@ const RESERVED: u32 = 0xffff_0000;
 pub(super) const HELLO: u32 = RESERVED;
 /// To the daemon: the plugin is loaded.
 pub(super) const READY: u32 = RESERVED + 1;
-/// To the daemon: it is not; why, as a code in the id and a text in the payload.
+/// To the daemon: the plugin is not loaded; the reason is a code in the id and a text in the payload.
 pub(super) const NOT_READY: u32 = RESERVED + 2;
 /// To the daemon: a log line; the level as id, target and message in the payload, split by a zero byte.
 pub(super) const LOG: u32 = RESERVED + 3;
@@ -38,7 +38,7 @@ const SMALL: usize = 64 << 10;
 pub(super) struct Frame {
     /// Method, status or reserved tag.
     pub(super) tag: u32,
-    /// Of the request.
+    /// The id of the request.
     pub(super) id: u64,
     /// The bytes.
     pub(super) payload: Vec<u8>,
@@ -60,7 +60,7 @@ impl Head {
         Ok(Head { len, tag: u32::from_le_bytes([t0, t1, t2, t3]), id: u64::from_le_bytes(id) })
     }
 
-    /// The header, with the payload behind it if that is small, and what of the payload remains.
+    /// Returns the header, with the payload behind it if that is small, and the rest of the payload.
     fn encode(tag: u32, id: u64, payload: &[u8]) -> io::Result<(Vec<u8>, &[u8])> {
         let len = u32::try_from(payload.len()).ok().filter(|len| *len as usize <= PAYLOAD_MAX);
         let len = len.ok_or_else(|| too_long(payload.len()))?;
@@ -99,7 +99,7 @@ pub(super) fn write(stream: &mut impl Write, tag: u32, id: u64, payload: &[u8]) 
     stream.write_all(rest)
 }
 
-/// Writes a frame.
+/// Writes a frame to an asynchronous stream.
 ///
 /// # Cancel safety
 /// None: a dropped future leaves half a frame in the stream.
@@ -114,14 +114,14 @@ pub(super) async fn send(
     stream.write_all(rest).await
 }
 
-/// Reads frames off a stream and keeps what has arrived of the next one.
+/// Reads frames off a stream, and keeps the bytes of the next one that have arrived.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     buffer: Vec<u8>,
 }
 
 impl Incoming {
-    /// The next frame; `None` at the end of the stream.
+    /// Returns the next frame; `None` at the end of the stream.
     ///
     /// # Cancel safety
     /// A dropped future loses nothing.
@@ -134,7 +134,7 @@ impl Incoming {
                 Some((_, payload)) => payload.end - self.buffer.len(),
                 None => HEADER,
             };
-            // Not all of a big payload at once: a length is cheap to claim.
+            // Not all of a big payload at once: the length in the header may be false.
             self.buffer.reserve(missing.clamp(4 << 10, 1 << 20));
             if stream.read_buf(&mut self.buffer).await? == 0 {
                 return Ok(None);

@@ -1,7 +1,7 @@
 //! The daemon's side of one plugin host: starting the child, one request at a time, and its end.
 //!
-//! **Invariant:** a host whose answer is not awaited any more is never used again, and a child that was
-//! started is always reaped, also when a future is dropped half-way.
+//! **Invariant:** a host whose answer is not awaited any more is never used again, and a child that was started is
+//! always reaped, even when a future is dropped half-way.
 
 use std::{
     io,
@@ -32,13 +32,13 @@ use super::{
     signal::describe,
 };
 
-/// A grandchild may hold the socket open after its parent's death, so the child itself is looked at too.
+/// Time between two checks of the child itself: a grandchild may hold the socket open after the child's death.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// How long a host may take to end by itself.
+/// Most time that a host may take to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long after a child's end its last printed lines are awaited.
+/// Time after a child's end for which its last printed lines are awaited.
 const LAST_LINES: Duration = Duration::from_millis(200);
-/// Longest text that is taken over from a plugin.
+/// Longest text that is accepted from a plugin.
 const TEXT_MAX: usize = 16 << 10;
 
 /// One child that has one plugin loaded.
@@ -56,29 +56,29 @@ pub(super) struct Host {
     fit: bool,
 }
 
-/// What a host is asked.
+/// A request to a host.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
-    /// In words, for errors: `parsing for qe.pw`.
+    /// The action in words, for errors: `parsing for qe.pw`.
     pub(super) what: &'a str,
     /// A method of the contract.
     pub(super) method: u32,
     /// The message.
     pub(super) payload: &'a [u8],
-    /// From the sending of the request.
+    /// Time-out, counted from the sending of the request.
     pub(super) deadline: Duration,
 }
 
-/// Why no answer came.
+/// The reason why no answer came.
 enum Silence {
-    /// The child ended, or let go of the socket.
+    /// The child ended, or closed the socket.
     Died,
-    /// What came is no frame, or none that was asked for.
+    /// The bytes are no frame, or not the expected one.
     Garbled(String),
 }
 
 impl Host {
-    /// Starts a child and waits until it has loaded the plugin file `path`; texts call it `plugin`.
+    /// Starts a child and waits until it has loaded the plugin file `path`. Texts call it `plugin`.
     ///
     /// # Errors
     /// `Io` when no child can be started, `Crashed`, `TimedOut`, and those of loading. No child is left.
@@ -142,23 +142,23 @@ impl Host {
         self.exchange(frame::HELLO, 0, words.map(u32::to_le_bytes).as_flattened()).await
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub(super) fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().cast_unsigned()
     }
 
-    /// Whether it may be given another request: it is idle, alive, and did nothing strange.
+    /// Returns whether it may be given another request: it is idle, alive, and has not misbehaved.
     pub(super) fn is_fit(&self) -> bool {
         self.fit && !self.is_dead()
     }
 
-    /// Asks the plugin and waits for its answer.
+    /// Sends a request to the plugin and waits for its answer.
     ///
     /// # Errors
     /// `Refused`, `Panicked`, `BadReply`; `TimedOut` and `Crashed`, after which there is no child left.
     ///
     /// # Cancel safety
-    /// A dropped future leaves a host that is not fit; it is to be dropped too, which ends it.
+    /// After a dropped future the host is not fit. Drop it too, which ends it.
     pub(super) async fn call(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
         self.fit = false;
         self.requests += 1;
@@ -181,7 +181,7 @@ impl Host {
             };
             match next.ok_or(Silence::Died)? {
                 line if line.tag == frame::LOG => self.log(&line),
-                // What comes while loading answers the greeting, whatever its id.
+                // Any frame during loading answers the greeting, whatever its id.
                 frame if tag == frame::HELLO || frame.id == id => return Ok(frame),
                 frame => {
                     return Err(Silence::Garbled(format!("an answer to request {}, not {id}", frame.id)));
@@ -244,7 +244,8 @@ impl Host {
         Error::new(kind, "plugin").message(message).with("plugin", &self.plugin)
     }
 
-    /// An error after which the child is gone. It may have acted, and may do better next time.
+    /// Returns an error after which the child is gone. The request may have had effects, and may succeed next
+    /// time.
     fn last_words(&self, kind: ErrorKind, message: String) -> Error {
         let error = self.error(kind, message).later().effect_unknown();
         match self.tail.text() {
@@ -253,13 +254,13 @@ impl Host {
         }
     }
 
-    /// Whether the child has ended; it is not reaped, so its process group still bears its id.
+    /// Returns whether the child has ended. It is not reaped, so its process group still has its id.
     pub(super) fn is_dead(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         !matches!(waitid(WaitId::Pid(self.pid), options), Ok(None))
     }
 
-    /// A child closes its socket shortly before its exit can be seen.
+    /// Waits until the child has ended. A child closes its socket shortly before its exit can be seen.
     async fn await_death(&self) {
         let patience = async {
             while !self.is_dead() {
@@ -269,7 +270,7 @@ impl Host {
         let _ = timeout(GRACE, patience).await;
     }
 
-    /// Ends the child with everything it started, reaps it, and waits shortly for what it printed.
+    /// Kills the child with everything it started, reaps it, and waits shortly for its last output.
     async fn put_down(&mut self) -> Option<ExitStatus> {
         self.fit = false;
         self.kill();
@@ -281,7 +282,7 @@ impl Host {
         end
     }
 
-    /// Before the child is reaped, its id can't belong to anybody else.
+    /// Kills the child's process group. Before the child is reaped, its id can't belong to another process.
     fn kill(&self) {
         if self.child.is_some() {
             let _ = kill_process_group(self.pid, Signal::KILL);
@@ -301,7 +302,7 @@ impl Host {
         self.put_down().await;
     }
 
-    /// A plugin that aborts on panic loses its host and its message; that is worth knowing afterwards.
+    /// Logs a plugin that aborts on panic: such a panic ends the host, and its message is lost.
     fn note_flags(&self, flags: u64) {
         if flags & u64::from(FLAG_PANIC_UNWIND) == 0 {
             tracing::debug!(target: "ferry::plugin", plugin = %self.plugin, "built with panic=abort");
@@ -328,7 +329,7 @@ impl Silence {
     }
 }
 
-/// The daemon's most verbose level, in the contract's numbers.
+/// Returns the daemon's most verbose level, in the contract's numbers.
 fn log_level() -> u16 {
     match LevelFilter::current().into_level() {
         None => 0,
@@ -358,7 +359,7 @@ fn log_line(plugin: &str, frame: &Frame) {
     }
 }
 
-/// A plugin's words, as they may be shown.
+/// Returns a plugin's text in a form that is safe to show.
 fn text(bytes: &[u8]) -> String {
     printable(&String::from_utf8_lossy(&bytes[..bytes.len().min(TEXT_MAX)]))
 }

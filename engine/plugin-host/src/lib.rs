@@ -1,5 +1,5 @@
-//! The plugin room: checks plugin files, keeps private copies of them, and runs their code in *hosts*,
-//! children of the daemon, so that whatever a plugin does ends a host and never the daemon.
+//! Plugins: this module checks plugin files, keeps private copies of them, and runs their code in *hosts*. Hosts
+//! are children of the daemon, so a plugin can end a host but never the daemon.
 //!
 //! ```text
 //! file --elf::inspect--> Library (private copy, by digest) --probe--> Manifest
@@ -7,8 +7,8 @@
 //!   Hosts::call(digest) ----+--> Host: `ferry plugin-host COPY` <--frames over a socket pair--> host_main
 //! ```
 //!
-//! Only [`host_main`], in the child, ever loads a plugin file. Which plugin offers which process type, and
-//! which digest a process is pinned to, is not decided here.
+//! Only [`host_main`], in the child, ever loads a plugin file. Other modules decide which plugin offers which
+//! process type, and which digest a process is pinned to.
 
 mod data;
 mod digest;
@@ -44,7 +44,7 @@ pub const HOST_COMMAND: &str = "plugin-host";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Somebody else could change the file.
+    /// Another user could change the file.
     Unsafe,
     /// Not an ELF file.
     NotElf,
@@ -68,17 +68,17 @@ pub enum ErrorKind {
     Crashed,
     /// It did not answer in time.
     TimedOut,
-    /// It panicked; its host contained that.
+    /// It panicked; its host caught the panic.
     Panicked,
     /// It answered with an error.
     Refused,
-    /// It answered in a way that ferry can't read, or that makes no sense.
+    /// Its answer can't be read, or makes no sense.
     BadReply,
-    /// The private copy is missing or is no longer what its name says.
+    /// The private copy is missing or does not match its digest.
     Changed,
     /// The hosts are being shut down.
     ShutDown,
-    /// The system refused something ferry needs.
+    /// The system refused a resource that ferry needs.
     Io,
 }
 

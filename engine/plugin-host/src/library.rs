@@ -1,5 +1,5 @@
-//! The private copies of plugin files, named by their digest. Only these are ever loaded: a user's file may
-//! be rebuilt or cut at any time, which would end a process that has it mapped.
+//! The private copies of plugin files, named by their digest. Only these are ever loaded. A user's file may be
+//! rebuilt or cut at any time, which would end a process that has it mapped.
 
 use std::{
     fs::{self, DirBuilder, File, Permissions},
@@ -21,22 +21,22 @@ pub struct Library {
     dir: PathBuf,
 }
 
-/// A plugin file that was checked and copied. Nothing of it has run yet.
+/// A plugin file that was checked and copied. None of its code has run yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admitted {
-    /// Its name from now on.
+    /// Its digest, by which it is identified from now on.
     pub digest: Digest,
     /// The private copy.
     pub path: PathBuf,
-    /// What it says about itself.
+    /// Its facts.
     pub facts: Facts,
 }
 
 impl Library {
-    /// The library in `dir`, which is made if need be and belongs to this user alone.
+    /// Opens the library in `dir`, which is made if need be and belongs to this user alone.
     ///
     /// # Errors
-    /// `Unsafe` when the directory is somebody else's, `Io`.
+    /// `Unsafe` when the directory belongs to another user, `Io`.
     pub fn new(dir: &Path) -> Result<Self> {
         let failed = |error| super::io_error("plugin library", dir, error);
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
@@ -51,8 +51,8 @@ impl Library {
         Ok(Library { dir })
     }
 
-    /// Checks a plugin file and copies it. A file that was admitted before changes nothing. Blocks while it
-    /// reads and writes.
+    /// Checks a plugin file and copies it. A file that was admitted before changes nothing. Blocks while it reads
+    /// and writes.
     ///
     /// # Errors
     /// `Unsafe`, `Io`, and those of [`elf::inspect`]; each names the file.
@@ -70,12 +70,12 @@ impl Library {
         Ok(Admitted { digest, path, facts })
     }
 
-    /// Where the private copy of a digest is, or would be.
+    /// Returns the path of the private copy of a digest, even if there is none yet.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         self.dir.join(format!("{digest}.so"))
     }
 
-    /// Reads a private copy again and compares it with its name. Blocks while it reads. [`Hosts`] does this
+    /// Reads a private copy again and compares it with its digest. Blocks while it reads. [`Hosts`] does this
     /// before a digest's first host.
     ///
     /// [`Hosts`]: super::Hosts
@@ -100,7 +100,7 @@ impl Library {
         elf::inspect(&bytes)
     }
 
-    /// Removes a private copy; none there is fine. Hosts that run it keep running.
+    /// Removes a private copy; a missing one is fine. Hosts that run it keep running.
     ///
     /// # Errors
     /// `Io`.
@@ -114,7 +114,7 @@ impl Library {
         }
     }
 
-    /// Writes under a temporary name, so that `path` is whole whenever it is there.
+    /// Writes under a temporary name, so that the file at `path` is always complete.
     fn keep(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.dir)?;
         file.write_all(bytes)?;
@@ -125,7 +125,8 @@ impl Library {
     }
 }
 
-/// Whoever may write the directory may swap the file. A group's directory is taken: groups share plugins.
+/// Refuses a directory that all users may write: they could swap the file. A group's directory is accepted, since
+/// groups share plugins.
 fn check_directory(file: &Path) -> Result<()> {
     let Some(dir) = file.parent() else { return Ok(()) };
     let mode = fs::metadata(dir).map_err(|error| super::io_error("plugin file", dir, error))?.mode();
@@ -136,10 +137,10 @@ fn check_directory(file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Opens, checks and reads through one handle, so that what was checked is what is read.
+/// Opens, checks and reads through one handle, so that the checked file is the one that is read.
 fn read_plugin(path: &Path) -> Result<Vec<u8>> {
     let failed = |error: io::Error| super::io_error("plugin file", path, error);
-    // Opening a pipe would wait for a writer.
+    // Without NONBLOCK, opening a pipe would wait for a writer.
     let flags = unix::OFlags::RDONLY | unix::OFlags::CLOEXEC | unix::OFlags::NONBLOCK;
     let file = unix::open(path, flags, unix::Mode::empty()).map_err(|error| failed(error.into()))?;
     let file = File::from(file);

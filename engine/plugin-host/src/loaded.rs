@@ -1,4 +1,4 @@
-//! A loaded plugin, in its host: the only place that opens a plugin file and calls into it.
+//! A loaded plugin, in its host. Only this module opens a plugin file and calls into it.
 #![allow(
     unsafe_code,
     reason = "loading foreign code and calling it through raw pointers is this file's duty"
@@ -15,12 +15,12 @@ use super::{
     serve::Line,
 };
 
-/// Why a plugin can't be used.
+/// The reason why a plugin can't be used.
 #[derive(Debug)]
 pub(super) struct Refusal {
     /// `Load`, `NotAPlugin`, `Abi`, `TooSmall` or `InitFailed`.
     pub(super) kind: ErrorKind,
-    /// In words.
+    /// The reason in words.
     pub(super) text: String,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Loaded {
     descriptor: &'static Descriptor,
 }
 
-/// What a plugin answered to one request.
+/// A plugin's answer to one request.
 #[derive(Debug)]
 pub(super) struct Answer {
     /// A status of the contract, or [`frame::BROKEN`].
@@ -41,11 +41,11 @@ pub(super) struct Answer {
 }
 
 impl Loaded {
-    /// Loads a plugin file for the rest of this process's life: what it leaves in thread-local storage,
-    /// atexit handlers and buffers points into it, so it is never closed. Constructors in the file run here.
+    /// Loads a plugin file for the rest of this process's life. It is never closed, since thread-local storage,
+    /// atexit handlers and buffers may point into it. Constructors in the file run here.
     ///
     /// # Errors
-    /// A [`Refusal`]; what kills the process gives none.
+    /// A [`Refusal`]. If loading kills the process, there is none.
     pub(super) fn open(path: &Path, line: &'static Line, max_level: u16) -> Result<Self> {
         let descriptor = find_descriptor(path)?;
         check_prefix(descriptor)?;
@@ -68,12 +68,12 @@ impl Loaded {
         }
     }
 
-    /// The `FLAG_*` of the plugin.
+    /// Returns the `FLAG_*` of the plugin.
     pub(super) fn flags(&self) -> u32 {
         self.descriptor.flags
     }
 
-    /// Hands one request to the plugin and waits for its answer.
+    /// Passes one request to the plugin and waits for its answer.
     pub(super) fn call(&self, request: &Frame) -> Answer {
         let args = CallArgs {
             size: size_of::<CallArgs>() as u32,
@@ -97,7 +97,7 @@ impl Loaded {
         }
     }
 
-    /// Lets the plugin flush what it holds. It stays loaded.
+    /// Lets the plugin flush its data. It stays loaded.
     pub(super) fn shutdown(&self) {
         // SAFETY: the signature is the contract's, and no call is under way.
         unsafe { (self.descriptor.shutdown)() }
@@ -109,7 +109,7 @@ impl Answer {
         Answer { tag: frame::BROKEN, payload: Buf::from_vec(how.into_bytes()) }
     }
 
-    /// The reply, or a text.
+    /// Returns the reply, or a text.
     pub(super) fn payload(&self) -> &[u8] {
         // SAFETY: the buffer is as the plugin returned it, and its length was bounded.
         unsafe { self.payload.as_slice() }
@@ -133,12 +133,12 @@ fn find_descriptor(path: &Path) -> Result<*const Descriptor> {
     Ok(descriptor)
 }
 
-/// The loader's own words, such as a version of glibc that is missing.
+/// Returns the loader's own words, such as a version of glibc that is missing.
 fn loader_text(error: &libloading::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// Reads the part that no version changes, before trusting the rest to be there.
+/// Checks the part that is the same in all versions, before the rest is read.
 fn check_prefix(descriptor: *const Descriptor) -> Result<()> {
     // SAFETY: the address is that of a dynamic symbol, and every descriptor begins with these 16 bytes.
     let (magic, major, size) = unsafe {
@@ -162,7 +162,7 @@ fn check_prefix(descriptor: *const Descriptor) -> Result<()> {
     Ok(())
 }
 
-/// A Rust function pointer is never null, so this is looked at before a reference is made.
+/// Checks for null pointers. A Rust function pointer is never null, so this happens before a reference is made.
 fn check_functions(descriptor: *const Descriptor) -> Result<()> {
     let offsets =
         [offset_of!(Descriptor, init), offset_of!(Descriptor, call), offset_of!(Descriptor, shutdown)];

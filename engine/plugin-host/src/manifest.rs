@@ -1,4 +1,4 @@
-//! Judges a manifest before anything relies on it: versions, names, exit codes, ports.
+//! Checks a manifest before it is used: versions, names, exit codes, ports.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use super::{Error, ErrorKind, Result};
 
 /// Deepest nesting of ports.
 const DEPTH_MAX: usize = 16;
-/// Exit codes below are the engine's.
+/// Smallest exit code of a plugin; those below are the engine's.
 const STATUS_MIN: u32 = 200;
 
 /// Checks a manifest.
 ///
 /// # Errors
-/// `Abi` for messages that this ferry does not know, else `BadReply`; the text names the first thing wrong.
+/// `Abi` for messages that this ferry does not know, else `BadReply`. The text names the first problem.
 pub fn check(manifest: &Manifest) -> Result<()> {
     let error = |kind, message| Error::new(kind, "plugin manifest").message(message);
     let found = manifest.proto;
@@ -127,7 +127,7 @@ fn check_exit_codes(codes: &[ExitCode]) -> Result<(), String> {
     Ok(())
 }
 
-/// A double underscore parts the names of nested ports in link labels.
+/// Checks ports and those nested in them. A double underscore separates the names of nested ports in link labels.
 fn check_ports(kind: &str, namespace: &Namespace, depth: usize) -> Result<(), String> {
     if depth == 0 {
         return Err(format!("{kind} ports are nested more than {DEPTH_MAX} deep"));

@@ -1,5 +1,5 @@
-//! What a host prints: each line into the daemon's log, the last lines kept for the text of an error. A
-//! plugin may print without end or without a newline; neither fills memory or the log.
+//! The output of a host: each line goes into the daemon's log, and the last lines are kept for the text of an
+//! error. A plugin may print without end or without a newline; neither fills memory or the log.
 
 use std::{
     collections::VecDeque,
@@ -32,7 +32,7 @@ impl Tail {
         lines.push_back(line.to_owned());
     }
 
-    /// The lines, indented, for the end of an error's text; `None` if there are none.
+    /// Returns the lines, indented, for the end of an error's text; `None` if there are none.
     pub(super) fn text(&self) -> Option<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let text: String = lines.iter().flat_map(|line| ["\n    ", line]).collect();
@@ -64,7 +64,7 @@ pub(super) async fn log_lines(
     report(meter.left_out(), &plugin, stream);
 }
 
-/// Parts a stream of bytes into lines, cutting long ones.
+/// Splits a stream of bytes into lines, cutting long ones.
 #[derive(Debug, Default)]
 struct Lines {
     line: Vec<u8>,
@@ -77,7 +77,7 @@ impl Lines {
                 Some(text) => (text, true),
                 None => (piece, false),
             };
-            // One byte more than is shown tells that something was cut.
+            // One byte more than is shown marks a line that was cut.
             let room = LINE_MAX + 1 - self.line.len();
             self.line.extend(&text[..text.len().min(room)]);
             if ends {
@@ -104,7 +104,7 @@ impl Lines {
     }
 }
 
-/// Text without the control characters that could act on a terminal; line breaks and tabs stay.
+/// Returns text without the control characters that could act on a terminal; line breaks and tabs stay.
 pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\t' | '\n')).collect()
 }
@@ -117,12 +117,12 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Nothing counted yet.
+    /// Makes a meter that has counted nothing yet.
     pub(super) fn new() -> Self {
         Meter { since: Instant::now(), count: 0 }
     }
 
-    /// Whether one more line of this stream may be logged now. Says how many were left out before.
+    /// Returns whether one more line of this stream may be logged now. Logs how many were left out before.
     pub(super) fn allows(&mut self, plugin: &str, stream: &'static str) -> bool {
         let (show, left_out) = self.count(Instant::now());
         report(left_out, plugin, stream);
@@ -133,7 +133,7 @@ impl Meter {
         self.count.saturating_sub(LINES_PER_WINDOW)
     }
 
-    /// Whether this line may be shown, and how many were left out in the window that has just ended.
+    /// Returns whether this line may be shown, and how many were left out in the window that has just ended.
     fn count(&mut self, now: Instant) -> (bool, u32) {
         let mut left_out = 0;
         if now.duration_since(self.since) >= WINDOW {

@@ -1,4 +1,4 @@
-//! The hosts at work: for each digest a few children, reused, started on demand, ended when idle.
+//! The pool of hosts: for each digest a few children, reused, started on demand, ended when idle.
 //!
 //! ```text
 //! call --permit of the digest's lane (FIFO)--> idle host, or a new one --> call --> back to idle
@@ -33,28 +33,28 @@ use super::{
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
-/// Whoever answers for plugins: their hosts, or in a simulation plain code.
+/// A service that answers for plugins: their hosts, or in a simulation plain code.
 #[async_trait]
 pub trait Plugins: std::fmt::Debug + Send + Sync {
-    /// Lets a plugin judge inputs.
+    /// Has a plugin check inputs.
     ///
     /// # Errors
     /// As [`Hosts::call`].
     async fn validate(&self, digest: &Digest, request: &Validate, deadline: Duration) -> Result<Validated>;
 
-    /// Lets a plugin do a task.
+    /// Has a plugin do a task.
     ///
     /// # Errors
     /// As [`Hosts::call`].
     async fn work(&self, digest: &Digest, request: &Work, deadline: Duration) -> Result<WorkReply>;
 
-    /// Lets a plugin take one step of a process.
+    /// Has a plugin take one step of a process.
     ///
     /// # Errors
     /// As [`Hosts::call`].
     async fn step(&self, digest: &Digest, request: &StepRequest, deadline: Duration) -> Result<StepReply>;
 
-    /// Lets a plugin judge data nodes. What is plain code has nothing to say of them.
+    /// Has a plugin check data nodes. By default there are no problems.
     ///
     /// # Errors
     /// As [`Hosts::call`].
@@ -63,7 +63,7 @@ pub trait Plugins: std::fmt::Debug + Send + Sync {
         Ok(Validated::default())
     }
 
-    /// The children there are now, with the digests that they run, by process id.
+    /// Returns the current children by process id, with the digests that they run.
     fn running(&self) -> Vec<(Digest, u32)>;
 
     /// Ends all hosts; every later call fails with `ShutDown`.
@@ -97,21 +97,21 @@ impl Plugins for Hosts {
     }
 }
 
-/// How hosts are run.
+/// Settings for running hosts.
 #[derive(Debug, Clone)]
 pub struct HostSettings {
     /// The executable whose `plugin-host` command runs [`host_main`](super::host_main).
     pub exe: PathBuf,
     /// Most hosts of one digest.
     pub max_hosts: usize,
-    /// How long a host may be without work before it is ended.
+    /// Time without work after which a host is ended.
     pub idle: Duration,
-    /// How long a host may take to load its plugin.
+    /// Most time that a host may take to load its plugin.
     pub start: Duration,
 }
 
 impl HostSettings {
-    /// As many hosts as cores, half a minute of idleness, ten seconds to start.
+    /// Makes the default settings: as many hosts as cores, half a minute of idleness, ten seconds to start.
     pub fn new(exe: PathBuf) -> Self {
         HostSettings {
             exe,
@@ -138,7 +138,7 @@ struct Inner {
     sweeper: Once,
 }
 
-/// What hosts are for. Steps are quick and never queue behind work.
+/// The purpose of a host. Steps are quick and never queue behind work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Purpose {
     Work,
@@ -164,14 +164,14 @@ struct Seat {
     _entry: Entry,
 }
 
-/// What the last starts came to.
+/// The results of the last starts.
 #[derive(Debug, Default)]
 struct Starts {
     failures: u32,
     not_before: Option<Instant>,
 }
 
-/// The children there are, by process id.
+/// The current children, by process id.
 #[derive(Debug, Default)]
 struct Census {
     children: Mutex<BTreeMap<u32, Digest>>,
@@ -185,7 +185,7 @@ struct Entry {
 }
 
 impl Hosts {
-    /// A pool without hosts yet, for the plugins of `library`.
+    /// Makes a pool without hosts yet, for the plugins of `library`.
     pub fn new(settings: HostSettings, library: Library) -> Self {
         let inner = Inner {
             settings,
@@ -198,12 +198,12 @@ impl Hosts {
         Hosts { inner: Arc::new(inner) }
     }
 
-    /// Asks a plugin and returns its reply. When all hosts of the digest are busy, waits in line; the
-    /// deadline counts from the sending.
+    /// Sends a request to a plugin and returns its reply. When all hosts of the digest are busy, it waits in line;
+    /// the deadline counts from the sending.
     ///
     /// # Errors
-    /// `Refused`, `Panicked` and `BadReply` by the plugin; `TimedOut` and `Crashed` when its host was ended
-    /// or died (worth another try, effect unknown); `Changed`, `ShutDown`, `Io`, and those of loading.
+    /// `Refused`, `Panicked` and `BadReply` by the plugin; `TimedOut` and `Crashed` when its host was ended or
+    /// died (worth another attempt, effect unknown); `Changed`, `ShutDown`, `Io`, and those of loading.
     ///
     /// # Cancel safety
     /// A dropped future ends the host that was busy with it.
@@ -218,7 +218,7 @@ impl Hosts {
         self.ask(digest, Request { what: &what, method, payload: request, deadline }).await
     }
 
-    /// Lets a plugin take one step of a process.
+    /// Has a plugin take one step of a process.
     ///
     /// # Errors
     /// As [`Hosts::call`].
@@ -234,7 +234,7 @@ impl Hosts {
         self.ask(digest, asked).await.and_then(|reply| read_reply(&reply, &what))
     }
 
-    /// Lets a plugin judge inputs.
+    /// Has a plugin check inputs.
     ///
     /// # Errors
     /// As [`Hosts::call`].
@@ -250,7 +250,7 @@ impl Hosts {
         self.ask(digest, asked).await.and_then(|reply| read_reply(&reply, &what))
     }
 
-    /// Lets a plugin do a task.
+    /// Has a plugin do a task.
     ///
     /// # Errors
     /// As [`Hosts::call`].
@@ -267,14 +267,14 @@ impl Hosts {
         self.ask(digest, asked).await.and_then(|reply| read_reply(&reply, &what))
     }
 
-    /// The children there are now, with the digests that they run, by process id.
+    /// Returns the current children by process id, with the digests that they run.
     pub fn running(&self) -> Vec<(Digest, u32)> {
         let children = lock(&self.inner.census.children);
         children.iter().map(|(pid, digest)| (digest.clone(), *pid)).collect()
     }
 
-    /// Ends all hosts: idle ones may flush, busy ones are killed and their calls fail with `ShutDown`, as
-    /// does every later call.
+    /// Ends all hosts. Idle ones may flush; busy ones are killed and their calls fail with `ShutDown`, as does
+    /// every later call.
     pub async fn shutdown(&self) {
         self.inner.closing.send_replace(true);
         let lanes: Vec<_> = lock(&self.inner.lanes).values().cloned().collect();
@@ -321,7 +321,7 @@ impl Inner {
     }
 
     async fn ask(&self, lane: &Lane, request: Request<'_>) -> Result<Vec<u8>> {
-        // Given back after the seat, so that the next in line finds it.
+        // Given back after the seat, so that the next in line finds the seat.
         let _permit = lane.permits.acquire().await.map_err(|_| shut_down())?;
         let mut seat = match lane.take_idle() {
             Some(seat) => seat,
@@ -330,7 +330,7 @@ impl Inner {
         let reply = seat.host.call(&request).await;
         seat.idle_since = Instant::now();
         let mut idle = lock(&lane.idle);
-        // Under the lock, so that `shutdown` either finds the seat or has been seen here.
+        // Done under the lock: either `shutdown` finds the seat, or its signal is seen here.
         if seat.host.is_fit() && !*self.closing.borrow() {
             idle.push(seat);
         }
@@ -362,7 +362,7 @@ impl Inner {
 }
 
 impl Lane {
-    /// The host that worked last, so that the others grow old. One that died meanwhile is passed over.
+    /// Takes the host that worked last, so that the others become stale. Dead ones are skipped.
     fn take_idle(&self) -> Option<Seat> {
         loop {
             let seat = lock(&self.idle).pop()?;
@@ -417,7 +417,7 @@ impl Drop for Entry {
     }
 }
 
-/// Ends hosts that have been idle for long, until the pool is gone.
+/// Ends hosts that have been idle for long, until the pool is dropped.
 async fn sweep(pool: Weak<Inner>, idle: Duration) {
     let period = (idle / 4).clamp(Duration::from_millis(10), Duration::from_secs(5));
     loop {

@@ -1,4 +1,4 @@
-//! The first time a plugin file is loaded: in a child of its own that is asked for its manifest and ended.
+//! The first load of a plugin file, in a child of its own, which is asked for its manifest and then ended.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use super::{
     manifest,
 };
 
-/// Loads the plugin file `path` in a child (`exe plugin-host path`), asks what it offers, and checks that.
+/// Loads the plugin file `path` in a child (`exe plugin-host path`), asks for its manifest, and checks that.
 ///
 /// # Errors
 /// Those of [`elf::inspect`] and [`manifest::check`]; `Crashed` and `TimedOut` when the child died or hung;
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use crate::elf::tests::sample;
 
-    /// Probes with a program in place of the host that knows nothing of plugins.
+    /// Probes with another program in place of the host.
     async fn probed_by(program: &str) -> Error {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("sample.so");

@@ -1,8 +1,8 @@
-//! The child's side: what `ferry plugin-host FILE` runs. One thread serves requests, without tokio; another
-//! watches the socket, so that the host ends with its daemon even while the plugin is in an endless loop.
+//! The child's side: the code that `ferry plugin-host FILE` runs. One thread serves requests, without tokio.
+//! Another watches the socket, so that the host ends with its daemon even while the plugin is in an endless loop.
 //!
-//! The socket to the daemon arrives as standard input. It moves out of the plugin's way, and the plugin finds
-//! `/dev/null` in its place; what the plugin prints goes into the daemon's log.
+//! The socket to the daemon arrives as standard input. It is moved to another descriptor, and the plugin finds
+//! `/dev/null` in its place. The plugin's output goes into the daemon's log.
 
 use std::{
     fs::File,
@@ -33,15 +33,15 @@ use super::{
     loaded::Loaded,
 };
 
-/// Lowest number for the socket; small ones look like a plugin's own.
+/// Lowest descriptor for the socket; small ones look like a plugin's own.
 const FD_MIN: i32 = 100;
-/// How long a host may go on after its daemon is gone.
+/// Time for which a host may go on after its daemon is gone.
 const GRACE: Duration = Duration::from_secs(1);
 /// Longest text of one log line.
 const LOG_MAX: usize = 16 << 10;
 
-/// Serves one plugin file to the daemon at the other end of standard input, until that end is closed. Only
-/// the daemon starts it.
+/// Serves one plugin file to the daemon at the other end of standard input, until that end is closed. Only the
+/// daemon starts it.
 pub fn host_main(path: &Path) -> ExitCode {
     match run(path) {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,7 +54,7 @@ pub fn host_main(path: &Path) -> ExitCode {
 
 fn run(path: &Path) -> io::Result<()> {
     let socket = take_socket()?;
-    // A core file of every plugin that crashes would fill a disk.
+    // Core files of crashing plugins would fill a disk.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let mut requests = BufReader::new(socket.try_clone()?);
     let max_level = read_hello(&mut requests)?;
@@ -67,7 +67,7 @@ fn run(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes the socket off standard input.
+/// Moves the socket away from standard input.
 fn take_socket() -> io::Result<UnixStream> {
     let stdin = io::stdin();
     let mode = rustix::fs::fstat(&stdin)?.st_mode;
@@ -103,12 +103,12 @@ fn answer(plugin: &Loaded, request: &Frame, line: &Line) -> io::Result<()> {
     line.send(answer.tag, request.id, answer.payload())
 }
 
-/// Waits until the daemon's end is closed, gives the plugin a moment to notice, and ends everything.
+/// Waits until the daemon's end is closed, gives the plugin a moment to notice, and kills the process group.
 fn watch(socket: &UnixStream, line: &Line) {
     while !is_hung_up(socket) {}
     line.cut.store(true, Ordering::Relaxed);
     thread::sleep(GRACE);
-    // No exit: handlers of the plugin could keep this process alive.
+    // Not by exit: handlers of the plugin could keep this process alive.
     let _ = if getpgrp() == getpid() {
         kill_current_process_group(Signal::KILL)
     } else {
@@ -121,13 +121,13 @@ fn is_hung_up(socket: &UnixStream) -> bool {
     let mut fds = [PollFd::new(&fd, PollFlags::empty())];
     match poll(&mut fds, None) {
         Err(Errno::INTR) => false,
-        // The plugin may have closed files that are not its own.
+        // The plugin may have closed the descriptor.
         Err(_) => true,
         Ok(_) => !fds[0].revents().is_empty(),
     }
 }
 
-/// The way back to the daemon. Replies and log lines of any thread share it.
+/// The connection to the daemon. Replies and log lines of any thread share it.
 #[derive(Debug)]
 pub(super) struct Line {
     socket: Mutex<UnixStream>,
@@ -144,7 +144,7 @@ impl Line {
         frame::write(&mut *socket, tag, id, payload)
     }
 
-    /// Sends a log line, cut if it is long; a failure is the watchdog's business.
+    /// Sends a log line, cut if it is long. A failure is ignored: the watchdog notices a lost connection.
     pub(super) fn log(&self, level: u32, target: &[u8], message: &[u8]) {
         let cut = |text: &[u8], max: usize| text[..text.len().min(max)].to_vec();
         let mut payload = cut(target, 200);
@@ -154,7 +154,7 @@ impl Line {
         let _ = self.send(frame::LOG, level.into(), &payload);
     }
 
-    /// Whether the daemon is gone.
+    /// Returns whether the daemon is gone.
     pub(super) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Relaxed)
     }
@@ -168,7 +168,7 @@ fn refusal_code(kind: ErrorKind) -> u64 {
     REFUSALS.iter().position(|each| *each == kind).unwrap_or_default() as u64
 }
 
-/// The kind of error behind a code.
+/// Returns the kind of error for a code.
 pub(super) fn refusal_kind(code: u64) -> ErrorKind {
     usize::try_from(code).ok().and_then(|index| REFUSALS.get(index).copied()).unwrap_or(ErrorKind::Load)
 }

@@ -1,4 +1,4 @@
-//! How a child ended, in words: `signal 11 (SIGSEGV)`, `exit status 7`.
+//! The end of a child, in words: `signal 11 (SIGSEGV)`, `exit status 7`.
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
@@ -24,7 +24,7 @@ const NAMES: &[(Signal, &str)] = &[
     (Signal::SYS, "SIGSYS"),
 ];
 
-/// Says how a child ended.
+/// Returns the words for a child's exit status.
 pub(super) fn describe(status: ExitStatus) -> String {
     let Some(number) = status.signal() else {
         return format!("exit status {}", status.code().unwrap_or_default());
@@ -32,7 +32,7 @@ pub(super) fn describe(status: ExitStatus) -> String {
     signal_words(number)
 }
 
-/// A signal with its name, if it has a usual one.
+/// Returns a signal with its name, if it has a usual one.
 pub fn signal_words(number: i32) -> String {
     match NAMES.iter().find(|(signal, _)| signal.as_raw() == number) {
         Some((_, name)) => format!("signal {number} ({name})"),

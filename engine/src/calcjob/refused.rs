@@ -171,7 +171,7 @@ fn lane(job: &Calcjob<'_>) -> StepResult<Lane> {
     })
 }
 
-/// Returns whether a process may try to submit. It may if no process of its lane is held, or if it was called.
+/// Returns whether a process may try to submit: no other is held for the same reason, or its turn has come.
 pub(super) async fn is_turn(job: &mut Calcjob<'_>) -> StepResult<bool> {
     let is_new = job.state.held.is_none();
     if job.cx.holds.admits(job.process.id, &lane(job)?, job.state.held.as_ref(), job.grant.is_some()) {

@@ -1,5 +1,5 @@
-//! Files that become nodes and nodes that become files, by the plugins that declare their types. The plugin works in a
-//! host of the program that asks; neither the daemon nor the command line runs its code.
+//! Conversion between files and nodes, by the plugins that declare their types. The plugin works in a host of the
+//! program that asks; neither the daemon nor the command line runs its code.
 
 use std::{path::Path, time::Duration};
 
@@ -13,14 +13,14 @@ use crate::{
     store::{self, Content, Error, ErrorKind, FileContent, Node, Reader},
 };
 
-/// Why something has not become what it should.
+/// The reason why a conversion failed.
 #[derive(Debug)]
 pub enum ConvertError {
-    /// It is not right: where, and why.
+    /// The input is wrong; the text says where, and why.
     Refused(String),
     /// The plugin failed.
     Plugin(plugin::Error),
-    /// The disk did.
+    /// The disk or the store failed.
     Store(store::Error),
 }
 
@@ -36,14 +36,14 @@ impl From<store::Error> for ConvertError {
     }
 }
 
-/// What conversions work with.
+/// The means of a conversion.
 #[derive(Debug)]
 pub struct Converter<'a> {
     /// The store that nodes are in, and objects go to.
     pub reader: &'a Reader,
-    /// Who runs plugins.
+    /// The pool that runs plugins.
     pub hosts: &'a Hosts,
-    /// How long a plugin may take.
+    /// The most time that a plugin may take.
     pub deadline: Duration,
 }
 
@@ -51,7 +51,7 @@ impl Converter<'_> {
     /// Reads a file as a data type: the body of the node, and its files.
     ///
     /// # Errors
-    /// What is wrong with the file; what went wrong beside.
+    /// `Refused` for what is wrong with the file; the others for failures of plugin and disk.
     pub async fn read(
         &self,
         declared: &Declared,
@@ -80,7 +80,7 @@ impl Converter<'_> {
     /// Writes a stored node as a file of a format.
     ///
     /// # Errors
-    /// What the format can't say; what went wrong beside.
+    /// `Refused` for what the format can't express; the others for failures of plugin and disk.
     pub async fn write(
         &self,
         declared: &Declared,
@@ -103,7 +103,7 @@ impl Converter<'_> {
         }
     }
 
-    /// Takes a new node's file into the object repository.
+    /// Stores a new node's file in the object repository.
     fn take(&self, sandbox: &Path, file: NewFile) -> Result<FileContent, ConvertError> {
         if !lend::is_inside(&file.path) {
             return Err(ConvertError::Refused(format!(
@@ -138,7 +138,7 @@ fn digest(declared: &Declared) -> Result<Digest, ConvertError> {
     declared.plugin.digest.parse().map_err(|_| unfit("naming a plugin"))
 }
 
-/// A directory that goes with this value.
+/// Makes a scratch directory, which is removed when the value is dropped.
 fn scratch() -> Result<TempDir, ConvertError> {
     let made = tempfile::Builder::new().prefix("ferry-data-").tempdir();
     Ok(made.map_err(|error| Error::from_io("make a scratch directory", &std::env::temp_dir(), error))?)

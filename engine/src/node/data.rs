@@ -1,5 +1,5 @@
-//! The base data types, and what their bodies look like. Types beyond these belong to plugins and libraries;
-//! the store keeps any, but only base types can be written as plain words on a command line.
+//! The base data types, and the form of their bodies. Types beyond these belong to plugins and libraries. The
+//! store keeps any type, but only base types can be written as plain words on a command line.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,13 @@ pub const BASE_TYPES: &[&str] = &[
     "code",
 ];
 
-/// The base type for arrays: each is a `.npy` file, which may hold NaN, and has an entry in the body.
+/// The base type for arrays: each array is a `.npy` file, which may hold NaN, and has an entry in the body.
 pub const ARRAY: &str = "array";
 
-/// The body of a node of arrays, by name.
+/// Returns the body of a node of arrays, by name.
 pub fn array_body<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a Header)>) -> Value {
     let about = |header: &Header| {
-        // A length that no file can have is as good as none.
+        // No file can have a length beyond the range of `Int`.
         let length = |length: &usize| Value::Int(i64::try_from(*length).unwrap_or(i64::MAX));
         let shape: Vec<Value> = header.shape.iter().map(length).collect();
         let words = [("dtype", Value::from(header.dtype.as_str())), ("shape", shape.into())];
@@ -43,7 +43,7 @@ pub fn array_body<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a Header)>) -
 /// Checks that a body fits its data type; a type that is not the engine's takes any body.
 ///
 /// # Errors
-/// What was expected and what came.
+/// The expected and the actual value, in words.
 pub fn check_body(data_type: &str, body: &Value, files: usize) -> Result<(), String> {
     if let Some(place) = body.find_non_finite() {
         let place = if place.is_empty() { String::new() } else { format!(" at {place}") };
@@ -91,7 +91,7 @@ fn expected(data_type: &str) -> &'static str {
     }
 }
 
-/// A value in a few words, for error messages.
+/// Describes a value in a few words, for error messages.
 pub(crate) fn describe(value: &Value) -> String {
     let text = match value {
         Value::Null => "nothing".into(),

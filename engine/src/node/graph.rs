@@ -1,16 +1,16 @@
-//! The graph around some nodes: who made them, what they led to. Reads only; draws nothing.
+//! The graph around some nodes: their origin, and what was made of them. Reads only; draws nothing.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use crate::store::{Link, LinkType, Node, NodeId, NodeKind, Reader, Result};
 
-/// How many links away from the nodes asked about.
+/// The number of links to follow from the nodes asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Depth {
-    /// However many there are.
+    /// Any number.
     #[default]
     Unlimited,
-    /// At most so many.
+    /// At most this number.
     Links(u32),
 }
 
@@ -23,20 +23,20 @@ impl Depth {
     }
 }
 
-/// Which links are followed and shown, AiiDA's choices.
+/// The links that are followed and shown, AiiDA's choices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LinkFilter {
     /// All.
     #[default]
     All,
-    /// How data was made: inputs and outputs of calculations.
+    /// The origin of data: inputs and outputs of calculations.
     Data,
-    /// Why it was made: inputs and outputs of workflows.
+    /// The reason for it: inputs and outputs of workflows.
     Logic,
 }
 
 impl LinkFilter {
-    /// Whether links of this type pass.
+    /// Returns whether links of this type pass.
     ///
     /// ```
     /// use ferry_engine::{node::LinkFilter, store::LinkType};
@@ -51,18 +51,18 @@ impl LinkFilter {
     }
 }
 
-/// How far to go, and along what.
+/// The extent of a traversal, and the links to follow.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Traversal {
-    /// Links that count.
+    /// Links to follow.
     pub links: LinkFilter,
-    /// How far against the links.
+    /// The number of steps against the links.
     pub ancestors: Depth,
-    /// How far along the links.
+    /// The number of steps along the links.
     pub descendants: Depth,
-    /// Also all inputs and callers of processes that are met among the descendants.
+    /// True to add all inputs and callers of processes that are met among the descendants.
     pub process_in: bool,
-    /// Also all outputs and called processes of processes that are met among the ancestors.
+    /// True to add all outputs and called processes of processes that are met among the ancestors.
     pub process_out: bool,
 }
 
@@ -77,11 +77,11 @@ pub struct Graph {
     pub links: Vec<Link>,
 }
 
-/// Collects the graph around `roots`. A node reached on several ways is looked at once, at its shortest
-/// distance, so circles through `return` links end.
+/// Collects the graph around `roots`. A node reached on several ways is visited once, at its shortest distance, so
+/// circles through `return` links end.
 ///
 /// # Errors
-/// `NotFound` for a root that is not there, and the store's.
+/// `NotFound` for a root that does not exist, and those of the store.
 pub fn collect(reader: &Reader, roots: &[NodeId], traversal: &Traversal) -> Result<Graph> {
     let mut collector = Collector { reader, traversal, graph: Graph::default(), links: BTreeSet::new() };
     for root in roots {
@@ -108,7 +108,7 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    /// Breadth first, all roots at once.
+    /// Walks in one direction, breadth first, from all roots at once.
     fn walk(&mut self, direction: Direction) -> Result<()> {
         let depth = match direction {
             Direction::Ancestors => self.traversal.ancestors,
@@ -132,7 +132,7 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Adds the neighbours of a node in one direction; gives them.
+    /// Adds the neighbours of a node in one direction; returns them.
     fn step(&mut self, node: NodeId, direction: Direction) -> Result<Vec<NodeId>> {
         let links = match direction {
             Direction::Ancestors => self.reader.incoming(node)?,
@@ -148,7 +148,7 @@ impl Collector<'_> {
         Ok(found)
     }
 
-    /// The other side of a process, if it is wanted; not followed further.
+    /// Adds the other side of a process, if it is wanted. It is not followed further.
     fn look_aside(&mut self, node: NodeId, direction: Direction) -> Result<()> {
         let (wanted, aside) = match direction {
             Direction::Ancestors => (self.traversal.process_out, Direction::Descendants),
@@ -161,7 +161,7 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Whether it is new.
+    /// Adds a node; returns whether it is new.
     fn add_node(&mut self, id: NodeId) -> Result<bool> {
         match self.graph.nodes.entry(id) {
             Entry::Occupied(_) => Ok(false),
@@ -213,8 +213,8 @@ mod tests {
         })
     }
 
-    /// x (1), y (2) -> add (4, called by the workchain 3) -> sum (5) -> add (6) -> last (7); the workchain takes
-    /// x and returns the sum.
+    /// Makes this graph: x (1), y (2) -> add (4, called by the workchain 3) -> sum (5) -> add (6) -> last (7). The
+    /// workchain takes x and returns the sum.
     async fn store(dir: &std::path::Path) -> SqliteStore {
         use LinkType as L;
         let store = SqliteStore::open(&dir.join("store.db"), Objects::new(dir.join("objects"))).unwrap();

@@ -1,17 +1,18 @@
-//! Bodies of data types that are not the engine's, judged by the JSON schema that a plugin declares: without running
-//! it, and by the words that schemas of plugins are made of. Others are passed over.
+//! Checks bodies of plugins' data types against the JSON schema that the plugin declares, without running the
+//! plugin. It knows the keywords that schemas of plugins use, and ignores others.
 
 use std::collections::BTreeMap;
 
 use ferry_plugin_proto::Value;
 
-/// A digest that two schemas share if they mean the same; what they say to people does not count.
+/// Returns a digest that two schemas share if they mean the same; descriptions do not count.
 pub fn digest(schema: &Value) -> String {
     let text = serde_json::to_string(&without_words(schema)).unwrap_or_default();
     blake3::hash(text.as_bytes()).to_string()
 }
 
-/// Names of properties are no words of the schema: one may well be called `description`.
+/// Returns a schema without its descriptions. Names of properties are not keywords: one may well be called
+/// `description`.
 fn without_words(schema: &Value) -> Value {
     let Value::Map(entries) = schema else { return schema.clone() };
     let each = |(word, value): (&String, &Value)| {
@@ -33,7 +34,7 @@ fn without_words(schema: &Value) -> Value {
 /// Checks a body.
 ///
 /// # Errors
-/// The first place that does not fit, as a dotted path, with what was expected and what came.
+/// The first place that does not fit, as a dotted path, with the expected and the actual value.
 pub(super) fn check(schema: &Value, body: &Value) -> Result<(), String> {
     judge(schema, body, "")
 }
@@ -139,7 +140,7 @@ fn array(words: &BTreeMap<String, Value>, items: &[Value], at: &str) -> Result<(
     Ok(())
 }
 
-/// What may be left out is one thing or nothing: then the one thing says what is wrong.
+/// Checks a value against several choices. For an optional value, only the error of its other choice is reported.
 fn any_of(choices: &[Value], body: &Value, at: &str) -> Result<(), String> {
     let mut problems = Vec::new();
     for choice in choices {

@@ -1,5 +1,5 @@
-//! Data types that plugins declare. A type belongs to its name: several plugins may declare one, and its nodes are kept
-//! also when none does. What a version of it looks like is the same for all of them.
+//! Data types that plugins declare. A type is identified by its name. Several plugins may declare one, and its
+//! nodes are kept even if none does. The form of one version is the same for all of them.
 
 use ferry_plugin_proto::{DataType, VERSION_KEY, Value};
 
@@ -11,18 +11,19 @@ use crate::store::{PluginRow, Reader, Result};
 pub struct Declared {
     /// The plugin.
     pub plugin: PluginRow,
-    /// What it says of the type.
+    /// The declaration.
     pub data_type: DataType,
 }
 
-/// All declarations of plugins that offer their types, by name; the one that is asked first stands first.
+/// Returns all declarations of plugins that offer their types, by name; of each name, the preferred one comes
+/// first.
 ///
 /// # Errors
-/// The store's.
+/// Those of the store.
 pub fn declared_types(reader: &Reader) -> Result<Vec<Declared>> {
     let plugins = reader.plugins()?;
     let mut all: Vec<Declared> = offered(&plugins).flat_map(declared_by).collect();
-    // Of two newest ones that of an installed plugin.
+    // Of several with the newest version, that of an installed plugin is preferred.
     all.sort_by(|a, b| {
         let key = |each: &Declared| (each.data_type.version, !each.plugin.bundled, each.plugin.installed);
         a.data_type.name.cmp(&b.data_type.name).then_with(|| key(b).cmp(&key(a)))
@@ -30,19 +31,19 @@ pub fn declared_types(reader: &Reader) -> Result<Vec<Declared>> {
     Ok(all)
 }
 
-/// The declaration of a data type that counts: that of the plugin of this digest, else the newest.
+/// Returns the declaration of a data type that counts: that of the plugin with this digest, else the newest.
 ///
 /// # Errors
-/// The store's.
+/// Those of the store.
 pub fn declared_type(reader: &Reader, name: &str, first: Option<&str>) -> Result<Option<Declared>> {
     let mut all = declared_types(reader)?;
     all.retain(|each| each.data_type.name == name);
-    // A plugin reads what it has written itself, and may not read what a newer one writes.
+    // A plugin can read what it has written itself, but maybe not what a newer one writes.
     let own = all.iter().position(|each| first == Some(each.plugin.digest.as_str()));
     Ok((!all.is_empty()).then(|| all.swap_remove(own.unwrap_or_default())))
 }
 
-/// An installed plugin takes the place of the bundled one of its name.
+/// Returns the plugins that offer their types. An installed plugin takes the place of the bundled one of its name.
 fn offered(plugins: &[PluginRow]) -> impl Iterator<Item = &PluginRow> {
     let installed = |name: &str| plugins.iter().any(|row| row.active && !row.bundled && row.name == name);
     plugins.iter().filter(move |row| row.active && !(row.bundled && installed(&row.name)))
@@ -53,7 +54,8 @@ fn declared_by(plugin: &PluginRow) -> impl Iterator<Item = Declared> {
     types.map(|data_type| Declared { plugin: plugin.clone(), data_type: data_type.clone() })
 }
 
-/// A data type that a new plugin and another one mean differently by the same version, in words.
+/// Returns a text about a data type whose same version means different things in a new plugin and another one, if
+/// any.
 pub(crate) fn disagreement(new: &PluginRow, known: &[PluginRow]) -> Option<String> {
     let others = known.iter().filter(|row| row.active && row.name != new.name);
     let pairs = others.flat_map(|row| row.manifest.data_types.iter().map(move |theirs| (row, theirs)));
@@ -70,16 +72,16 @@ pub(crate) fn disagreement(new: &PluginRow, known: &[PluginRow]) -> Option<Strin
     None
 }
 
-/// The version of a body; those that say nothing are of version 1.
+/// Returns the version of a body; a body without a version is of version 1.
 pub fn version_of(body: &Value) -> u32 {
     body.get(VERSION_KEY).and_then(Value::as_int).and_then(|version| u32::try_from(version).ok()).unwrap_or(1)
 }
 
-/// Checks that a body fits its data type: the engine's own, or as a plugin declares it. A type that nobody declares
-/// takes any body.
+/// Checks that a body fits its data type: the engine's own, or one that a plugin declares. A type without a
+/// declaration takes any body.
 ///
 /// # Errors
-/// What was expected and what came.
+/// The expected and the actual value, in words.
 pub fn check_typed_body(reader: &Reader, data_type: &str, body: &Value, files: usize) -> Result<(), String> {
     check_body(data_type, body, files)?;
     if !data_type.contains('.') {
@@ -94,10 +96,10 @@ pub fn check_typed_body(reader: &Reader, data_type: &str, body: &Value, files: u
     })
 }
 
-/// A body that somebody wrote by hand is of the newest version, unless it says otherwise.
+/// Adds the newest version to a body that was written by hand, unless it has one.
 ///
 /// # Errors
-/// The store's.
+/// Those of the store.
 pub(crate) fn with_version(reader: &Reader, data_type: &str, body: Value, first: &str) -> Result<Value> {
     match body {
         Value::Map(mut entries) if data_type.contains('.') && !entries.contains_key(VERSION_KEY) => {
@@ -144,7 +146,7 @@ mod tests {
             told.contains("`core.x`") && told.contains("a (/a.so)") && told.contains("b (/b.so)"),
             "{told}"
         );
-        // A newer file of the same plugin takes its place.
+        // A newer file of the same plugin replaces it.
         assert_eq!(disagreement(&plugin("a", 1, r#"{"type": "array"}"#), &known), None);
     }
 

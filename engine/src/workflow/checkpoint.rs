@@ -1,4 +1,4 @@
-//! What a workflow remembers between its steps. Stored as JSON in the process's row, with a version.
+//! The saved state of a workflow between its steps. Stored as JSON in the process's row, with a version.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,27 +14,27 @@ pub(super) struct Checkpoint {
     /// Steps taken so far.
     #[serde(default)]
     pub steps: u64,
-    /// What the machine itself saved, opaque.
+    /// The state that the plugin's machine saved, opaque.
     #[serde(default, with = "bytes")]
     pub state: Vec<u8>,
-    /// What it waits for.
+    /// The event that it waits for.
     #[serde(default)]
     pub waiting: Option<Waiting>,
-    /// The work directories of the calculations below it go when it has finished or was killed.
+    /// True if the work directories of the calculations below it are removed when it has finished or was killed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cleans: bool,
 }
 
-/// What a workflow waits for.
+/// The event that a workflow waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Waiting {
-    /// Calls whose end is waited for.
+    /// Calls that must end.
     pub calls: Vec<String>,
-    /// Whether the first of them is enough.
+    /// True if the end of the first of them is enough.
     pub any: bool,
     /// The latest time to wake.
     pub until: Option<Timestamp>,
-    /// Since when it waits.
+    /// The time since which it waits.
     pub since: Timestamp,
 }
 
@@ -45,10 +45,10 @@ impl Default for Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads a saved state; none is the beginning.
+    /// Reads a saved state; without one, returns the initial state.
     ///
     /// # Errors
-    /// A text for the process's report: a newer version, or damage.
+    /// A text for the process's report: a newer version, or a damaged state.
     pub(super) fn read(text: Option<&str>) -> Result<Checkpoint, String> {
         let Some(text) = text else { return Ok(Checkpoint::default()) };
         let saved: Checkpoint =
@@ -60,7 +60,7 @@ impl Checkpoint {
     }
 }
 
-/// Bytes as base64 text.
+/// Serialization of bytes as base64 text.
 mod bytes {
     use data_encoding::BASE64;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

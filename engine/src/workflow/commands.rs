@@ -1,4 +1,4 @@
-//! What a step asked for, as changes to the store.
+//! Turns the commands of a step into changes to the store.
 
 use std::collections::BTreeSet;
 
@@ -26,16 +26,16 @@ pub(super) struct Effects {
     pub(super) launched: BTreeSet<String>,
     /// All outputs, those of this step included.
     pub(super) outputs: BTreeSet<String>,
-    /// The first output that may not be.
+    /// The exit code for the first output that is not allowed.
     pub(super) wrong_output: Option<Exit>,
-    /// Why it is to stand still.
+    /// The reason for a pause, if it is to pause.
     pub(super) pause: Option<String>,
-    /// Whether the work directories below it go when it ends.
+    /// True if the work directories below it are removed when it ends.
     pub(super) cleans: bool,
 }
 
 impl Effects {
-    /// Report lines alone.
+    /// Returns the report lines alone.
     pub(super) fn reports_of(flow: &Workflow<'_>, commands: &[Command]) -> Effects {
         let report = |command: &Command| match command {
             Command::Report(line) => Some(flow.log(Level::Report, line.clone())),
@@ -48,7 +48,7 @@ impl Effects {
 /// Turns commands into changes. Children are checked here, as at any launch.
 ///
 /// # Errors
-/// `Except` for what can't be done, with everything that is wrong with a launch.
+/// `Except` for what can't be done; for a launch, with all its problems.
 pub(super) async fn gather(
     flow: &Workflow<'_>,
     process_type: &ProcessType,
@@ -75,8 +75,8 @@ pub(super) async fn gather(
     Ok(effects)
 }
 
-/// The outputs that earlier steps have returned, if this one has to do with outputs. A process in its first step
-/// has none.
+/// Returns the outputs that earlier steps have returned, if this step concerns outputs. A process in its first
+/// step has none.
 fn returned(flow: &Workflow<'_>, commands: &[Command], then: &Then) -> StepResult<BTreeSet<String>> {
     let returns = commands.iter().any(|command| matches!(command, Command::Output { .. }));
     if flow.state.steps == 0 || !(returns || matches!(then, Then::Finish(_))) {
@@ -149,7 +149,7 @@ fn given(flow: &Workflow<'_>, input: CallInput) -> StepResult<InputValue> {
 struct Tree {
     /// The plugin files that the tree was launched with.
     pins: Vec<String>,
-    /// How many processes there are above it.
+    /// Number of processes above it.
     depth: u32,
 }
 
@@ -165,10 +165,10 @@ impl Tree {
     }
 }
 
-/// How deep in the call tree a process is that this one calls.
+/// Returns the depth in the call tree of a process that this one calls.
 ///
 /// # Errors
-/// `Except` for one that would be too deep: workflows that call one another without end would fill the disk.
+/// `Except` for one that would be too deep: endless recursion of workflows would fill the disk.
 fn deeper(flow: &Workflow<'_>, tree: &Tree, call: &Call) -> StepResult<u32> {
     let depth = tree.depth.saturating_add(1);
     let max = flow.cx.settings.workflow_max_depth;

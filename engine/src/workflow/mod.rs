@@ -1,4 +1,4 @@
-//! Processes that call others: a machine of steps in the plugin, driven event by event.
+//! Processes that call others: a state machine in the plugin, driven event by event.
 //!
 //! ```text
 //! event --> plugin: step(state, event) --> state, commands, then --> one commit --+
@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A step's children, outputs and report lines are committed with its new state, or not at all; so it may be run
-//! again after any crash. A child is known by its caller and its call; a second one under the same call is refused
-//! by the store. The end of a child wakes its caller in the transaction of that end.
+//! again after any crash. A child is identified by its caller and its call; the store refuses a second one under
+//! the same call. The end of a child wakes its caller in the transaction of that end.
 
 mod checkpoint;
 mod commands;
@@ -18,7 +18,7 @@ pub(crate) use step::{Advance, Workflow};
 
 use crate::store::{Change, Process};
 
-/// What a workflow that is killed wished for its end, as changes.
+/// Returns the change that a killed workflow asked for at its end, if any.
 pub(crate) fn last_wishes(process: &Process) -> Option<Change> {
     let saved = checkpoint::Checkpoint::read(process.checkpoint.as_deref()).ok()?;
     saved.cleans.then_some(Change::Clean { process: process.id, below: true })

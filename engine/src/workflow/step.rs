@@ -24,28 +24,29 @@ use crate::{
     store::{Change, Child, ErrorKind, Level, LinkType, NodeId, Process},
 };
 
-/// AiiDA's exit code for an output that was promised and is not there.
+/// AiiDA's exit code for a required output that was not returned.
 const MISSING_OUTPUT: u32 = 11;
 
-/// How far a workflow came.
+/// The result of advancing a workflow.
 #[derive(Debug)]
 pub(crate) enum Advance {
-    /// It took a step, which launched some processes and asked for the end of others; its last step may, too.
+    /// It took a step. The step launched some processes and asked for the end of others; a last step may do so,
+    /// too.
     Stepped {
-        /// Launched.
+        /// Processes that it launched.
         born: Vec<NodeId>,
-        /// To be ended.
+        /// Processes whose end it asked for.
         killed: Vec<NodeId>,
-        /// Whether it was the last step.
+        /// True if it was the last step.
         ended: bool,
     },
-    /// It waits; a timer wakes it after so long.
+    /// It waits; a timer wakes it after this time.
     Rests(Option<Duration>),
-    /// It was interrupted before it had done anything.
+    /// It was interrupted before it had any effect.
     Interrupted,
 }
 
-/// What a plugin answered to an event, and what its commands come to: all of a step but its commit.
+/// A plugin's answer to an event, and the effects of its commands: a whole step except its commit.
 struct Worked {
     process_type: ProcessType,
     effects: Effects,
@@ -54,7 +55,7 @@ struct Worked {
     then: Then,
 }
 
-/// A workflow in hand: its row, and its saved state.
+/// A workflow that is being worked on: its row, and its saved state.
 pub(crate) struct Workflow<'a> {
     pub(super) cx: &'a Arc<Context>,
     pub(super) process: Process,
@@ -62,7 +63,7 @@ pub(crate) struct Workflow<'a> {
 }
 
 impl<'a> Workflow<'a> {
-    /// Takes a process in hand.
+    /// Starts work on a process.
     ///
     /// # Errors
     /// `Except` for a saved state that can't be read.
@@ -71,15 +72,15 @@ impl<'a> Workflow<'a> {
         Ok(Workflow { cx, process, state })
     }
 
-    /// Takes one step, if one is due. An interrupt is heard while the plugin works, not during the commit: whom
-    /// the step launched would never be woken, if its commit came true unheard.
+    /// Takes one step, if one is due. An interrupt is noticed while the plugin works, not during the commit.
+    /// Otherwise a commit could succeed unnoticed, and the processes that the step launched would never be woken.
     ///
     /// # Errors
     /// Those of a step; nothing is committed then.
     ///
     /// # Cancel safety
-    /// Like a crash: the step is taken again, or its commit has come true and those it launched wait for the next
-    /// start of an engine.
+    /// Dropping it is like a crash. Either the step is taken again, or its commit has succeeded and the processes
+    /// that it launched wait for the next start of an engine.
     pub(crate) async fn advance(&mut self, interrupt: &Notify) -> StepResult<Advance> {
         let Some(event) = self.event()? else { return Ok(Advance::Rests(self.until_timer())) };
         let worked = tokio::select! {
@@ -106,7 +107,7 @@ impl<'a> Workflow<'a> {
             self.cx.step(&self.process.plugin, &request).await?;
         let process_type = find_type(&self.cx.store, &self.process.plugin, &self.process.process_type)?;
         let effects = match then {
-            // Nothing of a step that excepts is done, so that it can be resumed from before it.
+            // A step that excepts has no effects, so that the process can be resumed from before it.
             Then::Except(_) => Effects::reports_of(self, &commands),
             _ => gather(self, &process_type, commands, &then).await?,
         };
@@ -133,7 +134,8 @@ impl<'a> Workflow<'a> {
         Ok(Some(StepEvent::Resumed { children: children.collect::<StepResult<_>>()?, timer }))
     }
 
-    /// The children under these calls. A process that calls thousands one after the other waits for few of them.
+    /// Returns the children under these calls. A process that calls thousands one after the other waits for few of
+    /// them.
     fn children(&self, calls: &BTreeSet<&str>) -> StepResult<Vec<Child>> {
         const FEW: usize = 16;
         let (store, process) = (&self.cx.store, self.process.id);
@@ -145,7 +147,7 @@ impl<'a> Workflow<'a> {
         Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
-    /// Whether an earlier step has made this call.
+    /// Returns whether an earlier step has made this call.
     pub(super) fn has_called(&self, call: &str) -> StepResult<bool> {
         Ok(self.state.steps > 0 && self.cx.store.child(self.process.id, call)?.is_some())
     }
@@ -203,7 +205,7 @@ impl<'a> Workflow<'a> {
         Ok(Advance::Stepped { born, killed, ended: self.process.state.is_terminal() })
     }
 
-    /// A created process runs before anything else follows.
+    /// Stores a created process as running before any other change.
     fn begin(&mut self, changes: &mut Vec<Change>) {
         if self.process.state == State::Created {
             self.process.state = State::Running;
@@ -212,7 +214,8 @@ impl<'a> Workflow<'a> {
         }
     }
 
-    /// Refuses to wait for what was never called. What was waited for before was, and need not be looked up.
+    /// Refuses to wait for a call that was never made. Calls that were waited for before were made, and are not
+    /// looked up.
     fn check_calls(
         &self,
         calls: &[String],
@@ -268,7 +271,8 @@ impl<'a> Workflow<'a> {
         self.process.exit_message = Some(message);
     }
 
-    /// Commits a step; returns the processes that it launched. What the store's rules forbid is the plugin's error.
+    /// Commits a step; returns the processes that it launched. A violation of the store's rules is the plugin's
+    /// error.
     async fn commit_step(&mut self, changes: Vec<Change>) -> StepResult<Vec<NodeId>> {
         let makes = changes.iter().filter_map(|change| match change {
             Change::Process(_) => Some(true),
@@ -295,8 +299,8 @@ impl<'a> Workflow<'a> {
             serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
         let done = matches!(self.process.state, State::Finished | State::Killed);
         if self.process.state == State::Waiting && self.event()?.is_some() {
-            // What it waits for has come already. So that it is no row at rest if this owner dies before the next
-            // step, it takes no notice of one of the ends that it knows.
+            // The event that it waits for has come already. One of the known ends is not counted, so that the row
+            // is not at rest if this owner dies before the next step.
             self.process.woken -= 1;
         }
         self.process.checkpoint = (!done).then_some(json);
@@ -311,7 +315,7 @@ impl<'a> Workflow<'a> {
     }
 }
 
-/// The inputs of a workflow: values; a step reads no files.
+/// Returns the inputs of a workflow as values; a step reads no files.
 fn inputs(cx: &Context, process: NodeId) -> StepResult<Inputs> {
     let mut inputs = Inputs::new();
     for link in cx.store.incoming(process)? {
@@ -332,7 +336,7 @@ fn lent(cx: &Context, node: NodeId) -> StepResult<PluginNode> {
     })
 }
 
-/// How a child ended, as its caller is told.
+/// Returns the end of a child, in the form that its caller gets.
 fn told(cx: &Context, child: Child) -> StepResult<Ended> {
     let mut outputs = BTreeMap::new();
     for link in cx.store.outgoing(child.id)? {

@@ -1,5 +1,5 @@
-//! Operating-system processes as we may meet them again later: a pid alone names another program after a while,
-//! a pid with its start time does not. Never signals a stranger.
+//! Operating-system processes that may be met again later. A pid alone may name another program after a while; a
+//! pid with its start time does not. So no other program is ever signalled.
 
 use std::{fs, io};
 
@@ -11,38 +11,38 @@ use serde::{Deserialize, Serialize};
 pub struct Child {
     /// Its pid.
     pub pid: u32,
-    /// When it started, in the kernel's ticks since the boot.
+    /// Start time, in the kernel's ticks since the boot.
     pub started: u64,
 }
 
 impl Child {
-    /// The program that has this pid now, if one does.
+    /// Returns the program that has this pid now, if any.
     pub fn of(pid: u32) -> Option<Child> {
         Some(Child { pid, started: Stat::read(pid)?.started })
     }
 
-    /// This program.
+    /// Returns this program.
     pub fn me() -> Option<Child> {
         Child::of(std::process::id())
     }
 
-    /// Whether it still runs. A zombie does not.
+    /// Returns whether it still runs. A zombie does not.
     pub fn is_alive(&self) -> bool {
         self.stat().is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
     }
 
-    /// Whether SIGSTOP holds it, so that it neither answers nor hears SIGTERM.
+    /// Returns whether SIGSTOP has stopped it, so that it neither answers nor handles SIGTERM.
     pub fn is_stopped(&self) -> bool {
         self.stat().is_some_and(|stat| stat.state == 'T')
     }
 
-    /// Sends a signal to this very program. False: it is gone, and nothing was sent.
+    /// Sends a signal to this very program. Returns false if it is gone and nothing was sent.
     ///
     /// # Errors
     /// Those of `pidfd_send_signal`, such as a program of another user.
     pub fn signal(&self, signal: Signal) -> io::Result<bool> {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(false) };
-        // The descriptor is opened first and the start time looked at second, so it can't become a stranger's.
+        // The descriptor is opened before the start time is checked, so it can't refer to another program.
         let target = match pidfd_open(pid, PidfdFlags::empty()) {
             Err(rustix::io::Errno::SRCH) => return Ok(false),
             other => other?,
@@ -61,7 +61,7 @@ impl Child {
     }
 }
 
-/// What `/proc/PID/stat` says of a program.
+/// The fields of `/proc/PID/stat` that are used.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     state: char,
@@ -73,8 +73,8 @@ impl Stat {
         Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    /// `proc(5)`: the second field, a name in parentheses, may hold anything; the state is the third and the start
-    /// time the 22nd.
+    /// Reads the state, the third field, and the start time, the 22nd, see `proc(5)`. The second field, a name in
+    /// parentheses, may hold any characters.
     fn parse(text: &str) -> Option<Stat> {
         let (_, rest) = text.rsplit_once(')')?;
         let mut fields = rest.split_whitespace();

@@ -1,4 +1,4 @@
-//! Named places between two durable steps where a test build can be told to die, as by `kill -9`.
+//! Named places between two durable steps where a test build can be made to die, as by `kill -9`.
 //!
 //! `FERRY_CRASH_AT=NAME` or `NAME:N` ends the program at the N-th passage (default 1) of that place. Compiled out
 //! unless the feature `crash-points` is on, which no release build has.
@@ -6,8 +6,7 @@
 #[cfg(all(feature = "crash-points", not(debug_assertions)))]
 compile_error!("crash points are for test builds: a release build must not be told to die");
 
-/// Where a program can be told to die: before the intent, between intent and act, between act and outcome, after
-/// the outcome.
+/// Names of the places: before the intent, between intent and act, between act and outcome, after the outcome.
 pub const POINTS: &[&str] = &[
     "launch.before",
     "launch.after",
@@ -69,18 +68,18 @@ pub fn point(name: &'static str) {
     }
 }
 
-/// Nothing, in a build without crash points.
+/// Does nothing, in a build without crash points.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub fn point(_name: &'static str) {}
 
-/// A program that takes the place of one that died lives on: a place ends one life.
+/// Removes the setting for a program that takes the place of a dead one: a crash point ends one program only.
 #[cfg(feature = "crash-points")]
 pub fn only_once(successor: &mut std::process::Command) {
     successor.env_remove("FERRY_CRASH_AT");
 }
 
-/// Nothing, in a build without crash points.
+/// Does nothing, in a build without crash points.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub fn only_once(_successor: &mut std::process::Command) {}

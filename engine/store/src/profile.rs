@@ -1,4 +1,4 @@
-//! Where a profile keeps what it has.
+//! The files of a profile.
 
 use std::{
     fs, io,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The paths of one profile. Nothing of ferry lies elsewhere on this machine.
+/// The paths of one profile. ferry keeps no files elsewhere on this machine.
 #[derive(Debug, Clone)]
 pub struct Paths {
     /// `FERRY_HOME`.
@@ -17,17 +17,17 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The paths of a profile, without touching the disk.
+    /// Makes the paths of a profile, without touching the disk.
     pub fn new(home: impl Into<PathBuf>, profile: &str) -> Self {
         let home = home.into();
         let root = home.join("profiles").join(profile);
         Paths { home, profile: profile.to_owned(), root }
     }
 
-    /// Makes the profile's directories, for this user's eyes only.
+    /// Makes the profile's directories, readable by this user only.
     ///
     /// # Errors
-    /// The disk's.
+    /// Those of the disk.
     pub fn create(&self) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
@@ -36,22 +36,22 @@ impl Paths {
         fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700))
     }
 
-    /// Directory of the profile.
+    /// Returns the directory of the profile.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The store's database.
+    /// Returns the path of the store's database.
     pub fn store(&self) -> PathBuf {
         self.root.join("store.db")
     }
 
-    /// The store's large objects.
+    /// Returns the directory of the store's large objects.
     pub fn objects(&self) -> PathBuf {
         self.root.join("objects")
     }
 
-    /// The owner's lock.
+    /// Returns the path of the owner's lock.
     pub fn lock(&self) -> PathBuf {
         self.root.join("owner.lock")
     }
@@ -71,30 +71,30 @@ impl Paths {
         self.root.join("ferry.sock")
     }
 
-    /// The daemon's log.
+    /// Returns the path of the daemon's log.
     pub fn log(&self) -> PathBuf {
         self.root.join("daemon.log")
     }
 
-    /// Private copies of plugin files.
+    /// Returns the directory of the private copies of plugin files.
     pub fn plugins(&self) -> PathBuf {
         self.root.join("plugins")
     }
 
-    /// Directory for what lives as long as a piece of work.
+    /// Returns the directory for temporary files.
     pub fn scratch_dir(&self) -> PathBuf {
         self.root.join("tmp")
     }
 
-    /// A fresh directory there, removed when dropped.
+    /// Makes a fresh directory there, which is removed when dropped.
     ///
     /// # Errors
-    /// The disk's.
+    /// Those of the disk.
     pub fn scratch(&self, what: &str) -> io::Result<tempfile::TempDir> {
         tempfile::Builder::new().prefix(&format!("{what}-")).tempdir_in(self.scratch_dir())
     }
 
-    /// The directory in which a process's files are staged between two steps.
+    /// Returns the directory in which a process's files are staged between two steps.
     pub fn staging(&self, process: &uuid::Uuid) -> PathBuf {
         self.scratch_dir().join(process.to_string())
     }

@@ -1,14 +1,14 @@
-//! A synthetic plugin file, small enough to be cut at every length, and what becomes of damaged ones.
+//! A synthetic plugin file, small enough to be cut at every length, and tests with damaged ones.
 
 use super::*;
 
-/// Where the parts of [`sample`] are.
+/// The note of [`sample`].
 const NOTE: [u8; abi::note_len(FACTS)] = abi::note(FACTS);
 const FACTS: &[&str] = &["sample", "1.2.3", "0.1.0", "rustc 1.95.0", "x86_64-unknown-linux-gnu"];
 const SHSTR: &[u8] = b"\0.note.ferry\0.dynsym\0.dynstr\0.shstrtab\0";
 const DYNSTR: &[u8] = b"\0FERRY_PLUGIN_V1\0";
 
-/// A file that passes [`inspect`], though no loader would take it. `tag` makes different ones.
+/// Makes a file that passes [`inspect`], though no loader would accept it. Each `tag` gives a different file.
 pub(crate) fn sample(tag: u32) -> Vec<u8> {
     let mut file = vec![0; 64 + 56];
     let note = append(&mut file, &NOTE);
@@ -77,7 +77,7 @@ fn kind(file: &[u8]) -> ErrorKind {
     *inspect(file).unwrap_err().kind()
 }
 
-/// Overwrites bytes of the sample at the first place that reads `old`.
+/// Returns the sample with the first occurrence of `old` overwritten.
 fn patched(old: &[u8], new: &[u8]) -> Vec<u8> {
     let mut file = sample(0);
     let at = file.windows(old.len()).position(|window| window == old).unwrap();
