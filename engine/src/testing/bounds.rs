@@ -1,4 +1,4 @@
-//! Watches a host's limits from the host's side: what an owner could know of them, and whether it kept them.
+//! Checks from a host's side whether an owner kept the host's limits, given what the owner could know of them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,33 +6,34 @@ use tokio::time::Instant;
 
 use crate::scheduler::Limits;
 
-/// For so long an owner may act on what it was told, or on limits that were changed since.
+/// Time for which an owner may act on outdated numbers, or on limits that were changed since.
 const HINDSIGHT: Duration = Duration::from_secs(900);
 
-/// The limits of the computers of a host, and how many jobs of others its owner was told of, since the beginning.
+/// The limits of a host's computers, and the numbers of other jobs reported to its owner, since the start.
 #[derive(Debug, Default)]
 pub(super) struct Bounds {
     limits: BTreeMap<&'static str, Vec<(Instant, Limits)>>,
-    /// Pending, and pending or running.
+    /// Reports: time, pending jobs, and pending or running jobs.
     told: Vec<(Instant, u32, u32)>,
 }
 
 impl Bounds {
-    /// The user changed the limits of a computer.
+    /// Records that the user changed the limits of a computer.
     pub(super) fn limit(&mut self, computer: &'static str, limits: Limits) {
         self.limits.entry(computer).or_default().push((Instant::now(), limits));
     }
 
-    /// The owner was told of so many jobs that are not its own: pending, and pending or running.
+    /// Records the numbers of other jobs reported to the owner: pending, and pending or running.
     pub(super) fn told(&mut self, queued: u32, active: u32) {
         self.told.push((Instant::now(), queued, active));
     }
 
-    /// What is exceeded by so many jobs of the owner's, if anything is. What others do is not its to bound.
+    /// Returns which bound is exceeded by these numbers of the owner's jobs, if any. Other users' jobs are not the
+    /// owner's responsibility.
     pub(super) fn judge(&self, has_queue: bool, pending: usize, active: usize) -> Option<String> {
         let (max_queued, max_active) = match has_queue {
             true => (self.most(|limits| limits.max_queued), self.most(|limits| limits.max_active)),
-            // Where nothing can be pending, both bound what is active.
+            // Where nothing can be pending, both bound the active jobs.
             false => (None, self.most(|limits| limits.max_queued.into_iter().chain(limits.max_active).min())),
         };
         let told = self.told.iter().filter(|(at, ..)| is_recent(*at));
@@ -51,7 +52,8 @@ impl Bounds {
         })
     }
 
-    /// The highest that a bound was of late; `None`: there was none. Of several computers the smaller holds.
+    /// Returns the highest recent value of a bound; `None`: there was none. Of several computers the smaller
+    /// holds.
     fn most(&self, bound: impl Fn(&Limits) -> Option<u32>) -> Option<u32> {
         let most = |limits: &Vec<(Instant, Limits)>| {
             let first = limits.iter().rposition(|(at, _)| !is_recent(*at)).unwrap_or(0);

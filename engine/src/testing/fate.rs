@@ -1,5 +1,5 @@
-//! What befalls an owner, decided beforehand: which commits fail, which remote operations are lost, and when it
-//! dies. Counts both through all crashes, so that "the 17th commit" means one thing in a schedule.
+//! The faults of an owner, planned in advance: which commits fail, which remote operations are lost, and when it
+//! dies. It counts commits and operations across crashes, so that "the 17th commit" has one meaning in a schedule.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,33 +16,33 @@ use super::{
 };
 use crate::store::{ErrorKind, testing::Fault};
 
-/// What befalls one remote operation.
+/// The fault of one remote operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpFault {
-    /// The connection is lost before it acts; the asker can't know.
+    /// The connection is lost before the operation acts; the caller can't know which.
     LostBefore,
-    /// The connection is lost after it acted; the asker can't know.
+    /// The connection is lost after the operation acted; the caller can't know which.
     LostAfter,
-    /// It takes so much longer to begin.
+    /// It starts with this delay.
     SlowBefore(Duration),
-    /// Its answer takes so much longer.
+    /// Its answer comes with this delay.
     SlowAfter(Duration),
     /// The owner dies just before it.
     DieBefore,
     /// The owner dies after it acted, before the answer.
     DieAfter,
-    /// A submission's wrapper is on its way, and acts so much later; the connection is lost.
+    /// A submission's wrapper is on its way, and acts with this delay; the connection is lost.
     Late(Duration),
-    /// The scheduler's client times out, and the job is in.
+    /// The scheduler's client times out, and the job was accepted.
     TimedOutIn,
-    /// The scheduler's client times out, and the job is not in.
+    /// The scheduler's client times out, and the job was not accepted.
     TimedOutNotIn,
-    /// A listing leaves out every other job, and says nothing of it.
+    /// A listing silently leaves out every other job.
     Half,
 }
 
 impl OpFault {
-    /// Whether it can befall an operation of this name; if not, it waits for one.
+    /// Returns whether the fault can apply to an operation of this name. If not, it waits for one.
     fn fits(self, what: &str) -> bool {
         match self {
             OpFault::Late(_) | OpFault::TimedOutIn | OpFault::TimedOutNotIn => what == "submit",
@@ -52,7 +52,7 @@ impl OpFault {
     }
 }
 
-/// The faults of a schedule, and what has happened so far.
+/// The faults of a schedule, and the events so far.
 pub(super) struct Fate {
     inner: Mutex<Inner>,
     crash: Notify,
@@ -63,11 +63,11 @@ struct Inner {
     commits: u64,
     ops: u64,
     crashes: u32,
-    /// Commits and operations before nothing more could go wrong.
+    /// Counts of commits and operations at the end of all faults.
     before_calm: Option<(u64, u64)>,
     on_commit: BTreeMap<u64, Fault>,
     on_op: BTreeMap<u64, OpFault>,
-    /// Faults that wait for an operation that they fit.
+    /// Faults that wait for an operation to which they apply.
     waiting: Vec<OpFault>,
     calls: u64,
     on_call: BTreeSet<u64>,
@@ -110,12 +110,12 @@ impl Fate {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what happened.
+    /// Adds an event to the trace.
     pub(super) fn note(&self, what: fmt::Arguments<'_>) {
         self.lock().trace.note(self.began.elapsed(), what);
     }
 
-    /// Notes what must never happen.
+    /// Records a violation: an event that must never happen.
     pub(super) fn wrong(&self, what: String) {
         self.note(format_args!("WRONG {what}"));
         let wrongs = &mut self.lock().wrongs;
@@ -124,8 +124,8 @@ impl Fate {
         }
     }
 
-    /// How long the disk takes for the commit that was numbered last, and its answer: mostly little, now and then
-    /// very long.
+    /// Returns the times that the last commit takes on the disk, and for its answer. They are mostly short, now
+    /// and then very long.
     pub(super) fn commit_takes(&self) -> (Duration, Duration) {
         let mut rng = Rng::new(self.lock().commits);
         let mut time = || {
@@ -135,7 +135,7 @@ impl Fate {
         (time(), time())
     }
 
-    /// Numbers a commit; what befalls it.
+    /// Counts a commit; returns its fault.
     pub(super) fn commit(&self) -> Fault {
         let mut inner = self.lock();
         inner.commits += 1;
@@ -147,7 +147,7 @@ impl Fate {
         }
     }
 
-    /// Numbers a remote operation; what befalls it.
+    /// Counts a remote operation; returns its fault, if any.
     pub(super) fn op(&self, what: &str) -> Option<OpFault> {
         let mut inner = self.lock();
         inner.ops += 1;
@@ -158,7 +158,7 @@ impl Fate {
         Some(inner.waiting.remove(fitting))
     }
 
-    /// Numbers a call of a plugin; whether its host dies of it.
+    /// Counts a call of a plugin; returns whether its host dies during it.
     pub(super) fn call(&self) -> bool {
         let mut inner = self.lock();
         inner.calls += 1;
@@ -166,12 +166,12 @@ impl Fate {
         inner.on_call.remove(&number)
     }
 
-    /// The store takes nothing for a while.
+    /// Makes the store fail for a while.
     pub(super) fn store_down(&self, lasts: Duration, kind: ErrorKind) {
         self.lock().store_down = Some((Instant::now() + lasts, kind));
     }
 
-    /// Nothing more befalls anybody.
+    /// Ends all faults.
     pub(super) fn calm(&self) {
         let mut inner = self.lock();
         inner.before_calm = Some((inner.commits, inner.ops));
@@ -182,7 +182,7 @@ impl Fate {
         inner.store_down = None;
     }
 
-    /// The owner dies: whoever calls this is never answered.
+    /// Lets the owner die: the caller never gets an answer.
     pub(super) async fn die<T>(&self, of: &str) -> T {
         self.note(format_args!("CRASH at {of}"));
         self.lock().crashes += 1;
@@ -190,12 +190,13 @@ impl Fate {
         std::future::pending().await
     }
 
-    /// The next crash of the owner.
+    /// Waits for the next crash of the owner.
     pub(super) async fn crashed(&self) {
         self.crash.notified().await;
     }
 
-    /// Commits and remote operations so far, or as long as something could go wrong; crashes.
+    /// Returns the counts of commits, remote operations and crashes. Commits and operations count until the end of
+    /// all faults.
     pub(super) fn counts(&self) -> (u64, u64, u32) {
         let inner = self.lock();
         let (commits, ops) = inner.before_calm.unwrap_or((inner.commits, inner.ops));

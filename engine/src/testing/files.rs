@@ -11,7 +11,7 @@ use std::{
 
 use crate::transport::{Entry, ErrorKind, FileKind, Metadata, Pattern, Tree, TreeEntry};
 
-/// Links that are followed in one path.
+/// Most links that are followed in one path.
 const LINKS_MAX: u32 = 40;
 /// Longest name, bytes.
 const NAME_MAX: usize = 255;
@@ -36,7 +36,7 @@ struct Node {
 #[derive(Debug)]
 pub(super) struct Files {
     nodes: BTreeMap<PathBuf, Node>,
-    /// Given to what is changed next.
+    /// Modification time of the next change.
     pub(super) now: SystemTime,
 }
 
@@ -49,7 +49,7 @@ impl Default for Files {
 }
 
 impl Files {
-    /// Facts about a path, following a link in its last name or not.
+    /// Returns the metadata of a path. `follow`: a link in its last name is followed.
     pub(super) fn stat(&self, path: &Path, follow: bool) -> Result<Metadata> {
         let real = self.resolve(path, follow)?;
         self.nodes.get(&real).map(metadata).ok_or(ErrorKind::NotFound)
@@ -171,7 +171,7 @@ impl Files {
         }
     }
 
-    /// Writes a file; one that is there, or a link, is replaced.
+    /// Writes a file; an existing file or link is replaced.
     pub(super) fn write(&mut self, path: &Path, bytes: Arc<[u8]>, executable: bool) -> Result {
         let real = self.resolve(path, false)?;
         if self.nodes.get(&real).is_some_and(|node| node.kind == Kind::Dir) {
@@ -213,7 +213,7 @@ impl Files {
         Ok(())
     }
 
-    /// The paths that match a pattern, sorted.
+    /// Returns the paths that match a pattern, sorted.
     pub(super) fn glob(&self, pattern: &Path) -> Vec<PathBuf> {
         let mut found = vec![PathBuf::from("/")];
         for part in pattern.components().filter(|part| matches!(part, Component::Normal(_))) {
@@ -251,19 +251,19 @@ impl Files {
         self.nodes.insert(path, Node { kind, mode, modified: self.now });
     }
 
-    /// The real path of a directory.
+    /// Returns the real path of a directory.
     fn dir(&self, path: &Path) -> Result<PathBuf> {
         let real = self.there(path, true)?;
         if self.nodes[&real].kind == Kind::Dir { Ok(real) } else { Err(ErrorKind::NotADirectory) }
     }
 
-    /// The real path of something that is there.
+    /// Returns the real path of something that exists.
     fn there(&self, path: &Path, follow: bool) -> Result<PathBuf> {
         let real = self.resolve(path, follow)?;
         if self.nodes.contains_key(&real) { Ok(real) } else { Err(ErrorKind::NotFound) }
     }
 
-    /// The real path of something that is not there yet.
+    /// Returns the real path of something that does not exist yet.
     fn free(&self, path: &Path) -> Result<PathBuf> {
         let real = self.resolve(path, false)?;
         if self.nodes.contains_key(&real) { Err(ErrorKind::AlreadyExists) } else { Ok(real) }
@@ -275,7 +275,7 @@ impl Files {
             .take_while(move |(path, _)| path.starts_with(dir))
     }
 
-    /// The path without links on the way; its parent is a directory that is there.
+    /// Returns the path without links on the way. Its parent must be an existing directory.
     fn resolve(&self, path: &Path, follow: bool) -> Result<PathBuf> {
         let mut todo: Vec<OsString> = names(path);
         let mut real = PathBuf::from("/");
@@ -316,7 +316,7 @@ fn mode(executable: bool) -> u32 {
     if executable { 0o755 } else { 0o644 }
 }
 
-/// The names of a path, last first.
+/// Returns the names of a path, last first.
 fn names(path: &Path) -> Vec<OsString> {
     let plain = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
     let mut names: Vec<OsString> =

@@ -1,11 +1,11 @@
-//! A call tree as text that is the same for two runs which did the same: every process with its state and exit
-//! code, every node with its type, value and files, every link; without ids, uuids, times and paths.
+//! A call tree as text, which is the same for two runs that did the same. It has every process with its state and
+//! exit code, every node with its type, value and files, and every link. It has no ids, uuids, times and paths.
 
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::store::{LinkType, NodeId, NodeKind, Reader, Result};
 
-/// A call tree as text.
+/// Returns a call tree as text.
 pub(super) fn canonical(reader: &Reader, root: NodeId) -> Result<String> {
     let mut writer = Writer { reader, text: String::new(), seen: BTreeMap::new() };
     writer.process(root, 0)?;
@@ -15,7 +15,7 @@ pub(super) fn canonical(reader: &Reader, root: NodeId) -> Result<String> {
 struct Writer<'a> {
     reader: &'a Reader,
     text: String,
-    /// Nodes by the order in which they were met: the same node twice is not two equal ones.
+    /// Nodes by the order in which they were met. One node met twice differs from two equal nodes.
     seen: BTreeMap<NodeId, usize>,
 }
 
@@ -69,7 +69,7 @@ impl Writer<'_> {
         let node = self.reader.node(id)?;
         let value = match (node.kind, node.node_type.as_str()) {
             (NodeKind::Process, _) => "a process".into(),
-            // A work directory is named by a uuid.
+            // The name of a work directory contains a uuid.
             (_, "remote_folder") => format!("{:?}", node.body.get("computer")),
             _ => format!("{:?}", node.body),
         };
@@ -80,7 +80,7 @@ impl Writer<'_> {
     }
 }
 
-/// A text without what differs between two runs: words with digits in them.
+/// Returns a text without the parts that differ between two runs: words with digits.
 fn masked(text: &str) -> String {
     let word = |word: &str| match word.contains(|c: char| c.is_ascii_digit()) {
         true => "#".to_owned(),

@@ -1,11 +1,13 @@
-//! A virtual clock, a world in memory, scripted schedulers and plugins, and simulations made of them: for us and for
-//! third parties. Behind the feature `testing`.
+//! A virtual clock, a world in memory, scripted schedulers and plugins, and simulations made of them. For ferry's
+//! own tests and for third parties, behind the feature `testing`.
 //!
-//! A simulation runs the real engine (runner, state machines, store, gate, pollers, retries, workflows) on one thread
-//! in virtual time, against hosts in memory, and lets go wrong what can: crashes between any two commits and around
-//! any remote operation, hosts and stores that are away, lost and late answers, controllers that forget, clocks that
-//! jump, users who interfere. The [`World`] alone knows what was really run, and the report is what the engine left,
-//! held against that. Everything follows from a seed: the same [`Plan`] gives the same run, commit for commit.
+//! A simulation runs the real engine (runner, state machines, store, gate, pollers, retries, workflows) on one
+//! thread in virtual time, against hosts in memory. It injects faults: crashes between any two commits and around
+//! any remote operation, hosts and stores that are down, lost and late answers. Controllers forget jobs, clocks
+//! jump, and users interfere.
+//!
+//! Only the [`World`] knows which jobs really ran; the report compares the engine's results with that. All events
+//! are derived from a seed: the same [`Plan`] gives the same run, commit for commit.
 //!
 //! ```
 //! use ferry_engine::testing::{Plan, Watch, try_out};
@@ -15,12 +17,12 @@
 //! # Ok::<(), ferry_engine::store::Error>(())
 //! ```
 //!
-//! What it does *not* show: the shell text of the claim protocol and of job scripts, SQLite's files, real transports
-//! and plugin hosts. The [`ScriptedScheduler`] has the meaning of the claim protocol and none of its text; those are
-//! tried with real shells, a real Slurm, a real sshd and `kill -9` (`tests/conformance`, `tests/matrix`).
+//! It does *not* cover the shell text of the claim protocol and of job scripts, SQLite's files, real transports
+//! and plugin hosts. The [`ScriptedScheduler`] has the meaning of the claim protocol and none of its text. Those
+//! are tested with real shells, a real Slurm, a real sshd and `kill -9` (`tests/conformance`, `tests/matrix`).
 //!
-//! Third parties may use the parts alone: [`MemoryTransport`] below an own scheduler, or [`run`] with a plan of their
-//! own.
+//! Third parties may use the parts alone: [`MemoryTransport`] below a scheduler of their own, or [`run`] with a
+//! plan of their own.
 
 mod bounds;
 mod fate;

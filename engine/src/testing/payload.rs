@@ -1,6 +1,7 @@
-//! What a simulated job does: the file `payload` of its work directory, words of `key=value`. `seconds` that it runs,
-//! its `exit` status, the `value` that it writes into `result`; `refuse=1` makes the scheduler refuse it for good, and
-//! `rerunnable=1` lets it be started again, and `ends` is the exit code that stands for how the scheduler ends it.
+//! The work of a simulated job: the file `payload` of its work directory, words of `key=value`. `seconds` is its
+//! run time, `exit` its exit status, and `value` the number that it writes into `result`. `refuse=1` makes the
+//! scheduler refuse it for good, and `rerunnable=1` allows a restart. `ends` is the exit code for the way in which
+//! the scheduler ends it.
 
 use std::{path::Path, sync::Arc};
 
@@ -19,7 +20,7 @@ pub(super) struct Payload {
 }
 
 impl Payload {
-    /// Reads it; what is not there is 0.
+    /// Reads the payload; a missing number is 0.
     pub(super) fn read(files: &Files, dir: &Path) -> Payload {
         let bytes = files.read(&dir.join("payload")).unwrap_or_else(|_| Arc::from([]));
         let text = String::from_utf8_lossy(&bytes).into_owned();

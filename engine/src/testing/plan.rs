@@ -1,5 +1,5 @@
-//! What happens in a simulation, all of it decided beforehand: hosts, launches, faults, and a user's commands. A
-//! plan is data, so that a failing one can be made smaller.
+//! The plan of a simulation, made in advance: hosts, launches, faults, and a user's commands. A plan is data, so
+//! that a failing one can be made smaller.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,46 +15,46 @@ use super::{
 };
 use crate::store::{ErrorKind, testing::Fault};
 
-/// Everything that happens in a simulation.
+/// All events of a simulation.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What all else follows from: the plan itself, and times drawn while it runs.
+    /// The seed of the plan itself, and of the times drawn while it runs.
     pub seed: u64,
     /// The computers.
     pub hosts: Vec<HostPlan>,
-    /// What the user launches.
+    /// The user's launches.
     pub launches: Vec<LaunchPlan>,
-    /// Which commits go wrong, by number.
+    /// Faults of commits, by number.
     pub on_commit: BTreeMap<u64, Fault>,
-    /// Which remote operations go wrong, by number.
+    /// Faults of remote operations, by number.
     pub on_op: BTreeMap<u64, OpFault>,
-    /// Which calls of a plugin kill its host, by number.
+    /// Numbers of the plugin calls that kill their host.
     pub on_call: BTreeSet<u64>,
-    /// What happens at which time after the beginning.
+    /// Events, by the time since the start.
     pub events: Vec<(Duration, Event)>,
-    /// After so long, and after the last event, nothing more goes wrong.
+    /// Time after which, and after the last event, no faults happen.
     pub lasts: Duration,
 }
 
 /// A computer.
 #[derive(Debug, Clone)]
 pub struct HostPlan {
-    /// How it behaves.
+    /// Its behaviour.
     pub settings: HostSettings,
     /// Most jobs pending.
     pub max_queued: Option<u32>,
     /// Most jobs pending or running.
     pub max_active: Option<u32>,
-    /// Fastest submission.
+    /// Highest rate of submissions.
     pub submit_rate: Option<String>,
-    /// Whether a test job has shown that its listings and its start gate can be relied on. Where not, the user
-    /// decides about submissions that stay unclear.
+    /// True if a test job has shown that its listings and its start gate are reliable. Otherwise the user decides
+    /// about submissions that stay unclear.
     pub is_proven: bool,
     /// Another computer that reaches it as the same user.
     pub second: Option<SecondPlan>,
 }
 
-/// A second computer of a host. Of the limits of both the smaller hold, for the jobs of both together.
+/// A second computer of a host. For the jobs of both together, the smaller of both limits hold.
 #[derive(Debug, Clone)]
 pub struct SecondPlan {
     /// Its label.
@@ -63,23 +63,23 @@ pub struct SecondPlan {
     pub max_queued: Option<u32>,
     /// Most jobs pending or running.
     pub max_active: Option<u32>,
-    /// How its owner comes to know that the queue is the same.
+    /// The way in which its owner learns that the queue is the same.
     pub known: Known,
 }
 
-/// How an owner comes to know that two computers share a queue.
+/// The way in which an owner learns that two computers share a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// They have one address.
+    /// They have the same address.
     ByAddress,
-    /// The host has said so to an earlier owner.
+    /// The host has told an earlier owner.
     FromBefore,
-    /// The host says so at first contact.
+    /// The host tells it at first contact.
     AtContact,
 }
 
 impl HostPlan {
-    /// Labels of its computers.
+    /// Returns the labels of its computers.
     pub fn labels(&self) -> impl Iterator<Item = &'static str> {
         [self.settings.name].into_iter().chain(self.second.as_ref().map(|second| second.label))
     }
@@ -88,9 +88,9 @@ impl HostPlan {
 /// A launch.
 #[derive(Debug, Clone)]
 pub struct LaunchPlan {
-    /// When.
+    /// Time of the launch.
     pub at: Duration,
-    /// Its label, its alone.
+    /// Its label, which is unique.
     pub label: String,
     /// Its process type.
     pub process_type: &'static str,
@@ -100,41 +100,41 @@ pub struct LaunchPlan {
     pub computer: Option<&'static str>,
 }
 
-/// Something that happens at a time of its own.
+/// An event at a time of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A host goes away.
+    /// A host goes down.
     HostDown {
-        /// Which.
+        /// The host.
         host: &'static str,
-        /// For so long.
+        /// For this time.
         lasts: Duration,
-        /// In this way.
+        /// The kind of outage.
         outage: Outage,
     },
-    /// A controller loses its state, and gives ids again.
+    /// A controller loses its state, and issues ids again.
     Forgets(&'static str),
-    /// A scheduler takes no jobs, for want of room.
+    /// A scheduler accepts no jobs, as its queue is full.
     Refuses {
-        /// Which.
+        /// The host.
         host: &'static str,
-        /// For so long.
+        /// For this time.
         lasts: Duration,
     },
     /// The node of some running job dies.
     NodeFails(&'static str),
-    /// Somebody else submits jobs as the same user.
+    /// Another program submits jobs as the same user.
     Foreign {
-        /// Where.
+        /// The host.
         host: &'static str,
-        /// How many.
+        /// The number of jobs.
         count: u64,
-        /// How long each runs, s.
+        /// Run time of each, s.
         seconds: u64,
     },
     /// The user changes a computer's limits.
     Limits {
-        /// Which computer's.
+        /// The computer.
         host: &'static str,
         /// Most jobs pending.
         max_queued: Option<u32>,
@@ -143,43 +143,43 @@ pub enum Event {
     },
     /// The wall clock is set back.
     ClockBack(Duration),
-    /// The owner's machine sleeps: the wall clock and the world go on, its running clock does not.
+    /// The owner's machine is suspended: the wall clock and the world go on, its running clock does not.
     Suspend(Duration),
-    /// The store takes nothing.
+    /// The store fails.
     StoreDown {
-        /// For so long.
+        /// For this time.
         lasts: Duration,
-        /// And says this.
+        /// With this error.
         kind: ErrorKind,
     },
     /// The user kills a process.
     Kill {
         /// Label of the launch.
         label: String,
-        /// Whether by force.
+        /// True if by force.
         force: bool,
     },
-    /// The user lets a process stand still.
+    /// The user pauses a process.
     Pause(String),
-    /// The user lets it go on.
+    /// The user resumes a process.
     Play(String),
-    /// The user disables a computer, until all causes are gone.
+    /// The user disables a computer, until the faults end.
     Disable(&'static str),
-    /// The owner stops gracefully, and another begins.
+    /// The owner stops gracefully, and another starts.
     HandOver,
-    /// The owner dies, wherever it is.
+    /// The owner dies at an arbitrary point.
     Crash,
 }
 
 impl Plan {
-    /// The plan of a seed.
+    /// Returns the plan of a seed.
     pub fn of_seed(seed: u64) -> Plan {
         let mut rng = Rng::new(seed);
         let mut hosts = hosts(&mut rng);
         add_seconds(&mut hosts, &mut Rng::new(seed ^ 0x2ec0_4d00));
         let names: Vec<&'static str> = hosts.iter().map(|host| host.settings.name).collect();
         let labels: Vec<&'static str> = hosts.iter().flat_map(HostPlan::labels).collect();
-        // Small ones find most, and quickly; what needs a crowd needs the others.
+        // Small plans find most faults, and quickly; faults that need many processes need the others.
         let count = match rng.between(0, 19) {
             0..=13 => rng.between(1, 3),
             14..=18 => rng.between(4, 8),
@@ -201,7 +201,7 @@ impl Plan {
         plan
     }
 
-    /// The same launches, in a world where nothing goes wrong and nobody interferes.
+    /// Returns the same launches without faults and interference.
     #[must_use]
     pub fn without_faults(&self) -> Plan {
         let quiet = Plan { events: Vec::new(), on_call: BTreeSet::new(), ..self.clone() };
@@ -268,13 +268,14 @@ fn hosts(rng: &mut Rng) -> Vec<HostPlan> {
     names[..count].iter().map(|name| one(rng, *name)).collect()
 }
 
-/// Some hosts are reached by two computers.
+/// Adds a second computer to some hosts.
 fn add_seconds(hosts: &mut [HostPlan], rng: &mut Rng) {
     for (host, label) in hosts.iter_mut().zip(["alpha-too", "beta-too"]) {
         if !rng.chance(35) {
             continue;
         }
-        // Before the first contact with one of them nobody can know of its bound, and a plan may never make it.
+        // The case `AtContact` is left out: before the first contact the bound of a computer can't be known, and a
+        // plan may never make that contact.
         let known = *rng.pick(&[Known::ByAddress, Known::FromBefore]).unwrap_or(&Known::ByAddress);
         let mut bound = || rng.chance(50).then(|| rng.between(1, 5) as u32);
         host.second = Some(SecondPlan { label, max_queued: bound(), max_active: bound(), known });
@@ -322,7 +323,7 @@ fn operation<const N: usize>(pairs: [(&str, Value); N]) -> Value {
     Value::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// A parent: children, perhaps one after the other, perhaps a nap, and what they made.
+/// Returns a parent's script: children, perhaps in sequence, perhaps a sleep, and their results.
 fn script(rng: &mut Rng, hosts: &[&'static str], depth: u32) -> BTreeMap<String, Value> {
     let mut script = Vec::new();
     let mut calls: Vec<Value> = Vec::new();

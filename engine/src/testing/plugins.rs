@@ -25,7 +25,7 @@ use crate::{
 /// Exit code of `sim.job` when its payload's status is not 0.
 const PAYLOAD_FAILED: u32 = 310;
 
-/// Answers for the scripted process types.
+/// A service that answers for the scripted process types.
 pub struct ScriptedPlugins {
     fate: Option<Arc<Fate>>,
     rng: Mutex<Rng>,
@@ -44,12 +44,12 @@ impl Default for ScriptedPlugins {
 }
 
 impl ScriptedPlugins {
-    /// Which take their time, and whose hosts die, as fate has it.
+    /// Makes plugins with delays, whose hosts die as planned in `fate`.
     pub(super) fn under(fate: Arc<Fate>, seed: u64) -> ScriptedPlugins {
         ScriptedPlugins { fate: Some(fate), rng: Mutex::new(Rng::new(seed)) }
     }
 
-    /// The row that offers their types.
+    /// Returns the plugin row that offers their types.
     pub fn row() -> PluginRow {
         PluginRow {
             digest: Digest::of(b"scripted").to_string(),
@@ -68,7 +68,7 @@ impl ScriptedPlugins {
         let Some(fate) = &self.fate else { return Ok(()) };
         let millis = {
             let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-            // Mostly quick, so that both ways of a calcfunction are taken.
+            // Mostly quick, so that both paths of a calcfunction are covered.
             if rng.chance(80) { rng.between(0, 40) } else { rng.between(100, 5000) }
         };
         tokio::time::sleep(Duration::from_millis(millis)).await;

@@ -1,5 +1,5 @@
-//! A host's queue, and the truth about what ran on it: jobs, claims, start gates and markers, as the claim protocol
-//! leaves them. Plain state that moves only with [`Host::advance`].
+//! A host's queue, and the true history of its jobs: jobs, claims, start gates and markers, as the claim protocol
+//! leaves them. Plain state that changes only with [`Host::advance`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,45 +13,45 @@ use crate::scheduler::{
     Fenced, JobFailure, JobId, JobRef, JobState, JobStatus, Limits, Marker, Submission, Survey,
 };
 
-/// When a wrapper that recorded nothing is known to be dead.
+/// Age of a claim without a record after which its wrapper is known to be dead.
 const WRAPPER: Duration = Duration::from_secs(70);
 
-/// What jobs of a host do when they end, beside leaving their markers.
+/// The signal that a host's jobs give at their end, beside leaving their markers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// Nothing, and the scheduler says so.
+    /// None, and the scheduler says so.
     Nothing,
-    /// They tell who watches, and a watch lasts half a minute.
+    /// They signal the watch, which lasts half a minute.
     Ends,
-    /// They should tell, but a watch never answers.
+    /// They should signal, but a watch never answers.
     Hangs,
-    /// They should tell, but there is no watch.
+    /// They should signal, but a watch fails.
     Fails,
 }
 
-/// How a host behaves when nothing goes wrong.
+/// The behaviour of a host without faults.
 #[derive(Debug, Clone)]
 pub struct HostSettings {
     /// Its name, and its scheduler's.
     pub name: &'static str,
     /// Jobs may wait in its queue.
     pub has_queue: bool,
-    /// Its listing is the truth of the moment.
+    /// Its listing is always up to date.
     pub is_authoritative: bool,
     /// Jobs that run at the same time.
     pub slots: usize,
-    /// Longest time that a job waits though there is room, s.
+    /// Longest time that a job stays pending though there is room, s.
     pub pending_max: u64,
     /// Longest time of one round trip, ms.
     pub latency_max: u64,
-    /// How long it remembers ended jobs.
+    /// Time for which it remembers ended jobs.
     pub remembers: Duration,
-    /// What its jobs tell.
+    /// The signal of its jobs at their end.
     pub told: Told,
 }
 
 impl HostSettings {
-    /// A host that answers at once, and has room for everybody.
+    /// Makes a host that answers at once, and has room for all jobs.
     pub fn quiet(name: &'static str) -> HostSettings {
         HostSettings {
             name,
@@ -66,21 +66,21 @@ impl HostSettings {
     }
 }
 
-/// How a host that is down behaves.
+/// The behaviour of a host that is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
     /// It refuses connections at once.
     Refuses,
-    /// It says nothing.
+    /// It does not answer.
     Silent,
 }
 
-/// What became of the jobs of one work directory.
+/// The true history of the jobs of one work directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Truth {
-    /// How often its payload was started.
+    /// The number of times that its payload was started.
     pub starts: u32,
-    /// How often its scheduler started it again, being allowed to.
+    /// The number of times that its scheduler started it again with permission.
     pub reruns: u32,
     /// Its node or its controller died.
     pub is_lost: bool,
@@ -102,7 +102,7 @@ enum Answer {
 enum Claim {
     /// Recovery took it.
     Recovered,
-    /// A wrapper took it, then, and recorded nothing.
+    /// A wrapper took it at this time, and recorded nothing.
     Begun(Duration),
     Recorded(Answer),
 }
@@ -119,11 +119,11 @@ struct Dir {
 #[derive(Debug, Clone)]
 struct Job {
     token: String,
-    /// `None`: somebody else's.
+    /// `None`: another program's job.
     dir: Option<PathBuf>,
-    /// When it may start.
+    /// The time from which it may start.
     ready: Duration,
-    /// When it ends; `None`: pending.
+    /// The time of its end; `None`: pending.
     ends: Option<Duration>,
     seconds: u64,
     restart: u32,
@@ -137,7 +137,7 @@ struct Ended {
     raw: &'static str,
 }
 
-/// How a submission was answered.
+/// The answer to a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Said {
     Job(u64),
@@ -146,41 +146,41 @@ pub(super) enum Said {
     Unclear,
 }
 
-/// What recovery found.
+/// The result of recovery's look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trail {
     Job(String),
     Never,
     Missing,
-    /// Nothing in the queue bears its token; whether its wrapper is known to be dead.
+    /// No job in the queue bears its token. True if its wrapper is known to be dead.
     Absent(bool),
 }
 
-/// A host: its queue and what was seen of it.
+/// A host: its queue and the history of its jobs.
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) settings: HostSettings,
     pub(super) down: Option<(Duration, Outage)>,
-    /// Connections opened before an outage are lost.
+    /// Number of the present generation of connections. Those of earlier generations are lost.
     pub(super) generation: u64,
-    /// Which of them the owner's newest connection belongs to.
+    /// Generation of the owner's newest connection.
     pub(super) connected: u64,
     pub(super) refuses_until: Duration,
     bounds: Bounds,
     jobs: BTreeMap<u64, Job>,
     ended: Vec<Ended>,
-    /// Jobs that have ended, those included that it has forgotten.
+    /// Number of jobs that have ended, including those that it has forgotten.
     ended_ever: usize,
     late: Vec<(Duration, Submission)>,
     dirs: BTreeMap<PathBuf, Dir>,
     next_id: u64,
-    /// The last listing left something out.
+    /// True if the last listing left something out.
     has_lied: bool,
-    /// Some look for a token did.
+    /// True if some look for a token left something out.
     has_lied_of_token: bool,
 }
 
-/// What a host's queue works with.
+/// The context of a host's queue.
 pub(super) struct Means<'a> {
     pub(super) now: Duration,
     pub(super) files: &'a mut Files,
@@ -208,7 +208,7 @@ impl Host {
         }
     }
 
-    /// Lets everything happen that is due by now, in order of time.
+    /// Processes all events that are due by now, in order of time.
     pub(super) fn advance(&mut self, means: &mut Means<'_>) {
         while let Some((at, event)) = self.next_event().filter(|(at, _)| *at <= means.now) {
             match event {
@@ -271,13 +271,13 @@ impl Host {
         self.gone(id, at, payload.ends.unwrap_or("COMPLETED"));
         let Some(dir) = dir else { return };
         if let Some(word) = payload.ends {
-            // The scheduler ends it: it leaves no exit marker.
+            // The scheduler ends the job: it leaves no exit marker.
             means.fate.note(format_args!("job {id} is ended: {word}"));
             self.dirs.entry(dir).or_default().truth.is_lost = true;
             return;
         }
         let text = |text: String| Arc::from(text.into_bytes());
-        // A directory that is gone takes nothing; the truth is kept all the same.
+        // A missing directory takes nothing; the truth is kept all the same.
         let _ = means.files.write(&dir.join("result"), text(format!("{}\n", payload.value)), false);
         let _ = means.files.write(&dir.join("_scheduler-stdout.txt"), text("done\n".into()), false);
         let _ = means.files.write(&dir.join("_scheduler-stderr.txt"), text(String::new()), false);
@@ -287,7 +287,7 @@ impl Host {
         means.fate.note(format_args!("job {id} ends with {}", payload.exit));
     }
 
-    /// Returns how many jobs have ended here, and whether one of these has.
+    /// Returns the number of jobs that have ended here, and whether one of these has.
     pub(super) fn ends(&self, jobs: &[JobRef]) -> (usize, bool) {
         let is_alive = |job: &JobRef| self.jobs.keys().any(|id| id.to_string() == job.id.0);
         (self.ended_ever, !jobs.iter().all(is_alive))
@@ -300,8 +300,8 @@ impl Host {
         }
     }
 
-    /// The submit wrapper: takes the claim, asks the scheduler, records its answer. `times_out`: whether the
-    /// scheduler's client does, and whether the job is in then.
+    /// Runs the submit wrapper: takes the claim, asks the scheduler, records its answer. `times_out`: the
+    /// scheduler's client times out, and the job was accepted (true) or not.
     pub(super) fn wrap(
         &mut self,
         job: &Submission,
@@ -327,7 +327,7 @@ impl Host {
         self.dirs.entry(job.dir.clone()).or_default().claims.insert(job.token.clone(), claim);
     }
 
-    /// What the markers say of a submission that was just tried.
+    /// Returns what the markers say of a submission that was just tried.
     pub(super) fn said(&self, job: &Submission) -> Said {
         if let Some((_, id, _)) = self.dirs.get(&job.dir).and_then(|dir| dir.run.as_ref()) {
             return Said::Job(*id);
@@ -340,12 +340,12 @@ impl Host {
         }
     }
 
-    /// A wrapper that arrives later.
+    /// Plans a wrapper that arrives later.
     pub(super) fn wrap_later(&mut self, job: &Submission, at: Duration) {
         self.late.push((at, job.clone()));
     }
 
-    /// Recovery's look at the markers and at the queue; takes the claim if nobody has.
+    /// Does recovery's look at the markers and at the queue; takes the claim if it is free.
     pub(super) fn trail(&mut self, job: &Submission, is_half: bool, means: &Means<'_>) -> Trail {
         if !has_sentinel(means.files, job) {
             return Trail::Missing;
@@ -372,13 +372,13 @@ impl Host {
         }
     }
 
-    /// Nobody will submit with this token any more.
+    /// Marks that no submission with this token will happen any more.
     pub(super) fn seal(&mut self, job: &Submission) {
         let dir = self.dirs.entry(job.dir.clone()).or_default();
         dir.claims.insert(job.token.clone(), Claim::Recovered);
     }
 
-    /// The same by the user's decision, whatever became of it.
+    /// Does the same on the user's decision, whatever happened to the submission.
     pub(super) fn fence(&mut self, job: &Submission, files: &Files) -> Fenced {
         if !has_sentinel(files, job) {
             return Fenced::Gone;
@@ -431,8 +431,8 @@ impl Host {
         self.next_id - 1
     }
 
-    /// After each job of ours that came in. Ours are counted by directory: a job that a listing left out may be
-    /// submitted again, and the start gate lets one of them run.
+    /// Checks the bounds after each new job of ours. Ours are counted by directory: a job that a listing left out
+    /// may be submitted again, and the start gate lets one of them run.
     fn judge_bounds(&self, fate: &Fate) {
         let is_pending = |job: &&Job| job.ends.is_none() && job.restart == 0;
         let dirs = |jobs: &mut dyn Iterator<Item = &Job>| {
@@ -445,19 +445,19 @@ impl Host {
         }
     }
 
-    /// The user changed the limits of a computer of it.
+    /// Records that the user changed the limits of one of its computers.
     pub(super) fn limit(&mut self, computer: &'static str, limits: Limits) {
         self.bounds.limit(computer, limits);
     }
 
-    /// Whether a listing may lie now. A job that is missing twice has ended, as far as anybody can tell; so never
-    /// twice in a row, and never where the listing is the truth.
+    /// Returns whether a listing is to leave jobs out now. A job that is missing twice counts as ended. So it
+    /// never happens twice in a row, and never where the listing is authoritative.
     pub(super) fn lies(&mut self, wished: bool) -> bool {
         self.has_lied = wished && !self.settings.is_authoritative && !self.has_lied;
         self.has_lied
     }
 
-    /// What the queue says of jobs that are told by id and token.
+    /// Returns the queue's answer about jobs, each identified by id and token.
     pub(super) fn status(&self, jobs: &[JobRef], is_half: bool) -> BTreeMap<JobRef, JobStatus> {
         let (queue, history) = (&self.jobs, &self.ended);
         let of = |job: &JobRef| {
@@ -483,7 +483,7 @@ impl Host {
         shown.filter_map(|(_, job)| of(job)).collect()
     }
 
-    /// The same, and how many jobs bear none of the tokens.
+    /// Returns the same, with the number of jobs that bear none of the tokens.
     pub(super) fn survey(
         &mut self,
         jobs: &[JobRef],
@@ -507,7 +507,7 @@ impl Host {
         survey
     }
 
-    /// What lies in a work directory.
+    /// Returns the markers of a work directory.
     pub(super) fn marker(&self, files: &Files, dir: &Path) -> Marker {
         let sentinel = files.read(&dir.join(".ferry/sentinel")).ok();
         let record = self.dirs.get(dir);
@@ -522,7 +522,7 @@ impl Host {
         }
     }
 
-    /// Ends a job, wherever it stands.
+    /// Ends a job in any state.
     pub(super) fn cancel(&mut self, job: &JobRef, at: Duration) {
         let Ok(id) = job.id.0.parse() else { return };
         let Some(queued) = self.jobs.get(&id).filter(|queued| queued.token == job.token) else { return };
@@ -532,7 +532,7 @@ impl Host {
         self.gone(id, at, "CANCELLED");
     }
 
-    /// Somebody else's jobs come.
+    /// Adds jobs of another program.
     pub(super) fn add_foreign(&mut self, count: u64, seconds: u64, at: Duration) {
         for number in 0..count {
             let token = format!("by-hand-{}-{number}", at.as_millis());
@@ -540,10 +540,10 @@ impl Host {
         }
     }
 
-    /// The controller begins anew: it knows no job, kills what runs, and gives ids again.
+    /// Restarts the controller: it knows no job, kills running ones, and issues ids again.
     pub(super) fn forget(&mut self, fate: &Fate) {
         for (id, job) in std::mem::take(&mut self.jobs) {
-            // One that waits to be started again has begun too.
+            // A job that waits for its restart has started before.
             let has_begun = job.ends.is_some() || job.restart > 0;
             if let (true, Some(dir)) = (has_begun, job.dir) {
                 fate.note(format_args!("job {id} dies with its controller"));
@@ -554,7 +554,7 @@ impl Host {
         self.next_id = 1;
     }
 
-    /// The node of a running job dies: the job starts again if it may, else it is lost.
+    /// Fails the node of a running job: the job starts again if it may, else it is lost.
     pub(super) fn fail_node(&mut self, means: &mut Means<'_>) {
         let ours: Vec<u64> = self
             .jobs
@@ -579,18 +579,18 @@ impl Host {
         }
     }
 
-    /// What became of the jobs of each work directory.
+    /// Returns the true history of the jobs of each work directory.
     pub(super) fn truths(&self) -> impl Iterator<Item = (&PathBuf, &Truth)> {
         self.dirs.iter().map(|(dir, record)| (dir, &record.truth))
     }
 
-    /// The work directories of our jobs that are still in the queue.
+    /// Returns the work directories of our jobs that are still in the queue.
     pub(super) fn left(&self) -> Vec<PathBuf> {
         self.jobs.values().filter_map(|job| job.dir.clone()).collect()
     }
 }
 
-/// What happens next in a queue; at the same time, ends come first.
+/// The next event in a queue; at the same time, ends come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     End(u64),
@@ -598,7 +598,7 @@ enum Due {
     Late(usize),
 }
 
-/// The class of the queue's words.
+/// Returns the class of the queue's words.
 fn failure_of(raw: &str) -> Option<JobFailure> {
     Some(match raw {
         "OUT_OF_MEMORY" => JobFailure::OutOfMemory,

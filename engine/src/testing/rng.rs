@@ -1,16 +1,16 @@
-//! Random numbers that follow from a seed alone, on every machine and in every version.
+//! Random numbers that depend on a seed alone, on every machine and in every version.
 
-/// `SplitMix64`, Steele, Lea and Flood 2014: small, quick, and good enough to choose faults.
+/// The generator `SplitMix64`, Steele, Lea and Flood 2014: small, quick, and good enough to choose faults.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// The numbers of a seed.
+    /// Makes the generator of a seed.
     pub fn new(seed: u64) -> Rng {
         Rng(seed)
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -19,17 +19,17 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.draw() % (high - low + 1)
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true in `percent` of a hundred cases.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.draw() % 100 < percent
     }
 
-    /// One of them; `None` of none.
+    /// Returns one of them; `None` if there are none.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get((self.draw() % from.len().max(1) as u64) as usize)
     }

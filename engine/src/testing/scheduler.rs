@@ -1,6 +1,6 @@
-//! A scheduler of a [`World`]'s host, with the meaning of the claim protocol but none of its shell text: claims,
-//! start gates and markers are state of the world. So it says nothing about `claim.rs` and `template.rs`; those are
-//! tried on real shells.
+//! A scheduler of a [`World`]'s host, with the meaning of the claim protocol but none of its shell text. Claims,
+//! start gates and markers are state of the world. So it does not test `claim.rs` and `template.rs`; those are
+//! tested with real shells.
 
 use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     transport::Transport,
 };
 
-/// How long after the first look for a token a second one follows.
+/// Time between the first and the second look for a token.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The scheduler of one host.
@@ -31,12 +31,12 @@ pub struct ScriptedScheduler {
 }
 
 impl ScriptedScheduler {
-    /// The scheduler of the host with these settings.
+    /// Makes the scheduler of the host with these settings.
     pub fn new(world: Arc<World>, settings: HostSettings) -> ScriptedScheduler {
         ScriptedScheduler { world, settings }
     }
 
-    /// The owner has one connection to a host, over which it asks: a lost one stays lost until it opens another.
+    /// Returns the owner's connection to the host. It has only one: a lost one stays lost until it opens another.
     fn connection(&self) -> Option<u64> {
         self.world.with(self.settings.name, |host, _| host.connected)
     }
@@ -55,7 +55,7 @@ impl ScriptedScheduler {
     }
 }
 
-/// The wrapper's work for a batch, and what it left.
+/// Does the wrapper's work for a batch; returns its answers.
 fn submit_all(
     host: &mut Host,
     means: &mut Means<'_>,
@@ -110,7 +110,7 @@ impl Scheduler for ScriptedScheduler {
         else {
             return jobs.iter().map(|_| Err(ambiguous())).collect();
         };
-        // Which kind of "not now" depends on the process, so that each meets all of them.
+        // The kind of "not now" depends on the process, so that all kinds occur.
         let not_now = |job: &Submission| match job.token.bytes().map(usize::from).sum::<usize>() % 3 {
             0 => Error::new(ErrorKind::Full, "submit").message("too many jobs").later(),
             1 => Error::new(ErrorKind::Quota, "submit").message("too many jobs of yours").later(),

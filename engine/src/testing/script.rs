@@ -1,4 +1,5 @@
-//! `script.run`: a workflow whose input is its program. The same words as the test plugin of that name, in plain code.
+//! `script.run`: a workflow whose input is its program. It has the operations of the test plugin of that name, in
+//! plain code.
 //!
 //! ```text
 //! script: [{call: a, type: sim.job, inputs: {value: 1}}, {wait: [a]},
@@ -14,7 +15,7 @@ use ferry_plugin_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How far it came, and what its calls came to.
+/// The position in the script, and the outputs of its calls.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Place {
     at: usize,

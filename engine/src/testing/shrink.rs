@@ -1,4 +1,4 @@
-//! Makes a failing plan smaller: takes away one thing after the other, as long as it goes on failing the same way.
+//! Makes a failing plan smaller: removes one item after the other, as long as it still fails in the same way.
 
 use super::{
     plan::Plan,
@@ -6,10 +6,10 @@ use super::{
     trace::Watch,
 };
 
-/// Runs that are spent on it.
+/// Most runs for shrinking one plan.
 const RUNS: u32 = 150;
 
-/// A smaller plan that fails in the same way, and its report with a text of what happened.
+/// Returns a smaller plan that fails in the same way, and its report with the trace as text.
 pub fn shrink(plan: &Plan, report: &Report) -> (Plan, Report) {
     let kind = kind(report).to_owned();
     let mut shrinker = Shrinker { kind, runs: 0 };
@@ -67,7 +67,7 @@ impl Shrinker {
     }
 }
 
-/// The first wrong up to its details.
+/// Returns the kind of the first violation, without its details.
 fn kind(report: &Report) -> &str {
     let first = report.wrongs.first().map(String::as_str).unwrap_or_default();
     first.split([':', ' ']).next().unwrap_or_default()

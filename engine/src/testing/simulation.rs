@@ -1,4 +1,4 @@
-//! The director: lets owners do a plan's work, one after the other where they die, and judges what they left.
+//! The director: lets owners work on a plan, replaces those that die, and judges the result.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,44 +35,44 @@ use crate::{
     transport::Factory,
 };
 
-/// How often the user looks whether a process is paused or wants a decision, once all causes are gone.
+/// Time between two looks of the user at paused processes and open decisions, once all faults have ended.
 const LOOK: Duration = Duration::from_secs(300);
-/// How long after the last cause is gone the user tests his computers.
+/// Time after the end of all faults at which the user tests the computers.
 const TEST: Duration = Duration::from_secs(4 * 3600);
-/// How long after a commit somebody looks whether all is done.
+/// Time between a commit and the check whether everything is done.
 const MOMENT: Duration = Duration::from_secs(1);
-/// How long after the last cause is gone, naps aside, everything must have come to its end.
+/// Time after the end of all faults in which everything must end, sleeps and jobs not counted.
 const PATIENCE: Duration = Duration::from_secs(86_400);
 
-/// What came of a simulation.
+/// The result of a simulation.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// What must never happen, and did.
+    /// The violations: events that must never happen, and did.
     pub wrongs: Vec<String>,
-    /// Of all commits, remote operations and their times, if they were watched.
+    /// Digest of all commits, remote operations and their times, if they were watched.
     pub digest: String,
-    /// The last of them, if they were watched closely.
+    /// The last lines of the trace, if it was kept as text.
     pub lines: Vec<String>,
-    /// Commits that were tried while something could go wrong.
+    /// Number of commits that were tried before the end of all faults.
     pub commits: u64,
-    /// Remote operations, likewise.
+    /// Number of remote operations in that time.
     pub ops: u64,
-    /// Deaths of an owner.
+    /// Number of an owner's deaths.
     pub crashes: u32,
-    /// How long it took, by its own clock.
+    /// Duration, by its own clock.
     pub lasted: Duration,
-    /// Processes that came to be.
+    /// Number of processes.
     pub processes: usize,
-    /// Each launch's call tree as text, without what differs between two runs.
+    /// The call tree of each launch as text, without the parts that differ between two runs.
     pub trees: BTreeMap<String, String>,
-    /// Launches in whose trees somebody was killed or lost his job: those may differ.
+    /// Launches in whose trees a process was killed or lost its job: their trees may differ.
     pub disturbed: BTreeSet<String>,
 }
 
-/// Runs a plan, and the same launches without its faults; what must never happen is in the report's `wrongs`.
+/// Runs a plan, and the same launches without its faults. Violations are in the report's `wrongs`.
 ///
 /// # Errors
-/// The disk's, where the scratch files lie.
+/// Those of the disk where the scratch files are.
 pub fn try_out(plan: &Plan, watch: Watch) -> Result<Report> {
     let mut report = run(plan, watch)?;
     let ideal = run(&plan.without_faults(), Watch::Off)?;
@@ -87,10 +87,10 @@ pub fn try_out(plan: &Plan, watch: Watch) -> Result<Report> {
     Ok(report)
 }
 
-/// Runs a plan on this thread, in its own time.
+/// Runs a plan on this thread, in virtual time.
 ///
 /// # Errors
-/// The disk's, where the scratch files lie.
+/// Those of the disk where the scratch files are.
 pub fn run(plan: &Plan, watch: Watch) -> Result<Report> {
     let disk = |error| crate::store::Error::from_io("simulate", &scratch_root(), error);
     let home = tempfile::Builder::new().prefix("ferry-sim-").tempdir_in(scratch_root()).map_err(disk)?;
@@ -114,7 +114,7 @@ pub fn run(plan: &Plan, watch: Watch) -> Result<Report> {
     report
 }
 
-/// In memory where there is such a place.
+/// Returns the directory for scratch files, in memory if possible.
 fn scratch_root() -> PathBuf {
     let shared = PathBuf::from("/dev/shm");
     if shared.is_dir() { shared } else { std::env::temp_dir() }
@@ -126,7 +126,7 @@ struct Director<'a> {
     world: Arc<World>,
     parts: Parts,
     tap: Arc<Tap>,
-    /// The store, as it can check itself.
+    /// The store, for its own consistency check.
     sqlite: SqliteStore,
     stage: Option<Stage>,
     rng: Rng,
@@ -206,7 +206,7 @@ impl<'a> Director<'a> {
         self.judge()
     }
 
-    /// Lets the owner work until then, and another one after it if it dies.
+    /// Lets the owner work until then; replaces it if it dies.
     async fn until(&mut self, at: Instant) -> Result<()> {
         loop {
             let fate = self.fate.clone();
@@ -218,11 +218,11 @@ impl<'a> Director<'a> {
         }
     }
 
-    /// The owner is dead; some time later there is another.
+    /// Replaces a dead owner after some time.
     async fn replace(&mut self) -> Result<()> {
         self.stage = None;
         self.tap.forget();
-        // Its tasks are dropped when the runtime comes by; nothing of them runs any further.
+        // Its tasks are dropped at the runtime's next turn; none of them runs any further.
         tokio::task::yield_now().await;
         let pause = Duration::from_millis(*self.rng.pick(&[0, 1000, 20_000, 90_000]).unwrap_or(&0));
         sleep(pause.max(Duration::from_millis(1))).await;
@@ -232,7 +232,7 @@ impl<'a> Director<'a> {
         Ok(())
     }
 
-    /// Asks the owner; `None`: it died, and there is another now.
+    /// Asks the owner; `None`: it died, and was replaced.
     async fn ask(&mut self, request: Request) -> Result<Option<Response>> {
         let fate = self.fate.clone();
         let answer = match &self.stage {
@@ -249,7 +249,7 @@ impl<'a> Director<'a> {
         Ok(answer)
     }
 
-    /// Launches, as often as a user would who was told that nothing was kept, or was told nothing.
+    /// Launches, and repeats it as a user would after a failure or without an answer.
     async fn launch(&mut self, launch: &LaunchPlan) -> Result<()> {
         let value =
             |value: &Value| InputValue::New { data_type: None, value: value.clone(), files: Vec::new() };
@@ -345,7 +345,7 @@ impl<'a> Director<'a> {
         self.command(Request::Host { computer: host.to_owned(), action }).await
     }
 
-    /// Asks until it is done, as a user would.
+    /// Repeats a request until it is done, as a user would.
     async fn command(&mut self, request: Request) -> Result<()> {
         loop {
             match self.ask(request.clone()).await? {
@@ -371,7 +371,7 @@ impl<'a> Director<'a> {
         };
         let config = computer(host, max_queued, max_active);
         let limits = Limits::of(&config).unwrap_or_default();
-        // Before and after: which of them holds is not known until the answer.
+        // The world gets them before the owner: until the answer, the old or the new limits may hold.
         self.world.limit(name, name, limits);
         self.command(Request::Computer { config: Box::new(config), replace: true }).await
     }
@@ -388,7 +388,7 @@ impl<'a> Director<'a> {
         self.replace().await
     }
 
-    /// All causes are gone: everything must come to its end now.
+    /// Ends all faults and waits: everything must come to its end now.
     async fn settle(&mut self) -> Result<()> {
         self.fate.note(format_args!("all causes are gone"));
         self.fate.calm();
@@ -400,7 +400,7 @@ impl<'a> Director<'a> {
         for label in self.plan.hosts.iter().flat_map(HostPlan::labels) {
             self.decide(label, HostAction::Enable).await?;
         }
-        // What stays unclear where nobody tested anything, a test of the computer decides.
+        // Submissions that stay unclear on a computer without a test are settled by testing it.
         let mut test_at = Some(Instant::now() + TEST);
         while !self.is_at_rest()? {
             if Instant::now() > deadline {
@@ -421,12 +421,12 @@ impl<'a> Director<'a> {
             tokio::select! {
                 biased;
                 () = fate.crashed() => self.replace().await?,
-                // Not after each of many commits.
+                // Only one check after many commits.
                 () = async { drop(commits.changed().await); sleep(MOMENT).await } => {}
                 () = sleep_until(look) => {}
             }
         }
-        // What is still under way on the hosts comes to its end too.
+        // Jobs that are still on the hosts end too.
         self.until(Instant::now() + Duration::from_secs(7200)).await
     }
 
@@ -444,7 +444,7 @@ impl<'a> Director<'a> {
         self.command(Request::Pause { processes: paused, paused: false }).await
     }
 
-    /// The user decides about submissions that stay unclear.
+    /// Lets the user decide about submissions that stay unclear.
     async fn resubmit_all(&mut self) -> Result<()> {
         let waiting = ProcessFilter { states: vec![State::Waiting], ..ProcessFilter::default() };
         for process in self.parts.store.processes(&waiting)? {
@@ -512,7 +512,7 @@ fn computer(host: &HostPlan, max_queued: Option<u32>, max_active: Option<u32>) -
     }
 }
 
-/// The computers of a host, in the order of their labels' plan.
+/// Returns the computers of a host, in the order of [`HostPlan::labels`].
 fn computers(host: &HostPlan) -> Vec<Computer> {
     let first = computer(host, host.max_queued, host.max_active);
     let second = host.second.as_ref().map(|second| {
@@ -526,7 +526,7 @@ fn computers(host: &HostPlan) -> Vec<Computer> {
     [first].into_iter().chain(second).collect()
 }
 
-/// What the store knows of a host's computers in the beginning.
+/// Returns the initial changes about a host's computers in the store.
 fn known_of(host: &HostPlan) -> Vec<Change> {
     let mut changes = Vec::new();
     let is_known = host.second.as_ref().is_some_and(|second| second.known == Known::FromBefore);
@@ -544,7 +544,7 @@ fn known_of(host: &HostPlan) -> Vec<Change> {
     changes
 }
 
-/// How long the scripts of a launch sleep, in all, s.
+/// Returns the total time of the sleeps and jobs of a launch, s.
 fn naps(inputs: &BTreeMap<String, Value>) -> u64 {
     inputs.iter().map(|(key, value)| nap(key, value)).sum()
 }

@@ -1,5 +1,5 @@
-//! The store as a simulated owner meets it: it may fail or be the last thing that the owner does, and all that it
-//! takes goes into the trace.
+//! The store of a simulated owner. A commit may fail or be the owner's last action, and all commits go into the
+//! trace.
 
 use std::{
     fmt, future,
@@ -16,11 +16,11 @@ use tokio::{
 use super::fate::Fate;
 use crate::store::{Change, Error, ErrorKind, NodeId, Reader, Result, Stage, Store, Tidied, testing::Fault};
 
-/// A store between its owner and fate.
+/// A store that applies planned faults.
 #[derive(Debug)]
 pub(super) struct Tap {
     inner: Arc<Inner>,
-    /// Commits on their way.
+    /// Commits under way.
     queue: Mutex<JoinSet<()>>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Tap {
 struct Inner {
     store: Arc<dyn Store>,
     fate: Arc<Fate>,
-    /// Commits are taken one after the other, in the order in which they came.
+    /// Commits are handled one after the other, in the order of their arrival.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -38,13 +38,13 @@ impl Tap {
         Tap { inner: Arc::new(inner), queue: Mutex::default() }
     }
 
-    /// The owner died: what it had not committed yet is gone.
+    /// Drops the commits under way, as the owner died.
     pub(super) fn forget(&self) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
-    /// A commit as the real writer's queue takes it: in its turn, after a while, and whether or not whoever asked
-    /// for it is still there to hear of it.
+    /// Commits as the real writer's queue does: in its turn, after a while, and even if the caller no longer waits
+    /// for the answer.
     async fn queue(&self, changes: Vec<Change>) -> Result<Vec<NodeId>> {
         let (answer, answered) = oneshot::channel();
         let inner = self.inner.clone();
@@ -75,7 +75,7 @@ impl Inner {
         let result = self.store.commit(changes).await;
         if let Err(error) = &result {
             self.fate.note(format_args!("refused: {error}"));
-            // Only the store's table of states says this.
+            // Only the store's table of states gives this error.
             if *error.kind() == ErrorKind::Rule && error.to_string().contains("can't become") {
                 self.fate.wrong(format!("illegal transition: {error}"));
             }
@@ -115,7 +115,7 @@ impl Store for Tap {
     }
 }
 
-/// Changes as a trace tells them: what a process came to be first, all else after it.
+/// Changes in the form for a trace: the new states of processes first, all else after them.
 struct Told<'a>(&'a [Change]);
 
 impl fmt::Display for Told<'_> {

@@ -1,16 +1,16 @@
-//! What happened in a simulation, as one number to compare two runs by, and as text for whoever looks for a cause.
+//! The trace of a simulation: a digest by which two runs are compared, and text for debugging.
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
 /// Lines of text that are kept, the last ones.
 const KEPT: usize = 400;
-/// Characters of each, of the beginning and of the end.
+/// Characters that are kept of each line, of the beginning and of the end.
 const WIDTH: (usize, usize) = (400, 80);
 
-/// How closely a simulation is watched. Watching costs time, and changes nothing else.
+/// The detail of a simulation's trace. Tracing costs time, and changes nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Watch {
-    /// Not at all.
+    /// None.
     #[default]
     Off,
     /// All commits, remote operations and times go into one digest.
@@ -19,7 +19,7 @@ pub enum Watch {
     Text,
 }
 
-/// A record of what happened.
+/// A record of the events.
 #[derive(Debug)]
 pub(super) struct Trace {
     watch: Watch,
@@ -32,7 +32,7 @@ impl Trace {
         Trace { watch, hasher: blake3::Hasher::new(), lines: VecDeque::new() }
     }
 
-    /// Notes what happened at a time.
+    /// Records an event and its time.
     pub(super) fn note(&mut self, at: Duration, what: fmt::Arguments<'_>) {
         if self.watch == Watch::Off {
             return;
@@ -57,7 +57,7 @@ impl Trace {
     }
 }
 
-/// The beginning and the end of a long line.
+/// Returns the beginning and the end of a long line.
 fn shortened(line: &str) -> String {
     let count = line.chars().count();
     if count <= WIDTH.0 + WIDTH.1 {

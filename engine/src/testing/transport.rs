@@ -28,7 +28,7 @@ pub struct MemoryFactory {
 }
 
 impl MemoryFactory {
-    /// For this world.
+    /// Makes the factory for this world.
     pub fn new(world: Arc<World>) -> MemoryFactory {
         MemoryFactory { world }
     }
@@ -65,8 +65,8 @@ impl Factory for MemoryFactory {
     }
 }
 
-/// A connection to one host. Keeps every promise of [`Transport`] but that of running programs: all commands answer
-/// 127, as for a program that is not there.
+/// A connection to one host. It fulfils the contract of [`Transport`] except that it runs no programs: all
+/// commands return 127, as for a missing program.
 #[derive(Debug)]
 pub struct MemoryTransport {
     world: Arc<World>,
@@ -76,7 +76,7 @@ pub struct MemoryTransport {
 }
 
 impl MemoryTransport {
-    /// One operation on the host's files, which names `path` in its errors.
+    /// Does one operation on the host's files; errors name `path`.
     async fn files<T>(
         &self,
         operation: &'static str,
@@ -224,7 +224,7 @@ impl Transport for MemoryTransport {
             if local.is_dir() && !local.is_symlink() {
                 return Err(self::failed(ErrorKind::IsADirectory, "get_files", local));
             }
-            // Under another name first, so that a local link is replaced and not followed.
+            // Written under another name first, so that a local link is replaced and not followed.
             let parts = local.with_file_name(crate::transport::fresh_name());
             std::fs::write(&parts, &bytes).map_err(failed)?;
             std::fs::rename(&parts, local).map_err(failed)?;

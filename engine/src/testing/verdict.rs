@@ -1,4 +1,4 @@
-//! What a simulation left, held against the truth that the world alone knows.
+//! Compares the result of a simulation with the true history, which only the world knows.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use crate::{
 /// The engine's exit code for a job that ended without an exit status.
 const LOST: u32 = 140;
 
-/// What is judged.
+/// The input of the verdict.
 pub(super) struct Case<'a> {
     pub(super) reader: &'a Reader,
     pub(super) plan: &'a Plan,
@@ -56,7 +56,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) -> Result<()> {
     leftovers(case, report)
 }
 
-/// What is wrong with how a process ended.
+/// Returns what is wrong with a process's end, if anything.
 fn wrong_end(case: &Case<'_>, process: &Process, label: &str) -> Option<String> {
     let told = |what: &str| Some(format!("{what}: process {} of {label}", process.id));
     if !process.state.is_terminal() {
@@ -78,7 +78,7 @@ fn wrong_end(case: &Case<'_>, process: &Process, label: &str) -> Option<String> 
     }
 }
 
-/// Nothing stays behind.
+/// Checks that nothing is left behind.
 fn leftovers(case: &Case<'_>, report: &mut Report) -> Result<()> {
     for host in &case.plan.hosts {
         for label in host.labels() {

@@ -1,5 +1,5 @@
-//! The world around a simulated owner: hosts with files and queues, and its own time. It outlives every crash of
-//! the owner, and alone knows what was really run.
+//! The world around a simulated owner: hosts with files and queues, and a time of its own. It outlives every crash
+//! of the owner, and only it knows which jobs really ran.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::scheduler::Limits;
 
-/// How long a silent host is waited for.
+/// Time after which a silent host is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Hosts, their files and their queues.
@@ -35,11 +35,11 @@ pub(super) struct State {
     files: Files,
     hosts: BTreeMap<&'static str, Host>,
     rng: Rng,
-    /// How long the owner's machine slept: the world went on, its clock did not.
+    /// Total time for which the owner's machine was suspended: the world went on, its clock did not.
     slept: Duration,
 }
 
-/// Why an operation brought no answer.
+/// The reason why an operation brought no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lost {
     /// It was never sent.
@@ -49,7 +49,7 @@ pub(super) enum Lost {
 }
 
 impl World {
-    /// A world in which nothing goes wrong and nothing takes time.
+    /// Makes a world without faults and delays.
     pub fn quiet(hosts: Vec<HostSettings>) -> Arc<World> {
         let fate = Fate::new(BTreeMap::new(), BTreeMap::new(), BTreeSet::new(), Watch::Off);
         World::new(hosts, 0, Arc::new(fate))
@@ -70,7 +70,7 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at one host, or changes it, as it stands now.
+    /// Calls `look` with one host in its present state, which it may change.
     pub(super) fn with<T>(&self, host: &str, look: impl FnOnce(&mut Host, &mut Means<'_>) -> T) -> Option<T> {
         let mut state = self.lock();
         let State { files, hosts, rng, slept } = &mut *state;
@@ -82,7 +82,7 @@ impl World {
         Some(look(host, &mut means))
     }
 
-    /// One remote operation: takes its time, may be lost, and acts at most once.
+    /// Does one remote operation. It takes its time, may be lost, and acts at most once.
     pub(super) async fn act<T>(
         &self,
         host: &str,
@@ -156,12 +156,12 @@ impl World {
         }
     }
 
-    /// The owner's machine was suspended for so long.
+    /// Lets the world go on while the owner's machine is suspended.
     pub(super) fn sleep_through(&self, time: Duration) {
         self.lock().slept += time;
     }
 
-    /// A host goes away for a while; its connections are lost.
+    /// Takes a host down for a while; its connections are lost.
     pub(super) fn take_down(&self, host: &str, lasts: Duration, outage: Outage) {
         self.with(host, |host, means| {
             host.down = Some((means.now + lasts, outage));
@@ -169,12 +169,13 @@ impl World {
         });
     }
 
-    /// The limits of a computer of a host were changed.
+    /// Changes the limits of a host's computer.
     pub(super) fn limit(&self, host: &str, computer: &'static str, limits: Limits) {
         self.with(host, |host, _| host.limit(computer, limits));
     }
 
-    /// What really became of the jobs of each work directory, and the directories that still have one.
+    /// Returns the true history of the jobs of each work directory, and the directories whose jobs are still in a
+    /// queue.
     pub(super) fn truths(&self) -> (BTreeMap<PathBuf, Truth>, Vec<PathBuf>) {
         let names: Vec<&str> = self.lock().hosts.keys().copied().collect();
         let (mut truths, mut left) = (BTreeMap::new(), Vec::new());
@@ -196,7 +197,7 @@ impl World {
     }
 }
 
-/// Where work directories lie on a host.
+/// Returns the base of work directories on a host.
 pub fn work_dir(host: &str) -> PathBuf {
     Path::new("/remote").join(host)
 }
