@@ -7,7 +7,7 @@ use ferry_engine_core::{
 
 const USE_LOGIN_SHELL: &str = "use_login_shell";
 
-/// What a computer file may say.
+/// The settings that a computer file may have.
 pub(crate) const SETTINGS: &[Setting] = &[Setting {
     key: USE_LOGIN_SHELL,
     help: "run commands through `bash -l`, so that they see what your login files set (default: only what submits to a queue)",
@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the connection settings of a computer; keys of others are not its business.
+    /// Reads the connection settings of a computer. Keys of others are ignored.
     ///
     /// # Errors
     /// `Config`, naming the key.

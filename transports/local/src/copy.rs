@@ -18,7 +18,7 @@ use crate::{
 
 const COPY: &str = "copy";
 
-/// Copies `from` to `to`, where nothing may be.
+/// Copies `from` to `to`, which must not exist.
 pub(crate) fn copy(from: &Path, to: &Path, line: &Line) -> Result<()> {
     if !files::is_missing(to) {
         return Err(io::Error::from(io::ErrorKind::AlreadyExists)).at(COPY, to);
@@ -35,14 +35,14 @@ pub(crate) fn copy(from: &Path, to: &Path, line: &Line) -> Result<()> {
     draft.publish(to).at(COPY, to)
 }
 
-/// What one copying carries along.
+/// The context of one copy.
 struct Copying<'a> {
-    /// The copy's own root: met on the way, it means that a directory is copied into itself.
+    /// The copy's own root. If it is met on the way, a directory is being copied into itself.
     root: (u64, u64),
     line: &'a Line,
 }
 
-/// Copies what is in a directory, then its permission bits, which may forbid to write.
+/// Copies the contents of a directory, then its permission bits, which may forbid writing.
 fn directory(from: &Path, metadata: &Metadata, to: &Path, copying: &Copying<'_>) -> Result<()> {
     for entry in fs::read_dir(from).at(COPY, from)? {
         let entry = entry.at(COPY, from)?;

@@ -1,4 +1,4 @@
-//! Something under a temporary name beside its target, which is put in place whole or goes away.
+//! A file or tree under a temporary name beside its target, which is put in place whole or removed.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,12 +11,12 @@ use ferry_engine_core::transport::fresh_name;
 
 use crate::{files, rename};
 
-/// Permission bits of a new file, before the umask.
+/// Returns the permission bits of a new file, before the umask.
 pub(crate) fn mode(executable: bool) -> u32 {
     if executable { 0o755 } else { 0o644 }
 }
 
-/// A temporary path beside a target. Dropped unpublished, whatever is there is removed.
+/// A temporary path beside a target. If it is dropped unpublished, the file or tree at it is removed.
 #[derive(Debug)]
 pub(crate) struct Draft {
     path: PathBuf,
@@ -24,12 +24,12 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// A draft for `target`; nothing is made yet.
+    /// Makes a draft for `target`; no file is made yet.
     pub(crate) fn of(target: &Path) -> Self {
         Draft { path: target.with_file_name(fresh_name()), is_published: false }
     }
 
-    /// Where to make it.
+    /// Returns the temporary path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -39,14 +39,14 @@ impl Draft {
         OpenOptions::new().write(true).create_new(true).mode(mode).open(&self.path)
     }
 
-    /// Puts it in place of whatever file was there.
+    /// Renames it to `target`, replacing a file that is there.
     pub(crate) fn replace(mut self, target: &Path) -> io::Result<()> {
         fs::rename(&self.path, target)?;
         self.is_published = true;
         Ok(())
     }
 
-    /// Puts it where nothing was.
+    /// Renames it to `target`, which must not exist.
     pub(crate) fn publish(mut self, target: &Path) -> io::Result<()> {
         rename::no_replace(&self.path, target)?;
         self.is_published = true;
@@ -57,7 +57,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.is_published {
-            // Nobody is left to be told; the name is hidden and harmless.
+            // An error can't be reported here; a leftover is hidden and harmless.
             let _ = files::remove_tree(&self.path);
         }
     }

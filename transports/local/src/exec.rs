@@ -1,7 +1,7 @@
 //! Commands as children: started, fed, drained, and ended with their whole group.
 //!
-//! No hook runs between fork and exec, so that the standard library can take `posix_spawn`, whose cost does
-//! not grow with this process.
+//! No hook runs between fork and exec, so that the standard library can use `posix_spawn`, whose cost does not
+//! grow with this process.
 
 use std::{
     env,
@@ -25,9 +25,9 @@ use tokio::{
 use crate::{Config, fault::At, group::Group, output::Capture, work};
 
 const EXEC: &str = "exec";
-/// How long output may still come after the command's end, from children it left behind.
+/// Time after the command's end for which output may still come, from children that it left behind.
 const LINGER: Duration = Duration::from_millis(200);
-/// Changes to the directory after the login files, which may have gone elsewhere.
+/// Shell text that changes to the directory after the login files, which may have changed it.
 const LOGIN: &str = r#"cd -- "$1" && shift && exec "$@""#;
 
 /// Runs a command to its end.
@@ -67,7 +67,7 @@ impl Running {
         Ok(Running { group: Group::of(child), stdin, stdout, stderr })
     }
 
-    /// Waits for the command's end, or ends it.
+    /// Waits for the command's end; ends it on a time-out.
     async fn finish(&mut self, command: &Command) -> Result<ExitStatus> {
         match self.wait(command).await {
             Some(Ok(status)) => Ok(status),
@@ -100,7 +100,8 @@ impl Running {
         Some(status)
     }
 
-    /// What the command wrote itself is in the pipes by now, whatever the timer above cut short.
+    /// Returns the output. Everything that the command itself wrote is in the pipes by now, even if the timer
+    /// above cut the draining short.
     fn output(mut self, status: ExitStatus) -> Output {
         self.stdout.sweep();
         self.stderr.sweep();
@@ -116,7 +117,7 @@ impl Running {
     }
 }
 
-/// The argv to start: the command's own, or a login shell's that becomes it.
+/// Returns the argv to start: the command's own, or that of a login shell that becomes it.
 fn words(config: Config, command: &Command) -> Result<Vec<OsString>> {
     if command.argv.is_empty() {
         return Err(Error::new(ErrorKind::Other, EXEC).message("the command has no words"));
@@ -135,7 +136,7 @@ fn words(config: Config, command: &Command) -> Result<Vec<OsString>> {
     Ok(words)
 }
 
-/// The directory to start in, which must be there; the user's home unless one is given.
+/// Returns the directory to start in, which must exist; the user's home unless one is given.
 fn directory(dir: Option<PathBuf>) -> Result<PathBuf> {
     let Some(dir) = dir else {
         let home = env::home_dir().filter(|home| home.is_dir());
@@ -160,14 +161,14 @@ fn start(words: &[OsString], command: &Command, is_login: bool, dir: &Path) -> i
     Running::new(builder.spawn()?)
 }
 
-/// Writes all of the input. A child that doesn't want it is not at fault.
+/// Writes all of the input. A child that does not read it is not an error.
 async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
     if let Some(mut stdin) = stdin {
         let _ = stdin.write_all(input).await;
     }
 }
 
-/// A command that did not start: what a shell would have said, if it is the command's own fault.
+/// Handles a command that did not start: returns a shell's exit status and text, if it is the command's own fault.
 fn unstarted(words: &[OsString], command: &Command, error: io::Error) -> Result<Output> {
     let (status, why) = match Errno::from_io_error(&error) {
         Some(Errno::NOENT | Errno::NOTDIR) => (127, "not found".to_owned()),
@@ -178,7 +179,7 @@ fn unstarted(words: &[OsString], command: &Command, error: io::Error) -> Result<
     Ok(Output { status, stdout: Vec::new(), stderr })
 }
 
-/// A command that this machine could not run.
+/// Returns the error of a command that this machine could not run.
 fn failed(command: &Command, error: io::Error) -> Error {
     let is_passing = matches!(
         Errno::from_io_error(&error),
@@ -197,7 +198,7 @@ fn timed_out(command: &Command, stderr: &str) -> Error {
     if stderr.is_empty() { error } else { error.with("stderr", stderr) }
 }
 
-/// The command as people know it, not all of a long script.
+/// Returns the command for messages, cut if it is long.
 fn shown(command: &Command) -> String {
     let line = command.line();
     match line.char_indices().nth(200) {

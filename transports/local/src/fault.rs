@@ -1,13 +1,13 @@
-//! From the operating system's errors to the transport's.
+//! Conversion of the operating system's errors to the transport's.
 
 use std::{io, path::Path};
 
 use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use rustix::io::Errno;
 
-/// Says where an I/O error happened.
+/// Adds the operation and the path to an I/O error.
 pub(crate) trait At<T> {
-    /// The transport's error, during `operation` on `path`.
+    /// Converts to the transport's error, during `operation` on `path`.
     fn at(self, operation: &'static str, path: &Path) -> Result<T>;
 }
 
@@ -23,7 +23,7 @@ impl<T> At<T> for rustix::io::Result<T> {
     }
 }
 
-/// A file that is neither a regular file nor a directory.
+/// Returns the error for a file that is neither a regular file nor a directory.
 pub(crate) fn special() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "a pipe, socket or device, not a file")
 }
@@ -31,7 +31,7 @@ pub(crate) fn special() -> io::Error {
 fn fault(operation: &'static str, path: &Path, error: io::Error) -> Error {
     let unsupported = || Error::new(ErrorKind::Unsupported, operation).with("path", path.display());
     if Errno::from_io_error(&error) == Some(Errno::LOOP) {
-        // Looking again finds the same loop, so it is not worth the retry that an unknown error gets.
+        // Another attempt finds the same loop, so it is not worth the retry that an unknown error gets.
         return Error::new(ErrorKind::Other, operation).with("path", path.display()).source(error);
     }
     match error.kind() {

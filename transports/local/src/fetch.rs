@@ -1,4 +1,4 @@
-//! Fetching files: each into a temporary name, then over whatever file was there.
+//! Fetching files: each into a temporary name, then renamed over a file that is there.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
 
 const GET_FILES: &str = "get_files";
 
-/// Fetches (far, local) pairs in order.
+/// Fetches (remote, local) pairs in order.
 pub(crate) fn get_files(pairs: &[(PathBuf, PathBuf)], line: &Line) -> Result<()> {
     pairs.iter().try_for_each(|(far, local)| get(far, local, line))
 }

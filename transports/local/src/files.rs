@@ -1,4 +1,4 @@
-//! Single files and directories: facts, names, making, removing, opening.
+//! Single files and directories: metadata, listing, making, removing, opening.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 
 use crate::{fault::special, work::Line};
 
-/// How much of a file is copied between two reports.
+/// Bytes of a file that are copied between two progress reports.
 const CHUNK: u64 = 8 << 20;
 
 pub(crate) fn stat(path: &Path) -> io::Result<Metadata> {
@@ -29,7 +29,7 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<Entry>> {
         let entry = entry?;
         match entry.metadata() {
             Ok(metadata) => entries.push(Entry { name: entry.file_name(), metadata: facts(&metadata)? }),
-            // Gone since its name was read.
+            // Removed since its name was read.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -41,7 +41,7 @@ pub(crate) fn chmod(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode & 0o7777))
 }
 
-/// Removes whatever is there.
+/// Removes a file, a link, or a directory with everything below it. A missing path is fine.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     if path.parent().is_none() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "all of the file system is too much"));
@@ -51,13 +51,13 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     });
     match removed {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Ok(()),
-        // Below a file there is nothing, but a directory that turned into a file is still there.
+        // Nothing exists below a file, but a directory that became a file still exists.
         Err(error) if error.kind() == io::ErrorKind::NotADirectory && is_missing(path) => Ok(()),
         removed => removed,
     }
 }
 
-/// Whether a path names nothing at all, not even a link to nowhere.
+/// Returns whether a path names nothing at all, not even a link to nowhere.
 pub(crate) fn is_missing(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err()
 }
@@ -72,7 +72,7 @@ pub(crate) fn open_at(path: &Path, offset: u64) -> io::Result<File> {
 
 /// Opens a regular file for reading.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    // Opening a pipe would otherwise wait for its writer, for ever.
+    // Otherwise opening a pipe would wait for its writer for ever.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let kind = file.metadata()?.file_type();
@@ -85,7 +85,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Copies all bytes inside the kernel where it can.
+/// Copies all bytes, inside the kernel where possible.
 pub(crate) fn copy_bytes(from: &File, mut to: &File, line: &Line) -> io::Result<()> {
     loop {
         let moved = io::copy(&mut io::Read::take(from, CHUNK), &mut to)?;

@@ -1,4 +1,4 @@
-//! The paths that match a pattern, name by name from the root.
+//! The paths that match a pattern, searched name by name from the root.
 
 use std::{
     ffi::OsStr,
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::files::is_missing;
 
-/// All paths that match, sorted.
+/// Returns all paths that match, sorted.
 pub(crate) fn glob(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     let mut is_first = true;
@@ -29,8 +29,8 @@ pub(crate) fn glob(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The matches in each of the directories. What is none holds no matches. One that may not be read is an
-/// error if it was named, and passed over if a pattern led there, as shells do.
+/// Returns the matches in each of the directories. A path that is no directory has no matches. A directory that
+/// may not be read is an error if the pattern named it, and skipped if a wildcard matched it, as in shells.
 fn matches_in(dirs: &[PathBuf], pattern: &Pattern, is_named: bool) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for dir in dirs {

@@ -1,7 +1,7 @@
-//! The process group of a command: ended whole, politely first, and only while it is ours.
+//! The process group of a command: ended whole, first with TERM, and only while its number is ours.
 //!
-//! The group's number is its leader's pid, which can't be given to anybody else before the leader is reaped.
-//! So the number is forgotten right after the reaping.
+//! The group's number is its leader's pid, which can't be given to another process before the leader is reaped. So
+//! the number is dropped right after the reaping.
 
 use std::{io, process::ExitStatus, time::Duration};
 
@@ -15,14 +15,14 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-/// How long a group may take to end itself after TERM.
+/// Time that a group has to end itself after TERM.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often to look whether a group is gone.
+/// Time between two checks whether a group is gone.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long to wait for a killed leader: one that hangs in the kernel is left to the runtime's reaper.
+/// Time to wait for a killed leader. One that hangs in the kernel is left to the runtime's reaper.
 const REAP: Duration = Duration::from_secs(1);
 
-/// A group and its leader. Dropped before the leader's end, it is ended in the background.
+/// A group and its leader. If it is dropped before the leader's end, it is ended in the background.
 #[derive(Debug)]
 pub(crate) struct Group {
     leader: Option<Child>,
@@ -31,13 +31,13 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// The group that `leader` was started to lead.
+    /// Makes the group whose leader `leader` was started as.
     pub(crate) fn of(leader: Child) -> Self {
         let id = leader.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         Group { leader: Some(leader), id, is_ending: false }
     }
 
-    /// Waits for the leader's end; from then on, the others are left alone.
+    /// Waits for the leader's end. From then on, the other members are left alone.
     ///
     /// # Cancel safety
     /// May be called again.
@@ -48,7 +48,7 @@ impl Group {
         Ok(status)
     }
 
-    /// Ends the group: TERM, a short grace for all of it, KILL.
+    /// Ends the group: TERM, a short grace for all members, KILL.
     pub(crate) async fn end(&mut self) {
         self.is_ending = true;
         let Some(id) = self.id else { return };
@@ -57,7 +57,7 @@ impl Group {
         if let Some(leader) = &mut self.leader {
             let _ = timeout_at(deadline, leader.wait()).await;
         }
-        // Members keep the number from being given away, and none are left when this loop ends early.
+        // Members keep the number reserved, and none are left when this loop ends early.
         while exists(id) && Instant::now() < deadline {
             sleep(LOOK).await;
         }
@@ -68,8 +68,8 @@ impl Group {
 }
 
 impl Drop for Group {
-    /// Gives the group the same chance to clean up as a time-out does; without a runtime, or when one shuts
-    /// down meanwhile, it is killed at once.
+    /// Gives the group the same time to clean up as a time-out does. Without a runtime, or when one shuts down
+    /// meanwhile, the group is killed at once.
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         match Handle::try_current() {
@@ -87,6 +87,6 @@ fn exists(id: Pid) -> bool {
 }
 
 fn signal(id: Pid, signal: Signal) {
-    // The only likely failure is that nobody is left, which is what we want.
+    // The only likely failure is that no member is left, which is the aim.
     let _ = kill_process_group(id, signal);
 }

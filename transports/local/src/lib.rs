@@ -1,8 +1,8 @@
 //! The transport `local`: commands and files of this very machine, as this very user.
 //!
-//! Commands are children in process groups of their own; file work is batched on threads that may block, one
-//! job for a whole tree. Nothing is retried or limited in rate here, and no shell is in between unless
-//! `use_login_shell` asks for one.
+//! Commands are children in process groups of their own. File work runs on threads that may block, one job for a
+//! whole tree. Nothing is retried or rate-limited here, and no shell is in between unless `use_login_shell` asks
+//! for one.
 //!
 //! ```
 //! use ferry_engine_core::{computer::Computer, transport::{Command, Transports}};
@@ -46,7 +46,7 @@ use ferry_engine_core::{
 pub use config::Config;
 pub use transport::Local;
 
-/// The factory to hand to [`Transports::new`](ferry_engine_core::transport::Transports::new); being linked
+/// Returns the factory for [`Transports::new`](ferry_engine::transport::Transports::new). Linking the crate
 /// registers nothing.
 pub fn register() -> Arc<dyn Factory> {
     Arc::new(LocalFactory)

@@ -1,14 +1,14 @@
-//! What a child writes, kept up to a bound and drained beyond it, so that the child never blocks on us.
+//! The output of a child, kept up to a bound and drained beyond it, so that the child never blocks on us.
 
 use std::os::fd::AsFd;
 
 use rustix::buffer::spare_capacity;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The most that is kept of a stream.
+/// Most bytes that are kept of a stream.
 pub(crate) const BOUND: usize = 64 << 20;
 const CHUNK: usize = 64 << 10;
-/// The most chunks that a sweep takes: more than a pipe holds, so only a background child's chatter is cut.
+/// Most chunks that a sweep takes: more than a pipe holds, so only output of a background child is cut.
 const SWEEP: usize = 64;
 
 /// One stream of a child.
@@ -24,22 +24,22 @@ impl<P: AsyncRead + AsFd + Unpin> Capture<P> {
         Capture { pipe, bytes: Vec::new(), dropped: 0 }
     }
 
-    /// Reads until nobody holds the writing end.
+    /// Reads until the writing end is closed.
     ///
     /// # Cancel safety
-    /// What was read is kept.
+    /// Bytes that were read are kept.
     pub(crate) async fn drain(&mut self) {
         loop {
             self.bytes.reserve(CHUNK);
             match self.pipe.read_buf(&mut self.bytes).await {
                 Ok(1..) => self.cut(),
-                // A pipe that can't be read has no more to say either.
+                // A pipe that can't be read has no more output either.
                 Ok(0) | Err(_) => return,
             }
         }
     }
 
-    /// Takes what is in the pipe at this moment, without waiting.
+    /// Takes the bytes that are in the pipe at this moment, without waiting.
     pub(crate) fn sweep(&mut self) {
         for _ in 0..SWEEP {
             self.bytes.reserve(CHUNK);
@@ -50,12 +50,12 @@ impl<P: AsyncRead + AsFd + Unpin> Capture<P> {
         }
     }
 
-    /// What was kept, and how many bytes were not.
+    /// Returns the kept bytes, and the number of dropped ones.
     pub(crate) fn finish(self) -> (Vec<u8>, u64) {
         (self.bytes, self.dropped)
     }
 
-    /// The last of it as text, for error messages.
+    /// Returns the last part of it as text, for error messages.
     pub(crate) fn tail(&self) -> String {
         let start = self.bytes.len().saturating_sub(400);
         String::from_utf8_lossy(&self.bytes[start..]).trim().to_owned()

@@ -9,17 +9,18 @@ use rustix::{
 
 use crate::files::is_missing;
 
-/// Renames atomically where the file system can; where it can't, files still can't be replaced.
+/// Renames atomically where the file system can. Where it can't, files still can't be replaced.
 pub(crate) fn no_replace(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Also what a directory that is moved into itself gets; the plain rename below says it again.
+        // Moving a directory into itself gives this error too; the plain rename below gives it again.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => by_hand(from, to),
         renamed => renamed.map_err(io::Error::from),
     }
 }
 
-/// For file systems without `RENAME_NOREPLACE`: a link refuses an existing name atomically; where links can't
-/// be made either, as for directories, we look first. A rename of a directory replaces an empty one at most.
+/// Renames on file systems without `RENAME_NOREPLACE`. A link refuses an existing name atomically. Where links
+/// can't be made either, as for directories, the target is checked first. A rename of a directory replaces an
+/// empty one at most.
 fn by_hand(from: &Path, to: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(from)?.is_dir() {
         match fs::hard_link(from, to) {

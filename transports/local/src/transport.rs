@@ -1,4 +1,4 @@
-//! [`Local`]: the trait's methods, each handed to the file of its duty.
+//! [`Local`]: the trait's methods, each delegated to its own module.
 
 use std::{
     fs, io,
@@ -19,12 +19,12 @@ use tokio::{
 
 use crate::{Config, copy, exec, fault::At, fetch, files, glob, rename, tree, user, work, write};
 
-/// Children at a time: each takes three descriptors, and a thousand is what a process may have.
+/// Most children at a time: each takes three descriptors, and a process may have about a thousand.
 const CHILDREN: usize = 64;
-/// Jobs for files at a time, well below the runtime's number of threads.
+/// Most file jobs at a time, well below the runtime's number of threads.
 const JOBS: usize = 64;
 
-/// This machine, as this user. Opened by the factory that [`register`](crate::register) gives.
+/// This machine, as this user. Opened by the factory that [`register`](crate::register) returns.
 #[derive(Debug)]
 pub struct Local {
     config: Config,
@@ -35,7 +35,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// Ready for use.
+    /// Makes it, ready for use.
     pub fn new(config: Config) -> Self {
         Local {
             config,
@@ -46,7 +46,7 @@ impl Local {
         }
     }
 
-    /// Waits for a turn, with paths that mean something.
+    /// Checks the paths, and waits for a permit.
     async fn turn(&self, operation: &'static str, paths: &[&Path]) -> Result<SemaphorePermit<'_>> {
         paths.iter().try_for_each(|path| check_path(operation, path))?;
         self.permit(operation, &self.jobs).await
@@ -61,7 +61,7 @@ impl Local {
         if self.is_closed.load(Ordering::Acquire) { Err(closed(operation)) } else { Ok(()) }
     }
 
-    /// One call of the operating system, or a few, on one path.
+    /// Runs a job of one or a few system calls on one path.
     async fn on<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -160,7 +160,7 @@ impl Transport for Local {
         from: &mut (dyn AsyncRead + Send + Unpin),
         executable: bool,
     ) -> Result<u64> {
-        // No turn: it would be held while `from` is waited for, which may itself need one.
+        // No permit: it would be held while `from` is awaited, which may itself need one.
         check_path("write", path)?;
         self.check_open("write")?;
         write::write(path, from, executable).await
@@ -192,7 +192,7 @@ impl Transport for Local {
             return Ok(user.clone());
         }
         let user = user::whoami().await?;
-        // A name may come back, with the directory that knows it.
+        // A user without a name may get one again, once the user directory is back.
         if !is_nameless(&user) {
             let _ = self.user.set(user.clone());
         }

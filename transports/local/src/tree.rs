@@ -1,8 +1,8 @@
 //! Writing a tree below a directory without ever leaving it.
 //!
-//! Every directory below the target is opened by its own name, relative to the one above and never through a
-//! link, and stays open while its entries are written. So a link that somebody plants meanwhile is refused,
-//! not followed.
+//! Every directory below the target is opened by its own name, relative to the one above and never through a link.
+//! It stays open while its entries are written. So a link that another process makes meanwhile is refused, not
+//! followed.
 
 use std::{
     ffi::OsStr,
@@ -40,8 +40,8 @@ pub(crate) fn put(tree: &Tree, to: &Path, line: &Line) -> Result<()> {
     Ok(())
 }
 
-/// The directory that is open at the moment. Entries come sorted, so it rarely starts again from the root,
-/// and two descriptors do for any depth.
+/// The directory that is open at the moment. Entries come sorted, so it rarely starts again from the root, and two
+/// descriptors are enough for any depth.
 struct Cursor {
     root: OwnedFd,
     path: PathBuf,
@@ -49,13 +49,13 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// At the target, which may be reached through links.
+    /// Starts at the target, which may be reached through links.
     fn new(to: &Path) -> io::Result<Self> {
         let root = openat(CWD, to, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Cursor { dir: root.try_clone()?, root, path: PathBuf::new() })
     }
 
-    /// Goes to a directory below the target, making what is missing.
+    /// Goes to a directory below the target, and makes missing ones.
     fn enter(&mut self, path: &Path) -> io::Result<&OwnedFd> {
         if !path.starts_with(&self.path) {
             self.dir = self.root.try_clone()?;
@@ -77,13 +77,13 @@ fn open_or_make(dir: &OwnedFd, name: &OsStr) -> rustix::io::Result<OwnedFd> {
             mkdirat(dir, name, Mode::from_raw_mode(0o777))?;
             openat(dir, name, flags, Mode::empty())
         }
-        // What some kernels say of a link.
+        // Some kernels return this for a link.
         Err(Errno::LOOP) => Err(Errno::NOTDIR),
         opened => opened,
     }
 }
 
-/// Writes one file or link into an open directory; `path` is its whole path, for errors.
+/// Writes one file or link into an open directory. `path` is its whole path, for errors.
 fn put_entry(dir: &OwnedFd, name: &OsStr, entry: &TreeEntry, path: &Path, line: &Line) -> Result<()> {
     match entry {
         TreeEntry::Dir => Ok(()),
@@ -103,7 +103,7 @@ fn put_entry(dir: &OwnedFd, name: &OsStr, entry: &TreeEntry, path: &Path, line: 
     }
 }
 
-/// Makes something under a temporary name, then puts it in place; nothing is left if either fails.
+/// Makes a file or link under a temporary name, then puts it in place. If either fails, nothing is left.
 fn publish(dir: &OwnedFd, name: &OsStr, make: impl FnOnce(&str) -> io::Result<()>) -> io::Result<()> {
     let draft = fresh_name();
     let published = make(&draft).and_then(|()| Ok(renameat(dir, &draft, dir, name)?));

@@ -1,4 +1,4 @@
-//! Who we are here, and a shell for them.
+//! The user on this machine, and the user's shell.
 
 use std::path::Path;
 
@@ -6,7 +6,8 @@ use ferry_engine_core::transport::{Command, Result};
 
 use crate::{Config, exec};
 
-/// The user's name, or number where it has none. `id` asks whatever this machine keeps its users in, which reading `/etc/passwd` would not.
+/// Returns the user's name, or the number where the user has none. `id` asks the user directory of this machine;
+/// reading `/etc/passwd` would not.
 pub(crate) async fn whoami() -> Result<String> {
     let output = exec::exec(Config::default(), &Command::new(["id", "-un"]).no_login_shell()).await?;
     let name = output.text().trim().to_owned();
@@ -16,7 +17,7 @@ pub(crate) async fn whoami() -> Result<String> {
     Ok(rustix::process::geteuid().as_raw().to_string())
 }
 
-/// The user's own shell in a directory; an argument, so nothing in it is read as script.
+/// Returns the user's own shell in a directory. The directory is an argument, so nothing in it is read as script.
 pub(crate) fn shell_command(dir: &Path) -> Vec<String> {
     let script = r#"cd -- "$1" && exec "${SHELL:-sh}" -l"#;
     ["sh", "-c", script, "sh", &dir.to_string_lossy()].map(str::to_owned).into()

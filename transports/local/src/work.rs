@@ -1,4 +1,4 @@
-//! File work on threads that may block: one job for each request, however many files it touches.
+//! File work on threads that may block: one job for each request, for any number of files.
 
 use std::io;
 
@@ -8,27 +8,27 @@ use tokio::{
     task,
 };
 
-/// A job's line to the future that waits for it: progress goes out, and a cut line ends the job.
+/// A job's channel to the future that waits for it. Progress goes out; a closed channel ends the job.
 #[derive(Debug)]
 pub(crate) struct Line(UnboundedSender<u64>);
 
 impl Line {
-    /// Reports bytes that went over.
+    /// Reports bytes that were moved.
     ///
     /// # Errors
-    /// `Interrupted` when nobody waits for the job any more, so that it can clean up and end.
+    /// `Interrupted` when the future was dropped, so that the job can clean up and end.
     pub(crate) fn moved(&self, bytes: u64) -> io::Result<()> {
         let told = if bytes == 0 { !self.0.is_closed() } else { self.0.send(bytes).is_ok() };
         if told { Ok(()) } else { Err(io::Error::new(io::ErrorKind::Interrupted, "nobody waits for it")) }
     }
 
-    /// Asks whether somebody still waits.
+    /// Checks whether the future still waits.
     pub(crate) fn check(&self) -> io::Result<()> {
         self.moved(0)
     }
 }
 
-/// Runs a job that is over quickly: it isn't told when its future is dropped.
+/// Runs a short job. It does not notice when its future is dropped.
 pub(crate) async fn quick<T: Send + 'static>(
     operation: &'static str,
     job: impl FnOnce() -> Result<T> + Send + 'static,
@@ -53,7 +53,7 @@ pub(crate) async fn long<T: Send + 'static>(
     job.await.unwrap_or_else(|error| Err(lost(operation, error)))
 }
 
-/// A job that panicked, or that the runtime's end cut off.
+/// Returns the error for a job that panicked, or that the runtime's end interrupted.
 fn lost(operation: &'static str, error: task::JoinError) -> Error {
     Error::new(ErrorKind::Other, operation).message("the file work was lost").source(error).effect_unknown()
 }

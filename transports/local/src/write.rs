@@ -17,10 +17,10 @@ use crate::{
 };
 
 const WRITE: &str = "write";
-/// How much is written at once: each write is a job for another thread.
+/// Bytes that are written at once: each write is a job for another thread.
 const CHUNK: usize = 256 << 10;
 
-/// Writes all of `from` to `path`, and counts it.
+/// Writes all of `from` to `path`; returns the number of bytes.
 pub(crate) async fn write(
     path: &Path,
     from: &mut (dyn AsyncRead + Send + Unpin),
@@ -47,7 +47,7 @@ async fn job<T: Send + 'static>(
 }
 
 fn begin(target: &Path, executable: bool) -> io::Result<(Draft, Arc<File>)> {
-    // The rename at the end would refuse it too, after all the bytes.
+    // The rename at the end would refuse it too, but only after all the bytes.
     if fs::symlink_metadata(target).is_ok_and(|metadata| metadata.is_dir()) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
@@ -56,7 +56,7 @@ fn begin(target: &Path, executable: bool) -> io::Result<(Draft, Arc<File>)> {
     Ok((draft, Arc::new(file)))
 }
 
-/// Fills an emptied chunk; false at the end of the stream.
+/// Fills an emptied chunk; returns false at the end of the stream.
 async fn fill(from: &mut (dyn AsyncRead + Send + Unpin), chunk: &mut Vec<u8>) -> io::Result<bool> {
     chunk.clear();
     let mut rest = from.take(CHUNK as u64);

@@ -1,5 +1,5 @@
-//! How ferry's SSH compares with OpenSSH, side by side on a private sshd: `true` on an open connection, and
-//! 500 small files each way. Prints medians and their ratios.
+//! Compares ferry's SSH with OpenSSH, side by side on a private sshd: `true` on an open connection, and 500 small
+//! files each way. Prints medians and their ratios.
 //!
 //! ```text
 //! cargo run --release --example beside_openssh
@@ -107,7 +107,7 @@ impl Master {
         let options = options.iter().flat_map(|option| ["-o".to_owned(), option.clone()]);
         let master = Master { options: ["-F".into(), "none".into()].into_iter().chain(options).collect() };
         let mut first = master.ssh();
-        // The master keeps these for as long as it lives.
+        // The master keeps these as long as it runs.
         first.arg("true").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         assert!(first.status().unwrap().success());
         master
@@ -128,7 +128,7 @@ impl Master {
 
 impl Drop for Master {
     fn drop(&mut self) {
-        // It ends with the server anyway.
+        // Otherwise it ends with the server.
         self.ssh().args(["-O", "exit"]).status().ok();
     }
 }

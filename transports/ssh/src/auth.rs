@@ -1,7 +1,7 @@
 //! Logging in: certificates, the agent's keys and key files in OpenSSH's order, each tried once.
 //!
-//! A refusal is final: nothing here or above tries again by itself, since servers count failures and lock
-//! people out. What was tried, and why each was not enough, is in the error.
+//! A refusal is final: neither this module nor its callers try again by themselves, since servers count failures
+//! and lock people out. The error lists each attempt and why it failed.
 
 use std::{path::Path, time::SystemTime};
 
@@ -27,7 +27,7 @@ const AUTH: &str = "log in";
 
 type Agent = AgentClient<UnixStream>;
 
-/// Something to show the server.
+/// A credential to offer to the server.
 enum Credential {
     /// A certificate, signed for with a key file.
     FileCertificate(CertificateFile, KeyFile),
@@ -40,7 +40,7 @@ enum Credential {
 /// Logs in to an endpoint, over a connection whose host key was checked.
 ///
 /// # Errors
-/// `Authentication`, saying what was tried; `Unreachable` if the connection is lost meanwhile.
+/// `Authentication`, with the credentials that were tried; `Unreachable` if the connection is lost meanwhile.
 pub(crate) async fn log_in(
     handle: &mut Handle<Client>,
     endpoint: &Endpoint,
@@ -63,12 +63,12 @@ struct Attempt<'a> {
     endpoint: &'a Endpoint,
     prompt: Option<&'a Prompt>,
     gone: &'a Gone,
-    /// What was tried, and what came of it.
+    /// The attempts and their results.
     tried: Vec<String>,
-    /// What the server would go on with.
+    /// The methods that the server still accepts.
     remaining: Option<MethodSet>,
     is_partial: bool,
-    /// How to sign with RSA here; asked for once.
+    /// The hash to sign with RSA on this connection; queried once.
     rsa_hash: Option<Option<HashAlg>>,
 }
 
@@ -94,8 +94,8 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// All credentials in OpenSSH's order: certificates, the agent's keys that are configured, its others,
-    /// configured keys that only files have.
+    /// Returns all credentials in OpenSSH's order: certificates, configured keys of the agent, its other keys, and
+    /// configured keys that exist only in files.
     async fn credentials(&mut self, agent: Option<&mut Agent>) -> Vec<Credential> {
         let files = self.key_files();
         let held = self.held(agent).await;
@@ -139,7 +139,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The certificates of files, each with whoever can sign for it.
+    /// Returns the certificates of files, each with a key that can sign for it.
     fn certificates(&self, files: &[KeyFile], is_held: impl Fn(&PublicKey) -> bool) -> Vec<Credential> {
         let named = self.endpoint.identities.certificates.iter().cloned();
         let beside = files.iter().map(|file| keys::certificate_of(&file.path));
@@ -157,7 +157,7 @@ impl<'a> Attempt<'a> {
         credentials
     }
 
-    /// Shows one credential; true if it let us in.
+    /// Offers one credential; returns true if the server accepted the log-in.
     async fn try_one(&mut self, credential: Credential, agent: Option<&mut Agent>) -> Result<bool> {
         match (credential, agent) {
             (Credential::FileKey(file), _) => self.try_file(&file).await,
@@ -229,7 +229,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// How to sign with this key: RSA needs a hash that the server likes.
+    /// Returns the hash to sign with for this key: RSA needs one that the server supports.
     async fn hash(&mut self, key: &PublicKey) -> Result<Option<HashAlg>> {
         if !key.algorithm().is_rsa() {
             return Ok(None);
@@ -247,7 +247,7 @@ impl<'a> Attempt<'a> {
                 tracing::debug!(host = %self.endpoint.name, user = %self.endpoint.user, with = what, "logged in");
                 Ok(true)
             }
-            // russh tells the end of the connection as a refusal that leaves nothing to try.
+            // russh reports the end of the connection as a refusal that leaves no method to try.
             Ok(AuthResult::Failure { remaining_methods, .. })
                 if remaining_methods.is_empty()
                     && (self.handle.is_closed() || self.gone.reason().is_some()) =>
@@ -273,7 +273,7 @@ impl<'a> Attempt<'a> {
         false
     }
 
-    /// The connection ended in the middle: after too many wrong keys, servers hang up.
+    /// Returns the error for a connection that ended during the log-in: servers hang up after too many wrong keys.
     fn lost(&self, error: &russh::Error) -> Error {
         match self.gone.reason() {
             Some(reason) if reason.contains("authentication failures") => self
@@ -293,7 +293,7 @@ impl<'a> Attempt<'a> {
 
     async fn refused(mut self) -> Error {
         if self.remaining.is_none() {
-            // Nothing was there to show; the server may say what it would have liked.
+            // No credential was found; the server may say which it would accept.
             let asked = self.handle.authenticate_none(&self.endpoint.user);
             if let Ok(Ok(AuthResult::Failure { remaining_methods, .. })) =
                 timeout(self.endpoint.timeout, asked).await
@@ -337,7 +337,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// The server does not answer.
+/// The error for a server that does not answer.
 enum Fault {
     Silent,
 }

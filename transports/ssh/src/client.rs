@@ -1,4 +1,4 @@
-//! Our side of russh: what it tells us while it runs, and how it is set up.
+//! The client side of russh: its callbacks, and its configuration.
 
 use std::{
     borrow::Cow,
@@ -16,10 +16,10 @@ use tokio::sync::watch;
 
 use crate::host_key::HostKeys;
 
-/// Bytes that the server may send ahead on each channel: russh's 2 MiB halve a download over 50 ms.
+/// Bytes that the server may send ahead on each channel. russh's 2 MiB halve a download at 50 ms round trip.
 const WINDOW: u32 = 16 << 20;
 
-/// Why a connection is over, once it is.
+/// The reason why a connection is over; none while it lives.
 #[derive(Debug, Clone)]
 pub(crate) struct Gone(Arc<watch::Sender<Option<Arc<str>>>>);
 
@@ -28,7 +28,7 @@ impl Gone {
         Gone(Arc::new(watch::Sender::new(None)))
     }
 
-    /// Says that it is over; the first reason stays.
+    /// Marks the connection as over; the first reason stays.
     pub(crate) fn tell(&self, reason: &str) {
         self.0.send_if_modified(|told| {
             let is_first = told.is_none();
@@ -39,12 +39,12 @@ impl Gone {
         });
     }
 
-    /// The reason, if it is over.
+    /// Returns the reason, if it is over.
     pub(crate) fn reason(&self) -> Option<Arc<str>> {
         self.0.borrow().clone()
     }
 
-    /// Waits for the end.
+    /// Waits for the end; returns the reason.
     pub(crate) async fn wait(&self) -> Arc<str> {
         let mut told = self.0.subscribe();
         match told.wait_for(Option::is_some).await {
@@ -54,7 +54,7 @@ impl Gone {
     }
 }
 
-/// When the server was last heard of, other than by an answer to our looking.
+/// The time when the server was last heard, apart from answers to our pings.
 #[derive(Debug, Clone)]
 pub(crate) struct Pulse(Arc<Mutex<Instant>>);
 
@@ -67,13 +67,13 @@ impl Pulse {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// How long nothing was heard.
+    /// Returns the time since then.
     pub(crate) fn silence(&self) -> Duration {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 }
 
-/// What russh asks and tells.
+/// The handler of russh's questions and events.
 pub(crate) struct Client {
     host_keys: HostKeys,
     gone: Gone,
@@ -82,7 +82,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client, and where to look for the reason when the host key was refused.
+    /// Makes a client. The second value holds the reason once the host key was refused.
     pub(crate) fn new(host_keys: HostKeys, gone: Gone, pulse: Pulse) -> (Self, Arc<Mutex<Option<Error>>>) {
         let refusal = Arc::default();
         (Client { host_keys, gone, pulse, refusal: Arc::clone(&refusal) }, refusal)
@@ -123,7 +123,7 @@ impl Handler for Client {
     }
 }
 
-/// What to agree on with the server, where russh's defaults are wrong for us.
+/// Returns the algorithms and limits for russh, where its defaults do not suit us.
 pub(crate) fn config(host_keys: &HostKeys) -> Arc<Config> {
     let mut preferred = Preferred::DEFAULT;
     preferred.cipher = Cow::Borrowed(&[
@@ -140,6 +140,6 @@ pub(crate) fn config(host_keys: &HostKeys) -> Arc<Config> {
     }
     // Compression before the log-in is an attack surface, and after it costs more than it saves.
     preferred.compression = Cow::Borrowed(&[russh::compression::NONE]);
-    // The connection is watched by `connection.rs`: russh looks for life only while it is not busy writing.
+    // The connection is watched by `connection.rs`: russh sends keepalives only while it is not busy writing.
     Arc::new(Config { preferred, window_size: WINDOW, maximum_packet_size: 65535, ..Config::default() })
 }

@@ -1,4 +1,4 @@
-//! The settings of this transport: what a computer file may say over what OpenSSH's own files say.
+//! The settings of this transport: those of a computer file override those of OpenSSH's own files.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,7 +9,7 @@ use ferry_engine_core::{
 
 use crate::home;
 
-/// What a computer file may say.
+/// The settings that a computer file may have.
 pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "username", help: "user on the computer (default: what your ~/.ssh/config says)" },
     Setting { key: "port", help: "port of its SSH server (default: what your ~/.ssh/config says, or 22)" },
@@ -33,7 +33,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { key: "keepalive", help: "how often to look whether the connection lives, s (default: 10)" },
 ];
 
-/// What to do about a host key that nobody has seen before. A changed one is refused whatever is set.
+/// The policy for an unknown host key. A changed one is always refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyPolicy {
     /// Refuse it.
@@ -42,7 +42,7 @@ pub enum KeyPolicy {
     AcceptNew,
 }
 
-/// The settings, read. `None` and empty lists leave the matter to OpenSSH's configuration.
+/// The settings, read. `None` and empty lists leave the choice to OpenSSH's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// User on the computer.
@@ -57,7 +57,7 @@ pub struct Config {
     pub proxy_jump: Option<String>,
     /// Command that leads to the server.
     pub proxy_command: Option<String>,
-    /// What to do about unknown host keys.
+    /// The policy for unknown host keys.
     pub key_policy: Option<KeyPolicy>,
     /// Files of known host keys; the first is the one to write to.
     pub known_hosts: Vec<PathBuf>,
@@ -69,12 +69,12 @@ pub struct Config {
     pub safe_interval: Duration,
     /// Most time for each step of an opening.
     pub timeout: Duration,
-    /// Time between two looks at the connection.
+    /// Time between two checks of the connection.
     pub keepalive: Duration,
 }
 
 impl Config {
-    /// Reads the connection settings of a computer; keys of others are not its business.
+    /// Reads the connection settings of a computer. Keys of others are ignored.
     ///
     /// # Errors
     /// `Config`, naming the key.
@@ -102,7 +102,7 @@ impl Config {
     }
 }
 
-/// Reads settings by their kind.
+/// Reads settings by their type.
 struct Keys<'a> {
     computer: &'a Computer,
 }
@@ -111,7 +111,7 @@ impl Keys<'_> {
     fn text(&self, key: &str) -> Result<Option<String>> {
         let Some(value) = self.computer.connection.get(key) else { return Ok(None) };
         match value.as_str() {
-            // A word that begins with a dash would be an option to `ssh`.
+            // A word that begins with a dash would be an option of `ssh`.
             Some(text) if !text.starts_with('-') => Ok(Some(text.to_owned()).filter(|text| !text.is_empty())),
             _ => Err(self.wrong(key, value, "set it to a text, without a dash in front")),
         }
@@ -151,7 +151,7 @@ impl Keys<'_> {
         paths.ok_or_else(wrong)
     }
 
-    /// Our own words, OpenSSH's, and those of AiiDA's paramiko.
+    /// Reads the policy in ferry's own words, OpenSSH's, or those of AiiDA's paramiko.
     fn key_policy(&self) -> Result<Option<KeyPolicy>> {
         let Some(word) = self.text("key_policy")? else { return Ok(None) };
         match word.as_str() {

@@ -17,12 +17,12 @@ use crate::{
     session::Slots,
 };
 
-/// Looks that may go unanswered before the peer counts as gone.
+/// Number of unanswered checks after which the peer counts as gone.
 const MISSED: u32 = 3;
-/// How long a polite good-bye may take.
+/// Time that a polite disconnect may take.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
-/// A logged-in connection. Dropped, it ends.
+/// A logged-in connection. Dropping it ends it.
 pub(crate) struct Connection {
     pub(crate) endpoint: Endpoint,
     pub(crate) handle: Arc<Handle<Client>>,
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// What the connection goes through, kept as long as it.
+/// The lines that the connection runs through, kept as long as it.
 struct Line {
     cutters: Vec<Cutter>,
     _hosts_on_the_way: Vec<Handle<Client>>,
@@ -61,10 +61,10 @@ impl Connection {
         Arc::new(Connection { endpoint, handle, slots: Arc::default(), gone, line, watch })
     }
 
-    /// Waits for something as long as the connection lives.
+    /// Awaits a future as long as the connection lives.
     ///
     /// # Errors
-    /// `Unreachable` once it doesn't.
+    /// `Unreachable` once the connection is over.
     pub(crate) async fn alive<T>(&self, operation: &'static str, wait: impl Future<Output = T>) -> Result<T> {
         self.check(operation)?;
         tokio::select! {
@@ -73,6 +73,8 @@ impl Connection {
         }
     }
 
+    /// Checks that the connection lives.
+    ///
     /// # Errors
     /// `Unreachable` if the connection is over.
     pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
@@ -87,7 +89,7 @@ impl Connection {
         self.gone.wait().await;
     }
 
-    /// The error for a connection that is over.
+    /// Returns the error for a connection that is over.
     pub(crate) fn lost(&self, operation: &'static str, reason: &str) -> Error {
         Error::new(ErrorKind::Unreachable, operation)
             .message(reason)
@@ -95,7 +97,7 @@ impl Connection {
             .later()
     }
 
-    /// The error for something that russh says, which is nearly always the connection's end.
+    /// Returns the error for a failure that russh reports, which is nearly always the connection's end.
     pub(crate) fn fault(&self, operation: &'static str, error: &russh::Error) -> Error {
         match self.gone.reason() {
             Some(reason) => self.lost(operation, &reason),
@@ -103,7 +105,7 @@ impl Connection {
         }
     }
 
-    /// Says good-bye and ends it.
+    /// Disconnects politely and ends it.
     pub(crate) async fn close(&self) {
         self.gone.tell("the transport was closed");
         let bye = self.handle.disconnect(Disconnect::ByApplication, "", "");
@@ -130,9 +132,9 @@ impl Line {
     }
 }
 
-/// Looks from time to time whether the server still answers; if it doesn't, cuts the line, so that nobody
-/// waits for it any more. Not russh's own keepalive, which stops while a write is stuck. On a slow line our
-/// question may wait behind much data, so the data's own progress counts as an answer too.
+/// Checks at intervals whether the server still answers. If it doesn't, cuts the line, so that no caller waits any
+/// longer. russh's own keepalive is not used, since it stops while a write is stuck. On a slow line a ping may
+/// wait behind much data, so progress of the data counts as an answer too.
 async fn watch(handle: Arc<Handle<Client>>, gone: Gone, pulse: Pulse, line: Arc<Line>, interval: Duration) {
     let patience = interval * MISSED;
     while gone.reason().is_none() {

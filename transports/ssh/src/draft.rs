@@ -1,4 +1,5 @@
-//! Something under a temporary name beside its target, far or local, which is put in place whole or goes away.
+//! A file or link under a temporary name beside its target, remote or local, which is put in place whole or
+//! removed.
 
 use std::{
     fs, io,
@@ -13,12 +14,12 @@ use crate::{
     sftp::{REMOVE, Request, Sftp},
 };
 
-/// Permission bits of a new file, before the umask.
+/// Returns the permission bits of a new file, before the umask.
 pub(crate) fn mode(executable: bool) -> u32 {
     if executable { 0o755 } else { 0o644 }
 }
 
-/// A far file or link. Dropped unpublished, it is removed, in its turn after what was asked about it before.
+/// A remote file or link. If it is dropped unpublished, it is removed, after all earlier requests about it.
 #[derive(Debug)]
 pub(crate) struct FarDraft {
     sftp: Arc<Sftp>,
@@ -27,17 +28,17 @@ pub(crate) struct FarDraft {
 }
 
 impl FarDraft {
-    /// A draft for `target`; nothing is made yet.
+    /// Makes a draft for `target`; no file is made yet.
     pub(crate) fn of(sftp: &Arc<Sftp>, target: &Path) -> Self {
         FarDraft { sftp: sftp.clone(), path: target.with_file_name(fresh_name()), is_published: false }
     }
 
-    /// Where to make it.
+    /// Returns the temporary path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts it in place of whatever file was there.
+    /// Renames it to `target`, replacing a file that is there.
     pub(crate) async fn replace(mut self, operation: &'static str, target: &Path) -> Result<()> {
         files::replace(&self.sftp, operation, &self.path, target).await?;
         self.is_published = true;
@@ -53,7 +54,7 @@ impl Drop for FarDraft {
     }
 }
 
-/// A local file. Dropped unpublished, it is removed.
+/// A local file. If it is dropped unpublished, it is removed.
 #[derive(Debug)]
 pub(crate) struct LocalDraft {
     path: PathBuf,
@@ -71,7 +72,7 @@ impl LocalDraft {
         Ok((LocalDraft { path, is_published: false }, file))
     }
 
-    /// Puts it in place of whatever file was there.
+    /// Renames it to `target`, replacing a file that is there.
     pub(crate) fn replace(mut self, target: &Path) -> io::Result<()> {
         fs::rename(&self.path, target)?;
         self.is_published = true;
@@ -82,7 +83,7 @@ impl LocalDraft {
 impl Drop for LocalDraft {
     fn drop(&mut self) {
         if !self.is_published {
-            // Nobody is left to be told; the name is hidden and harmless.
+            // An error can't be reported here; a leftover is hidden and harmless.
             let _ = fs::remove_file(&self.path);
         }
     }

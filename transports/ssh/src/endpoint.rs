@@ -1,4 +1,4 @@
-//! One host to log in to, with everything decided: the computer's settings over OpenSSH's configuration.
+//! One host to log in to, with all settings resolved: the computer's settings over OpenSSH's configuration.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -10,12 +10,12 @@ use crate::{
     openssh::{self, Question, Resolved},
 };
 
-/// A host, whom to be there, and how to get there.
+/// A host, the user there, and the way to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    /// As people call it.
+    /// Its name for people.
     pub(crate) name: String,
-    /// As it is dialled.
+    /// Its name or address for the connection.
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) user: String,
@@ -25,7 +25,7 @@ pub(crate) struct Endpoint {
     pub(crate) timeout: Duration,
 }
 
-/// How to get to a host.
+/// The way to a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Way {
     /// A TCP connection.
@@ -36,7 +36,7 @@ pub(crate) enum Way {
     Command(String),
 }
 
-/// A host on the way, as a ProxyJump names it.
+/// A jump host, as a ProxyJump names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hop {
     pub(crate) host: String,
@@ -44,21 +44,21 @@ pub(crate) struct Hop {
     pub(crate) port: Option<u16>,
 }
 
-/// Where credentials come from.
+/// The sources of credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Identities {
-    /// Private key files, most wanted first.
+    /// Private key files, the preferred ones first.
     pub(crate) keys: Vec<PathBuf>,
-    /// Whether the computer's settings name them: a missing one is worth a word then.
+    /// True if the computer's settings name them. Then a missing one is reported.
     pub(crate) are_named: bool,
     pub(crate) certificates: Vec<PathBuf>,
-    /// Use of the agent's keys only those that are also among `keys`.
+    /// Use only those of the agent's keys that are also among `keys`.
     pub(crate) only_these: bool,
     /// The agent's socket.
     pub(crate) agent: Option<PathBuf>,
 }
 
-/// What host keys to trust.
+/// The host keys to trust.
 #[derive(Debug, Clone)]
 pub(crate) struct Trust {
     /// The user's files; the first is written to.
@@ -72,7 +72,7 @@ pub(crate) struct Trust {
 }
 
 impl Endpoint {
-    /// Decides everything about the computer itself.
+    /// Resolves the settings of the computer itself.
     ///
     /// # Errors
     /// `Config` for a configuration that can't be read or understood.
@@ -88,8 +88,8 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Decides everything about a host on the way: its own configuration, and the computer's keys and known
-    /// hosts where the settings name some.
+    /// Resolves the settings of a jump host: its own configuration, and the computer's keys and known hosts where
+    /// the settings name some.
     ///
     /// # Errors
     /// As [`Endpoint::target`].
@@ -119,7 +119,7 @@ impl Endpoint {
         })
     }
 
-    /// The host as `known_hosts` and error messages name it.
+    /// Returns the host as `known_hosts` and error messages name it.
     pub(crate) fn address(&self) -> String {
         if self.port == 22 { self.host.clone() } else { format!("[{}]:{}", self.host, self.port) }
     }
@@ -159,7 +159,7 @@ fn read_hop(text: &str) -> Option<Hop> {
     let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':')),
         None => match place.split_once(':') {
-            // More than one colon is an address without brackets.
+            // A text with several colons is an IPv6 address without brackets.
             Some((host, port)) if !port.contains(':') => (host, Some(port)),
             _ => (place, None),
         },
@@ -184,7 +184,7 @@ fn identities(resolved: &Resolved, config: &Config) -> Identities {
     }
 }
 
-/// The socket of the agent that OpenSSH would ask.
+/// Returns the socket of the agent that OpenSSH would ask.
 fn agent(setting: Option<&str>) -> Option<PathBuf> {
     let from_env = |name: &str| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     match setting {
@@ -208,7 +208,7 @@ fn trust(resolved: &Resolved, config: &Config) -> Trust {
     }
 }
 
-/// OpenSSH's `no` also lets changed keys pass, which ferry never does.
+/// Returns the policy. OpenSSH's `no` also accepts changed keys, which ferry never does.
 fn policy(strict: Option<&str>) -> KeyPolicy {
     match strict {
         Some("accept-new" | "no" | "off" | "false") => KeyPolicy::AcceptNew,

@@ -1,8 +1,8 @@
-//! Commands on the far side: started, fed, drained, and ended with their whole group.
+//! Commands on the remote side: started, fed, drained, and ended with their whole group.
 //!
-//! Each runs in a task of its own that reads its channel without pause, since one channel that nobody reads
-//! stops all others. The task outlives a caller who goes away, until the far group has ended and the channel
-//! is closed on both sides.
+//! Each runs in a task of its own that reads its channel without pause, since one unread channel stops all others.
+//! If the caller goes away, the task goes on until the remote group has ended and the channel is closed on both
+//! sides.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,25 +25,25 @@ use crate::{
 };
 
 const EXEC: &str = "exec";
-/// How long marks may still come when the channel says that the script is over.
+/// Time for which marks may still come when the channel says that the script is over.
 const LINGER: Duration = Duration::from_millis(500);
-/// How long a group may take to end, first politely and then by force.
+/// Time that a group has to end, first after TERM and then after KILL.
 const ENDING: Duration = Duration::from_secs(12);
 /// A deadline for commands that have none.
 const FAR_FUTURE: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
-/// How long to wait between two tries for it.
+/// Time between two attempts to open the session that ends a command.
 const RETRY: Duration = Duration::from_millis(50);
-/// How long the server may refuse the session that ends a command, before a connection is opened for it.
+/// Time for which the server may refuse that session, before a connection is opened for it.
 const REFUSED: Duration = Duration::from_secs(1);
 
 /// Runs commands on a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Runner {
     pub(crate) connection: Arc<Connection>,
-    /// Gives up its session where a server allows only one.
+    /// The SFTP cache, which gives up its session where a server allows only one.
     pub(crate) sftp: Arc<Cache>,
-    /// The computer, for another connection where there is no session left to end a command with.
+    /// The computer, for another connection where no session is left to end a command with.
     pub(crate) host: Arc<str>,
     pub(crate) config: Arc<Config>,
 }
@@ -68,7 +68,7 @@ impl Runner {
         self.feed(&Job::of(command, self.config.use_login_shell), receiver).await
     }
 
-    /// Runs words of our own, which need not be UTF-8.
+    /// Runs ferry's own words, which need not be UTF-8.
     ///
     /// # Errors
     /// As [`Runner::exec`].
@@ -103,7 +103,7 @@ impl Runner {
         self.output(job, ended, stdout, stderr)
     }
 
-    /// What came of it.
+    /// Returns the result of a run.
     fn output(&self, job: &Job, ended: Ended, stdout: Stream, stderr: Stream) -> Result<Output> {
         let failed =
             |kind, message: &str| Error::new(kind, EXEC).message(message).with("command", job.shown());
@@ -143,23 +143,23 @@ impl Runner {
     }
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug)]
 enum Ended {
-    /// As its marks say.
+    /// The end given by its marks.
     Marked(Ending),
-    /// The script itself was ended by the command; 128 + the signal.
+    /// The command ended the script itself; 128 + the signal.
     Killed(i32),
     TimedOut,
     /// The login shell ended, with this status, without running the script.
     NeverBegan(i32),
     /// The server would not start it.
     Refused,
-    /// Nobody knows.
+    /// The end is not known.
     Lost,
 }
 
-/// What the server says about the script's end.
+/// The server's message about the script's end.
 #[derive(Debug, Clone, Copy)]
 enum Over {
     Status(i32),
@@ -167,7 +167,7 @@ enum Over {
     Closed,
 }
 
-/// A command's channel and what came out of it.
+/// A command's channel and its output.
 struct Run {
     runner: Runner,
     read: ChannelReadHalf,
@@ -190,12 +190,12 @@ impl Run {
     ) {
         let ended = self.follow(script, input, deadline, &mut reply).await;
         let Run { runner, read, write, stdout, stderr, _slot, .. } = self;
-        // The caller may have gone, and the channel is closed all the same.
+        // The caller may have gone; the channel is closed all the same.
         let _ = reply.send((ended, stdout, stderr));
         runner.connection.close_channel(read, write).await;
     }
 
-    /// Feeds and drains until the end, or ends the command when its time is over or its caller gone.
+    /// Feeds and drains until the end. Ends the command on a time-out, or when its caller has gone.
     async fn follow(
         &mut self,
         script: Vec<u8>,
@@ -258,18 +258,18 @@ impl Outputs<'_> {
         }
     }
 
-    /// The end, if both streams have said so: all output lies before it.
+    /// Returns the end, if both streams have reported it: all output comes before it.
     fn ended(&self) -> Option<Ended> {
         self.stderr.ending()?;
         self.stdout.ending().map(Ended::Marked)
     }
 
-    /// The end where the streams don't say.
+    /// Returns the end where the streams do not report it.
     fn guess(&self) -> Ended {
         match *self.over {
             _ if self.stdout.ending().is_some() => self.stdout.ending().map_or(Ended::Lost, Ended::Marked),
             Some(Over::Refused) => Ended::Refused,
-            // A script that was ended by its own command has told its group before.
+            // A script that was ended by its own command has reported its group before.
             Some(Over::Status(status)) if self.stdout.group().is_some() => Ended::Killed(status),
             Some(Over::Status(status)) => Ended::NeverBegan(status),
             Some(Over::Closed) | None => Ended::Lost,
@@ -277,7 +277,7 @@ impl Outputs<'_> {
     }
 }
 
-/// Waits for what may still come behind the server's word that the script is over.
+/// Waits for output that may come after the server's message that the script is over.
 async fn linger(read: &mut ChannelReadHalf, outputs: &mut Outputs<'_>) -> Ended {
     let drained = timeout(LINGER, async {
         loop {
@@ -289,12 +289,12 @@ async fn linger(read: &mut ChannelReadHalf, outputs: &mut Outputs<'_>) -> Ended 
             }
         }
     });
-    // Children that hold the streams open must not hold us up.
+    // Children that hold the streams open must not delay the result.
     let _ = drained.await;
     outputs.ended().unwrap_or_else(|| outputs.guess())
 }
 
-/// Sends the script, then all of the input. A command that doesn't want it is not at fault.
+/// Sends the script, then all of the input. A command that does not read it is not an error.
 async fn feed(write: &ChannelWriteHalf<Msg>, script: Vec<u8>, mut input: mpsc::Receiver<Bytes>) {
     let fed = async {
         write.exec(true, BOOTSTRAP).await?;
@@ -311,8 +311,8 @@ async fn feed(write: &ChannelWriteHalf<Msg>, script: Vec<u8>, mut input: mpsc::R
 
 /// Ends the command's group, and drains meanwhile: TERM, a grace, KILL.
 ///
-/// The signal of the protocol needs no further session, but servers refuse it for root and forced commands;
-/// a second session with `kill` works wherever there is a slot. The group may be told to us only by now.
+/// The protocol's signal needs no further session, but servers refuse it for root and forced commands. A second
+/// session with `kill` works wherever there is a slot. The group may become known only during this call.
 async fn end(
     runner: &Runner,
     read: &mut ChannelReadHalf,
@@ -342,8 +342,8 @@ async fn end(
     }
 }
 
-/// Runs `kill` in a session of its own, outside of the count: it frees more than it takes. Where the command
-/// itself has the only session that the server allows, over a connection of its own.
+/// Runs `kill` in a session of its own, which is not counted: it frees more than it takes. If the command has the
+/// only session that the server allows, it uses a connection of its own.
 async fn kill(runner: Runner, group: u32) {
     let connection = &runner.connection;
     let deadline = Instant::now() + REFUSED;
@@ -394,7 +394,7 @@ fn collect(status: i32, stdout: Stream, stderr: Stream) -> Output {
     Output { status, stdout, stderr }
 }
 
-/// A signal's number on Linux, where the protocol has its name.
+/// Returns a signal's number on Linux, where the protocol has its name.
 fn number(signal: &Sig) -> i32 {
     match signal {
         Sig::HUP => 1,

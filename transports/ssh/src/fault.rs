@@ -1,7 +1,7 @@
-//! From SFTP's few status codes to the transport's errors.
+//! Conversion of SFTP's few status codes to the transport's errors.
 //!
-//! Version 3 says "failure" for most things that go wrong, and "no such file" for some others, so whoever gets
-//! one looks again to find out which it is.
+//! Version 3 returns "failure" for most errors, and "no such file" for some others. So the path is looked at again
+//! to find out the cause.
 
 use std::{io, path::Path};
 
@@ -9,7 +9,7 @@ use ferry_engine_core::transport::{Error, ErrorKind, FileKind, Metadata, Result}
 
 use crate::sftp::{LSTAT, STAT, Sftp, Status};
 
-/// The transport's error for a status during `operation` on `path`.
+/// Returns the transport's error for a status during `operation` on `path`.
 pub(crate) fn fault(operation: &'static str, path: &Path, status: Status) -> Error {
     let kind = match status.code {
         Status::NO_SUCH_FILE => ErrorKind::NotFound,
@@ -25,15 +25,16 @@ pub(crate) fn fault(operation: &'static str, path: &Path, status: Status) -> Err
     }
 }
 
-/// An error that a look at the path has explained.
+/// Returns an error that a look at the path has explained.
 pub(crate) fn is(kind: ErrorKind, operation: &'static str, path: &Path) -> Error {
     Error::new(kind, operation).with("path", path.display())
 }
 
-/// Explains a status by what is at the path, not following a link. `None`: as the status says.
+/// Explains a status by the file at the path, not following a link. If `explain` returns `None`, the status
+/// stands.
 ///
 /// # Errors
-/// The explained error, always; those of looking.
+/// The explained error, always; those of the look.
 pub(crate) async fn explain<T>(
     sftp: &Sftp,
     operation: &'static str,
@@ -50,7 +51,7 @@ pub(crate) async fn explain<T>(
     Err(fault(operation, path, status))
 }
 
-/// Explains why something can't be written into a directory.
+/// Explains why a file can't be written into a directory.
 ///
 /// # Errors
 /// The explained error, always.
@@ -73,7 +74,7 @@ pub(crate) async fn explain_parent<T>(
     Err(fault(operation, path, status))
 }
 
-/// Whether the file system of a path has no room left.
+/// Returns whether the file system of a path has no room left.
 async fn is_full(sftp: &Sftp, operation: &'static str, path: &Path) -> bool {
     use crate::sftp::{Reply, Request};
     const STATVFS: &str = "statvfs@openssh.com";

@@ -1,6 +1,6 @@
-//! Fetching files: many at once, each into a temporary name, then over whatever file was there.
+//! Fetching files: many at once, each into a temporary name, then renamed over a file that is there.
 //!
-//! Names never come from the far side, so nothing there can lead a file to another place.
+//! Names never come from the remote side, so a server can't redirect a file to another place.
 
 use std::{
     io,
@@ -21,12 +21,12 @@ use crate::{
 };
 
 const GET_FILES: &str = "get_files";
-/// Files at a time: over a distance, each is a few round trips.
+/// Files at a time: on a line of high latency, each takes a few round trips.
 const AT_ONCE: usize = 64;
 /// Files up to this size are written in one go.
 const SMALL: u64 = 1 << 20;
 
-/// Fetches (far, local) pairs.
+/// Fetches (remote, local) pairs.
 pub(crate) async fn get_files(
     sftp: &Arc<Sftp>,
     pairs: &[(PathBuf, PathBuf)],
@@ -68,7 +68,7 @@ async fn get(
         |error| Error::new(ErrorKind::Other, GET_FILES).with("path", far.display()).source(error).later();
     let mut bytes = Vec::new();
     (&mut file).take(SMALL).read_to_end(&mut bytes).await.map_err(unread)?;
-    // Whoever asked has gone if nobody listens.
+    // If the receiver is closed, the caller has gone.
     let _ = report.send(bytes.len() as u64);
     if facts.size < SMALL && (bytes.len() as u64) < SMALL {
         return blocking(&local, move |local| {

@@ -1,4 +1,4 @@
-//! Single files and directories: facts, names, making, removing, renaming.
+//! Single files and directories: metadata, listing, making, removing, renaming.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
     sftp::{LSTAT, MKDIR, OPENDIR, REMOVE, RENAME, RMDIR, Request, SETSTAT, STAT, SYMLINK, Sftp, Status},
 };
 
-/// OpenSSH's rename that replaces, as POSIX has it.
+/// The name of OpenSSH's rename that replaces, as in POSIX.
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
 
 pub(crate) async fn stat(sftp: &Sftp, path: &Path) -> Result<Metadata> {
@@ -49,7 +49,7 @@ pub(crate) async fn mkdir(sftp: &Sftp, dir: &Path) -> Result<()> {
     }
 }
 
-/// Makes a directory and its parents: looks upwards for one that is there, then makes the rest.
+/// Makes a directory and its parents: looks upwards for one that exists, then makes the rest.
 pub(crate) async fn mkdirs(sftp: &Sftp, operation: &'static str, dir: &Path) -> Result<()> {
     let mut missing = Vec::new();
     for above in dir.ancestors() {
@@ -68,12 +68,13 @@ pub(crate) async fn mkdirs(sftp: &Sftp, operation: &'static str, dir: &Path) -> 
     Ok(())
 }
 
-/// Somebody else may have made it since; anything but a directory is in the way.
+/// Handles a failed mkdir: another process may have made the directory since; anything but a directory is in the
+/// way.
 async fn made_meanwhile(sftp: &Sftp, operation: &'static str, dir: &Path, status: Status) -> Result<()> {
     match sftp.facts(operation, STAT, dir).await? {
         Ok(facts) if facts.kind == FileKind::Dir => Ok(()),
         Ok(_) => Err(is(ErrorKind::NotADirectory, operation, dir)),
-        // A link to nowhere, for one.
+        // This may be a link to nowhere.
         Err(_) => explain(sftp, operation, dir, status, |_| Some(ErrorKind::AlreadyExists)).await,
     }
 }
@@ -110,7 +111,8 @@ pub(crate) async fn symlink(sftp: &Sftp, target: &Path, link: &Path) -> Result<(
     }
 }
 
-/// OpenSSH has the two paths the other way round than the draft, and everybody follows it.
+/// Returns the request for a link. OpenSSH swaps the two paths compared with the draft, and other servers follow
+/// it.
 pub(crate) fn link_request(target: &Path, link: &Path) -> Request {
     Request::new(SYMLINK).path(target).path(link)
 }
@@ -120,12 +122,12 @@ pub(crate) async fn chmod(sftp: &Sftp, path: &Path, mode: u32) -> Result<()> {
     sftp.act("chmod", request).await?.map_err(|status| fault("chmod", path, status))
 }
 
-/// Renames where nothing is. Servers refuse an existing file without a gap; for the rest we look first, and
-/// the gap between the two is why [`Capabilities`](ferry_engine_core::transport::Capabilities) promises nothing.
+/// Renames to a free name. Servers refuse an existing file atomically. For the rest the target is checked first.
+/// Because of the gap between the two, [`Capabilities`](ferry_engine::transport::Capabilities) promises nothing.
 pub(crate) async fn rename(sftp: &Sftp, operation: &'static str, from: &Path, to: &Path) -> Result<()> {
     let at_target = |kind| is(kind, operation, from).with("target", to.display());
     if sftp.facts(operation, LSTAT, to).await?.is_ok() {
-        // What is missing is missing, whatever is at the target.
+        // A missing source is an error whatever the target is.
         sftp.facts(operation, LSTAT, from).await?.map_err(|status| fault(operation, from, status))?;
         return Err(at_target(ErrorKind::AlreadyExists));
     }
@@ -149,8 +151,8 @@ pub(crate) async fn rename(sftp: &Sftp, operation: &'static str, from: &Path, to
     Err(error)
 }
 
-/// Whether a rename failed although both directories are there and may be changed: then only the file system
-/// is left as the reason.
+/// Returns whether a rename failed although both directories exist and may be changed. Then the file system is the
+/// only reason left.
 async fn leads_elsewhere(sftp: &Sftp, from: &Path, to: &Path) -> Result<bool> {
     for parent in [from.parent(), to.parent()].into_iter().flatten() {
         match sftp.facts("rename", STAT, parent).await? {
@@ -161,10 +163,10 @@ async fn leads_elsewhere(sftp: &Sftp, from: &Path, to: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Renames over whatever file or link is there.
+/// Renames, replacing a file or link that is there.
 ///
 /// # Errors
-/// `IsADirectory` if the target is one.
+/// `IsADirectory` if the target is a directory.
 pub(crate) async fn replace(sftp: &Sftp, operation: &'static str, from: &Path, to: &Path) -> Result<()> {
     match sftp.act(operation, replace_request(sftp, from, to)).await? {
         Ok(()) => Ok(()),
@@ -177,7 +179,7 @@ pub(crate) fn replace_request(sftp: &Sftp, from: &Path, to: &Path) -> Request {
     request.path(from).path(to)
 }
 
-/// Finds out why, and does by two steps what a server without [`POSIX_RENAME`] can't do by one.
+/// Finds out the reason. On a server without [`POSIX_RENAME`], does in two steps what can't be done in one.
 pub(crate) async fn not_replaced(
     sftp: &Sftp,
     operation: &'static str,

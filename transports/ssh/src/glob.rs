@@ -1,4 +1,4 @@
-//! The paths that match a pattern, name by name from the root.
+//! The paths that match a pattern, searched name by name from the root.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ use crate::{
 
 const GLOB: &str = "glob";
 
-/// All paths that match, sorted.
+/// Returns all paths that match, sorted.
 pub(crate) async fn glob(sftp: &Arc<Sftp>, pattern: &Path) -> Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     let mut is_first = true;
@@ -27,7 +27,7 @@ pub(crate) async fn glob(sftp: &Arc<Sftp>, pattern: &Path) -> Result<Vec<PathBuf
             }
         }
     }
-    // All at once: they share their round trips.
+    // All are sent at once: they share their round trips.
     let asked: Vec<_> = found.iter().map(|path| sftp.ask(GLOB, Request::new(LSTAT).path(path))).collect();
     let mut there = Vec::new();
     for (path, asked) in found.into_iter().zip(asked) {
@@ -39,8 +39,8 @@ pub(crate) async fn glob(sftp: &Arc<Sftp>, pattern: &Path) -> Result<Vec<PathBuf
     Ok(there)
 }
 
-/// The matches in each of the directories. What is none holds no matches. One that may not be read is an
-/// error if it was named, and passed over if a pattern led there, as shells do.
+/// Returns the matches in each of the directories. A path that is no directory has no matches. A directory that
+/// may not be read is an error if the pattern named it, and skipped if a wildcard matched it, as in shells.
 async fn matches_in(
     sftp: &Arc<Sftp>,
     dirs: &[PathBuf],

@@ -1,13 +1,13 @@
-//! The user's home here, and `~` in front of paths.
+//! The user's home on this machine, and `~` in front of paths.
 
 use std::{env, path::PathBuf};
 
-/// The home directory; the root where nobody knows it, so that paths stay absolute.
+/// Returns the home directory; the root where it is not known, so that paths stay absolute.
 pub(crate) fn home() -> PathBuf {
     env::home_dir().filter(|home| home.is_absolute()).unwrap_or_else(|| PathBuf::from("/"))
 }
 
-/// A path as a person writes it.
+/// Expands `~` in front of a path.
 pub(crate) fn expand(path: &str) -> PathBuf {
     match path.strip_prefix('~') {
         Some("") => home(),

@@ -1,7 +1,7 @@
-//! Whether a server is who it should be: its key or certificate against the known hosts.
+//! Verification of a server: its key or certificate against the known hosts.
 //!
-//! Strict unless told otherwise, and a changed key is refused always. A refusal says which command would make
-//! the key known, for a person who has compared the fingerprint.
+//! The check is strict unless set otherwise, and a changed key is always refused. A refusal gives the command that
+//! would make the key known, for a person who has compared the fingerprint.
 
 use std::{
     fs::{self, OpenOptions},
@@ -26,14 +26,14 @@ use crate::{
 
 const HOST_KEY: &str = "host key";
 
-/// What is known of one host.
+/// The known keys of one host.
 #[derive(Debug)]
 pub(crate) struct HostKeys {
     trust: Trust,
     lines: Vec<Line>,
     /// The name to look up, with the port.
     name: String,
-    /// The name alone: the one certificates are for.
+    /// The name without the port, as in certificates.
     host: String,
     port: u16,
     is_direct: bool,
@@ -58,7 +58,7 @@ impl HostKeys {
         }
     }
 
-    /// All types of keys, those that the host is known by first.
+    /// Returns all types of keys, first those that the host is known by.
     pub(crate) fn preferred(&self, all: &[Algorithm]) -> Vec<Algorithm> {
         let known: Vec<Algorithm> = known_hosts::types(&self.lines, &self.name).collect();
         let is_known = |algorithm: &&Algorithm| known.iter().any(|known| is_same_type(known, algorithm));
@@ -67,12 +67,12 @@ impl HostKeys {
         first
     }
 
-    /// Whether certificates are worth asking for.
+    /// Returns whether to ask for certificates.
     pub(crate) fn has_authorities(&self) -> bool {
         known_hosts::authorities(&self.lines, &self.name).next().is_some()
     }
 
-    /// Checks what the server shows; may write a new key down.
+    /// Checks the key or certificate that the server shows; may store a new key.
     ///
     /// # Errors
     /// `Authentication`, with the next step.
@@ -86,7 +86,7 @@ impl HostKeys {
     fn check_key(&self, key: &PublicKey) -> Result<()> {
         match known_hosts::check(&self.lines, &self.name, key) {
             Verdict::Known => Ok(()),
-            // As OpenSSH: a host on another port may show the key that its bare name has.
+            // As in OpenSSH, a host on another port may show the key that its bare name has.
             Verdict::Unknown if known_hosts::check(&self.lines, &self.host, key) == Verdict::Known => Ok(()),
             Verdict::Unknown => self.unknown(key),
             Verdict::Changed(place) => Err(self.changed(key, &place)),
@@ -133,13 +133,13 @@ impl HostKeys {
             .with("shown", format!("{} {}", key.algorithm(), fingerprint(key)))
     }
 
-    /// The command that makes the key known.
+    /// Returns the command that makes the key known.
     fn accept(&self) -> String {
         let file = quote_path(self.file().unwrap_or(Path::new("~/.ssh/known_hosts")));
         if self.is_direct && self.trust.alias.is_none() {
             format!("ssh-keyscan -p {} {} >> {file}", self.port, quote(&self.host))
         } else {
-            // No key scan goes through another host.
+            // `ssh-keyscan` can't go through another host.
             format!("ssh -o UserKnownHostsFile={file} -p {} {} true", self.port, quote(&self.host))
         }
     }
@@ -148,7 +148,7 @@ impl HostKeys {
         self.trust.files.first().map(PathBuf::as_path)
     }
 
-    /// Appends the key: one locked write, so that others who do the same don't mix with it.
+    /// Appends the key in one locked write, so that concurrent writers do not interfere.
     fn remember(&self, key: &PublicKey) -> io::Result<()> {
         let file = self.file().ok_or_else(|| io::Error::other("no known_hosts file is configured"))?;
         let salt = self.trust.hash.then(random::salt);
@@ -183,7 +183,7 @@ impl HostKeys {
         }
     }
 
-    /// What is wrong with a certificate, whoever signed it.
+    /// Returns what is wrong with a certificate, independent of its signer.
     fn fault(&self, certificate: &Certificate, now: SystemTime) -> Option<&'static str> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let is_for_us = |principal: &String| known_hosts::matches(principal, &self.host);
@@ -201,12 +201,12 @@ impl HostKeys {
     }
 }
 
-/// The fingerprint as OpenSSH shows it.
+/// Returns the fingerprint as OpenSSH shows it.
 pub(crate) fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-/// RSA keys have one type and several ways to sign.
+/// Returns whether two algorithms use the same type of key: RSA keys have one type and several ways to sign.
 fn is_same_type(known: &Algorithm, algorithm: &Algorithm) -> bool {
     known == algorithm || (known.clone().is_rsa() && algorithm.clone().is_rsa())
 }

@@ -9,10 +9,10 @@ use std::{
 
 use russh::keys::{self, Certificate, PrivateKey, PublicKey, ssh_key};
 
-/// Asks a person for something secret; `None`: nobody is there to ask. Called on a thread that may block.
+/// A function that asks a person for a secret; `None`: no person is there. Called on a thread that may block.
 pub type Prompt = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// Times a passphrase may be wrong.
+/// Number of attempts to enter a passphrase.
 const TRIES: usize = 3;
 
 /// A key file of which at least the public half is known.
@@ -69,10 +69,10 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile, Option<String>> {
 }
 
 impl KeyFile {
-    /// The private half; a person is asked for the passphrase where one is needed.
+    /// Returns the private half; asks a person for the passphrase where one is needed.
     ///
     /// # Errors
-    /// A sentence about why there is none.
+    /// A sentence that says why it can't be opened.
     pub(crate) async fn open(&self, prompt: Option<&Prompt>) -> Result<Arc<PrivateKey>, String> {
         if let Some(private) = &self.private {
             return Ok(private.clone());
@@ -96,18 +96,18 @@ fn unlock(path: &Path, prompt: &Prompt) -> Result<Arc<PrivateKey>, String> {
     Err("the passphrase was wrong".into())
 }
 
-/// Reads a certificate; `None` if there is none to read.
+/// Reads a certificate; `None` if it is missing or unreadable.
 pub(crate) fn certificate(path: &Path) -> Option<CertificateFile> {
     let certificate = keys::load_openssh_certificate(path).ok()?;
     Some(CertificateFile { path: path.to_owned(), certificate })
 }
 
-/// Where OpenSSH looks for the certificate of a key.
+/// Returns the path where OpenSSH looks for the certificate of a key.
 pub(crate) fn certificate_of(key: &Path) -> PathBuf {
     with_suffix(key, "-cert.pub")
 }
 
-/// Why a certificate can't be used now, if it can't.
+/// Returns the reason why a certificate can't be used now, if any.
 pub(crate) fn fault(certificate: &Certificate, now: SystemTime) -> Option<String> {
     let time = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     if certificate.cert_type() != ssh_key::certificate::CertType::User {

@@ -1,6 +1,6 @@
-//! `known_hosts`: which keys a name may show. All forms that OpenSSH writes or reads: hashed names, patterns,
-//! negation, `[host]:port`, `@revoked`, `@cert-authority`, several lines and files for a name. Pure, but for
-//! [`read`]. As in sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT", OpenSSH 9.9.
+//! `known_hosts`: the keys that a name may show. It supports all forms that OpenSSH writes or reads: hashed names,
+//! patterns, negation, `[host]:port`, `@revoked`, `@cert-authority`, several lines and files for a name. Pure,
+//! except for [`read`]. See sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT", OpenSSH 9.9.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,7 @@ pub(crate) struct Line {
     marker: Marker,
     names: String,
     key: PublicKey,
-    /// Where it is, as `file:line`.
+    /// Its location, as `file:line`.
     place: String,
 }
 
@@ -26,20 +26,20 @@ enum Marker {
     Authority,
 }
 
-/// What the files say of a name and a key.
+/// The result of looking up a name and a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is listed.
     Known,
-    /// It is listed as never to be trusted again, there.
+    /// It is listed as revoked, at this location.
     Revoked(String),
-    /// The name has other keys of this type, or only keys of other types; one of them is there.
+    /// The name has other keys of this type, or only keys of other types. One of them is at this location.
     Changed(String),
-    /// Nobody has seen the name.
+    /// The name is not listed.
     Unknown,
 }
 
-/// Reads files; those that are missing or can't be read know nobody, lines that make no sense are passed over.
+/// Reads files. Missing and unreadable files count as empty; invalid lines are skipped.
 pub(crate) fn read<'a>(files: impl IntoIterator<Item = &'a Path>) -> Vec<Line> {
     let mut lines = Vec::new();
     for file in files {
@@ -51,13 +51,13 @@ pub(crate) fn read<'a>(files: impl IntoIterator<Item = &'a Path>) -> Vec<Line> {
     lines
 }
 
-/// The name to look up: a port that isn't 22 is part of it.
+/// Returns the name to look up: a port other than 22 is part of it.
 pub(crate) fn name(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();
     if port == 22 { host } else { format!("[{host}]:{port}") }
 }
 
-/// What the lines say of `key` shown by `name`.
+/// Looks up `key` as shown by `name`.
 pub(crate) fn check(lines: &[Line], name: &str, key: &PublicKey) -> Verdict {
     if let Some(line) = lines.iter().find(|line| line.revokes(name, key)) {
         return Verdict::Revoked(line.place.clone());
@@ -73,19 +73,19 @@ pub(crate) fn check(lines: &[Line], name: &str, key: &PublicKey) -> Verdict {
     }
 }
 
-/// Where a key is revoked for a name, if it is.
+/// Returns the location where a key is revoked for a name, if it is.
 pub(crate) fn revoked(lines: &[Line], name: &str, key: &PublicKey) -> Option<String> {
     lines.iter().find(|line| line.revokes(name, key)).map(|line| line.place.clone())
 }
 
-/// The authorities whose certificates a name may show.
+/// Returns the authorities whose certificates a name may show.
 pub(crate) fn authorities<'a>(lines: &'a [Line], name: &'a str) -> impl Iterator<Item = &'a PublicKey> {
     let is_authority = move |line: &&Line| line.marker == Marker::Authority && line.is_for(name);
     lines.iter().filter(is_authority).map(|line| &line.key)
 }
 
-/// The types of the keys that a name is known by: to be asked for first, or a host known by one type shows
-/// another and looks unknown.
+/// Returns the types of the keys that a name is known by. Ask for these first: otherwise a host known by one type
+/// shows another and looks unknown.
 pub(crate) fn types<'a>(lines: &'a [Line], name: &'a str) -> impl Iterator<Item = Algorithm> {
     lines
         .iter()
@@ -93,7 +93,7 @@ pub(crate) fn types<'a>(lines: &'a [Line], name: &'a str) -> impl Iterator<Item 
         .map(|l| l.key.algorithm())
 }
 
-/// The line that makes a key known, without its end.
+/// Returns the line that makes a key known, without its end.
 pub(crate) fn line(name: &str, key: &PublicKey, salt: Option<[u8; 20]>) -> Option<String> {
     let text = key.to_openssh().ok()?;
     let mut words = text.split(' ');
@@ -105,7 +105,7 @@ pub(crate) fn line(name: &str, key: &PublicKey, salt: Option<[u8; 20]>) -> Optio
     Some(format!("{name} {kind} {data}"))
 }
 
-/// Whether a pattern with `*` and `?` matches a name.
+/// Returns whether a pattern with `*` and `?` matches a name.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut at, mut taken, mut retry) = (0, 0, None);
@@ -134,7 +134,7 @@ impl Line {
         self.marker == Marker::Revoked && self.key.key_data() == key.key_data() && self.is_for(name)
     }
 
-    /// Whether the line speaks of a name: one pattern must match, and no negated one may.
+    /// Returns whether the line applies to a name: one pattern must match, and no negated one may.
     fn is_for(&self, name: &str) -> bool {
         if self.names.starts_with('|') {
             return is_hash_of(&self.names, name);
@@ -162,7 +162,7 @@ fn parse_line(line: &str, place: impl FnOnce() -> String) -> Option<Line> {
     let (marker, names) = match first {
         "@revoked" => (Marker::Revoked, words.next()?),
         "@cert-authority" => (Marker::Authority, words.next()?),
-        // A marker from the future: the rest can't be understood.
+        // An unknown marker: the rest of the line can't be understood.
         word if word.starts_with('@') => return None,
         word => (Marker::None, word),
     };
@@ -171,7 +171,7 @@ fn parse_line(line: &str, place: impl FnOnce() -> String) -> Option<Line> {
     (key.algorithm().as_str() == kind).then(|| Line { marker, names: names.to_owned(), key, place: place() })
 }
 
-/// Whether `|1|salt|hash` is of a name.
+/// Returns whether `|1|salt|hash` is the hash of a name.
 fn is_hash_of(hashed: &str, name: &str) -> bool {
     let mut parts = hashed.split('|').skip(1);
     let (Some("1"), Some(salt), Some(expect)) = (parts.next(), parts.next(), parts.next()) else {
@@ -201,7 +201,7 @@ mod tests {
         PublicKey::from_openssh(text).unwrap()
     }
 
-    /// Key B shown by host `h` on port 22; `A`, `B` and `E` in the file stand for the keys.
+    /// Checks key B shown by host `h` on port 22; `A`, `B` and `E` in the file stand for the keys.
     fn check_file(file: &str, expect: Verdict) {
         check_name(file, "h", 22, expect);
     }

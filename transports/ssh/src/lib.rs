@@ -1,8 +1,8 @@
-//! The transport `ssh`: commands and files of another computer, over one connection that everybody shares.
+//! The transport `ssh`: commands and files of another computer, over one shared connection.
 //!
-//! It speaks SSH itself and reads what the user's own OpenSSH reads: the configuration as `ssh -G` resolves
-//! it, `known_hosts`, agent, keys, certificates, ProxyJump, ProxyCommand. It never retries, and a wrong
-//! credential least of all.
+//! It speaks SSH itself and reads the files of the user's own OpenSSH: the configuration as `ssh -G` resolves it,
+//! `known_hosts`, agent, keys, certificates, ProxyJump, ProxyCommand. It never retries, least of all a wrong
+//! credential.
 //!
 //! ```text
 //! open: endpoint (openssh, config) -> line -> client (host_key, known_hosts) -> auth (keys)
@@ -10,8 +10,8 @@
 //!                 -> exec (script, marks), remote             -> session
 //! ```
 //!
-//! **Invariant:** russh's types do not leave this crate, every channel is read without pause until both sides
-//! have closed it, and no text of the user's is ever part of a line that a login shell reads.
+//! **Invariant:** russh's types do not leave this crate. Every channel is read without pause until both sides have
+//! closed it. No text of the user's is ever part of a line that a login shell reads.
 //!
 //! ```no_run
 //! use ferry_engine_core::{computer::Computer, transport::{Command, Transports}};
@@ -73,13 +73,13 @@ pub use keys::Prompt;
 pub use prompt::ask_on_terminal;
 pub use transport::Ssh;
 
-/// The factory to hand to [`Transports::new`](ferry_engine_core::transport::Transports::new); being linked
-/// registers nothing. Nobody is asked for passphrases: that is what a daemon wants.
+/// Returns the factory for [`Transports::new`](ferry_engine::transport::Transports::new). Linking the crate
+/// registers nothing. It never asks for passphrases, as a daemon needs it.
 pub fn register() -> Arc<dyn Factory> {
     Arc::new(SshFactory { prompt: None })
 }
 
-/// As [`register`], for a program with a person in front of it, who is asked for the passphrases of keys.
+/// Returns a factory like [`register`], for a program with a user who is asked for the passphrases of keys.
 pub fn register_with_prompt(prompt: Prompt) -> Arc<dyn Factory> {
     Arc::new(SshFactory { prompt: Some(prompt) })
 }

@@ -19,20 +19,20 @@ use tokio::{
 
 use crate::endpoint::Endpoint;
 
-/// A way to cut a line whatever its user is doing.
+/// A handle that can cut a line at any time.
 #[derive(Debug)]
 pub(crate) struct Cutter(Option<std::net::TcpStream>);
 
 impl Cutter {
-    /// For a line that ends with another one, or with its stream.
+    /// Makes one for a line that ends with another one, or with its stream.
     pub(crate) fn none() -> Self {
         Cutter(None)
     }
 
-    /// Ends the line: whoever waits for it is told.
+    /// Ends the line: waiting reads and writes return.
     pub(crate) fn cut(&self) {
         if let Some(socket) = &self.0 {
-            // One that is closed already is what we want.
+            // A socket that is closed already is fine.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
@@ -70,7 +70,7 @@ pub(crate) async fn dial(endpoint: &Endpoint, patience: Duration) -> Result<(Tcp
     Err(failed().message("the host can't be reached").source(last).help(help))
 }
 
-/// Sends small packets at once, and notices a peer that no longer answers.
+/// Prepares a socket: sends small packets at once, and notices a peer that no longer answers.
 fn ready(stream: TcpStream) -> io::Result<(TcpStream, Cutter)> {
     stream.set_nodelay(true)?;
     rustix::net::sockopt::set_tcp_user_timeout(&stream, 60_000)?;
@@ -79,7 +79,7 @@ fn ready(stream: TcpStream) -> io::Result<(TcpStream, Cutter)> {
     Ok((TcpStream::from_std(stream)?, cutter))
 }
 
-/// A ProxyCommand and its streams; dropped, the command is killed.
+/// A ProxyCommand and its streams. Dropping it kills the command.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     child: Child,
@@ -110,7 +110,7 @@ impl Pipe {
 }
 
 impl Drop for Pipe {
-    /// The whole group: a command may be several.
+    /// Kills the whole group, since a command may be several processes.
     fn drop(&mut self) {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
@@ -148,7 +148,7 @@ impl AsyncWrite for Pipe {
     }
 }
 
-/// Writes down what the command complains about.
+/// Logs the standard error of the command.
 async fn log(host: String, stderr: ChildStderr) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -156,7 +156,7 @@ async fn log(host: String, stderr: ChildStderr) {
     }
 }
 
-/// Fills in the tokens of a ProxyCommand. A host that could be read as script has been refused.
+/// Fills in the tokens of a ProxyCommand. A host that could be read as script has been refused before.
 fn fill(command: &str, endpoint: &Endpoint) -> String {
     let mut filled = String::new();
     let mut rest = command.chars();

@@ -1,19 +1,19 @@
 //! The marks that frame a command's output, printed by its script and read from its streams. Pure.
 //!
-//! A mark is `RS token:word RS`, where RS is the byte 0x1e and the token is new for each command: nothing
-//! that a login file or a command prints is taken for one.
+//! A mark is `RS token:word RS`, where RS is the byte 0x1e and the token is new for each command. So no output of
+//! a login file or a command is taken for one.
 
 use crate::random;
 
-/// The most that is kept of a stream.
+/// Most bytes that are kept of a stream.
 pub(crate) const BOUND: usize = 64 << 20;
-/// The most that is kept of what comes before the first mark.
+/// Most bytes that are kept of the output before the first mark.
 const NOISE: usize = 64 << 10;
 const RS: u8 = 0x1e;
-/// Longer than any mark.
+/// A length that no mark reaches.
 const LONGEST: usize = 64;
 
-/// What tells one command's marks from everything else.
+/// The token that distinguishes one command's marks from everything else.
 #[derive(Debug, Clone)]
 pub(crate) struct Token(String);
 
@@ -22,17 +22,17 @@ impl Token {
         Token(format!("{:016x}", random::number()))
     }
 
-    /// The shell command that prints the mark of the process group; `value` is shell text.
+    /// Returns the shell command that prints the mark of the process group; `value` is shell text.
     pub(crate) fn print_group(&self, value: &str) -> String {
         self.print("p", value)
     }
 
-    /// The shell command that prints the mark before the output.
+    /// Returns the shell command that prints the mark before the output.
     pub(crate) fn print_begin(&self) -> String {
         self.print("b", "")
     }
 
-    /// The shell command that prints the mark behind the output.
+    /// Returns the shell command that prints the mark behind the output.
     pub(crate) fn print_end(&self, value: &str) -> String {
         self.print("e", value)
     }
@@ -42,12 +42,12 @@ impl Token {
     }
 }
 
-/// How a script ended.
+/// The end of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// The command ran, and this is its exit status.
     Status(i32),
-    /// The working directory is not there.
+    /// The working directory does not exist.
     MissingDir,
     /// The working directory is a file.
     FileForDir,
@@ -59,7 +59,7 @@ pub(crate) enum Ending {
 #[derive(Debug)]
 pub(crate) struct Stream {
     token: Token,
-    /// Not yet known to be free of marks.
+    /// Bytes that may still contain a mark.
     pending: Vec<u8>,
     kept: Vec<u8>,
     dropped: u64,
@@ -74,7 +74,7 @@ impl Stream {
         Stream { token, pending, kept, dropped: 0, has_begun: false, group: None, ending: None }
     }
 
-    /// Takes what came over the wire.
+    /// Takes bytes that were received.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if self.ending.is_some() {
             return;
@@ -93,23 +93,23 @@ impl Stream {
         if self.has_begun {
             self.settle(safe);
         } else {
-            // Noise without end is not worth its memory.
+            // Endless noise is not worth its memory.
             let excess = self.pending.len().saturating_sub(NOISE).min(safe);
             self.pending.drain(..excess);
         }
     }
 
-    /// The process group, once it is known.
+    /// Returns the process group, once it is known.
     pub(crate) fn group(&self) -> Option<u32> {
         self.group
     }
 
-    /// How it ended, once it has.
+    /// Returns the end, once it is known.
     pub(crate) fn ending(&self) -> Option<Ending> {
         self.ending
     }
 
-    /// What was kept, and how many bytes were not.
+    /// Returns the kept bytes, and the number of dropped ones.
     pub(crate) fn finish(mut self) -> (Vec<u8>, u64) {
         let rest = self.pending.len();
         if self.ending.is_none() {
@@ -118,7 +118,7 @@ impl Stream {
         (self.kept, self.dropped)
     }
 
-    /// The last of it as text, for error messages.
+    /// Returns the last part of it as text, for error messages.
     pub(crate) fn tail(&self) -> String {
         let bytes = if self.kept.is_empty() { &self.pending } else { &self.kept };
         let start = bytes.len().saturating_sub(400);
@@ -158,10 +158,10 @@ fn ending(word: &str) -> Option<Ending> {
     }
 }
 
-/// RS, the token and a colon.
+/// Length of RS, the token and a colon.
 const LEAD: usize = 18;
 
-/// The first whole mark, from its first byte to behind its last.
+/// Returns the range of the first whole mark: its first byte, and the end behind its last.
 fn next_mark(bytes: &[u8], token: &Token) -> Option<(usize, usize)> {
     let mut from = 0;
     while let Some(found) = position(&bytes[from..]) {
@@ -176,7 +176,7 @@ fn next_mark(bytes: &[u8], token: &Token) -> Option<(usize, usize)> {
     None
 }
 
-/// How many bytes can't be the beginning of a mark that is still to come.
+/// Returns the number of bytes that can't be the beginning of an incomplete mark.
 fn safe_length(bytes: &[u8]) -> usize {
     let from = bytes.len().saturating_sub(LONGEST);
     position(&bytes[from..]).map_or(bytes.len(), |found| from + found)

@@ -1,4 +1,4 @@
-//! Opening a connection: the way there, the handshake with its host key, the log-in; hop by hop.
+//! Opening a connection: the line, the handshake with its host key, the log-in; hop by hop.
 
 use std::{
     pin::Pin,
@@ -24,7 +24,7 @@ use crate::{
     pace,
 };
 
-/// The most hosts on the way to a host: more is a circle in the configuration.
+/// Most jump hosts on the way to a host: more means a circle in the configuration.
 const DEPTH: usize = 8;
 
 /// A logged-in line to one host.
@@ -33,14 +33,14 @@ pub(crate) struct Opened {
     pub(crate) gone: Gone,
     pub(crate) pulse: Pulse,
     pub(crate) cutter: Cutter,
-    /// The line that this one goes through, which must outlive it.
+    /// The line that this one runs through, which must outlive it.
     pub(crate) through: Option<Box<Opened>>,
 }
 
 /// Connects to a computer.
 ///
 /// # Errors
-/// `Config`, `Unreachable`, `Authentication`; in doubt, with the next step.
+/// `Config`, `Unreachable`, `Authentication`; mostly with the next step.
 pub(crate) async fn open(host: &str, config: &Config, prompt: Option<&Prompt>) -> Result<Arc<Connection>> {
     let endpoint = Endpoint::target(host, config).await?;
     let opener = Opener { config, prompt };
@@ -54,7 +54,7 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// Boxed, since a host may be reached through another one.
+    /// Opens an endpoint. The future is boxed, since a host may be reached through another one.
     fn open<'a>(
         &'a self,
         endpoint: &'a Endpoint,
@@ -80,7 +80,7 @@ impl Opener<'_> {
         })
     }
 
-    /// Goes from hop to hop. Only the first may have a way of its own: the others are reached from it.
+    /// Goes from hop to hop. Only the first may have a proxy of its own: the others are reached from it.
     async fn jump(&self, endpoint: &Endpoint, hops: &[Hop], depth: usize) -> Result<Opened> {
         let mut reached: Option<Opened> = None;
         for hop in hops {
@@ -114,7 +114,7 @@ impl Opener<'_> {
         self.greet(endpoint, channel.into_stream(), Cutter::none(), Some(Box::new(through))).await
     }
 
-    /// Handshake and log-in.
+    /// Does the handshake and the log-in.
     async fn greet<S>(
         &self,
         endpoint: &Endpoint,
@@ -143,8 +143,8 @@ impl Opener<'_> {
     }
 }
 
-/// A server turns Nagle's algorithm off only when a session starts: a jump host that never sees one delays
-/// every packet that goes through it. Some forbid sessions, which is no fault.
+/// Starts a session on a jump host. A server turns Nagle's algorithm off only when a session starts; without one,
+/// it delays every packet that it forwards. Some servers forbid sessions, which is no error.
 async fn wake(handle: &Handle<Client>) {
     let session = async {
         let mut channel = handle.channel_open_session().await?;

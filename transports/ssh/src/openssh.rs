@@ -1,5 +1,5 @@
-//! What the user's own OpenSSH would do for a host: `ssh -G` resolves Include, Match, tokens and defaults,
-//! which no other reader of its files gets right. Where there is no `ssh`, a few defaults stand in.
+//! The configuration of the user's own OpenSSH for a host. `ssh -G` resolves Include, Match, tokens and defaults,
+//! which no other reader of its files gets right. Without `ssh`, a few defaults are used.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,7 +12,7 @@ use tokio::{process::Command, time::timeout};
 
 use crate::home;
 
-/// How long `ssh -G` may take: a `Match exec` may run anything.
+/// Most time that `ssh -G` may take: a `Match exec` may run any command.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The resolved configuration of one host.
@@ -24,7 +24,7 @@ pub(crate) struct Resolved {
     pub(crate) identities: Vec<PathBuf>,
     pub(crate) certificates: Vec<PathBuf>,
     pub(crate) identities_only: bool,
-    /// As written: a path, `none`, or `SSH_AUTH_SOCK`.
+    /// The value as written: a path, `none`, or `SSH_AUTH_SOCK`.
     pub(crate) agent: Option<String>,
     pub(crate) known_hosts: Vec<PathBuf>,
     pub(crate) global_known_hosts: Vec<PathBuf>,
@@ -35,7 +35,7 @@ pub(crate) struct Resolved {
     pub(crate) proxy_command: Option<String>,
 }
 
-/// Whom to ask about.
+/// The host and user to resolve.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'a> {
     pub(crate) host: &'a str,
@@ -44,10 +44,10 @@ pub(crate) struct Question<'a> {
     pub(crate) config_file: Option<&'a Path>,
 }
 
-/// Asks `ssh -G`, or falls back to what it would say without any configuration.
+/// Asks `ssh -G`; without `ssh`, returns the defaults of an empty configuration.
 ///
 /// # Errors
-/// `Config` with what `ssh` says about its files; `TimedOut`.
+/// `Config` with the message of `ssh` about its files; `TimedOut`.
 pub(crate) async fn resolve(question: Question<'_>) -> Result<Resolved> {
     let mut command = Command::new("ssh");
     command.args(["-G", "-T"]);
@@ -119,7 +119,7 @@ impl Resolved {
     }
 }
 
-/// Paths separated by blanks, as OpenSSH prints them; `none` is no file.
+/// Splits paths separated by blanks, as OpenSSH prints them; `none` is no file.
 fn files(value: &str) -> Vec<PathBuf> {
     value.split_whitespace().filter(|path| *path != "none").map(home::expand).collect()
 }

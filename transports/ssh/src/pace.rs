@@ -1,4 +1,4 @@
-//! The safe interval: how soon a host may be dialled again, for the whole of this program.
+//! The safe interval: the least time between two connections of this program to a host.
 
 use std::{
     collections::HashMap,
@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep_until};
 
 type Openings = HashMap<(String, u16, String), Instant>;
 
-/// When each (host, port, user) is, or will be, dialled last.
+/// The last time when each (host, port, user) was dialled, or will be.
 static LAST: LazyLock<Mutex<Openings>> = LazyLock::new(Mutex::default);
 
-/// Waits until the host may be dialled: at once the first time, `interval` after the last opening otherwise.
-/// Several who wait at once get their turns one interval apart.
+/// Waits until the host may be dialled: at once the first time, otherwise `interval` after the last opening.
+/// Concurrent callers get their turns one interval apart.
 pub(crate) async fn wait(host: &str, port: u16, user: &str, interval: Duration) {
     let turn = {
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);

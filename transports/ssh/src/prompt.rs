@@ -1,4 +1,4 @@
-//! A question to the person at the terminal, whose answer is not shown.
+//! A question to the person at the terminal; the answer is not shown.
 
 use std::{
     fs::{File, OpenOptions},
@@ -7,8 +7,8 @@ use std::{
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// Asks on the controlling terminal, wherever the standard streams lead. `None`: there is no terminal, or the
-/// person gives no answer. Fits [`register_with_prompt`](crate::register_with_prompt).
+/// Asks on the controlling terminal, even if the standard streams are redirected. `None`: there is no terminal, or
+/// no answer. Fits [`register_with_prompt`](crate::register_with_prompt).
 pub fn ask_on_terminal(question: &str) -> Option<String> {
     ask(question).ok().filter(|answer| !answer.is_empty())
 }
@@ -24,7 +24,7 @@ fn ask(question: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// A terminal that shows nothing of what is typed; dropped, it is as before.
+/// A terminal that does not show what is typed. Dropping it restores the terminal.
 struct Hidden {
     terminal: File,
     before: Termios,
@@ -42,7 +42,7 @@ impl Hidden {
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        // A terminal that is gone shows nothing either.
+        // An error is ignored: a terminal that is gone shows nothing either.
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 }

@@ -1,4 +1,4 @@
-//! What the far side does best itself, by a command: removing and copying trees, telling who we are.
+//! Work that a command on the remote side does best: removing and copying trees, and the user's name.
 
 use std::{
     ffi::OsStr,
@@ -17,10 +17,10 @@ use crate::{
     sftp::{LSTAT, STAT, Sftp},
 };
 
-/// How long work on whole trees may take.
+/// Most time that work on whole trees may take.
 const TREE: Duration = Duration::from_secs(60 * 60);
 
-/// Removes whatever is there.
+/// Removes a file, a link, or a directory with everything below it.
 pub(crate) async fn remove_tree(runner: &Runner, path: &Path) -> Result<()> {
     const OPERATION: &str = "remove_tree";
     if path.parent().is_none() {
@@ -35,7 +35,7 @@ pub(crate) async fn remove_tree(runner: &Runner, path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a tree that nobody wants any more, in the background, also while somebody still writes into it.
+/// Removes an unwanted tree in the background, even while another process still writes into it.
 pub(crate) fn remove_later(runner: Runner, path: PathBuf) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
     runtime.spawn(async move {
@@ -50,7 +50,7 @@ pub(crate) fn remove_later(runner: Runner, path: PathBuf) {
     });
 }
 
-/// Copies a file or a tree: made under a temporary name, then put in place.
+/// Copies a file or a tree, which is made under a temporary name, then put in place.
 pub(crate) async fn copy(runner: &Runner, sftp: Arc<Sftp>, from: &Path, to: &Path) -> Result<()> {
     const OPERATION: &str = "copy";
     if sftp.facts(OPERATION, LSTAT, to).await?.is_ok() {
@@ -63,7 +63,7 @@ pub(crate) async fn copy(runner: &Runner, sftp: Arc<Sftp>, from: &Path, to: &Pat
         Ok(_) => return Err(is(ErrorKind::NotADirectory, OPERATION, parent)),
         Err(status) => return Err(fault(OPERATION, parent, status)),
     }
-    // Its session may be the only one there is.
+    // Its session may be the only one.
     drop(sftp);
     let draft = Leftover { runner: runner.clone(), path: Some(to.with_file_name(fresh_name())) };
     let Some(path) = draft.path.as_deref() else { return Ok(()) };
@@ -77,13 +77,13 @@ pub(crate) async fn copy(runner: &Runner, sftp: Arc<Sftp>, from: &Path, to: &Pat
     Ok(())
 }
 
-/// Runs words on paths, with messages that can be read.
+/// Runs words on paths, with untranslated messages.
 async fn run(runner: &Runner, words: &[&str], paths: &[&Path]) -> Result<Output> {
     let words = ["env", "LC_ALL=C"].iter().chain(words).map(OsStr::new);
     runner.run(&Job::new(words.chain(paths.iter().map(|path| path.as_os_str())), TREE)).await
 }
 
-/// What a program of the far side said, as an error.
+/// Returns a remote program's message as an error.
 pub(crate) fn said(operation: &'static str, path: &Path, output: &Output) -> Error {
     let text = output.error_text();
     let kinds = [
@@ -101,14 +101,14 @@ pub(crate) fn said(operation: &'static str, path: &Path, output: &Output) -> Err
     Error::new(kind, operation).with("path", path.display()).source(std::io::Error::other(first))
 }
 
-/// A far tree that is removed unless it is kept.
+/// A remote tree that is removed unless it is kept.
 pub(crate) struct Leftover {
     pub(crate) runner: Runner,
     pub(crate) path: Option<PathBuf>,
 }
 
 impl Leftover {
-    /// It has found its place.
+    /// Keeps the tree.
     pub(crate) fn keep(mut self) {
         self.path = None;
     }
@@ -122,7 +122,7 @@ impl Drop for Leftover {
     }
 }
 
-/// The user's name, or number where it has none.
+/// Returns the user's name, or the number where the user has none.
 pub(crate) async fn whoami(runner: &Runner) -> Result<String> {
     // Without a name `id` prints the number and fails.
     let command = Command::sh("name=$(id -un 2> /dev/null) && printf '%s\\n' \"$name\" || id -u");

@@ -1,16 +1,16 @@
-//! The text that runs a command on the far side, whatever shell the user logs in to there. Pure.
+//! The text that runs a command on the remote side, for any login shell of the user there. Pure.
 //!
-//! The server is given one constant line that means the same to every shell; `sh` then reads the script from
-//! its standard input, so neither the login shell's quoting nor the length of an argument matters. The
-//! script frames the command's output with marks ([`crate::marks`]): what comes before the first mark was
-//! printed by login files, and the last one carries the exit status behind all that the command wrote.
+//! The server gets one constant line that means the same to every shell. `sh` then reads the script from its
+//! standard input, so neither the login shell's quoting nor the length of an argument matters. The script frames
+//! the command's output with marks ([`crate::marks`]). Output before the first mark is that of login files. The
+//! last mark carries the exit status, behind all output of the command.
 //!
 //! ```text
 //! login shell -> exec /bin/sh, reads the script -> subshell -> exec the command's words
 //! ```
 //!
-//! The whole of it is one process group, the session that the server makes. The outer `sh` catches every
-//! signal that can be caught, so that it is still there to tell when the command ends its own group.
+//! All of it is one process group, the session that the server makes. The outer `sh` catches every signal that can
+//! be caught, so that it can still report when the command ends its own group.
 
 use std::{
     collections::BTreeMap,
@@ -24,18 +24,18 @@ use ferry_engine_core::transport::{Command, Error, ErrorKind, Result, check_path
 
 use crate::marks::Token;
 
-/// What the server is asked to run.
+/// The line that the server is asked to run.
 pub(crate) const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r _ferry && eval "$_ferry"'"#;
 
-/// Finds out the group, which need not be the shell's own number behind a forced command.
+/// Shell text that finds the group, which may differ from the shell's own pid behind a forced command.
 const GROUP: &str = "_f=;{ read -r _f _f _f _f _fg _f </proc/$$/stat; } 2>/dev/null||_fg=$$;";
 const TRAPS: &str = "trap : HUP INT QUIT TERM USR1 USR2 ALRM PIPE;";
-/// Keeps the shell's own words about ended children away from the command's standard error.
+/// Shell text that keeps the shell's own messages about ended children away from the command's standard error.
 const QUIET: &str = "exec 4>&2 2>/dev/null;";
-/// Changes to the directory after the login files, which may have gone elsewhere.
+/// Shell text that changes to the directory after the login files, which may have changed it.
 const LOGIN: &str = r#"cd -- "$1" && shift && exec "$@""#;
 
-/// What to run: a [`Command`], or words of our own that need not be UTF-8.
+/// The job to run: a [`Command`], or ferry's own words that need not be UTF-8.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) argv: Vec<OsString>,
@@ -46,13 +46,13 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Words alone, run without login files.
+    /// Makes a job of words alone, run without login files.
     pub(crate) fn new<W: AsRef<OsStr>>(argv: impl IntoIterator<Item = W>, timeout: Duration) -> Self {
         let argv = argv.into_iter().map(|word| word.as_ref().to_owned()).collect();
         Job { argv, cwd: None, env: BTreeMap::new(), timeout, use_login_shell: false }
     }
 
-    /// A command.
+    /// Makes the job of a command.
     pub(crate) fn of(command: &Command, use_login_shell: bool) -> Self {
         Job {
             argv: command.argv.iter().map(OsString::from).collect(),
@@ -63,7 +63,7 @@ impl Job {
         }
     }
 
-    /// The command as people know it, not all of a long script.
+    /// Returns the command for messages, cut if it is long.
     pub(crate) fn shown(&self) -> String {
         let words: Vec<String> = self.argv.iter().map(|word| quote(&word.to_string_lossy())).collect();
         let line = words.join(" ");
@@ -73,10 +73,10 @@ impl Job {
         }
     }
 
-    /// The script that runs it, ending in a newline.
+    /// Returns the script that runs it, ending in a newline.
     ///
     /// # Errors
-    /// `InvalidPath` for the working directory, `Other` for words that can't be said; effect none.
+    /// `InvalidPath` for the working directory, `Other` for words that can't be expressed; effect none.
     pub(crate) fn script(&self, token: &Token) -> Result<Vec<u8>> {
         if self.argv.is_empty() {
             return Err(unsayable("the command has no words"));
@@ -104,7 +104,8 @@ impl Job {
         Ok(line.finish())
     }
 
-    /// The argv to become: the command's own, with its environment, or a login shell's that becomes it.
+    /// Returns the argv to execute: the command's own, with its environment, or that of a login shell that becomes
+    /// it.
     fn words(&self, token: &Token) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         if self.use_login_shell {
@@ -122,7 +123,7 @@ impl Job {
     }
 }
 
-/// What ends a process group: politely, then after a grace of two seconds by force.
+/// Returns the command that ends a process group: TERM, then KILL after a grace of two seconds.
 pub(crate) fn end_group(group: u32) -> String {
     format!(
         "exec /bin/sh -c 'kill -s TERM -- -{group} 2>/dev/null;i=0;\
@@ -135,7 +136,7 @@ fn unsayable(message: &str) -> Error {
     Error::new(ErrorKind::Other, "exec").message(message)
 }
 
-/// A script without newlines, in which newlines are said by a variable.
+/// A script without newlines: a variable stands for them.
 #[derive(Default)]
 struct Line {
     bytes: Vec<u8>,
@@ -164,7 +165,7 @@ impl Line {
         self.bytes.push(b'\'');
     }
 
-    /// Goes to the working directory, or tells why it can't.
+    /// Changes to the working directory, or prints the mark that says why it can't.
     fn enter(&mut self, dir: &Path, token: &Token) {
         let dir = dir.as_os_str();
         self.text("cd");

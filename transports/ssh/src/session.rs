@@ -1,8 +1,8 @@
 //! Sessions on a connection: bounded, never leaked, and as many as the server allows.
 //!
-//! russh's channels have sharp edges that this file keeps away from the others: opening one is not cancel
-//! safe, dropping one leaves it open, and a server refuses more than its `MaxSessions`, which it does not
-//! tell. Servers free a slot only after the other side's end, so a refusal is first of all a reason to wait.
+//! This module hides the pitfalls of russh's channels. Opening one is not cancel safe, and dropping one leaves it
+//! open. A server refuses more than its `MaxSessions`, which it does not announce. Servers free a slot only after
+//! the other side's end, so a refusal is first of all a reason to wait.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -21,25 +21,25 @@ use tokio::{
 
 use crate::{client::Client, connection::Connection};
 
-/// Sessions at a time where the server allows them; OpenSSH's own default is 10.
+/// Most sessions at a time, if the server allows them; OpenSSH's own default is 10.
 const MOST: usize = 8;
-/// How long the server may go on refusing a session.
+/// Time for which the server may go on refusing a session.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long a slot may be waited for while others have them all: commands end in bounded time.
+/// Time for which a slot is awaited while all are in use: commands end in bounded time.
 const QUEUE: Duration = Duration::from_secs(60 * 60);
-/// How long the server gets to close a session by itself.
+/// Time that the server has to close a session by itself.
 const COURTESY: Duration = Duration::from_millis(300);
-/// How long it may take to answer that it has closed one.
+/// Time that the server has to confirm that it has closed one.
 const CLOSING: Duration = Duration::from_secs(30);
-/// How long a refused opening is repeated before it counts as a limit.
+/// Time for which a refused opening is repeated before it counts as a limit.
 const SOON: Duration = Duration::from_millis(300);
-/// How long a learned limit is believed.
+/// Time for which a learned limit is believed.
 const TRUST: Duration = Duration::from_secs(60);
-/// Sessions that the server must allow at the same time before one of them may be kept for long: beside it a command
-/// and files go on.
+/// Number of sessions that the server must allow at the same time before one of them may be kept for long. The
+/// others are for a command and for files.
 const WITH_SPARE: usize = 3;
 
-/// How many sessions are open, and how many may be.
+/// The number of open sessions, and its limit.
 #[derive(Debug)]
 pub(crate) struct Slots {
     count: Mutex<Count>,
@@ -51,7 +51,7 @@ struct Count {
     open: usize,
     limit: usize,
     learned: Option<Instant>,
-    /// Whether the server allows enough of them to keep one for long, once that was seen.
+    /// True if the server allows enough of them to keep one for long; `None` until that is known.
     has_spare: Option<bool>,
 }
 
@@ -62,7 +62,7 @@ impl Default for Slots {
     }
 }
 
-/// The right to one session; dropped when its channel is closed on both sides.
+/// The right to one session. It is dropped when its channel is closed on both sides.
 #[derive(Debug)]
 pub(crate) struct Slot(Arc<Slots>);
 
@@ -91,7 +91,7 @@ impl Slots {
         is_free.then(|| Slot(self.clone()))
     }
 
-    /// Remembers that the server has refused a session while so few were open that none can be kept for long.
+    /// Records that the server has refused a session while only few were open, so that none can be kept for long.
     fn refused(&self) {
         self.with(|count| {
             if count.open <= WITH_SPARE {
@@ -100,7 +100,7 @@ impl Slots {
         });
     }
 
-    /// Remembers that the server allows no more sessions than there are now.
+    /// Records that the server allows no more sessions than there are now.
     fn learn(&self) {
         self.with(|count| {
             count.limit = count.open.max(1);
@@ -111,14 +111,14 @@ impl Slots {
 }
 
 impl Connection {
-    /// Opens a session, waiting for a slot and for the server. `make_room` is called when the server allows
-    /// too few, to give up a session that is only kept for later.
+    /// Opens a session, waiting for a slot and for the server. `make_room` is called when the server allows too
+    /// few; it should give up a session that is only kept for later.
     ///
     /// # Errors
     /// `Unreachable`; `TimedOut` if all sessions stay in use.
     ///
     /// # Cancel safety
-    /// A session that is opened too late is closed.
+    /// A session that is opened after the drop is closed.
     pub(crate) async fn open_session(
         self: &Arc<Self>,
         operation: &'static str,
@@ -147,8 +147,8 @@ impl Connection {
         }
     }
 
-    /// Returns whether one session may be kept for long: whether the server allows enough others beside it. It does not
-    /// tell, so that as many are opened once, and closed again.
+    /// Returns whether one session may be kept for long, that is, whether the server allows enough others beside
+    /// it. The server does not announce that, so that number of sessions is opened once, and closed again.
     ///
     /// # Errors
     /// `Unreachable`.
@@ -161,7 +161,7 @@ impl Connection {
             if opened.len() == WITH_SPARE {
                 break true;
             }
-            // Others use theirs: to ask again later is soon enough.
+            // Other sessions are in use: a later call asks again.
             let Some(slot) = self.slots.take() else { break false };
             match self.try_open(slot).await {
                 Ok(session) => opened.push(session),
@@ -176,7 +176,7 @@ impl Connection {
             discard(&self.handle, channel).await;
             drop(slot);
         }
-        // Somebody else may have been refused meanwhile.
+        // Another opening may have been refused meanwhile.
         Ok(self.slots.with(|count| {
             if is_enough && count.has_spare.is_none() {
                 count.has_spare = Some(true);
@@ -185,7 +185,7 @@ impl Connection {
         }))
     }
 
-    /// Waits for a slot of ours.
+    /// Waits for a free slot.
     async fn slot(&self, operation: &'static str, make_room: &impl Fn()) -> Result<Slot> {
         let deadline = Instant::now() + QUEUE;
         loop {
@@ -194,7 +194,7 @@ impl Connection {
                 return Ok(slot);
             }
             make_room();
-            // Not for long: room may be made by somebody who does not tell.
+            // Only for a short time: room may be made without a notification.
             let _ = self.alive(operation, timeout(SOON, freed)).await?;
             if Instant::now() > deadline {
                 return Err(self.busy(operation));
@@ -204,11 +204,11 @@ impl Connection {
 
     /// Closes a channel, and waits until the server has closed it too.
     ///
-    /// The server gets to do it first, after the end of what ran there: of a channel that we close first,
-    /// russh (0.65.1) never tells the end, and keeps a little memory for it. Where children hold the streams
-    /// open, we must; the server answers in order, so when it answers a later question, it has done so too.
+    /// The server gets the chance to close it first, after the end of its program. For a channel that we close
+    /// first, russh (0.65.1) never reports the end, and keeps a little memory. Where children hold the streams
+    /// open, we must close it. The server answers in order, so its answer to a later ping confirms the close.
     pub(crate) async fn close_channel(&self, mut read: ChannelReadHalf, write: ChannelWriteHalf<Msg>) {
-        // It has been told before that nothing more comes, or is told again, which is harmless.
+        // A second end-of-file is harmless.
         let _ = write.eof().await;
         let closed = async { while !matches!(read.wait().await, Some(ChannelMsg::Close) | None) {} };
         if timeout(COURTESY, closed).await.is_err() {
@@ -226,7 +226,7 @@ impl Connection {
             .later()
     }
 
-    /// Opens a channel in a task of its own, which closes it if nobody waits any more.
+    /// Opens a channel in a task of its own, which closes it if the caller has gone.
     async fn try_open(self: &Arc<Self>, slot: Slot) -> Result<(Channel<Msg>, Slot), russh::Error> {
         let (sender, receiver) = oneshot::channel();
         let handle = self.handle.clone();
@@ -238,15 +238,15 @@ impl Connection {
         });
         tokio::select! {
             opened = receiver => opened.unwrap_or(Err(russh::Error::SendError)),
-            // Whatever russh still waits for, it will not come.
+            // The connection is over: no answer will come.
             () = self.ended() => Err(russh::Error::SendError),
         }
     }
 }
 
-/// Closes a channel that nothing runs on.
+/// Closes a channel without a program.
 async fn discard(handle: &Handle<Client>, channel: Channel<Msg>) {
-    // A connection that is over has closed all of them.
+    // A connection that is over has closed all channels.
     let _ = channel.close().await;
     let _ = timeout(CLOSING, handle.send_ping()).await;
 }

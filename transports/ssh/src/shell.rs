@@ -1,4 +1,4 @@
-//! An interactive shell on the far side, by the user's own `ssh`.
+//! An interactive shell on the remote side, by the user's own `ssh`.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use ferry_engine_core::transport::quote_path;
 
 use crate::config::{Config, KeyPolicy};
 
-/// The local command line that opens a login shell in a directory there, with the computer's settings.
+/// Returns the local command line that opens a login shell in a remote directory, with the computer's settings.
 pub(crate) fn command(host: &str, config: &Config, dir: &Path) -> Vec<String> {
     let mut words: Vec<String> = vec!["ssh".into(), "-t".into()];
     let mut option = |flag: &str, value: String| words.extend([flag.to_owned(), value]);

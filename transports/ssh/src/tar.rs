@@ -1,17 +1,17 @@
-//! Writes a tar archive of names and sizes that are known: ustar headers, and GNU's long names. Pure.
+//! Writes a tar archive of entries with known names and sizes: ustar headers, and GNU's long names. Pure.
 //!
-//! As in tar(5), FreeBSD 14, and the GNU tar manual 1.35, "Basic Tar Format". Owners are left out: whoever
-//! unpacks owns.
+//! See tar(5), FreeBSD 14, and the GNU tar manual 1.35, "Basic Tar Format". Owners are left out: the files belong
+//! to the user who unpacks.
 
 use std::{os::unix::ffi::OsStrExt, path::Path, time::SystemTime};
 
 const BLOCK: usize = 512;
 const NAME: usize = 100;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind<'a> {
-    /// A file of so many bytes, which follow, then [`padding`].
+    /// A file of this size; its bytes follow, then [`padding`].
     File {
         size: u64,
         mode: u32,
@@ -20,7 +20,7 @@ pub(crate) enum Kind<'a> {
     Symlink(&'a Path),
 }
 
-/// The header of an entry.
+/// Returns the header of an entry.
 pub(crate) fn header(name: &Path, kind: Kind<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(BLOCK);
     let name = name.as_os_str().as_bytes();
@@ -39,16 +39,16 @@ pub(crate) fn header(name: &Path, kind: Kind<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Zeros that fill a file's last block.
+/// Returns the zeros that fill a file's last block.
 pub(crate) fn padding(size: u64) -> &'static [u8] {
     const ZEROS: [u8; BLOCK] = [0; BLOCK];
     &ZEROS[..(BLOCK - (size % BLOCK as u64) as usize) % BLOCK]
 }
 
-/// What stands behind the last entry.
+/// The end of an archive, behind the last entry.
 pub(crate) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
-/// A name that does not fit its field, as an entry of its own in front.
+/// Writes a name that does not fit its field, as an entry of its own in front.
 fn long(bytes: &mut Vec<u8>, flag: u8, name: &[u8]) {
     let size = name.len() as u64 + 1;
     block(bytes, b"././@LongLink", flag, size, 0, b"");
@@ -76,7 +76,7 @@ fn block(bytes: &mut Vec<u8>, name: &[u8], flag: u8, size: u64, mode: u32, targe
     bytes.extend_from_slice(&block);
 }
 
-/// Octal digits, or big-endian bytes behind a flag where they don't do: from 8 GiB on.
+/// Returns octal digits, or for sizes from 8 GiB on big-endian bytes behind a flag.
 fn number(value: u64) -> [u8; 12] {
     let mut field = [0; 12];
     let digits = format!("{value:011o}");

@@ -1,4 +1,4 @@
-//! [`Ssh`]: the trait's methods, each handed to the file of its duty.
+//! [`Ssh`]: the trait's methods, each delegated to its own module.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +21,7 @@ use crate::{
     shell, tree, write,
 };
 
-/// A computer over SSH, as one user. Opened by the factory that [`register`](crate::register) gives.
+/// A computer over SSH, as one user. Opened by the factory that [`register`](crate::register) returns.
 #[derive(Debug)]
 pub struct Ssh {
     runner: Runner,
@@ -34,7 +34,7 @@ impl Ssh {
         Ssh { runner: Runner { connection, sftp: Arc::default(), host, config }, user: OnceCell::new() }
     }
 
-    /// The SFTP session, once the paths mean something.
+    /// Checks the paths, and returns the SFTP session.
     async fn sftp(&self, operation: &'static str, paths: &[&Path]) -> Result<Arc<Sftp>> {
         self.check(operation, paths)?;
         self.runner.sftp.get(&self.runner.connection, operation).await
@@ -46,7 +46,8 @@ impl Ssh {
     }
 }
 
-/// A request that was on its way when the connection or our patience ended may have been carried out.
+/// Marks the effect as unknown: a request that was under way at the end of the connection, or at a time-out, may
+/// have been carried out.
 fn in_doubt(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Unreachable | ErrorKind::TimedOut => error.effect_unknown(),
@@ -160,7 +161,7 @@ impl Transport for Ssh {
             return Ok(user.clone());
         }
         let user = remote::whoami(&self.runner).await?;
-        // A name may come back, with the directory that knows it.
+        // A user without a name may get one again, once the user directory is back.
         if !is_nameless(&user) {
             let _ = self.user.set(user.clone());
         }

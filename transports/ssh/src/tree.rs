@@ -1,9 +1,9 @@
 //! Writing a tree below a directory without ever following a link there.
 //!
-//! A few entries go one by one over SFTP. Many go as one tar stream into a hidden directory inside the target
-//! that nobody else has written to; from there they are moved into place, a whole directory at a time where
-//! the target has none of that name. Since SFTP has no open directories, a link that somebody plants between
-//! our look and our move is not noticed; one that was there before is.
+//! A few entries are written one by one over SFTP. Many are sent as one tar stream into a fresh hidden directory
+//! inside the target. From there they are moved into place, a whole directory at a time where the target has none
+//! of that name. SFTP has no open directories. So a link is noticed if it existed before, but not if it is made
+//! between check and move.
 
 use std::{collections::BTreeSet, io, path::Path, sync::Arc, time::Duration};
 
@@ -25,14 +25,14 @@ use crate::{
 };
 
 const PUT_TREE: &str = "put_tree";
-/// From this many entries on, a stream is quicker than their round trips.
+/// Number of entries from which on a stream is quicker than their round trips.
 const STREAM_FROM: usize = 8;
 /// Moves in flight.
 const AHEAD: usize = 64;
-/// Bytes of a stream's pieces, and pieces that wait to be sent.
+/// Bytes of a stream's pieces, and number of pieces that wait to be sent.
 const PIECE: usize = 256 << 10;
 const PIECES: usize = 4;
-/// How long unpacking may take.
+/// Most time that unpacking may take.
 const UNPACKING: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Writes a tree whose names were checked.
@@ -42,7 +42,7 @@ pub(crate) async fn put(runner: &Runner, tree: &Tree, to: &Path, progress: Progr
     if tree.entries.len() < STREAM_FROM {
         return one_by_one(&sftp, tree, to, progress).await;
     }
-    // The stream's session may be the only one there is.
+    // The stream's session may be the only one.
     drop(sftp);
     let stage = to.join(fresh_name());
     let leftover = Leftover { runner: runner.clone(), path: Some(stage.clone()) };
@@ -59,7 +59,7 @@ pub(crate) async fn put(runner: &Runner, tree: &Tree, to: &Path, progress: Progr
     Ok(())
 }
 
-/// All directories of a tree, parents first.
+/// Returns all directories of a tree, parents first.
 fn directories(tree: &Tree) -> BTreeSet<&Path> {
     let own = tree.entries.iter().filter(|(_, entry)| matches!(entry, TreeEntry::Dir));
     let own = own.map(|(name, _)| name.as_path());
@@ -107,7 +107,7 @@ async fn put_entry(sftp: &Arc<Sftp>, entry: &TreeEntry, to: &Path, progress: Pro
 /// Opens a regular local file.
 async fn open_local(path: &Path) -> Result<(tokio::fs::File, u64)> {
     let at = |error| Error::from_io(PUT_TREE, path, error);
-    // Before it is opened: a pipe would wait for its writer.
+    // Checked before it is opened: opening a pipe would wait for its writer.
     let facts = tokio::fs::metadata(path).await.map_err(at)?;
     if facts.is_dir() {
         return Err(at(io::ErrorKind::IsADirectory.into()));
@@ -120,7 +120,7 @@ async fn open_local(path: &Path) -> Result<(tokio::fs::File, u64)> {
     Ok((tokio::fs::File::open(path).await.map_err(at)?, facts.len()))
 }
 
-/// Streams the tree into a new directory; false if there is no `tar` to unpack it.
+/// Streams the tree into a new directory; returns false if there is no `tar` to unpack it.
 async fn unpack(runner: &Runner, tree: &Tree, stage: &Path, progress: Progress<'_>) -> Result<bool> {
     let script = r#"command -v tar >/dev/null||exit 127;mkdir -- "$1"&&cd -- "$1"&&exec tar -xomf -"#;
     let words = ["env", "LC_ALL=C", "sh", "-c", script, "sh"].map(std::ffi::OsStr::new);
@@ -129,7 +129,7 @@ async fn unpack(runner: &Runner, tree: &Tree, stage: &Path, progress: Progress<'
     let streaming = async {
         let mut stream = Stream { sender, piece: Vec::new(), progress };
         match stream.tree(tree).await {
-            // `tar` has ended before its input: what it said comes with its status.
+            // `tar` has ended before its input: its message comes with its status.
             Err(Cut::Ended) | Ok(()) => Ok(()),
             Err(Cut::Failed(error)) => Err(error),
         }
@@ -142,9 +142,9 @@ async fn unpack(runner: &Runner, tree: &Tree, stage: &Path, progress: Progress<'
     }
 }
 
-/// Why a stream was cut.
+/// The reason why a stream was cut.
 enum Cut {
-    /// Nobody reads it any more.
+    /// Its reader has gone.
     Ended,
     /// A local file could not be read.
     Failed(Error),
@@ -223,7 +223,7 @@ impl Stream<'_> {
     }
 }
 
-/// Moves what was unpacked into place.
+/// Moves the unpacked entries into place.
 struct Merge<'a> {
     sftp: &'a Arc<Sftp>,
     stage: &'a Path,
@@ -250,7 +250,8 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// Moves a whole directory where there is none; false if one is there, whose entries then go one by one.
+    /// Moves a whole directory if the target does not exist. Returns false if it does; then its entries are moved
+    /// one by one.
     async fn dir(&self, dir: &Path) -> Result<bool> {
         let (from, to) = (self.stage.join(dir), self.to.join(dir));
         let Err(status) = self.sftp.act(PUT_TREE, Request::new(RENAME).path(&from).path(&to)).await? else {
@@ -280,7 +281,7 @@ impl Merge<'_> {
 }
 
 fn is_below(path: &Path, dirs: &[&Path]) -> bool {
-    // Sorted, with no two below one another: only the nearest before it can hold it.
+    // They are sorted, with none below another: only the nearest before it can contain it.
     let index = dirs.partition_point(|dir| *dir <= path);
     index > 0 && path.starts_with(dirs[index - 1])
 }

@@ -1,4 +1,4 @@
-//! Writing one far file from a stream, whole or not at all.
+//! Writing one remote file from a stream, whole or not at all.
 
 use std::{collections::VecDeque, path::Path, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
 /// Requests in flight: more than a server's window holds would only wait in our own memory.
 const AHEAD: usize = 64;
 
-/// Writes all of `from` to `path`, counts it, and reports as it goes.
+/// Writes all of `from` to `path`, and reports its progress. Returns the number of bytes.
 ///
 /// # Errors
 /// Those of [`Transport::write`](ferry_engine_core::transport::Transport::write).
@@ -38,7 +38,7 @@ pub(crate) async fn write(
     Ok(total)
 }
 
-/// A draft being written.
+/// A draft that is being written.
 struct Upload<'a> {
     operation: &'static str,
     path: &'a Path,
@@ -59,7 +59,7 @@ impl<'a> Upload<'a> {
         let target = sftp.ask(operation, Request::new(LSTAT).path(path));
         let open = Request::new(OPEN).path(draft.path()).number(FLAG_NEW).mode(Some(mode(executable)));
         let handle = sftp.handle(operation, open).await?;
-        // The rename at the end would refuse it too, after all the bytes.
+        // The rename at the end would refuse it too, but only after all the bytes.
         if let Reply::Attributes(facts) = target.wait().await?
             && facts.kind == FileKind::Dir
         {
@@ -91,7 +91,7 @@ impl<'a> Upload<'a> {
         }
     }
 
-    /// Waits for all answers, closing in the same round trip.
+    /// Waits for all answers, and closes the file in the same round trip.
     async fn finish(mut self) -> Result<u64> {
         let queue = std::mem::take(&mut self.queue);
         let Upload { operation, path, handle, offset, .. } = self;
@@ -106,7 +106,7 @@ impl<'a> Upload<'a> {
     }
 }
 
-/// Fills an emptied chunk; false at the end of the stream.
+/// Fills an emptied chunk; returns false at the end of the stream.
 pub(crate) async fn fill(
     from: &mut (dyn AsyncRead + Send + Unpin),
     chunk: &mut Vec<u8>,

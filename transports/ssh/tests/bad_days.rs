@@ -1,5 +1,5 @@
-//! What goes wrong with servers, networks, keys and people: one clear error each, in bounded time, and
-//! nothing left behind.
+//! Failures of servers, networks, keys and people. Each gives one clear error in bounded time, and leaves nothing
+//! behind.
 
 mod support;
 
@@ -23,7 +23,7 @@ use ferry_engine_core::{
 use support::{Options, Sshd, keygen, run, signal};
 use tokio::time::{sleep, timeout};
 
-/// Nothing here may take longer.
+/// Most time that a test step may take.
 const LIMIT: Duration = Duration::from_secs(40);
 
 fn set(computer: &mut Computer, key: &str, value: impl Into<serde_json::Value>) {
@@ -35,7 +35,7 @@ async fn open(computer: &Computer) -> Result<Arc<dyn Transport>, Error> {
     timeout(LIMIT, opening.open(computer)).await.expect("opening must end")
 }
 
-/// Opens what can't be opened. The error has a next step, and its text has these words.
+/// Opens a connection that can't be opened. The error must have a next step, and its text these words.
 async fn refused(computer: &Computer, kind: ErrorKind, words: &[&str]) -> Error {
     let error = open(computer).await.map(drop).expect_err("it must not open");
     let text = format!("{error:?} {}", error.help_text().unwrap_or("(no help)"));
@@ -62,7 +62,8 @@ async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
-/// A port that turns everybody away while the socket lives: bound, so that nobody else gets it, and not listening.
+/// Returns a port that refuses connections while the socket lives. The socket is bound, so that no other program
+/// gets the port, and not listening.
 fn closed_port() -> (tokio::net::TcpSocket, u16) {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
@@ -70,12 +71,12 @@ fn closed_port() -> (tokio::net::TcpSocket, u16) {
     (socket, port)
 }
 
-/// A command that stays, and can be told from those of other runs.
+/// Returns a long-running command that differs from those of other runs.
 fn long_sleep(number: u32) -> String {
     format!("sleep {number}.{}", std::process::id())
 }
 
-/// The processes whose command line has this word.
+/// Returns the number of processes whose command line has this word.
 fn running(word: &str) -> usize {
     let found = Child::new("pgrep").args(["-c", "-f", "--", word]).stderr(Stdio::null()).output();
     let text = String::from_utf8_lossy(&found.expect("pgrep is there").stdout).trim().to_owned();
@@ -407,7 +408,7 @@ mod servers {
                 works(&far).await;
                 continue;
             }
-            // Beside it a command and files go on.
+            // Beside it a command and files still work.
             works(&far).await;
             assert!(timeout(LIMIT, far.list("/".as_ref())).await.expect("in time").is_ok());
             watch.abort();
@@ -493,7 +494,7 @@ mod lost {
         let far = open(&sshd.computer()).await.expect("it opens");
         let kill = async {
             sleep(Duration::from_millis(500)).await;
-            // One process of sshd's carries the connection, and it need not be the first.
+            // One of sshd's processes carries the connection, and it need not be the first.
             sshd.descendants().into_iter().for_each(|pid| signal(pid, "KILL"));
         };
         let command = Command::new(["sleep", "3"]);

@@ -14,7 +14,7 @@ use support::{Options, Sshd};
 fn main() -> ExitCode {
     let sshd =
         Arc::new(Sshd::with(Options { bashrc: "echo noise\necho noise >&2\n".into(), ..Options::default() }));
-    // Login files that leave the directory and print, as some do.
+    // Login files that change the directory and print, as some do.
     fs::write(sshd.path("home/.bash_profile"), "cd /\necho more noise\n").expect("login files");
     let suite = |name: &str, use_login_shell: bool| {
         let sshd = sshd.clone();

@@ -1,7 +1,7 @@
-//! Our own SFTP client: many requests in flight on one session, answered in any order; names are bytes.
+//! ferry's own SFTP client: many requests in flight on one session, answered in any order; names are bytes.
 //!
-//! Requests reach the server in the order in which they are sent, also those whose sender has gone since: so
-//! a dropped file is closed, and a dropped draft removed, after whatever was asked about it before.
+//! Requests reach the server in the order in which they are sent, even if their sender has gone since. So a
+//! dropped file is closed, and a dropped draft removed, after all earlier requests about it.
 
 mod packet;
 mod reader;
@@ -29,13 +29,13 @@ pub(crate) use reader::open as open_reader;
 
 use crate::{connection::Connection, session::Slot};
 
-/// How long an answer may take: file systems of clusters stall at times.
+/// Time that an answer may take: file systems of clusters stall at times.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Requests with data in flight, for all users together; times [`CHUNK`], what the answers may take.
+/// Requests with data in flight, for all callers together. Times [`CHUNK`], it bounds the memory of the answers.
 const IN_FLIGHT: usize = 512;
-/// Bytes in one request; servers split what is larger.
+/// Bytes in one request; servers split larger ones.
 pub(crate) const CHUNK: usize = 32 << 10;
-/// The largest packet that a server sends: more is a login file that prints into the protocol.
+/// Size of the largest packet that a server sends. A larger one is the output of a login file.
 const LARGEST: usize = 512 << 10;
 
 /// One open SFTP session.
@@ -54,7 +54,7 @@ impl std::fmt::Debug for Sftp {
     }
 }
 
-/// Who waits for which answer; `None` once the session is over.
+/// The waiting requests by id; `None` once the session is over.
 #[derive(Debug)]
 struct Waiting(Mutex<Option<HashMap<u32, Waiter>>>);
 
@@ -74,8 +74,7 @@ impl Waiting {
     }
 }
 
-/// The session that everybody shares, opened when first needed, and given up where a server allows no other
-/// beside it.
+/// The shared session. It is opened when first needed, and given up where a server allows no other beside it.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     current: Mutex<Option<Arc<Sftp>>>,
@@ -83,7 +82,7 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// The session.
+    /// Returns the session, and opens it if need be.
     ///
     /// # Errors
     /// `Unsupported` if the server has no SFTP; those of opening a session.
@@ -100,7 +99,7 @@ impl Cache {
         if let Some(sftp) = self.current() {
             return Ok(sftp);
         }
-        // In a task of its own, so that a caller who goes away leaves no session behind.
+        // In a task of its own, so that a dropped caller leaves no session behind.
         let connection = connection.clone();
         let opening = tokio::spawn(async move { Sftp::open(&connection, operation).await });
         let lost =
@@ -110,7 +109,7 @@ impl Cache {
         Ok(sftp)
     }
 
-    /// Gives the session up if nobody uses it.
+    /// Gives the session up if it is not in use.
     pub(crate) fn yield_idle(&self) {
         self.with(|current| {
             if current.as_ref().is_some_and(|sftp| Arc::strong_count(sftp) == 1) {
@@ -128,7 +127,7 @@ impl Cache {
     }
 }
 
-/// An answer on its way.
+/// An answer that is awaited.
 #[derive(Debug)]
 pub(crate) struct Pending {
     reply: oneshot::Receiver<Option<Reply>>,
@@ -140,7 +139,7 @@ impl Pending {
     /// Waits for the answer.
     ///
     /// # Errors
-    /// `Unreachable`; `TimedOut`; `Other` for an answer that makes no sense.
+    /// `Unreachable`; `TimedOut`; `Other` for an invalid answer.
     pub(crate) async fn wait(self) -> Result<Reply> {
         let failed = |kind, message: &str| Error::new(kind, self.operation).message(message).later();
         match self.connection.alive(self.operation, timeout(PATIENCE, self.reply)).await? {
@@ -154,7 +153,7 @@ impl Pending {
         }
     }
 
-    /// Waits for a plain yes or no.
+    /// Waits for an answer that is only a status.
     pub(crate) async fn done(self) -> Result<Result<(), Status>> {
         let operation = self.operation;
         match self.wait().await? {
@@ -204,12 +203,12 @@ impl Sftp {
         })
     }
 
-    /// Whether the session has ended.
+    /// Returns whether the session has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.waiting.with(|waiting| waiting.is_none())
     }
 
-    /// Whether the server has an extension.
+    /// Returns whether the server has an extension.
     pub(crate) fn has(&self, extension: &str) -> bool {
         self.extensions.iter().any(|one| one == extension)
     }
@@ -221,12 +220,12 @@ impl Sftp {
 
     /// Sends a request with data in it or in its answer, once there is room for it.
     pub(crate) async fn ask_data(&self, operation: &'static str, request: Request) -> Pending {
-        // It is never closed.
+        // The semaphore is never closed.
         let permit = self.budget.clone().acquire_owned().await.ok();
         self.send(operation, request, permit)
     }
 
-    /// Sends a request whose answer nobody waits for.
+    /// Sends a request without waiting for its answer.
     pub(crate) fn tell(&self, request: Request) {
         drop(self.ask("tell", request));
     }
@@ -240,22 +239,22 @@ impl Sftp {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (reply, receiver) = oneshot::channel();
         self.waiting.with(|waiting| {
-            // Without an entry, the reply's sender is dropped, which says that the session is over.
+            // Without an entry, the reply's sender is dropped, which means that the session is over.
             if let Some(waiting) = waiting {
                 waiting.insert(id, Waiter { reply, _permit: permit });
             }
         });
-        // As above: a closed queue belongs to a session that is over.
+        // A closed queue, too, means that the session is over.
         let _ = self.outgoing.send(request.finish(id));
         Pending { reply: receiver, connection: self.connection.clone(), operation }
     }
 
-    /// Asks for a plain yes or no about a path.
+    /// Sends a request about a path whose answer is only a status.
     pub(crate) async fn act(&self, operation: &'static str, request: Request) -> Result<Result<(), Status>> {
         self.ask(operation, request).done().await
     }
 
-    /// Facts about a path.
+    /// Returns the metadata of a path.
     pub(crate) async fn facts(
         &self,
         operation: &'static str,
@@ -282,7 +281,7 @@ impl Sftp {
         }
     }
 
-    /// The next names of an open directory; none at its end.
+    /// Returns the next names of an open directory; none at its end.
     pub(crate) async fn names(
         &self,
         operation: &'static str,
@@ -301,7 +300,7 @@ pub(crate) use packet::{
     FLAG_NEW, FLAG_READ, LSTAT, MKDIR, OPEN, OPENDIR, REMOVE, RENAME, RMDIR, SETSTAT, STAT, SYMLINK,
 };
 
-/// An open file or directory; dropped, it is closed.
+/// An open file or directory. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) sftp: Arc<Sftp>,
@@ -310,7 +309,7 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Asks for bytes.
+    /// Requests bytes.
     pub(crate) async fn read(&self, operation: &'static str, offset: u64, length: u32) -> Pending {
         let request = Request::new(packet::READ).bytes(&self.id).offset(offset).number(length);
         self.sftp.ask_data(operation, request).await
@@ -322,7 +321,7 @@ impl Handle {
         self.sftp.ask_data(operation, request).await
     }
 
-    /// Closes it, and says whether that worked: some file systems find out only then.
+    /// Closes it, and returns whether that worked: some file systems report errors only then.
     pub(crate) fn close(mut self, operation: &'static str) -> Pending {
         self.is_open = false;
         self.sftp.ask(operation, Request::new(packet::CLOSE).bytes(&self.id))
@@ -337,7 +336,7 @@ impl Drop for Handle {
     }
 }
 
-/// Why a session did not become one of SFTP.
+/// The reason why SFTP did not start on a session.
 enum Greeting {
     NoSubsystem,
     Noise(String),
@@ -372,7 +371,7 @@ async fn greet(read: &mut ChannelReadHalf, write: &ChannelWriteHalf<Msg>) -> Res
     loop {
         match read.wait().await {
             Some(ChannelMsg::Data { data }) => buffer.extend_from_slice(&data),
-            // Not earlier: a session has no window before, and writing would wait for ever.
+            // Not earlier: before that a session has no window, and writing would wait for ever.
             Some(ChannelMsg::Success) => {
                 write.data_bytes(packet::hello()).await.map_err(|_| Greeting::Ended)?;
             }
@@ -391,7 +390,7 @@ async fn greet(read: &mut ChannelReadHalf, write: &ChannelWriteHalf<Msg>) -> Res
     }
 }
 
-/// Takes one whole packet from the front; the error is what stands there instead.
+/// Takes one whole packet from the front; the error is the text there that is no packet.
 fn next(buffer: &mut BytesMut) -> Result<Option<Bytes>, String> {
     let Some(length) = buffer.first_chunk().map(|bytes| u32::from_be_bytes(*bytes) as usize) else {
         return Ok(None);
@@ -408,7 +407,7 @@ fn next(buffer: &mut BytesMut) -> Result<Option<Bytes>, String> {
     Ok(Some(buffer.split_to(length).freeze()))
 }
 
-/// Carries requests out and answers in, until nobody uses the session any more or it ends.
+/// Carries requests out and answers in, until the session is unused or ends.
 struct Carrier {
     connection: Arc<Connection>,
     outgoing: mpsc::WeakUnboundedSender<Bytes>,
@@ -456,7 +455,7 @@ impl Carrier {
         if let Err(Some(Reply::Handle(handle))) = waiter.reply.send(packet::reply(kind, packet))
             && let Some(outgoing) = self.outgoing.upgrade()
         {
-            // Whoever opened it has gone. Nobody waits for this answer, so any id will do.
+            // The caller that opened it has gone. The answer is not awaited, so any id will do.
             let _ = outgoing.send(Request::new(packet::CLOSE).bytes(&handle).finish(u32::MAX));
         }
     }

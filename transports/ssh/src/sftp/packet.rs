@@ -1,6 +1,6 @@
 //! The packets of SFTP version 3, written and read. Pure.
 //!
-//! As in draft-ietf-secsh-filexfer-02, and OpenSSH's PROTOCOL file, version 9.9, for its extensions. Paths and
+//! It follows draft-ietf-secsh-filexfer-02, and for its extensions OpenSSH's PROTOCOL file, version 9.9. Paths and
 //! names are bytes.
 
 use std::{
@@ -73,12 +73,12 @@ impl Status {
     pub(crate) const UNSUPPORTED: u32 = 8;
 }
 
-/// A request being written; its id is filled in when it is sent.
+/// A request that is being built; its id is filled in when it is sent.
 #[derive(Debug)]
 pub(crate) struct Request(BytesMut);
 
 impl Request {
-    /// Of a kind.
+    /// Begins a request of this kind.
     pub(crate) fn new(kind: u8) -> Self {
         let mut bytes = BytesMut::with_capacity(256);
         bytes.put_u32(0);
@@ -87,7 +87,7 @@ impl Request {
         Request(bytes)
     }
 
-    /// One of OpenSSH's, by its name.
+    /// Begins one of OpenSSH's extended requests, by its name.
     pub(crate) fn extended(name: &str) -> Self {
         Request::new(EXTENDED).bytes(name.as_bytes())
     }
@@ -112,7 +112,7 @@ impl Request {
         self
     }
 
-    /// No attributes, or permission bits alone.
+    /// Adds no attributes, or permission bits alone.
     pub(crate) fn mode(self, mode: Option<u32>) -> Self {
         match mode {
             None => self.number(0),
@@ -120,7 +120,7 @@ impl Request {
         }
     }
 
-    /// The whole packet, with its length and id.
+    /// Returns the whole packet, with its length and id.
     pub(crate) fn finish(mut self, id: u32) -> Bytes {
         let length = u32::try_from(self.0.len() - 4).unwrap_or(u32::MAX);
         self.0[..4].copy_from_slice(&length.to_be_bytes());
@@ -129,12 +129,12 @@ impl Request {
     }
 }
 
-/// The first packet of all, which has a version in place of an id.
+/// Returns the first packet of a session, which has a version in place of an id.
 pub(crate) fn hello() -> Bytes {
     Bytes::from_static(&[0, 0, 0, 5, INIT, 0, 0, 0, 3])
 }
 
-/// The extensions that a server names in its first packet, behind the version.
+/// Returns the extensions that a server names in its first packet, behind the version.
 pub(crate) fn extensions(mut rest: Bytes) -> Vec<String> {
     let mut names = Vec::new();
     while let (Some(name), Some(_)) = (string(&mut rest), string(&mut rest)) {
@@ -143,7 +143,7 @@ pub(crate) fn extensions(mut rest: Bytes) -> Vec<String> {
     names
 }
 
-/// Reads an answer behind its id. `None`: it makes no sense.
+/// Reads an answer behind its id; `None` if it is invalid.
 pub(crate) fn reply(kind: u8, mut body: Bytes) -> Option<Reply> {
     match kind {
         STATUS => {
@@ -160,8 +160,8 @@ pub(crate) fn reply(kind: u8, mut body: Bytes) -> Option<Reply> {
     }
 }
 
-/// The entries of a directory, without `.` and `..`. A name that leaves its directory is an attack: the whole
-/// answer is refused.
+/// Reads the entries of a directory, without `.` and `..`. A name that leaves its directory is an attack: then the
+/// whole answer is refused.
 fn names(mut body: Bytes) -> Option<Vec<Entry>> {
     let count = body.try_get_u32().ok()?;
     let mut entries = Vec::new();
@@ -211,7 +211,7 @@ fn kind(mode: u32) -> FileKind {
     }
 }
 
-/// Length and bytes.
+/// Reads a length and that many bytes.
 pub(crate) fn string(body: &mut Bytes) -> Option<Bytes> {
     let length = body.try_get_u32().ok()? as usize;
     (length <= body.len()).then(|| body.split_to(length))

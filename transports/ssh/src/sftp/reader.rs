@@ -1,4 +1,4 @@
-//! A far file as a stream: read ahead by a task, in order.
+//! A remote file as a stream: read ahead by a task, in order.
 
 use std::{
     collections::VecDeque,
@@ -19,12 +19,12 @@ use tokio::{
 use super::{CHUNK, FLAG_READ, Handle, OPEN, Pending, Reply, Request, STAT, Sftp, Status, odd};
 use crate::fault::fault;
 
-/// Requests ahead: with [`CHUNK`], what a fast line holds over a distance.
+/// Requests ahead. Times [`CHUNK`], this fills a fast line of high latency.
 const AHEAD: usize = 64;
-/// Answers that wait for their reader.
+/// Answers that are buffered for the reader.
 const WAITING: usize = 4;
 
-/// An open far file.
+/// An open remote file.
 #[derive(Debug)]
 pub(crate) struct FarFile {
     chunks: mpsc::Receiver<Result<Bytes>>,
@@ -34,14 +34,15 @@ pub(crate) struct FarFile {
 /// Opens a regular file at an offset.
 ///
 /// # Errors
-/// `NotFound`, `IsADirectory`, `Unsupported` for what is no file.
+/// `NotFound`, `IsADirectory`; `Unsupported` for a pipe, socket or device.
 pub(crate) async fn open(
     sftp: &Arc<Sftp>,
     operation: &'static str,
     path: &Path,
     offset: u64,
 ) -> Result<(FarFile, Metadata)> {
-    // Before it is opened: opening a pipe would stop the whole session until somebody writes to it.
+    // Checked before it is opened: opening a pipe would block the whole session until another process writes to
+    // it.
     let facts = sftp.facts(operation, STAT, path).await?.map_err(|status| fault(operation, path, status))?;
     match facts.kind {
         FileKind::File => {}
@@ -63,13 +64,13 @@ pub(crate) async fn open(
     Ok((FarFile { chunks, current: Bytes::new() }, facts))
 }
 
-/// Reads ahead of its reader.
+/// A task that reads ahead of its reader.
 struct ReadAhead {
     handle: Handle,
     operation: &'static str,
-    /// Where the next request begins.
+    /// Offset of the next request.
     next: u64,
-    /// Where the file ended when it was opened; it may have grown since, so one request goes beyond.
+    /// Length of the file when it was opened. It may have grown since, so one request goes beyond.
     end: u64,
     went_beyond: bool,
     queue: VecDeque<(u64, u32, Pending)>,
@@ -91,7 +92,7 @@ impl ReadAhead {
         }
     }
 
-    /// The next bytes; `None` at the end.
+    /// Returns the next bytes; `None` at the end.
     async fn chunk(&mut self) -> Result<Option<Bytes>> {
         self.fill().await;
         let Some((offset, asked, pending)) = self.queue.pop_front() else { return Ok(None) };
@@ -111,7 +112,7 @@ impl ReadAhead {
         }
     }
 
-    /// Keeps requests in flight: all that the file is known to have, and one beyond.
+    /// Keeps requests in flight: for all that the file is known to have, and one beyond.
     async fn fill(&mut self) {
         while self.queue.len() < AHEAD && (self.next < self.end || !self.went_beyond || self.queue.is_empty())
         {
@@ -124,7 +125,7 @@ impl ReadAhead {
         }
     }
 
-    /// After a short answer, which is no sign of the end: what was asked for beyond is thrown away.
+    /// Restarts after a short answer, which is no sign of the end. Answers to later requests are discarded.
     fn ask_again(&mut self, offset: u64) {
         self.queue.clear();
         self.next = offset;

@@ -1,5 +1,5 @@
-//! A private sshd for tests: its own port, host keys and user keys, in a directory of its own, ended with
-//! the guard. Its clients are told everything by settings, so the user's own `~/.ssh` plays no part.
+//! A private sshd for tests, with its own port, host keys and user keys, in a directory of its own. It ends with
+//! the guard. Its clients get all settings explicitly, so the user's own `~/.ssh` has no effect.
 
 #![allow(dead_code, reason = "each test target uses its part")]
 
@@ -16,10 +16,10 @@ use std::{
 use ferry_engine_core::computer::Computer;
 use tempfile::TempDir;
 
-/// How long a server may take to listen.
+/// Most time that a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running server, its files and its user's.
+/// A running server, its files, and those of its user.
 #[derive(Debug)]
 pub(crate) struct Sshd {
     child: Child,
@@ -27,14 +27,14 @@ pub(crate) struct Sshd {
     pub(crate) dir: TempDir,
 }
 
-/// What differs from a plain server.
+/// Differences from a plain server.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     /// Lines for sshd_config, before all others: the first value of a keyword wins.
     pub(crate) config: String,
     /// Leave out the SFTP subsystem.
     pub(crate) no_sftp: bool,
-    /// Login files in the user's home are run as `~/.bashrc` is: this is its text.
+    /// The text of `~/.bashrc` in the user's home.
     pub(crate) bashrc: String,
 }
 
@@ -49,8 +49,8 @@ impl Sshd {
         Self::prepared(options, |_| (), "")
     }
 
-    /// Starts a server after its directory was prepared. In the further lines for its configuration, `{dir}`
-    /// stands for that.
+    /// Starts a server after its directory was prepared. In the additional lines of its configuration, `{dir}`
+    /// stands for that directory.
     pub(crate) fn prepared(mut options: Options, prepare: impl FnOnce(&Path), lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("our own directory");
@@ -70,18 +70,18 @@ impl Sshd {
         sshd
     }
 
-    /// A file of the server's directory.
+    /// Returns the path of a file in the server's directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// The line that makes the server known.
+    /// Returns the line that makes the server known.
     pub(crate) fn known_host(&self) -> String {
         let key = fs::read_to_string(self.path("host_key.pub")).expect("a host key");
         format!("[127.0.0.1]:{} {key}", self.port)
     }
 
-    /// A computer that reaches it with the right settings.
+    /// Returns a computer that reaches it with the right settings.
     pub(crate) fn computer(&self) -> Computer {
         let mut computer = Computer {
             label: "private".into(),
@@ -101,17 +101,17 @@ impl Sshd {
         computer
     }
 
-    /// The server's own pid.
+    /// Returns the server's own pid.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The pids of its connections: sshd's children.
+    /// Returns the pids of its connections: sshd's children.
     pub(crate) fn connections(&self) -> Vec<u32> {
         children(self.pid())
     }
 
-    /// All processes below the server.
+    /// Returns all processes below the server.
     pub(crate) fn descendants(&self) -> Vec<u32> {
         let (mut found, mut todo) = (Vec::new(), vec![self.pid()]);
         while let Some(parent) = todo.pop() {
@@ -148,14 +148,14 @@ pub(crate) fn keygen(path: &Path, more: &[&str]) {
     run(&mut command);
 }
 
-/// Runs a command that must succeed.
+/// Runs a command that must succeed; returns its output.
 pub(crate) fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Who we are: the one user that a private server can log in.
+/// Returns our own user, the only one that a private server can log in.
 pub(crate) fn user() -> String {
     run(Command::new("id").arg("-un")).trim().to_owned()
 }
@@ -166,9 +166,9 @@ pub(crate) fn signal(pid: u32, name: &str) {
     Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status().ok();
 }
 
-/// Starts sshd on a port of its own. Between our look for a free one and sshd's taking it, a server of another
-/// test may be quicker: then sshd says so and ends, and it is started once more with another port. So nobody
-/// ever speaks with another test's server.
+/// Starts sshd on a port of its own. Another test's server may take the port between our choice and sshd's start.
+/// Then sshd reports it and ends, and is started again with another port. So a test never talks to another test's
+/// server.
 fn listening(dir: &Path, options: &Options) -> (Child, u16) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -177,7 +177,7 @@ fn listening(dir: &Path, options: &Options) -> (Child, u16) {
         let mut child = serve(dir);
         let log = || fs::read_to_string(dir.join("log")).unwrap_or_default();
         while child.try_wait().expect("our own child").is_none() {
-            // Its own word: an answer at the port might be another server's.
+            // Its own log line: an answer at the port might be another server's.
             if log().contains(&format!("Server listening on 127.0.0.1 port {port}.")) {
                 return (child, port);
             }
@@ -188,7 +188,7 @@ fn listening(dir: &Path, options: &Options) -> (Child, u16) {
     }
 }
 
-/// A port that nobody listens on at the moment.
+/// Returns a port that is free at the moment.
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("it is bound").port()
@@ -216,7 +216,7 @@ fn config(dir: &Path, port: u16, options: &Options) -> String {
 }
 
 fn serve(dir: &Path) -> Child {
-    // Where sshd separates its privileges, as root.
+    // The directory for privilege separation, if sshd runs as root.
     fs::create_dir_all("/run/sshd").ok();
     let sshd = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"];
     let sshd = sshd.iter().find(|path| Path::new(path).exists()).expect("openssh-server must be installed");
@@ -226,7 +226,7 @@ fn serve(dir: &Path) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("sshd can be started")
 }
 
-/// The processes that a process has started, by what every process tells about its parent.
+/// Returns the processes that a process has started, by the parent pid of every process.
 fn children(parent: u32) -> Vec<u32> {
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -235,6 +235,6 @@ fn children(parent: u32) -> Vec<u32> {
 
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before may hold anything, the state is one letter.
+    // The name before may hold any characters; the state is one letter.
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
