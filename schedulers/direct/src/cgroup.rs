@@ -1,17 +1,20 @@
-//! Control groups for jobs (cgroup v2), where this user may make them: nothing leaves one, all of it can be killed at
-//! once, and it can have a memory limit. See cgroups(7) and the kernel's `admin-guide/cgroup-v2.rst`.
+//! Control groups for jobs (cgroup v2), where this user may make them. No process leaves its group, all of a group
+//! can be killed at once, and it can have a memory limit. See cgroups(7) and the kernel's
+//! `admin-guide/cgroup-v2.rst`.
 //!
-//! The wrapper that submits makes those of all its jobs with one program, and gives each job's shell the name of its own
-//! by [`VARIABLE`]. A group's name ends in the submission's token, so that a name that came from elsewhere is no use.
+//! The wrapper that submits makes the groups of all its jobs with one program, and passes each job's shell the
+//! name of its own in [`VARIABLE`]. A group's name ends in the submission's token, so that a name from elsewhere
+//! is rejected.
 
 use ferry_engine_core::scheduler::{JobFailure, JobTemplate, Submission};
 use ferry_engine_core::transport::quote;
 
-/// The variable by which a job's shell learns of its control group. The job itself does not see it.
+/// The variable by which a job's shell gets the name of its control group. The job itself does not see it.
 pub(crate) const VARIABLE: &str = "FERRY_CGROUP";
 
-/// Sets `ferry_cgroups` to the control group below which those of jobs can be made: the wrapper's own, or the one above
-/// it where that passes a memory controller on (systemd's do; one with processes in it can't).
+/// Shell text that sets `ferry_cgroups` to the control group below which those of jobs can be made. It is the
+/// wrapper's own, or the one above it where that delegates a memory controller. systemd's do; a group with
+/// processes in it can't.
 const FIND: &str = r#"ferry_cgroups= ferry_own=
 { while IFS=: read -r ferry_n ferry_t ferry_p; do [ "$ferry_n" != 0 ] || ferry_own=$ferry_p; done < /proc/self/cgroup
 while read -r ferry_n ferry_p ferry_t ferry_r; do
@@ -26,8 +29,8 @@ while read -r ferry_n ferry_p ferry_t ferry_r; do
 done < /proc/self/mounts; } 2> /dev/null
 "#;
 
-/// Returns the text by which a wrapper makes the groups of its jobs. Without `cgroup.kill` (Linux 5.14) they are of no
-/// use.
+/// Returns shell text by which a wrapper makes the groups of its jobs. Groups without `cgroup.kill` (before Linux
+/// 5.14) are removed again.
 pub(crate) fn make(jobs: &[&Submission]) -> String {
     let Some(first) = jobs.first() else { return String::new() };
     let dirs = |jobs: &[&Submission]| {
@@ -41,12 +44,12 @@ pub(crate) fn make(jobs: &[&Submission]) -> String {
     )
 }
 
-/// Returns the assignment that gives a job's shell its group, before its words.
+/// Returns the assignment that passes a job's shell its group. It stands before the shell's words.
 pub(crate) fn given() -> String {
     format!("{VARIABLE}=\"${{ferry_cgroups:+$ferry_cgroups/ferry-$1}}\" ")
 }
 
-/// Returns the text by which a job's shell takes its group. A job whose children are kept has none.
+/// Returns shell text by which a job's shell takes its group. A job whose children are kept has none.
 pub(crate) fn take(job: &JobTemplate) -> String {
     let mut text = format!(
         r#"ferry_cgroup=${VARIABLE}
@@ -76,12 +79,12 @@ export FERRY_MEMORY_LIMIT="$ferry_memory"
     text
 }
 
-/// Returns the line before the user's part that limits its addresses where no group limits its memory.
+/// Returns the line before the user's part that limits its address space where no group limits its memory.
 pub(crate) fn limit(kb: u64) -> String {
     format!("[ \"$FERRY_MEMORY_LIMIT\" = cgroup ] || ulimit -S -v {kb}; unset FERRY_MEMORY_LIMIT")
 }
 
-/// Returns the text of a sweep that tells of a job which met its memory limit.
+/// Returns shell text that reports a job which exceeded its memory limit; a sweep calls it. `None`: no such limit.
 pub(crate) fn met(job: &JobTemplate) -> Option<String> {
     job.asked_memory_kb.filter(|_| !job.keep_children)?;
     let failure = JobFailure::OutOfMemory.as_str();

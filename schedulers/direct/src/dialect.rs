@@ -1,4 +1,4 @@
-//! The words: start a child in a session of its own, look at `/proc`, signal a process group.
+//! The dialect: starts a child in a session of its own, looks at `/proc`, signals a process group.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,18 +18,18 @@ use crate::{
     watch,
 };
 
-/// The dialect of no scheduler at all.
+/// The dialect for computers without a scheduler.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Direct;
 
-/// Prints what the machine has: cores of this login, memory, and the GPUs that it may see.
+/// Shell text that prints the resources of the machine: cores of this login, memory, and the GPUs that it may see.
 const MACHINE: &str = "n=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null) || \
                        n=$(getconf _NPROCESSORS_ONLN 2> /dev/null); printf 'cores %s\\n' \"$n\"; \
                        while read -r k v u; do [ \"$k\" != MemTotal: ] || { printf 'memory %s\\n' \"$v\"; break; }; done \
                        < /proc/meminfo; [ -z \"${CUDA_VISIBLE_DEVICES+x}\" ] || \
                        printf 'devices %s\\n' \"$CUDA_VISIBLE_DEVICES\"; true";
 
-/// Host, boot, pid and start time of its own shell, for the job script.
+/// Shell text for the job script that sets host, boot, pid and start time of its own shell.
 const IDENTITY: &str = r#"read -r ferry_host < /proc/sys/kernel/hostname
 read -r ferry_boot < /proc/sys/kernel/random/boot_id
 IFS= read -r ferry_stat < /proc/$$/stat
@@ -45,7 +45,7 @@ fn unreadable(operation: &'static str, output: &Output) -> Error {
         .later()
 }
 
-/// Host and boot of an answer, and the lines after them.
+/// Returns host and boot of an answer, and the lines after them.
 fn answer<'a>(
     operation: &'static str,
     output: &'a Output,
@@ -84,7 +84,7 @@ impl Dialect for Direct {
             return Ok(Header::default());
         }
         let interpreter = job.shebang.trim_start_matches("#!").trim();
-        // What it was given of the machine is no part of the login's environment.
+        // The job's share of the machine is not part of the login's environment.
         let given = GPU_VARIABLES.iter().filter(|_| job.resources.gpus.is_some());
         let given = given.chain([&cgroup::VARIABLE]).map(|name| format!("{name}=\"${name}\" "));
         let given: String = given.collect();
@@ -104,8 +104,8 @@ impl Dialect for Direct {
     }
 
     fn limits(&self, job: &JobTemplate) -> Option<String> {
-        // Only where the job asked for it: a limit on addresses is more than some programs bear. A computer's default is
-        // for schedulers that want a number.
+        // Only where the job asked for it: some programs fail under a limit of their address space. A computer's
+        // default is for schedulers that need a number.
         job.asked_memory_kb.map(cgroup::limit)
     }
 
@@ -162,8 +162,9 @@ impl Dialect for Direct {
             file(&job.stdout),
             file(&job.stderr)
         );
-        // The child is not waited for, so its entry in /proc stays until the wrapper ends, even if it is quick. With job
-        // control, which bash has without a terminal, it leads a group of its own and no program is needed for that.
+        // The child is not waited for, so its entry in /proc stays until the wrapper ends, even if it is quick.
+        // Bash has job control without a terminal; with it the child leads a group of its own, and no `setsid` is
+        // needed.
         format!(
             "if [ -n \"$BASH_VERSION\" ]; then set -m; {given}{start} set +m; else {given}setsid {start} fi; p=$!; \
              IFS= read -r l < \"/proc/$p/stat\"; read -r h < /proc/sys/kernel/hostname; \
@@ -184,7 +185,7 @@ impl Dialect for Direct {
     }
 
     fn find_command(&self, job: &Submission, _: Option<&str>) -> Command {
-        // The token comes by standard input, so that this very command does not bear it.
+        // The token is passed on standard input, so that this command itself is not found.
         let script = format!("{WHERE}; grep -laF -f - /proc/[0-9]*/cmdline 2> /dev/null; true");
         Command::sh(script).stdin(format!("{}\n", job.token))
     }
@@ -237,7 +238,7 @@ impl Dialect for Direct {
                 let raw = "ending".to_owned();
                 return Some(JobStatus { state: JobState::Left, raw, reason, ..JobStatus::default() });
             };
-            // The kernel's letter changes from one look to the next (R, S, D); only a stop is worth telling.
+            // The kernel's letter changes from one look to the next (R, S, D); only a stop is worth reporting.
             let (state, raw) = match letter {
                 'T' | 't' => (JobState::Suspended, "stopped"),
                 _ => (JobState::Running, "running"),
@@ -332,7 +333,7 @@ mod tests {
         assert_eq!(read("cores \nmemory 5\n"), Machine { memory_kb: Some(5), ..Machine::default() });
         assert_eq!(read("cores 1\ndevices \n").devices, Some(Vec::new()), "set, and none");
         assert!(Direct.parse_machine(&Output { status: 1, ..Output::default() }).is_err());
-        // As this machine says it.
+        // Runs the command on this machine.
         let output = std::process::Command::new("sh")
             .args(["-c", MACHINE])
             .env("OMP_NUM_THREADS", "1")

@@ -1,9 +1,9 @@
-//! What a direct job's own shell does since no scheduler does it: it keeps the wall time limit, ends what the job leaves
-//! behind, and gives whoever is told to end some time for it.
+//! The work that a direct job's own shell does, since no scheduler does it. It enforces the wall time limit, ends
+//! processes that the job leaves behind, and gives processes that are told to end some time for it.
 //!
-//! The user's part runs in a process group of its own, so that it can be signalled as a whole. Its
-//! environment bears the submission's token, by which descendants are found that left the group. Where this user may
-//! make control groups, the user's part also has one of its own, which nothing leaves (see [`cgroup`]).
+//! The user's part runs in a process group of its own, so that it can be signalled as a whole. Its environment
+//! bears the submission's token, by which descendants that left the group are found. Where this user may make
+//! control groups, the user's part also has one of its own, which no process leaves (see [`cgroup`]).
 
 use std::fmt::Write as _;
 
@@ -11,13 +11,13 @@ use ferry_engine_core::scheduler::{JobFailure, JobTemplate};
 
 use crate::cgroup;
 
-/// The variable that marks what a job runs; its value is the submission's token.
+/// The variable that marks the processes of a job; its value is the submission's token.
 pub(crate) const MARK: &str = "FERRY_JOB";
 
-/// How long processes that were told to end may take before they are killed, s: as long as Slurm lets them by default.
+/// Time after which processes that were told to end are killed, s: the same as Slurm's default.
 pub(crate) const GRACE: u32 = 30;
 
-/// Marks the process that becomes the user's part, and takes it into the control group.
+/// Returns shell text that marks the process that becomes the user's part, and moves it into the control group.
 fn mark(is_marked: bool) -> String {
     if is_marked {
         format!(
@@ -29,7 +29,8 @@ fn mark(is_marked: bool) -> String {
     }
 }
 
-/// Starts the user's part, and passes signals to all of its group. The first TERM begins the time of grace.
+/// Returns shell text that starts the user's part, and passes signals to all of its group. The first TERM starts
+/// the grace period.
 fn start(job: &JobTemplate) -> String {
     let (mark, cgroup) = (mark(!job.keep_children), cgroup::take(job));
     format!(
@@ -61,8 +62,8 @@ ferry_killer="#
     )
 }
 
-/// Ends what is left of the group when the user's part has ended: TERM, unless it was told before, and KILL after the
-/// time of grace. What can't be killed is left to whoever looks at the job next.
+/// Returns shell text that ends the rest of the group when the user's part has ended: TERM, unless it was sent
+/// before, and KILL after the grace period. Processes that can't be killed are left to the next look at the job.
 fn sweep(job: &JobTemplate) -> String {
     let met = cgroup::met(job);
     let (text, call) = met.map_or(("".into(), ""), |text| (text, "    ferry_met\n"));
@@ -94,7 +95,7 @@ ferry_sweep() {{
     )
 }
 
-/// Tells the script's own shell to end when the time is over.
+/// Returns shell text that sends the script's own shell TERM when the time is over.
 fn watchdog(seconds: u64) -> String {
     let failure = JobFailure::OutOfWalltime.as_str();
     format!(
@@ -116,8 +117,9 @@ ferry_guard=$!"#
     )
 }
 
-/// Lets bash itself give the user's part a group, by job control, which starts no program and lets INT through.
-/// Other shells have job control only on a terminal. Comes last: nothing else is to have a group of its own.
+/// Returns shell text by which bash itself gives the user's part a group, by job control. That starts no program
+/// and lets INT through. Other shells have job control only on a terminal. It comes last, since no other child may
+/// get a group of its own.
 fn job_control(is_marked: bool) -> String {
     format!(
         r#"if [ -n "$BASH_VERSION" ]; then
@@ -128,7 +130,7 @@ fi"#,
     )
 }
 
-/// Returns the text for the job script.
+/// Returns the shell text for the job script.
 pub(crate) fn text(job: &JobTemplate) -> Vec<String> {
     let mut text = start(job);
     if !job.keep_children {

@@ -21,8 +21,8 @@ impl ChildId {
     }
 }
 
-/// Pid, state letter and start time of a line of `/proc/PID/stat`. The name in it may hold
-/// spaces and parentheses, so the fields are counted from the last one. See proc(5).
+/// Returns pid, state letter and start time of a line of `/proc/PID/stat`. The name in it may hold spaces and
+/// parentheses, so the fields are counted from the last parenthesis. See proc(5).
 pub(crate) fn parse_stat(line: &str) -> Option<(u32, char, u64)> {
     let pid = line.split(' ').next()?.parse().ok()?;
     let mut fields = line.get(line.rfind(')')? + 1..)?.split_whitespace();

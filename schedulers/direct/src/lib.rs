@@ -1,11 +1,12 @@
 //! The direct scheduler: jobs are children of the computer itself, started at once, without a queue.
 //!
 //! A job's id is `HOST:BOOT:PID:START`, so neither a reused pid nor a reboot is mistaken for the job. A zombie
-//! is dead. A job has ended when nothing of it runs any more, on the computer where it ran: see `processes`.
+//! counts as ended. A job has ended when no process of it runs any more, on the computer where it ran: see
+//! `processes`.
 //!
-//! A job tells of its end by a signal to a watcher that waits on the computer (`watch`).
+//! A job reports its end by a signal to a watcher that waits on the computer (`watch`).
 //!
-//! Needs Linux's `/proc` on the computer.
+//! It needs Linux's `/proc` on the computer.
 
 mod cgroup;
 mod dialect;
@@ -23,7 +24,7 @@ pub use dialect::Direct;
 /// Its name in computer files.
 pub const NAME: &str = "direct";
 
-/// The scheduler, ready for `App::scheduler`.
+/// Returns the scheduler, ready for `App::scheduler`.
 pub fn register() -> (&'static str, Arc<dyn Scheduler>) {
     (NAME, Arc::new(CliScheduler::new(Direct)))
 }

@@ -1,8 +1,8 @@
-//! The processes of direct jobs: which jobs run, what those left behind that have ended, and how all of it is ended.
+//! The processes of direct jobs: finding running jobs and what ended ones left behind, and ending all of it.
 //!
-//! A job is its script's shell, the group of what that started, and every process whose environment bears its token.
-//! The last is best effort: the environment of another user's process can't be read, and `env -i` loses the mark. Where
-//! the job has a control group, all that is in it counts.
+//! A job is its script's shell, the group of processes that it started, and every process whose environment bears
+//! its token. The last is best effort: the environment of another user's process can't be read, and `env -i` loses
+//! the mark. Where the job has a control group, all processes in it count.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -13,14 +13,14 @@ use crate::{
     id::ChildId,
 };
 
-/// Prints host and boot, which every answer begins with.
+/// Shell text that prints host and boot, with which every answer begins.
 pub(crate) const WHERE: &str = "read -r h < /proc/sys/kernel/hostname; read -r b < /proc/sys/kernel/random/boot_id; \
                                 printf '%s %s\\n' \"$h\" \"$b\"";
 
-/// Shell functions of both scripts. The jobs come by standard input, a line each: pid and start time of the job's shell,
-/// token, directory. `shells`, `tokens` and `groups` are lists; a word of `groups` is `PID:START:TOKEN`.
+/// Shell functions of both scripts. Standard input has one line for each job: pid and start time of the job's
+/// shell, token, directory. `shells`, `tokens` and `groups` are lists; a word of `groups` is `PID:START:TOKEN`.
 ///
-/// A group counts only while its leader lives: a number alone may be another's by now.
+/// A group counts only while its leader lives: its number alone may belong to another by now.
 const FUNCTIONS: &str = r#"
 # Sets `state`, `group`, `session` and `start` of a process.
 stat() {
@@ -71,7 +71,7 @@ scan() {
 }
 "#;
 
-/// Prints the status line of each job's shell that lives, and what the others left, behind `left`.
+/// Shell text that prints the status line of each live job shell, and what the other jobs left, behind `left`.
 const LOOK: &str = r#"
 tokens= groups= cgroups=
 while read -r pid begun token dir; do
@@ -92,9 +92,9 @@ IFS='
 [ -z "$cgroups" ] || rmdir $cgroups
 "#;
 
-/// Tells jobs to end. The first time the job's shell is told, which tells its group and kills it after the time of
-/// grace; whoever left the group is told here. When that time is over, everything is stopped, looked for again, and
-/// killed, until two looks find nothing. Prints what is left.
+/// Shell text that ends jobs. On the first call it signals the job's shell, which signals its group and kills it
+/// after the grace period. Processes that left the group are signalled here. After the grace period, all processes
+/// are stopped, searched again, and killed, until two looks find none. It prints what is left.
 const END: &str = r#"
 IFS='. ' read -r now rest < /proc/uptime
 shells= tokens= groups= cgroups= late= jobs=
@@ -160,7 +160,7 @@ printf '%s' "$cgroups" | while IFS= read -r cgroup; do rmdir "$cgroup"; done
 { shell; scan; } | while IFS= read -r line; do printf 'left %s\n' "$line"; done
 "#;
 
-/// A line for each job that this scheduler may have started.
+/// Returns a line for each job that this scheduler may have started.
 fn list(jobs: &[JobRef]) -> String {
     jobs.iter().filter_map(|job| Some((job, ChildId::parse(&job.id)?))).fold(
         String::new(),
@@ -197,7 +197,7 @@ pub(crate) fn left(lines: &[&str]) -> BTreeMap<String, String> {
         }
         let (Some(token), Some(pid)) = (words.next(), words.next()) else { continue };
         let (state, name) = (words.nth(1).unwrap_or("?"), words.next().unwrap_or_default());
-        // A process that waits for a disk can't be killed before that has answered.
+        // A process that waits for a disk can't be killed before the disk has answered.
         let state = if state == "D" { ", waits for a device" } else { "" };
         found.entry(token.to_owned()).or_default().insert(pid, format!("{pid} ({name}{state})"));
     }

@@ -1,17 +1,18 @@
-//! Ends that are told: a watcher that waits on the computer, and the lines of a job script that wake it.
+//! Reports of ends: a watcher that waits on the computer, and the lines of a job script that wake it.
 //!
-//! The watcher is a small shell program, one exec of the computer's connection. It leaves an empty file whose name is
-//! `BOOT:PID:START`, its own identity, in `.ferry-watch-UID` beside the work directories. A job script that has left
-//! its exit marker sends `USR1` to all who are named there, by a builtin. There is no pipe that could be full or without
-//! a reader, and no file is opened, so that nothing can hold a job up.
+//! The watcher is a small shell program, one exec of the computer's connection. It leaves an empty file in
+//! `.ferry-watch-UID` beside the work directories. The file's name is `BOOT:PID:START`, the watcher's identity. A
+//! job script that has left its exit marker sends `USR1` to all watchers that are named there, by a builtin. There
+//! is no pipe that could be full or without a reader, and no file is opened, so nothing can block a job.
 //!
 //! ```text
 //! watcher:  trap USR1, leave the name, is any of the jobs over already? then wait
 //! job:      exit marker, then USR1 to each named child that started when its name says
 //! ```
 //!
-//! The name comes before the look at the jobs. So a job that ends before the name was there is found over, and one
-//! that ends later finds the name: no end falls between two watches. Whatever is missing here, polling finds out.
+//! The name is written before the watcher looks at the jobs. So a job that ends before the name exists is found
+//! over, and one that ends later finds the name: no end falls between two watches. Polling finds any end that is
+//! missed here.
 
 use std::path::{Component, Path};
 
@@ -22,17 +23,19 @@ use ferry_engine_core::{
 
 use crate::id::ChildId;
 
-/// How long one watch lasts, s. So long a watcher may outlive a connection whose end nobody told it.
+/// Duration of one watch, s. A watcher may outlive an unnoticed end of its connection for this time.
 const LASTS: u64 = 25;
-/// How long a watch may take beyond that.
+/// Additional time that a watch may take, s.
 const MARGIN: u64 = 15;
 
-/// Sets `ferry_u` to the user's number, by builtins alone; `id` would be a program. Leaves `IFS` as the rest wants it.
+/// Shell text that sets `ferry_u` to the user's number, by builtins alone; `id` would be a program. Leaves `IFS`
+/// as the rest needs it.
 const UID: &str = "IFS=' \t'\nwhile read -r ferry_k ferry_u ferry_r; do [ \"$ferry_k\" != Uid: ] || break; done \
                    < \"/proc/$$/status\"";
 
-/// What the job script runs when its exit marker is there. Prints nothing, starts no program and opens nothing but files
-/// of `/proc`. The directory must be ours and no link; a name in it counts only if the child started when it says.
+/// Shell text that the job script runs once its exit marker is written. It prints nothing, starts no program and
+/// opens only files of `/proc`. The directory must be ours and no link. A name in it counts only if the start time
+/// of the process matches.
 const TOLD: &str = r#"    set +efu
     {uid}
     ferry_w={root}/.ferry-watch-$ferry_u
@@ -48,10 +51,11 @@ const TOLD: &str = r#"    set +efu
     done
     return 0"#;
 
-/// The watcher: `$1` root, `$2` how long, then the jobs as `BOOT:PID:START`.
+/// The watcher's script: `$1` is the root, `$2` the duration, then the jobs as `BOOT:PID:START`.
 ///
-/// It says `ended` if a job told it, `over` if one of the jobs was over when it began, `expired` if nothing happened, and
-/// `unable` where it can't leave its name. Nothing is forked but one `sleep`; `mkdir` and `rm` only where needed.
+/// It prints `ended` if a job signalled it, `over` if one of the jobs was over at its start, `expired` if nothing
+/// happened, and `unable` where it can't leave its name. It forks only one `sleep`; `mkdir` and `rm` only where
+/// needed.
 const WATCHER: &str = r#"root=$1 lasts=$2
 shift 2
 umask 077
@@ -83,8 +87,8 @@ wait "$!"
 say expired
 "#;
 
-/// The directory in which the work directories of a computer lie: `<root>/ab/cd/<rest>`. `None` for one that lies
-/// elsewhere: nothing is left there.
+/// Returns the directory in which the work directories of a computer lie: `<root>/ab/cd/<rest>`. `None` for a work
+/// directory of another form: no name is left there.
 fn root(dir: &Path) -> Option<&Path> {
     let mut names = dir.components().rev().map(|part| match part {
         Component::Normal(name) => name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_hexdigit())),
@@ -94,14 +98,14 @@ fn root(dir: &Path) -> Option<&Path> {
     (is_long(28) && is_long(2) && is_long(2)).then(|| dir.ancestors().nth(3)).flatten()
 }
 
-/// Returns shell text that defines `ferry_told`, for a job script. Nothing for a work directory of another kind.
+/// Returns shell text for a job script that defines `ferry_told`; `None` for a work directory of another form.
 pub(crate) fn told(dir: &Path) -> Option<String> {
     let root = root(dir)?;
     let body = TOLD.replace("{uid}", UID).replace("{root}", &quote_path(root));
     Some(format!("# Tells whoever watches that the job has ended.\nferry_told() {{\n{body}\n}} 2> /dev/null"))
 }
 
-/// Returns the command that watches these jobs: those below the root of the newest. Others are polled for.
+/// Returns the command that watches those of these jobs that lie below the root of the newest. Others are polled.
 pub(crate) fn command(jobs: &[JobRef]) -> Option<Command> {
     let root = root(&jobs.last()?.dir)?.to_str()?;
     let ids = jobs.iter().filter_map(|job| ChildId::parse(&job.id));
@@ -112,7 +116,7 @@ pub(crate) fn command(jobs: &[JobRef]) -> Option<Command> {
     Some(command.timeout(std::time::Duration::from_secs(LASTS + MARGIN)))
 }
 
-/// Reads what the watcher says.
+/// Reads the watcher's output.
 pub(crate) fn parse(output: &Output) -> WatchEnd {
     match output.text().trim() {
         "ended" => WatchEnd::Told,
@@ -151,13 +155,13 @@ mod tests {
             Place { root, dir }
         }
 
-        /// Where watchers leave their names.
+        /// Returns the directory of the watchers' names.
         fn names(&self) -> PathBuf {
             let uid = fs::metadata("/proc/self").unwrap().uid();
             self.root.path().join(format!(".ferry-watch-{uid}"))
         }
 
-        /// Lets a job with this shell tell of its end. It must end soon, and print nothing.
+        /// Runs the report of a job's end with this shell. It must end soon, and print nothing.
         fn tell(&self, shell: &str) {
             let script = format!(
                 "set -euf; ferry_dir={}\n{}\nferry_told",
@@ -192,7 +196,7 @@ mod tests {
             process.spawn().unwrap()
         }
 
-        /// Waits until the watcher has left its name.
+        /// Waits until the watcher has written its name.
         fn await_name(&self, watcher: &Child) {
             let name = self.names().join(identity(watcher, 0));
             await_that("the watcher's name", || name.exists());
@@ -215,13 +219,13 @@ mod tests {
         }
     }
 
-    /// A child that `USR1` ends. It holds no stream of the test's.
+    /// Starts a child that `USR1` ends. It holds no stream of the test's.
     fn sleeper() -> Child {
         let mut process = Process::new("sleep");
         process.arg("60").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    /// `BOOT:PID:START`, its start as much too late as told.
+    /// Returns `BOOT:PID:START`, with `late` added to the start.
     fn identity(child: &Child, late: u64) -> String {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
         let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
@@ -249,7 +253,7 @@ mod tests {
             place.await_name(&second);
             place.tell(shell);
             assert_eq!((said(first), said(second)), (WatchEnd::Told, WatchEnd::Told));
-            // The names that they left are removed by whoever comes next.
+            // The next watcher removes the names that they left.
             let third = place.watch(shell, &jobs);
             place.await_name(&third);
             await_that("stale names removed", || fs::read_dir(place.names()).unwrap().count() == 1);
@@ -298,7 +302,7 @@ mod tests {
         let fifo = names.join(identity(&victim, 2));
         assert!(Process::new("mkfifo").arg(&fifo).status().unwrap().success());
         survives(&mut victim, "a pipe without a reader");
-        // What is not ours, or leads elsewhere, does not count even with a true name in it.
+        // A directory that is not ours, or a link, does not count even with a valid name in it.
         let real = place.root.path().join("real");
         fs::rename(&names, &real).unwrap();
         fs::write(real.join(&own), "").unwrap();
@@ -344,7 +348,7 @@ mod tests {
         let child = || fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
         await_that("it sleeps", || !child().is_empty());
         let sleep = child();
-        // To the shell alone, as a transport may that does not know the group.
+        // The signal goes to the shell alone, as from a transport that does not know the group.
         assert!(
             Process::new("kill").args(["-s", "TERM", &watcher.id().to_string()]).status().unwrap().success()
         );

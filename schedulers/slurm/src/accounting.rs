@@ -1,5 +1,5 @@
-//! `sacct`: what became of jobs that the controller has forgotten. Where there is no accounting database,
-//! `sacct -c` reads the log of ended jobs, if the site keeps one and lets users read it.
+//! `sacct`: the states of jobs that the controller has forgotten. Where there is no accounting database, `sacct
+//! -c` reads the log of ended jobs, if the site keeps one and lets users read it.
 
 use std::collections::BTreeMap;
 
@@ -10,33 +10,34 @@ use ferry_engine_core::{
 
 use crate::{client, record, state};
 
-/// Id, state, directory, comment, name. One line a start of the job, so the last one counts.
+/// Fields of a row: id, state, directory, comment, name. There is one row for each start of a job, so the last one
+/// counts.
 const FIELDS: &str = "JobIDRaw,State,WorkDir,Comment,JobName";
-/// How many there are.
+/// The number of fields.
 const COUNT: usize = 5;
-/// Begins a complaint of `sacct`, so that it is not taken for a row.
+/// First character of a complaint of `sacct`, so that it is not taken for a row.
 const COMPLAINT: char = '?';
-/// Begins the line with `sacct`'s exit status.
+/// Beginning of the line with `sacct`'s exit status.
 const STATUS: &str = "#accounting ";
-/// How long it may take, s. With a hung database it would be 45.
+/// Most time that it may take, s. With a hung database it would be 45.
 const PATIENCE: u32 = 20;
-/// How far back a token is looked for. Submissions are recovered soon after they were tried.
+/// Start of the time in which a token is looked for. Submissions are recovered soon after they were tried.
 const SINCE: &str = "now-7days";
 
-/// What the accounting says about a token.
+/// The accounting's answer about a token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// This job bears it.
     Job(JobId),
-    /// None does, or nobody keeps accounts.
+    /// No job bears it, or there is no accounting.
     Absent,
     /// It does not answer.
     Silent(String),
 }
 
-/// The words of `sacct`, whose rows then are records, each but for its sign.
+/// Returns the words of `sacct`. Its rows then are records, except for the leading sign.
 fn sacct(cluster: Option<&str>, more: &str) -> String {
-    // With `-p` a row ends with a separator, which takes the place of the sign that it is whole.
+    // With `-p` a row ends with a separator, in place of the sign that it is complete.
     let cluster = client::in_cluster(cluster);
     format!(
         "timeout -k 2 {PATIENCE} sacct{cluster} {more} -X -D -n -p --delimiter='{}' --format={FIELDS}",
@@ -44,8 +45,8 @@ fn sacct(cluster: Option<&str>, more: &str) -> String {
     )
 }
 
-/// Shell text that looks for a submission's job by its token, and prints what it finds. Of all jobs of the last days
-/// only those lines come that may be it.
+/// Returns shell text that looks for a submission's job by its token, and prints the result. Of all jobs of the
+/// last days only those lines are printed that may be it.
 pub(crate) fn find(job: &Submission, cluster: Option<&str>) -> String {
     let sacct = sacct(cluster, &format!("--starttime={SINCE}"));
     let begin = record::BEGIN;
@@ -57,13 +58,13 @@ true"#,
     )
 }
 
-/// Parts what [`find`] printed from what stands before it.
+/// Splits the output of [`find`] from the lines before it.
 pub(crate) fn split<'a, 'b>(lines: &'a [&'b str]) -> (&'a [&'b str], &'a [&'b str]) {
     let at = lines.iter().position(|line| line.starts_with(STATUS)).unwrap_or(lines.len());
     lines.split_at(at)
 }
 
-/// Reads what [`find`] printed.
+/// Reads the output of [`find`].
 pub(crate) fn found(job: &Submission, lines: &[&str]) -> Answer {
     if let Some(row) = rows(lines).into_iter().rfind(|row| row.bears(&job.token)) {
         return Answer::Job(row.id);
@@ -73,7 +74,7 @@ pub(crate) fn found(job: &Submission, lines: &[&str]) -> Answer {
     let complaints = complaints.join("; ");
     match status {
         Some("0") => Answer::Absent,
-        // Where nobody keeps accounts, or there is no such command, the queue is all there is.
+        // Without accounting, or without that command, only the queue can answer.
         Some("127") => Answer::Absent,
         _ if complaints.contains("accounting storage is disabled") => Answer::Absent,
         Some("124" | "137") | None => Answer::Silent("the accounting does not answer".to_owned()),
@@ -81,7 +82,7 @@ pub(crate) fn found(job: &Submission, lines: &[&str]) -> Answer {
     }
 }
 
-/// Asks about jobs of a cluster by their ids.
+/// Returns the command that asks about jobs of a cluster by their ids.
 pub(crate) fn history_command(cluster: Option<&str>, jobs: &[JobRef]) -> Command {
     let ids: Vec<&str> = jobs
         .iter()
@@ -99,8 +100,9 @@ pub(crate) fn history_command(cluster: Option<&str>, jobs: &[JobRef]) -> Command
     ))
 }
 
-/// The end of each job that the accounting knows to have ended. Others are left out: a job that was lost with
-/// its controller stays "running" there for ever. No answer is an empty one, since this only adds to the queue's.
+/// Returns the end of each job that the accounting knows to have ended. Others are left out: there, a job that was
+/// lost with its controller stays "running" for ever. Without an answer, the result is empty, since this only adds
+/// to the queue's.
 pub(crate) fn ends(jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
     let text = output.text();
     let lines: Vec<&str> = text.lines().collect();
@@ -110,7 +112,7 @@ pub(crate) fn ends(jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStat
         let is_ours = |job: &&JobRef| row.bears(&job.token) || row.works_in(&job.dir);
         let bears = jobs.iter().filter(same).find(|job| row.bears(&job.token));
         if let Some(job) = bears.or_else(|| jobs.iter().filter(same).find(is_ours)) {
-            // A later start replaces an earlier one, also where it has not ended.
+            // A later start replaces an earlier one, even if it has not ended.
             ends.insert(job.clone(), row.status.clone());
         }
     }
@@ -118,7 +120,7 @@ pub(crate) fn ends(jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStat
     ends
 }
 
-/// The rows of an answer that can be read.
+/// Returns the rows of an answer that can be read.
 fn rows(lines: &[&str]) -> Vec<Listed> {
     let row = |fields: Vec<String>| Listed {
         id: JobId(fields[0].clone()),
@@ -127,12 +129,12 @@ fn rows(lines: &[&str]) -> Vec<Listed> {
         dir: record::dir(&fields[2]),
         status: state::status(&fields[1], ""),
     };
-    // Each line by itself: one that can't be read spoils no other.
+    // Each line is read by itself: an unreadable one does not affect the others.
     let read = |line: &&str| record::read("accounting", &[&whole(line)], COUNT).unwrap_or_default();
     lines.iter().flat_map(read).map(row).collect()
 }
 
-/// A row's line with the sign that it is whole.
+/// Returns a row's line with the sign that it is complete.
 fn whole(line: &str) -> String {
     if line.ends_with(record::FIELD) { format!("{line}.") } else { line.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! `scancel`: ends many jobs of a cluster by one call. Whose their ids are was asked just before.
+//! `scancel`: cancels many jobs of a cluster by one call. The owners of their ids were just checked.
 
 use ferry_engine_core::{
     scheduler::{JobRef, Result},
@@ -7,7 +7,8 @@ use ferry_engine_core::{
 
 use crate::client;
 
-/// Ids come by standard input, where no limit on arguments applies. A job that has ended is no error for `scancel`.
+/// Returns the command. Ids are passed on standard input, where no limit on arguments applies. A job that has
+/// ended is no error for `scancel`.
 pub(crate) fn command(cluster: Option<&str>, jobs: &[JobRef]) -> Command {
     let numbers = jobs.iter().map(|job| job.id.number());
     let ids = numbers.filter(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()));
@@ -16,7 +17,7 @@ pub(crate) fn command(cluster: Option<&str>, jobs: &[JobRef]) -> Command {
     client::command(&format!("xargs -r timeout -k 2 {time} scancel{cluster}")).stdin(ids)
 }
 
-/// One result for each job, in order.
+/// Returns one result for each job, in order.
 pub(crate) fn read(jobs: &[JobRef], output: &Output) -> Vec<Result<()>> {
     let text = output.text();
     jobs.iter().map(|job| one(job, output, &text)).collect()
@@ -29,7 +30,7 @@ fn one(job: &JobRef, output: &Output, text: &str) -> Result<()> {
     let blames = |line: &&str| line.contains("error on job id ");
     let mine = format!("error on job id {}:", job.id.number());
     match complaint.lines().filter(blames).collect::<Vec<_>>().as_slice() {
-        // Whether it ended is asked for afterwards.
+        // The end of the job is checked afterwards.
         [] if client::ended_well(text) && !client::is_unloaded(&complaint) => Ok(()),
         [] => Err(error),
         lines => match lines.iter().find(|line| line.contains(&mine)) {

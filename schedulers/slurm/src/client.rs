@@ -1,5 +1,5 @@
-//! How Slurm's clients are run so that they end and their answers can be trusted: under `timeout`, without
-//! the variables that would change their meaning, and with a last line that tells how they ended.
+//! Runs Slurm's clients so that they end and their answers can be trusted: under `timeout`, without the variables
+//! that would change their meaning, and with a last line that holds their exit status.
 
 use ferry_engine_core::{
     scheduler::{Error, ErrorKind, Result},
@@ -8,34 +8,34 @@ use ferry_engine_core::{
 
 use crate::record;
 
-/// A user's defaults for `squeue` and `sacct` that would hide jobs or reshape lines.
+/// Shell text that unsets a user's defaults for `squeue` and `sacct` that would hide jobs or reshape lines.
 const QUIET: &str = "LC_ALL=C; export LC_ALL; unset SQUEUE_ACCOUNT SQUEUE_ARRAY SQUEUE_FORMAT SQUEUE_FORMAT2 \
                      SQUEUE_LICENSES SQUEUE_NAMES SQUEUE_PARTITION SQUEUE_PRIORITY SQUEUE_QOS SQUEUE_SIBLING SQUEUE_SORT SQUEUE_STATES \
                      SQUEUE_USERS SACCT_FEDERATION SACCT_FORMAT SACCT_LOCAL SLURM_CLUSTERS SLURM_TIME_FORMAT; ";
-/// Begins the last line of an answer; the client's exit status follows.
+/// Beginning of the last line of an answer; the client's exit status follows.
 const END: &str = "#end ";
 
-/// How long a client that reads may take, s. Slurm's own limit (`MessageTimeout`) is 10 s by default, 100 at
-/// some sites; the far side's `timeout` ends it before the transport's would.
+/// Most time that a reading client may take, s. Slurm's own limit (`MessageTimeout`) is 10 s by default, 100 at
+/// some sites. The remote `timeout` ends the client before the transport would.
 pub(crate) const READING: u32 = 40;
 
-/// Words that send a client to a cluster, with a blank in front. Only a cluster that is not home is named, since that
-/// takes an accounting database.
+/// Returns the words that send a client to a cluster, with a blank in front. Only a cluster other than the home
+/// cluster is named, since that needs an accounting database.
 pub(crate) fn in_cluster(cluster: Option<&str>) -> String {
     cluster.map(|name| format!(" -M {}", quote(name))).unwrap_or_default()
 }
 
-/// A command that runs `script`, which leaves a client's exit status in `$?`.
+/// Returns a command that runs `script`, which leaves a client's exit status in `$?`.
 pub(crate) fn command(script: &str) -> Command {
-    // The end stands on a line of its own, even if the answer was cut in the middle of one.
+    // The end is on a line of its own, even if the answer was cut in the middle of one.
     Command::sh(format!("{QUIET}{script}; printf '\\n{END}%s\\n' \"$?\""))
 }
 
-/// The lines of a complete answer.
+/// Returns the lines of a complete answer.
 ///
 /// # Errors
-/// `Unreachable` if the client could not talk to Slurm, `Unreadable` if the answer was cut or the client
-/// complained, also with exit status 0.
+/// `Unreachable` if the client could not talk to Slurm; `Unreadable` if the answer was cut or the client
+/// complained, even with exit status 0.
 pub(crate) fn lines<'a>(operation: &'static str, output: &Output, text: &'a str) -> Result<Vec<&'a str>> {
     let (lines, status) = whole(operation, output, text)?;
     let complaint = output.error_text();
@@ -45,17 +45,18 @@ pub(crate) fn lines<'a>(operation: &'static str, output: &Output, text: &'a str)
     Err(trouble(operation, status, &complaint))
 }
 
-/// A listing that answered.
+/// The answer of a listing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Rows<'a> {
     /// Its lines.
     pub(crate) lines: Vec<&'a str>,
-    /// What `squeue` complained of beside them, cut: a listing with complaints does not show all that there is.
+    /// Complaints of `squeue` beside them, shortened. A listing with complaints may be incomplete.
     pub(crate) complaint: Option<String>,
 }
 
-/// The lines of a listing. `squeue` may complain beside a good answer, of a second controller whose name does not
-/// resolve, say: 26 lines of it, and exit status 0. Its header counts as a row: it is printed when jobs were loaded.
+/// Returns the lines of a listing. `squeue` may complain beside a good answer. For a second controller whose name
+/// does not resolve, it prints 26 lines, with exit status 0. Its header counts as a row: it is printed when jobs
+/// were loaded.
 ///
 /// # Errors
 /// As [`lines`]; but a complaint counts only where there are no rows, or where it says that no jobs were loaded.
@@ -71,7 +72,7 @@ pub(crate) fn rows<'a>(operation: &'static str, output: &Output, text: &'a str) 
     Ok(Rows { lines, complaint })
 }
 
-/// The lines of an answer that was not cut, and the client's exit status.
+/// Returns the lines of an answer that was not cut, and the client's exit status.
 fn whole<'a>(operation: &'static str, output: &Output, text: &'a str) -> Result<(Vec<&'a str>, i32)> {
     let mut lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     let status = lines.pop().and_then(|line| line.strip_prefix(END)).and_then(|status| status.parse().ok());
@@ -81,25 +82,25 @@ fn whole<'a>(operation: &'static str, output: &Output, text: &'a str) -> Result<
     }
 }
 
-/// Whether an answer is whole and its client ended with status 0.
+/// Returns whether an answer is complete and its client ended with status 0.
 pub(crate) fn ended_well(text: &str) -> bool {
     text.lines().rfind(|line| !line.is_empty()).and_then(|line| line.strip_prefix(END)) == Some("0")
 }
 
-/// Whether a client says that it loaded nothing, whatever its exit status.
+/// Returns whether a client says that it loaded nothing, whatever its exit status.
 pub(crate) fn is_unloaded(complaint: &str) -> bool {
     complaint.lines().any(|line| line.trim().starts_with("slurm_") && line.contains("error"))
 }
 
-/// Whether a line of standard error tells of an error, whoever wrote it.
+/// Returns whether a line of standard error reports an error, of any program.
 fn is_error(line: &str) -> bool {
     line.contains("error:") || is_complaint(line)
 }
 
-/// What went wrong with a client that reads or cancels.
+/// Returns the error of a client that reads or cancels.
 pub(crate) fn trouble(operation: &'static str, status: i32, complaint: &str) -> Error {
     let hung = matches!(status, 124 | 137);
-    // A client that ended well has talked to somebody.
+    // A client with exit status 0 has reached a controller.
     let is_down = is_out_of_reach(complaint) && (status != 0 || is_unloaded(complaint));
     let kind = if hung || status == 127 || is_down { ErrorKind::Unreachable } else { ErrorKind::Unreadable };
     let error = Error::new(kind, operation).later();
@@ -111,11 +112,12 @@ pub(crate) fn trouble(operation: &'static str, status: i32, complaint: &str) -> 
     error.with("status", status)
 }
 
-/// What to do about commands that are not found.
+/// The help for commands that are not found.
 pub(crate) const NOT_FOUND: &str =
     "make `sbatch` reachable for a non-interactive login, or set `use_login_shell: true` for the computer";
 
-/// Slurm's own words, without the names of its programs; one line, and of a long complaint its beginning and end.
+/// Returns Slurm's own words in one line, without the names of its programs. A long complaint is cut to its
+/// beginning and end.
 pub(crate) fn said(complaint: &str) -> String {
     let mut lines: Vec<String> =
         complaint.lines().map(bare).filter(|line| !line.is_empty()).map(shorten).collect();
@@ -130,7 +132,7 @@ pub(crate) fn said(complaint: &str) -> String {
     }
 }
 
-/// A line without the name of the program and how bad it is.
+/// Returns a line without the program's name and the severity.
 pub(crate) fn bare(line: &str) -> &str {
     ["sbatch: ", "squeue: ", "sacct: ", "scancel: ", "slurm_load_jobs ", "error: ", "fatal: "]
         .iter()
@@ -148,7 +150,7 @@ fn shorten(line: &str) -> String {
     }
 }
 
-/// Whether the controller, or what leads to it, is in trouble: not the job's fault.
+/// Returns whether the controller can't be reached: not the job's fault.
 pub(crate) fn is_out_of_reach(complaint: &str) -> bool {
     const WORDS: &[&str] = &[
         "unable to contact slurm controller",
@@ -176,7 +178,8 @@ pub(crate) fn is_out_of_reach(complaint: &str) -> bool {
     WORDS.iter().any(|word| complaint.contains(word))
 }
 
-/// Login files may print anything on standard error; only Slurm's own errors count.
+/// Returns whether a text holds an error of Slurm. Login files may print anything on standard error; only Slurm's
+/// own errors count.
 fn is_complaint(complaint: &str) -> bool {
     let ours =
         |line: &str| ["squeue:", "slurm_", "sacct:", "scancel:"].iter().any(|word| line.starts_with(word));

@@ -1,5 +1,5 @@
-//! `scontrol show config`: the name of the cluster that a login belongs to, and the user's number there. Together they
-//! name a queue, whatever the address it is reached by.
+//! `scontrol show config`: the name of the cluster that a login belongs to, and the user's number there. Together
+//! they identify a queue, independent of its address.
 
 use ferry_engine_core::{
     scheduler::{Error, ErrorKind, QueueKey, Result},
@@ -10,7 +10,8 @@ use crate::client;
 
 const UID: &str = "#uid ";
 
-/// Asks the controller of the login's own configuration: `SLURM_CLUSTERS` would have another one answer.
+/// Returns the command that asks the controller of the login's own configuration: with `SLURM_CLUSTERS` another
+/// one would answer.
 pub(crate) fn command() -> Command {
     client::command(&format!(
         "unset SLURM_CLUSTERS; printf '{UID}%s\\n' \"$(id -u)\"; timeout -k 2 {} scontrol show config",
@@ -18,7 +19,7 @@ pub(crate) fn command() -> Command {
     ))
 }
 
-/// Reads the answer. A name counts beside any complaint: who prints it has been told it.
+/// Reads the answer. A name counts beside any complaint: the client got it from the controller.
 ///
 /// # Errors
 /// `Unreachable` if the controller did not answer; `Permanent` where there is no `scontrol`; else `Unreadable`.

@@ -1,4 +1,4 @@
-//! Slurm's words, wired to the engine: each pair of command and reading lives in a file of its own.
+//! Slurm's dialect, wired to the engine: each command and the reader of its answer are in a file of their own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ impl Dialect for Slurm {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             has_queue: true,
-            // A controller that was killed has forgotten jobs that run all the same.
+            // A controller that was killed may have forgotten jobs that still run.
             listing_is_authoritative: false,
             has_clusters: true,
             poll_floor: Duration::from_secs(5),

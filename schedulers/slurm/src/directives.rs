@@ -1,7 +1,7 @@
-//! The header lines of a job that are the user's own: what they tell `sbatch`, read as `sbatch` reads them.
+//! The user's own header lines of a job: the options that they give to `sbatch`, read as `sbatch` reads them.
 //!
-//! Such lines stand in `custom_scheduler_commands`, and before the first command of each prepend text. A later line
-//! counts more than an earlier one.
+//! Such lines stand in `custom_scheduler_commands`, and before the first command of each prepend text. A later
+//! line overrides an earlier one.
 //!
 //! ```
 //! use ferry_scheduler_slurm::directives::{read, value};
@@ -16,16 +16,17 @@ use std::{collections::BTreeSet, str::Chars};
 
 use ferry_engine_core::scheduler::{Directives, Extras, JobTemplate};
 
-/// What `sbatch` looks for at the very beginning of a line.
+/// The marker that `sbatch` looks for at the very beginning of a line.
 const MARKER: &str = "#SBATCH";
-/// It would also take those of PBS and LSF, wherever they stand in the script; `--ignore-pbs` forbids it.
+/// The marker of PBS. `sbatch` would also read PBS and LSF lines anywhere in the script; `--ignore-pbs` prevents
+/// it.
 const PBS: &str = "#PBS";
 
-/// What Slurm reads in a header: options, and what burst buffers are asked for (`burst_buffer.conf`).
+/// The lines that Slurm reads in a header: options, and requests for burst buffers (`burst_buffer.conf`).
 pub(crate) const MARKERS: Directives = Directives { own: &[MARKER, "#BB", "#DW"], others: &[PBS, "#BSUB"] };
 
-/// Options that would make more or less of a submission than one job of this user, with the reason. Others that would
-/// (`--wrap`, `--help`, `--version`) do nothing in a script; seen with 22.05.8.
+/// Options that would make a submission more or less than one job of this user, with the reason. Others that would
+/// (`--wrap`, `--help`, `--version`) have no effect in a script; tested with 22.05.8.
 const REFUSED: &[(&str, &str)] = &[
     ("array", "it makes many jobs of one, and ferry follows one: submit a process for each"),
     ("hetjob", "it makes several jobs of one, and ferry follows one"),
@@ -42,18 +43,18 @@ pub struct Directive {
     pub option: String,
     /// Its value, without quotes.
     pub value: Option<String>,
-    /// The line that it stands in.
+    /// The line that holds it.
     pub line: String,
 }
 
-/// Returns the options that a job's own header lines give, in the order in which `sbatch` takes them.
+/// Returns the options that a job's own header lines give, in the order in which `sbatch` reads them.
 pub fn of_job(job: &JobTemplate) -> Vec<Directive> {
     let texts = std::iter::once(&job.custom_scheduler_commands).chain(&job.prepend);
     texts.flat_map(|text| read(text)).collect()
 }
 
-/// Returns what these options mean for the words of `sbatch` and for recovery: the comment that ours is appended to,
-/// and the clusters that the job may be in.
+/// Returns the parts of these options that `sbatch`'s arguments and recovery need: the comment that ours is
+/// appended to, and the clusters that the job may be in.
 pub(crate) fn extras(job: &JobTemplate) -> Extras {
     let directives = of_job(job);
     let names = value(&directives, "clusters").unwrap_or_default().split(',').map(str::trim);
@@ -67,15 +68,15 @@ pub fn read(text: &str) -> Vec<Directive> {
     header(text).flat_map(options).collect()
 }
 
-/// Returns the value that counts for an option: the last one.
+/// Returns the effective value of an option: the last one.
 pub fn value<'a>(directives: &'a [Directive], option: &str) -> Option<&'a str> {
     directives.iter().rev().find(|directive| directive.option == option)?.value.as_deref()
 }
 
-/// Says what a job may not have among its header lines, and why.
+/// Checks that a job's header lines hold no refused option.
 ///
 /// # Errors
-/// The first such line, in words.
+/// The first such line, with the reason, in words.
 pub(crate) fn check(job: &JobTemplate) -> Result<(), String> {
     for directive in of_job(job) {
         let Some((option, why)) = REFUSED.iter().find(|(option, _)| directive.option == *option) else {
@@ -84,7 +85,8 @@ pub(crate) fn check(job: &JobTemplate) -> Result<(), String> {
         let name = if option.ends_with("job") { (*option).to_owned() } else { format!("--{option}") };
         return Err(refusal(&directive.line, &name, why));
     }
-    // It would count for nothing, but whoever wrote it does not want one job. Both letters are arrays: Torque's and PBS Pro's.
+    // It would have no effect, but its author does not want one job. Both letters are arrays: Torque's and PBS
+    // Pro's.
     let is_array = |line: &&str| {
         let words = line.strip_prefix(PBS).map(words).unwrap_or_default();
         words.iter().any(|word| word.starts_with("-t") || word.starts_with("-J"))
@@ -99,8 +101,9 @@ fn refusal(line: &str, what: &str, why: &str) -> String {
     format!("`{}`: {what} can't be used with ferry, since {why}; take it out", line.trim_end())
 }
 
-/// Returns the variables by which a login gives defaults for these options. To `sbatch` a variable counts more than a
-/// line of the script; to ferry less. As in sbatch(1), "INPUT ENVIRONMENT VARIABLES", of 22.05.
+/// Returns the variables by which a login gives defaults for these options. To `sbatch` a variable overrides a
+/// line of the script; to ferry the line overrides the variable. See sbatch(1), "INPUT ENVIRONMENT VARIABLES", of
+/// 22.05.
 pub(crate) fn defaults<'a>(options: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for option in options.filter(|option| NAMES.split(' ').any(|name| name == *option)) {
@@ -122,7 +125,7 @@ pub(crate) fn defaults<'a>(options: impl Iterator<Item = &'a str>) -> BTreeSet<S
     names
 }
 
-/// The lines of a text down to its first command.
+/// Returns the lines of a text down to its first command.
 fn header(text: &str) -> impl Iterator<Item = &str> {
     text.lines().take_while(|line| {
         let line = line.trim_start();
@@ -130,7 +133,7 @@ fn header(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The options of one line; none if it is no directive.
+/// Returns the options of one line; none if it is no directive.
 fn options(line: &str) -> Vec<Directive> {
     let Some(rest) = line.strip_prefix(MARKER) else { return Vec::new() };
     let mut words = words(rest).into_iter().peekable();
@@ -158,15 +161,15 @@ fn options(line: &str) -> Vec<Directive> {
                 break;
             }
         } else {
-            // Only the separator of a heterogeneous job is a word of its own, in any case.
+            // Only the separator of a heterogeneous job is a word of its own, in upper or lower case.
             add(&word.to_lowercase(), None);
         }
     }
     found
 }
 
-/// The words of a line. Quotes group, a backslash takes the next character as it is, `#` begins a comment.
-/// As `get_argument` in Slurm's `src/common/slurm_opt.c` (22.05).
+/// Returns the words of a line. Quotes group, a backslash takes the next character as it is, `#` begins a comment.
+/// See `get_argument` in Slurm's `src/common/slurm_opt.c` (22.05).
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut chars = line.chars();
@@ -189,7 +192,7 @@ fn word(chars: &mut Chars<'_>) -> Option<String> {
             (c, None) if c.is_whitespace() => break,
             ('\\', _) => {
                 chars.next();
-                // Only quotes keep a blank in a word.
+                // Only inside quotes a word may hold a blank.
                 match chars.clone().next() {
                     Some(c) if quote.is_some() || !c.is_whitespace() => word.push(c),
                     _ => continue,
@@ -204,11 +207,11 @@ fn word(chars: &mut Chars<'_>) -> Option<String> {
     Some(word)
 }
 
-/// The option that a long name means: GNU's `getopt_long` takes any beginning that fits one option alone.
+/// Returns the option that a long name means: GNU's `getopt_long` accepts any prefix of exactly one option.
 fn whole_name(name: &str) -> &str {
     let fitting: Vec<&str> = NAMES.split(' ').filter(|known| known.starts_with(name)).collect();
     let whole = if let [only] = fitting[..] { only } else { name };
-    // Another spelling of the same option.
+    // This is another spelling of the same option.
     if whole == "cluster" { "clusters" } else { whole }
 }
 
@@ -216,18 +219,18 @@ fn is_flag(name: &str) -> bool {
     FLAGS.split(' ').any(|flag| flag == name)
 }
 
-/// The option that a letter means.
+/// Returns the option that a letter means.
 fn name_of(letter: char) -> Option<&'static str> {
     SHORT.split(' ').find_map(|pair| pair.strip_prefix(letter)?.strip_prefix('='))
 }
 
-/// Options that take no value, or only one behind an equals sign. Every other takes the next word.
+/// Options without a value, or with one only behind an equals sign. Every other takes the next word.
 const FLAGS: &str = "\
     contiguous exclusive get-user-env help hold ignore-pbs nice no-kill no-requeue overcommit \
     oversubscribe parsable propagate quiet reboot requeue spread-job test-only usage use-min-nodes \
     verbose version wait";
 
-/// The long options of Slurm 22.05.8, as `sbatch` itself lists them where a beginning is ambiguous.
+/// The long options of Slurm 22.05.8, as `sbatch` itself lists them for an ambiguous prefix.
 const NAMES: &str = "\
     account acctg-freq array batch bb bbf begin chdir cluster cluster-constraint clusters comment \
     constraint container context contiguous core-spec cores-per-socket cpu-freq cpus-per-gpu \
@@ -261,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_line_is_read_as_sbatch_reads_it() {
-        // Each was given to sbatch 22.05.8, and looked at with `scontrol show job`.
+        // Each was given to sbatch 22.05.8, and checked with `scontrol show job`.
         check(
             "#SBATCH -J \"a # b\" --comment=x#y # not --array=1-2",
             &[("job-name", Some("a # b")), ("comment", Some("x"))],

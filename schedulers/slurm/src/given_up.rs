@@ -1,10 +1,11 @@
-//! Jobs that Slurm itself cancelled before they began. A node that gets a job to start, and can't confirm it with a
-//! controller that has just been killed, does away with it: "Could not launch job and not able to requeue it,
-//! cancelling job" (slurmd, 22.05.8). Such a job is `CANCELLED` as if its user had wished so.
+//! Jobs that Slurm itself cancelled before they started. A node may get a job to start, and be unable to confirm
+//! it with a controller that has just been killed. Then it cancels the job: "Could not launch job and not able to
+//! requeue it, cancelling job" (slurmd, 22.05.8). Such a job is `CANCELLED`, as if its user had requested it.
 //!
-//! What tells them apart: the controller was started between the job's submission and its end, and shortly before or
-//! after that end. Or the job had its nodes for a moment only: a node that can't start what it was given (its
-//! `slurm.conf` is broken just then) cancels it in the same second. Times are asked for as seconds since 1970 (`SLURM_TIME_FORMAT`).
+//! Two cases are told apart from a user's cancellation. In the first, the controller was started between the job's
+//! submission and its end, and shortly before or after that end. In the second, the job had its nodes only for a
+//! moment: a node that can't start its job (its `slurm.conf` is broken, for instance) cancels it in the same
+//! second. Times are requested as seconds since 1970 (`SLURM_TIME_FORMAT`).
 
 use std::collections::BTreeSet;
 
@@ -15,14 +16,17 @@ use ferry_engine_core::{
 
 use crate::{client, queue, record, state};
 
-/// How far from the controller's start a job may have ended, s: nodes report again, and time out, for minutes.
+/// Most time between the controller's start and the end of the job, s: nodes report again, and time out, for
+/// minutes.
 const NEAR: u64 = 600;
 const BOOT: &str = "#boot ";
 
-/// How long a job may have had its nodes that were not able to start it, s. Nobody is that quick to think better of it.
+/// Most time for which a job had its nodes, if they were unable to start it, s. No user cancels a job that
+/// quickly.
 const MOMENT: u64 = 1;
 
-/// Fields of the listing: times of submission and end among them, and at last that of the start, and the nodes.
+/// Fields of the listing: among them the times of submission and end, and last the time of the start, and the
+/// nodes.
 const FIELDS: [&str; 8] = ["%A", "%V", "%e", "%Z", "%k", "%j", "%S", "%N"];
 
 pub(crate) fn command(cluster: Option<&str>) -> Command {
@@ -35,7 +39,7 @@ pub(crate) fn command(cluster: Option<&str>) -> Command {
     ))
 }
 
-/// Those among the jobs. Nothing that can't be read is one.
+/// Returns those among the jobs. A row that can't be read is left out.
 pub(crate) fn read(jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
     let text = output.text();
     let Ok(client::Rows { lines, .. }) = client::rows("given up", output, &text) else {
@@ -67,7 +71,7 @@ pub(crate) fn read(jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
 mod tests {
     use super::*;
 
-    /// Which of jobs 7, 8 and 9 are in such an answer.
+    /// Checks which of jobs 7, 8 and 9 are found in such an answer.
     fn check(text: &str, expect: &[&str]) {
         let job = |id: &str| JobRef { id: JobId(id.into()), token: format!("tok-{id}"), dir: "/w".into() };
         let text: String = text
@@ -89,7 +93,7 @@ mod tests {
 
     #[test]
     fn only_an_end_near_a_start_of_the_controller_is_slurm_s_own_doing() {
-        // Before and after a start at 1000, and far from it; a job that came after it was cancelled by somebody.
+        // Before and after a start at 1000, and far from it; a job submitted after it was cancelled by a user.
         check("#boot 1000\n7|tok-7|900|1002\n8|tok-8|900|1700\n9|tok-9|1001|1002", &["7"]);
         check("#boot 1000\n7|tok-7|990|995\n8|tok-8|900|950", &["7", "8"]);
         check("#boot 1000\n7|tok-other|900|1002", &[]);
@@ -97,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_node_that_drops_a_job_at_once_is_slurm_s_own_doing() {
-        // Cancelled at its start, after ten seconds, and as it waited: squeue tells a start for that, but no nodes.
+        // Cancelled at its start, after ten seconds, and while it waited: then squeue shows a start, but no nodes.
         check("#boot 10\n7|tok-7|900|1000|1000|n1\n8|tok-8|900|1010|1000|n1\n9|tok-9|900|1000|1000|", &["7"]);
     }
 

@@ -1,7 +1,7 @@
-//! The `#SBATCH` lines of a job script, and what Slurm tells a job about itself.
+//! The `#SBATCH` lines of a job script, and a job's identity from Slurm's variables.
 //!
-//! Name, comment, directory, output files and whether it may start again are words of the `sbatch` command instead:
-//! there the shell quotes them, and a user's own header lines can't undo them.
+//! Name, comment, directory, output files and permission to restart are arguments of the `sbatch` command instead.
+//! There the shell quotes them, and a user's own header lines can't override them.
 
 use ferry_engine_core::scheduler::{
     Error, ErrorKind, JobTemplate, ResourceKey, ResourceKind, Resources, Result,
@@ -9,20 +9,20 @@ use ferry_engine_core::scheduler::{
 
 use crate::directives;
 
-/// Shell text of the job script. A job that kept nothing of the login's environment would keep `srun` from
-/// passing on what the script sets.
+/// Shell text of the job script. If a job kept nothing of the login's environment, `srun` would not pass on the
+/// variables that the script sets.
 pub(crate) const IDENTITY: &str = "ferry_job=${SLURM_JOB_ID:-none}${SLURM_CLUSTER_NAME:+;$SLURM_CLUSTER_NAME}
 ferry_restart=${SLURM_RESTART_COUNT:-0}
 SLURM_EXPORT_ENV=ALL
 export SLURM_EXPORT_ENV";
 
-/// The lines.
+/// Returns the lines.
 ///
 /// # Errors
-/// `Permanent` for what they can't express.
+/// `Permanent` for settings that they can't express.
 pub(crate) fn lines(job: &JobTemplate) -> Result<Vec<String>> {
     for name in [&job.stdout, &job.stderr] {
-        // Slurm takes a backslash out of a file name.
+        // Slurm removes a backslash from a file name.
         if name.contains(['\\', '\n']) {
             return Err(refuse(format!("the file name `{name}` can't be given to Slurm")));
         }
@@ -50,10 +50,10 @@ pub(crate) fn lines(job: &JobTemplate) -> Result<Vec<String>> {
     Ok(lines.into_iter().map(|line| format!("#SBATCH --{line}")).chain(unset).collect())
 }
 
-/// How the line begins that names the login's defaults which a job does without. `sbatch` takes it for a comment.
+/// Beginning of the line with the login's defaults that a job does without. For `sbatch` it is a comment.
 pub(crate) const UNSET: &str = "#FERRY unset ";
 
-/// That line, if there are any.
+/// Returns that line, if there are such defaults.
 fn unset(lines: &[String], job: &JobTemplate) -> Option<String> {
     let own = lines.iter().filter_map(|line| line.split('=').next());
     let given = directives::of_job(job);
@@ -76,14 +76,15 @@ fn resources(resources: &Resources) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// What a job may ask for beside machines, processes and cores, as `sbatch` has words for it.
+/// Resources that a job may ask for beside machines, processes and cores, as `sbatch` supports them.
 pub(crate) const RESOURCES: &[ResourceKey] = &[
     ResourceKey { name: "num_gpus", kind: ResourceKind::Count },
     ResourceKey { name: "memory_per_core_kb", kind: ResourceKind::Count },
     ResourceKey { name: "licenses", kind: ResourceKind::Text },
 ];
 
-/// Memory a core, or a machine: Slurm takes one of them. Rounded up, since 0 means all there is.
+/// Returns the option for memory a core, or a machine: Slurm accepts one of them. Rounded up, since 0 means all
+/// there is.
 fn memory(job: &JobTemplate) -> Result<Option<String>> {
     let per_core = job.resources.count("memory_per_core_kb");
     match (per_core, job.asked_memory_kb) {
@@ -96,7 +97,7 @@ fn memory(job: &JobTemplate) -> Result<Option<String>> {
     }
 }
 
-/// `days-hours:minutes:seconds`; Slurm itself rounds up to minutes.
+/// Returns `days-hours:minutes:seconds`; Slurm itself rounds up to minutes.
 fn time(seconds: u64) -> Result<String> {
     if seconds == 0 {
         return Err(refuse("a wall time of 0 s leaves no time to run".to_owned()));
@@ -106,7 +107,7 @@ fn time(seconds: u64) -> Result<String> {
     Ok(format!("{}-{:02}:{minutes:02}:{seconds:02}", hours / 24, hours % 24))
 }
 
-/// A value that is one word on its line.
+/// Checks that a value is one word on its line; returns it.
 fn word<'a>(option: &str, value: &'a str) -> Result<&'a str> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'\\#".contains(c);
     if value.is_empty() || value.contains(odd) {

@@ -1,13 +1,13 @@
-//! Slurm's dialect: builds `sbatch`, `squeue`, `sacct` and `scancel` commands and reads what they print. Runs
+//! Slurm's dialect: builds `sbatch`, `squeue`, `sacct` and `scancel` commands and reads their output. It runs
 //! nothing; the engine's `CliScheduler` does, with the claim protocol around each submission.
 //!
-//! A job's name and comment are its token, and a job is known by its id *and* its token: a controller that was
-//! killed forgets the ids of its last seconds and gives them to others. Every client is bounded by `timeout`,
-//! since one that talks to a hung controller waits for minutes.
+//! A job's name and comment contain its token, and a job is identified by its id *and* its token. A controller
+//! that was killed forgets the ids of its last seconds and gives them to other jobs. Every client is bounded by
+//! `timeout`, since one that talks to a hung controller waits for minutes.
 //!
-//! Needs no accounting: where there is none, the end of a job is read from the queue, which remembers ended
-//! jobs for a while (`MinJobAge`), and from the exit marker. Works from Slurm 20.02; the tests' recorded
-//! answers are from 22.05.8.
+//! It needs no accounting. Without it, the end of a job is read from the queue, which remembers ended jobs for a
+//! while (`MinJobAge`), and from the exit marker. It works from Slurm 20.02; the tests' recorded answers are from
+//! 22.05.8.
 //!
 //! ```
 //! use ferry_engine_core::scheduler::{Dialect, JobId, Recorded};
@@ -41,7 +41,7 @@ pub use dialect::Slurm;
 /// Its name in computer files.
 pub const NAME: &str = "slurm";
 
-/// The scheduler, ready for `App::scheduler`.
+/// Returns the scheduler, ready for `App::scheduler`.
 pub fn register() -> (&'static str, Arc<dyn Scheduler>) {
     (NAME, Arc::new(CliScheduler::new(Slurm)))
 }

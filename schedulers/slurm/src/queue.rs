@@ -1,5 +1,5 @@
-//! `squeue`: one listing of all jobs of this user in one cluster, whatever their number, ended ones as long as the
-//! controller remembers them; and what `squeue` and `scontrol` say of single jobs, asked for by their ids.
+//! `squeue`: one listing of all jobs of this user in one cluster, whatever their number, including ended ones as
+//! long as the controller remembers them. Also the answers of `squeue` and `scontrol` about single jobs, by id.
 
 use ferry_engine_core::{
     scheduler::{JobId, Listed, Listing, Query, Queue, Result, Submission},
@@ -10,15 +10,16 @@ use crate::{accounting, client, record, state};
 
 /// Fields of a listing; free text comes last.
 const FIELDS: [&str; 6] = ["%A", "%T", "%r", "%Z", "%k", "%j"];
-/// Begins a line that names the cluster of what follows; `squeue -M` prints it, also without other headers.
+/// Beginning of a line that names the cluster of the following rows. `squeue -M` prints it, even without other
+/// headers.
 const CLUSTER: &str = "CLUSTER: ";
-/// Begins a line that says that the controller knows no job of this id.
+/// Beginning of a line that says that the controller knows no job of this id.
 const UNKNOWN: &str = "#unknown ";
-/// Begins a line of `scontrol show job`.
+/// First character of a line of `scontrol show job`.
 const SHOWN: char = '=';
 
-/// The command for a query. A listing goes by user, since a list of ids fails as a whole for one unknown id, and is
-/// slower from a few hundred on.
+/// Returns the command for a query. A listing is by user, since a list of ids fails as a whole for one unknown id,
+/// and is slower from a few hundred on.
 pub(crate) fn command(query: &Query<'_>) -> Command {
     if query.by_id {
         return client::command(&by_id(query));
@@ -26,14 +27,14 @@ pub(crate) fn command(query: &Query<'_>) -> Command {
     client::command(&listing(query.cluster))
 }
 
-/// The words that list all jobs of this user.
+/// Returns the words that list all jobs of this user.
 pub(crate) fn listing(cluster: Option<&str>) -> String {
     of_user(cluster, "--states=all", &FIELDS)
 }
 
-/// The words that list some jobs of this user. `squeue` takes no user without a name, not even by number or `--me`
-/// (22.05.8): their jobs are found among all by the number, and then asked for by id. Without any, a name that no job
-/// has gives the header alone.
+/// Returns the words that list some jobs of this user. `squeue` accepts no user without a name, not even by number
+/// or `--me` (22.05.8). The jobs of such a user are found among all jobs by the number, and then requested by id.
+/// If there are none, a name that no job has gives the header alone.
 pub(crate) fn of_user(cluster: Option<&str>, more: &str, fields: &[&str]) -> String {
     let named = squeue(cluster, &format!("{more} --user=\"$u\""), fields);
     let numbers = squeue(cluster, more, &[]).replace(&record::format(&[]), "%U %A");
@@ -45,8 +46,8 @@ pub(crate) fn of_user(cluster: Option<&str>, more: &str, fields: &[&str]) -> Str
     )
 }
 
-/// The words of `squeue`. Its header stays: it comes once the controller has answered, and so tells an empty queue from
-/// no answer.
+/// Returns the words of `squeue`. Its header is kept: it is printed once the controller has answered, and so
+/// distinguishes an empty queue from no answer.
 pub(crate) fn squeue(cluster: Option<&str>, more: &str, fields: &[&str]) -> String {
     format!(
         "timeout -k 2 {} squeue{} --all --array {more} --format='{}'",
@@ -56,8 +57,8 @@ pub(crate) fn squeue(cluster: Option<&str>, more: &str, fields: &[&str]) -> Stri
     )
 }
 
-/// Asks for each job by its id, whosever it is now. What `squeue` does not show, `scontrol` is asked for: only where
-/// the controller says that it knows no such job, there is none.
+/// Returns shell text that asks for each job by its id, even if the id now belongs to another. If `squeue` does
+/// not show the job, it asks `scontrol`. Only if the controller says that it knows no such job, there is none.
 fn by_id(query: &Query<'_>) -> String {
     let squeue = squeue(query.cluster, "--states=all --jobs=\"$1\"", &FIELDS);
     let scontrol =
@@ -102,7 +103,7 @@ pub(crate) fn read(query: &Query<'_>, output: &Output) -> Result<Queue> {
     let lines = client::lines("status", output, &text)?;
     let mut listed = listed("status", &lines)?;
     listed.extend(shown(&lines));
-    // One id whose answer is missing leaves all of them open.
+    // If the answer for one id is missing, the absence of all is unproven.
     let answered = |id: &str| {
         let unknown = |line: &&str| line.strip_prefix(UNKNOWN).is_some_and(|known| known == id);
         listed.iter().any(|job| job.id.number() == id) || lines.iter().any(unknown)
@@ -111,7 +112,7 @@ pub(crate) fn read(query: &Query<'_>, output: &Output) -> Result<Queue> {
     Ok(Queue { listed, proves_absence, notices: Vec::new() })
 }
 
-/// Every job of a listing, with its cluster where a line names it.
+/// Returns every job of a listing, with its cluster where a line names it.
 fn listed(operation: &'static str, lines: &[&str]) -> Result<Vec<Listed>> {
     let mut all = Vec::new();
     let mut cluster = None;
@@ -138,7 +139,7 @@ fn entry(fields: &[String], cluster: Option<&str>) -> Listed {
     }
 }
 
-/// Jobs that `scontrol show job` printed, each over several lines. A name goes to the end of its line.
+/// Returns the jobs that `scontrol show job` printed, each over several lines. A name goes to the end of its line.
 fn shown(lines: &[&str]) -> Vec<Listed> {
     let mut jobs = Vec::new();
     for line in lines.iter().filter_map(|line| line.strip_prefix(SHOWN)) {
@@ -162,13 +163,14 @@ fn shown(lines: &[&str]) -> Vec<Listed> {
     jobs
 }
 
-/// Looks for a submission: among what the controller remembers, then in the accounting, if there is any.
+/// Returns the command that looks for a submission: among the jobs that the controller remembers, then in the
+/// accounting, if there is any.
 pub(crate) fn find_command(job: &Submission, cluster: Option<&str>) -> Command {
     let queue = listing(cluster);
     client::command(&format!("code=0; {queue} || code=$?; {}; (exit $code)", accounting::find(job, cluster)))
 }
 
-/// What the answer to [`find_command`] says about it.
+/// Returns what the answer to [`find_command`] says about it.
 ///
 /// # Errors
 /// As [`read`].
@@ -179,7 +181,7 @@ pub(crate) fn found(job: &Submission, cluster: Option<&str>, output: &Output) ->
     let listed = listed("find", queue)?;
     let is_known = |one: &Listed| job.earlier.iter().any(|known| known.id.number() == one.id.number());
     let ours = listed.iter().find(|one| one.bears(&job.token));
-    // A site that renames jobs leaves them their directory, which the jobs of earlier tries had as well.
+    // A site that renames jobs leaves them their directory, which the jobs of earlier attempts had as well.
     let ours = ours.or_else(|| listed.iter().find(|one| one.works_in(&job.dir) && !is_known(one)));
     if let Some(found) = ours {
         let cluster = found.id.cluster().or(cluster);
@@ -207,7 +209,7 @@ mod tests {
         JobRef { id: JobId(id.into()), token: token.into(), dir: format!("/{id}").into() }
     }
 
-    /// Bars stand for the separator; a row is whole.
+    /// Bars stand for the separator; a row is complete.
     fn answer(text: &str) -> Output {
         let row = |line: &str| match line.strip_prefix('@') {
             Some(row) => format!("@{}\u{1f}.\n", row.replace('|', "\u{1f}")),
@@ -240,7 +242,7 @@ mod tests {
         let of =
             |id: &str| (all[id].status.state, all[id].status.raw.as_str(), all[id].status.reason.as_deref());
         assert_eq!(of("9"), (JobState::Done, "FAILED", Some("JobLaunchFailure")));
-        // Its work directory was missing and Slurm ran it in /tmp: the start gate knows, the queue does not.
+        // Its work directory was missing and Slurm ran it in /tmp: the start gate detects it, the queue does not.
         assert_eq!(of("10"), (JobState::Done, "COMPLETED", None));
         let reason = Some("ReqNodeNotAvail, UnavailableNodes:n4");
         assert_eq!(of("48"), (JobState::Pending, "PENDING", reason));

@@ -1,18 +1,18 @@
-//! Slurm's words for limits and for why a job waits: `sbatch` prints the name of a limit beside a refusal, `squeue`
-//! as a reason.
+//! Slurm's names for limits and for reasons why a job waits. `sbatch` prints the name of a limit beside a refusal,
+//! `squeue` prints it as a reason.
 //!
-//! The names are those of `job_reason_string` in 22.05.8 (asked number by number) and of
-//! `src/common/job_state_reason.c` in SchedMD/slurm, commit 00cd61f (2025). Which limits look at other jobs when a job
-//! is submitted, and which at the job alone, is in `acct_policy_validate` of `src/slurmctld/acct_policy.c`, commit
-//! 00236e0: those that count submitted jobs look at others, all others compare what the job asks for with the whole
-//! limit. It was tried on 22.05.8 with a QOS that has `DenyOnLimit`.
+//! The names are those of `job_reason_string` in 22.05.8 (queried number by number) and of
+//! `src/common/job_state_reason.c` in SchedMD/slurm, commit 00cd61f (2025). At submission, limits on the number of
+//! submitted jobs look at other jobs. All others compare the job's request with the whole limit. See
+//! `acct_policy_validate` in `src/slurmctld/acct_policy.c`, commit 00236e0. It was tested on 22.05.8 with a QOS
+//! that has `DenyOnLimit`.
 
-/// What kind of limit a name means.
+/// The kind of limit that a name means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// On the number of jobs: others make room when they end.
+    /// A limit on the number of jobs: others make room when they end.
     Jobs,
-    /// On what one job may ask for: a job that was refused for it is too large for ever.
+    /// A limit on the request of one job: a job that was refused for it will always be too large.
     Size,
 }
 
@@ -32,7 +32,7 @@ const JOBS: &[&str] = &[
     "MaxSubmitJobsPerAccount",
 ];
 
-/// Limits on what a job may ask for. While it waits, those of groups and users may mean other jobs as well.
+/// Limits on the request of a job. While it waits, those of groups and users may depend on other jobs as well.
 const SIZES: &[&str] = &[
     "QOSGrpCpuLimit",
     "QOSGrpCPUMinutesLimit",
@@ -171,7 +171,7 @@ const SIZES: &[&str] = &[
     "MaxMemPerLimit",
 ];
 
-/// Reasons for which a pending job waits for a person, and what that person can do. Slurm writes those of some
+/// Reasons for which a pending job waits for a person, and the advice to that person. Slurm writes those of some
 /// launches with blanks or with underscores.
 const HELD: &[(&str, &str)] = &[
     ("JobHeldUser", "its user holds it: `scontrol release` lets it go on"),
@@ -223,39 +223,39 @@ const HELD: &[(&str, &str)] = &[
     ("AccountingPolicy", "an accounting rule forbids it: ask the cluster's people, or kill the process"),
 ];
 
-/// Reasons that are sentences, by how they begin, and the names that mean the same: `squeue`'s `%r` gives the
+/// Reasons that are sentences, by their beginning, and the names that mean the same: `squeue`'s `%r` prints the
 /// controller's own description first (22.05.8).
 const SENTENCES: &[(&str, &str)] = &[
     ("Job's account not permitted to use this partition", "AccountNotAllowed"),
     ("Job's QOS not permitted to use this partition", "QOSNotAllowed"),
 ];
 
-/// What to do about a job that is larger than one job may be, and was taken all the same.
+/// The advice about a job that is larger than one job may be, and was accepted all the same.
 const TOO_LARGE: &str =
     "it asks for more, or less, than one job may have there: `scontrol update` it, or kill the process";
 
-/// The kind of limit that a word names; `None` for a word that names none.
+/// Returns the kind of limit that a word names; `None` for a word that names none.
 pub(crate) fn limit(word: &str) -> Option<Limit> {
     match word {
         _ if JOBS.contains(&word) => Some(Limit::Jobs),
         _ if SIZES.contains(&word) => Some(Limit::Size),
-        // A newer Slurm may have more of these.
+        // A newer Slurm may have more such names.
         _ if word.contains("Submit") && is_limit(word) => Some(Limit::Jobs),
         _ => None,
     }
 }
 
-/// Whether a word looks like the name of a limit, known or not.
+/// Returns whether a word looks like the name of a limit, known or not.
 pub(crate) fn is_limit(word: &str) -> bool {
     ["Assoc", "QOS", "Max"].iter().any(|begin| word.starts_with(begin))
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// What a person can do about a pending job that waits for one; `None` for one that does not.
+/// Returns the advice about a pending job that waits for a person; `None` for one that does not.
 pub(crate) fn advice(reason: &str) -> Option<&'static str> {
     let meant = SENTENCES.iter().find(|(begin, _)| reason.starts_with(begin));
     let name = meant.map_or(reason, |(_, name)| name);
-    // More may stand behind a name: `ReqNodeNotAvail, UnavailableNodes:n4`.
+    // More text may follow a name: `ReqNodeNotAvail, UnavailableNodes:n4`.
     let name = name.split(',').next().unwrap_or_default().trim().replace(' ', "_");
     let is_for_one_job =
         |name: &str| name.contains("PerJob") || name.contains("PerNode") || name.starts_with("QOSMin");
@@ -271,7 +271,7 @@ pub(crate) fn advice(reason: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// All other reasons: they pass without anybody's doing, or belong to jobs that have ended.
+    /// All other reasons: they pass by themselves, or belong to jobs that have ended.
     const OTHERS: &[&str] = &[
         "None",
         "Priority",

@@ -1,26 +1,27 @@
-//! Lines of Slurm's commands that hold free text. Names and comments may hold bars, quotes and line breaks; so a record
-//! begins with a sign, its fields are parted by a control character, and its last field says that it is whole.
+//! Lines of Slurm's commands that hold free text. Names and comments may hold bars, quotes and line breaks. So a
+//! record begins with a sign, its fields are separated by a control character, and its last field says that it is
+//! complete.
 
 use std::path::PathBuf;
 
 use ferry_engine_core::scheduler::{Error, ErrorKind, Result};
 
-/// Begins a record.
+/// First character of a record.
 pub(crate) const BEGIN: char = '@';
-/// Parts its fields: ASCII's unit separator.
+/// Separator of its fields: ASCII's unit separator.
 pub(crate) const FIELD: char = '\u{1f}';
 /// Its last field.
 const WHOLE: &str = ".";
-/// What Slurm prints for a text that was not set.
+/// Slurm's output for a text that was not set.
 const NOTHING: &str = "(null)";
 
-/// A format of `squeue` with these fields, of which those with free text come last.
+/// Returns a format of `squeue` with these fields; those with free text come last.
 pub(crate) fn format(fields: &[&str]) -> String {
     format!("{BEGIN}{}{FIELD}{WHOLE}", fields.join(&FIELD.to_string()))
 }
 
-/// The records among lines, each with this number of fields. What stands between records is noise of a login shell or
-/// of a wrapper, and no record.
+/// Reads the records among lines, each with this number of fields. Lines between records are output of a login
+/// shell or of a wrapper, and are skipped.
 ///
 /// # Errors
 /// `Unreadable` for a record that was cut.
@@ -55,12 +56,12 @@ fn cut(operation: &'static str, record: &str) -> Error {
         .later()
 }
 
-/// A text that may not have been set.
+/// Returns a text; empty if it was not set.
 pub(crate) fn text(field: &str) -> String {
     if field == NOTHING { String::new() } else { field.to_owned() }
 }
 
-/// A directory that may not have been set.
+/// Returns a directory; `None` if it was not set.
 pub(crate) fn dir(field: &str) -> Option<PathBuf> {
     (!field.is_empty() && field != NOTHING).then(|| PathBuf::from(field))
 }

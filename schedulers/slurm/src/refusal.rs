@@ -1,8 +1,9 @@
-//! What `sbatch` means when it prints no id. The words are those of `sbatch` 22.05.8 (recorded on a private cluster)
-//! and of Slurm's source; the exit status says little (1 for almost everything).
+//! Interprets the answer of `sbatch` when it prints no id. The words are those of `sbatch` 22.05.8 (recorded on a
+//! private cluster) and of Slurm's source; the exit status says little (1 for almost everything).
 //!
-//! An end can't be taken back, so only what is known to be final ends a job. What nobody knows is *unrecognized*: it is
-//! looked up like a lost answer, tried a few times, and left to a person.
+//! An end can't be taken back, so only words that are known to be final end a job. Unknown words are
+//! *unrecognized*: the submission is looked up like one with a lost answer, tried a few times, and left to a
+//! person.
 
 mod errno;
 
@@ -14,16 +15,16 @@ use crate::{
 };
 use errno::Meaning;
 
-/// Begins the line in which `sbatch` gives the controller's answer.
+/// Beginning of the line in which `sbatch` prints the controller's answer.
 const FAILED: &str = "Batch job submission failed: ";
 
-/// What `sbatch` says while it tries by itself again, for two minutes in all. The answer before it was no.
+/// Words of `sbatch` while it retries by itself, for two minutes in all. The answer before them was no.
 const RETRYING: &[&str] = &["job creation temporarily disabled", "job step creation temporarily disabled"];
 
-/// The same where the cluster has as many jobs as it takes (`MaxJobCount`).
+/// The same words where the cluster has as many jobs as it takes (`MaxJobCount`).
 const FILLED: &[&str] = &["temporarily unable to accept job", "job queue full"];
 
-/// Complaints about the host that stand for themselves, beside those of [`client::is_out_of_reach`].
+/// Complaints about the host without an answer of a controller, beside those of [`client::is_out_of_reach`].
 const HOST: &[&str] = &[
     "unable to process configuration file",
     "unable to establish configuration source",
@@ -31,7 +32,7 @@ const HOST: &[&str] = &[
     "parsing error at unrecognized key",
 ];
 
-/// Complaints about the way that stand for themselves: the request may have gone.
+/// Complaints about the connection: the request may have been sent.
 const LOST: &[&str] = &[
     "socket timed out",
     "send failure",
@@ -49,8 +50,8 @@ const LOST: &[&str] = &[
     "delayed socket error",
 ];
 
-/// Complaints that pass, from before a controller was asked. `--clusters` needs the database, and the controller of that
-/// cluster: it is the trouble of those who name it.
+/// Complaints that pass, from before a controller was asked. `--clusters` needs the database, and the controller
+/// of that cluster, so only jobs with that option are affected.
 const BUSY: &[&str] = &[
     "can't be reached now",
     "no clusters can be reached",
@@ -64,8 +65,9 @@ const BUSY: &[&str] = &[
     "fork: retry",
 ];
 
-/// Complaints of `sbatch` about its own options and its script, by how they begin and end (22.05.8, with `--time=abc`,
-/// `--mem=1X`, `--ntasks=0`, `--nosuchoption`, `--hint=foo`, `--nice=99999999999`, `--mem` beside `--mem-per-cpu`).
+/// Complaints of `sbatch` about its own options and its script, by their beginning and end. Recorded with 22.05.8
+/// for `--time=abc`, `--mem=1X`, `--ntasks=0`, `--nosuchoption`, `--hint=foo`, `--nice=99999999999`, and `--mem`
+/// beside `--mem-per-cpu`.
 const OPTIONS: &[(&str, &str)] = &[
     ("Invalid --", " specification"),
     ("Invalid --nice value", ""),
@@ -80,10 +82,10 @@ const OPTIONS: &[(&str, &str)] = &[
     ("Batch script contains DOS line breaks", ""),
 ];
 
-/// Options whose value is looked up outside of Slurm: in the user database, in a file.
+/// Options whose value is looked up outside Slurm: in the user database, in a file.
 const LOOKED_UP: &[&str] = &["Invalid --uid ", "Invalid --gid ", "Invalid --nodefile "];
 
-/// Reads a refusal, or finds that it is none.
+/// Reads a refusal; the error says whether it is one.
 pub(crate) fn read(recorded: &Recorded) -> Error {
     let complaint = recorded.stderr.trim();
     let said = client::said(complaint);
@@ -105,19 +107,19 @@ pub(crate) fn read(recorded: &Recorded) -> Error {
     }
 }
 
-/// What an answer without an id means.
+/// The meaning of an answer without an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Final,
-    /// Not now, for whatever reason but the number of jobs.
+    /// Not now, for any reason but the number of jobs.
     Busy,
     /// The cluster has as many jobs as it takes.
     Full,
-    /// An association or a quality of service has as many jobs as it may.
+    /// An association or a quality of service has as many jobs as it may have.
     Quota,
-    /// Busy, and ended from outside while it tried again by itself: the last try may have gone through.
+    /// Busy, and ended from outside during its own retries: the last attempt may have succeeded.
     BusyAndCut,
-    /// The same of a full cluster.
+    /// The same for a full cluster.
     FullAndCut,
     Host,
     /// There is no `sbatch`.
@@ -132,18 +134,18 @@ fn judge(status: Option<i32>, complaint: &str) -> Verdict {
         Some(127) => Verdict::NotFound,
         Some(124 | 137 | 143) if lines.iter().any(|line| says(line, FILLED)) => Verdict::FullAndCut,
         Some(124 | 137 | 143) if lines.iter().any(|line| says(line, RETRYING)) => Verdict::BusyAndCut,
-        // Ended from outside, at a moment that nobody knows; or well, but without an id.
+        // Ended from outside, at an unknown moment; or with success, but without an id.
         None | Some(0 | 124..=126 | 128..=254) => Verdict::Lost,
         _ if lines.is_empty() => Verdict::Lost,
         _ => match lines.iter().rev().find_map(|line| line.strip_prefix(FAILED)) {
-            // The controller's own word counts, whatever was said before it.
+            // The controller's own answer counts, whatever came before it.
             Some(answer) => answered(answer, &lines),
             None => complained(&lines),
         },
     }
 }
 
-/// What the controller's answer means.
+/// Returns the meaning of the controller's answer.
 fn answered(answer: &str, lines: &[&str]) -> Verdict {
     if answer.starts_with("Job violates accounting") {
         return violated(lines);
@@ -160,8 +162,9 @@ fn answered(answer: &str, lines: &[&str]) -> Verdict {
     }
 }
 
-/// What a limit means, whose name stands on a line of its own. A Slurm that names none may mean the number of jobs; then
-/// waiting is the lesser evil. Whose limit it is nobody says either, but never the whole cluster's.
+/// Returns the meaning of a violated limit, whose name stands on a line of its own. A Slurm that names none may
+/// mean the number of jobs; then waiting is the lesser evil. Such an answer does not say whose limit it is, but it
+/// is never that of the whole cluster.
 fn violated(lines: &[&str]) -> Verdict {
     let mut names = lines.iter().filter(|line| reason::is_limit(line)).peekable();
     if names.peek().is_none() {
@@ -177,7 +180,8 @@ fn violated(lines: &[&str]) -> Verdict {
     }
 }
 
-/// What `sbatch` means that has no answer of a controller to tell. What leaves most open comes first.
+/// Returns the meaning of a complaint of `sbatch` without an answer of a controller. The least certain meaning
+/// comes first.
 fn complained(lines: &[&str]) -> Verdict {
     let means = |wanted| lines.iter().any(|line| errno::meaning(line) == Some(wanted));
     let says = |list| lines.iter().any(|line| says(line, list));
@@ -201,8 +205,8 @@ fn says(line: &str, list: &[&str]) -> bool {
     list.iter().any(|words| line.contains(words))
 }
 
-/// The database has answered that there is no such cluster. `sbatch` then adds that it "can't be reached now, or it is an
-/// invalid entry", as it does for one whose controller is down.
+/// Returns whether the database has answered that there is no such cluster. `sbatch` then adds that it "can't be
+/// reached now, or it is an invalid entry", as it does for one whose controller is down.
 fn is_unknown_cluster(line: &str) -> bool {
     line.starts_with("No cluster '") && line.contains("known by database")
 }
@@ -225,13 +229,13 @@ mod tests {
         error.effect()
     }
 
-    /// What Slurm 22.05.8 printed, without the two words at the beginning.
+    /// Checks the output of Slurm 22.05.8, given without the two words at the beginning.
     fn sbatch(status: i32, complaint: &str, expect: ErrorKind) -> Effect {
         let lines: String = complaint.lines().map(|line| format!("sbatch: error: {line}\n")).collect();
         check(status, &lines, expect)
     }
 
-    /// The controller's answer.
+    /// Checks an answer of the controller.
     fn answer(text: &str, expect: ErrorKind) -> Effect {
         sbatch(1, &format!("Batch job submission failed: {text}"), expect)
     }
@@ -334,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_job_that_is_too_large_is_refused_for_good() {
-        // With the option `DenyOnLimit` of a QOS; the first six are recorded.
+        // Tested with the option `DenyOnLimit` of a QOS; the first six are recorded.
         for limit in [
             "QOSMaxCpuPerUserLimit",
             "QOSMaxMemoryPerJob",
@@ -355,7 +359,7 @@ mod tests {
         sbatch(1, new, ErrorKind::Unrecognized);
     }
 
-    /// `sbatch` tries by itself for two minutes, and was ended in between: the answers before were no, but the last
+    /// Checks a `sbatch` that was ended while it retried for two minutes: the answers before were no, but the last
     /// one may have been lost.
     #[test]
     fn a_full_controller_is_full_once_it_was_looked_up() {
@@ -379,7 +383,7 @@ mod tests {
         ] {
             assert_eq!(answer(text, Ambiguous), Effect::Unknown, "{text}");
         }
-        // The controller was killed in the middle of it.
+        // The controller was killed during the request.
         let killed = "slurm_msg_sendto: address:port=127.0.0.1:24335 msg_type=4003: Unexpected missing socket error\n\
                       Batch job submission failed: Unexpected missing socket error";
         sbatch(1, killed, Ambiguous);
@@ -414,7 +418,7 @@ mod tests {
         let project = "please state a project with --account\n\
                        Batch job submission failed: Access/permission denied";
         sbatch(1, project, Unrecognized);
-        // The work directory may be on a file system that is ill.
+        // The work directory may be on a faulty file system.
         sbatch(1, "Unable to open file ./_ferrysubmit.sh", Unrecognized);
         sbatch(1, "Batch script is empty!", Unrecognized);
         check(1, "sbatch: fatal: cli_filter plugin terminated with error", Unrecognized);

@@ -1,10 +1,10 @@
-//! Slurm's words for a job's state and reason, and ours.
+//! Slurm's words for a job's state and reason, and ferry's.
 
 use ferry_engine_core::scheduler::{JobFailure, JobState, JobStatus};
 
 use crate::reason::advice;
 
-/// Every state of the manual, and every state flag, which `squeue` prints in the state's place.
+/// Every state of the manual, and every state flag, which `squeue` prints in place of the state.
 ///
 /// From `squeue`'s manual, section JOB STATE CODES, Slurm 22.05
 /// (<https://slurm.schedmd.com/archive/slurm-22.05.8/squeue.html#SECTION_JOB-STATE-CODES>), and the flags
@@ -13,9 +13,9 @@ const STATES: &[(&str, JobState)] = &[
     ("BOOT_FAIL", JobState::Done),
     ("CANCELLED", JobState::Done),
     ("COMPLETED", JobState::Done),
-    // It has nodes, which are still booting: nothing of it runs.
+    // Its nodes are still booting: no process of it runs.
     ("CONFIGURING", JobState::Pending),
-    // Some of its processes may still live, and so may its last writes.
+    // Some of its processes may still be alive, and may still write.
     ("COMPLETING", JobState::Running),
     ("DEADLINE", JobState::Done),
     ("FAILED", JobState::Done),
@@ -30,7 +30,7 @@ const STATES: &[(&str, JobState)] = &[
     ("REQUEUE_HOLD", JobState::Held),
     ("REQUEUED", JobState::Pending),
     ("RESIZING", JobState::Running),
-    // A sibling in another cluster of the federation took over: neither done nor to be seen from here.
+    // A sibling in another cluster of the federation took over: neither done nor visible from here.
     ("REVOKED", JobState::Unknown),
     ("SIGNALING", JobState::Running),
     ("SPECIAL_EXIT", JobState::Held),
@@ -40,7 +40,7 @@ const STATES: &[(&str, JobState)] = &[
     ("TIMEOUT", JobState::Done),
 ];
 
-/// Ends that are none of the job's own, from the same manual.
+/// Ends that the job itself did not cause, from the same manual.
 const FAILURES: &[(&str, JobFailure)] = &[
     ("BOOT_FAIL", JobFailure::NodeFailure),
     ("CANCELLED", JobFailure::Cancelled),
@@ -51,13 +51,13 @@ const FAILURES: &[(&str, JobFailure)] = &[
     ("TIMEOUT", JobFailure::OutOfWalltime),
 ];
 
-/// A job's state from Slurm's word and reason. Both are kept raw.
+/// Returns a job's state from Slurm's word and reason. Both are kept raw.
 pub(crate) fn status(word: &str, reason: &str) -> JobStatus {
-    // Accounting says by whom: "CANCELLED by 1000".
+    // Accounting adds the user: "CANCELLED by 1000".
     let name = word.split(' ').next().unwrap_or_default();
     let state =
         STATES.iter().find(|(known, _)| *known == name).map_or(JobState::Unknown, |(_, state)| *state);
-    // What it waits for decides whether anybody is needed.
+    // The reason for the wait decides whether a person is needed.
     let advice = if state == JobState::Pending { advice(reason) } else { None };
     let state = if advice.is_some() { JobState::Held } else { state };
     let reason = (!matches!(reason, "" | "None")).then(|| reason.to_owned());

@@ -1,4 +1,4 @@
-//! `sbatch`: the words, and the id in its answer.
+//! `sbatch`: the arguments, and the id in its answer.
 
 use std::{
     ffi::OsString,
@@ -13,17 +13,18 @@ use ferry_engine_core::{
 
 use crate::{header, refusal};
 
-/// How long `sbatch` may take, s. When the queue is full it would try again for two minutes, and when the
+/// Most time that `sbatch` may take, s. When the queue is full it would retry for two minutes, and when the
 /// controller hangs it waits for `MessageTimeout`, 10 s by default.
 const PATIENCE: u32 = 40;
 
-/// Variables of a user that would change how often the job runs or when we hear of it, and one that a daemon
-/// which itself runs in a job must not hand on. Defaults for what a header says always are among them.
+/// Variables of a user that would change how often the job runs or when ferry hears of it. One more must not be
+/// passed on by a daemon that itself runs in a job. Defaults for options that a header always sets are among them.
 const UNSET: &str = "SBATCH_ARRAY_INX SBATCH_EXPORT SBATCH_IMMEDIATE SBATCH_NO_REQUEUE SBATCH_REQUEUE SBATCH_WAIT \
                      SBATCH_WAIT_ALL_NODES SLURM_RESTART_COUNT";
 
-/// Defaults of a user that a header may overrule, and its lines, for scripts of ferry 0.1 that were written before
-/// [`header::UNSET`] was. To `sbatch` such a variable counts more than a line of the script; to us less.
+/// Defaults of a user that a header may override, with the header's lines. They are for scripts of ferry 0.1 that
+/// were written before [`header::UNSET`] existed. To `sbatch` such a variable overrides a line of the script; to
+/// ferry the line overrides the variable.
 const DEFAULTS: &[(&str, &str)] = &[
     ("partition", "SBATCH_PARTITION"),
     ("account", "SBATCH_ACCOUNT"),
@@ -32,9 +33,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("mem", "SBATCH_MEM_PER_NODE SBATCH_MEM_PER_CPU SBATCH_MEM_PER_GPU"),
 ];
 
-/// Shell text that submits a job; `$1` is its token.
+/// Returns shell text that submits a job; `$1` is its token.
 ///
-/// Lines of other schedulers are ignored: sbatch would obey them wherever they stand, also in the text of an argument.
+/// Lines of other schedulers are ignored: sbatch would obey them anywhere in the script, even in the text of an
+/// argument.
 pub(crate) fn text(job: &Submission) -> String {
     let file = |name: &str| quote_path(&literal(&job.dir.join(name)));
     let script = quote(&format!("./{}", job.script));
@@ -42,8 +44,9 @@ pub(crate) fn text(job: &Submission) -> String {
         DEFAULTS.iter().map(|(option, names)| format!("'#SBATCH --{option}='*) unset {names};; ")).collect();
     let requeue = if job.rerunnable { "requeue" } else { "no-requeue" };
     let comment = quote(&job.extras.comment);
-    // In a shell of its own: what is unset for this job may be meant for the next. The environment's own comment counts
-    // more than that of the script's lines, as with `sbatch`, and so do its clusters, which recovery must know of.
+    // In a shell of its own: a variable that is unset for this job may be meant for the next. The environment's
+    // own comment overrides that of the script's lines, as with `sbatch`. So do its clusters, which recovery must
+    // know.
     format!(
         "(unset {UNSET}; clusters=${{SBATCH_CLUSTERS:-}}${{SLURM_CLUSTERS:+,$SLURM_CLUSTERS}}; \
          [ -z \"$clusters\" ] || printf '%s\\n' \"$clusters\" > \".ferry/submit-$1/clusters\" || exit 1; \
@@ -61,7 +64,7 @@ pub(crate) fn text(job: &Submission) -> String {
     )
 }
 
-/// A path for `--output`, where a percent sign begins a pattern; in a directory's name as well.
+/// Returns a path for `--output`, where a percent sign begins a pattern, even in a directory's name.
 fn literal(path: &Path) -> PathBuf {
     let bytes = path.as_os_str().as_bytes().iter();
     let doubled: Vec<u8> =
@@ -69,7 +72,7 @@ fn literal(path: &Path) -> PathBuf {
     OsString::from_vec(doubled).into()
 }
 
-/// The job's id. It counts beside any exit status and any complaint: who prints it has been told it.
+/// Returns the job's id. It counts beside any exit status and any complaint: `sbatch` got it from the controller.
 ///
 /// # Errors
 /// As [`refusal::read`].
@@ -78,7 +81,7 @@ pub(crate) fn read(recorded: &Recorded) -> Result<JobId> {
     match ids.as_slice() {
         [] => Err(refusal::read(recorded)),
         [id] => Ok(id.clone()),
-        // A site's wrapper prints numbers of its own around it. Only the queue can tell which one is the job's.
+        // A site's wrapper may print numbers of its own around it. Only the queue can show which one is the job's.
         ids => {
             let ids: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
             Err(Error::new(ErrorKind::Ambiguous, "submit")
@@ -92,7 +95,7 @@ pub(crate) fn read(recorded: &Recorded) -> Result<JobId> {
     }
 }
 
-/// `ID` or, where there are several clusters, `ID;CLUSTER`.
+/// Reads `ID` or, where there are several clusters, `ID;CLUSTER`.
 fn id(line: &str) -> Option<JobId> {
     let (id, cluster) =
         line.trim().split_once(';').map_or((line.trim(), None), |(id, name)| (id, Some(name)));
@@ -120,14 +123,14 @@ mod tests {
         // Slurm 22.05.8.
         check("41\n", "", 0, Ok("41"));
         check("42;t25000\n", "", 0, Ok("42;t25000"));
-        // A site's submit filter speaks first.
+        // A site's submit filter prints first.
         check("Welcome! You have 3 jobs.\n43\n", "", 0, Ok("43"));
         // sisyphus issue 156: an id and a complaint together.
         let retry = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n";
         check("44\n", retry, 0, Ok("44"));
         check("44\n", retry, 1, Ok("44"));
         check("45\n", "", 124, Ok("45"));
-        // A wrapper that tells the hours left, before the id or after it.
+        // A wrapper that prints the remaining hours, before the id or after it.
         check("Remaining hours:\n4711\n102\n", "", 0, Err(ErrorKind::Ambiguous));
         check("102\n4711\n", "", 0, Err(ErrorKind::Ambiguous));
         check("", "", 0, Err(ErrorKind::Ambiguous));

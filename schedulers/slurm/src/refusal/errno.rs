@@ -1,24 +1,24 @@
-//! What Slurm's error texts mean when `sbatch` prints them: four lists of those that are known. All others are
-//! unknown, and the job is looked up and a person decides.
+//! Meanings of Slurm's error texts as `sbatch` prints them: four lists of known ones. All others are unknown: the
+//! job is looked up and a person decides.
 //!
-//! Texts and names are those of `src/common/slurm_errno.c`, 22.05.8 to commit 0001e1b of 2026; `errno.txt` lists
-//! all of them, and the test below holds it against these lists.
+//! Texts and names are those of `src/common/slurm_errno.c`, 22.05.8 to commit 0001e1b of 2026. `errno.txt` lists
+//! all of them, and the test below compares it with these lists.
 
-/// What an error text means for a job that was to be submitted.
+/// The meaning of an error text for a job that was to be submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// It can never run as it is.
     Final,
     /// Not now: back-pressure.
     Busy,
-    /// The trouble of Slurm or its host, met before anything was sent.
+    /// A failure of Slurm or its host, before anything was sent.
     Host,
-    /// The answer is lost: the job may be in.
+    /// The answer is lost: the job may have been accepted.
     Lost,
 }
 
-/// What can never run, whatever the cluster does meanwhile. The third word is the option with which `sbatch` 22.05.8
-/// printed it on a private cluster; where it is empty, only Slurm's source is cited.
+/// Texts for jobs that can never run, whatever happens on the cluster. The third word is the option with which
+/// `sbatch` 22.05.8 printed it on a private cluster; where it is empty, only Slurm's source is cited.
 const FINAL: &[(&str, &str, &str)] = &[
     ("ESLURM_INVALID_PARTITION_NAME", "Invalid partition name specified", "--partition=nosuch"),
     (
@@ -106,7 +106,7 @@ const FINAL: &[(&str, &str, &str)] = &[
     ("ESLURM_INVALID_EXTRA", "Invalid extra constraints specification", ""),
 ];
 
-/// What passes by itself, or with other people's jobs.
+/// Texts for causes that pass by themselves, or with other users' jobs.
 const BUSY: &[(&str, &str)] = &[
     ("ESLURM_ERROR_ON_DESC_TO_RECORD_COPY", "Unable to create job record, try again"),
     ("ESLURM_NOT_TOP_PRIORITY", "Immediate execution impossible, insufficient priority"),
@@ -154,7 +154,7 @@ const BUSY: &[(&str, &str)] = &[
     ("ESLURM_MAX_POWERED_NODES", "Max powered up nodes reached"),
 ];
 
-/// The trouble of the controller, or of what leads to it.
+/// Texts for failures of the controller, or of the connection to it.
 const HOST: &[(&str, &str)] = &[
     ("SLURM_COMMUNICATIONS_CONNECTION_ERROR", "Communication connection failure"),
     ("SLURM_PROTOCOL_VERSION_ERROR", "Incompatible versions of client and server code"),
@@ -189,7 +189,7 @@ const HOST: &[(&str, &str)] = &[
     ("ESLURM_TLS_REQUIRED", "TLS missing but required for connection"),
 ];
 
-/// The request was sent, or may have been, and no answer was read.
+/// Texts for requests that were sent, or may have been, without an answer.
 const LOST: &[(&str, &str)] = &[
     ("SLURM_SUCCESS", "No error"),
     ("SLURM_UNEXPECTED_MSG_ERROR", "Unexpected message received"),
@@ -223,7 +223,7 @@ const LOST: &[(&str, &str)] = &[
     ("EINPROGRESS", "Operation now in progress"),
 ];
 
-/// Errors of the system that Slurm prints in place of its own. Linux, `errno.h`.
+/// Errors of the operating system that Slurm prints in place of its own. Linux, `errno.h`.
 const SYSTEM: &[(Meaning, &str, &str)] = &[
     (Meaning::Busy, "EAGAIN", "Resource temporarily unavailable"),
     (Meaning::Busy, "ENOMEM", "Cannot allocate memory"),
@@ -240,7 +240,7 @@ const SYSTEM: &[(Meaning, &str, &str)] = &[
     (Meaning::Lost, "ENOTCONN", "Transport endpoint is not connected"),
 ];
 
-/// The meaning of an error text; `None` for one that is on no list.
+/// Returns the meaning of an error text; `None` for one that is on no list.
 pub(super) fn meaning(text: &str) -> Option<Meaning> {
     let text = text.trim();
     let is_text = |known: &str| known.eq_ignore_ascii_case(text);
@@ -262,7 +262,7 @@ pub(super) fn is_full(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Version, meaning, name and text of every line of `errno.txt`.
+    /// Returns version, meaning, name and text of every line of `errno.txt`.
     fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
         include_str!("errno.txt").lines().filter(|line| !line.starts_with('#')).map(|line| {
             let mut words = line.splitn(4, ' ').skip(1);
