@@ -33,7 +33,7 @@ pub struct Computer {
     pub mpiprocs_per_machine: Option<u32>,
     /// Default memory a machine, kB.
     pub default_memory_per_machine: Option<u64>,
-    /// Quote arguments with double quotes, so that the shell expands variables in them.
+    /// True to quote arguments with double quotes, so that the shell expands variables in them.
     pub use_double_quotes: bool,
     /// Shell text before every job's commands.
     pub prepend_text: String,

@@ -114,7 +114,7 @@ pub(super) async fn send(
     stream.write_all(rest).await
 }
 
-/// Reads frames off a stream, and keeps the bytes of the next one that have arrived.
+/// A reader of frames, which keeps the bytes of the next one that have arrived.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     buffer: Vec<u8>,

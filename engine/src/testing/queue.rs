@@ -34,9 +34,9 @@ pub enum Told {
 pub struct HostSettings {
     /// Its name, and its scheduler's.
     pub name: &'static str,
-    /// Jobs may wait in its queue.
+    /// True if jobs may wait in its queue.
     pub has_queue: bool,
-    /// Its listing is always up to date.
+    /// True if its listing is always up to date.
     pub is_authoritative: bool,
     /// Jobs that run at the same time.
     pub slots: usize,
@@ -82,9 +82,9 @@ pub struct Truth {
     pub starts: u32,
     /// The number of times that its scheduler started it again with permission.
     pub reruns: u32,
-    /// Its node or its controller died.
+    /// True if its node or its controller died.
     pub is_lost: bool,
-    /// Its owner cancelled it.
+    /// True if its owner cancelled it.
     pub is_cancelled: bool,
     /// Its exit status.
     pub exit: Option<i32>,

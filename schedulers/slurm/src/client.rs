@@ -218,7 +218,8 @@ mod tests {
         check("\n#end 127\n", "sh: 1: squeue: not found\n", Err(ErrorKind::Unreachable));
     }
 
-    /// Slurm 22.05.8 with a second `SlurmctldHost` whose name does not resolve: 26 lines, all rows, exit status 0.
+    /// Returns the complaint of Slurm 22.05.8 for a second `SlurmctldHost` whose name does not resolve: 26 lines,
+    /// all rows, exit status 0.
     fn unresolved() -> String {
         let attempt = |number: i32| {
             format!(

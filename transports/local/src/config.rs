@@ -16,7 +16,7 @@ pub(crate) const SETTINGS: &[Setting] = &[Setting {
 /// The settings, read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Config {
-    /// Run commands through `bash -l`, unless a command says otherwise.
+    /// True to run commands through `bash -l`, unless a command says otherwise.
     pub use_login_shell: bool,
 }
 

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use rustix::io::Errno;
 
-/// Adds the operation and the path to an I/O error.
+/// Conversion of an I/O error that adds the operation and the path.
 pub(crate) trait At<T> {
     /// Converts to the transport's error, during `operation` on `path`.
     fn at(self, operation: &'static str, path: &Path) -> Result<T>;

@@ -51,7 +51,7 @@ pub struct Config {
     pub port: Option<u16>,
     /// Private keys, instead of the configured ones.
     pub keys: Vec<PathBuf>,
-    /// Use the keys of a running agent.
+    /// True to use the keys of a running agent.
     pub allow_agent: bool,
     /// Hosts to go through.
     pub proxy_jump: Option<String>,
@@ -63,7 +63,7 @@ pub struct Config {
     pub known_hosts: Vec<PathBuf>,
     /// OpenSSH configuration to read instead of the user's.
     pub config_file: Option<PathBuf>,
-    /// Run commands through `bash -l`, unless a command says otherwise.
+    /// True to run commands through `bash -l`, unless a command says otherwise.
     pub use_login_shell: bool,
     /// Least time between two openings.
     pub safe_interval: Duration,
@@ -102,7 +102,7 @@ impl Config {
     }
 }
 
-/// Reads settings by their type.
+/// A reader of settings by their type.
 struct Keys<'a> {
     computer: &'a Computer,
 }

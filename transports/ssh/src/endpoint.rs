@@ -52,7 +52,7 @@ pub(crate) struct Identities {
     /// True if the computer's settings name them. Then a missing one is reported.
     pub(crate) are_named: bool,
     pub(crate) certificates: Vec<PathBuf>,
-    /// Use only those of the agent's keys that are also among `keys`.
+    /// True to use only those of the agent's keys that are also among `keys`.
     pub(crate) only_these: bool,
     /// The agent's socket.
     pub(crate) agent: Option<PathBuf>,
@@ -67,7 +67,7 @@ pub(crate) struct Trust {
     pub(crate) global_files: Vec<PathBuf>,
     pub(crate) alias: Option<String>,
     pub(crate) policy: KeyPolicy,
-    /// Write names as hashes.
+    /// True to write names as hashes.
     pub(crate) hash: bool,
 }
 

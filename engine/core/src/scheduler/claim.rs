@@ -49,13 +49,13 @@ pub struct Marker {
     pub sentinel: Option<String>,
     /// Token and id of the copy that runs, or ran.
     pub run: Option<(String, JobId)>,
-    /// Exit status of that copy.
+    /// Exit status of that copy; `None` if it has left none.
     pub exit: Option<i32>,
     /// True if copies came too late.
     pub fenced: bool,
     /// The limit that it exceeded, where ferry itself enforces it.
     pub failure: Option<JobFailure>,
-    /// The job has removed `.ferry`, and its shell has made it again.
+    /// True if the job has removed `.ferry`, and its shell has made it again.
     pub is_removed: bool,
 }
 

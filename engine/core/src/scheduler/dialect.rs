@@ -53,8 +53,8 @@ pub struct Query<'a> {
     pub cluster: Option<&'a str>,
     /// The jobs that are waited for; all of them are in that cluster.
     pub jobs: &'a [JobRef],
-    /// Ask for these jobs alone, each by its id, even if the id now belongs to somebody else's job. Otherwise all
-    /// jobs of this user are listed, where the scheduler can tell them from anything else.
+    /// True to ask for these jobs alone, each by its id, even if the id now belongs to another user's job.
+    /// Otherwise all jobs of this user are listed, where the scheduler can tell them from anything else.
     pub by_id: bool,
 }
 

@@ -3,17 +3,17 @@
 /// The reason why a job failed, independent of what it calculated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobFailure {
-    /// It needed more memory than it had asked for.
+    /// The job needed more memory than it had asked for.
     OutOfMemory,
-    /// It needed more time than it had asked for.
+    /// The job needed more time than it had asked for.
     OutOfWalltime,
-    /// A machine of it failed.
+    /// A machine of the job failed.
     NodeFailure,
-    /// Its machine was started anew while it ran.
+    /// The job's machine was rebooted while it ran.
     LostInReboot,
-    /// It had to make room for another.
+    /// The job had to make room for another.
     Preempted,
-    /// Somebody cancelled it.
+    /// The job was cancelled.
     Cancelled,
 }
 

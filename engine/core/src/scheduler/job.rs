@@ -92,7 +92,7 @@ mod tests {
         check("2;alpha", "2;beta", Some("alpha"), false);
         check("2;beta", "2;beta", Some("alpha"), true);
         check("2", "3", Some("alpha"), false);
-        // Before anybody knows which cluster is home.
+        // Where the home cluster is not known yet.
         check("2", "2;alpha", None, true);
         check("2;alpha", "2;beta", None, false);
     }

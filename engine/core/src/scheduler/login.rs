@@ -49,9 +49,9 @@ pub fn starts_by_login(wish: Option<bool>, scheduler: &Capabilities, is_local: b
 /// The way in which a wrapper is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Start {
-    /// By a login shell.
+    /// True if by a login shell.
     pub(super) is_login: bool,
-    /// On this machine.
+    /// True if on this machine.
     pub(super) is_local: bool,
 }
 

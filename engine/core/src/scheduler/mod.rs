@@ -115,7 +115,7 @@ pub struct Submission {
     pub stdout: String,
     /// See `stdout`.
     pub stderr: String,
-    /// The scheduler may start the job again by itself.
+    /// True if the scheduler may start the job again without a new submission.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rerunnable: bool,
     /// Input of the submit command beside the script.
@@ -135,7 +135,7 @@ pub struct Submission {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_shell: Option<bool>,
     /// True if a test job has shown that jobs of this computer see its directory and keep their names. Then a job
-    /// that two listings do not show was never submitted. Looked up anew for each recovery.
+    /// that two listings do not show was never submitted. Looked up again for each recovery.
     #[serde(skip)]
     pub proven: bool,
 }
@@ -195,17 +195,17 @@ pub enum Recovery {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
-    /// Waits for resources.
+    /// The job waits for resources.
     Pending,
-    /// Waits for a person.
+    /// The job waits for a person.
     Held,
-    /// Runs.
+    /// The job runs.
     Running,
-    /// Is stopped for a while.
+    /// The job is stopped for a while.
     Suspended,
-    /// Its script has ended, but processes that it started have not. They are to be ended.
+    /// The job's script has ended, but processes that it started have not. They are to be ended.
     Left,
-    /// Ended, one way or another.
+    /// The job has ended, one way or another.
     Done,
     /// The scheduler's word is unknown, or it did not answer about the job.
     #[default]
@@ -249,7 +249,7 @@ pub struct JobStatus {
 pub struct Listed {
     /// Its id.
     pub id: JobId,
-    /// Its name; ours bear their token, unless somebody has renamed them.
+    /// Its name; ours bear their token, unless a user or a site has renamed them.
     pub name: String,
     /// Its comment, likewise; empty if it has none.
     pub comment: String,
@@ -326,18 +326,18 @@ pub enum Cancelled {
 /// The features of a scheduler.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Capabilities {
-    /// Jobs may wait in the queue.
+    /// True if jobs may wait in the queue.
     pub has_queue: bool,
-    /// A listing that answers is up to date, so a job that it lacks has ended.
+    /// True if a listing that answers is up to date, so that a job which it lacks has ended.
     pub listing_is_authoritative: bool,
-    /// Ids may name a cluster, see [`JobId`].
+    /// True if ids may name a cluster, see [`JobId`].
     pub has_clusters: bool,
-    /// Jobs run beside each other on the host that answers: no more of them run than fit there.
+    /// True if jobs run beside each other on the host that answers: no more of them run than fit there.
     pub shares_host: bool,
     /// Shortest sensible time between two listings.
     pub poll_floor: Duration,
-    /// Its jobs report their ends, so that [`Scheduler::watch`] can wait for them. A listing disturbs no other
-    /// user.
+    /// True if its jobs report their ends, so that [`Scheduler::watch`] can wait for them. A listing disturbs no
+    /// other user.
     pub tells_of_ends: bool,
     /// Lines of a job script that it reads as directives.
     pub directives: Directives,

@@ -35,13 +35,13 @@ pub struct JobTemplate {
     pub qos: Option<String>,
     /// Priority.
     pub priority: Option<String>,
-    /// The scheduler may start it again.
+    /// True if the scheduler may start it again.
     pub rerunnable: bool,
-    /// Keep the login's environment.
+    /// True to keep the login's environment.
     pub import_sys_environment: bool,
     /// Variables to set.
     pub environment: BTreeMap<String, String>,
-    /// Let the shell expand variables in them.
+    /// True to let the shell expand variables in their values.
     pub environment_double_quotes: bool,
     /// Raw header lines; those from a first command on come after the directives of the texts.
     pub custom_scheduler_commands: String,
@@ -49,12 +49,12 @@ pub struct JobTemplate {
     pub prepend: Vec<String>,
     /// The commands, one after the other.
     pub lines: Vec<CommandLine>,
-    /// They all run at once instead.
+    /// True if they all run at once instead.
     pub is_parallel: bool,
     /// Shell texts after the commands, in order.
     pub append: Vec<String>,
-    /// Processes that the job has started may go on when its script has ended, where the scheduler would not end
-    /// them.
+    /// True if processes that the job has started may go on when its script has ended. This has an effect only
+    /// where the scheduler would not end them.
     pub keep_children: bool,
 }
 
@@ -90,13 +90,13 @@ impl Resources {
 pub struct CommandLine {
     /// Words in front of the program: `mpirun ...`, or the engine of a container.
     pub launcher: Vec<String>,
-    /// Let the shell expand variables in those.
+    /// True to let the shell expand variables in those words.
     pub launcher_double_quotes: bool,
-    /// The rest of the line is one argument of the launcher, which passes it to a shell (`sh -c`).
+    /// True if the rest of the line is one argument of the launcher, which passes it to a shell (`sh -c`).
     pub is_wrapped: bool,
     /// The program and its arguments. Each reaches the program as it is.
     pub words: Vec<String>,
-    /// Let the shell expand variables in the words.
+    /// True to let the shell expand variables in the words.
     pub double_quotes: bool,
     /// File for standard input.
     pub stdin: Option<String>,
@@ -104,7 +104,7 @@ pub struct CommandLine {
     pub stdout: Option<String>,
     /// File for standard error.
     pub stderr: Option<String>,
-    /// Standard error goes where standard output goes.
+    /// True if standard error goes to the same place as standard output.
     pub join_files: bool,
 }
 

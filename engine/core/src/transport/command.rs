@@ -17,9 +17,9 @@ pub struct Command {
     pub stdin: Vec<u8>,
     /// The most time that it may take.
     pub timeout: Duration,
-    /// Run it without the user's login files, whatever the computer's settings say.
+    /// True to run it without the user's login files, even if the computer's settings ask for them.
     pub no_login_shell: bool,
-    /// It waits for long, and may do so only where enough sessions are left for everything else.
+    /// True if it waits for long, and may do so only where enough sessions are left for everything else.
     pub spare: bool,
 }
 

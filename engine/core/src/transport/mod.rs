@@ -127,11 +127,11 @@ impl Error {
 /// The optional features of a transport.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Capabilities {
-    /// Commands run on this very machine, so local tools may look at its children and files.
+    /// True if commands run on this very machine, so that local tools may look at its children and files.
     pub is_local: bool,
-    /// [`Transport::rename`] refuses an existing target atomically.
+    /// True if [`Transport::rename`] refuses an existing target atomically.
     pub atomic_no_replace: bool,
-    /// Names need not be UTF-8.
+    /// True if names need not be UTF-8.
     pub any_bytes_in_names: bool,
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Sshd {
 pub(crate) struct Options {
     /// Lines for sshd_config, before all others: the first value of a keyword wins.
     pub(crate) config: String,
-    /// Leave out the SFTP subsystem.
+    /// True to leave out the SFTP subsystem.
     pub(crate) no_sftp: bool,
     /// The text of `~/.bashrc` in the user's home.
     pub(crate) bashrc: String,
