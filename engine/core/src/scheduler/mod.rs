@@ -56,9 +56,9 @@ use crate::{error, transport::Transport};
 pub enum ErrorKind {
     /// Bad partition, account, resources or settings: the job fails at once, with the scheduler's words.
     Permanent,
-    /// Not now, for a reason of this job or of the moment. The job waits alone, and it costs no attempt. With an
-    /// unknown effect, the submission was cut off while the scheduler's client retried, and is looked up first; so
-    /// it is with the next two.
+    /// Not now, for a reason of this job or of the moment. The job waits alone, and it costs no attempt. If its
+    /// effect is unknown, the submission was cut off while the scheduler's client retried: look it up first. The
+    /// same holds for the next two.
     Busy,
     /// The queue has as many jobs as it takes. All submissions to it wait; it costs no attempt.
     Full,
