@@ -179,7 +179,7 @@ pub(crate) enum Next {
     Watch(JobWatch),
     /// Wait until its computer's gate lets it through.
     Gate {
-        /// True if the scheduler has just refused it for want of room.
+        /// True if the scheduler has just refused it since its queue is full.
         refused: bool,
     },
     /// Wait until it is its turn to try again.

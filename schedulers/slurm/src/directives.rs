@@ -192,7 +192,7 @@ fn word(chars: &mut Chars<'_>) -> Option<String> {
             (c, None) if c.is_whitespace() => break,
             ('\\', _) => {
                 chars.next();
-                // Only inside quotes a word may hold a blank.
+                // A word may hold a blank only inside quotes.
                 match chars.clone().next() {
                     Some(c) if quote.is_some() || !c.is_whitespace() => word.push(c),
                     _ => continue,

@@ -15,7 +15,7 @@ use super::{JobTemplate, Resources, Scheduler, job_script};
 pub struct Directives {
     /// The scheduler's own, which it reads down to the first command.
     pub own: &'static [&'static str],
-    /// Markers of other schedulers that it would obey too, were it not told to ignore them. They have no effect.
+    /// Markers of other schedulers. It would obey them too if not told to ignore them. They have no effect.
     pub others: &'static [&'static str],
 }
 
