@@ -1,5 +1,4 @@
-//! Failures of servers, networks, keys and people. Each gives one clear error in bounded time, and leaves nothing
-//! behind.
+//! Failures of servers, networks, keys and people: one clear error each, in bounded time, and no leftovers.
 
 mod support;
 
