@@ -1,5 +1,5 @@
-//! The three kinds of code, with AiiDA's names: a program that is on its computer, one whose files come with the job,
-//! and one in a container.
+//! The three kinds of code, with AiiDA's names: installed on its computer, with files that come with the job, and
+//! in a container.
 
 use ferry_plugin_proto::Value;
 

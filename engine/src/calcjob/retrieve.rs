@@ -197,7 +197,8 @@ async fn add(
         match found.kind {
             FileKind::Dir => {
                 for entry in via.list(&place).await? {
-                    // Links below a retrieved directory are followed to files, never to directories: those may loop.
+                    // Links below a retrieved directory are followed to files, never to directories, which may
+                    // loop.
                     if entry.metadata.kind == FileKind::Symlink
                         && !matches!(via.stat(&place.join(&entry.name)).await, Ok(target) if target.kind == FileKind::File)
                     {

@@ -6,7 +6,7 @@
 //!          {call: b, type: sim.add, inputs: {x: $a.sum, y: 3}}, {wait: [b]}, {return: sum, of: b.sum}]
 //! ```
 //!
-//! Also `{sleep: seconds}`, `{wait: [a, b], any: true}` and `{exit: status}`. Every operation is a step of its own.
+//! Also `{sleep: seconds}`, `{wait: [a, b], any: true}` and `{exit: status}`. Every operation is one step.
 
 use std::collections::BTreeMap;
 

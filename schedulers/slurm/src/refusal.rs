@@ -411,7 +411,8 @@ mod tests {
     #[test]
     fn unknown_words_are_looked_up_and_left_to_a_person() {
         use ErrorKind::Unrecognized;
-        // Recorded: a job_submit.lua that calls `slurm.log_user` and returns `slurm.ERROR`, or ESLURM_ACCESS_DENIED.
+        // Recorded: a job_submit.lua that calls `slurm.log_user` and returns `slurm.ERROR` or
+        // ESLURM_ACCESS_DENIED.
         let budget = "your project has no budget left until 1 January\n\
                       Batch job submission failed: Unspecified error";
         assert_eq!(sbatch(1, budget, Unrecognized), Effect::Unknown);

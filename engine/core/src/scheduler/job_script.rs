@@ -6,8 +6,8 @@
 //! `trap`, an `exec`, an open quote) ends only that child, and the end is still recorded. The script itself is
 //! POSIX shell (the shebang must name a POSIX shell).
 //!
-//! A signal that reaches the script's shell alone, as `scancel --batch` sends it, is passed on to the child. One that
-//! reaches all of the job's processes reaches the child's shell twice, and every other program once.
+//! A signal that reaches the script's shell alone, as `scancel --batch` sends it, is passed on to the child. One
+//! that reaches all of the job's processes reaches the child's shell twice, and every other program once.
 
 use std::{borrow::Cow, fmt::Write as _};
 

@@ -1,5 +1,5 @@
-//! The environment in which submissions start: that of the user's login, and nothing of an allocation in which ferry
-//! itself may run.
+//! The environment in which submissions start: that of the user's login, and nothing of an allocation in which
+//! ferry itself may run.
 //!
 //! Jobs inherit the environment in which `sbatch` runs. So it is started by `bash -l`, which reads what clusters
 //! set in `/etc/profile.d` (`module` often is a function from there). No other shell stands between the two: dash
