@@ -73,7 +73,7 @@ pub use keys::Prompt;
 pub use prompt::ask_on_terminal;
 pub use transport::Ssh;
 
-/// Returns the factory for [`Transports::new`](ferry_engine::transport::Transports::new). Linking the crate
+/// Returns the factory for [`Transports::new`](ferry_engine_core::transport::Transports::new). Linking the crate
 /// registers nothing. It never asks for passphrases, as a daemon needs it.
 pub fn register() -> Arc<dyn Factory> {
     Arc::new(SshFactory { prompt: None })
