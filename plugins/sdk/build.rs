@@ -8,7 +8,7 @@ fn main() {
     println!("cargo::rustc-env=FERRY_PLUGIN_TARGET={}", env::var("TARGET").unwrap_or_default());
 }
 
-/// What `rustc -V` says; empty if it says nothing.
+/// Returns the output of `rustc -V`; empty if the command fails.
 fn rustc_version() -> String {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).arg("-V").output();

@@ -16,8 +16,8 @@ use crate::{
 /// The name of the output port of a function that returns one value.
 pub const RESULT: &str = "result";
 
-/// What a calcfunction may return: a value, a struct that derives [`Outputs`](crate::Outputs), or a `Result` of
-/// either.
+/// A return type of a calcfunction: a value, a struct that derives [`Outputs`](crate::Outputs), or a `Result`
+/// of either.
 ///
 /// ```
 /// # use ferry_plugin::{calcfunction, testing, Outputs, Result};
@@ -90,12 +90,12 @@ impl<T: Returned, E: Into<Error>> Returned for Result<T, E> {
     }
 }
 
-/// What `#[calcfunction]` makes of a function.
+/// The definition that `#[calcfunction]` makes of a function.
 #[doc(hidden)]
 pub trait CalcFunction: 'static {
     /// A field per argument.
     type Inputs: Inputs;
-    /// What the function returns.
+    /// The function's return type.
     type Returned: Returned;
     /// Its exit codes.
     type Exit: ExitCodes;

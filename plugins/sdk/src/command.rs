@@ -55,7 +55,7 @@ impl<'a> Command<'a> {
         self.with(|run| run.join_files = true)
     }
 
-    /// Whether MPI starts it; without this, code and options decide.
+    /// Sets whether MPI starts the command. Without this call, the code and the options decide.
     pub fn with_mpi(self, with_mpi: bool) -> Self {
         self.with(|run| run.with_mpi = Some(with_mpi))
     }

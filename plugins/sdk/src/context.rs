@@ -3,7 +3,7 @@
 
 use crate::{FlowCx, StepCx, WorkChain};
 
-/// What a workflow is given to work with: [`FlowCx`] in a workfunction, [`StepCx`] in a step of the workchain `W`.
+/// The context of a workflow: [`FlowCx`] in a workfunction, [`StepCx`] in a step of the workchain `W`.
 pub type Cx<W = Flow> = <W as Context>::Cx;
 
 /// Whose context it is: a workchain, or [`Flow`].

@@ -1,4 +1,4 @@
-//! What the ports of a process are given by whoever calls it: drafts with a setter per port.
+//! Drafts of the inputs that a caller gives to a process, with a setter per port.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Inputs, Node, PortType, Process, Result, input::macros::join};
 
-/// What a port of type `T` is given: a new value, or a stored node.
+/// The input for a port of type `T`: a new value, or a stored node.
 #[derive(Debug, Clone)]
 pub struct Given<T> {
     input: Result<CallInput, String>,
@@ -68,8 +68,8 @@ impl<T> From<&Node<T>> for Given<Node<T>> {
     }
 }
 
-/// What a setter of an inputs' draft takes: a value of the field's type or a [`Node`] of it, one `(label, value)` of
-/// a dynamic namespace, or the draft of a nested one.
+/// A value that a setter of an inputs' draft accepts: a value of the field's type or a [`Node`] of it, one
+/// `(label, value)` of a dynamic namespace, or the draft of a nested one.
 #[diagnostic::on_unimplemented(message = "an input of type `{Self}` can't be given `{V}`")]
 pub trait Fill<V> {
     /// Gives the port `name`.
@@ -98,7 +98,7 @@ impl<L: AsRef<str>, V: Into<Given<T>>, T: PortType> Fill<(L, V)> for BTreeMap<St
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ports {
     given: BTreeMap<String, CallInput>,
-    /// What could not be given, and why.
+    /// Ports that could not be given, each with the reason.
     #[serde(default)]
     wrong: BTreeMap<String, String>,
 }
@@ -127,7 +127,7 @@ impl Ports {
         self.wrong.extend(inner.wrong.into_iter().map(|(port, why)| (join(name, &port), why)));
     }
 
-    /// What was given, by dotted port.
+    /// Returns the inputs given so far, by dotted port.
     pub fn given(&self) -> &BTreeMap<String, CallInput> {
         &self.given
     }
@@ -146,13 +146,13 @@ pub trait InputsDraft: Default + Clone + fmt::Debug {
     /// A draft of these ports.
     fn over(ports: Ports) -> Self;
 
-    /// What was given so far.
+    /// Returns the inputs given so far.
     fn ports(&self) -> &Ports;
 
     /// The same, to be changed.
     fn ports_mut(&mut self) -> &mut Ports;
 
-    /// What was given.
+    /// Returns the inputs that were given.
     fn into_ports(self) -> Ports;
 }
 
@@ -195,7 +195,7 @@ pub struct Draft<P: Process> {
     metadata: CallMetadata,
 }
 
-/// How a called process is to run, and what people call it.
+/// The options of a called process, and its label and description.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CallMetadata {
@@ -254,7 +254,7 @@ impl<P: Process> Draft<P> {
         Draft { inputs: InputsDraft::over(ports), metadata: CallMetadata::default() }
     }
 
-    /// How it is to run.
+    /// Returns the metadata of the process: its computer, options, label and description.
     pub fn metadata(&mut self) -> &mut CallMetadata {
         &mut self.metadata
     }
@@ -267,7 +267,7 @@ impl<P: Process> Draft<P> {
         self
     }
 
-    /// What the ports were given.
+    /// Returns the inputs that the ports were given.
     pub fn ports(&self) -> &Ports {
         self.inputs.ports()
     }

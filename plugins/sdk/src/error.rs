@@ -9,10 +9,10 @@ use ferry_plugin_proto::Exit;
 
 use crate::CallFailed;
 
-/// What an author's function returns.
+/// The result of an author's function.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
-/// Why a piece of work did not end well.
+/// The reason why a piece of work failed.
 ///
 /// Made by `?` of an enum that derives [`ExitCodes`](crate::ExitCodes), of any `std::error::Error`, and of text.
 /// It is no `std::error::Error` itself: that is what lets it be made of all of them.

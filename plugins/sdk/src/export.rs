@@ -28,7 +28,8 @@ pub const fn flags(unwinds: bool, debug: bool) -> u32 {
 thread_local! {
     /// Text and place of this thread's last panic, from the hook to the funnel.
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// What this thread does for the author, in words; empty where a panic's place says enough.
+    /// A description of the author's work on this thread, for a panic's message. It is empty where the place
+    /// of the panic says enough.
     static DOING: RefCell<String> = const { RefCell::new(String::new()) };
 }
 

@@ -82,8 +82,8 @@ impl<P: Process> InputField for Draft<P> {
         Some(draft)
     }
 
-    /// What the validators of its ports say and, if all that it needs is here, its own validation: ports that were
-    /// excluded are given later.
+    /// Runs the validators of the ports. If all required inputs are there, it also runs the process's own
+    /// validation. Excluded ports are given later.
     fn judge(nodes: &Nodes, name: &str, bad: &mut Problems) {
         let below = format!("{name}.");
         let given = nodes.iter().filter_map(|(port, node)| Some((port.strip_prefix(&below)?, node)));
@@ -139,7 +139,7 @@ pub struct Exposed<P> {
 }
 
 impl<P: Process> Exposed<P> {
-    /// Those of the outputs that the type declares.
+    /// Returns the outputs that the type declares.
     pub(crate) fn of(outputs: &BTreeMap<String, Node>) -> Self {
         let declared = P::outputs();
         let outputs = outputs.iter().filter(|(port, _)| check_name(&declared, port).is_ok());

@@ -64,7 +64,8 @@ impl FileRef {
         String::from_utf8(self.read()?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
-    /// Where it can be read during this call; `None` for bytes that are no file yet.
+    /// Returns the path by which the file can be read during this call; `None` for bytes that are not in a
+    /// file yet.
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
             Origin::Bytes(_) => None,
@@ -80,7 +81,7 @@ impl FileRef {
         &self.0
     }
 
-    /// Where a message says the bytes are.
+    /// Returns the source of the bytes, as a message names it.
     pub(crate) fn into_source(self, places: &mut Places) -> Result<Source, String> {
         match self.0 {
             Origin::Node { uuid, path, .. } => Ok(Source::Node { uuid, path }),

@@ -67,7 +67,8 @@ impl Finished {
         Ok(Some(read_tail(&path, bytes).map_err(|error| cant_read(&path, &error))?))
     }
 
-    /// Where a retrieved file is, or would be: for a library that opens it itself.
+    /// Returns the path of a retrieved file, whether it exists or not, for a library that opens the file
+    /// itself.
     ///
     /// # Errors
     /// A path that is not relative.
@@ -84,7 +85,7 @@ impl Finished {
         Ok(if full.is_file() { Some(SingleFile::from_path(full)?) } else { None })
     }
 
-    /// Whether a file or directory was retrieved.
+    /// Returns whether a file or directory was retrieved.
     pub fn exists(&self, path: &str) -> bool {
         self.path(path).is_ok_and(|path| path.exists())
     }
@@ -115,7 +116,8 @@ impl Finished {
         Ok(found)
     }
 
-    /// Where a temporarily retrieved file is, or would be; `None` if nothing was retrieved temporarily.
+    /// Returns the path of a temporarily retrieved file, whether it exists or not; `None` if nothing was
+    /// retrieved temporarily.
     ///
     /// # Errors
     /// A path that is not relative.
@@ -167,7 +169,8 @@ impl Finished {
         self.job.engine_exit.as_ref()
     }
 
-    /// Whether the run was made outside of ferry, or by another process, and is only imported by this one.
+    /// Returns whether the job ran outside of ferry, or in another process, and this process only imports its
+    /// results.
     pub fn is_imported(&self) -> bool {
         self.job.imported
     }
@@ -177,10 +180,10 @@ impl Finished {
         &self.options
     }
 
-    /// What the user, or the type's own [`options`](crate::CalcJob::options), says that the output file is called.
+    /// Returns the name of the output file, which the user or the type's own
+    /// [`options`](crate::CalcJob::options) set.
     ///
-    /// # Errors
-    /// Neither says anything.
+    /// # Errors Fails if neither sets it.
     pub fn output_filename(&self) -> Result<String> {
         option::text(&self.options, "output_filename")
     }

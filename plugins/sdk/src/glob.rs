@@ -1,7 +1,7 @@
 //! Shell patterns over paths: `*`, `?` and `[..]` within one part of a path, as a shell on the computer has them.
 //! A leading dot is matched by a dot only.
 
-/// Whether `path` matches `pattern`, part by part.
+/// Returns whether `path` matches `pattern`, part by part.
 pub(crate) fn matches(pattern: &str, path: &str) -> bool {
     let patterns: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let parts: Vec<&str> = path.split('/').collect();
@@ -9,7 +9,7 @@ pub(crate) fn matches(pattern: &str, path: &str) -> bool {
         && patterns.iter().zip(&parts).all(|(pattern, part)| part_matches(pattern, part))
 }
 
-/// Whether a pattern has anything but literal text.
+/// Returns whether `text` has wildcards.
 pub(crate) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
@@ -44,7 +44,7 @@ fn chars_match(pattern: &[char], text: &[char]) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// How many characters of the pattern the one `c` uses up, if it matches.
+/// Returns the number of pattern characters that match the one character `c`; `None` if they do not match.
 fn one_matches(pattern: &[char], c: char) -> Option<usize> {
     match pattern.first()? {
         '?' => Some(1),

@@ -1,11 +1,11 @@
-//! What the host lends: a log, and the question whether to stop. Without a host (tests, a plugin that is
-//! linked in) log lines go to standard error and nobody asks to stop.
+//! Services of the host: a log, and a query whether to stop. Without a host (in tests, or in a plugin that is
+//! linked in), log lines go to standard error and nothing asks to stop.
 
 use std::{cell::Cell, fmt, sync::OnceLock};
 
 use ferry_plugin_abi::{Bytes, HostApi};
 
-/// How much a log line matters.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Level {
@@ -41,8 +41,9 @@ pub(crate) fn during<T>(call: u64, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Whether the host wants this call to end early: the process was killed, or the daemon goes down.
-/// A poll, for long parsers; return any error when it says yes. Always false in threads the plugin started.
+/// Returns whether the host wants this call to end early: the process was killed, or the daemon shuts down.
+/// Poll it in long parsers, and return any error when it is true. It is always false in threads that the
+/// plugin started.
 pub fn stop_asked() -> bool {
     match (HOST.get(), CALL.get()) {
         // SAFETY: the host vouches for its functions and `ctx` for the plugin's whole life.

@@ -38,10 +38,9 @@ pub trait PortType: Sized {
     /// The node as the engine would lend it, for tests and for the defaults of ports.
     fn lend(&self, lender: &mut Lender) -> Node;
 
-    /// What whoever calls a process gives it: a stored node, or a new one.
+    /// Returns the input for a call of a process: a stored node, or a new one.
     ///
-    /// # Errors
-    /// Why it can't be given; the port's name is added by the caller.
+    /// # Errors Fails with the reason if it can't be given. The caller adds the port's name.
     fn given(&self) -> Result<CallInput, String> {
         let mut lender = Lender::nowhere();
         let Node { uuid, data_type, value, files } = self.lend(&mut lender);
@@ -60,9 +59,9 @@ pub trait PortType: Sized {
             `BTreeMap<String, _>` of one, or a struct that derives `Inputs`"
 )]
 pub trait InputField: Sized {
-    /// What a default or a choice of this port is.
+    /// The type of a default or a choice of this port.
     type Leaf;
-    /// What a validator of this port is given: of an optional one, what is inside.
+    /// The type that a validator of this port is given. For an optional port, it is the inner type.
     type Judged;
 
     /// The port, as the manifest tells it.
@@ -75,7 +74,7 @@ pub trait InputField: Sized {
     /// The other way round, for tests.
     fn lend(&self, name: &str, lender: &mut Lender, nodes: &mut Nodes);
 
-    /// What a validator looks at; none if nothing was given.
+    /// Returns the value for a validator; `None` if nothing was given.
     fn judged(&self) -> Option<&Self::Judged>;
 
     /// Asks the validators below this port, and those whose ports these are, beside their own process, what is wrong with them together.
@@ -262,7 +261,7 @@ pub(crate) fn read_inputs<I: Inputs>(nodes: &Nodes) -> Result<I, Problems> {
     }
 }
 
-/// Whether a namespace has a place for the dotted `name`.
+/// Checks that a namespace has a port with the dotted `name`.
 pub(crate) fn check_name(namespace: &Namespace, name: &str) -> Result<(), String> {
     let (first, rest) = name.split_once('.').unwrap_or((name, ""));
     match namespace.ports.get(first) {
@@ -277,7 +276,7 @@ pub(crate) fn check_name(namespace: &Namespace, name: &str) -> Result<(), String
     }
 }
 
-/// What the macros need.
+/// Functions that the macros' output calls.
 pub(crate) mod macros {
     use super::*;
 

@@ -186,10 +186,10 @@ impl Job {
         &self.options
     }
 
-    /// What the user, or the type's own [`options`](crate::CalcJob::options), says that the input file is called.
+    /// Returns the name of the input file, which the user or the type's own
+    /// [`options`](crate::CalcJob::options) set.
     ///
-    /// # Errors
-    /// Neither says anything.
+    /// # Errors Fails if neither sets it.
     pub fn input_filename(&self) -> Result<String> {
         option::text(&self.options, "input_filename")
     }

@@ -1,5 +1,5 @@
-//! What the author of a ferry plugin depends on: process types in plain Rust types, registered by attributes,
-//! tested without a cluster. No engine, no async runtime.
+//! The library that ferry plugins depend on. Authors write process types in plain Rust types, register them
+//! by attributes and test them without a cluster. It contains no engine and no async runtime.
 //!
 //! A plugin is an ordinary library crate. This is a whole one, with a function and a job:
 //!
@@ -223,7 +223,7 @@ pub mod prelude {
     pub use std::io::{Read as _, Write as _};
 }
 
-/// What the macros expand to. Not for hands.
+/// Items that the macros' output uses. Not meant to be used by hand.
 #[doc(hidden)]
 pub mod macros {
     pub use crate::{

@@ -64,7 +64,7 @@ pub trait Machine: 'static {
     type Outputs: Outputs;
     /// Its exit codes; `NoExit` if the block does not say.
     type Exit: ExitCodes;
-    /// What it remembers between steps; the default at the beginning.
+    /// The state that it keeps between steps; the default at the beginning.
     type State: Serialize + DeserializeOwned + Default;
 
     /// Judges inputs together, before the process exists. Types, ranges, choices and missing inputs are checked before.
@@ -84,7 +84,7 @@ pub trait Machine: 'static {
     ) -> Result<Then>;
 }
 
-/// What a step may ask for.
+/// The requests of a step.
 #[derive(Debug)]
 pub struct Steps {
     process: String,

@@ -69,7 +69,7 @@ pub trait Monitor: Inputs + 'static {
         let _ = bad;
     }
 
-    /// What it wants to see of the work directory. Asked once for a job.
+    /// Returns the files of the work directory that the monitor needs. Called once per job.
     fn files(&self) -> Vec<View>;
 
     /// Judges the job as it stands; `None`: it goes on.
@@ -142,7 +142,7 @@ impl Look {
     }
 }
 
-/// What a monitor says of a job. A text is a reason to stop it.
+/// The verdict of a monitor on a job. A text is a reason to stop the job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     said: ferry_plugin_proto::Verdict,
@@ -207,12 +207,12 @@ impl Verdict {
         self
     }
 
-    /// Why, for people.
+    /// Returns the reason, for people.
     pub fn message(&self) -> &str {
         &self.said.message
     }
 
-    /// What is to be done.
+    /// Returns the action to take.
     pub fn action(&self) -> MonitorAction {
         self.said.action
     }
@@ -262,7 +262,7 @@ impl MonitorEntry {
         self.about.full_name()
     }
 
-    /// What is wrong with `kwargs`.
+    /// Returns the problems of `kwargs`.
     pub(crate) fn judge(&self, kwargs: &Nodes) -> Problems {
         (self.validate)(kwargs)
     }

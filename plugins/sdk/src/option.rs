@@ -13,7 +13,7 @@ pub(crate) fn text(options: &BTreeMap<String, Value>, name: &str) -> Result<Stri
         .ok_or_else(|| format!("neither the user nor `CalcJob::options` says what the option `{name}` is"))?)
 }
 
-/// What a type says where the user says nothing: see [`CalcJob::options`](crate::CalcJob::options).
+/// Defaults for options that the user does not set: see [`CalcJob::options`](crate::CalcJob::options).
 ///
 /// ```
 /// # use ferry_plugin::OptionDefaults;
@@ -43,7 +43,7 @@ impl OptionDefaults {
         self
     }
 
-    /// What was said about an option.
+    /// Returns the default of an option; `None` if none was set.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }

@@ -54,7 +54,7 @@ pub trait OutputField: Sized {
     fn read(nodes: &BTreeMap<String, proto::Node>, name: &str) -> Result<Self::Nodes, String>;
 }
 
-/// What a setter of a draft takes: a field's own type, the inner type of an `Option`, or one
+/// A value that a setter of a draft accepts: a field's own type, the inner type of an `Option`, or one
 /// `(label, value)` of a dynamic namespace.
 #[diagnostic::on_unimplemented(message = "an output of type `{Self}` can't be set to `{V}`")]
 pub trait Accept<V> {
@@ -100,7 +100,7 @@ pub trait OutputsDraft: Sized {
     /// Nothing set yet, or not by this draft.
     fn over(set: OutputSet) -> Self;
 
-    /// What was set.
+    /// Returns the outputs that were set.
     fn into_set(self) -> OutputSet;
 }
 
@@ -137,10 +137,9 @@ impl OutputSet {
         }
     }
 
-    /// What a workflow returns: uuids of stored nodes, by port.
+    /// Returns the outputs of a workflow: uuids of stored nodes, by port.
     ///
-    /// # Errors
-    /// All outputs that a workflow can't have.
+    /// # Errors Fails with a list of all outputs that a workflow can't have.
     pub(crate) fn into_handed_on(mut self) -> Result<BTreeMap<String, String>> {
         let made =
             self.nodes.keys().map(|name| format!("output `{name}` is new data, which a workflow can't make"));
@@ -148,7 +147,7 @@ impl OutputSet {
         if self.refused.is_empty() { Ok(self.handed_on) } else { Err(self.refused.join("; ").into()) }
     }
 
-    /// How the work ended, with what was set.
+    /// Makes the outcome of the work from its result and the outputs that were set.
     pub(crate) fn settle(mut self, result: Result) -> Outcome {
         let stored = self
             .handed_on
@@ -213,7 +212,8 @@ impl Places {
         self
     }
 
-    /// How a message names a file of this machine; `None` if it lies in none of the folders.
+    /// Returns the source by which a message names a file of this machine; `None` if it lies in none of the
+    /// folders.
     pub(crate) fn locate(&self, file: &Path) -> Result<Option<Source>, String> {
         let about =
             fs::symlink_metadata(file).map_err(|error| format!("needs `{}`: {error}", file.display()))?;

@@ -59,7 +59,7 @@ macro_rules! integers {
                 one("int")
             }
 
-            /// What the type can hold, unless it holds every `int`.
+            /// Returns the range of the type; `None` if it holds every `int`.
             fn range() -> Option<Range> {
                 let bound = |bound: Option<i64>, open: i64| bound.filter(|bound| *bound != open).map(|bound| bound as f64);
                 let min = bound(i64::try_from($int::MIN).ok(), i64::MIN);

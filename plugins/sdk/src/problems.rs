@@ -1,4 +1,4 @@
-//! What is wrong with a set of inputs, gathered rather than told one at a time.
+//! Problems of a set of inputs, collected so that all are reported at once.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl Problems {
         self.at("", message);
     }
 
-    /// Whether nothing is wrong.
+    /// Returns whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -18,7 +18,7 @@ pub trait Process: 'static {
     type Inputs: Inputs;
     /// Its outputs, as stored nodes.
     type Nodes: OutputNodes;
-    /// What its attribute says.
+    /// The arguments of its attribute.
     #[doc(hidden)]
     const ABOUT: About;
 
@@ -27,7 +27,7 @@ pub trait Process: 'static {
         Self::ABOUT.full_name()
     }
 
-    /// What kind of process it is.
+    /// Returns the kind of the process.
     fn kind() -> Kind {
         registry::entry_of(&Self::ABOUT).map_or(Kind::Unknown, |entry| entry.kind())
     }

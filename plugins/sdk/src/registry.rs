@@ -1,4 +1,5 @@
-//! What a plugin offers: entries gathered by `inventory`, told as a manifest, reached by name.
+//! The registry of a plugin: entries that `inventory` collects, that the manifest lists, and that are called
+//! by name.
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
@@ -17,7 +18,7 @@ use crate::{
     workchain,
 };
 
-/// What an attribute says of a process type.
+/// The arguments of a process type's attribute.
 #[derive(Debug)]
 pub struct About {
     /// `module_path!()` of its definition: its first part is the crate.
@@ -58,7 +59,7 @@ pub(crate) struct Spec {
     pub(crate) options: BTreeMap<String, Value>,
 }
 
-/// Why a process type can't do what was asked, whatever its inputs.
+/// The reason why a process type can't do what was asked, whatever its inputs.
 #[derive(Debug)]
 pub(crate) struct Unable(pub(crate) &'static str);
 
@@ -136,7 +137,7 @@ impl Entry {
         }
     }
 
-    /// What kind of process it makes.
+    /// Returns the kind of the process.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
@@ -146,7 +147,7 @@ impl Entry {
         (self.spec)()
     }
 
-    /// What is wrong with inputs.
+    /// Returns the problems of the inputs.
     pub(crate) fn judge(&self, inputs: &Nodes) -> Problems {
         (self.validate)(inputs)
     }
@@ -160,7 +161,7 @@ impl Entry {
         self.about.krate()
     }
 
-    /// Whether it is meant by a name.
+    /// Returns whether `name` is the entry's name or one of its aliases.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         self.about.aliases.contains(&name) || self.name() == name
     }
@@ -201,13 +202,13 @@ fn crate_of(module: &'static str) -> &'static str {
 pub struct Needed {
     /// `module_path!()` of the stub.
     pub module: &'static str,
-    /// What the stub was made of.
+    /// The interface that the stub was made of.
     pub interface: fn() -> Interface,
 }
 
 inventory::collect!(Needed);
 
-/// What a stub carries of its file, as the message it was written as.
+/// Decodes the message that a stub carries of its interface file.
 ///
 /// # Panics
 /// Never: it was encoded by this crate's own version of the messages.
@@ -239,12 +240,12 @@ pub struct Plugin {
     pub description: &'static str,
 }
 
-/// Why a call has no reply: a status of the ABI and a text.
+/// The reason why a call has no reply: a status of the ABI and a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// One of `ferry_plugin_abi::status`.
     pub status: i32,
-    /// What went wrong.
+    /// The reason as text.
     pub message: String,
 }
 

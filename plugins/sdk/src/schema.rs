@@ -39,7 +39,7 @@ pub trait Schema {
     /// Its JSON schema.
     fn schema() -> Value;
 
-    /// Whether it may be left out of a map.
+    /// Returns whether the value may be left out of a map.
     fn is_optional() -> bool {
         false
     }
@@ -154,7 +154,7 @@ macro_rules! tuples {
 }
 tuples! { (A) (A B) (A B C) (A B C D) }
 
-/// What the derives expand to. Not for hands.
+/// Functions that the derive macro's output calls. Not meant to be called by hand.
 pub mod macros {
     use super::{Schema, typed, words};
     use crate::Value;

@@ -1,4 +1,5 @@
-//! Which data type a serde type fits: asks its `Deserialize` what it wants and gives it nothing.
+//! Finds the data type that fits a serde type. It asks the type's `Deserialize` what it wants and gives it
+//! nothing.
 
 use serde::{
     Deserializer, de,

@@ -51,10 +51,9 @@ impl<T> Node<T> {
 }
 
 impl<T: PortType> Node<T> {
-    /// What it holds. Workflows are not lent files: a `T` that is made of some can't be read there.
+    /// Returns the value. Workflows are not lent files, so they can't read a `T` that is made of files.
     ///
-    /// # Errors
-    /// What does not fit.
+    /// # Errors Fails if the node does not fit the type.
     pub fn value(&self) -> Result<T> {
         T::from_node(&self.node).map_err(Error::from)
     }

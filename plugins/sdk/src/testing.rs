@@ -85,7 +85,7 @@ pub fn try_prepare<C: CalcJob>(inputs: &C::Inputs) -> Result<Prepared, Box<Outco
     }
 }
 
-/// What `validate` says of `inputs`.
+/// Returns the problems that `validate` finds in `inputs`.
 pub fn validate<C: CalcJob>(inputs: &C::Inputs) -> Problems {
     let scratch = Scratch::new();
     calcjob::validate::<C>(&through_codec(&lend(inputs, &mut Lender::at(scratch.path()))))
@@ -140,7 +140,7 @@ pub fn watch<M: Monitor>(monitor: M, files: &[(&str, &str)]) -> Result<Option<Ve
     crate::monitor::try_out(monitor, files, scratch.path())
 }
 
-/// What the method `validate` says of any inputs to a process type of the crate `krate`.
+/// Returns the reply of the method `validate` for any inputs to a process type of the crate `krate`.
 ///
 /// # Panics
 /// If there is no such process type.
@@ -230,7 +230,7 @@ pub fn remote_folder(path: &str) -> RemoteFolder {
 /// A prepared job.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What the engine would be told.
+    /// The job description that the engine would receive.
     pub description: JobDescription,
     nodes: Nodes,
     sandbox: PathBuf,
@@ -271,7 +271,7 @@ impl Prepared {
     }
 }
 
-/// How a parse or a call ended.
+/// The result of a parse or a call.
 #[derive(Debug)]
 pub struct Parsed {
     /// The outputs, by dotted port.
@@ -378,7 +378,7 @@ impl Lender {
         Lender { dir: Some(dir.to_owned()), lent: 0 }
     }
 
-    /// Whether it has given a node this uuid, rather than the node its own.
+    /// Returns whether the lender gave this uuid to its last node. False if the node kept its own.
     pub(crate) fn is_fresh(&self, uuid: &str) -> bool {
         self.lent > 0 && uuid == format!("node-{}", self.lent)
     }
@@ -394,7 +394,7 @@ impl Lender {
         }
     }
 
-    /// What a port was given.
+    /// Lends the input that a port was given.
     pub(crate) fn lend_input(&mut self, input: &CallInput) -> Node {
         match input {
             CallInput::New(new) => self.lend_as(&new.data_type, new.value.clone()),
@@ -450,7 +450,7 @@ impl Scratch {
         Scratch(dir)
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }

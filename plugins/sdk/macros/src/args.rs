@@ -1,4 +1,4 @@
-//! What stands in `#[calcjob(..)]`, `#[calcfunction(..)]` and `#[workfunction(..)]`.
+//! The arguments of `#[calcjob(..)]`, `#[calcfunction(..)]` and `#[workfunction(..)]`.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -9,7 +9,7 @@ use crate::{
     words::{doc, plain, snake},
 };
 
-/// What an attribute registers.
+/// The kind of entry that an attribute registers.
 pub(crate) struct Sort {
     /// The trait.
     pub(crate) name: &'static str,

@@ -12,7 +12,7 @@ use crate::{
     words::{check_type_name, doc, plain},
 };
 
-/// What `#[data(..)]` says of a type.
+/// The arguments of `#[data(..)]`.
 #[derive(Default)]
 struct About {
     name: Option<LitStr>,

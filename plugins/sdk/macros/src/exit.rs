@@ -15,7 +15,7 @@ use crate::words::{plain, snake};
 /// Smallest status that is a plugin's own; the engine has those below.
 const FIRST: u32 = 200;
 
-/// What `#[exit(..)]` says.
+/// The arguments of `#[exit(..)]`.
 struct Exit {
     status: LitInt,
     message: LitStr,

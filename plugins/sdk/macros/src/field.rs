@@ -19,7 +19,7 @@ pub(crate) struct Field<'a> {
     said: Said,
 }
 
-/// What `#[port(..)]` says.
+/// The arguments of `#[port(..)]`.
 #[derive(Default)]
 struct Said {
     default: Option<Expr>,
@@ -32,7 +32,7 @@ struct Said {
     include: Vec<String>,
     /// A function that judges what is given.
     validate: Option<Expr>,
-    /// Whether the field is said to be a child's ports, which its type tells by itself.
+    /// True if the attribute marks the field as a child's ports. The field's type already implies this.
     expose: bool,
 }
 

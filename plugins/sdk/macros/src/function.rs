@@ -1,5 +1,5 @@
-//! What `#[calcfunction]` and `#[workfunction]` share: arguments that are ports, and a type by which workflows call
-//! the function.
+//! Code that `#[calcfunction]` and `#[workfunction]` share: arguments that are ports, and a type by which
+//! workflows call the function.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -105,7 +105,7 @@ pub(crate) fn process(
     }
 }
 
-/// What judges the arguments together.
+/// Generates the function that validates the arguments together; `None` without `validate = ..`.
 pub(crate) fn judge(args: &Args, arguments: &[Argument]) -> Option<TokenStream> {
     let validate = args.validate.as_ref()?;
     let idents = arguments.iter().map(|argument| &argument.ident);

@@ -149,7 +149,7 @@ fn lend_all(fields: &[Field<'_>]) -> TokenStream {
     }
 }
 
-/// What a namespace's own `#[port(validate = ..)]` says.
+/// Returns the value of a namespace's own `#[port(validate = ..)]`.
 fn whole(item: &DeriveInput) -> syn::Result<Option<Expr>> {
     let mut validate = None;
     for attr in item.attrs.iter().filter(|attr| attr.path().is_ident("port")) {

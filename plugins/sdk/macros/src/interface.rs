@@ -16,7 +16,7 @@ use syn::{
 use self::ports::Ports;
 use crate::words::camel;
 
-/// What stands in `interface!(..)`.
+/// The arguments of `interface!(..)`.
 #[derive(Default)]
 pub(crate) struct Files {
     files: Vec<LitStr>,

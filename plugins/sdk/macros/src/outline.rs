@@ -80,7 +80,7 @@ impl Parse for Test {
     }
 }
 
-/// What follows an `if` or `elif`.
+/// Parses the test and the blocks that follow an `if` or `elif`.
 fn branches(input: ParseStream<'_>) -> syn::Result<Block> {
     let (test, then) = (input.parse()?, body(input)?);
     let is_elif = input.peek(word::elif) || input.peek(Token![else]) && input.peek2(Token![if]);

@@ -15,7 +15,7 @@ use crate::{
     words::{doc, plain, snake},
 };
 
-/// What stands in `#[restart(..)]`.
+/// The arguments of `#[restart(..)]`.
 pub(crate) struct RestartArgs {
     args: Args,
     child: Option<Path>,
@@ -40,7 +40,7 @@ impl Parse for RestartArgs {
     }
 }
 
-/// What stands in `#[handler(..)]`.
+/// The arguments of `#[handler(..)]`.
 #[derive(Default)]
 struct Said {
     priority: Option<Expr>,

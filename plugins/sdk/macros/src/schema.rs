@@ -31,7 +31,7 @@ pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     })
 }
 
-/// What `#[serde(..)]` says of a type, a variant or a field, as far as it shows in the body.
+/// The arguments of `#[serde(..)]` on a type, a variant or a field, as far as they affect the body.
 #[derive(Default)]
 pub(crate) struct Said {
     rename: Option<String>,

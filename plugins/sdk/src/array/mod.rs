@@ -26,7 +26,7 @@ pub struct Array {
     items: Items,
 }
 
-/// What an array holds.
+/// The items of an array, by type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Items {
     /// Floats, `<f8` in the file.
@@ -131,7 +131,7 @@ impl Array {
         &self.shape
     }
 
-    /// What it holds, the last index fastest.
+    /// Returns the items, with the last index varying fastest.
     pub fn items(&self) -> &Items {
         &self.items
     }

@@ -2,7 +2,7 @@
 
 use super::Items;
 
-/// Where the items of a C-ordered array lie in one that has the first index fastest.
+/// Returns, for each item of a C-ordered array, its index in a Fortran-ordered one (first index fastest).
 pub(super) fn fortran_order(shape: &[usize]) -> Vec<usize> {
     let count = shape.iter().product();
     let strides: Vec<usize> = shape

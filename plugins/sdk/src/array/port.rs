@@ -30,7 +30,7 @@ impl Arrays {
         Ok(files)
     }
 
-    /// What the engine keeps of arrays in a body.
+    /// Returns the part of the arrays that the engine stores in a body: the type and the shape of each.
     fn body(&self) -> Value {
         let about = |array: &Array| {
             let shape: Vec<Value> = array.shape.iter().map(|length| Value::Int(*length as i64)).collect();

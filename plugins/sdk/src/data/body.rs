@@ -70,7 +70,7 @@ pub(crate) fn give_files(data_type: &str, value: Value, files: DataFiles) -> Res
     new_files(data_type, value, files, &mut Places::default()).map(CallInput::New)
 }
 
-/// What the derive expands to. Not for hands.
+/// Functions that the derive macro's output calls. Not meant to be called by hand.
 pub(crate) mod macros {
     use super::*;
 
@@ -110,7 +110,7 @@ pub(crate) mod macros {
         lender.lend_files(T::NAME, body_of(value).unwrap_or_default(), files.iter())
     }
 
-    /// What a process is given that is called with a value.
+    /// Returns the call input for a process that is called with this value.
     ///
     /// # Errors
     /// What is wrong with the value.

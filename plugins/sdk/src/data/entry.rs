@@ -1,4 +1,5 @@
-//! What a plugin knows of a data type, whatever its Rust type: gathered by `inventory`, told in the manifest.
+//! The description of a data type, whatever its Rust type. `inventory` collects the entries, and the manifest
+//! lists them.
 
 use std::fmt;
 
@@ -43,7 +44,7 @@ impl DataEntry {
         self.name
     }
 
-    /// What the manifest says of it.
+    /// Returns the description of the type for the manifest.
     pub(crate) fn describe(&self) -> DataType {
         (self.declare)()
     }

@@ -24,10 +24,10 @@ pub trait FileField: Sized {
     /// That it is not there, or what is wrong with it.
     fn take(path: &str, files: &DataFiles) -> Result<Self, String>;
 
-    /// Whether something lies there.
+    /// Returns whether there are files at `path`.
     fn is_there(path: &str, files: &DataFiles) -> bool;
 
-    /// What lies below `path`, by name.
+    /// Returns the names of the entries below `path`.
     fn names(path: &str, files: &DataFiles) -> Vec<String> {
         files.below(path).map(str::to_owned).collect()
     }
@@ -38,7 +38,7 @@ pub trait FileField: Sized {
 pub struct DataFiles(pub(super) BTreeMap<String, FileRef>);
 
 impl DataFiles {
-    /// Those of a lent node.
+    /// Returns the files of a lent node.
     pub(crate) fn of_node(node: &Node) -> Self {
         let file = |(path, local): (&String, &String)| (path.clone(), FileRef::of_node(node, path, local));
         DataFiles(node.files.iter().map(file).collect())

@@ -121,7 +121,7 @@ pub trait Data: Schema + Serialize + DeserializeOwned + 'static {
     /// A file that is missing, or that can't be read.
     fn take_files(&mut self, files: &DataFiles) -> Result<(), String>;
 
-    /// What the type's form alone does not say.
+    /// Checks constraints that the type's schema does not express.
     ///
     /// # Errors
     /// What is wrong.

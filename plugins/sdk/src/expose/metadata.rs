@@ -1,4 +1,4 @@
-//! How an exposed calcjob is to run, and who looks at its job, as ports in its namespace: `pw.metadata.computer`,
+//! The metadata and monitors of an exposed calcjob, as ports in its namespace: `pw.metadata.computer`,
 //! `pw.metadata.options.*`, `pw.monitors.*`.
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use std::{
 
 use super::step::Standing;
 
-/// How many are kept in one plugin host.
+/// Maximum number of entries that one plugin host keeps.
 const KEPT_MAX: usize = 1024;
 
 static CACHE: Mutex<Cache> = Mutex::new(Cache::new(KEPT_MAX));

@@ -35,7 +35,7 @@ impl<P: Process> Called<P> {
         Called { op, process: PhantomData }
     }
 
-    /// How it ended, if this workfunction was told of its end.
+    /// Returns the result of the process; `None` if its end was not delivered to this workfunction yet.
     pub fn ended(&self) -> Option<Result<P::Nodes, CallFailed>> {
         match self.op.as_ref().ok()?.outcome()? {
             Outcome::Ended(ended) => Some(read::<P>(&ended)),
@@ -111,7 +111,7 @@ fn read<P: Process>(ended: &Arc<Ended>) -> Result<P::Nodes, CallFailed> {
     P::Nodes::read_all(&ended.outputs, "").map_err(|message| CallFailed::of::<P>(ended, message))
 }
 
-/// How a process that was called failed.
+/// The failure of a process that was called.
 ///
 /// An author may look at it. Passed on by `?`, it does what AiiDA's workflows do with the exit code of a process
 /// that they can't go on without: the caller finishes with the same exit code, which tells a scientist more than
@@ -189,7 +189,7 @@ impl CallFailed {
         self.exit_status
     }
 
-    /// Why, in words.
+    /// Returns the reason as text.
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -168,7 +168,7 @@ impl<F: Future> Future for JoinAll<F> {
     }
 }
 
-/// Which of two futures was first.
+/// The result of the first of two futures that completes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Either<A, B> {
     /// The one that is written first; it wins where both are there.

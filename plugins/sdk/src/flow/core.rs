@@ -17,7 +17,7 @@ use super::{
     live::Flag,
 };
 
-/// What a workfunction's handles share.
+/// The state that a workfunction's handles share.
 #[derive(Debug, Clone)]
 pub(crate) struct Core {
     state: Arc<Mutex<State>>,
@@ -46,7 +46,7 @@ struct Slot {
     waker: Option<Waker>,
 }
 
-/// How an operation ended.
+/// The outcome of an operation.
 #[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     /// A called process has ended.
@@ -69,7 +69,8 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// What the journal keeps of it: enough to notice that the code, or what it went by, has changed.
+    /// Returns the fingerprint that the journal stores. It is enough to notice that the code, or its inputs,
+    /// changed.
     pub(crate) fn print(&self) -> Print {
         match self {
             Asked::Launch { op, call } => {
@@ -85,7 +86,7 @@ impl Asked {
         }
     }
 
-    /// What the engine is told of it.
+    /// Returns the command for the engine; `None` for operations that need none.
     pub(crate) fn into_command(self) -> Option<Command> {
         match self {
             Asked::Launch { call, .. } => Some(Command::Launch(call)),
@@ -95,7 +96,7 @@ impl Asked {
     }
 }
 
-/// What a workfunction waits for.
+/// The operations that a workfunction waits for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outstanding {
     /// Calls.
@@ -170,7 +171,7 @@ impl Core {
         Op { core: self.clone(), number }
     }
 
-    /// Whether an event is still of interest: its operation is under way.
+    /// Returns whether an event is still awaited: its operation is under way and has no outcome.
     pub(crate) fn awaits(&self, event: &Event) -> bool {
         match event {
             Event::Start => true,
@@ -227,7 +228,8 @@ pub(crate) struct Op {
 }
 
 impl Op {
-    /// How it ended, once that was delivered; `context` is woken when it is.
+    /// Returns the outcome of the operation once it was delivered. Until then, registers the waker of
+    /// `context`.
     pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<Outcome> {
         let mut state = self.core.state();
         let Some(slot) = state.under_way.get_mut(&self.number) else { return Poll::Pending };
@@ -241,7 +243,7 @@ impl Op {
         Poll::Pending
     }
 
-    /// How it ended, if that was delivered.
+    /// Returns the outcome of the operation; `None` if it was not delivered yet.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.core.state().under_way.get(&self.number)?.outcome.clone()
     }

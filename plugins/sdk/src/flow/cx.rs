@@ -1,4 +1,4 @@
-//! What a workfunction is given to work with.
+//! The context of a workfunction.
 
 use std::{
     pin::Pin,

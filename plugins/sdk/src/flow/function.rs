@@ -16,8 +16,8 @@ use crate::{
     registry::{Spec, Unable},
 };
 
-/// What a workfunction may return: a [`Node`], a struct that derives [`Outputs`](crate::Outputs) and holds nodes alone,
-/// nothing, or a `Result` of these.
+/// A return type of a workfunction: a [`Node`], a struct that derives [`Outputs`](crate::Outputs) and holds
+/// nodes alone, nothing, or a `Result` of these.
 ///
 /// A workflow makes no data: whatever it returns was given to it, or was made by a calculation that it called.
 ///
@@ -116,12 +116,12 @@ impl OutputNodes for () {
     }
 }
 
-/// What `#[workfunction]` makes of a function.
+/// The definition that `#[workfunction]` makes of a function.
 #[doc(hidden)]
 pub trait WorkFunction: 'static {
     /// A field per argument, but for the first.
     type Inputs: Inputs;
-    /// What the function returns.
+    /// The function's return type.
     type Returned: ReturnedNodes;
     /// Its exit codes.
     type Exit: ExitCodes;

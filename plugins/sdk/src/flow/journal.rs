@@ -30,7 +30,7 @@ pub(crate) struct Turn {
     pub(crate) asked: Vec<Print>,
 }
 
-/// What a turn is about.
+/// The event that starts a turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
@@ -40,7 +40,7 @@ pub(crate) enum Event {
     Ended {
         /// The operation.
         op: u64,
-        /// How.
+        /// The result of the process.
         ended: Box<Ended>,
         /// The values of its outputs are left out.
         #[serde(default)]
@@ -93,7 +93,7 @@ impl Journal {
         Journal(bytes)
     }
 
-    /// What to store.
+    /// Returns the bytes to store.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }

@@ -31,7 +31,7 @@ thread_local! {
     static TURN: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What a workfunction's waker sets.
+/// The flag that a workfunction's waker sets.
 #[derive(Debug, Default)]
 pub(crate) struct Flag {
     woken: AtomicBool,
@@ -84,11 +84,11 @@ impl Drop for InTurn {
     }
 }
 
-/// What came of a turn.
+/// The result of a turn.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) asked: Vec<Asked>,
-    /// What the function returned, if it did.
+    /// The function's return value; `None` if it has not returned.
     pub(crate) returned: Option<Result<Returned, Error>>,
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn forget(process: &str) {
     cache::drop_quietly(cache::take(process));
 }
 
-/// What there is to go on with.
+/// The workfunction to go on with, or the calls that are needed first.
 enum Stand {
     /// The workfunction at the end of the journal that the engine sent.
     Ready(Standing),

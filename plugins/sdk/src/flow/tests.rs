@@ -156,7 +156,7 @@ async fn demo(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
     }
 }
 
-/// Where `demo` stands after its first steps.
+/// Drives `demo` through its first steps, up to the race.
 fn demo_until_race() -> (Driven, StepReply) {
     let mut driven = Driven::new::<demo>();
     driven.start();

@@ -26,7 +26,7 @@ pub enum RestartExit {
     /// The handlers have mended in vain.
     #[exit(401, "the maximum number of iterations ({iterations}) was exceeded")]
     MaximumIterationsExceeded {
-        /// How many there were.
+        /// Number of iterations.
         iterations: i64,
     },
     /// No handler knows this failure.
@@ -61,7 +61,7 @@ pub struct Restarting<R: Restart> {
     iteration: i64,
     /// Iterations before it was paused for having had so many.
     granted: i64,
-    /// Whether the last child failed and no handler dealt with it.
+    /// True if the last child failed and no handler dealt with it.
     is_unhandled: bool,
     is_done: bool,
     child: Child<R::Child>,
@@ -155,7 +155,7 @@ impl<R: Restart> Restarting<R> {
         Ok(())
     }
 
-    /// What the handlers say, if any of them says something.
+    /// Asks the handlers in order and returns their decision; `None` if all of them pass.
     fn ask(&mut self, cx: &Cx<Self>) -> Result<Option<Next>> {
         let mut said = None;
         for handler in in_order::<R>(&cx.inputs().overrides()) {

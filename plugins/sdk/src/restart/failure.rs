@@ -1,13 +1,13 @@
-//! What goes wrong with jobs, whatever they calculate: failure classes for handlers, and asking for more of what ran
-//! out.
+//! Failures of jobs, whatever they calculate: failure classes for handlers, and requests for more of a
+//! resource that ran out.
 
 use ferry_plugin_proto::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::{Child, Draft, Process};
 
-/// How a job failed, as far as ferry itself can tell: `#[handler(on(JobFailure::OutOfMemory))]`. Its exit codes have
-/// AiiDA's numbers where AiiDA has any.
+/// The class of a job's failure, as far as ferry itself can tell: `#[handler(on(JobFailure::OutOfMemory))]`.
+/// Its exit codes have AiiDA's numbers where AiiDA has any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobFailure {
     /// It needed more memory than it had asked for.
@@ -66,12 +66,12 @@ impl JobFailure {
         })
     }
 
-    /// Whether the same job may well succeed another time, with nothing changed.
+    /// Returns whether the same job, unchanged, may well succeed at another attempt.
     pub fn is_transient(self) -> bool {
         matches!(self, JobFailure::NodeFailure | JobFailure::LostInReboot | JobFailure::Preempted)
     }
 
-    /// What there was too little of.
+    /// Returns the resource that was too small; `None` if the failure has another cause.
     pub fn resource(self) -> Option<Resource> {
         match self {
             JobFailure::OutOfMemory => Some(Resource::Memory),
@@ -82,13 +82,13 @@ impl JobFailure {
 }
 
 impl<P> Child<P> {
-    /// How its job failed, as far as ferry itself could tell.
+    /// Returns the class of the job's failure; `None` if ferry itself could not tell.
     pub fn failure(&self) -> Option<JobFailure> {
         self.exit_status().and_then(JobFailure::of)
     }
 }
 
-/// What a job asks for and may need more of.
+/// A resource that a job asks for and may need more of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
     /// The option `max_memory_kb`.
@@ -109,13 +109,13 @@ impl Resource {
     }
 }
 
-/// How far a resource may be raised; an entry of the input `escalation`.
+/// The limits for raising a resource; an entry of the input `escalation`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Escalation {
     /// Most that is asked for, in the unit of the option.
     pub limit: i64,
-    /// How many times as much the next job asks for.
+    /// Factor by which the next job's request grows.
     #[serde(default = "twice")]
     pub factor: f64,
 }
@@ -125,7 +125,7 @@ fn twice() -> f64 {
 }
 
 impl Escalation {
-    /// What is wrong with it, if anything.
+    /// Returns the problem with this entry, if there is one.
     pub(super) fn problem(&self) -> Option<String> {
         if self.limit < 1 {
             return Some(format!("its limit must be at least 1, got {}", self.limit));

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap, fmt};
 use super::{Override, Restart};
 use crate::{Child, Result};
 
-/// What a handler says after it has looked at a child that ended.
+/// The decision of a handler after it looked at a child that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Nothing: it has no opinion.
@@ -22,18 +22,18 @@ pub enum Next {
 pub struct Handler<R: Restart> {
     /// The method's name.
     pub name: &'static str,
-    /// Those of a higher one are asked first.
+    /// Priority. Handlers of a higher priority are asked first.
     pub priority: i32,
     /// Exit statuses that it looks at; empty: every end, also success.
     pub on: &'static [u32],
-    /// Whether it is asked if the input `handler_overrides` does not say.
+    /// True if the handler is asked when the input `handler_overrides` does not mention it.
     pub enabled: bool,
     /// The method.
     pub handle: fn(&mut R, &Child<R::Child>) -> Result<Next>,
 }
 
 impl<R: Restart> Handler<R> {
-    /// Whether it looks at such an end.
+    /// Returns whether the handler looks at an end with this exit status.
     pub(super) fn looks_at(&self, status: Option<u32>) -> bool {
         self.on.is_empty() || status.is_some_and(|status| self.on.contains(&status))
     }

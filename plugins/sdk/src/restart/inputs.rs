@@ -39,14 +39,14 @@ pub struct RestartSettings {
     pub clean_workdir: bool,
 }
 
-/// What the input `handler_overrides` says of one handler.
+/// The settings of one handler in the input `handler_overrides`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Override {
-    /// Whether it is asked.
+    /// True if the handler is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Those of a higher one are asked first.
+    /// Priority. Handlers of a higher priority are asked first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
 }
@@ -56,22 +56,22 @@ pub struct Override {
 pub struct RestartInputs<R: Restart> {
     /// The child's, as the first iteration is given them.
     pub child: Draft<R::Child>,
-    /// How it is restarted.
+    /// Settings of the restarts.
     pub settings: RestartSettings,
 }
 
 impl<R: Restart> RestartInputs<R> {
-    /// What is said of the handlers.
+    /// Returns the settings of the handlers.
     pub(super) fn overrides(&self) -> BTreeMap<String, Override> {
         self.settings.handler_overrides.as_ref().map(|Json(overrides)| overrides.clone()).unwrap_or_default()
     }
 
-    /// How far a resource may be raised.
+    /// Returns the limits for raising a resource; `None` if it may not be raised.
     pub(super) fn escalation(&self, resource: Resource) -> Option<Escalation> {
         self.settings.escalation.as_ref()?.0.get(resource.option()).copied()
     }
 
-    /// What is wrong with how resources may be raised.
+    /// Checks the limits for raising resources, and notes the problems.
     pub(super) fn judge_escalation(&self, bad: &mut Problems) {
         let known = Resource::ALL.map(Resource::option);
         for (name, said) in self.settings.escalation.iter().flat_map(|Json(all)| all) {

@@ -80,14 +80,14 @@ use crate::{Draft, ExitCodes, Process, Result};
 /// `#[restart(name = "..", child = Pw, exit = PwBaseExit)]` declares exit codes of its own. A method under `#[setup]`
 /// runs once before the first iteration.
 pub trait Restart: Serialize + DeserializeOwned + Default + 'static {
-    /// What it runs.
+    /// The process that it runs.
     type Child: Process;
     /// Exit codes that its handlers may return, beside [`RestartExit`].
     type Exit: ExitCodes;
     /// The namespace of the child's inputs.
     const NAMESPACE: &'static str;
 
-    /// What the next iteration is given: its field `next`.
+    /// Returns the inputs of the next iteration: the field `next`.
     fn next(&mut self) -> &mut Draft<Self::Child>;
 
     /// Its handlers, in the order of the block.

@@ -1,4 +1,4 @@
-//! What AiiDA's tests of `BaseRestartWorkChain` say, case by case.
+//! The cases of AiiDA's own tests of `BaseRestartWorkChain`, one by one.
 
 mod failures;
 

@@ -55,7 +55,7 @@ struct Member {
     ended: Option<Ended>,
 }
 
-/// What the steps of a workflow said.
+/// The requests that the steps of a workflow made.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Steps {
     pub(super) calls: Vec<Call>,
@@ -63,7 +63,7 @@ pub(super) struct Steps {
     pub(super) pauses: Vec<String>,
 }
 
-/// Where a process is.
+/// The position of a process.
 enum At {
     /// A workflow between two steps.
     Steps { state: Vec<u8>, waiting: Option<Waiting> },
@@ -173,7 +173,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// What a workflow would be told now, if it is its turn.
+    /// Returns the event that a workflow would receive now; `None` if it is not its turn.
     fn event(&self, index: usize) -> Option<StepEvent> {
         let process = &self.processes[index];
         let At::Steps { state, waiting } = &process.at else { return None };
@@ -220,7 +220,7 @@ impl<'a> Running<'a> {
         self.settle(index, reply);
     }
 
-    /// What a step says; one that asks for how processes ended is told.
+    /// Takes a step and returns its reply. If the step asks how processes ended, it is taken again with that.
     fn take(&self, index: usize, mut request: StepRequest) -> StepReply {
         let Member { entry, called, .. } = &self.processes[index];
         let entry = entry.expect("what is faked takes no steps");

@@ -26,7 +26,7 @@ const SEEDS: Range<u64> = 0..8;
 /// From inputs, and a directory for files of the outputs, to an end.
 type End = dyn Fn(&Nodes, &Path) -> Outcome;
 
-/// How a process of some type ends, instead of being run.
+/// The end of processes of some type, which are not run.
 #[derive(Clone)]
 pub(super) struct Fake {
     pub(super) end: Arc<End>,
@@ -96,7 +96,7 @@ impl fmt::Debug for World {
     }
 }
 
-/// What a calcjob's plugin sees of its inputs.
+/// Returns the inputs that a calcjob's plugin sees: all but the monitors.
 fn without_monitors<P: Process>(nodes: &Nodes) -> Nodes {
     let is_job = registry::entry_of(&P::ABOUT).is_some_and(|entry| entry.kind() == Kind::CalcJob);
     let seen = nodes.iter().filter(|(name, _)| !(is_job && name.starts_with("monitors.")));
@@ -161,7 +161,7 @@ impl World {
     }
 }
 
-/// How a process of a [`world`] ended, and what it called.
+/// The result of a process in a [`world`], and the calls that it made.
 pub struct Ran<P> {
     pub(super) ended: Ended,
     pub(super) reports: Vec<String>,
@@ -179,7 +179,8 @@ impl<P> fmt::Debug for Ran<P> {
 }
 
 impl<P> Ran<P> {
-    /// What must be the same whatever happens first: how it ended, and what it returned.
+    /// Returns what must be the same in whatever order events happen: the state, the exit status and the
+    /// outputs.
     fn gist(&self) -> (&str, Option<u32>, BTreeMap<&str, &ferry_plugin_proto::Value>) {
         let outputs = self.ended.outputs.iter().map(|(port, node)| (port.as_str(), &node.value));
         (&self.ended.state, self.ended.exit_status, outputs.collect())
@@ -214,7 +215,7 @@ impl<P> Ran<P> {
         }
     }
 
-    /// How it ended, in words.
+    /// Describes the end of the process in words.
     pub fn in_words(&self) -> String {
         self.ended.in_words()
     }
@@ -230,17 +231,17 @@ impl<P> Ran<P> {
         T::from_node(node)
     }
 
-    /// What it called, in order.
+    /// Returns the calls that it made, in order.
     pub fn calls(&self) -> &[Call] {
         &self.steps.calls
     }
 
-    /// Where it stood after each step.
+    /// Returns its position after each step.
     pub fn positions(&self) -> &[String] {
         &self.steps.positions
     }
 
-    /// Why it was paused. It went on at once.
+    /// Returns the reasons for its pauses. The test resumed it at once.
     pub fn pauses(&self) -> &[String] {
         &self.steps.pauses
     }
@@ -250,24 +251,23 @@ impl<P> Ran<P> {
         &self.reports
     }
 
-    /// How all processes of a type ended, in the order of their launches.
+    /// Returns the final states of all processes of a type, in the order of their launches.
     pub fn states_of<Q: Process>(&self) -> Vec<&str> {
         let name = Q::type_name();
         let of_type = self.processes.iter().filter(|(process_type, _)| *process_type == name);
         of_type.map(|(_, state)| state.as_str()).collect()
     }
 
-    /// How long it took in virtual time.
+    /// Returns the virtual time that it took.
     pub fn took(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
     }
 }
 
 impl<P: Process> Ran<P> {
-    /// What it returned.
+    /// Returns the outputs.
     ///
-    /// # Panics
-    /// If it was no success, with the reason.
+    /// # Panics If it did not succeed, with the reason.
     pub fn outputs(&self) -> P::Nodes {
         assert!(self.ended.is_ok(), "it was no success: {}", self.ended.in_words());
         P::Nodes::read_all(&self.ended.outputs, "").unwrap_or_else(|missing| panic!("{missing}"))

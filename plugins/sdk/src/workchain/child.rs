@@ -29,14 +29,14 @@ pub struct Child<P> {
     process: PhantomData<fn() -> P>,
 }
 
-/// How a child ended, as it is kept. Handles share it.
+/// The stored end of a child. Handles share it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct End(Arc<Kept>);
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Kept {
     ended: Ended,
-    /// Whether the values of its outputs are there.
+    /// True if the values of the outputs are there.
     whole: bool,
 }
 
@@ -50,7 +50,8 @@ impl<P> Child<P> {
         &self.call
     }
 
-    /// Whether it has ended: not yet in the step that submitted it, and always in the next ones.
+    /// Returns whether the child has ended: not yet in the step that submitted it, and always in the next
+    /// ones.
     pub fn has_ended(&self) -> bool {
         self.end.is_some()
     }
@@ -60,22 +61,22 @@ impl<P> Child<P> {
         Some(&self.ended()?.uuid)
     }
 
-    /// Whether it finished with success.
+    /// Returns whether it finished with success.
     pub fn is_ok(&self) -> bool {
         self.ended().is_some_and(Ended::is_ok)
     }
 
-    /// Whether it finished with an exit code.
+    /// Returns whether it finished with an exit code other than 0.
     pub fn has_failed(&self) -> bool {
         self.exit_status().is_some_and(|status| status != 0)
     }
 
-    /// Whether it ended by an error that is none of its exit codes.
+    /// Returns whether it ended by an error that is none of its exit codes.
     pub fn is_excepted(&self) -> bool {
         self.ended().is_some_and(|ended| ended.state == "excepted")
     }
 
-    /// Whether somebody killed it.
+    /// Returns whether it was killed.
     pub fn is_killed(&self) -> bool {
         self.ended().is_some_and(|ended| ended.state == "killed")
     }
@@ -85,7 +86,7 @@ impl<P> Child<P> {
         self.ended()?.exit_status
     }
 
-    /// How it ended, in words; empty for a success.
+    /// Returns the message of its end; empty for a success, or if it has not ended.
     pub fn message(&self) -> &str {
         self.ended().map_or("", |ended| &ended.message)
     }
@@ -94,7 +95,7 @@ impl<P> Child<P> {
         self.end.as_ref().map(|end| &end.0.ended)
     }
 
-    /// How it ended, in words.
+    /// Describes its end in words.
     pub fn in_words(&self) -> String {
         self.ended().map_or_else(|| "has not ended".to_owned(), Ended::in_words)
     }
@@ -116,10 +117,10 @@ impl<P> Child<P> {
         self.output("remote_folder")
     }
 
-    /// How it ended, with the values of its outputs.
+    /// Returns its end, with the values of its outputs.
     ///
-    /// # Errors
-    /// It has not ended; or the values have to be fetched first, after which the step is taken again.
+    /// # Errors Fails if it has not ended. Fails also if the values have to be fetched first, after which the
+    /// step is taken again.
     pub fn end(&self) -> Result<&Ended> {
         let end = self.end.as_ref();
         let end =
@@ -195,7 +196,7 @@ impl<'de, P> Deserialize<'de> for Child<P> {
     }
 }
 
-/// What the handles of this thread's step need, and what they asked for.
+/// The ends that the handles of this thread's step need, and their requests.
 #[derive(Debug, Default)]
 struct Desk {
     /// The ends that are known.

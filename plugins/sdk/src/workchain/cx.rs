@@ -1,4 +1,4 @@
-//! What a step of a workchain is given: its inputs, and what it may ask for.
+//! The context of a step of a workchain: its inputs, and its requests.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{
     input::read_inputs,
 };
 
-/// What a step of the workchain `W` is given.
+/// The context of a step of the workchain `W`.
 pub struct StepCx<W: WorkChain> {
     inputs: W::Inputs,
     process: String,
@@ -109,10 +109,10 @@ impl<W: WorkChain> StepCx<W> {
         if self.refused.is_empty() { Ok(()) } else { Err(self.refused.join("; ").into()) }
     }
 
-    /// What was asked for; no launches if nobody will wait for them.
+    /// Returns the commands that were asked for. Without `launches`, it leaves out the launches, because no
+    /// step will wait for them.
     ///
-    /// # Errors
-    /// Outputs that can't be.
+    /// # Errors Fails if an output can't be set.
     pub(super) fn into_commands(self, launches: bool) -> Result<Vec<Command>> {
         let launch = |call| Command::Launch(Box::new(call));
         let launched = self.launches.into_iter().filter(|_| launches).map(launch);

@@ -191,7 +191,7 @@ pub(crate) fn step<W: WorkChain>(request: &StepRequest) -> Result<StepReply, Una
     Ok(turn::<W>(request).unwrap_or_else(|text| except(request, Vec::new(), text, None)))
 }
 
-/// How far a turn came.
+/// The progress of a turn.
 enum Went {
     /// It took a step, and there are more.
     On,

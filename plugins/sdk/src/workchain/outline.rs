@@ -132,7 +132,7 @@ impl<W: WorkChain> fmt::Display for Test<W> {
     }
 }
 
-/// What may be a step of an outline. The `M` keeps its forms apart.
+/// A function that may be a step of an outline. The `M` keeps its forms apart.
 #[diagnostic::on_unimplemented(
     message = "this is no step of `{W}`",
     note = "a step is `fn step(&mut self)` or `fn step(&mut self, cx: &mut Cx<Self>)`, and returns nothing, a `Result`, or \
@@ -160,16 +160,15 @@ impl<W: WorkChain, R: StepReturn, F: Fn(&mut W, &mut StepCx<W>) -> R + 'static> 
     }
 }
 
-/// What may be a condition of an outline. The `M` keeps its forms apart.
+/// A function that may be a condition of an outline. The `M` keeps its forms apart.
 #[diagnostic::on_unimplemented(
     message = "this is no condition of `{W}`",
     note = "a condition is `fn test(&self) -> bool` or `fn test(&self, cx: &Cx<Self>) -> bool`, or returns a `Result<bool>`"
 )]
 pub trait Predicate<W: WorkChain, M>: 'static {
-    /// Whether it holds.
+    /// Returns whether the condition holds.
     ///
-    /// # Errors
-    /// What the method returned.
+    /// # Errors Returns the method's error.
     fn holds(&self, chain: &W, cx: &StepCx<W>) -> Result<bool>;
 }
 
@@ -185,7 +184,7 @@ impl<W: WorkChain, T: Truth, F: Fn(&W, &StepCx<W>) -> T + 'static> Predicate<W, 
     }
 }
 
-/// What a step may return.
+/// A return type of a step.
 #[diagnostic::on_unimplemented(
     message = "a step can't return `{Self}`",
     note = "return nothing, an `Option` of an exit code, or a `Result` of either"
@@ -216,7 +215,7 @@ impl<T: StepReturn, E: Into<Error>> StepReturn for Result<T, E> {
     }
 }
 
-/// What a condition may return.
+/// A return type of a condition.
 ///
 /// ```
 /// # use ferry_plugin::prelude::*;
@@ -271,10 +270,9 @@ impl<T: StepReturn, E: Into<Error>> StepReturn for Result<T, E> {
 /// ```
 #[diagnostic::on_unimplemented(message = "a condition returns `bool` or `Result<bool>`, not `{Self}`")]
 pub trait Truth {
-    /// Whether it holds.
+    /// Returns whether the condition holds.
     ///
-    /// # Errors
-    /// What the condition returned.
+    /// # Errors Returns the condition's error.
     fn into_truth(self) -> Result<bool>;
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{Error, Result, WorkChain};
 
-/// What stands at one position.
+/// The operation at one position.
 enum Op<W: WorkChain> {
     /// Take a step.
     Step { name: &'static str, take: TakeStep<W> },
@@ -26,7 +26,7 @@ enum Op<W: WorkChain> {
 /// Rounds of the loops that the position is in, by the position of their condition.
 pub(super) type Rounds = BTreeMap<usize, u64>;
 
-/// What comes next.
+/// The next operation.
 pub(super) enum Next<'a, W: WorkChain> {
     /// A step, and where it stands.
     Step { at: usize, name: &'static str, take: &'a TakeStep<W> },

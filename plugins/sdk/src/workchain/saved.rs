@@ -1,4 +1,4 @@
-//! What a workchain remembers between its steps: a stored format, with a version and a golden file.
+//! The state that a workchain keeps between its steps: a stored format, with a version and a golden file.
 
 use std::collections::BTreeMap;
 
@@ -21,15 +21,15 @@ pub(super) struct Saved {
     version: u32,
     /// The outline's shape.
     shape: u64,
-    /// Where the program goes on.
+    /// Position at which the program goes on.
     pub(super) position: usize,
-    /// What stood there, for people.
+    /// Name of the step at that position, for people.
     name: String,
     /// Steps taken so far.
     pub(super) steps: u64,
     /// Rounds of the loops that it is in.
     pub(super) rounds: Rounds,
-    /// How the children ended that the context holds handles of.
+    /// The ends of the children that the context holds handles of.
     pub(super) ends: Ends,
     /// The author's struct.
     #[serde(with = "serde_bytes")]

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::{Cx, Draft, Node, outline, report, testing, testing::Ran, workchain};
 
-/// What the chain of these tests is told to do.
+/// Instructions for the chain of these tests.
 #[derive(crate::Inputs)]
 struct TrialInputs {
     /// Rounds of the loop
     #[port(default = 3)]
     rounds: i64,
-    /// What goes wrong, if anything
+    /// Failure to provoke, if any
     #[port(default = "")]
     wrong: String,
-    /// How many children each round has
+    /// Number of children per round
     #[port(default = 1)]
     width: i64,
 }
@@ -431,7 +431,7 @@ fn reports_and_nothing_else_are_kept_of_a_step_that_fails() {
     assert_eq!(failed.state, request.state);
 }
 
-/// What version 1 wrote, in hexadecimal: a change of the format fails here.
+/// The output of version 1, in hexadecimal. A change of the format fails here.
 const GOLDEN: &str = include_str!("saved_v1.hex");
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a replay repeats, and what it notices.
+//! Tests of what a replay repeats, and of the changes that it detects.
 
 use super::*;
 

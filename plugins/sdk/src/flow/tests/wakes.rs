@@ -1,4 +1,4 @@
-//! Who wakes a workfunction, and who may not.
+//! Tests of which wakers may wake a workfunction.
 
 use super::*;
 
