@@ -40,7 +40,7 @@ pub const FLAG_DEBUG: u32 = 2;
 /// Messages are MessagePack maps by field name.
 pub const CODEC_MESSAGEPACK: u32 = 1;
 
-/// What [`Descriptor::call`] can be asked for. The bodies are in `ferry-plugin-proto`.
+/// The methods of [`Descriptor::call`]. The bodies are in `ferry-plugin-proto`.
 pub mod method {
     /// The list of process types, their ports and exit codes.
     pub const MANIFEST: u32 = 0;
@@ -58,7 +58,7 @@ pub mod method {
     pub const READ_DATA: u32 = 6;
 }
 
-/// What [`Descriptor::call`] returns. Any other number means a broken plugin.
+/// The statuses that [`Descriptor::call`] returns. Any other number means a broken plugin.
 pub mod status {
     /// `CallOut::msg` holds the reply.
     pub const OK: i32 = 0;
@@ -80,7 +80,7 @@ pub mod status {
 pub struct Bytes {
     /// First byte; may dangle when `len` is 0.
     pub ptr: *const u8,
-    /// How many.
+    /// Number of bytes.
     pub len: usize,
 }
 
@@ -117,9 +117,9 @@ impl Bytes {
 pub struct Buf {
     /// First byte.
     pub ptr: *mut u8,
-    /// How many are meaningful.
+    /// Number of meaningful bytes.
     pub len: usize,
-    /// How many were allocated.
+    /// Number of allocated bytes.
     pub cap: usize,
     /// Releases `(ptr, len, cap)`; `None` when there is nothing to release.
     pub free: Option<unsafe extern "C" fn(*mut u8, usize, usize)>,
@@ -162,7 +162,7 @@ impl Drop for Buf {
     }
 }
 
-/// What a call is given.
+/// The arguments of a call.
 #[repr(C)]
 #[derive(Debug)]
 pub struct CallArgs {
@@ -170,7 +170,7 @@ pub struct CallArgs {
     pub size: u32,
     /// Reserved, 0.
     pub reserved: u32,
-    /// Which call this is, for [`HostApi::stop_asked`].
+    /// Number of this call, for [`HostApi::stop_asked`].
     pub call: u64,
     /// A process's saved state, opaque to the host; empty where the method has none.
     pub state: Bytes,
@@ -178,7 +178,7 @@ pub struct CallArgs {
     pub msg: Bytes,
 }
 
-/// What a call gives back. The host passes it in empty.
+/// The result of a call. The host passes it in empty.
 #[repr(C)]
 #[derive(Debug)]
 pub struct CallOut {
@@ -206,7 +206,7 @@ pub struct HostApi {
     pub ctx: *const c_void,
     /// Records a log line. May be called from any thread.
     pub log: unsafe extern "C" fn(ctx: *const c_void, level: u32, target: Bytes, msg: Bytes),
-    /// Whether the given call should end early: 0 no, 1 yes. A poll, for long parsers.
+    /// Returns whether the given call should end early: 0 no, 1 yes. Long parsers poll it.
     pub stop_asked: unsafe extern "C" fn(ctx: *const c_void, call: u64) -> u32,
 }
 

@@ -42,7 +42,7 @@ pub enum AddExit {
     /// Nothing came home.
     #[exit(310, "the output file could not be read")]
     ReadingOutputFile,
-    /// What came home is no number.
+    /// The retrieved output is no number.
     #[exit(320, "the output file contains invalid output: {found}")]
     InvalidOutput {
         /// The beginning of it.

@@ -31,13 +31,13 @@ pub enum MultiplyAddExit {
     /// There is no product.
     #[exit(410, "the multiplication failed: {why}")]
     MultiplicationFailed {
-        /// How it ended.
+        /// The end of the child, in words.
         why: String,
     },
     /// There is no sum.
     #[exit(411, "the addition failed: {why}")]
     AdditionFailed {
-        /// How it ended.
+        /// The end of the child, in words.
         why: String,
     },
     /// The sum is there, and negative; the number is that of AiiDA's `MultiplyAddWorkChain`.

@@ -29,10 +29,9 @@ impl ArrayData {
         ArrayData { arrays: [(DEFAULT_ARRAY.to_owned(), array)].into(), ..ArrayData::default() }
     }
 
-    /// What the form alone does not say.
+    /// Checks constraints that the schema does not express.
     ///
-    /// # Errors
-    /// Words about an array that is not there.
+    /// # Errors Fails if there is a unit or a description of an array that does not exist.
     pub fn check(&self) -> Result<(), String> {
         let told = self.units.keys().chain(self.descriptions.keys());
         match told.into_iter().find(|name| !self.arrays.contains_key(*name)) {

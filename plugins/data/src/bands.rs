@@ -42,10 +42,9 @@ impl Bands {
         }
     }
 
-    /// What the form alone does not say.
+    /// Checks constraints that the schema does not express.
     ///
-    /// # Errors
-    /// What is wrong.
+    /// # Errors Returns the first problem.
     pub fn check(&self) -> Result<(), String> {
         let points = match self.bands.shape() {
             [points, _] | [1 | 2, points, _] => *points,

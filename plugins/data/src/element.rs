@@ -11,7 +11,7 @@ pub const ELEMENTS: [&str; 118] = [
     "Sg", "Bh", "Hs", "Mt", "Ds", "Rg", "Cn", "Nh", "Fl", "Mc", "Lv", "Ts", "Og",
 ];
 
-/// Whether this is an element's symbol, as it is written.
+/// Returns whether `symbol` is an element's symbol, in its usual capitalisation.
 pub fn is_element(symbol: &str) -> bool {
     ELEMENTS.contains(&symbol)
 }

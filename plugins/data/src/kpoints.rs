@@ -52,7 +52,7 @@ impl Kpoints {
         Kpoints { points: points.into_iter().collect(), ..Kpoints::default() }
     }
 
-    /// How many points there are.
+    /// Returns the number of points.
     pub fn count(&self) -> usize {
         match &self.mesh {
             Some(mesh) => mesh.divisions.iter().map(|count| *count as usize).product(),
@@ -65,10 +65,9 @@ impl Kpoints {
         self.points.iter().enumerate().filter_map(|(index, point)| Some((index, point.label.as_deref()?)))
     }
 
-    /// What the form alone does not say.
+    /// Checks constraints that the schema does not express.
     ///
-    /// # Errors
-    /// What is wrong.
+    /// # Errors Returns the first problem.
     pub fn check(&self) -> Result<(), String> {
         match &self.mesh {
             Some(_) if !self.points.is_empty() => {

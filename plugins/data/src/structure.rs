@@ -61,7 +61,7 @@ impl Kind {
         Kind { name: symbol.to_owned(), symbols: vec![symbol.to_owned()], weights: vec![1.0], mass: None }
     }
 
-    /// Whether one element takes the whole site.
+    /// Returns whether one element takes the whole site.
     pub fn is_whole(&self) -> bool {
         matches!(self.weights.as_slice(), [weight] if *weight > 1.0 - WEIGHT_SLACK)
     }
@@ -120,7 +120,7 @@ impl Structure {
         dot(a, cross(b, c)).abs()
     }
 
-    /// How many of each element there are, by symbol; parts of atoms count in part.
+    /// Returns the number of atoms of each element, by symbol. Parts of atoms count in part.
     pub fn composition(&self) -> BTreeMap<String, f64> {
         let mut composition = BTreeMap::new();
         for (_, kind) in self.kinds_of_sites() {
@@ -203,10 +203,9 @@ impl Structure {
         xyz::write(self, &[])
     }
 
-    /// What the form alone does not say.
+    /// Checks constraints that the schema does not express.
     ///
-    /// # Errors
-    /// What is wrong.
+    /// # Errors Returns the first problem.
     pub fn check(&self) -> Result<(), String> {
         self.kinds.iter().try_for_each(Kind::check)?;
         for (index, kind) in self.kinds.iter().enumerate() {

@@ -73,12 +73,12 @@ impl Trajectory {
         })
     }
 
-    /// How many frames there are.
+    /// Returns the number of frames.
     pub fn len(&self) -> usize {
         self.positions.shape().first().copied().unwrap_or_default()
     }
 
-    /// Whether there is no frame.
+    /// Returns whether there is no frame.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -124,10 +124,9 @@ impl Trajectory {
         (0..self.len()).map(frame).collect()
     }
 
-    /// What the form alone does not say.
+    /// Checks constraints that the schema does not express.
     ///
-    /// # Errors
-    /// What is wrong.
+    /// # Errors Returns the first problem.
     pub fn check(&self) -> Result<(), String> {
         let (frames, sites) = (self.len(), self.symbols.len());
         let fits = |name: &str, array: &Array, shape: &[usize]| {

@@ -21,12 +21,12 @@ pub(crate) struct Frame {
     pub(crate) time: Option<f64>,
 }
 
-/// Where in a line the things lie that are read.
+/// Positions, in a line, of the fields that are read.
 #[derive(Debug, PartialEq)]
 struct Columns {
     species: Species,
     position: usize,
-    /// How many words a line has at least.
+    /// Minimum number of words in a line.
     width: usize,
 }
 

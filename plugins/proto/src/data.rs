@@ -42,7 +42,7 @@ pub struct ReadData {
     pub data_type: String,
     /// One of the formats that it is read from.
     pub format: String,
-    /// What the file is called, for messages.
+    /// Name of the file, for messages.
     pub name: String,
     /// Absolute path at which it can be read for this call.
     pub path: String,

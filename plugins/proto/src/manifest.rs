@@ -1,6 +1,6 @@
-//! What a plugin offers: process types with their ports and exit codes. Read once per file, when it is
-//! probed, and kept by the engine; so names, types, defaults, ranges and choices are checked without
-//! running the plugin.
+//! The manifest of a plugin: process types with their ports and exit codes. The engine reads it once per
+//! file, when it probes the plugin, and keeps it. So it can check names, types, defaults, ranges and choices
+//! without running the plugin.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct Manifest {
     pub description: String,
     /// Sorted by name.
     pub types: Vec<ProcessType>,
-    /// What can look at running jobs, sorted by name.
+    /// Monitors of running jobs, sorted by name.
     #[serde(default)]
     pub monitors: Vec<MonitorType>,
     /// Data types that it can read, convert and check; sorted by name.
@@ -56,7 +56,7 @@ pub const INTERFACE: u32 = 1;
 pub struct ProcessType {
     /// Full name, `plugin.type`.
     pub name: String,
-    /// What kind of process it makes.
+    /// The kind of process that it makes.
     pub kind: Kind,
     /// Its documentation; the first line is the summary.
     #[serde(default)]
@@ -128,13 +128,13 @@ pub struct Port {
     /// Accepted data types (`int`, `str`, `file`, `core.structure`, ...); empty: any.
     #[serde(default)]
     pub types: Vec<String>,
-    /// Whether it must be given; a port with a default need not be.
+    /// True if it must be given. A port with a default need not be.
     #[serde(default)]
     pub required: bool,
     /// Used, and recorded as an input, when nothing is given.
     #[serde(default)]
     pub default: Option<Value>,
-    /// What it means.
+    /// The meaning of the port.
     #[serde(default)]
     pub help: String,
     /// Bounds of a number.

@@ -47,7 +47,7 @@ pub struct Validated {
 pub struct Problem {
     /// Dotted port name; empty for the inputs as a whole.
     pub port: String,
-    /// What is wrong and what would be right.
+    /// The problem, and what would be right.
     pub message: String,
 }
 
@@ -58,11 +58,11 @@ pub struct Work {
     pub process_type: String,
     /// All inputs, defaults included.
     pub inputs: Inputs,
-    /// What to do.
+    /// The task.
     pub task: Task,
 }
 
-/// What `Work` asks for.
+/// The task of a `Work` request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
@@ -88,7 +88,7 @@ pub enum Task {
         temporary: Option<String>,
         /// An empty directory of its own; output nodes may name files in it.
         sandbox: String,
-        /// How the job ended.
+        /// The end of the job.
         job: JobReport,
         /// The process's options (`metadata.options`), for a parser that wants to look.
         #[serde(default)]
@@ -105,7 +105,7 @@ pub enum Task {
     },
 }
 
-/// How a job ended.
+/// The end of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct JobReport {
     /// Exit status of the job script's command; `None` when it left no exit marker.
@@ -142,11 +142,11 @@ pub enum WorkReply {
     Outcome(Outcome),
     /// Files that a monitor wants to see.
     Wanted(Vec<WantedFile>),
-    /// What a monitor came to.
+    /// The result of a monitor.
     Judged(Judged),
 }
 
-/// How a piece of work ended.
+/// The result of a piece of work.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// New nodes by output port; nested ports are dotted. Kept also beside an exit code or an exception.
@@ -195,11 +195,11 @@ pub struct NewNode {
 pub struct NewFile {
     /// Relative path inside the node.
     pub path: String,
-    /// Where its bytes are.
+    /// The source of its bytes.
     pub source: Source,
 }
 
-/// Where the bytes of a file are. Big files never travel in messages.
+/// The source of a file's bytes. Big files never travel in messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -220,7 +220,8 @@ pub enum Source {
     },
 }
 
-/// What a job needs and runs. Everything in the sandbox is uploaded too, under its own relative path.
+/// The files and the commands of a job. Everything in the sandbox is uploaded too, under its own relative
+/// path.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct JobDescription {
     /// Files beyond the sandbox's.
@@ -232,13 +233,13 @@ pub struct JobDescription {
     /// Copies to make in the work directory of things on the same computer.
     #[serde(default)]
     pub remote_copies: Vec<RemoteItem>,
-    /// What to run, in order.
+    /// Programs to run, in order.
     #[serde(default)]
     pub runs: Vec<Run>,
-    /// What to bring home and keep.
+    /// Files to retrieve and keep.
     #[serde(default)]
     pub retrieve: Vec<Retrieve>,
-    /// What to bring home for the parser only.
+    /// Files to retrieve for the parser only.
     #[serde(default)]
     pub retrieve_temporary: Vec<Retrieve>,
     /// Shell text before the runs.
@@ -250,7 +251,7 @@ pub struct JobDescription {
     /// Lines for the process's report.
     #[serde(default)]
     pub reports: Vec<String>,
-    /// How the runs follow one another.
+    /// The order of the runs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub run_mode: RunMode,
     /// In which order files get to the work directory, where that decides which of two stays; empty: the sandbox's,
@@ -272,7 +273,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// How the runs of a job follow one another.
+/// The order in which a job's runs start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunMode {
@@ -283,7 +284,7 @@ pub enum RunMode {
     Parallel,
 }
 
-/// Where files of a job come from.
+/// A source of a job's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyStage {
@@ -300,9 +301,9 @@ pub enum CopyStage {
 pub struct JobFile {
     /// Relative path in the work directory; `.` for a folder whose contents belong into the work directory itself.
     pub target: String,
-    /// Where its bytes are.
+    /// The source of its bytes.
     pub source: Source,
-    /// Whether it is a program.
+    /// True if it is a program.
     #[serde(default)]
     pub executable: bool,
 }
@@ -323,7 +324,7 @@ pub struct RemoteItem {
 /// One command line of the job script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// What is run.
+    /// The program to run.
     pub program: Program,
     /// Its arguments; each reaches the program as it is, no shell reads it.
     #[serde(default)]
@@ -337,15 +338,15 @@ pub struct Run {
     /// Relative path of the file for its standard error.
     #[serde(default)]
     pub stderr: Option<String>,
-    /// Whether standard error goes where standard output goes.
+    /// True if standard error goes to the same file as standard output.
     #[serde(default)]
     pub join_files: bool,
-    /// Whether MPI starts it; `None` leaves it to code and options.
+    /// True if MPI starts it; `None` leaves it to code and options.
     #[serde(default)]
     pub with_mpi: Option<bool>,
 }
 
-/// What a [`Run`] runs.
+/// The program of a [`Run`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Program {
@@ -355,12 +356,12 @@ pub enum Program {
     Command(String),
 }
 
-/// What to bring home.
+/// Files to retrieve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retrieve {
     /// Relative path or glob in the work directory.
     pub pattern: String,
-    /// How many trailing parts of a path are kept (0 and 1: the name alone); `None`: all of them.
+    /// Number of trailing parts of a path that are kept (0 and 1: the name alone); `None`: all of them.
     #[serde(default)]
     pub depth: Option<u32>,
     /// Directory for it among the retrieved files; empty: none.

@@ -28,7 +28,8 @@ pub struct MonitorType {
 pub struct WantedFile {
     /// Relative path or pattern in the work directory.
     pub path: String,
-    /// How much of the end of each is wanted, bytes; 0: only whether it is there, and how large.
+    /// Number of bytes wanted from the end of each file. With 0, only whether the file is there, and its
+    /// size.
     #[serde(default)]
     pub bytes: u64,
 }
@@ -41,7 +42,7 @@ pub struct SeenFile {
     /// Its size, bytes.
     #[serde(default)]
     pub size: u64,
-    /// Where its end can be read, as much of it as was wanted.
+    /// Path at which the end of the file can be read, as much of it as was wanted.
     #[serde(default)]
     pub end: Option<String>,
 }
@@ -72,22 +73,22 @@ pub struct RunningJob {
     pub time: i64,
 }
 
-/// What a monitor says of a running job.
+/// The verdict of a monitor on a running job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Why, for people.
+    /// The reason, for people.
     #[serde(default)]
     pub message: String,
-    /// What is to be done.
+    /// The action to take.
     #[serde(default)]
     pub action: MonitorAction,
-    /// Whether the files of a job that is stopped are brought home.
+    /// True if the files of a job that is stopped are retrieved.
     #[serde(default = "yes")]
     pub retrieve: bool,
-    /// Whether they are parsed.
+    /// True if they are parsed.
     #[serde(default = "yes")]
     pub parse: bool,
-    /// Whether the process ends as stopped by a monitor, whatever its parser says.
+    /// True if the process ends as stopped by a monitor, whatever its parser says.
     #[serde(default = "yes")]
     pub override_exit_code: bool,
     /// Outputs of the process, by port; their files are inline.
@@ -112,7 +113,7 @@ impl Default for Verdict {
     }
 }
 
-/// What a monitor wants to be done.
+/// The action that a monitor asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MonitorAction {
@@ -125,10 +126,10 @@ pub enum MonitorAction {
     DisableSelf,
 }
 
-/// What a monitor came to.
+/// The result of a monitor.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Judged {
-    /// What it says; nothing: the job goes on.
+    /// The verdict; `None` if the job goes on.
     #[serde(default)]
     pub verdict: Option<Verdict>,
     /// Lines for the process's report.

@@ -8,17 +8,17 @@
 //! assert_eq!(Header::read(&bytes), Ok((header, bytes.len())));
 //! ```
 
-/// How every file begins.
+/// The first bytes of every file.
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest head that is read.
 const HEAD_MAX: usize = 1 << 16;
 
-/// What the head of a file says.
+/// The header of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
     /// NumPy's word for the items' type, as `<f8`.
     pub dtype: String,
-    /// Whether the first index runs fastest.
+    /// True if the first index runs fastest.
     pub fortran: bool,
     /// Length along each axis; empty: one item.
     pub shape: Vec<usize>,
@@ -59,7 +59,7 @@ impl Header {
         [MAGIC, &[1, 0], &length, text.as_bytes()].concat()
     }
 
-    /// How many items there are; `None` if that is more than memory has.
+    /// Returns the number of items; `None` if it does not fit a `usize`.
     pub fn count(&self) -> Option<usize> {
         self.shape.iter().try_fold(1_usize, |product, length| product.checked_mul(*length))
     }

@@ -18,16 +18,16 @@ pub struct StepRequest {
     pub process: String,
     /// All inputs, defaults included. Steps read values; paths of files are not lent.
     pub inputs: Inputs,
-    /// What the last step saved; empty at the beginning. The engine never looks into it.
+    /// The state that the last step saved; empty at the beginning. The engine never looks into it.
     #[serde(with = "serde_bytes")]
     pub state: Vec<u8>,
-    /// What happened.
+    /// The event that the step handles.
     pub event: StepEvent,
     /// When it happened, microseconds since 1970: recorded, so the same when the step is run again.
     pub time: i64,
 }
 
-/// What a step is told.
+/// The event that a step handles.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepEvent {
@@ -35,16 +35,16 @@ pub enum StepEvent {
     Start,
     /// The last step asked to go on at once.
     Continue,
-    /// What it waited for has come.
+    /// An end of the wait.
     Resumed {
         /// The children among those waited for that have ended, by call.
         children: BTreeMap<String, Ended>,
-        /// Whether the time to wait until has come.
+        /// True if the time to wait until has come.
         timer: bool,
     },
 }
 
-/// How a child ended.
+/// The end of a child.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ended {
     /// Its uuid.
@@ -63,12 +63,12 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Whether it finished with exit status 0.
+    /// Returns whether it finished with exit status 0.
     pub fn is_ok(&self) -> bool {
         self.exit_status == Some(0)
     }
 
-    /// How it ended, for people.
+    /// Describes the end in words.
     pub fn in_words(&self) -> String {
         let end = match self.exit_status {
             Some(status) => format!("{} with exit status {status}", self.state),
@@ -81,20 +81,20 @@ impl Ended {
 /// Reply to `method::STEP`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepReply {
-    /// What the next step is given.
+    /// The state for the next step.
     #[serde(with = "serde_bytes")]
     pub state: Vec<u8>,
-    /// What is to be done, in order.
+    /// Commands to carry out, in order.
     #[serde(default)]
     pub commands: Vec<Command>,
-    /// What comes then.
+    /// The action after the commands.
     pub then: Then,
-    /// Where the process stands, for people: the name of a step.
+    /// Position of the process, for people: the name of a step.
     #[serde(default)]
     pub position: Option<String>,
 }
 
-/// What a step asks for.
+/// A request of a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
@@ -151,7 +151,7 @@ pub enum CallInput {
     New(NewNode),
 }
 
-/// What a process does after a step.
+/// The action of a process after a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
@@ -162,7 +162,7 @@ pub enum Then {
         /// Calls whose end is waited for.
         #[serde(default)]
         calls: Vec<String>,
-        /// Whether the first of them is enough.
+        /// True if the first of them is enough.
         #[serde(default)]
         any: bool,
         /// Wakes it at this time at the latest, microseconds since 1970.

@@ -55,7 +55,8 @@ impl Value {
         if let Value::Map(map) = self { map.get(key) } else { None }
     }
 
-    /// Where a NaN or an infinity hides, as a dotted path; stored data may not hold one.
+    /// Returns the dotted path of a NaN or an infinity, which stored data may not hold; `None` if there is
+    /// none.
     pub fn find_non_finite(&self) -> Option<String> {
         let inside = |key: String, value: &Value| {
             value

@@ -1,4 +1,4 @@
-//! Which of the files that came home become output nodes, and what they are called.
+//! Selection of the retrieved files that become output nodes, and their labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use ferry_plugin::{AnyOutput, Finished, Folder, Result, SingleFile};
 
 use crate::run::{STDERR, STDOUT};
 
-/// What the input `outputs` asked for.
+/// Files that the input `outputs` selected.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     /// Relative path by label.

@@ -1,4 +1,4 @@
-//! Where input nodes go: a name in the work directory, or a value in the arguments.
+//! Placement of input nodes: a name in the work directory, or a value in the arguments.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     run::{RunInputs, STDERR, STDIN, STDOUT},
 };
 
-/// What each node is in an argument.
+/// The form of each node in an argument.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     by_label: BTreeMap<String, Place>,

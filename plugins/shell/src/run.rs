@@ -15,7 +15,7 @@ pub(crate) const STDIN: &str = "stdin";
 pub(crate) const STDOUT: &str = "stdout";
 pub(crate) const STDERR: &str = "stderr";
 
-/// How much of the end of standard error an exit message tells, in bytes.
+/// Maximum length, in bytes, of the end of standard error that an exit message quotes.
 const TOLD: u64 = 500;
 
 /// Inputs of [`Run`].
@@ -341,7 +341,7 @@ mod tests {
         assert!(problems(&outputs).contains("outputs: `/etc/passwd` is not allowed"));
     }
 
-    /// What came home, and how it ended.
+    /// Parses the retrieved files and the end of a job.
     fn parsed(files: &[(&str, &str)], outputs: &[&str], job: JobReport) -> testing::Parsed {
         let home = testing::Scratch::new();
         for (path, text) in files {

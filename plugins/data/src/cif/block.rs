@@ -36,7 +36,7 @@ pub(super) struct Row<'a> {
 }
 
 impl Value {
-    /// Whether it says that there is none, or that it is not known.
+    /// Returns whether the value means "none" (`.`) or "not known" (`?`).
     pub(super) fn is_unknown(&self) -> bool {
         self.bare && matches!(self.text.as_str(), "?" | ".")
     }
@@ -92,7 +92,7 @@ impl Block {
 }
 
 impl Loop {
-    /// Where the column of a name stands.
+    /// Returns the index of the column with this name.
     pub(super) fn column(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|known| known == name)
     }

@@ -254,7 +254,7 @@ fn add(
     Ok(())
 }
 
-/// Whether two places are the same, in whatever cells they are.
+/// Returns whether two places are the same, whatever cells they are in.
 fn is_near(a: [f64; 3], b: [f64; 3], cell: [[f64; 3]; 3]) -> bool {
     let apart = [0, 1, 2].map(|axis| {
         let apart: f64 = a[axis] - b[axis];
