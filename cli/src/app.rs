@@ -42,7 +42,7 @@ impl App {
     }
 }
 
-/// What a ferry program knows.
+/// The transports, schedulers and plugins of a ferry program.
 #[derive(Debug, Default)]
 pub struct AppBuilder {
     transports: Vec<Arc<dyn Factory>>,

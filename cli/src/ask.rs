@@ -4,10 +4,10 @@ use std::io::{BufRead, IsTerminal};
 
 use crate::{error::Result, output, session::Session};
 
-/// Whether somebody agrees; `None` where there is nobody to be asked.
+/// Asks the question and returns whether the user agrees; `None` without a terminal, or if asking is switched
+/// off.
 ///
-/// # Errors
-/// Those of reading the answer.
+/// # Errors Fails if the answer can't be read.
 pub(crate) fn agreed(session: &Session, question: &str) -> Result<Option<bool>> {
     if session.non_interactive || !std::io::stdin().is_terminal() {
         return Ok(None);

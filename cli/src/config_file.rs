@@ -35,11 +35,11 @@ pub(crate) type Values = Map<String, Value>;
 pub(crate) struct ConfigFile {
     source: String,
     text: String,
-    /// What it says, unchecked.
+    /// The values of the file, unchecked.
     pub(crate) values: Values,
 }
 
-/// What may stand in a set-up file.
+/// The keys that a set-up file may have.
 pub(crate) struct Accepted<'a> {
     /// Names that the command takes.
     pub(crate) names: &'a [&'a str],
@@ -135,7 +135,7 @@ impl Accepted<'_> {
 
 const ONE_A_LINE: &str = "write one `key: value` a line, with a space after the colon";
 
-/// What to write instead.
+/// Returns advice on what to write instead.
 fn advice(problem: &str) -> &'static str {
     if problem.contains("a tab;") {
         "write spaces in place of the tab"

@@ -8,7 +8,7 @@ use ferry_plugin_proto::Problem;
 /// A failed command: exit status 1, or 2 where the words were wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// What happened, a line each; the first is the headline.
+    /// Lines of the message; the first is the headline.
     pub(crate) lines: Vec<String>,
     /// The next step.
     pub(crate) help: Option<String>,

@@ -1,4 +1,4 @@
-//! Where things are on this machine: ferry's home, its own executable, and the plugin files that came with it.
+//! Places on this machine: ferry's home, its own executable, and the plugin files that came with it.
 
 use std::{
     env,
@@ -10,7 +10,7 @@ use ferry_engine::profile::Paths;
 
 use crate::error::{Failure, Result};
 
-/// What the kernel appends to the name of an executable that was removed or replaced.
+/// Text that the kernel appends to the name of an executable that was removed or replaced.
 const DELETED: &[u8] = b" (deleted)";
 
 /// The paths of the profile of this name, else of `FERRY_PROFILE`, else of `default`.

@@ -11,7 +11,7 @@ use std::{
 
 use rustix::stdio::{dup2_stderr, dup2_stdout, stderr};
 
-/// How much is kept.
+/// The limits of the log's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Size at which the file is rotated, bytes; 0: never.
@@ -25,7 +25,7 @@ impl Limits {
     pub(crate) const NEVER: Limits = Limits { bytes_max: 0, files: 1 };
 }
 
-/// Where events of a daemon go. Clones share it.
+/// The log file of a daemon. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct LogFile {
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! What ferry tells about itself: the daemon's log, `--verbose`, and the one line that a crash leaves.
+//! Logging: the daemon's log, `--verbose`, and the one line that a crash leaves.
 
 use std::{env, panic};
 
@@ -31,7 +31,7 @@ pub(crate) fn report_panics() {
     }));
 }
 
-/// What this program tells, to be changed while it runs.
+/// The log of this program. Its level can be changed while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     filter: Option<reload::Handle<EnvFilter, Registry>>,
@@ -95,7 +95,7 @@ pub(crate) fn start(cli: &Cli, paths: &Paths) -> Log {
     Log { filter: Some(handle), file, base }
 }
 
-/// What the environment and the command line want to be told.
+/// Returns the log directives that the environment or the command line asks for.
 fn directives(verbose: bool) -> Option<String> {
     let chosen = env::var("FERRY_LOG").ok().filter(|words| !words.is_empty());
     let good = chosen.filter(|words| match EnvFilter::try_new(words) {

@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::error::Result;
 
-/// How lists and details are shown.
+/// The form of lists and details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Format {
     /// For people.
@@ -17,7 +17,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// What can be asked for. Not everything has every form.
+/// The form that was asked for. Not everything has every form.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Wanted {
     /// For people.
@@ -157,7 +157,7 @@ pub(crate) fn note(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
 }
 
-/// Whether colour is wanted on this stream: a terminal, and `NO_COLOR` is not set.
+/// Returns whether output on stdout is coloured: it is a terminal, and `NO_COLOR` is not set.
 pub(crate) fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -1,4 +1,5 @@
-//! What every command works with: the profile, the way to its owner, and where output goes.
+//! The session that every command works with: the profile, the connection to its owner, and the form of
+//! output.
 
 use ferry_engine::{
     profile::Paths,
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) struct Session {
     /// The profile and the implementations that this binary knows.
     pub(crate) builder: Builder,
-    /// How lists and details are shown.
+    /// Form of lists and details.
     pub(crate) format: Format,
     /// A list is wanted as CSV; no other command is asked for that.
     pub(crate) csv: bool,
@@ -27,7 +28,7 @@ pub(crate) struct Session {
     pub(crate) non_interactive: bool,
     /// Tell on stderr what happens inside.
     pub(crate) verbose: bool,
-    /// What this program tells, where it is a daemon.
+    /// The log, if this program is a daemon.
     pub(crate) log: Log,
 }
 

@@ -19,7 +19,7 @@ use crate::error::{Failure, Result};
 const VALUE_MAX: usize = 4096;
 /// Longest value in a table, characters.
 const LINE_MAX: usize = 72;
-/// How much of a failed job's stderr is shown, bytes.
+/// Maximum number of bytes that are shown of a failed job's stderr.
 const STDERR_TAIL: usize = 2000;
 
 /// A time in RFC 3339, with the offset of this machine.
@@ -27,7 +27,7 @@ pub(crate) fn time(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
 }
 
-/// How long ago, in a word: `12s`, `5m`, `3h`, `2d`.
+/// Describes the age in a word: `12s`, `5m`, `3h`, `2d`.
 pub(crate) fn age(since: Timestamp) -> String {
     let seconds =
         Timestamp::now().since(since).and_then(|span| span.total(Unit::Second)).unwrap_or(0.0).max(0.0)
@@ -62,7 +62,7 @@ pub(crate) fn title(process: &Process) -> String {
     format!("process {} ({})", process.id, process.process_type)
 }
 
-/// What a process waits for, or why it ended as it did.
+/// Returns the reason why a process waits, or the message of its end.
 pub(crate) fn status(process: &Process) -> Option<&str> {
     if process.state.is_terminal() { process.exit_message.as_deref() } else { process.status.as_deref() }
 }
@@ -174,7 +174,7 @@ impl Explainer {
         calcjob::explain(process, &host, self.plans.get(label).unwrap_or(&self.plan))
     }
 
-    /// What a process waits for, or why it ended as it did.
+    /// Returns the reason why a process waits, or the message of its end.
     pub(crate) fn status(&self, process: &Process) -> Option<String> {
         match self.explain(process) {
             Some(told) => told.waiting_for,

@@ -15,9 +15,9 @@ use crate::error::{Failure, Result};
 /// A file that was read.
 #[derive(Debug)]
 pub(crate) struct Document {
-    /// Where it lies.
+    /// Its path.
     pub(crate) path: PathBuf,
-    /// What it says.
+    /// Its value.
     pub(crate) value: Value,
     text: String,
 }

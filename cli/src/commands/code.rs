@@ -301,7 +301,8 @@ fn check_inside(path: &str) -> Result {
     }
 }
 
-/// What a code is called: a portable one is on no computer.
+/// Returns the name of a code: `LABEL@COMPUTER`, or the label alone for a portable one, which is on no
+/// computer.
 fn name_of(label: &str, computer: Option<&str>) -> String {
     computer.map_or_else(|| label.to_owned(), |computer| format!("{label}@{computer}"))
 }

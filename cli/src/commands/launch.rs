@@ -18,7 +18,7 @@ use crate::{
     view,
 };
 
-/// What to start, and with what.
+/// Arguments that describe the process to start.
 #[derive(Debug, Args)]
 #[command(after_long_help = GRAMMAR)]
 pub(crate) struct LaunchArgs {
@@ -85,7 +85,7 @@ impl LaunchArgs {
         inputs::launch(&inputs::Reading::new(&reader, &session.builder), wish).await
     }
 
-    /// What they say.
+    /// Returns the wish that the arguments express.
     ///
     /// # Errors
     /// A process to be like that is not there, or is of another type.
@@ -120,7 +120,7 @@ impl LaunchArgs {
     }
 }
 
-/// Where dry runs go, below the present directory: AiiDA's name.
+/// Directory of dry runs, below the current directory. The name is AiiDA's.
 const DRY_RUNS: &str = "submit_test";
 
 /// Writes what a job would get, and starts nothing.
@@ -140,7 +140,7 @@ pub(crate) async fn dry_run(session: &Session, mut launch: Launch) -> Result {
     }
 }
 
-/// Whether a name, perhaps an alias, means this type.
+/// Returns whether a name, perhaps an alias, means this type.
 fn is_type(reader: &Reader, named: &str, process_type: &str) -> Result<bool> {
     let (_, found) = find_type(reader, named).map_err(Failure::usage)?;
     Ok(found.name == process_type)

@@ -18,7 +18,7 @@ use crate::{
     view,
 };
 
-/// How long after a first Ctrl-C a second one still means "kill".
+/// Time after a first Ctrl-C during which a second one still means "kill".
 const SECOND_THOUGHT: Duration = Duration::from_secs(2);
 
 /// Runs.
@@ -184,7 +184,7 @@ fn show_outputs(reader: &Reader, process: &Process) -> Result {
     output::table(&["output", "type", "id", "value"], rows)
 }
 
-/// What to say about a process that failed, was excepted or was killed.
+/// Makes the error about a process that failed, was excepted or was killed.
 fn ended_badly(reader: &Reader, process: &Process) -> Failure {
     let what = match (process.state, process.exit_status) {
         (State::Finished, Some(status)) => format!("failed with exit code {status}"),

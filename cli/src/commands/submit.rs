@@ -17,7 +17,7 @@ use crate::{
     session::Session,
 };
 
-/// What to start.
+/// Arguments of `submit`.
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]

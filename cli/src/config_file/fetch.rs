@@ -6,7 +6,7 @@ use crate::error::{Failure, Result};
 
 /// Largest set-up file, bytes.
 const MAX: u64 = 1 << 20;
-/// How long a web address may take.
+/// Maximum time that a web address may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn text(source: &str) -> Result<String> {

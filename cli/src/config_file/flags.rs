@@ -27,10 +27,9 @@ pub(crate) struct Flags<K> {
 }
 
 impl<K: Keys> Flags<K> {
-    /// What file and flags say, shapes checked; a flag wins over the file.
+    /// Returns the values of file and flags, with checked shapes. A flag wins over the file.
     ///
-    /// # Errors
-    /// Those of [`ConfigFile`], and values of the wrong shape, all at once.
+    /// # Errors Returns those of [`ConfigFile`], and all values of the wrong shape at once.
     pub(crate) async fn values(&self, accepted: &Accepted<'_>) -> Result<Values> {
         let mut values = match &self.config {
             Some(source) => checked_shapes::<K>(source, ConfigFile::load(source).await?.checked(accepted)?)?,
@@ -40,7 +39,8 @@ impl<K: Keys> Flags<K> {
         Ok(values)
     }
 
-    /// What a person may be asked: nothing if told so, and with a file only what must be there.
+    /// Returns the questions that a person may be asked: none if `--quiet` or the session forbids it, and
+    /// only the required ones beside a file.
     pub(crate) fn ask(&self, session: &Session) -> Ask {
         match &self.config {
             _ if self.quiet || session.non_interactive => Ask::Nothing,
@@ -49,7 +49,7 @@ impl<K: Keys> Flags<K> {
         }
     }
 
-    /// Whether neither file nor flags were given.
+    /// Returns whether neither file nor flags were given.
     pub(crate) fn is_empty(&self) -> bool {
         self.config.is_none() && self.given.is_empty()
     }

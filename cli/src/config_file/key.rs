@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::yaml;
 
-/// What a value looks like.
+/// The shape of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// Text.
@@ -33,9 +33,9 @@ pub(crate) struct Key {
     pub(crate) flag: &'static str,
     /// A letter that stands for the flag.
     pub(crate) short: Option<char>,
-    /// What its value looks like.
+    /// The shape of its value.
     pub(crate) shape: Shape,
-    /// What it means.
+    /// Its meaning.
     pub(crate) help: &'static str,
 }
 

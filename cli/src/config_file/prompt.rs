@@ -10,9 +10,9 @@ use crate::error::{Failure, Result};
 pub(crate) struct Wanted {
     /// Its key.
     pub(crate) key: Key,
-    /// What it is if nobody says.
+    /// The default value.
     pub(crate) default: Option<String>,
-    /// Whether there must be one.
+    /// True if a value is required.
     pub(crate) required: bool,
 }
 
@@ -34,12 +34,12 @@ pub(crate) fn complete(values: &mut Values, wanted: &[Wanted], ask: Ask) -> Resu
     Ok(())
 }
 
-/// What may be asked.
+/// The questions that may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
     /// Nothing: never wait for a person.
     Nothing,
-    /// What must be there.
+    /// Required values.
     Required,
     /// All that is wanted.
     Everything,

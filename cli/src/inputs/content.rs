@@ -19,7 +19,7 @@ use crate::{output, yaml};
 /// Files from this size on are announced, since taking one in takes a while; bytes.
 const BIG: u64 = 64 << 20;
 
-/// Why a file can't be taken.
+/// The reason why a file can't be taken.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// Something is wrong with what was given; names the path.

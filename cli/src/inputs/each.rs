@@ -13,7 +13,7 @@ use crate::error::{Failure, Result};
 pub(crate) struct Line {
     /// Its number.
     pub(crate) number: usize,
-    /// What it asks for.
+    /// The launch that it describes.
     pub(crate) launch: Launch,
 }
 

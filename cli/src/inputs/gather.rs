@@ -20,7 +20,7 @@ use super::{
 };
 use crate::words::closest;
 
-/// What was given so far.
+/// The inputs, metadata and problems so far.
 #[derive(Debug)]
 pub(super) struct Gathered<'a> {
     ports: &'a BTreeMap<String, FlatPort>,
@@ -93,7 +93,7 @@ impl<'a> Gathered<'a> {
         lookup_port(self.ports, port).map(|found| found.port.types.as_slice())
     }
 
-    /// Whether ports lie below this name.
+    /// Returns whether there are ports below this name.
     pub(super) fn is_namespace(&self, name: &str) -> bool {
         let prefix = format!("{name}.");
         self.ports.iter().any(|(port, flat)| port.starts_with(&prefix) || (flat.dynamic && port == name))
@@ -178,7 +178,7 @@ mod tests {
         })
     }
 
-    /// What words and a document come to: inputs, options and problems, a line each.
+    /// Checks the result of words and a document: inputs, options and problems, a line each.
     fn check(document: &str, words: &[&str], expect: &[&str]) {
         let ports = ports();
         let mut gathered = Gathered::new(&ports);

@@ -24,10 +24,9 @@ pub(super) fn gather(gathered: &mut Gathered<'_>, reader: &Reader, process: Node
     Ok(())
 }
 
-/// What was said beside the inputs, as far as anything was.
+/// Returns the metadata that was given beside the inputs.
 ///
-/// # Errors
-/// The store's.
+/// # Errors Returns the store's errors.
 pub(super) fn metadata(reader: &Reader, process: NodeId) -> Result<Vec<(&'static str, Value)>> {
     let node = reader.node(process)?;
     let options = match node.body.get("options") {

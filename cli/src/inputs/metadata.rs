@@ -7,7 +7,7 @@ use ferry_plugin_proto::Value;
 
 use crate::words::suggestion;
 
-/// What metadata there is.
+/// The keys of the metadata.
 pub(super) const KEYS: [&str; 6] =
     ["label", "description", "computer", "options", "disable_cache", "dry_run"];
 
@@ -66,7 +66,7 @@ fn truth(word: &str) -> Value {
     word.parse().map_or_else(|_| Value::from(word), Value::Bool)
 }
 
-/// What a word means as an option: JSON, unless the option takes only text there.
+/// Returns the value of a word as an option: JSON, unless the option takes only text there.
 fn option_value(option: &str, word: &str) -> Value {
     let text = Value::from(word);
     let Ok(value) = serde_json::from_str::<Value>(word) else { return text };

@@ -42,7 +42,7 @@ use crate::{
     yaml::{self, Document},
 };
 
-/// What a user said about a process to start.
+/// The description, by the user, of a process to start.
 #[derive(Debug, Default)]
 pub(crate) struct Wish {
     /// Full name of the type, or an alias.
@@ -63,9 +63,9 @@ pub(crate) struct Wish {
     pub(crate) description: Option<String>,
     /// Labels of groups to join.
     pub(crate) groups: Vec<String>,
-    /// Whether no earlier results may be taken over.
+    /// True if no earlier results may be taken over.
     pub(crate) no_cache: bool,
-    /// Whether files are only written here.
+    /// True if files are only written here.
     pub(crate) dry_run: bool,
 }
 
@@ -113,11 +113,11 @@ impl Template {
         format!("`ferry plugin show {}` tells what it takes", self.wish.process_type)
     }
 
-    /// What is said last counts: the process that it is to be like, the file, words and options, and `own`, the
-    /// inputs of this launch alone, with the directory from which paths in them count.
+    /// Makes the launch from all sources. The last one wins: the process given with `--like`, the file, words
+    /// and options, and `own`. `own` holds the inputs of this launch alone, and the directory that paths in
+    /// them are relative to.
     ///
-    /// # Errors
-    /// The store's. Inside: everything that is wrong with the wish.
+    /// # Errors Returns the store's errors. The inner result has all problems of the wish.
     async fn launch(
         &self,
         reading: &Reading<'_>,

@@ -13,7 +13,7 @@ use ferry_engine::{
 
 use super::content::Trouble;
 
-/// What reads such files.
+/// The store and the plugin hosts that read files of inputs.
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
     reader: &'a Reader,
@@ -32,10 +32,9 @@ impl<'a> Reading<'a> {
         self.reader
     }
 
-    /// What lets plugins read and write.
+    /// Returns the converter by which plugins read and write.
     ///
-    /// # Errors
-    /// That their files can't be got at.
+    /// # Errors Fails if the plugins' files are not accessible.
     pub(crate) fn converter(&self) -> Result<Converter<'_>, ConvertError> {
         let hosts = match self.hosts.get() {
             Some(hosts) => hosts,

@@ -10,7 +10,7 @@ use ferry_plugin_proto::Value;
 
 use super::plain;
 
-/// What a word means.
+/// The meaning of a word.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Given {
     /// This.
@@ -25,7 +25,7 @@ pub(super) enum Given {
     Parsed(PathBuf, Option<String>),
     /// A `.npy` file, as a node of one array.
     Array(PathBuf),
-    /// What is in a file of a format (else that of its name), as one of these data types.
+    /// The contents of a file of a format (by default that of its name), as one of these data types.
     Read(PathBuf, Option<String>, Vec<String>),
 }
 
@@ -85,8 +85,8 @@ fn literal_text(types: &[String], text: &str) -> Result<Given, String> {
     if accepts(types, "str") { Ok(Given::Value(plain(Value::from(text)))) } else { literal(types, text) }
 }
 
-/// What a file is good for: the file itself where files are taken, else text where text is, else what is
-/// written in it.
+/// Returns the use of a file: the file itself where files are taken, else its text where text is, else the
+/// value that is written in it.
 fn file(types: &[String], path: &str, base: &Path) -> Result<Given, String> {
     let path = located(path, base)?;
     if accepts(types, "file") {
@@ -114,7 +114,8 @@ fn file(types: &[String], path: &str, base: &Path) -> Result<Given, String> {
     }
 }
 
-/// Whether a name's ending says that a value is written in the file, rather than a format that some type declares.
+/// Returns whether a name's ending says that a value is written in the file. Other endings may belong to a
+/// format that some type declares.
 fn is_document(ending: &str) -> bool {
     matches!(ending, "json" | "yaml" | "yml")
 }

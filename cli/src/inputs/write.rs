@@ -6,7 +6,7 @@ use ferry_plugin_proto::Value;
 use super::like;
 use crate::{error::Result, view};
 
-/// What stands for an input.
+/// The choice when an input is written as a reference to its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum References {
     /// Values where they can be written, to be changed; nodes for the rest.
@@ -61,7 +61,7 @@ fn literal(node: &Node) -> Option<Value> {
     }
 }
 
-/// Whether a reader takes the text for what it is, whatever else its port accepts.
+/// Returns whether a reader takes the text literally, whatever else its port accepts.
 fn is_plain(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '/' || c == '-')
         && !text.contains(':')

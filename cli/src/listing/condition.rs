@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{key::Key, order::compare_values};
 
-/// What must hold.
+/// A condition on a column.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Condition {
     pub(super) key: Key,
@@ -52,8 +52,8 @@ impl FromStr for Condition {
 }
 
 impl Condition {
-    /// Whether it holds for a value. What is not there is equal to `null` alone, and neither less nor more than
-    /// anything.
+    /// Returns whether the condition holds for a value. A missing value is equal to `null` alone, and neither
+    /// less nor more than anything.
     pub(super) fn holds(&self, found: &Value) -> bool {
         let order = compare_values(found, &self.value);
         let comparable = found.is_number() == self.value.is_number() && !found.is_null();

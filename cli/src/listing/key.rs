@@ -4,16 +4,16 @@ use std::{fmt, str::FromStr};
 
 use crate::words::suggestion;
 
-/// What can stand in a column.
+/// A key that can be a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     /// As it was written; the column's name.
     name: String,
-    /// What it means.
+    /// The place of its values.
     pub(super) place: Place,
 }
 
-/// Where a column's values are.
+/// The place of a column's values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// A field of the row, by our name.
@@ -73,7 +73,7 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 impl Key {
-    /// Whether it names an input or an output.
+    /// Returns whether it names an input or an output.
     pub(super) fn is_port(&self) -> bool {
         matches!(self.place, Place::Input(_) | Place::Output(_))
     }

@@ -54,25 +54,25 @@ impl ListingArgs {
         Timestamp::now().checked_sub(SignedDuration::from_hours(24 * i64::from(days))).ok()
     }
 
-    /// How many the store has to give: without conditions and orders of our own it counts itself.
+    /// Returns the number of rows to ask the store for; `None` for all. Without conditions and orders of our
+    /// own, the store applies the limit itself.
     pub(crate) fn limit_of_store(&self) -> Option<usize> {
         if self.conditions.is_empty() && self.order_by.is_empty() { self.limit } else { None }
     }
 
-    /// Whether nothing but lines is wanted.
+    /// Returns whether only the lines are wanted.
     pub(crate) fn is_raw(&self) -> bool {
         self.raw
     }
 
-    /// Whether columns were chosen, or have to be: CSV has no other form.
+    /// Returns whether columns were chosen, or are necessary: CSV has no other form.
     pub(crate) fn has_columns(&self, session: &Session) -> bool {
         !self.project.is_empty() || session.csv
     }
 
-    /// Those for which the conditions hold, in order.
+    /// Returns the rows for which the conditions hold, in order.
     ///
-    /// # Errors
-    /// The store's.
+    /// # Errors Returns the store's errors.
     pub(crate) fn choose<T: Listed>(&self, reader: &Reader, all: Vec<T>) -> Result<Vec<T>> {
         let mut rows: Vec<(Vec<Value>, T)> = Vec::new();
         for it in all {
@@ -125,7 +125,7 @@ impl ListingArgs {
     }
 }
 
-/// What can be listed.
+/// A row of a list: a node or a process.
 pub(crate) trait Listed {
     /// Its node, where it was read; else it is read when something asks for it.
     fn node(&self) -> Option<&Node>;

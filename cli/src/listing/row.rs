@@ -1,4 +1,4 @@
-//! What a node has in a column, as JSON. Nothing there is null.
+//! The value of a node in a column, as JSON. A missing value is null.
 
 use std::{cell::OnceCell, collections::BTreeSet};
 
@@ -39,10 +39,9 @@ impl<'a> Row<'a> {
         Ok(Row { reader, node, process, id: it.id(), inputs: OnceCell::new(), outputs: OnceCell::new() })
     }
 
-    /// What it has in a column.
+    /// Returns the value in a column.
     ///
-    /// # Errors
-    /// The store's.
+    /// # Errors Returns the store's errors.
     pub(super) fn get(&self, key: &Key) -> Result<Value> {
         match &key.place {
             Place::Field(name) => self.field(name),
@@ -169,7 +168,7 @@ fn body(node: &Node) -> Value {
     serde_json::to_value(&node.body).unwrap_or_default()
 }
 
-/// What lies at a dotted path; numbers count in lists.
+/// Returns the value at a dotted path; null if there is none. Numbers are indices into lists.
 fn within(value: &Value, path: &str) -> Value {
     path.split('.')
         .try_fold(value, |value, part| match value {

@@ -23,7 +23,7 @@ use crate::{
     view,
 };
 
-/// How often the store is looked at.
+/// Interval between two looks at the store.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Whose work directories to remove.
@@ -83,7 +83,8 @@ pub(super) async fn run(session: &Session, args: CleanArgs) -> Result {
     if left.is_empty() { Ok(()) } else { Err(not_yet(&reader, &left, answered)?) }
 }
 
-/// Those that are meant and still have a directory of their own. What is named and can't be cleaned is an error.
+/// Returns the selected processes that still have a directory of their own. Fails if a process named on the
+/// command line can't be cleaned.
 fn choose(reader: &Reader, args: &CleanArgs) -> Result<Vec<Process>> {
     let mut chosen = Vec::new();
     for name in &args.processes {

@@ -13,7 +13,7 @@ use crate::{
     view,
 };
 
-/// How much is read at a time, bytes.
+/// Number of bytes that are read at a time.
 const CHUNK: usize = 64 << 10;
 
 /// Prints an input file.

@@ -22,9 +22,9 @@ use crate::{
     view,
 };
 
-/// How often a followed file is looked at.
+/// Interval between two looks at a followed file.
 const LOOK: Duration = Duration::from_millis(500);
-/// How much is read at a time, bytes.
+/// Number of bytes that are read at a time.
 const CHUNK: usize = 64 << 10;
 
 /// A work directory within reach.
@@ -78,7 +78,7 @@ fn is_inside(path: &str) -> bool {
         && Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// What there is instead of a file that is none.
+/// Makes the error for a path that is no file: it lists what there is instead.
 async fn listing(place: &WorkDir, path: &str, why: &str, dir: &Path) -> Failure {
     let mut failure = Failure::new(format!("{path}: {why}; there are:"));
     match place.via.list(dir).await {
@@ -153,7 +153,7 @@ async fn tail(reader: &Reader, process: &Process, place: &WorkDir, file: &Path) 
     }
 }
 
-/// Whether a process's job writes no more.
+/// Returns whether the job of a process writes no more.
 fn has_ended(process: &Process) -> bool {
     let step = Checkpoint::read(process.checkpoint.as_deref()).map(|checkpoint| checkpoint.step);
     process.state.is_terminal() || matches!(step, Ok(Step::Stash | Step::Retrieve | Step::Parse))

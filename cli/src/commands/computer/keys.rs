@@ -118,7 +118,7 @@ const SETUP: [Key; 37] = [
     Key::new("timeout", "timeout", Shape::Number, "How long opening a connection may take, s"),
 ];
 
-/// How many of [`SETUP`] are ferry's; the others are the transport's.
+/// Number of keys of [`SETUP`] that are ferry's own; the others are the transport's.
 const OWN: usize = 27;
 
 /// Keys that AiiDA has and ferry has no use for, with the reason.
@@ -168,7 +168,7 @@ pub(super) fn key(name: &str) -> Option<Key> {
     SETUP.iter().find(|key| key.name == name).copied()
 }
 
-/// Whether a key belongs to ferry rather than to a transport.
+/// Returns whether a key belongs to ferry rather than to a transport.
 pub(super) fn is_own(name: &str) -> bool {
     SETUP[..OWN].iter().any(|key| key.name == name)
 }

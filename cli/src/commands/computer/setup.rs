@@ -86,7 +86,7 @@ fn known_names<K: Keys>(transports: &Transports) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-/// What a new computer should have, with what ferry would take.
+/// Returns the settings that a new computer should have, with ferry's defaults.
 fn wanted(values: &Values, transports: &Transports) -> Vec<Wanted> {
     let defaults = Computer::default();
     let is_local = values.get("transport").is_none_or(|name| name.as_str().map(bare) == Some("local"));

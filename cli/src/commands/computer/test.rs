@@ -22,7 +22,7 @@ use crate::{
     session::Session,
 };
 
-/// What one step found.
+/// The result of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Check {
     step: &'static str,
@@ -46,7 +46,7 @@ impl Check {
     }
 }
 
-/// What the steps work with.
+/// The objects that the steps work with.
 struct Bench {
     computer: Computer,
     via: Arc<dyn Transport>,

@@ -18,12 +18,12 @@ use crate::{
     session::Session,
 };
 
-/// How much is read at a time, bytes.
+/// Number of bytes that are read at a time.
 const CHUNK: u64 = 64 << 10;
-/// How often a followed log is looked at.
+/// Interval between two looks at a followed log.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How much of the log.
+/// Arguments of `daemon logs`.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Go on with what is added
@@ -89,8 +89,8 @@ fn copy(log: &mut File) -> Result {
     }
 }
 
-/// Where the last lines begin, and how many there are. Reads backwards, so that a long log costs no more than its
-/// end.
+/// Returns the offset of the last lines, and their number. It reads backwards, so the cost of a long log is
+/// that of its end.
 fn last_lines(log: &mut (impl Read + Seek), wanted: usize) -> io::Result<(u64, usize)> {
     let end = log.seek(SeekFrom::End(0))?;
     if wanted == 0 {

@@ -35,7 +35,7 @@ pub(crate) enum DaemonCommand {
 }
 
 impl DaemonCommand {
-    /// Which part of a daemon this very program becomes, if any.
+    /// Returns the part of a daemon that this process becomes; `None` for other commands.
     pub(crate) fn part(&self) -> Option<Part> {
         match self {
             DaemonCommand::Start(args) => args.foreground.then_some(Part { detached: false }),

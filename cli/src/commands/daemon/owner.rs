@@ -1,4 +1,4 @@
-//! Who owns the profile, and how it is.
+//! The owner of the profile, and its state.
 
 use std::{env, fs};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{output, view};
 
-/// Who owns the profile.
+/// The owner of the profile.
 #[derive(Debug)]
 pub(crate) enum Owner {
     /// Nobody. Stale files of an owner that is gone count for nothing.
@@ -24,9 +24,9 @@ pub(crate) enum Owner {
     Silent {
         /// Its pid.
         pid: u32,
-        /// What it is, in a word.
+        /// Its role, in a word.
         role: String,
-        /// What went wrong, in a sentence.
+        /// The problem, in a sentence.
         why: String,
     },
 }
@@ -75,7 +75,7 @@ pub(crate) fn line(paths: &Paths, owner: &Owner) -> String {
     }
 }
 
-/// What a user should know about an owner that answers.
+/// Prints warnings about an owner that answers.
 pub(crate) fn warn(status: &OwnerStatus) {
     if let Some(trouble) = &status.trouble {
         let who = match trouble.processes {
@@ -163,12 +163,12 @@ fn supervisor_json(paths: &Paths) -> Value {
     })
 }
 
-/// How the last worker that died did so.
+/// Returns the death of the last worker that died.
 pub(crate) fn last_death(paths: &Paths) -> Option<Death> {
     Supervision::read(paths)?.last_death
 }
 
-/// What to know of a daemon that is about to be started again, if one is.
+/// Describes a daemon that is about to be restarted; `None` if there is none.
 pub(crate) fn restarting(paths: &Paths) -> Option<String> {
     let (supervisor, told) = Supervision::living(paths)?;
     let pid = supervisor.pid;

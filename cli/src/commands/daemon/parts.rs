@@ -12,14 +12,14 @@ use crate::{
     session::Session,
 };
 
-/// Which part of a daemon a program is.
+/// The part of a daemon that a process is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
     /// Its stderr is the profile's log, not a terminal.
     pub(crate) detached: bool,
 }
 
-/// What a worker is told.
+/// Arguments of a worker.
 #[derive(Debug, Args)]
 pub(crate) struct WorkArgs {
     /// Pid of the supervisor

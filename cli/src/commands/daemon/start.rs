@@ -26,17 +26,17 @@ use crate::{
     session::Session,
 };
 
-/// How long a daemon may take until it listens: the first one of a profile tries every bundled plugin.
+/// Maximum time until a daemon listens. The first one of a profile tries every bundled plugin.
 const START: Duration = Duration::from_secs(60);
-/// How often we look whether it does.
+/// Interval between two checks whether it listens.
 const LOOK: Duration = Duration::from_millis(20);
-/// How much of the log is shown when it does not, lines.
+/// Number of lines of the log that are shown if it does not.
 const LOG_LINES: usize = 10;
 
-/// How often a supervisor that waits is hurried.
+/// Interval between two requests to a waiting supervisor to start its worker now.
 const HURRY: Duration = Duration::from_millis(200);
 
-/// How to start.
+/// Arguments of `daemon start`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct StartArgs {
     /// Stay in this terminal, with the log on stderr

@@ -19,12 +19,12 @@ use crate::{
     session::Session,
 };
 
-/// How long a signalled daemon may take.
+/// Maximum time that a signalled daemon may take.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often we look whether it is gone.
+/// Interval between two checks whether it is gone.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How to stop.
+/// Arguments of `daemon stop`.
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
     /// How long the daemon may take before it is ended by force, s
@@ -32,7 +32,7 @@ pub(crate) struct StopArgs {
     timeout: u64,
 }
 
-/// What a daemon consists of, as far as it lives.
+/// The processes of a daemon that are alive.
 #[derive(Debug, Clone, Copy)]
 struct Parts {
     worker: Option<Child>,
@@ -50,7 +50,7 @@ impl Parts {
         self.supervisor.into_iter().chain(self.worker)
     }
 
-    /// What a user knows the daemon by.
+    /// Returns the pid by which a user knows the daemon: the worker's, else the supervisor's.
     fn pid(self) -> u32 {
         self.worker.or(self.supervisor).map_or(0, |child| child.pid)
     }

@@ -1,4 +1,4 @@
-//! What changes groups: their nodes, their names, their end.
+//! Commands that change groups: their nodes, their names, their deletion.
 
 use clap::Args;
 use ferry_engine::{
@@ -14,7 +14,7 @@ use crate::{
     session::Session,
 };
 
-/// Which nodes of which group.
+/// Arguments of the commands that change a group's nodes.
 #[derive(Debug, Args)]
 pub(crate) struct NodesArgs {
     /// Its label
@@ -24,7 +24,7 @@ pub(crate) struct NodesArgs {
     nodes: Vec<String>,
 }
 
-/// Which nodes go from where to where.
+/// Arguments of the commands that move or copy nodes.
 #[derive(Debug, Args)]
 pub(crate) struct MoveArgs {
     /// Label of the group that they are in
@@ -39,7 +39,7 @@ pub(crate) struct MoveArgs {
     all: bool,
 }
 
-/// Which group goes, and what with it.
+/// Arguments of `group delete`.
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
     /// Its label
@@ -148,7 +148,7 @@ fn refuse_strangers(reader: &Reader, label: &str, nodes: &[NodeId]) -> Result {
         .help(format!("`ferry group show {label}` shows its nodes")))
 }
 
-/// How many nodes the group has now.
+/// Prints the number of nodes that the group has now.
 fn told(reader: &Reader, label: &str, before: u64) -> Result {
     let now = find(reader, label)?.count;
     output::line(format!("group `{label}` has {now} nodes ({before} before)"))

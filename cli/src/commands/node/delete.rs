@@ -21,7 +21,7 @@ use crate::{
 /// Most nodes that are shown one by one.
 const SHOWN: usize = 30;
 
-/// How far to go, and whether to ask.
+/// Options of a deletion.
 #[derive(Debug, Args)]
 pub(crate) struct DeleteOptions {
     /// Keep what calculations that go have made
@@ -42,7 +42,7 @@ pub(crate) struct DeleteOptions {
 }
 
 impl DeleteOptions {
-    /// Whether it is only asked what would go.
+    /// Returns whether this is a dry run.
     pub(crate) fn is_dry(&self) -> bool {
         self.dry_run
     }
@@ -56,7 +56,7 @@ impl DeleteOptions {
     }
 }
 
-/// Which nodes.
+/// Arguments of `node delete`.
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
     /// Ids, uuids or labels

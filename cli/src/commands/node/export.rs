@@ -22,7 +22,7 @@ use crate::{
     session::Session,
 };
 
-/// What to export, and where to.
+/// Arguments of `node export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// Id, uuid or label

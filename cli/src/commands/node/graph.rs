@@ -31,7 +31,7 @@ pub(crate) enum GraphCommand {
     Generate(GenerateArgs),
 }
 
-/// What `node graph generate` is told.
+/// Arguments of `node graph generate`.
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
     /// Nodes in the middle: ids, uuids or labels

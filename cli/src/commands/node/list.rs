@@ -12,7 +12,7 @@ use crate::{
     view,
 };
 
-/// Which nodes to list.
+/// Arguments of `node list`.
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Only data, or only processes

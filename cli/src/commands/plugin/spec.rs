@@ -1,4 +1,4 @@
-//! What a process type takes and gives, for people and for scripts.
+//! Description of a process type's inputs and outputs, for people and for scripts.
 
 use std::collections::BTreeMap;
 

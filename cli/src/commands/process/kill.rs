@@ -18,12 +18,12 @@ use crate::{
     view,
 };
 
-/// How long the end of a killed process is waited for, unless said otherwise.
+/// Default time to wait for the end of a killed process.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the store is looked at meanwhile.
+/// Interval between two looks at the store meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Which processes to end.
+/// Arguments of `process kill`.
 #[derive(Debug, Args)]
 pub(crate) struct KillArgs {
     #[command(flatten)]

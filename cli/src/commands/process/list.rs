@@ -17,7 +17,7 @@ use crate::{
     words::suggestion,
 };
 
-/// Which processes to list.
+/// Arguments of `process list`.
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Those that ended too
@@ -125,7 +125,7 @@ fn show(explainer: &Explainer, processes: &[Process], raw: bool) -> Result {
     if raw { output::bare_table(rows) } else { output::table(&header, rows) }
 }
 
-/// Whether anything brings processes on.
+/// Describes the program that steps processes, or says that none runs.
 fn daemon_note(session: &Session) -> String {
     match Lock::holder(&session.paths().lock()) {
         Some((pid, role)) if role == "daemon" => format!("the daemon is running (pid {pid})"),

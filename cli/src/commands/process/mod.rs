@@ -69,7 +69,7 @@ pub(crate) enum ProcessCommand {
     },
 }
 
-/// Which processes.
+/// The processes that a command is about.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Chosen {
     /// Ids, uuids, unique starts of a uuid, or labels

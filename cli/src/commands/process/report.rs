@@ -64,7 +64,7 @@ pub(super) async fn report(session: &Session, args: ReportArgs) -> Result {
     now(&reader, &process)
 }
 
-/// How an unfinished one stands at this moment.
+/// Prints the present state of an unfinished process.
 fn now(reader: &Reader, process: &Process) -> Result {
     let Some(told) = view::Explainer::new(reader)?.explain(process) else { return Ok(()) };
     let since = told.since.map(|since| format!(" since {}", view::time(since))).unwrap_or_default();

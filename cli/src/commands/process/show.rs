@@ -60,7 +60,7 @@ fn facts(reader: &Reader, process: &Process) -> Result<Vec<(&'static str, String
     Ok(facts)
 }
 
-/// Why it stands where it stands.
+/// Returns the facts that explain why the process waits.
 fn waiting(explanation: Option<Explanation>) -> Vec<(&'static str, String)> {
     let Some(told) = explanation else { return Vec::new() };
     let attempts = format!("{} of {} failed", told.attempt, told.max_attempts);

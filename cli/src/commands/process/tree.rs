@@ -35,13 +35,13 @@ struct Tree {
 }
 
 impl Tree {
-    /// Whether it and all that it called finished with success.
+    /// Returns whether the process and all that it called finished with success.
     fn is_fine(&self) -> bool {
         let fine = self.process.state == State::Finished && self.process.exit_status == Some(0);
         fine && self.called.iter().all(Tree::is_fine)
     }
 
-    /// Whether nothing of it will change any more.
+    /// Returns whether the process and all that it called have ended, so that nothing of it changes any more.
     fn has_ended(&self) -> bool {
         self.process.state.is_terminal() && self.called.iter().all(Tree::has_ended)
     }
@@ -53,7 +53,7 @@ struct Row {
     text: String,
     id: Option<NodeId>,
     state: State,
-    /// Whether it is in order, as far as one can tell.
+    /// True if no problem is known.
     is_fine: bool,
 }
 

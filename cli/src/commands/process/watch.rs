@@ -45,7 +45,7 @@ pub(super) async fn watch(session: &Session, names: &[String]) -> Result {
     Ok(())
 }
 
-/// What is worth a line when it changes.
+/// Returns the facts whose change is worth a line.
 fn facts(process: &Process) -> (String, Option<&str>, Option<&str>) {
     (view::state(process), view::status(process), process.scheduler_state.as_deref())
 }

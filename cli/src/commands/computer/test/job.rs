@@ -22,9 +22,9 @@ const STEP: &str = "job";
 const SCRIPT: &str = "job.sh";
 const STDOUT: &str = "stdout.txt";
 const STDERR: &str = "stderr.txt";
-/// What the job writes: where it ran.
+/// File to which the job writes the directory that it ran in.
 const PLACE: &str = "place.txt";
-/// How long a shared file system may take to show here what a job has left there.
+/// Maximum time that a shared file system may take to show what a job has left there.
 const SETTLING: Duration = Duration::from_secs(10);
 /// Most of a file that is read back, bytes.
 const MAX: u64 = 4096;
@@ -144,7 +144,7 @@ async fn home(bench: &Bench) -> Option<String> {
     bench.scheduler.queue_key(&*bench.via).await.ok().map(|key| key.queue)
 }
 
-/// What any job of this computer is made of, and `pwd` as its command.
+/// Makes a job template from the computer's settings, with `pwd` as its command.
 fn template(bench: &Bench, dir: &Path, token: &str) -> JobTemplate {
     let computer = &bench.computer;
     let command =
@@ -262,7 +262,7 @@ async fn died(bench: &Bench, dir: &Path, status: i32) -> Check {
     Check::failed(STEP, format!("its script ended with exit status {status}{}", said(&words)), help)
 }
 
-/// What a job said on stderr, if anything.
+/// Returns the job's stderr, shortened, for the end of a message; empty if there is none.
 fn said(words: &str) -> String {
     if words.trim().is_empty() { String::new() } else { format!(": {}", shorten(words)) }
 }

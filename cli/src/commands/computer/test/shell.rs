@@ -6,7 +6,7 @@ use ferry_engine::transport::{Command, Result, is_nameless};
 
 use super::{Bench, Check, shorten};
 
-/// How long a small command may take here.
+/// Maximum time of a small command.
 const SOON: Duration = Duration::from_secs(20);
 /// A login shell that takes longer slows every command down.
 const SLOW: Duration = Duration::from_millis(100);
@@ -80,7 +80,7 @@ async fn times(bench: &Bench) -> Result<(Duration, Option<Duration>)> {
     Ok((plain, (status != 127).then_some(login)))
 }
 
-/// Who we are there.
+/// Checks the user's name on the computer.
 pub(super) async fn user(bench: &Bench) -> Check {
     match bench.via.whoami().await {
         Ok(number) if is_nameless(&number) => Check::ok("user", format!("{number}, which has no name there"))

@@ -1,6 +1,6 @@
-//! What a picture shows of a graph, whatever writes it. Shapes and colours are AiiDA's: data are ellipses,
-//! processes are boxes in the colour of their state, links are solid (data), dashed (returns and workflow inputs)
-//! or dotted (calls).
+//! The contents of a graph's picture, whatever writes it. Shapes and colours are AiiDA's: data are ellipses,
+//! processes are boxes in the colour of their state, links are solid (data), dashed (returns and workflow
+//! inputs) or dotted (calls).
 
 use std::collections::BTreeSet;
 
@@ -35,15 +35,15 @@ pub(super) struct Drawing {
 
 /// A node in a picture.
 pub(super) struct Drawn {
-    /// What is stored.
+    /// The stored node.
     pub(super) node: Node,
     /// The same, where it is a process.
     pub(super) process: Option<Process>,
-    /// What stands in it.
+    /// Lines of text in it.
     pub(super) lines: Vec<String>,
     /// Its colour.
     pub(super) fill: &'static str,
-    /// Whether it was asked about: marked whatever else is highlighted.
+    /// True if the user asked about it. It is marked, whatever else is highlighted.
     pub(super) is_origin: bool,
 }
 
@@ -115,7 +115,7 @@ fn state_colour(process: &Process) -> &'static str {
     }
 }
 
-/// How a link is drawn.
+/// Returns the line style of a link.
 pub(super) fn line(link: LinkType) -> &'static str {
     match link {
         LinkType::InputCalc | LinkType::Create => "solid",

@@ -1,4 +1,4 @@
-//! What stands in a node of the picture: its class and names, then its state, value or file.
+//! The text in a node of the picture: its class and names, then its state, value or file.
 
 use clap::ValueEnum;
 use ferry_engine::store::{Node, Process};
@@ -44,7 +44,7 @@ fn facts(process: &Process) -> Vec<String> {
     label.into_iter().chain([format!("State: {}", process.state.as_str())]).chain(exit).collect()
 }
 
-/// What a data node holds, if it can be said in a line.
+/// Describes the contents of a data node in one line, if that is possible.
 fn value(node: &Node) -> Option<String> {
     let text = |key: &str| node.body.get(key).and_then(Value::as_str).map(str::to_owned);
     match node.node_type.as_str() {

@@ -77,7 +77,7 @@ fn node(reader: &Reader, drawn: &Drawn) -> Result<Value> {
     }))
 }
 
-/// What a click shows, in order; empty ones are left out.
+/// Returns the facts that a click shows, in order, without the empty ones.
 fn facts(reader: &Reader, drawn: &Drawn) -> Result<Value> {
     let node = &drawn.node;
     let mut facts = vec![

@@ -46,7 +46,7 @@ impl Picture {
     }
 }
 
-/// Whether there is a Graphviz.
+/// Returns whether Graphviz is installed.
 pub(super) fn is_installed() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| Path::new(&dir).join(PROGRAM).is_file())

@@ -18,7 +18,7 @@ use crate::{
     view::{self, Explainer},
 };
 
-/// How often the store is looked at, at most.
+/// Minimum interval between two looks at the store.
 const LOOK: Duration = Duration::from_millis(200);
 /// Large trees take a while to be read: no more than one part in so many of the time is spent on it.
 const SHARE: u32 = 5;
@@ -48,7 +48,7 @@ pub(super) async fn follow(session: &Session, reader: &Reader, mut roots: Vec<Pr
     }
 }
 
-/// Where they are shown.
+/// The place where the trees are shown.
 enum Shown {
     /// Drawn over, again and again.
     Screen(Screen),
