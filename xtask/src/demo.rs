@@ -21,7 +21,7 @@ use crate::workspace::Workspace;
 
 /// Lines of the text that the demo sorts.
 const LINES: usize = 100_000;
-/// How long one job of the demo may take.
+/// Maximum time for one job of the demo.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the chore.

@@ -23,7 +23,7 @@ const PACKAGES: &[&str] =
 pub(crate) const TEST_FEATURES: &str = "ferry-cli/crash-points,ferry-engine/testing";
 /// States that a process does not leave.
 const TERMINAL: &[&str] = &["finished", "excepted", "killed"];
-/// How long a daemon may take to stop before it is killed.
+/// Time that a daemon may take to stop before it is killed.
 const STOP: Duration = Duration::from_secs(10);
 
 /// `ferry` on a scratch profile.
@@ -159,7 +159,8 @@ impl Ferry {
         }
     }
 
-    /// Whether the child with this pid works on our profile: a pid may have been given to another.
+    /// Returns whether the process with this pid uses our profile. The pid may have been given to another
+    /// one.
     pub(crate) fn is_ours(&self, pid: u32) -> bool {
         let home = format!("FERRY_HOME={}", self.home.display());
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();

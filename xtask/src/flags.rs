@@ -9,7 +9,7 @@ use clap::{Args, Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 pub(crate) struct Flags {
-    /// What to do.
+    /// The chore.
     #[command(subcommand)]
     pub(crate) subcommand: Subcommand,
 }
@@ -87,7 +87,7 @@ pub(crate) struct ServicesFlags {
     pub(crate) dir: Option<PathBuf>,
 }
 
-/// What to do with services.
+/// The action on the services.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum ServicesVerb {
     /// Start them, and print as JSON what a test needs
@@ -140,7 +140,7 @@ pub(crate) struct BenchFlags {
     pub(crate) rounds: u32,
 }
 
-/// What else there is to measure.
+/// Additional measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchWhat {
     /// Jobs on the machine itself: one, and many, beside a bare loop and HyperQueue; with `--cluster` over SSH too

@@ -16,7 +16,7 @@ pub(crate) struct Child {
     pub(crate) start: u64,
 }
 
-/// What we read of `/proc/PID/stat`.
+/// The fields that we read from `/proc/PID/stat`.
 struct Stat {
     state: char,
     parent: u32,
@@ -24,12 +24,12 @@ struct Stat {
 }
 
 impl Child {
-    /// Who has this pid now.
+    /// Returns the process that has this pid now; `None` if there is none.
     pub(crate) fn of(pid: u32) -> Option<Child> {
         Some(Child { pid, start: stat(pid)?.start })
     }
 
-    /// Whether it still runs. A zombie does not: who should reap it may take minutes to do so.
+    /// Returns whether it still runs. A zombie does not: its parent may take minutes to reap it.
     pub(crate) fn is_alive(self) -> bool {
         stat(self.pid).is_some_and(|stat| stat.start == self.start && !matches!(stat.state, 'Z' | 'X'))
     }
@@ -39,7 +39,7 @@ impl Child {
         Some(fs::read_link(format!("/proc/{}/exe", self.pid)).ok()?.file_name()?.to_str()?.to_owned())
     }
 
-    /// Whether it has a file below `dir` open.
+    /// Returns whether it has a file below `dir` open.
     pub(crate) fn holds(self, dir: &Path) -> bool {
         let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else { return false };
         entries.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|file| file.starts_with(dir)))

@@ -36,14 +36,14 @@ use slurm::Slurm;
 use sshd::Sshd;
 use wire::Wire;
 
-/// How often to begin anew: between finding a port and binding it, another may take it.
+/// Maximum number of starts. Between finding a port and binding it, another process may take it.
 const TRIES: usize = 3;
 /// Says whose directory it is; only a directory with this file is ever emptied.
 const MARK: &str = "made-by-ferry-xtask";
-/// How much of each log is shown when a start fails.
+/// Number of lines of each log that are shown when a start fails.
 const LOG_TAIL: usize = 5;
 
-/// Which services.
+/// A choice of services.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Kinds {
     /// The private sshd.
@@ -105,7 +105,7 @@ impl Services {
         Ok(services)
     }
 
-    /// What a test's environment must say: where the report is, and how Slurm's clients find the cluster.
+    /// Returns the environment for a test: the place of the report, and how Slurm's clients find the cluster.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let report = ("FERRY_SERVICES".to_owned(), self.report.to_string_lossy().into_owned());
         std::iter::once(report).chain(self.environment.iter().cloned()).collect()
@@ -307,7 +307,8 @@ fn tester(name: &str) -> Option<u32> {
     name.strip_prefix("test-")?.split('-').next()?.parse().ok()
 }
 
-/// Where services live by default: short, since paths of sockets must be, and for our eyes only.
+/// Returns the default directory of services. Its path is short, because paths of sockets must be, and only
+/// we can read it.
 fn base() -> Result<PathBuf> {
     let user = packages::user("-u").context("`id -u` does not say who we are")?;
     let base = std::env::temp_dir().join(format!("ferry-{user}"));

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How long output may still come after the command itself has ended. Something it left running may hold
-/// the pipe open for ever.
+/// Time for which output may still come after the command itself has ended. A program that it left running
+/// may hold the pipe open for ever.
 const AFTERGLOW: Duration = Duration::from_millis(500);
 
-/// What a watched command did.
+/// The result of a watched command.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// How it ended.
+    /// Exit status.
     pub(crate) status: ExitStatus,
     /// Its stdout and stderr together, a line each.
     pub(crate) lines: Vec<String>,
-    /// How long it took.
+    /// Time that it took.
     pub(crate) took: Duration,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn watch(command: &mut Command) -> Result<Finished> {
     Ok(Finished { status, lines, took: begun.elapsed() })
 }
 
-/// Whether a program of this name is in PATH.
+/// Returns whether a program of this name is in PATH.
 pub(crate) fn has(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))

@@ -28,7 +28,7 @@ use tally::{Counts, Report};
 const CONFORMANCE: &str = "ferry-conformance";
 /// The package whose one integration test runs the cells.
 const MATRIX: &str = "ferry-matrix";
-/// How long the engine is simulated with fresh seeds, s; and with `--full`.
+/// Time, in seconds, for which the engine is simulated with fresh seeds. The next one applies with `--full`.
 const SIMULATED: u64 = 300;
 const SIMULATED_FULL: u64 = 1800;
 

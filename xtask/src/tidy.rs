@@ -12,7 +12,7 @@ use anyhow::Result;
 
 use crate::workspace::Workspace;
 
-/// What was found.
+/// The results of the checks.
 #[derive(Debug, Default)]
 struct Findings {
     problems: Vec<String>,

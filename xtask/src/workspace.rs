@@ -14,7 +14,7 @@ use crate::json;
 pub(crate) struct Workspace {
     /// Directory of the root manifest.
     pub(crate) root: PathBuf,
-    /// Where builds go.
+    /// Directory of build outputs.
     pub(crate) target: PathBuf,
     /// Its members, sorted by name.
     pub(crate) members: Vec<Member>,
@@ -27,7 +27,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Its directory, relative to the root, with `/`.
     pub(crate) dir: String,
-    /// What it names in its dependency tables.
+    /// Entries of its dependency tables.
     pub(crate) dependencies: Vec<Dependency>,
     /// Names of its integration tests.
     pub(crate) tests: Vec<String>,

@@ -1,4 +1,4 @@
-//! What ferry expects of a transport, a scheduler or a store, as named cases that anybody can run on their own.
+//! Conformance tests for transports, schedulers and stores, as named cases that anybody can run on their own.
 //!
 //! A third party's `tests/conformance.rs`, with `harness = false` in its manifest:
 //!

@@ -1,4 +1,5 @@
-//! How direct jobs end: whatever they have started ends with them, and nothing is called ended that still runs.
+//! Cases about the end of direct jobs: everything they started ends with them, and nothing is called ended
+//! that still runs.
 
 #![allow(clippy::print_stdout, reason = "what is skipped is said on stdout")]
 
@@ -92,7 +93,7 @@ async fn cancel(bench: &Bench, job: &JobRef) -> Outcome<Cancelled> {
     Ok(results.pop().ok_or("no result")??)
 }
 
-/// Whether its exit marker tells of its end.
+/// Returns whether its exit marker says that it ended.
 fn has_ended(job: &JobRef) -> bool {
     std::fs::read_to_string(job.dir.join(".ferry/exit")).is_ok_and(|marker| marker.lines().count() > 1)
 }

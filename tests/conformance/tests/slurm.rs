@@ -259,7 +259,7 @@ async fn a_user_s_default_does_not_overrule_the_job(bench: Bench) -> Outcome {
     Ok(())
 }
 
-/// What Slurm says about a job.
+/// Returns Slurm's description of a job.
 async fn shown(bench: &Bench, id: &str) -> Outcome<String> {
     let output = bench.via.exec(&Far::new(["scontrol", "show", "job", "-o", id])).await?;
     Ok(output.text())

@@ -1,5 +1,6 @@
-//! What no real Slurm can be made to do at will: commands that lie, hang, answer twice or answer half. They
-//! stand first in `PATH`, in a child that is started for this, since only a child's environment can be chosen.
+//! Cases that no real Slurm can be made to produce at will: commands that lie, hang, answer twice or answer
+//! half. The fakes stand first in `PATH`, in a child that is started for this, since only a child's
+//! environment can be chosen.
 
 use std::{
     collections::HashSet,

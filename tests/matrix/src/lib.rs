@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-/// What a test may fail with.
+/// The result of a test.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
 /// A profile of its own in a scratch directory. Dropping it stops its daemon by pid and removes everything.
@@ -23,7 +23,7 @@ pub struct Profile {
     environment: Vec<(String, String)>,
 }
 
-/// What a command printed and how it ended.
+/// The output of a command, and its exit status.
 #[derive(Debug)]
 pub struct Answer {
     /// Exit status; -1 for a signal.

@@ -17,9 +17,9 @@ const EXIT: &str = ".ferry/exit";
 /// Time between two looks for it.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What the loop does: `$1` old work directory, `$2` new root, `$3` first job, `$4` step, `$5` jobs,
-/// `$6` the script's name, `$7` its interpreter, then the names of all files, read from the old directory.
-/// The function `run` is defined before it.
+/// Shell loop that starts the jobs: `$1` old work directory, `$2` new root, `$3` first job, `$4` step, `$5`
+/// jobs, `$6` the script's name, `$7` its interpreter, then the names of all files, read from the old
+/// directory. The function `run` is defined before it.
 ///
 /// The texts are held in the shell, so that a job costs it one `mkdir` and one interpreter.
 const LOOP: &str = r#"
@@ -50,14 +50,14 @@ const SUBMIT: &str = r#"run() {
 /// A Slurm to leave the scripts to.
 #[derive(Debug)]
 pub(super) struct Cluster<'a> {
-    /// What its clients need.
+    /// Environment that its clients need.
     pub(super) environment: Vec<(String, String)>,
-    /// How long all jobs together may take.
+    /// Maximum time for all jobs together.
     pub(super) patience: Duration,
     pub(super) interrupt: &'a Interrupt,
 }
 
-/// What a job needs, as found in the work directory of one that has run.
+/// The files that a job needs, as found in the work directory of one that has run.
 #[derive(Debug)]
 pub(super) struct Recipe {
     dir: PathBuf,
@@ -171,7 +171,7 @@ fn check(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the exit marker tells; its first line only takes the room.
+/// Returns the second line of the exit marker. The first line only reserves space.
 fn end(dir: &Path) -> String {
     let marker = fs::read_to_string(dir.join(EXIT)).unwrap_or_default();
     marker.lines().nth(1).unwrap_or_default().to_owned()

@@ -16,7 +16,7 @@ use crate::interrupt::Interrupt;
 use crate::services::{Kinds, Services};
 use crate::shell;
 
-/// How often one job is timed.
+/// Number of timings of one job.
 const TIMES: usize = 15;
 /// Jobs that sleep, and how many at a time.
 const SLEEPERS: usize = 40;

@@ -28,14 +28,14 @@ const STEPS: u32 = 500;
 const WAITING: u32 = 100_000;
 /// Processes of the large store; with inputs and outputs more than three nodes for each.
 const LARGE: u32 = 300_000;
-/// How long an idle daemon is watched.
+/// Time for which an idle daemon is watched.
 const WATCHED: Duration = Duration::from_secs(10);
-/// How often a command on the large store is timed.
+/// Number of timings of a command on the large store.
 const TIMES: usize = 40;
-/// How long a daemon that was killed may take to its first step.
+/// Maximum time from the kill of a daemon to its successor's first step.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is measured with.
+/// The programs that the measurements use.
 pub(super) struct Bench<'a> {
     workspace: &'a Workspace,
     binary: PathBuf,

@@ -12,10 +12,10 @@ use super::table::{Aim, Table};
 use crate::ferry::Ferry;
 use crate::proc;
 
-/// How long the daemon is left in peace before it is looked at.
+/// Time for which the daemon is left alone before its memory is measured.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// What the kernel says of one child, or the sum of some, kB.
+/// Memory of one child, or the sum of several, in kB, as the kernel reports it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Memory {
     rss: u64,

@@ -16,11 +16,11 @@ use crate::interrupt::Interrupt;
 use crate::services::{Kinds, Services};
 use crate::shell;
 
-/// How many jobs.
+/// Number of jobs.
 const JOBS: u32 = 200;
-/// How many loops of `sbatch` run at once.
+/// Number of `sbatch` loops that run at once.
 const LOOPS: u32 = 8;
-/// What the services call the computer.
+/// Label of the computer that the services set up.
 const COMPUTER: &str = "bench-slurm";
 /// Least time between two looks at the queue, s. The default, 5 s, is for clusters that others use too.
 const POLL: &str = "1";

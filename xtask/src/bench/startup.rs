@@ -1,4 +1,5 @@
-//! How long a command takes from its start to its end, beside one that does nothing.
+//! Measurement of the time that a command takes from its start to its end, beside a command that does
+//! nothing.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use super::table::{Aim, Table, median};
 use crate::ferry::Ferry;
 
-/// How often each command is timed.
+/// Number of timings of each command.
 const TIMES: usize = 20;
 
 /// Times the commands in turn, so that a busy moment of the machine hits all of them.

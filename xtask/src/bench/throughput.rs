@@ -10,9 +10,9 @@ use super::table::{Aim, Table, median};
 use crate::ferry::Ferry;
 use crate::json;
 
-/// How many terminals submit at once: enough to keep two cores busy.
+/// Number of terminals that submit at once: enough to keep two cores busy.
 const SUBMITTERS: u32 = 2;
-/// How long all jobs together may take.
+/// Maximum time for all jobs together.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Times of one round, s.

@@ -16,11 +16,11 @@ use crate::workspace::Workspace;
 const CHAINS: u32 = 1_000;
 /// Calcjobs of each: nine in one round, and one in the workchain inside.
 const JOBS: u32 = 10;
-/// How many workchains have ended when the memory is looked at.
+/// Numbers of ended workchains at which the memory is measured.
 const LOOKS: [usize; 4] = [1, 100, 500, 1_000];
-/// How often they are counted.
+/// Interval between two counts.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long all of them may take.
+/// Maximum time for all of them.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// Processes that end at once.
 const NOOPS: u32 = 5_000;

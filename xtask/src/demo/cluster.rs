@@ -16,7 +16,7 @@ use crate::shell;
 
 /// The cell of the matrix that is shown.
 const CELL: &str = "ssh+slurm";
-/// What its file calls the computer.
+/// Label of the computer in its file.
 const COMPUTER: &str = "ssh-slurm";
 
 /// Installs or names what is missing, and starts the services.

@@ -15,7 +15,7 @@ use crate::json;
 use crate::services::packages;
 use crate::shell;
 
-/// What `pw.x` is told. It wants the pseudopotential beside it.
+/// Input of `pw.x`. It needs the pseudopotential beside it.
 const INPUT: &str = include_str!("si.scf.in");
 /// The name that the calculation knows [`INPUT`] by.
 const INPUT_NAME: &str = "si.scf.in";
@@ -86,7 +86,7 @@ fn origin(ferry: &Ferry, process: &Value, node: &str, pictures: &Path) -> Result
     Ok(())
 }
 
-/// What `pw.x` prints when run without ferry.
+/// Runs `pw.x` without ferry and returns its output.
 fn by_hand(ferry: &Ferry, pseudo: &Path, interrupt: &Interrupt) -> Result<String> {
     let dir = ferry.desk().join("by-hand");
     fs::create_dir(&dir)
@@ -126,7 +126,7 @@ fn end(text: &str) -> String {
     lines[lines.len().saturating_sub(5)..].join(" / ")
 }
 
-/// Where Debian has put it.
+/// Returns the path at which Debian installs the pseudopotential.
 fn pseudopotential() -> Result<PathBuf> {
     let files = packages::files(packages::ESPRESSO_DATA)?;
     let mut files = files.into_iter().filter(|file| file.file_name().is_some_and(|name| name == PSEUDO_NAME));

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Service, munge::Munge, packages};
 
-/// How long each daemon may take to answer; slurmdbd makes its tables first.
+/// Maximum time until each daemon answers. slurmdbd makes its tables first.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One private database with its daemon.
@@ -134,7 +134,7 @@ impl Accounting {
     }
 }
 
-/// What MariaDB does at each start before it answers; a line is a statement.
+/// Statements that MariaDB runs at each start before it answers, one a line.
 const FIRST_WORDS: &str = "\
 CREATE DATABASE IF NOT EXISTS accounting;
 CREATE USER IF NOT EXISTS 'slurm'@'localhost' IDENTIFIED BY 'slurm';

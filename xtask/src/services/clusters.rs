@@ -19,11 +19,11 @@ pub(super) const NAMES: [&str; 2] = ["alpha", "beta"];
 pub(super) const QOS: &str = "tiny";
 /// The account that has the QOS.
 pub(super) const ACCOUNT: &str = "science";
-/// How many ports they need: one for the accounting, and a controller's and a node's for each cluster.
+/// Number of ports that they need: one for the accounting, and a controller's and a node's for each cluster.
 pub(super) const PORTS: usize = 1 + 2 * NAMES.len();
 /// Cores of each node.
 const CORES: usize = 8;
-/// How long they may take until all nodes are idle and each cluster knows of the other.
+/// Maximum time until all nodes are idle and each cluster knows of the other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The two clusters and what they share.
@@ -55,7 +55,7 @@ impl Clusters {
         Ok(clusters)
     }
 
-    /// What clients need in their environment to be at home on the first.
+    /// Returns the environment in which the first cluster is the clients' own.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
         vec![("SLURM_CONF".to_owned(), self.conf(NAMES[0]).to_string_lossy().into_owned())]
     }

@@ -14,11 +14,11 @@ use anyhow::{Context, Result, bail};
 use crate::proc::{self, Child};
 use crate::shell;
 
-/// Who was started, a line each: name, pid, start time.
+/// File of started daemons, a line each: name, pid, start time.
 const LEDGER: &str = "pids";
-/// How long daemons may take to end politely. All at once they take a second or two.
+/// Time that daemons may take to end after TERM. All at once they take a second or two.
 const POLITE: Duration = Duration::from_secs(5);
-/// How long killed ones may take to be gone.
+/// Time that killed daemons may take to be gone.
 const KILLED: Duration = Duration::from_secs(5);
 /// Beginnings of the names of daemons, and of what they fork, that never write themselves down: connections
 /// of sshd, steps of Slurm, a daemon that a test started its own way. Debian says `slurmstepd-wlm`.

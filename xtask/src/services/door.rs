@@ -75,8 +75,8 @@ fn answer(stream: TcpStream, command: &[String]) -> Result<Child> {
     session.spawn().with_context(|| format!("could not start {program}"))
 }
 
-/// Where this program is. `test` builds the whole workspace, this program too, so the file that it began as may have
-/// been replaced by then, and the kernel says so behind its name.
+/// Returns the path of this program. `test` builds the whole workspace, this program too. So the file that it
+/// was started from may have been replaced, which the kernel marks behind the name.
 pub(super) fn own_path() -> Result<PathBuf> {
     let own = std::env::current_exe().context("could not find out where this program is")?;
     Ok(without_mark(&own))

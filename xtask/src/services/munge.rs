@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Service, packages};
 
-/// How long it may take to answer.
+/// Maximum time until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One private munged.
@@ -31,7 +31,7 @@ impl Munge {
         Ok(Munge { dir: dir.to_owned() })
     }
 
-    /// Where it answers.
+    /// Returns the path of its socket.
     pub(super) fn socket(&self) -> PathBuf {
         self.dir.join("run/munge.sock")
     }

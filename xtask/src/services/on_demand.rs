@@ -24,8 +24,8 @@ impl OnDemand {
         Ok(OnDemand { dir, program: door::own_path()? })
     }
 
-    /// What a test's environment must say: what brings them up (`services up --clusters --dir` are its words),
-    /// and where.
+    /// Returns the environment for a test: the program that starts the clusters (`services up --clusters
+    /// --dir` are its arguments), and their directory.
     pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 2] {
         [("FERRY_CLUSTERS", self.dir.clone()), ("FERRY_XTASK", self.program.clone())]
     }

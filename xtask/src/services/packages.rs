@@ -14,7 +14,7 @@ const SYSTEM: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 const SSH: &[(&str, &str)] =
     &[("sshd", "openssh-server"), ("ssh", "openssh-client"), ("ssh-keygen", "openssh-client")];
-/// What a wire that can be cut takes, where we may make one.
+/// Programs for a wire that can be cut, where we may make one.
 const WIRE: &[(&str, &str)] = &[("ip", "iproute2"), ("unshare", "util-linux"), ("mount", "mount")];
 const SLURM: &[(&str, &str)] = &[
     ("munged", "munge"),
@@ -23,7 +23,7 @@ const SLURM: &[(&str, &str)] = &[
     ("sbatch", "slurm-wlm"),
     ("sinfo", "slurm-wlm"),
 ];
-/// What two clusters that share accounting take beside a Slurm.
+/// Programs for two clusters that share accounting, beside those for Slurm.
 const CLUSTERS: &[(&str, &str)] = &[
     ("slurmdbd", "slurmdbd"),
     ("sacctmgr", "slurm-wlm"),
@@ -32,7 +32,8 @@ const CLUSTERS: &[(&str, &str)] = &[
     ("my_print_defaults", "mariadb-client-core"),
 ];
 const ALWAYS: &[(&str, &str)] = &[("setsid", "util-linux"), ("timeout", "coreutils")];
-/// What single tests take beside the services: drawings, a page in a browser, a clock that jumps.
+/// Programs for single tests, beside those for the services: drawings, a page in a browser, a clock that
+/// jumps.
 const TOOLS: &[(&str, &str)] = &[
     ("dot", "graphviz"),
     ("chromium", "chromium"),
@@ -157,12 +158,12 @@ fn may_not_install() -> Option<&'static str> {
     }
 }
 
-/// Whether we may do everything.
+/// Returns whether we are root.
 pub(super) fn is_root() -> bool {
     user("-u").as_deref() == Some("0")
 }
 
-/// What `id` says: `-u` the number, `-un` the name.
+/// Returns the output of `id`: `-u` the number, `-un` the name. `None` if it can't be run.
 pub(super) fn user(option: &str) -> Option<String> {
     let output = Command::new("id").arg(option).output().ok()?;
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())

@@ -1,4 +1,4 @@
-//! What a test needs to know of the services: `services.json`, and a computer's YAML for each cell.
+//! The report on the services for tests: `services.json`, and a computer's YAML for each cell.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -107,7 +107,7 @@ fn ssh(sshd: &Sshd) -> Value {
     })
 }
 
-/// How to cut the wire and mend it, and the computers behind it; or what is missing for one.
+/// Describes how to cut and mend the wire, and the computers behind it, or says what is missing for a wire.
 fn wire(dir: &Path, login: &Login<'_>, slurm: bool) -> Result<Value> {
     let wire = match &login.wire {
         Ok(wire) => wire,

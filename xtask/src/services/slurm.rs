@@ -13,13 +13,13 @@ use anyhow::{Context, Result, bail};
 
 use super::{Service, munge::Munge, packages};
 
-/// How many nodes it has.
+/// Number of nodes.
 const NODES: usize = 4;
 /// Cores of a node.
 const CORES: usize = 4;
-/// How many ports it needs: one for the controller, one for each node.
+/// Number of ports that it needs: one for the controller, one for each node.
 pub(super) const PORTS: usize = NODES + 1;
-/// How long it may take until all nodes are idle. A second is usual, on a busy machine some.
+/// Maximum time until all nodes are idle. A second is usual, on a busy machine several.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One private cluster.
@@ -46,7 +46,7 @@ impl Slurm {
         Ok(slurm)
     }
 
-    /// What every daemon and client needs in its environment.
+    /// Returns the environment that every daemon and client needs.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
         vec![("SLURM_CONF".to_owned(), self.conf.to_string_lossy().into_owned())]
     }

@@ -13,11 +13,11 @@ use anyhow::{Context, Result, bail};
 
 use super::{Service, packages};
 
-/// How many ports it needs.
+/// Number of ports that it needs.
 pub(super) const PORTS: usize = 1;
-/// Where sessions find programs, behind the tests' own.
+/// Search path of sessions, behind the tests' own.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// How long it may take to greet.
+/// Maximum time until it greets.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One private sshd.

@@ -33,7 +33,7 @@ const FIRST_PORT: u16 = 20_000;
 pub(super) struct Wire {
     /// The namespace of the far end.
     pub(super) namespace: String,
-    /// Where the far end is.
+    /// Address of the far end.
     pub(super) address: Ipv4Addr,
     near: Ipv4Addr,
     link: String,
@@ -108,7 +108,7 @@ pub(super) fn remove(dir: &Path) -> Result<()> {
     }
 }
 
-/// What a namespace is entered by.
+/// Returns the file by which a namespace is entered.
 pub(super) fn namespace_file(name: &str) -> std::path::PathBuf {
     Path::new("/run/netns").join(name)
 }

@@ -21,14 +21,14 @@ pub(crate) const CELLS: &[Cell] = &[
     Cell { transport: "ssh", scheduler: "slurm" },
 ];
 
-/// Those that run when the user names none.
+/// The cells that run when the user names none.
 const DEFAULT: &[&str] = &["local+direct", "local+slurm", "ssh+direct", "ssh+slurm"];
 
 /// Programs that no cell can do without, each with the Debian package that has it. What the services need is
 /// their own affair.
 const NEEDS: &[(&str, &str)] = &[("bash", "bash"), ("setsid", "util-linux"), ("ps", "procps")];
 
-/// What the user asked for. Empty means all.
+/// The user's choice of cells. Empty means all.
 #[derive(Debug)]
 pub(crate) struct Choice {
     transports: Vec<String>,
@@ -68,7 +68,7 @@ impl Choice {
         Ok(Choice { transports: transports.to_vec(), schedulers: schedulers.to_vec() })
     }
 
-    /// Whether the user wants this cell.
+    /// Returns whether the user wants this cell.
     pub(crate) fn takes(&self, cell: &Cell) -> bool {
         if self.transports.is_empty() && self.schedulers.is_empty() {
             return DEFAULT.contains(&cell.to_string().as_str());
@@ -88,7 +88,7 @@ impl Choice {
         })
     }
 
-    /// Whether a conformance suite, named after its implementation, is for one that the user left out.
+    /// Returns whether the user left out the implementation that a conformance suite is named after.
     pub(crate) fn leaves_out_suite(&self, suite: &str) -> bool {
         suite.split('_').any(|word| {
             CELLS.iter().any(|cell| {

@@ -18,14 +18,14 @@ pub(super) struct Simulation {
     begun: Instant,
 }
 
-/// How a simulation ended.
+/// The result of a simulation.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// Whether it found nothing.
+    /// True if it found nothing.
     pub(super) success: bool,
-    /// How long it took.
+    /// Time that it took.
     pub(super) took: Duration,
-    /// What it printed: sums, or a seed and what went wrong.
+    /// Its output: sums, or a seed and what went wrong.
     pub(super) said: String,
 }
 

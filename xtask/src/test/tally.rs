@@ -66,7 +66,7 @@ impl Report {
         self.push(name, Counts { skipped: 1, ..Counts::default() }, Duration::ZERO, why);
     }
 
-    /// Whether anything failed.
+    /// Returns whether anything failed.
     pub(super) fn failed(&self) -> bool {
         self.total().failed > 0
     }

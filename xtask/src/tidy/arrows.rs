@@ -5,7 +5,7 @@
 
 use crate::workspace::Member;
 
-/// What a crate may name.
+/// The crates that a crate may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum May {
     /// Every crate of ours but the chores.

@@ -40,7 +40,7 @@ fn problems(name: &str, text: &str) -> Vec<String> {
     problems
 }
 
-/// Whether a line of code, not of comment, opens something unsafe.
+/// Returns whether a line of code opens something unsafe. Comments do not count.
 fn is_unsafe(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
     code.match_indices("unsafe").any(|(at, word)| {

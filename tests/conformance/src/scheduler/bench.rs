@@ -28,7 +28,7 @@ pub struct Bench {
     scratch: PathBuf,
 }
 
-/// What a case ends with.
+/// The result of a case.
 pub type Outcome<T = ()> = Result<T, Failed>;
 
 const SCRIPT: &str = "job.sh";
@@ -120,10 +120,9 @@ impl Bench {
         Ok(job.job(id))
     }
 
-    /// What the scheduler says about a job; `None` if it is absent.
+    /// Returns the scheduler's status of a job; `None` if it is absent.
     ///
-    /// # Errors
-    /// The scheduler's.
+    /// # Errors Returns the scheduler's errors.
     pub async fn status(&self, job: &JobRef) -> Outcome<Option<JobStatus>> {
         let mut all: BTreeMap<JobRef, JobStatus> =
             self.scheduler.status(&*self.via, std::slice::from_ref(job)).await?;
@@ -153,10 +152,9 @@ impl Bench {
         Err("the job left no exit marker".into())
     }
 
-    /// How often the job's payload ran.
+    /// Returns the number of times that the job's payload ran.
     ///
-    /// # Errors
-    /// The transport's.
+    /// # Errors Returns the transport's errors.
     pub async fn runs(&self, dir: &Path) -> Outcome<usize> {
         Ok(self.text(&dir.join("ran")).await?.lines().count())
     }

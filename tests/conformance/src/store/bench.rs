@@ -1,4 +1,4 @@
-//! What cases work with: a store, and short words for changes.
+//! The bench that cases work with: a store, and short names for changes.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Reopen;
 
-/// What a case ends with.
+/// The result of a case.
 pub type Outcome<T = ()> = Result<T, Failed>;
 
 /// A case that ran to its end, or was ignored.

@@ -207,7 +207,7 @@ async fn a_pause_is_a_wish_beside_the_row(bench: Bench) -> Outcome {
     told(&bench, id, &[pause, play, pause, play, pause])
 }
 
-/// What was asked of a process, by its report.
+/// Checks the requests to a process, as its report lists them.
 fn told(bench: &Bench, id: NodeId, lines: &[&str]) -> Outcome {
     let all = bench.reader.logs(id)?;
     let messages: Vec<&str> = all.iter().map(|line| line.message.as_str()).collect();

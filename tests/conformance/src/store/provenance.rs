@@ -1,4 +1,4 @@
-//! What people do with the graph: names, comments, groups, lists, and deletion by AiiDA's rules.
+//! Cases about users' changes to the graph: names, comments, groups, lists, and deletion by AiiDA's rules.
 
 use ferry_engine::{
     process::State,

@@ -7,7 +7,7 @@ use libtest_mimic::{Completion, Failed};
 
 use super::Site;
 
-/// How a case ends. Assertions may panic as well.
+/// The result of a case. Assertions may panic as well.
 pub(super) type Outcome = Result<(), Failed>;
 
 /// Not `Send`: a case stays on the thread that its trial blocks.
@@ -59,7 +59,7 @@ impl Case {
         self
     }
 
-    /// What the transport lacks for this case.
+    /// Returns the capability that the case needs and the transport lacks.
     pub(super) fn lack(&self, capabilities: &Capabilities) -> Option<&'static str> {
         self.need.and_then(|(can, lack)| (!can(capabilities)).then_some(lack))
     }

@@ -50,7 +50,7 @@ async fn a_hundred_commands_with_long_output(site: Site) -> Outcome {
     .await
 }
 
-/// What a command wrote is complete also while its child keeps the pipe open and the machine is busy.
+/// A command's output is complete also while its child keeps the pipe open and the machine is busy.
 async fn a_hundred_commands_with_children_left_behind(site: Site) -> Outcome {
     all(&site, MANY, |site, _| async move {
         let output = site.sh("sleep 2 & printf '%50000d' 1; printf '%50000d' 1 >&2").await?;

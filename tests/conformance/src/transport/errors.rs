@@ -1,4 +1,4 @@
-//! What every method says about paths that mean nothing, and after the end of the connection.
+//! Cases about the errors of every method: for invalid paths, and after the end of the connection.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! Where a case works: the transport, a directory of its own, and the short words that cases are written in.
+//! The site of a case: the transport, a directory of its own, and the short methods that cases are written
+//! in.
 
 use std::{
     ops::Deref,
@@ -13,7 +14,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How long something that must happen may take.
+/// Maximum time for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A transport and a fresh directory on its far side.
@@ -94,12 +95,12 @@ impl Site {
         Ok(names)
     }
 
-    /// What a path names, if it names anything.
+    /// Returns the kind of the file at a path; `None` if there is none.
     pub(super) async fn kind(&self, path: &Path) -> Option<FileKind> {
         self.lstat(path).await.ok().map(|metadata| metadata.kind)
     }
 
-    /// Whether the child whose pid is in a file has ended; a zombie has.
+    /// Returns whether the child whose pid is in a file has ended. A zombie has.
     pub(super) async fn has_ended(&self, pid_file: &str) -> Result<bool> {
         let script = format!(
             r#"pid=$(cat {pid_file}) && [ "$pid" ] || exit 9

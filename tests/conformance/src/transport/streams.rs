@@ -1,4 +1,4 @@
-//! What goes into and comes out of commands: every byte, whatever the amount and the order.
+//! Cases about the input and output of commands: every byte arrives, whatever the amount and the order.
 
 use std::time::Duration;
 

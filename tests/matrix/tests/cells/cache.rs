@@ -45,7 +45,7 @@ impl Bench {
         self.ferry.ended(&id, Duration::from_secs(60))
     }
 
-    /// How many jobs have run.
+    /// Returns the number of jobs that have run.
     fn ran(&self) -> usize {
         fs::read_to_string(&self.marker).unwrap_or_default().lines().count()
     }

@@ -30,7 +30,7 @@ pub(crate) struct Cell {
 
 pub(crate) type CellCase = (&'static str, fn(&Cell) -> Result);
 
-/// What runs in every cell.
+/// Cases that run in every cell.
 pub(crate) const CASES: &[CellCase] = &[
     ("computer_test_finds_nothing_wrong", computer_test_finds_nothing_wrong),
     ("add_gives_the_sum", add_gives_the_sum),
@@ -41,11 +41,11 @@ pub(crate) const CASES: &[CellCase] = &[
     ("kills_of_the_daemon_repeat_nothing", kills_of_the_daemon_repeat_nothing),
 ];
 
-/// What runs in every cell, this machine's own included.
+/// Cases that run in every cell, this machine's own included.
 pub(crate) const EVERYWHERE: &[CellCase] =
     &[("copies_on_the_computer_behave_as_cp", copies_on_the_computer_behave_as_cp)];
 
-/// What runs where there is a queue.
+/// Cases that run where there is a queue.
 pub(crate) const QUEUE_CASES: &[CellCase] = &[
     ("queued_jobs_stay_under_their_bound", queued_jobs_stay_under_their_bound),
     ("active_jobs_stay_under_their_bound", active_jobs_stay_under_their_bound),
@@ -56,12 +56,12 @@ pub(crate) const QUEUE_CASES: &[CellCase] = &[
 const LIMIT: Duration = Duration::from_secs(120);
 
 impl Cell {
-    /// Whether jobs can be pending.
+    /// Returns whether jobs can be pending.
     pub(crate) fn has_queue(&self) -> bool {
         self.name.ends_with("+slurm")
     }
 
-    /// Whether there is a connection to lose.
+    /// Returns whether there is a connection that can be lost.
     pub(crate) fn has_link(&self) -> bool {
         self.name.starts_with("ssh+")
     }
@@ -445,7 +445,7 @@ fn submit_pending(ferry: &Profile, computer: &str, i: usize) -> Result<(String, 
     Ok((id, marker))
 }
 
-/// What Slurm refuses for good fails the process at once, with Slurm's words, and harms nobody.
+/// Slurm's permanent refusal fails the process at once, with Slurm's words, and harms no other one.
 fn refusals_fail_at_once_with_the_schedulers_words(cell: &Cell) -> Result {
     let ferry = cell.profile()?;
     ferry.ok(&["daemon", "start"])?;

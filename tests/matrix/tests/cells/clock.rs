@@ -26,7 +26,7 @@ const HOUR: i64 = 3600;
 /// A profile whose daemon goes by a clock of its own.
 struct Clock {
     ferry: Profile,
-    /// What the clock is ahead, as `libfaketime` reads it at each look.
+    /// File with the lead of the clock, which `libfaketime` reads at each look.
     ahead: PathBuf,
     library: PathBuf,
 }

@@ -92,7 +92,7 @@ impl Drop for Tmpfs<'_> {
     }
 }
 
-/// How large the plugin files beside the program are, MiB.
+/// Returns the total size of the plugin files beside the program, in MiB.
 fn bundled_mib() -> Result<u64> {
     let binary = binary();
     let dir = binary.parent().ok_or("the program is nowhere")?;
@@ -198,8 +198,8 @@ fn all_goes_on(ferry: &Profile, before: &[(Value, Value)], [finished, running]: 
     ferry.ok(&["daemon", "stop"]).map(drop)
 }
 
-/// Who only reads can go on, also where the store was closed so cleanly that it is a single file: SQLite wants to make
-/// those by which programs share it, and can't.
+/// Read-only commands still work, even if the store was closed so cleanly that it is a single file. SQLite
+/// then wants to create the files by which programs share it, and can't.
 fn a_disk_that_cannot_be_written_loses_nothing() -> Result {
     let base = Profile::new()?;
     let place = base.scratch().join("small");

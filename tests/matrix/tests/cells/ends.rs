@@ -1,5 +1,5 @@
-//! How jobs end that make it hard: texts that would keep the end from being recorded, programs that hear no signal, and
-//! what is left when the script has ended.
+//! Cases about jobs that are hard to end: texts that would keep the end from being recorded, programs that
+//! ignore signals, and processes that are left when the script has ended.
 
 use std::{fs, path::Path, thread, time::Duration};
 
@@ -10,20 +10,20 @@ use crate::{
     chaos::is_alive,
 };
 
-/// What runs in every cell.
+/// Cases that run in every cell.
 pub(crate) const CASES: &[CellCase] = &[
     ("no_text_keeps_an_end_from_being_told", no_text_keeps_an_end_from_being_told),
     ("a_job_that_removes_its_markers_is_told_so", a_job_that_removes_its_markers_is_told_so),
     ("a_program_that_is_deaf_is_killed_all_the_same", a_program_that_is_deaf_is_killed_all_the_same),
 ];
 
-/// What runs where nobody but ferry ends what a job leaves.
+/// Cases that run where only ferry ends the processes that a job leaves.
 pub(crate) const DIRECT_CASES: &[CellCase] = &[
     ("what_a_job_leaves_ends_before_its_process", what_a_job_leaves_ends_before_its_process),
     ("children_that_are_to_stay_stay", children_that_are_to_stay_stay),
 ];
 
-/// What runs where there is a queue.
+/// Cases that run where there is a queue.
 pub(crate) const QUEUE_CASES: &[CellCase] =
     &[("a_signal_to_the_batch_shell_reaches_the_job", a_signal_to_the_batch_shell_reaches_the_job)];
 

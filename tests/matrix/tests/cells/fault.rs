@@ -1,5 +1,6 @@
-//! What breaks between ferry and its jobs, while a hundred of them run: connections, the wire itself, Slurm's
-//! controller. Everything finishes, and each payload runs exactly once, unless Slurm was told to run it again.
+//! Cases about faults between ferry and its jobs, while a hundred of them run: connections, the wire itself,
+//! Slurm's controller. Everything finishes, and each payload runs exactly once, unless Slurm was told to run
+//! it again.
 
 use std::{
     fs,
@@ -17,33 +18,33 @@ use crate::{
     services::{Wire, service_pid, services, start_service},
 };
 
-/// What breaks only what it has for itself.
+/// Cases that break only their own wire.
 pub(crate) const WIRE_CASES: &[CellCase] = &[("a_cut_wire_repeats_nothing", a_cut_wire_repeats_nothing)];
 
-/// What breaks the connections of all.
+/// Cases that break the connections of all cases.
 pub(crate) const LINK_CASES: &[CellCase] = &[
     ("killed_connections_repeat_nothing", killed_connections_repeat_nothing),
     ("a_stopped_server_hangs_nobody", a_stopped_server_hangs_nobody),
 ];
 
-/// What breaks Slurm's controller.
+/// Cases that break Slurm's controller.
 pub(crate) const CONTROLLER_CASES: &[CellCase] = &[
     ("a_hung_controller_hangs_nobody", a_hung_controller_hangs_nobody),
     ("a_killed_controller_repeats_nothing", a_killed_controller_repeats_nothing),
 ];
 
-/// What Slurm itself begins anew.
+/// Cases in which Slurm itself starts a job again.
 pub(crate) const REQUEUE_CASES: &[CellCase] =
     &[("a_requeued_job_goes_on_as_the_same_job", a_requeued_job_goes_on_as_the_same_job)];
 
 const JOBS: usize = 100;
 /// Jobs that tell at once that they run.
 const QUICK: usize = 4;
-/// How often a connection is killed.
+/// Number of times that a connection is killed.
 const KILLS: usize = 4;
-/// How long the wire is cut.
+/// Time for which the wire is cut.
 const CUT: Duration = Duration::from_secs(20);
-/// How long what ferry had under way may take to notice that.
+/// Maximum time until ferry's running operations notice that.
 const NOTICE: Duration = Duration::from_secs(2);
 const LIMIT: Duration = Duration::from_secs(300);
 

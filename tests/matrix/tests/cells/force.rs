@@ -23,7 +23,7 @@ pub(crate) const CASES: &[CellCase] = &[
 ];
 
 const LIMIT: Duration = Duration::from_secs(120);
-/// How soon a forced kill must be over: it tries to cancel the job for 5 s.
+/// Maximum time of a forced kill. It tries to cancel the job for 5 s.
 const FORCED: Duration = Duration::from_secs(15);
 
 /// Waits until `process show` says this of a process; what it says then.
@@ -54,7 +54,7 @@ fn running(cell: &Cell, wire: &Wire) -> Result<(Profile, String)> {
     Ok((ferry, id))
 }
 
-/// How many jobs of a profile the real queue shows.
+/// Returns the number of a profile's jobs that the real queue shows.
 fn queued(ferry: &Profile) -> Result<usize> {
     let mut squeue = Command::new("squeue");
     squeue.args(["-h", "-t", "PD,CF,R", "-o", "%Z"]).stderr(Stdio::null());

@@ -1,4 +1,4 @@
-//! What people do with the graph: comments, groups, and deletion with a look before it.
+//! Cases about users' changes to the graph: comments, groups, and deletion with a preview.
 
 use std::{fs, time::Duration};
 

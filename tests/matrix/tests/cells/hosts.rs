@@ -20,7 +20,7 @@ use crate::{
     told,
 };
 
-/// What needs nothing but this machine.
+/// Cases that need nothing but this machine.
 pub(crate) const CASES: &[Case] = &[
     ("a_disabled_computer_drains_and_resumes", a_disabled_computer_drains_and_resumes),
     ("a_cancel_that_fails_is_told_and_repeated", a_cancel_that_fails_is_told_and_repeated),
@@ -35,14 +35,14 @@ pub(crate) const CASES: &[Case] = &[
     ("failures_are_counted_shown_and_survive_a_restart", failures_are_counted_shown_and_survive_a_restart),
 ];
 
-/// What runs where a server can be down.
+/// Cases that run where a server can be down.
 pub(crate) const LINK_CASES: &[CellCase] = &[
     ("a_server_that_is_down_is_tried_rarely", a_server_that_is_down_is_tried_rarely),
     ("a_full_quota_over_there_ends_when_there_is_room", a_full_quota_over_there_ends_when_there_is_room),
     ("refused_credentials_wait_for_the_user", refused_credentials_wait_for_the_user),
 ];
 
-/// What runs in every cell, this machine's own included.
+/// Cases that run in every cell, this machine's own included.
 pub(crate) const EVERYWHERE: &[CellCase] =
     &[("a_work_directory_removed_under_its_job_harms_nobody_else", a_work_directory_removed_under_its_job)];
 

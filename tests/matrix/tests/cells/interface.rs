@@ -29,7 +29,7 @@ fn profile(files: &[&str]) -> Result<Profile> {
     Ok(ferry)
 }
 
-/// What a submission that is refused says.
+/// Returns the message of a submission that is refused.
 fn refused(ferry: &Profile, words: &[&str]) -> Result<String> {
     Ok(ferry.ferry(&[&["submit"], words].concat())?.expect(2)?.stderr)
 }

@@ -62,8 +62,8 @@ fn jobs_below(root: &Path) -> usize {
     job_dirs().iter().filter(|dir| dir.starts_with(root)).count()
 }
 
-/// Where all job scripts work that run at one moment: listing `/proc` takes a while, in which one may end and the
-/// next begin, so those found are looked at once more.
+/// Returns the work directories of all job scripts that run at one moment. Listing `/proc` takes a while, in
+/// which one script may end and the next begin. So those found are checked a second time.
 pub(crate) fn job_dirs() -> Vec<PathBuf> {
     let Ok(children) = fs::read_dir("/proc") else { return Vec::new() };
     let works_in = |pid: &str| {

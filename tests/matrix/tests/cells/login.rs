@@ -1,4 +1,5 @@
-//! Where a daemon starts from, and as whom: inside an allocation of Slurm, or as a user id that has no name.
+//! Cases about the environment that a daemon starts in: inside an allocation of Slurm, or as a user id
+//! without a name.
 
 use std::{
     process::{Command, Stdio},

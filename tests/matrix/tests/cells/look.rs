@@ -16,7 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("the_page_works_in_a_browser", the_page_works_in_a_browser),
 ];
 
-/// What no page may take for anything but text.
+/// Text that every page must treat as text only.
 const EVIL: &str = "</script><img src=x onerror=document.title='broken'> \"&amp;' <b>";
 
 /// A profile with a sum of a sum; the number of the second process.
@@ -159,7 +159,7 @@ fn every_option_of_the_graph_does_its_work() -> Result {
     check(seen.trim() == "5.html", || seen.clone())
 }
 
-/// What the browser does in the page, as a person would: each step says what it saw.
+/// Script that acts in the page as a person would. Each step records what it saw.
 const HANDS: &str = r##"
 window.addEventListener("load", () => {
   const $ = (query) => document.querySelector(query), all = (query) => [...document.querySelectorAll(query)];

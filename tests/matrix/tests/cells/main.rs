@@ -128,7 +128,7 @@ fn main() {
 /// Cases that break a service or count all its jobs have it for themselves; the others share it.
 static SERVICES: RwLock<()> = RwLock::new(());
 
-/// Whether the long campaigns run too.
+/// Returns whether the long campaigns run too.
 fn is_full() -> bool {
     std::env::var_os("FERRY_FULL").is_some()
 }
@@ -138,7 +138,7 @@ fn in_full(cases: &'static [cell::CellCase]) -> &'static [cell::CellCase] {
     if is_full() { cases } else { &[] }
 }
 
-/// What must hold in every cell, in one that is not this machine's own.
+/// Returns the trials of a cell that is not this machine's own.
 fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     // Those that mostly wait begin first, beside the others.
     let mut together: Vec<cell::CellCase> = Vec::new();

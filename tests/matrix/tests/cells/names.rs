@@ -18,10 +18,10 @@ use crate::{
     fault::jobs_in,
 };
 
-/// What runs wherever there is a queue.
+/// Cases that run wherever there is a queue.
 pub(crate) const CASES: &[CellCase] = &[("a_renamed_job_is_still_ours", a_renamed_job_is_still_ours)];
 
-/// What needs an environment of its own at the login.
+/// Cases that need an environment of their own at the login.
 pub(crate) const LOGIN_CASES: &[CellCase] =
     &[("numbers_around_the_id_are_no_ids", numbers_around_the_id_are_no_ids)];
 

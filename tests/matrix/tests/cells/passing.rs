@@ -19,14 +19,14 @@ use crate::{
     services::services,
 };
 
-/// What breaks the queue of all.
+/// Cases that break the queue of all cases.
 pub(crate) const CASES: &[CellCase] = &[
     ("a_drained_partition_loses_no_job", a_drained_partition_loses_no_job),
     ("a_slip_in_slurm_conf_loses_no_job", a_slip_in_slurm_conf_loses_no_job),
     ("a_job_for_a_drained_partition_holds_up_nobody", a_job_for_a_drained_partition_holds_up_nobody),
 ];
 
-/// How long all may take to end once the trouble is over.
+/// Maximum time until all jobs end once the fault is over.
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// The partition that jobs go to, drained until this is dropped.

@@ -1,4 +1,4 @@
-//! Where results come from.
+//! Cases about the origin of results.
 
 use std::{fs, time::Duration};
 

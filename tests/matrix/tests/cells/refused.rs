@@ -10,7 +10,7 @@ use crate::{
     hosts::{Fakes, HONEST},
 };
 
-/// What is tried, each on a profile of its own.
+/// Cases that run on a profile of their own each.
 pub(crate) const CASES: &[Case] = &[
     ("unknown_words_pause_after_a_few_tries", unknown_words_pause_after_a_few_tries),
     ("unknown_words_of_a_job_that_is_in_are_no_refusal", unknown_words_of_a_job_that_is_in_are_no_refusal),

@@ -46,9 +46,9 @@ esac
 
 /// The wrapper before the real `squeue`; dropped, it is gone.
 struct Squeue {
-    /// What ferry's commands find first.
+    /// The wrapper, which ferry's commands find first.
     file: PathBuf,
-    /// Where it is told what to do, and tells what it was asked.
+    /// Directory of its instructions, and of its record of requests.
     dir: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! What calculations put aside on their computers, and take out again.
+//! Cases about stashing: files that calculations keep on their computers, and their retrieval.
 
 use std::{fs, path::Path, time::Duration};
 

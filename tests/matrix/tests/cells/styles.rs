@@ -28,7 +28,7 @@ const LANES: usize = 4;
 /// A workflow that is run.
 struct Style {
     plugin: &'static str,
-    /// What is submitted; `MARK` is a file to which each job adds a line.
+    /// Arguments of the submission; `MARK` is a file to which each job adds a line.
     words: &'static [&'static str],
     /// Steps that it takes, those of workflows that it calls included.
     steps: usize,

@@ -19,7 +19,7 @@ pub(crate) const CASES: &[CellCase] = &[
 ];
 
 const LIMIT: Duration = Duration::from_secs(120);
-/// What the computer allows.
+/// Number of submissions that the computer allows at once.
 const ALLOWED: usize = 3;
 
 /// Counts itself before and after the real `sbatch`, under a lock: how many there are now, and the most there were.
@@ -67,7 +67,7 @@ impl Sbatch {
         Profile::run(start)?.expect(0).map(drop)
     }
 
-    /// How many run now, and the most that ran at once.
+    /// Returns the number that run now, and the most that ran at once.
     fn count(&self) -> Result<(usize, usize)> {
         let begun = Instant::now();
         loop {

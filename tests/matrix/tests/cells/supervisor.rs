@@ -30,7 +30,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_second_interrupt_kills", a_second_interrupt_kills),
 ];
 
-/// What runs where there is a connection to hear of.
+/// Cases that run where there is a connection, whose library logs.
 pub(crate) const LINK_CASES: &[CellCase] =
     &[("log_levels_of_a_library_change_at_once", log_levels_of_a_library_change_at_once)];
 
@@ -56,7 +56,7 @@ fn supervisor(ferry: &Profile) -> Result<i32> {
     status["supervisor"]["pid"].as_i64().map(|pid| pid as i32).ok_or_else(|| format!("none: {status:#}"))
 }
 
-/// Whether a process runs: one that has ended and was not waited for does not.
+/// Returns whether a process runs. One that has ended and was not reaped does not.
 pub(crate) fn lives(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))

@@ -27,7 +27,7 @@ const COMMITS: &[u64] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23,
 /// Passages of the other places.
 const PASSAGES: &[u64] = &[1, 2];
 
-/// What is run, and what its user does.
+/// The processes that are run, and the actions of their user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Story {
     /// The tree runs to its end.
@@ -43,7 +43,7 @@ enum Story {
 struct Death {
     place: String,
     story: Story,
-    /// Whether it must happen: the first passage of any place must.
+    /// True if the death must happen. The first passage of any place must.
     certain: bool,
 }
 

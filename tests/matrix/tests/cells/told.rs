@@ -12,7 +12,7 @@ use ferry_matrix::{Profile, Result, check, kill};
 
 use crate::cell::{Cell, CellCase};
 
-/// What runs where there is no queue.
+/// Cases that run where there is no queue.
 pub(crate) const CASES: &[CellCase] = &[
     ("an_end_is_told_long_before_the_next_poll", an_end_is_told_long_before_the_next_poll),
     ("who_waits_for_room_is_told_too", who_waits_for_room_is_told_too),
@@ -91,7 +91,8 @@ fn a_watcher_ends_with_its_daemon(cell: &Cell) -> Result {
     ferry.ended(&id, LIMIT).map(drop)
 }
 
-/// Where watchers leave their names: beside the work directories of the profile's computer.
+/// Returns the directory in which watchers record their names: beside the work directories of the profile's
+/// computer.
 fn names_of(ferry: &Profile) -> Result<PathBuf> {
     let uid = fs::metadata("/proc/self").map_err(|error| error.to_string())?.uid();
     let name = format!(".ferry-watch-{uid}");

@@ -210,7 +210,8 @@ fn who_steps_is_paused_and_played() -> Result {
     check(shown["exit_code"] == 0 && shown["paused"] == false, || format!("{shown:#}"))
 }
 
-/// What a step did while it was told to stand still is kept, and not done again; and nothing comes after it.
+/// The work of a step that was under way when its process was paused is kept, and not done again. No step
+/// follows it.
 fn a_pause_lets_the_present_step_end() -> Result {
     let ferry = with_daemon()?;
     let mark = |name: &str| ferry.scratch().join(name);

@@ -26,11 +26,11 @@ const CASES: &[CellCase] = &[
     ("jobs_of_an_older_ferry_come_home_after_its_death", |cell| hand_over(cell, true)),
 ];
 
-/// How many jobs it is given at once.
+/// Number of jobs that it is given at once.
 const JOBS: usize = 24;
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// What runs in a cell.
+/// Returns the cases that run in a cell.
 pub(crate) fn cases() -> &'static [CellCase] {
     if older().is_some() { CASES } else { &[] }
 }

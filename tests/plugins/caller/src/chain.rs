@@ -38,7 +38,7 @@ pub enum SumsExit {
     Rounds { status: u32 },
 }
 
-/// What it remembers.
+/// The state that it keeps.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Sums {
     jobs: BTreeMap<String, Child<arithmetic::AddJob>>,
@@ -94,7 +94,7 @@ impl Sums {
     }
 }
 
-/// What it remembers.
+/// The state that it keeps.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Base {
     next: Draft<arithmetic::AddJob>,
@@ -120,7 +120,7 @@ pub async fn square(cx: Cx, x: Node<i64>) -> Result<Node<i64>> {
     Ok(cx.call(times).await?.result)
 }
 
-/// What [`both`] returns.
+/// The outputs of [`both`].
 #[derive(Outputs)]
 pub struct BothOutputs {
     /// Of the job and the function beside it

@@ -90,7 +90,7 @@ impl Checked {
     }
 }
 
-/// What [`parts`] gives.
+/// The outputs of [`parts`].
 #[derive(Outputs)]
 pub struct Parts {
     /// How often it fits
@@ -123,7 +123,7 @@ fn fit(n: &i64, by: &i64, _: &BTreeMap<String, f64>, bad: &mut Problems) {
 /// The rest has the sign of `n`.
 #[calcfunction(name = "caller.parts", exit = PartsExit, validate = fit)]
 pub fn parts(
-    /// What is divided
+    /// The dividend.
     n: i64,
     /// By what
     #[port(default = 2, validate = is_not_null)]

@@ -10,7 +10,7 @@ mod deed;
 
 use ferry_plugin::{CalcJob, Finished, Inputs, Job, NoExit, Outputs, Result, calcfunction, calcjob};
 
-/// What `hostile.job` is asked to do.
+/// The inputs of `hostile.job`.
 #[derive(Inputs)]
 pub struct JobInputs {
     /// The deed done in `prepare`
@@ -21,7 +21,7 @@ pub struct JobInputs {
     pub parse: String,
 }
 
-/// What it makes.
+/// The outputs of `hostile.job`.
 #[derive(Outputs)]
 pub struct JobOutputs {
     /// Set before the deed, so that it can be seen what a bad end keeps

@@ -10,7 +10,7 @@ use ferry_plugin::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How the result came about; a serde type of this crate as a node.
+/// The origin of the result; a serde type of this crate as a node.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Origin {
     /// The text that the job printed.
@@ -19,7 +19,7 @@ pub struct Origin {
     pub read_as: serde_json::Value,
 }
 
-/// What a power is made of.
+/// The inputs of a power.
 #[derive(Inputs)]
 pub struct PowerInputs {
     /// What is multiplied
@@ -28,7 +28,7 @@ pub struct PowerInputs {
     pub exponent: i64,
 }
 
-/// What comes out.
+/// The output of a power.
 #[derive(Outputs)]
 pub struct PowerOutputs {
     /// base to the power of exponent
@@ -37,7 +37,7 @@ pub struct PowerOutputs {
     pub origin: Json<Origin>,
 }
 
-/// What can go wrong.
+/// The exit codes of a power.
 #[derive(ExitCodes)]
 pub enum PowerExit {
     /// The job left no result.
@@ -46,7 +46,7 @@ pub enum PowerExit {
     /// The job left something else.
     #[exit(311, "the job printed '{text}', which is no number")]
     NoNumber {
-        /// What it left.
+        /// The job's text.
         text: String,
     },
 }

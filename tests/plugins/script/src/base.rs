@@ -4,7 +4,7 @@ use arithmetic::{AddExit, AddJob};
 use ferry_plugin::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What it remembers.
+/// The state that it keeps.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Base {
     next: Draft<AddJob>,

@@ -16,7 +16,7 @@ pub struct CountInputs {
 #[derive(Outputs)]
 pub struct CountOutputs {}
 
-/// What it remembers.
+/// The state that it keeps.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Count {
     at: i64,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use ferry_plugin::{RemotePath, prelude::*, proto};
 use serde::Deserialize;
 
-/// What is asked for.
+/// The inputs of the job.
 #[derive(Inputs, Debug)]
 pub struct JobInputs {
     /// The description
@@ -30,7 +30,7 @@ pub struct JobInputs {
     pub places: BTreeMap<String, RemoteFolder>,
 }
 
-/// What it gave.
+/// The outputs of the job.
 #[derive(Outputs)]
 pub struct JobOutputs {
     /// The text that the parser was asked for
@@ -72,7 +72,7 @@ struct Line {
     mpi: Option<bool>,
 }
 
-/// What a parser does.
+/// The actions of a parser.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parse {

@@ -32,14 +32,14 @@ pub struct ScriptInputs {
     pub script: Vec<Value>,
 }
 
-/// What it returned.
+/// The outputs of the script.
 #[derive(Outputs)]
 pub struct ScriptOutputs {
     /// By the names that the script gave
     pub results: BTreeMap<String, AnyOutput>,
 }
 
-/// How far it came, and what its calls came to.
+/// The position in the script, and the results of its calls.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Place {
     at: usize,

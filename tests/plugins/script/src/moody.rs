@@ -2,7 +2,7 @@
 
 use ferry_plugin::{Look, Monitor, Verdict, View, prelude::*};
 
-/// What it does.
+/// The monitor's arguments.
 #[derive(Inputs)]
 pub struct Moody {
     #[port(choices(

@@ -45,7 +45,7 @@ pub fn numbers(count: i64) -> Vec<i64> {
     (0..count).collect()
 }
 
-/// What it remembers.
+/// The state that it keeps.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Rounds {
     round: i64,

@@ -1,4 +1,5 @@
-//! How calculations end: parsers and exit codes, plugins that fail, and what is not kept.
+//! Cases about the ends of calculations: parsers and exit codes, plugins that fail, and data that is not
+//! kept.
 
 use std::{fs, time::Duration};
 

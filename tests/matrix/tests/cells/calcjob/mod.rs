@@ -80,7 +80,7 @@ impl Bench {
         self.ferry.ok(&["process", "report", &shown["id"].to_string()])
     }
 
-    /// What a job printed, if its output went there.
+    /// Returns the output of `calcjob outputcat` for the file `path` of a job.
     fn cat(&self, shown: &Value, path: &str) -> Result<String> {
         self.ferry.ok(&["calcjob", "outputcat", &shown["id"].to_string(), path])
     }

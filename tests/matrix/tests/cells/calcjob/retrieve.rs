@@ -1,4 +1,4 @@
-//! What comes home and under which name: AiiDA's `test_retrieve_files_from_list`.
+//! Cases about the files that are retrieved, and their names: AiiDA's `test_retrieve_files_from_list`.
 
 use ferry_matrix::{Result, check};
 use serde_json::{Value, json};

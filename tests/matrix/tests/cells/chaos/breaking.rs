@@ -21,13 +21,13 @@ use crate::{
     supervisor::lives,
 };
 
-/// How long a service may take to be there again.
+/// Maximum time until a service is back.
 const BACK: Duration = Duration::from_secs(20);
 
 /// When a service that was started stays up.
 const SETTLED: Duration = Duration::from_millis(300);
 
-/// What all trials of a cell share.
+/// State that all trials of a cell share.
 pub(super) struct Ground {
     pub(super) cell: Cell,
     /// Names of the crash points that the binary has.

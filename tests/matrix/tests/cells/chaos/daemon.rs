@@ -10,7 +10,7 @@ use ferry_matrix::{Profile, Result, check, kill};
 
 use super::plan::Fault;
 
-/// How long a start may take, after which nobody would call it one.
+/// Maximum time of a start.
 const START: Duration = Duration::from_secs(30);
 
 /// The daemon, and where it was told to die.
@@ -93,7 +93,7 @@ fn name(place: &str) -> String {
     place.split(':').next().unwrap_or_default().to_owned()
 }
 
-/// Whether this child lives.
+/// Returns whether this child is alive.
 pub(crate) fn is_alive(pid: i32) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // One that nobody has waited for is dead all the same.

@@ -42,7 +42,8 @@ struct Campaign<'a> {
     same: bool,
     trials: u64,
     tally: Mutex<Tally>,
-    /// Which failed; each has said why, since a long campaign is looked at while it runs.
+    /// Trials that failed. Each has already printed its reason, since people look at a long campaign while it
+    /// runs.
     failures: Mutex<Vec<String>>,
 }
 

@@ -1,5 +1,5 @@
-//! What a seed decides of a trial: what is submitted, and what breaks when. Drawn before anything runs, so that the
-//! same seed gives the same plan on the same cell.
+//! The plan of a trial, drawn from a seed: what is submitted, and what breaks when. It is drawn before
+//! anything runs, so the same seed gives the same plan on the same cell.
 
 use std::{fmt, time::Duration};
 
@@ -8,20 +8,20 @@ use crate::{cell::Cell, crash::Random};
 /// One trial.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// What made it.
+    /// The seed that it was drawn from.
     pub(super) seed: u64,
     /// The computer's limit, if it has one.
     pub(super) bound: Option<Bound>,
-    /// What is submitted.
+    /// Processes to submit.
     pub(super) works: Vec<Work>,
-    /// What happens, by the time since the trial began.
+    /// Events, by the time since the trial began.
     pub(super) events: Vec<(Duration, Event)>,
 }
 
 /// A limit on jobs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bound {
-    /// Whether it counts those that are pending alone.
+    /// True if it counts pending jobs alone.
     pub(super) queued: bool,
     /// So many.
     pub(super) most: usize,
@@ -38,7 +38,7 @@ pub(super) enum Work {
     Function { x: u64 },
 }
 
-/// What a job leaves behind when its script ends.
+/// The process that a job leaves behind when its script ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaves {
     Nothing,
@@ -59,7 +59,7 @@ pub(super) enum Event {
     Break(Fault),
 }
 
-/// What a user may say to a process.
+/// A user's command to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Kill,
@@ -67,7 +67,7 @@ pub(super) enum Verb {
     Play,
 }
 
-/// What may break.
+/// A fault.
 #[derive(Debug, Clone)]
 pub(super) enum Fault {
     /// `kill -9` of the daemon's worker, and a new start after so long.
@@ -136,7 +136,7 @@ impl Plan {
 }
 
 impl Plan {
-    /// What breaks.
+    /// Returns the faults among the events.
     pub(super) fn faults(&self) -> impl Iterator<Item = &Fault> {
         self.events.iter().filter_map(|(_, event)| match event {
             Event::Break(fault) => Some(fault),

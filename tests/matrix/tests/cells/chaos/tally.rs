@@ -1,4 +1,4 @@
-//! What all trials of a cell came to, for people and for the note.
+//! The sums over all trials of a cell, for people and for the note.
 
 use std::{
     collections::BTreeMap,

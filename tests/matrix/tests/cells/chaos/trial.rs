@@ -18,11 +18,11 @@ use super::{
 };
 use crate::cell::Cell;
 
-/// How often a submission that was not acknowledged is tried.
+/// Maximum number of attempts at a submission that was not acknowledged.
 const TRIES: usize = 40;
-/// How long all may take to end once nothing breaks any more; longer is stuck.
+/// Maximum time until all processes end once nothing breaks any more. Longer means stuck.
 const SETTLE: Duration = Duration::from_secs(150);
-/// How long a daemon that was told where to die may take to come there.
+/// Maximum time until a daemon reaches the point at which it was told to die.
 const ARMED: Duration = Duration::from_secs(4);
 
 /// A submission, acknowledged or not.
@@ -31,9 +31,9 @@ pub(super) struct Sent {
     pub(super) work: Work,
     /// The process, if it was acknowledged.
     pub(super) id: Option<String>,
-    /// Where its payload leaves its lines; those of a parent's jobs have a number behind it.
+    /// File to which its payload adds lines. The files of a parent's jobs have a number appended.
     pub(super) marker: PathBuf,
-    /// Whether a kill of it was acknowledged.
+    /// True if a kill of it was acknowledged.
     pub(super) killed: bool,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Trial<'a> {
         Trial { ground, plan, ferry, daemon: Daemon::default(), sent: Vec::new(), of_work }
     }
 
-    /// What must be there before the first event.
+    /// Sets up everything that must be there before the first event.
     pub(super) fn prepare(&mut self) -> Result {
         self.ferry.ok(&["plugin", "install", text(&plugin("script_file")?)])?;
         if let Some(bound) = self.plan.bound {
@@ -97,7 +97,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Where daemons died that were told to, and how often.
+    /// Returns the points at which daemons died on purpose, with the number of deaths at each.
     pub(super) fn died_at(&self) -> &BTreeMap<String, u64> {
         &self.daemon.died_at
     }
@@ -245,7 +245,7 @@ fn script(sent: &Sent, computer: &str) -> Value {
 }
 
 impl Sent {
-    /// What its process must come to.
+    /// Returns the expected result of its process.
     pub(super) fn result(&self) -> u64 {
         match self.work {
             Work::Job { x, .. } | Work::Function { x } => x + 1,
@@ -264,7 +264,7 @@ impl Sent {
     }
 }
 
-/// How often the payload ran that writes to this file.
+/// Returns the number of times that the payload which writes to this file ran.
 pub(crate) fn runs(marker: &Path) -> usize {
     fs::read_to_string(marker).map_or(0, |lines| lines.lines().count())
 }

@@ -12,7 +12,7 @@ use std::{
 use super::{breaking::Ground, plan::Bound};
 use crate::limits::job_dirs;
 
-/// How often is looked.
+/// Interval between two looks.
 const LOOK: Duration = Duration::from_millis(70);
 
 /// Trials by the directory that their jobs work below, with the most jobs seen at once.

@@ -20,7 +20,7 @@ use crate::{
     supervisor::lives,
 };
 
-/// How long a service may take to be there again.
+/// Maximum time until a service is back.
 const BACK: Duration = Duration::from_secs(60);
 /// When a service that was started stays up.
 const SETTLED: Duration = Duration::from_millis(300);
@@ -197,7 +197,7 @@ impl Clusters {
         Ok(())
     }
 
-    /// What bash reads at the login, as a login shell and for a command alone.
+    /// Returns the files that bash reads at the login: as a login shell, and for a single command.
     fn login_files(&self) -> [PathBuf; 2] {
         let home = Path::new(self.report["dir"].as_str().unwrap_or_default()).join("ssh/home");
         [".bash_profile", ".bashrc"].map(|name| home.join(name))

@@ -30,7 +30,7 @@ const FULL: &[CellCase] = &[
     ),
 ];
 
-/// What runs in a cell with a queue; that queue has no part in it.
+/// Returns the cases that run in a cell with a queue. That queue has no part in them.
 pub(crate) fn cases(cell: &Cell) -> impl Iterator<Item = CellCase> {
     let (smoke, rest) = match (cell.has_queue(), is_full()) {
         (true, true) => (SMOKE, FULL),

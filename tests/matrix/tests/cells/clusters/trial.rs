@@ -14,7 +14,7 @@ use crate::{
 };
 
 const JOBS: usize = 60;
-/// How often something is killed.
+/// Number of kills.
 const KILLS: usize = 8;
 const SERVICES: [&str; 3] = ["slurmctld-alpha", "slurmctld-beta", "slurmdbd"];
 const LIMIT: Duration = Duration::from_secs(400);

@@ -18,7 +18,7 @@ macro_rules! raw_plugin {
         static NOTE: raw::Note<{ ferry_plugin_abi::note_len(FACTS) }> =
             raw::Note(raw::claiming(ferry_plugin_abi::note(FACTS), $major));
 
-        /// What the host looks for.
+        /// The symbol that the host looks for.
         #[unsafe(no_mangle)]
         pub static FERRY_PLUGIN_V1: ferry_plugin_abi::Descriptor = raw::descriptor($name, $major, call);
 
