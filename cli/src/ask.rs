@@ -7,7 +7,8 @@ use crate::{error::Result, output, session::Session};
 /// Asks the question and returns whether the user agrees; `None` without a terminal, or if asking is switched
 /// off.
 ///
-/// # Errors Fails if the answer can't be read.
+/// # Errors
+/// Fails if the answer can't be read.
 pub(crate) fn agreed(session: &Session, question: &str) -> Result<Option<bool>> {
     if session.non_interactive || !std::io::stdin().is_terminal() {
         return Ok(None);

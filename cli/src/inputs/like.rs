@@ -26,7 +26,8 @@ pub(super) fn gather(gathered: &mut Gathered<'_>, reader: &Reader, process: Node
 
 /// Returns the metadata that was given beside the inputs.
 ///
-/// # Errors Returns the store's errors.
+/// # Errors
+/// Returns the store's errors.
 pub(super) fn metadata(reader: &Reader, process: NodeId) -> Result<Vec<(&'static str, Value)>> {
     let node = reader.node(process)?;
     let options = match node.body.get("options") {

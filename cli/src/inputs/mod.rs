@@ -117,7 +117,8 @@ impl Template {
     /// and options, and `own`. `own` holds the inputs of this launch alone, and the directory that paths in
     /// them are relative to.
     ///
-    /// # Errors Returns the store's errors. The inner result has all problems of the wish.
+    /// # Errors
+    /// Returns the store's errors. The inner result has all problems of the wish.
     async fn launch(
         &self,
         reading: &Reading<'_>,

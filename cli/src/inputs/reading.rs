@@ -34,7 +34,8 @@ impl<'a> Reading<'a> {
 
     /// Returns the converter by which plugins read and write.
     ///
-    /// # Errors Fails if the plugins' files are not accessible.
+    /// # Errors
+    /// Fails if the plugins' files are not accessible.
     pub(crate) fn converter(&self) -> Result<Converter<'_>, ConvertError> {
         let hosts = match self.hosts.get() {
             Some(hosts) => hosts,

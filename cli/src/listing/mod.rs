@@ -72,7 +72,8 @@ impl ListingArgs {
 
     /// Returns the rows for which the conditions hold, in order.
     ///
-    /// # Errors Returns the store's errors.
+    /// # Errors
+    /// Returns the store's errors.
     pub(crate) fn choose<T: Listed>(&self, reader: &Reader, all: Vec<T>) -> Result<Vec<T>> {
         let mut rows: Vec<(Vec<Value>, T)> = Vec::new();
         for it in all {

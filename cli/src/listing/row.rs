@@ -41,7 +41,8 @@ impl<'a> Row<'a> {
 
     /// Returns the value in a column.
     ///
-    /// # Errors Returns the store's errors.
+    /// # Errors
+    /// Returns the store's errors.
     pub(super) fn get(&self, key: &Key) -> Result<Value> {
         match &key.place {
             Place::Field(name) => self.field(name),

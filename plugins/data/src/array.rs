@@ -31,7 +31,8 @@ impl ArrayData {
 
     /// Checks constraints that the schema does not express.
     ///
-    /// # Errors Fails if there is a unit or a description of an array that does not exist.
+    /// # Errors
+    /// Fails if there is a unit or a description of an array that does not exist.
     pub fn check(&self) -> Result<(), String> {
         let told = self.units.keys().chain(self.descriptions.keys());
         match told.into_iter().find(|name| !self.arrays.contains_key(*name)) {

@@ -44,7 +44,8 @@ impl Bands {
 
     /// Checks constraints that the schema does not express.
     ///
-    /// # Errors Returns the first problem.
+    /// # Errors
+    /// Returns the first problem.
     pub fn check(&self) -> Result<(), String> {
         let points = match self.bands.shape() {
             [points, _] | [1 | 2, points, _] => *points,

@@ -67,7 +67,8 @@ impl Kpoints {
 
     /// Checks constraints that the schema does not express.
     ///
-    /// # Errors Returns the first problem.
+    /// # Errors
+    /// Returns the first problem.
     pub fn check(&self) -> Result<(), String> {
         match &self.mesh {
             Some(_) if !self.points.is_empty() => {

@@ -205,7 +205,8 @@ impl Structure {
 
     /// Checks constraints that the schema does not express.
     ///
-    /// # Errors Returns the first problem.
+    /// # Errors
+    /// Returns the first problem.
     pub fn check(&self) -> Result<(), String> {
         self.kinds.iter().try_for_each(Kind::check)?;
         for (index, kind) in self.kinds.iter().enumerate() {

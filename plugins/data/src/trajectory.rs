@@ -126,7 +126,8 @@ impl Trajectory {
 
     /// Checks constraints that the schema does not express.
     ///
-    /// # Errors Returns the first problem.
+    /// # Errors
+    /// Returns the first problem.
     pub fn check(&self) -> Result<(), String> {
         let (frames, sites) = (self.len(), self.symbols.len());
         let fits = |name: &str, array: &Array, shape: &[usize]| {

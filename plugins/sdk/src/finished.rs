@@ -183,7 +183,8 @@ impl Finished {
     /// Returns the name of the output file, which the user or the type's own
     /// [`options`](crate::CalcJob::options) set.
     ///
-    /// # Errors Fails if neither sets it.
+    /// # Errors
+    /// Fails if neither sets it.
     pub fn output_filename(&self) -> Result<String> {
         option::text(&self.options, "output_filename")
     }

@@ -40,7 +40,8 @@ pub trait PortType: Sized {
 
     /// Returns the input for a call of a process: a stored node, or a new one.
     ///
-    /// # Errors Fails with the reason if it can't be given. The caller adds the port's name.
+    /// # Errors
+    /// Fails with the reason if it can't be given. The caller adds the port's name.
     fn given(&self) -> Result<CallInput, String> {
         let mut lender = Lender::nowhere();
         let Node { uuid, data_type, value, files } = self.lend(&mut lender);

@@ -189,7 +189,8 @@ impl Job {
     /// Returns the name of the input file, which the user or the type's own
     /// [`options`](crate::CalcJob::options) set.
     ///
-    /// # Errors Fails if neither sets it.
+    /// # Errors
+    /// Fails if neither sets it.
     pub fn input_filename(&self) -> Result<String> {
         option::text(&self.options, "input_filename")
     }

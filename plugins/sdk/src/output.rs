@@ -139,7 +139,8 @@ impl OutputSet {
 
     /// Returns the outputs of a workflow: uuids of stored nodes, by port.
     ///
-    /// # Errors Fails with a list of all outputs that a workflow can't have.
+    /// # Errors
+    /// Fails with a list of all outputs that a workflow can't have.
     pub(crate) fn into_handed_on(mut self) -> Result<BTreeMap<String, String>> {
         let made =
             self.nodes.keys().map(|name| format!("output `{name}` is new data, which a workflow can't make"));

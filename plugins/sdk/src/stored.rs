@@ -53,7 +53,8 @@ impl<T> Node<T> {
 impl<T: PortType> Node<T> {
     /// Returns the value. Workflows are not lent files, so they can't read a `T` that is made of files.
     ///
-    /// # Errors Fails if the node does not fit the type.
+    /// # Errors
+    /// Fails if the node does not fit the type.
     pub fn value(&self) -> Result<T> {
         T::from_node(&self.node).map_err(Error::from)
     }

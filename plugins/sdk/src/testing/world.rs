@@ -267,7 +267,8 @@ impl<P> Ran<P> {
 impl<P: Process> Ran<P> {
     /// Returns the outputs.
     ///
-    /// # Panics If it did not succeed, with the reason.
+    /// # Panics
+    /// If it did not succeed, with the reason.
     pub fn outputs(&self) -> P::Nodes {
         assert!(self.ended.is_ok(), "it was no success: {}", self.ended.in_words());
         P::Nodes::read_all(&self.ended.outputs, "").unwrap_or_else(|missing| panic!("{missing}"))

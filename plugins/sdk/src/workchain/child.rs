@@ -119,8 +119,9 @@ impl<P> Child<P> {
 
     /// Returns its end, with the values of its outputs.
     ///
-    /// # Errors Fails if it has not ended. Fails also if the values have to be fetched first, after which the
-    /// step is taken again.
+    /// # Errors
+    /// Fails if it has not ended. Fails also if the values have to be fetched first, after which the step is
+    /// taken again.
     pub fn end(&self) -> Result<&Ended> {
         let end = self.end.as_ref();
         let end =

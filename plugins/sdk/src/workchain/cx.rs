@@ -112,7 +112,8 @@ impl<W: WorkChain> StepCx<W> {
     /// Returns the commands that were asked for. Without `launches`, it leaves out the launches, because no
     /// step will wait for them.
     ///
-    /// # Errors Fails if an output can't be set.
+    /// # Errors
+    /// Fails if an output can't be set.
     pub(super) fn into_commands(self, launches: bool) -> Result<Vec<Command>> {
         let launch = |call| Command::Launch(Box::new(call));
         let launched = self.launches.into_iter().filter(|_| launches).map(launch);

@@ -168,7 +168,8 @@ impl<W: WorkChain, R: StepReturn, F: Fn(&mut W, &mut StepCx<W>) -> R + 'static> 
 pub trait Predicate<W: WorkChain, M>: 'static {
     /// Returns whether the condition holds.
     ///
-    /// # Errors Returns the method's error.
+    /// # Errors
+    /// Returns the method's error.
     fn holds(&self, chain: &W, cx: &StepCx<W>) -> Result<bool>;
 }
 
@@ -272,7 +273,8 @@ impl<T: StepReturn, E: Into<Error>> StepReturn for Result<T, E> {
 pub trait Truth {
     /// Returns whether the condition holds.
     ///
-    /// # Errors Returns the condition's error.
+    /// # Errors
+    /// Returns the condition's error.
     fn into_truth(self) -> Result<bool>;
 }
 

@@ -122,7 +122,8 @@ impl Bench {
 
     /// Returns the scheduler's status of a job; `None` if it is absent.
     ///
-    /// # Errors Returns the scheduler's errors.
+    /// # Errors
+    /// Returns the scheduler's errors.
     pub async fn status(&self, job: &JobRef) -> Outcome<Option<JobStatus>> {
         let mut all: BTreeMap<JobRef, JobStatus> =
             self.scheduler.status(&*self.via, std::slice::from_ref(job)).await?;
@@ -154,7 +155,8 @@ impl Bench {
 
     /// Returns the number of times that the job's payload ran.
     ///
-    /// # Errors Returns the transport's errors.
+    /// # Errors
+    /// Returns the transport's errors.
     pub async fn runs(&self, dir: &Path) -> Outcome<usize> {
         Ok(self.text(&dir.join("ran")).await?.lines().count())
     }
