@@ -55,7 +55,7 @@ pub trait Returned: Sized {
     /// The outputs as stored nodes, for whoever calls the function.
     type Nodes: OutputNodes;
 
-    /// The output ports.
+    /// Returns the output ports.
     fn namespace() -> Namespace;
 
     /// Sets the outputs.
@@ -100,7 +100,7 @@ pub trait CalcFunction: 'static {
     /// Its exit codes.
     type Exit: ExitCodes;
 
-    /// Calls it.
+    /// Calls the function.
     fn call(inputs: Self::Inputs) -> Self::Returned;
 
     /// Judges inputs together, as the attribute's `validate = ..` says.

@@ -26,7 +26,8 @@ pub trait CalcJob: 'static {
     /// Its exit codes; `NoExit` if the block does not say.
     type Exit: ExitCodes;
 
-    /// Its options (`metadata.options`) where the user says nothing: names of files, resources, ...
+    /// Returns the options (`metadata.options`) that apply where the user sets none: names of files,
+    /// resources, ...
     fn options() -> OptionDefaults {
         OptionDefaults::default()
     }
@@ -108,7 +109,7 @@ fn parse<C: CalcJob>(nodes: &Nodes, run: &Finished, sandbox: &Path) -> WorkReply
     WorkReply::Outcome(outcome)
 }
 
-/// The text for inputs that should have been refused before.
+/// Makes the error text for inputs that should have been refused before.
 pub(crate) fn unreadable(bad: Problems) -> String {
     format!("the inputs can't be read: {bad}")
 }

@@ -32,25 +32,25 @@ impl<'a> Command<'a> {
         self.with(|run| run.arguments.extend(arguments.into_iter().map(Into::into)))
     }
 
-    /// The file for its standard input.
+    /// Sets the file for its standard input.
     pub fn stdin(self, path: &str) -> Self {
         let path = self.job.note(path::relative(path));
         self.with(|run| run.stdin = path)
     }
 
-    /// The file for its standard output.
+    /// Sets the file for its standard output.
     pub fn stdout(self, path: &str) -> Self {
         let path = self.job.note(path::relative(path));
         self.with(|run| run.stdout = path)
     }
 
-    /// The file for its standard error.
+    /// Sets the file for its standard error.
     pub fn stderr(self, path: &str) -> Self {
         let path = self.job.note(path::relative(path));
         self.with(|run| run.stderr = path)
     }
 
-    /// Standard error goes where standard output goes.
+    /// Sends standard error to the same file as standard output.
     pub fn join_files(self) -> Self {
         self.with(|run| run.join_files = true)
     }

@@ -143,13 +143,13 @@ impl Ports {
 
 /// The setters that `#[derive(Inputs)]` makes beside the struct.
 pub trait InputsDraft: Default + Clone + fmt::Debug {
-    /// A draft of these ports.
+    /// Makes a draft of these ports.
     fn over(ports: Ports) -> Self;
 
     /// Returns the inputs given so far.
     fn ports(&self) -> &Ports;
 
-    /// The same, to be changed.
+    /// Returns the same ports, for changes.
     fn ports_mut(&mut self) -> &mut Ports;
 
     /// Returns the inputs that were given.
@@ -207,36 +207,36 @@ pub struct CallMetadata {
 }
 
 impl CallMetadata {
-    /// For people.
+    /// Sets the label, which is for people.
     pub fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = label.into();
         self
     }
 
-    /// For people.
+    /// Sets the description, which is for people.
     pub fn description(&mut self, description: impl Into<String>) -> &mut Self {
         self.description = description.into();
         self
     }
 
-    /// The label of the computer that a calcjob runs on.
+    /// Sets the label of the computer that a calcjob runs on.
     pub fn computer(&mut self, label: impl Into<String>) -> &mut Self {
         self.computer = Some(label.into());
         self
     }
 
-    /// An option of a calcjob: `max_wallclock_seconds`, `resources`, ...
+    /// Sets an option of a calcjob: `max_wallclock_seconds`, `resources`, ...
     pub fn option(&mut self, key: &str, value: impl Into<Value>) -> &mut Self {
         self.options.insert(key.to_owned(), value.into());
         self
     }
 
-    /// All options that were set.
+    /// Returns all options that were set.
     pub fn options(&mut self) -> &mut BTreeMap<String, Value> {
         &mut self.options
     }
 
-    /// The label of the link from the caller; `CALL` if none is given.
+    /// Sets the label of the link from the caller; the default is `CALL`.
     pub fn link_label(&mut self, label: impl Into<String>) -> &mut Self {
         self.link_label = label.into();
         self
@@ -244,12 +244,12 @@ impl CallMetadata {
 }
 
 impl<P: Process> Draft<P> {
-    /// Nothing given yet.
+    /// Makes a draft without inputs.
     pub fn new() -> Self {
         Draft::of(Ports::default())
     }
 
-    /// With these ports.
+    /// Makes a draft with these ports.
     pub fn of(ports: Ports) -> Self {
         Draft { inputs: InputsDraft::over(ports), metadata: CallMetadata::default() }
     }
@@ -280,7 +280,7 @@ impl<P: Process> Draft<P> {
         (self.inputs.into_ports(), self.metadata)
     }
 
-    /// The call, under a name that no other call of the process has.
+    /// Makes the call, under a name that no other call of the process has.
     ///
     /// # Errors
     /// All ports that can't be given what they were, with their names.

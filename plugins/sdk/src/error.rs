@@ -24,12 +24,12 @@ enum Kind {
 }
 
 impl Error {
-    /// An exit code that happened.
+    /// Makes the error of an exit code.
     pub fn exit(exit: Exit) -> Self {
         Error(Kind::Exit(exit))
     }
 
-    /// The exit code, if it is one.
+    /// Returns the exit code; `None` if it is another error.
     pub fn as_exit(&self) -> Option<&Exit> {
         match &self.0 {
             Kind::Exit(exit) => Some(exit),
@@ -37,7 +37,7 @@ impl Error {
         }
     }
 
-    /// The exit code, or the text of any other error.
+    /// Returns the exit code, or the text of any other error.
     ///
     /// # Errors
     /// The text: the error and all its causes.
@@ -73,7 +73,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// An error and its causes in one line; a cause that the text already tells is not told again.
+/// Describes an error and its causes in one line. A cause that the text already contains is left out.
 fn with_causes(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

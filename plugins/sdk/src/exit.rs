@@ -38,14 +38,14 @@ use crate::Error;
 /// pub enum Exit { #[exit(300, "one")] One, #[exit(300, "two")] Two }
 /// ```
 pub trait ExitCodes: Sized {
-    /// All of them, for the manifest.
+    /// Returns all exit codes, for the manifest.
     fn declared() -> Vec<ExitCode>;
 
-    /// This one, with its message filled in.
+    /// Returns this exit code, with its message filled in.
     fn exit(&self) -> Exit;
 }
 
-/// An exit code among declared ones, as the error that a fake of another plugin's type ends with.
+/// Makes the error of one of the declared exit codes. The fakes of another plugin's type end with it.
 #[doc(hidden)]
 pub fn declared_error(status: u32, declared: Vec<ExitCode>) -> Error {
     match declared.into_iter().find(|code| code.status == status) {

@@ -18,7 +18,7 @@ use crate::{Level, host, registry::Plugin};
 #[repr(C, align(4))]
 pub struct Note<const N: usize>(pub [u8; N]);
 
-/// The descriptor's flags for a file that is compiled like this.
+/// Returns the descriptor's flags for a file that is compiled like this.
 pub const fn flags(unwinds: bool, debug: bool) -> u32 {
     let unwinds = if unwinds { FLAG_PANIC_UNWIND } else { 0 };
     let debug = if debug { FLAG_DEBUG } else { 0 };
@@ -38,7 +38,7 @@ pub(crate) fn doing(what: fmt::Arguments<'_>) {
     DOING.set(format!("{what}: "));
 }
 
-/// Body of a plugin's `init`: remembers the host and reports panics to it.
+/// Implements a plugin's `init`: stores the host and reports panics to it.
 ///
 /// # Safety
 /// `host` is null, or points to a [`HostApi`] that stays as it is while the file is loaded.
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn init(host: *const HostApi) -> i32 {
     if connected.is_ok() { status::OK } else { status::ERROR }
 }
 
-/// Body of a plugin's `call`.
+/// Implements a plugin's `call`.
 ///
 /// # Safety
 /// Each pointer is null, or valid for this call: `args` and what it borrows to be read, `out` to be written.
@@ -84,7 +84,7 @@ pub unsafe fn call(plugin: &'static Plugin, method: u32, args: *const CallArgs, 
     status
 }
 
-/// Body of a plugin's `shutdown`: nothing is buffered here.
+/// Implements a plugin's `shutdown`: nothing is buffered here.
 ///
 /// # Safety
 /// None to keep; the type is the contract's.

@@ -110,7 +110,8 @@ impl<P: Process> InputField for Draft<P> {
     }
 }
 
-/// Ports that say how it is to run among them; the label of the link is its caller's alone.
+/// Returns the ports, with those for its metadata. The label of the link belongs to the caller alone and is
+/// left out.
 fn all_ports<P: Process>(draft: Draft<P>) -> Ports {
     let (mut ports, metadata) = draft.into_parts();
     metadata::give(&metadata, &mut ports);
@@ -187,7 +188,7 @@ impl<P: Process> Outputs for Exposed<P> {
 pub struct ExposedDraft<P>(OutputSet, PhantomData<fn() -> P>);
 
 impl<P: Process> ExposedDraft<P> {
-    /// All of them.
+    /// Sets all of them.
     pub fn all(&mut self, outputs: Exposed<P>) -> &mut Self {
         outputs.emit_all("", &mut self.0);
         self

@@ -39,13 +39,13 @@ impl FileRef {
         FileRef(Origin::Bytes(bytes.into()))
     }
 
-    /// A file that is there for the length of this call, as [`Finished::path`](crate::Finished::path) gives one.
-    /// One that lies outside the folders of this call is copied.
+    /// Refers to a file that exists for the length of this call, such as one from
+    /// [`Finished::path`](crate::Finished::path). A file outside the folders of this call is copied.
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
         FileRef(Origin::Path(path.into()))
     }
 
-    /// Its bytes.
+    /// Returns the file's bytes.
     ///
     /// # Errors
     /// Those of reading the file.
@@ -56,7 +56,7 @@ impl FileRef {
         }
     }
 
-    /// Its text.
+    /// Returns the file's text.
     ///
     /// # Errors
     /// Those of reading the file; `InvalidData` if it is not UTF-8.
@@ -130,7 +130,7 @@ pub struct SingleFile {
 }
 
 impl SingleFile {
-    /// A file of these bytes. `name` may have parts (`out/a.txt`).
+    /// Makes a file of these bytes. `name` may have parts (`out/a.txt`).
     ///
     /// # Errors
     /// A name that is absolute or has `..`.
@@ -138,7 +138,7 @@ impl SingleFile {
         Ok(SingleFile { name: path::relative(name)?, file: FileRef::from_bytes(bytes) })
     }
 
-    /// A file at hand, under its own name; see [`FileRef::from_path`].
+    /// Refers to an existing file, under its own name; see [`FileRef::from_path`].
     ///
     /// # Errors
     /// A path without a file name.
@@ -148,7 +148,7 @@ impl SingleFile {
         Ok(SingleFile { name: name.to_string_lossy().into_owned(), file: FileRef::from_path(path) })
     }
 
-    /// A file under another name. `name` may have parts (`out/a.txt`).
+    /// Makes a file under another name. `name` may have parts (`out/a.txt`).
     ///
     /// # Errors
     /// A name that is absolute or has `..`.
@@ -156,17 +156,17 @@ impl SingleFile {
         Ok(SingleFile { name: path::relative(name)?, file: file.into() })
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The file itself.
+    /// Returns the file itself.
     pub fn file(&self) -> &FileRef {
         &self.file
     }
 
-    /// Its bytes.
+    /// Returns the file's bytes.
     ///
     /// # Errors
     /// Those of reading the file.
@@ -174,7 +174,7 @@ impl SingleFile {
         self.file.read()
     }
 
-    /// Its text.
+    /// Returns the file's text.
     ///
     /// # Errors
     /// Those of reading the file; `InvalidData` if it is not UTF-8.
@@ -230,7 +230,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// All files below a directory that is there for the length of this call. Links are left out.
+    /// Refers to all files below a directory that exists for the length of this call. Links are left out.
     ///
     /// # Errors
     /// Those of reading a directory.
@@ -252,12 +252,12 @@ impl Folder {
         Ok(())
     }
 
-    /// The file at `path`.
+    /// Returns the file at `path`.
     pub fn file(&self, path: &str) -> Option<&FileRef> {
         self.files.get(path)
     }
 
-    /// All files, by path.
+    /// Returns all files, by path.
     pub fn files(&self) -> impl Iterator<Item = (&str, &FileRef)> {
         self.files.iter().map(|(path, file)| (path.as_str(), file))
     }

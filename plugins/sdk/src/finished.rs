@@ -37,8 +37,8 @@ impl Finished {
         self.temporary.as_deref()
     }
 
-    /// The text of a retrieved file; `None` if there is no such file. Bytes that are not UTF-8 become U+FFFD;
-    /// [`read_bytes`](Self::read_bytes) has them as they are.
+    /// Returns the text of a retrieved file; `None` if there is no such file. Bytes that are not UTF-8 become
+    /// U+FFFD; [`read_bytes`](Self::read_bytes) has them as they are.
     ///
     /// # Errors
     /// A path that is not relative; those of reading the file.
@@ -46,7 +46,7 @@ impl Finished {
         Ok(self.read_bytes(path)?.map(into_text))
     }
 
-    /// The bytes of a retrieved file; `None` if there is no such file.
+    /// Returns the bytes of a retrieved file; `None` if there is no such file.
     ///
     /// # Errors
     /// A path that is not relative; those of reading the file.
@@ -54,8 +54,8 @@ impl Finished {
         read_if_there(&self.path(path)?)
     }
 
-    /// At most the last `bytes` bytes of a retrieved file as text, for error messages; `None` if there is no such
-    /// file.
+    /// Returns at most the last `bytes` bytes of a retrieved file as text, for error messages; `None` if
+    /// there is no such file.
     ///
     /// # Errors
     /// A path that is not relative; those of reading the file.
@@ -76,7 +76,7 @@ impl Finished {
         Ok(self.retrieved.join(path::relative(path)?))
     }
 
-    /// A retrieved file as an output, by reference; `None` if there is no such file.
+    /// Returns a retrieved file as an output, by reference; `None` if there is no such file.
     ///
     /// # Errors
     /// A path that is not relative.
@@ -90,7 +90,7 @@ impl Finished {
         self.path(path).is_ok_and(|path| path.exists())
     }
 
-    /// All retrieved files, as relative paths, sorted.
+    /// Returns all retrieved files, as relative paths, sorted.
     ///
     /// # Errors
     /// Those of reading a directory.
@@ -98,7 +98,7 @@ impl Finished {
         Ok(path::files_below(&self.retrieved).map_err(|error| cant_read(&self.retrieved, &error))?)
     }
 
-    /// The retrieved files and directories that match a path or a glob (`out/*.xml`), sorted.
+    /// Returns the retrieved files and directories that match a path or a glob (`out/*.xml`), sorted.
     ///
     /// # Errors
     /// Those of reading a directory.
@@ -126,7 +126,7 @@ impl Finished {
         Ok(self.temporary.as_ref().map(|dir| dir.join(path)))
     }
 
-    /// The text of a temporarily retrieved file, as [`read`](Self::read) gives it.
+    /// Returns the text of a temporarily retrieved file, as [`read`](Self::read) gives it.
     ///
     /// # Errors
     /// A path that is not relative; those of reading the file.
@@ -137,34 +137,34 @@ impl Finished {
         }
     }
 
-    /// Exit status of the last command that failed, or 0; `None` if the job left no exit marker, as when it was
-    /// killed.
+    /// Returns the exit status of the last command that failed, or 0; `None` if the job left no exit marker,
+    /// as when it was killed.
     pub fn exit_status(&self) -> Option<i32> {
         self.job.exit_status
     }
 
-    /// The scheduler's own word for the end, if it had one.
+    /// Returns the scheduler's own word for the end; `None` if it has none.
     pub fn scheduler_state(&self) -> Option<&str> {
         self.job.scheduler_state.as_deref()
     }
 
-    /// Name of the retrieved file that holds the scheduler's standard output.
+    /// Returns the name of the retrieved file that holds the scheduler's standard output.
     pub fn scheduler_stdout(&self) -> &str {
         &self.job.scheduler_stdout
     }
 
-    /// Name of the retrieved file that holds the scheduler's standard error.
+    /// Returns the name of the retrieved file that holds the scheduler's standard error.
     pub fn scheduler_stderr(&self) -> &str {
         &self.job.scheduler_stderr
     }
 
-    /// Absolute path of the work directory on the computer.
+    /// Returns the absolute path of the work directory on the computer.
     pub fn work_dir(&self) -> &str {
         &self.job.work_dir
     }
 
-    /// An exit code that the engine has already concluded (out of memory, out of time, ...). It stands if `parse`
-    /// returns none.
+    /// Returns an exit code that the engine has already concluded (out of memory, out of time, ...). It
+    /// stands if `parse` returns none.
     pub fn engine_exit(&self) -> Option<&Exit> {
         self.job.engine_exit.as_ref()
     }
@@ -175,7 +175,7 @@ impl Finished {
         self.job.imported
     }
 
-    /// The process's options (`metadata.options`).
+    /// Returns the process's options (`metadata.options`).
     pub fn options(&self) -> &BTreeMap<String, Value> {
         &self.options
     }
@@ -222,7 +222,7 @@ fn cant_read(path: &Path, error: &io::Error) -> String {
     format!("can't read `{}`: {error}", path.display())
 }
 
-/// The files and every directory that holds one, sorted.
+/// Returns the files and every directory that holds one, sorted.
 fn with_directories(files: &[String]) -> Vec<String> {
     let parents =
         |file: &str| file.match_indices('/').map(|(at, _)| file[..at].to_owned()).collect::<Vec<_>>();

@@ -23,7 +23,7 @@ fn part_matches(pattern: &str, part: &str) -> bool {
     chars_match(&pattern, &part)
 }
 
-/// Greedy, going back to the last star only: linear for one star, never exponential.
+/// Matches greedily and goes back to the last star only: linear for one star, never exponential.
 fn chars_match(pattern: &[char], text: &[char]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -56,7 +56,8 @@ fn one_matches(pattern: &[char], c: char) -> Option<usize> {
     }
 }
 
-/// A `[..]` at the start: its width, what is inside, and whether it is negated. A `]` that comes first is literal.
+/// Parses a `[..]` at the start. Returns its width, its contents, and whether it is negated. A `]` that comes
+/// first is literal.
 fn class(pattern: &[char]) -> Option<(usize, &[char], bool)> {
     let negated = matches!(pattern.get(1), Some('!' | '^'));
     let from = 1 + usize::from(negated);

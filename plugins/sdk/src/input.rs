@@ -21,7 +21,7 @@ use crate::{InputsDraft, Problems, testing::Lender};
             `Array`, or derive `Data` for it"
 )]
 pub trait PortType: Sized {
-    /// The data types it can be read from; empty: any.
+    /// Returns the data types it can be read from; empty: any.
     fn types() -> Vec<String>;
 
     /// Bounds that the type itself sets.
@@ -35,7 +35,7 @@ pub trait PortType: Sized {
     /// What is wrong with the node; the port's name is added by the caller.
     fn from_node(node: &Node) -> Result<Self, String>;
 
-    /// The node as the engine would lend it, for tests and for the defaults of ports.
+    /// Makes the node as the engine would lend it, for tests and for the defaults of ports.
     fn lend(&self, lender: &mut Lender) -> Node;
 
     /// Returns the input for a call of a process: a stored node, or a new one.
@@ -65,14 +65,14 @@ pub trait InputField: Sized {
     /// The type that a validator of this port is given. For an optional port, it is the inner type.
     type Judged;
 
-    /// The port, as the manifest tells it.
+    /// Returns the port, as the manifest describes it.
     fn port() -> Port;
 
     /// Reads the field from the nodes at `name` and, for a namespace, below it.
     /// `None` after a problem was noted.
     fn read(nodes: &Nodes, name: &str, bad: &mut Problems) -> Option<Self>;
 
-    /// The other way round, for tests.
+    /// Adds the field's nodes: the inverse of `read`, for tests.
     fn lend(&self, name: &str, lender: &mut Lender, nodes: &mut Nodes);
 
     /// Returns the value for a validator; `None` if nothing was given.
@@ -127,17 +127,17 @@ pub trait Inputs: Sized + 'static {
     /// A setter per port, for whoever calls the process.
     type Draft: InputsDraft;
 
-    /// The ports, as the manifest tells them.
+    /// Returns the ports, as the manifest describes them.
     fn namespace() -> Namespace;
 
     /// Reads all fields. `None` after at least one problem was noted.
     fn read_all(nodes: &Nodes, prefix: &str, bad: &mut Problems) -> Option<Self>;
 
-    /// The other way round, for tests.
+    /// Adds all nodes: the inverse of reading, for tests.
     fn lend_all(&self, prefix: &str, lender: &mut Lender, nodes: &mut Nodes);
 
-    /// [`InputField::judge`] of all fields, and their validators: each that can be read is judged, whatever is wrong
-    /// with the others.
+    /// Calls [`InputField::judge`] of all fields, and their validators. Each field that can be read is
+    /// checked, even if others are wrong.
     fn judge_all(nodes: &Nodes, prefix: &str, bad: &mut Problems) {
         let _ = (nodes, prefix, bad);
     }
@@ -234,7 +234,7 @@ impl<T: PortType> InputField for BTreeMap<String, T> {
 #[derive(Debug)]
 pub enum NoLeaf {}
 
-/// Names below the namespace `name`, in full and without its prefix.
+/// Returns the names below the namespace `name`, in full and without its prefix.
 fn below<'a>(nodes: &'a Nodes, name: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let prefix = format!("{name}.");
     nodes.keys().filter_map(move |full| Some((full.as_str(), full.strip_prefix(&prefix)?)))
@@ -292,17 +292,17 @@ pub(crate) mod macros {
     {
     }
 
-    /// The name of a port inside a namespace.
+    /// Joins the name of a namespace and of a port in it.
     pub fn join(prefix: &str, name: &str) -> String {
         if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
     }
 
-    /// The body of a default or a choice.
+    /// Returns the body of a default or a choice.
     pub fn body<T: PortType>(leaf: T) -> Value {
         leaf.lend(&mut Lender::nowhere()).value
     }
 
-    /// A namespace without some of its ports, by dotted names; if `include` names any, with these alone.
+    /// Makes a namespace without some of its ports, by dotted names. If `include` names any, only these stay.
     ///
     /// # Panics
     /// When the manifest is made, if there is no port of such a name.
@@ -344,7 +344,7 @@ pub(crate) mod macros {
         namespace.ports.values().any(|port| port.required)
     }
 
-    /// A namespace as a port: required if anything in it is.
+    /// Makes a namespace as a port: required if anything in it is.
     pub fn namespace_port(namespace: Namespace) -> Port {
         Port { required: any_required(&namespace), namespace: Some(namespace), ..Port::default() }
     }

@@ -59,7 +59,7 @@ impl Job {
         Ok(fs::create_dir_all(target).map_err(|error| cant_make(path, &error))?)
     }
 
-    /// The sandbox itself, for a library that writes its own files.
+    /// Returns the sandbox itself, for a library that writes its own files.
     pub fn sandbox(&self) -> &Path {
         &self.sandbox
     }
@@ -97,8 +97,8 @@ impl Job {
         self.note(if found { Ok(()) } else { Err(format!("the folder has no file `{path}`")) });
     }
 
-    /// Links `target` to a place on the same computer: `job.symlink(parent.join("out"), "out")`. Directories around it
-    /// are made; with a glob, each thing that it finds is linked under its own name into the directory `target`.
+    /// Links `target` to a place on the same computer: `job.symlink(parent.join("out"), "out")`. Directories
+    /// around it are made. With a glob, each match is linked under its own name into the directory `target`.
     pub fn symlink(&mut self, remote: impl Into<RemotePath>, target: impl AsRef<str>) {
         if let Some(item) = self.remote_item(remote.into(), target.as_ref()) {
             self.description.remote_symlinks.push(item);
@@ -114,8 +114,9 @@ impl Job {
         }
     }
 
-    /// The order in which files get to the work directory, where that decides which of two stays: what comes later
-    /// replaces what is there. Without this: the sandbox, then nodes, then the computer.
+    /// Sets the order in which files are put into the work directory. It decides which of two files of one
+    /// name stays: a later one replaces an earlier one. The default: the sandbox, then nodes, then the
+    /// computer.
     pub fn copy_order(&mut self, order: [CopyStage; 3]) {
         let is_twice = order[0] == order[1] || order[1] == order[2] || order[0] == order[2];
         let checked = if is_twice { Err("`copy_order` names a stage twice".to_owned()) } else { Ok(()) };
@@ -123,8 +124,9 @@ impl Job {
         self.description.copy_order = order.into();
     }
 
-    /// Files of the sandbox, or directories of it with all that is in them, that the job gets and that are not kept
-    /// with the process: for what is secret, licensed or huge. They are forgotten when the job has ended.
+    /// Excludes files or whole directories of the sandbox from the provenance: the job gets them, but they
+    /// are not kept with the process. Use it for secret, licensed or huge files. They are deleted when the
+    /// job has ended.
     pub fn provenance_exclude<P: AsRef<str>>(&mut self, paths: impl IntoIterator<Item = P>) {
         for path in paths {
             if let Some(path) = self.note(path::relative(path.as_ref())) {
@@ -181,7 +183,7 @@ impl Job {
         add_text(&mut self.description.append_text, text);
     }
 
-    /// The process's options (`metadata.options`).
+    /// Returns the process's options (`metadata.options`).
     pub fn options(&self) -> &BTreeMap<String, Value> {
         &self.options
     }
@@ -195,7 +197,7 @@ impl Job {
         option::text(&self.options, "input_filename")
     }
 
-    /// The same for the output file.
+    /// Returns the name of the output file in the same way.
     ///
     /// # Errors
     /// Neither says anything.
@@ -208,7 +210,7 @@ impl Job {
         report::report(line.into());
     }
 
-    /// The description, if nothing was said wrongly.
+    /// Returns the description, unless one of the calls was wrong.
     pub(crate) fn into_description(self) -> Result<JobDescription, String> {
         match self.wrong {
             Some(wrong) => Err(wrong),
@@ -240,7 +242,8 @@ impl Job {
         Ok(target)
     }
 
-    /// Files of nodes go by reference; anything else is put into the sandbox, which is uploaded anyway.
+    /// Adds a file. Files of nodes go by reference; any other is put into the sandbox, which is uploaded
+    /// anyway.
     fn add_file(&mut self, file: &FileRef, target: &str) -> Result<(), String> {
         match file.origin() {
             Origin::Node { uuid, path, .. } => {

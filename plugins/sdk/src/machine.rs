@@ -72,7 +72,7 @@ pub trait Machine: 'static {
         let _ = (inputs, bad);
     }
 
-    /// One step.
+    /// Takes one step.
     ///
     /// # Errors
     /// An exit code finishes the process with it; any other error excepts it. What was asked for before is done.
@@ -94,12 +94,12 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The process's uuid: the same whenever the step is run.
+    /// Returns the process's uuid: the same whenever the step is run.
     pub fn process(&self) -> &str {
         &self.process
     }
 
-    /// When the event happened, microseconds since 1970: the same whenever the step is run.
+    /// Returns the time of the event, in microseconds since 1970: the same whenever the step is run.
     pub fn time(&self) -> i64 {
         self.time
     }

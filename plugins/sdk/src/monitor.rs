@@ -84,17 +84,17 @@ pub trait Monitor: Inputs + 'static {
 pub struct View(WantedFile);
 
 impl View {
-    /// Only whether they are there, and how large.
+    /// Asks only whether the files exist, and for their size.
     pub fn size(path: impl Into<String>) -> View {
         View::end(path, 0)
     }
 
-    /// At most so many bytes of the end of each; ferry fetches at most 16 MiB.
+    /// Asks for at most this many bytes of the end of each file. ferry fetches at most 16 MiB.
     pub fn end(path: impl Into<String>, bytes: u64) -> View {
         View(WantedFile { path: path.into(), bytes })
     }
 
-    /// All of each, up to 16 MiB.
+    /// Asks for the whole of each file, up to 16 MiB.
     pub fn whole(path: impl Into<String>) -> View {
         View::end(path, 16 << 20)
     }
@@ -108,22 +108,22 @@ pub struct Look {
 }
 
 impl Look {
-    /// The job itself.
+    /// Returns the job itself.
     pub fn job(&self) -> &RunningJob {
         &self.job
     }
 
-    /// The files that it wanted to see and that are there, by relative path.
+    /// Returns the files that it wanted to see and that are there, by relative path.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
 
-    /// Size of a file, bytes; `None` if it is not there.
+    /// Returns the size of a file in bytes; `None` if it does not exist.
     pub fn size(&self, path: &str) -> Option<u64> {
         self.files.get(path).map(|file| file.size)
     }
 
-    /// The end of a file, as much as was asked for; `None` if it is not there.
+    /// Returns the end of a file, as much as was asked for; `None` if the file does not exist.
     ///
     /// # Errors
     /// Those of reading it; that it was not asked for.
@@ -133,7 +133,7 @@ impl Look {
         Ok(Some(fs::read(PathBuf::from(end)).map_err(|error| format!("can't read `{path}`: {error}"))?))
     }
 
-    /// The same as text; bytes that are no UTF-8 are replaced.
+    /// Returns the same as text. Bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
     /// As [`bytes`](Self::bytes).
@@ -155,37 +155,37 @@ impl Verdict {
         Verdict { said, wrong: Vec::new() }
     }
 
-    /// The job is stopped. What it has written is retrieved and parsed, and the process ends with exit code 150 and
-    /// this message.
+    /// Stops the job. Its files are retrieved and parsed, and the process ends with exit code 150 and this
+    /// message.
     pub fn kill(message: impl Into<String>) -> Verdict {
         Verdict::new(MonitorAction::Kill, message.into())
     }
 
-    /// No monitor looks at this job any more.
+    /// Disables all monitors for this job.
     pub fn disable_all(message: impl Into<String>) -> Verdict {
         Verdict::new(MonitorAction::DisableAll, message.into())
     }
 
-    /// This monitor looks at it no more.
+    /// Disables this monitor for this job.
     pub fn disable_self(message: impl Into<String>) -> Verdict {
         Verdict::new(MonitorAction::DisableSelf, message.into())
     }
 
-    /// Of a job that is stopped: nothing is brought home, and so nothing parsed.
+    /// Skips retrieval, and so parsing, for a job that is stopped.
     #[must_use]
     pub fn without_retrieve(mut self) -> Verdict {
         self.said.retrieve = false;
         self
     }
 
-    /// Of a job that is stopped: what comes home is not parsed.
+    /// Skips parsing for a job that is stopped.
     #[must_use]
     pub fn without_parse(mut self) -> Verdict {
         self.said.parse = false;
         self
     }
 
-    /// Of a job that is stopped: the parser says how the process ends.
+    /// Lets the parser decide the exit code of a job that is stopped.
     #[must_use]
     pub fn keep_exit_code(mut self) -> Verdict {
         self.said.override_exit_code = false;
@@ -217,7 +217,7 @@ impl Verdict {
         self.said.action
     }
 
-    /// Outputs that it adds.
+    /// Returns the outputs that it adds.
     pub fn outputs(&self) -> &BTreeMap<String, NewNode> {
         &self.said.outputs
     }
@@ -247,17 +247,17 @@ pub struct MonitorEntry {
 inventory::collect!(MonitorEntry);
 
 impl MonitorEntry {
-    /// The entry of a monitor.
+    /// Returns the entry of a monitor.
     pub const fn of<M: Monitor>(about: About) -> Self {
         MonitorEntry { about, inputs: M::namespace, validate: validate::<M>, work: work::<M> }
     }
 
-    /// The monitors of a crate.
+    /// Returns the monitors of a crate.
     pub(crate) fn of_crate(krate: &'static str) -> impl Iterator<Item = &'static MonitorEntry> {
         inventory::iter::<MonitorEntry>.into_iter().filter(move |entry| entry.about.krate() == krate)
     }
 
-    /// Its full name.
+    /// Returns its full name.
     pub(crate) fn name(&self) -> String {
         self.about.full_name()
     }

@@ -60,7 +60,7 @@ pub struct RemoteFolder {
 }
 
 impl RemoteFolder {
-    /// A place inside it.
+    /// Returns a place inside it.
     pub fn join(&self, path: &str) -> RemotePath {
         RemotePath { node: self.uuid.clone(), path: path.to_owned() }
     }
@@ -103,7 +103,7 @@ pub struct RemoteStash {
 }
 
 impl RemoteStash {
-    /// A place in a stash of copies.
+    /// Returns a place in a stash of copies.
     pub fn join(&self, path: &str) -> RemotePath {
         RemotePath { node: self.uuid.clone(), path: path.to_owned() }
     }

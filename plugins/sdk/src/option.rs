@@ -6,7 +6,7 @@ use ferry_plugin_proto::Value;
 
 use crate::Result;
 
-/// The text of an option.
+/// Returns the text of an option.
 pub(crate) fn text(options: &BTreeMap<String, Value>, name: &str) -> Result<String> {
     let text = options.get(name).and_then(Value::as_str).map(str::to_owned);
     Ok(text
@@ -24,19 +24,19 @@ pub(crate) fn text(options: &BTreeMap<String, Value>, name: &str) -> Result<Stri
 pub struct OptionDefaults(BTreeMap<String, Value>);
 
 impl OptionDefaults {
-    /// The name of the file that the program reads; `ferry calcjob inputcat` shows it.
+    /// Sets the name of the file that the program reads; `ferry calcjob inputcat` shows it.
     #[must_use]
     pub fn input_filename(self, name: &str) -> Self {
         self.set("input_filename", name)
     }
 
-    /// The name of the file that the program writes; `ferry calcjob outputcat` shows it.
+    /// Sets the name of the file that the program writes; `ferry calcjob outputcat` shows it.
     #[must_use]
     pub fn output_filename(self, name: &str) -> Self {
         self.set("output_filename", name)
     }
 
-    /// Any option. The engine refuses a plugin whose options it does not know.
+    /// Sets any option. The engine refuses a plugin whose options it does not know.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.insert(name.to_owned(), value.into());

@@ -21,10 +21,10 @@ use crate::{
     note = "use a number, `bool`, `String`, `Vec`, `Json<T>`, `SingleFile`, `Folder` or `Array`, or derive `Data` for it"
 )]
 pub trait IntoNode: Sized {
-    /// The data types that it may become; empty: any.
+    /// Returns the data types that it may become; empty: any.
     fn types() -> Vec<String>;
 
-    /// The node to be made; big files are left in one of the `places`.
+    /// Makes the node. Big files are left in one of the `places`.
     ///
     /// # Errors
     /// Why there can be no such node; the port's name is added by the caller.
@@ -38,7 +38,7 @@ pub trait IntoNode: Sized {
             `Option` or a `BTreeMap<String, _>` of one, or a struct that derives `Outputs`"
 )]
 pub trait OutputField: Sized {
-    /// The port, as the manifest tells it.
+    /// Returns the port, as the manifest describes it.
     fn port() -> Port;
 
     /// Sets the port `name`, or for a namespace the ports below it.
@@ -88,7 +88,7 @@ pub trait Outputs: Sized + 'static {
     /// All of them as stored nodes, for whoever called the process.
     type Nodes: OutputNodes;
 
-    /// The ports, as the manifest tells them.
+    /// Returns the ports, as the manifest describes them.
     fn namespace() -> Namespace;
 
     /// Sets all ports.
@@ -97,7 +97,7 @@ pub trait Outputs: Sized + 'static {
 
 /// The setters that `#[derive(Outputs)]` makes.
 pub trait OutputsDraft: Sized {
-    /// Nothing set yet, or not by this draft.
+    /// Makes a draft over a set that may already have outputs.
     fn over(set: OutputSet) -> Self;
 
     /// Returns the outputs that were set.

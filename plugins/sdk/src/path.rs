@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-/// A path with `/` between its parts, without `.`, that can't leave the directory it is relative to.
+/// Normalises a path: `/` between its parts, without `.`, and never outside the directory it is relative to.
 ///
 /// # Errors
 /// A text that says why `path` is not allowed.
@@ -29,7 +29,7 @@ pub fn relative(path: &str) -> Result<String, String> {
     Ok(parts.join("/"))
 }
 
-/// Every file below `dir`, as relative paths, sorted. Links are not followed and not listed.
+/// Returns every file below `dir`, as relative paths, sorted. Links are not followed and not listed.
 ///
 /// # Errors
 /// Those of reading a directory.

@@ -199,7 +199,7 @@ impl<T: Serialize> IntoNode for Vec<T> {
     }
 }
 
-/// The data type of a body that serde made.
+/// Returns the data type of a body that serde made.
 fn type_of(value: &Value) -> Result<&'static str, String> {
     match value {
         Value::Bool(_) => Ok("bool"),

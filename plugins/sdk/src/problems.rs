@@ -11,12 +11,13 @@ use crate::input::macros::join;
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// The value of `port` (dotted when nested) is wrong: say what is, and what would be right.
+    /// Adds a problem with the value of `port` (dotted when nested). The message says what is wrong, and what
+    /// would be right.
     pub fn at(&mut self, port: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem { port: port.into(), message: message.into() });
     }
 
-    /// The inputs do not fit together.
+    /// Adds a problem of inputs that do not fit together.
     pub fn together(&mut self, message: impl Into<String>) {
         self.at("", message);
     }
@@ -26,7 +27,7 @@ impl Problems {
         self.0.is_empty()
     }
 
-    /// One by one.
+    /// Returns the problems one by one.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
@@ -45,7 +46,7 @@ impl Problems {
 }
 
 impl fmt::Display for Problems {
-    /// All of them in one line: `x: is required; y: 300 does not fit into u8`.
+    /// Writes all problems in one line: `x: is required; y: 300 does not fit into u8`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, problem) in self.0.iter().enumerate() {
             let separator = if i == 0 { "" } else { "; " };

@@ -22,7 +22,7 @@ pub trait Process: 'static {
     #[doc(hidden)]
     const ABOUT: About;
 
-    /// Its full name.
+    /// Returns its full name.
     fn type_name() -> String {
         Self::ABOUT.full_name()
     }
@@ -32,12 +32,12 @@ pub trait Process: 'static {
         registry::entry_of(&Self::ABOUT).map_or(Kind::Unknown, |entry| entry.kind())
     }
 
-    /// Its output ports.
+    /// Returns its output ports.
     fn outputs() -> Namespace {
         registry::entry_of(&Self::ABOUT).map(|entry| entry.spec().outputs).unwrap_or_default()
     }
 
-    /// The outputs of one that ended.
+    /// Returns the outputs of a process that ended.
     ///
     /// # Errors
     /// Its exit code or the reason why it did not finish, if it was no success; an output that is missing.

@@ -40,7 +40,7 @@ impl About {
         crate_of(self.module)
     }
 
-    /// The process type's name.
+    /// Returns the process type's name.
     pub(crate) fn full_name(&self) -> String {
         match self.name {
             Some(name) => name.to_owned(),
@@ -77,7 +77,7 @@ pub struct Entry {
 inventory::collect!(Entry);
 
 impl Entry {
-    /// The entry of a calcjob.
+    /// Returns the entry of a calcjob.
     pub const fn calcjob<C: CalcJob>(about: About) -> Self {
         Entry {
             about,
@@ -89,7 +89,7 @@ impl Entry {
         }
     }
 
-    /// The entry of a calcfunction.
+    /// Returns the entry of a calcfunction.
     pub const fn calcfunction<F: CalcFunction>(about: About) -> Self {
         Entry {
             about,
@@ -101,7 +101,7 @@ impl Entry {
         }
     }
 
-    /// The entry of a machine of steps.
+    /// Returns the entry of a machine of steps.
     pub const fn machine<M: Machine>(about: About) -> Self {
         Entry {
             about,
@@ -113,7 +113,7 @@ impl Entry {
         }
     }
 
-    /// The entry of a workfunction.
+    /// Returns the entry of a workfunction.
     pub const fn workfunction<F: WorkFunction>(about: About) -> Self {
         Entry {
             about,
@@ -125,7 +125,7 @@ impl Entry {
         }
     }
 
-    /// The entry of a workchain.
+    /// Returns the entry of a workchain.
     pub const fn workchain<W: WorkChain>(about: About) -> Self {
         Entry {
             about,
@@ -142,7 +142,7 @@ impl Entry {
         self.kind
     }
 
-    /// Its ports and exit codes.
+    /// Returns its ports and exit codes.
     pub(crate) fn spec(&self) -> Spec {
         (self.spec)()
     }
@@ -166,12 +166,12 @@ impl Entry {
         self.about.aliases.contains(&name) || self.name() == name
     }
 
-    /// Works.
+    /// Does the task.
     pub(crate) fn do_work(&self, inputs: &Nodes, task: Task) -> Result<WorkReply, Unable> {
         (self.work)(inputs, task)
     }
 
-    /// Its full name.
+    /// Returns its full name.
     pub(crate) fn name(&self) -> String {
         self.about.full_name()
     }
@@ -192,7 +192,7 @@ impl Entry {
     }
 }
 
-/// The crate of a module path.
+/// Returns the crate of a module path.
 fn crate_of(module: &'static str) -> &'static str {
     module.split("::").next().unwrap_or_default()
 }
@@ -216,12 +216,12 @@ pub fn described<T: DeserializeOwned>(message: &[u8]) -> T {
     decode(message).unwrap_or_else(|error| panic!("a stub that can't be read: {error}"))
 }
 
-/// The entries of all linked crates.
+/// Returns the entries of all linked crates.
 pub(crate) fn all_entries() -> impl Iterator<Item = &'static Entry> {
     inventory::iter::<Entry>.into_iter()
 }
 
-/// The entry of a process type that is registered.
+/// Returns the entry of a process type that is registered.
 pub(crate) fn entry_of(about: &About) -> Option<&'static Entry> {
     all_entries().find(|entry| entry.name() == about.full_name())
 }
@@ -292,7 +292,7 @@ impl Plugin {
         }
     }
 
-    /// The process types, sorted by name.
+    /// Returns the process types, sorted by name.
     ///
     /// # Errors
     /// Two process types of one name.
@@ -357,7 +357,7 @@ impl Plugin {
         Ok(Validated { problems: bad.into_vec() })
     }
 
-    /// Data types belong to names, not to crates: all that are linked are declared.
+    /// Finds a data type. Data types belong to names, not to crates: all that are linked are declared.
     fn find_data(&self, name: &str) -> Result<&'static DataEntry, Failure> {
         inventory::iter::<DataEntry>
             .into_iter()
@@ -415,7 +415,7 @@ impl Plugin {
     }
 }
 
-/// The data types of all linked crates, sorted by name.
+/// Returns the data types of all linked crates, sorted by name.
 fn data_types() -> Result<Vec<DataType>, Failure> {
     let mut types: Vec<DataType> =
         inventory::iter::<DataEntry>.into_iter().map(DataEntry::describe).collect();

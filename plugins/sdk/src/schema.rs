@@ -36,7 +36,7 @@ use crate::Json;
     note = "derive `Schema` for it, beside `Serialize` and `Deserialize`"
 )]
 pub trait Schema {
-    /// Its JSON schema.
+    /// Returns its JSON schema.
     fn schema() -> Value;
 
     /// Returns whether the value may be left out of a map.
@@ -45,7 +45,7 @@ pub trait Schema {
     }
 }
 
-/// A map of schema words.
+/// Makes a map of schema words.
 fn words<const N: usize>(entries: [(&str, Value); N]) -> Value {
     Value::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
@@ -168,7 +168,7 @@ pub mod macros {
     }
 
     impl Object {
-        /// An entry. Without a value of its own it is `T`'s default, if it has one.
+        /// Adds an entry. If its value is left out, it is `T`'s default, if it has one.
         pub fn entry<T: Schema>(&mut self, name: &str, doc: &str, has_default: bool) {
             if !has_default && !T::is_optional() {
                 self.required.push(name.into());
@@ -176,13 +176,13 @@ pub mod macros {
             self.properties.insert(name.to_owned(), described(T::schema(), doc));
         }
 
-        /// An entry that always has this value.
+        /// Adds an entry that always has this value.
         pub fn constant(&mut self, name: &str, value: &str) {
             self.required.push(name.into());
             self.properties.insert(name.to_owned(), constant(value));
         }
 
-        /// The entries of another object.
+        /// Adds the entries of another object.
         pub fn flatten<T: Schema>(&mut self) {
             let Value::Map(mut inner) = T::schema() else { return };
             if let Some(Value::Map(properties)) = inner.remove("properties") {
@@ -193,7 +193,7 @@ pub mod macros {
             }
         }
 
-        /// The schema. A strict one takes no other entries.
+        /// Returns the schema. A strict one takes no other entries.
         pub fn finish(mut self, strict: bool) -> Value {
             self.required.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
             let mut schema = BTreeMap::from([("type".to_owned(), "object".into())]);
@@ -208,7 +208,7 @@ pub mod macros {
         }
     }
 
-    /// A schema with words for people.
+    /// Adds a description to a schema.
     pub fn described(schema: Value, doc: &str) -> Value {
         match schema {
             Value::Map(mut schema) if !doc.is_empty() => {
@@ -219,7 +219,7 @@ pub mod macros {
         }
     }
 
-    /// A sequence of given parts.
+    /// Makes the schema of a sequence of given parts.
     pub fn tuple(parts: Vec<Value>) -> Value {
         let length = Value::Int(parts.len() as i64);
         words([
@@ -230,22 +230,22 @@ pub mod macros {
         ])
     }
 
-    /// One of several.
+    /// Makes the schema of one of several choices.
     pub fn any_of(choices: Vec<Value>) -> Value {
         words([("anyOf", choices.into())])
     }
 
-    /// This text.
+    /// Makes the schema of this text.
     pub fn constant(value: &str) -> Value {
         words([("const", value.into())])
     }
 
-    /// Nothing.
+    /// Makes the schema of null.
     pub fn null() -> Value {
         typed("null")
     }
 
-    /// An object of one entry.
+    /// Makes the schema of an object of one entry.
     pub fn tagged(name: &str, inner: Value) -> Value {
         words([
             ("type", "object".into()),

@@ -6,7 +6,7 @@ use serde::{
     de::{DeserializeOwned, Visitor},
 };
 
-/// The data types whose bodies a `T` can be read from.
+/// Returns the data types whose bodies a `T` can be read from.
 pub(crate) fn types_of<T: DeserializeOwned>() -> Vec<String> {
     let mut types = &["dict", "list"][..];
     // The probe always ends in an error: only what was asked for matters.
@@ -63,7 +63,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         deserialize_ignored_any() ["dict", "list"];
     }
 
-    /// An enum is a text, or a map of one entry when a variant holds something.
+    /// Accepts an enum: a text, or a map of one entry when a variant holds something.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,

@@ -29,19 +29,19 @@ impl<T> Node<T> {
         Node { node, holds: PhantomData }
     }
 
-    /// Its uuid; empty while inputs are validated.
+    /// Returns its uuid; empty while inputs are validated.
     pub fn uuid(&self) -> &str {
         &self.node.uuid
     }
 
-    /// Its data type.
+    /// Returns its data type.
     pub fn data_type(&self) -> &str {
         &self.node.data_type
     }
 }
 
 impl<T> Node<T> {
-    /// The same node as one that holds a `U`, where its Rust type does not tell.
+    /// Returns the same node as one that holds a `U`, where its Rust type does not determine this.
     ///
     /// # Errors
     /// It is of another data type.
@@ -135,7 +135,7 @@ impl<T: PortType> OutputField for Node<T> {
     }
 }
 
-/// The output `name` of a process that ended.
+/// Returns the output `name` of a process that ended.
 pub(crate) fn node_at<T>(nodes: &BTreeMap<String, proto::Node>, name: &str) -> Result<Node<T>, String> {
     let node = nodes.get(name).ok_or_else(|| format!("it has no output `{name}`"))?;
     Ok(Node::new(node.clone()))

@@ -151,7 +151,7 @@ pub fn problems(krate: &'static str, name: &str, inputs: Given) -> Vec<Problem> 
     decode::<Validated>(&reply).expect("the codec reads what it wrote").problems
 }
 
-/// The manifest of the crate `krate`, as the engine reads it.
+/// Returns the manifest of the crate `krate`, as the engine reads it.
 ///
 /// # Panics
 /// If the plugin has no valid manifest.
@@ -160,7 +160,7 @@ pub fn manifest(krate: &'static str) -> Manifest {
     decode(&reply).expect("the codec reads what it wrote")
 }
 
-/// The nodes that `inputs` would be lent as. Their files are gone when this returns.
+/// Returns the nodes that the engine would lend for `inputs`. Their files are gone when this returns.
 pub fn nodes(inputs: &impl Inputs) -> Nodes {
     lend(inputs, &mut Lender::at(Scratch::new().path()))
 }
@@ -171,7 +171,8 @@ pub fn inputs() -> Given {
     Given { nodes: Nodes::new(), lender: Lender::at(scratch.path()), _scratch: scratch }
 }
 
-/// A node without files, as the engine would lend it: what another plugin, or an older version, has stored.
+/// Makes a node without files, as the engine would lend it. It stands for one that another plugin, or an
+/// older version, has stored.
 ///
 /// # Panics
 /// If the body can't be expressed.
@@ -207,7 +208,7 @@ pub fn write_data<T: Data>(value: &T, format: &str) -> Result<Vec<u8>, String> {
     value.write_format(format).map_err(|error| error.to_string())
 }
 
-/// A code of the label `pw@localhost`.
+/// Makes a code of the label `pw@localhost`.
 pub fn code(label: &str) -> Code {
     let (name, computer) = label.split_once('@').unwrap_or((label, "localhost"));
     let executable = format!("/usr/bin/{name}");
@@ -222,7 +223,7 @@ pub fn code(label: &str) -> Code {
     }
 }
 
-/// A remote folder on `localhost`.
+/// Makes a remote folder on `localhost`.
 pub fn remote_folder(path: &str) -> RemoteFolder {
     RemoteFolder { uuid: format!("remote-{path}"), computer: "localhost".to_owned(), path: path.to_owned() }
 }
@@ -238,7 +239,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// The text of a file that would be in the work directory.
+    /// Returns the text of a file that would be in the work directory.
     ///
     /// # Panics
     /// If there is none, naming those that there are.
@@ -252,7 +253,7 @@ impl Prepared {
             .unwrap_or_else(|error| panic!("no file `{path}` ({error}) among {:?}", self.files()))
     }
 
-    /// The files that would be in the work directory, sorted.
+    /// Returns the files that would be in the work directory, sorted.
     pub fn files(&self) -> Vec<String> {
         let mut files = crate::path::files_below(&self.sandbox).unwrap_or_default();
         files.extend(self.description.files.iter().map(|file| file.target.clone()));
@@ -260,7 +261,7 @@ impl Prepared {
         files
     }
 
-    /// The sandbox.
+    /// Returns the sandbox.
     pub fn sandbox(&self) -> &Path {
         &self.sandbox
     }
@@ -300,7 +301,7 @@ impl Parsed {
         }
     }
 
-    /// The number of the exit code; 0 for a success.
+    /// Returns the number of the exit code; 0 for a success.
     ///
     /// # Panics
     /// If it ended in an exception, with the text.
@@ -309,7 +310,7 @@ impl Parsed {
         self.exit.as_ref().map_or(0, |exit| exit.status)
     }
 
-    /// The body of an output.
+    /// Returns the body of an output.
     ///
     /// # Panics
     /// If it was not set.
@@ -317,7 +318,7 @@ impl Parsed {
         &self.node(output).value
     }
 
-    /// The text of the one file of an output.
+    /// Returns the text of the one file of an output.
     ///
     /// # Panics
     /// If the output was not set or has another number of files.
@@ -355,7 +356,7 @@ impl Given {
         self
     }
 
-    /// The nodes. Their files are gone when this returns.
+    /// Returns the nodes. Their files are gone when this returns.
     pub fn into_nodes(self) -> Nodes {
         self.nodes
     }
@@ -369,7 +370,7 @@ pub struct Lender {
 }
 
 impl Lender {
-    /// One that has no place for files: for values without any.
+    /// Makes one that has no place for files, for values without any.
     pub(crate) fn nowhere() -> Self {
         Lender { dir: None, lent: 0 }
     }
@@ -383,7 +384,7 @@ impl Lender {
         self.lent > 0 && uuid == format!("node-{}", self.lent)
     }
 
-    /// A node without files.
+    /// Returns a node without files.
     pub fn lend_as(&mut self, data_type: &str, value: Value) -> Node {
         self.lent += 1;
         Node {
@@ -403,7 +404,7 @@ impl Lender {
         }
     }
 
-    /// A node with files, by path.
+    /// Returns a node with files, by path.
     pub fn lend_files<'a>(
         &mut self,
         data_type: &str,
@@ -418,7 +419,7 @@ impl Lender {
         node
     }
 
-    /// A file that is somewhere already stays there.
+    /// Puts a file below the folder. A file that is on disk already stays where it is.
     fn put(&self, uuid: &str, path: &str, file: &FileRef) -> PathBuf {
         if let Some(path) = file.path() {
             return path.to_owned();
@@ -437,7 +438,7 @@ impl Lender {
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// A new one, empty.
+    /// Makes a new, empty folder.
     ///
     /// # Panics
     /// If it can't be made.

@@ -52,7 +52,7 @@ impl Args {
         Ok(())
     }
 
-    /// The `About` of an entry.
+    /// Generates the `About` of an entry.
     pub(crate) fn about(&self, item: &str, doc: &str) -> TokenStream {
         let name = match &self.name {
             Some(name) => quote!(::core::option::Option::Some(#name)),

@@ -17,7 +17,7 @@ pub(crate) struct Sort {
     pub(crate) entry: &'static str,
 }
 
-/// The block as it was, and its entry.
+/// Returns the unchanged block, and its entry.
 pub(crate) fn expand(sort: &Sort, args: &Args, mut block: ItemImpl) -> syn::Result<TokenStream> {
     check(sort, args, &block)?;
     let has_exit =

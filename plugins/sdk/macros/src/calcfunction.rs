@@ -11,7 +11,7 @@ use crate::{
 
 const KIND: &str = "calcfunction";
 
-/// The function as it was, and its entry.
+/// Returns the unchanged function, and its entry.
 pub(crate) fn expand(args: &Args, mut function: ItemFn) -> syn::Result<TokenStream> {
     check(&function)?;
     let arguments = function.sig.inputs.iter_mut().map(|argument| take_argument(KIND, argument));

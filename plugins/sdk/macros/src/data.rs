@@ -31,7 +31,7 @@ struct FileField<'a> {
     path: String,
 }
 
-/// The implementations of `Data`, of `Schema`, and of what makes it a port.
+/// Generates the implementations of `Data`, of `Schema`, and of the traits that make it a port.
 pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     let about = About::of(item)?;
     let files = file_fields(item)?;
@@ -99,7 +99,7 @@ impl About {
         }
     }
 
-    /// Each makes a body one version newer, so that together they leave no gap.
+    /// Checks that the upgrades leave no gap: each makes a body one version newer.
     fn check_upgrades(&self) -> syn::Result<()> {
         let version = self.version()?;
         let count = self.upgrades.len() as u32;
@@ -238,7 +238,8 @@ fn data(item: &DeriveInput, about: &About, files: &[FileField<'_>]) -> syn::Resu
     })
 }
 
-/// A blanket implementation would stand in the way of those for plain types.
+/// Generates the implementations that make the type a port. A blanket implementation would conflict with
+/// those for plain types.
 fn ports(ident: &Ident) -> TokenStream {
     quote! {
         #[automatically_derived]

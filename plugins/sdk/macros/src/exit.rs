@@ -73,7 +73,7 @@ fn label(label: LitStr) -> syn::Result<LitStr> {
     Err(syn::Error::new(label.span(), "a label is capital letters, digits and `_`: `ERROR_NO_OUTPUT`"))
 }
 
-/// The implementation of `ExitCodes` for an enum, and its way into the SDK's error.
+/// Generates the implementation of `ExitCodes` for an enum, and its conversion into the SDK's error.
 pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     let Data::Enum(data) = &item.data else {
         return Err(syn::Error::new(item.ident.span(), "exit codes are the variants of an enum"));
@@ -163,7 +163,7 @@ fn declared(variant: &Variant, exit: &Exit) -> TokenStream {
     }
 }
 
-/// The status as a constant, for where there is no value: `PwExit::NOT_CONVERGED`.
+/// Generates the status as a constant, for uses without a value: `PwExit::NOT_CONVERGED`.
 fn status(visibility: &Visibility, variant: &Variant, exit: &Exit) -> TokenStream {
     let name = Ident::new(&snake(&plain(&variant.ident)).to_uppercase(), variant.ident.span());
     let (status, about) = (&exit.status, format!("The status of [`{0}`](Self::{0}).", variant.ident));
@@ -173,7 +173,8 @@ fn status(visibility: &Visibility, variant: &Variant, exit: &Exit) -> TokenStrea
     }
 }
 
-/// The message is a format string over the variant's fields: the compiler checks their names.
+/// Generates the match arm of a variant. The message is a format string over the variant's fields, so the
+/// compiler checks their names.
 fn arm(variant: &Variant, exit: &Exit) -> TokenStream {
     let Exit { status, message, .. } = exit;
     let (ident, label) = (&variant.ident, exit.label(&variant.ident));

@@ -36,7 +36,7 @@ struct Said {
     expose: bool,
 }
 
-/// The fields of a plain struct.
+/// Returns the fields of a plain struct.
 pub(crate) fn fields_of<'a>(item: &'a DeriveInput, what: &str) -> syn::Result<Vec<Field<'a>>> {
     if !item.generics.params.is_empty() {
         let message = format!("{what} can't be generic: a process type has one set of ports");
@@ -102,7 +102,7 @@ impl Said {
     }
 }
 
-/// `(structure, mesh.n)`.
+/// Parses a list of port names: `(structure, mesh.n)`.
 fn port_names(meta: &ParseNestedMeta<'_>) -> syn::Result<Vec<String>> {
     let content;
     parenthesized!(content in meta.input);
@@ -134,7 +134,7 @@ impl Field<'_> {
         }
     }
 
-    /// An expression of this field's port, by the trait that its type must have.
+    /// Generates an expression of this field's port, by the trait that its type must have.
     pub(crate) fn port(&self, by: &TokenStream) -> TokenStream {
         let (ty, help) = (self.ty, &self.help);
         let port = quote_spanned!(ty.span()=> <#ty as #by>::port());
@@ -187,7 +187,7 @@ impl Field<'_> {
         (!bodies.is_empty()).then(|| quote!(port.choices = ::std::vec![#(#bodies),*];))
     }
 
-    /// A statement that lets the port's validator look.
+    /// Generates the statement that runs the port's validator.
     pub(crate) fn judgement(&self) -> Option<TokenStream> {
         let validate = self.said.validate.as_ref()?;
         let (ty, name) = (self.ty, &self.name);
@@ -214,7 +214,7 @@ impl Field<'_> {
             .then(|| quote!(port = ::ferry_plugin::macros::choose(port, &[#(#include),*], &[#(#exclude),*]);))
     }
 
-    /// The body of a node that holds `value`, which must be what the port takes.
+    /// Generates the body of a node that holds `value`, which must be what the port takes.
     fn body(&self, value: &Expr) -> TokenStream {
         let ty = self.ty;
         let value = owned(value);
@@ -227,7 +227,7 @@ impl Field<'_> {
     }
 }
 
-/// A text literal as a `String`; anything else as it is.
+/// Turns a text literal into a `String`, and leaves any other expression as it is.
 fn owned(value: &Expr) -> TokenStream {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {

@@ -27,7 +27,7 @@ pub(crate) fn check_plain(kind: &str, function: &ItemFn) -> syn::Result<()> {
     Err(syn::Error::new(generics.span(), format!("a {kind} can't be generic: its ports have one type")))
 }
 
-/// An argument, which is no `self`.
+/// Returns an argument that is not `self`.
 pub(crate) fn typed<'a>(kind: &str, argument: &'a mut FnArg) -> syn::Result<&'a mut PatType> {
     match argument {
         FnArg::Typed(argument) => Ok(argument),
@@ -37,7 +37,8 @@ pub(crate) fn typed<'a>(kind: &str, argument: &'a mut FnArg) -> syn::Result<&'a 
     }
 }
 
-/// The port that an argument is; takes from it what the function itself may not keep.
+/// Returns the port that an argument is. Removes the attributes from the argument that the function itself
+/// may not keep.
 pub(crate) fn take_argument(kind: &str, argument: &mut FnArg) -> syn::Result<Argument> {
     let argument = typed(kind, argument)?;
     let Pat::Ident(pattern) = &*argument.pat else {
@@ -53,7 +54,7 @@ pub(crate) fn take_argument(kind: &str, argument: &mut FnArg) -> syn::Result<Arg
     Ok(Argument { ident: pattern.ident.clone(), ty: (*argument.ty).clone(), attrs })
 }
 
-/// A type of the function's name, by which workflows call it.
+/// Generates a type of the function's name, by which workflows call it.
 pub(crate) fn handle(function: &ItemFn, arguments: &[Argument]) -> TokenStream {
     let (visibility, name) = (&function.vis, &function.sig.ident);
     let about = format!("[`{name}()`] as a process: what a workflow calls.");
@@ -82,7 +83,8 @@ pub(crate) fn handle(function: &ItemFn, arguments: &[Argument]) -> TokenStream {
     }
 }
 
-/// The struct of the ports, and the function's type as a process type; `nodes` are its outputs as others see them.
+/// Generates the struct of the ports, and the function's type as a process type. `nodes` are its outputs as
+/// others see them.
 pub(crate) fn process(
     args: &Args,
     function: &ItemFn,
@@ -116,7 +118,7 @@ pub(crate) fn judge(args: &Args, arguments: &[Argument]) -> Option<TokenStream> 
     })
 }
 
-/// The type of the exit codes.
+/// Returns the type of the exit codes.
 pub(crate) fn exit(args: &Args) -> TokenStream {
     args.exit.as_ref().map_or_else(|| quote!(::ferry_plugin::NoExit), |exit| quote!(#exit))
 }

@@ -6,12 +6,13 @@ use syn::{DeriveInput, Expr, Ident, spanned::Spanned};
 
 use crate::field::{Field, fields_of};
 
-/// The implementations of `Inputs` and `InputField` for a struct.
+/// Generates the implementations of `Inputs` and `InputField` for a struct.
 pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     derive_as(item, None)
 }
 
-/// The same; `exact` is an expression of the ports, where the fields' types don't tell all of them.
+/// Generates the same; `exact` is an expression of the ports, for fields whose types don't determine all of
+/// them.
 pub(crate) fn derive_as(item: &DeriveInput, exact: Option<&TokenStream>) -> syn::Result<TokenStream> {
     let fields = fields_of(item, "inputs")?;
     let struct_name = &item.ident;
@@ -39,7 +40,7 @@ pub(crate) fn derive_as(item: &DeriveInput, exact: Option<&TokenStream>) -> syn:
     })
 }
 
-/// A setter per port, for whoever calls the process.
+/// Generates the draft, which has a setter per port for the process's callers.
 fn draft(item: &DeriveInput, draft_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
     let visibility = &item.vis;
     let about =
@@ -102,7 +103,8 @@ fn namespace(fields: &[Field<'_>]) -> TokenStream {
     }
 }
 
-/// All fields are read before the first that failed ends it, so that all problems are told.
+/// Generates the code that reads all fields. They are all read before the first failure is returned, so that
+/// all problems are reported.
 fn read_all(fields: &[Field<'_>]) -> TokenStream {
     let locals: Vec<Ident> = (0..fields.len()).map(|i| format_ident!("field_{i}")).collect();
     let idents = fields.iter().map(|field| field.ident);
@@ -187,7 +189,7 @@ fn judge_all(fields: &[Field<'_>], whole: Option<&Expr>) -> TokenStream {
     }
 }
 
-/// Such a struct is a field of another one: a nested namespace.
+/// Generates the implementation for such a struct as a field of another one: a nested namespace.
 fn as_field(struct_name: &Ident, draft_name: &Ident) -> TokenStream {
     let nest = quote! {
         ports.nest(name, ::ferry_plugin::InputsDraft::into_ports(value));

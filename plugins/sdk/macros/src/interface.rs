@@ -77,7 +77,7 @@ fn nested(path: &[String], inside: TokenStream) -> TokenStream {
     }
 }
 
-/// The stub of one file, and the modules that it lies in.
+/// Returns the stub of one file, and the path of its modules.
 fn stub(file: &LitStr, types: &BTreeMap<String, Type>) -> Result<(Vec<String>, TokenStream), String> {
     let root = env::var("CARGO_MANIFEST_DIR").map_err(|_| "cargo does not say where this crate is")?;
     let path = Path::new(&root).join(file.value());
@@ -92,7 +92,7 @@ fn stub(file: &LitStr, types: &BTreeMap<String, Type>) -> Result<(Vec<String>, T
     Ok((module, process(interface, &name, path, types)))
 }
 
-/// The version is looked at first: a newer file may have another form.
+/// Reads an interface. The version is read first, because a newer file may have another form.
 fn read(text: &str) -> Result<Interface, String> {
     let json: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match json["interface"].as_u64() {
@@ -107,7 +107,7 @@ fn read(text: &str) -> Result<Interface, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-/// The process type, its ports and its exit codes.
+/// Generates the process type, its ports and its exit codes.
 fn process(interface: Interface, name: &str, path: &str, types: &BTreeMap<String, Type>) -> TokenStream {
     let process = Ident::new(name, proc_macro2::Span::call_site());
     let ProcessType { name: full_name, doc, inputs, outputs, exit_codes, kind, .. } = &interface.process_type;
@@ -214,13 +214,14 @@ fn exit_codes(exit: &Ident, full_name: &str, codes: &Vec<ExitCode>) -> TokenStre
     }
 }
 
-/// An expression that makes it again: its message, which is read in the caller's plugin when its manifest is asked for.
+/// Generates an expression that makes the value again. It decodes the value's message in the caller's plugin
+/// when the manifest is read.
 fn described<T: Serialize>(what: &T) -> TokenStream {
     let bytes = Literal::byte_string(&ferry_plugin_proto::encode(what));
     quote!(::ferry_plugin::macros::described(#bytes))
 }
 
-/// A name of a port or module as Rust has it.
+/// Returns the name of a port or module as a Rust identifier.
 fn name(name: &str) -> Ident {
     const NEVER_RAW: &[&str] = &["self", "super", "crate", "Self", "_"];
     let span = proc_macro2::Span::call_site();

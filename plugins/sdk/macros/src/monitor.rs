@@ -10,7 +10,7 @@ use crate::{
     words::{doc, snake},
 };
 
-/// The block as it was, and its entry.
+/// Returns the unchanged block, and its entry.
 pub(crate) fn expand(args: &Args, block: &ItemImpl) -> syn::Result<TokenStream> {
     let named = block.trait_.as_ref().and_then(|(_, path, _)| path.segments.last());
     if named.is_none_or(|segment| segment.ident != "Monitor") {

@@ -108,7 +108,7 @@ fn body(input: ParseStream<'_>) -> syn::Result<Outline> {
     content.parse()
 }
 
-/// A method: of the workchain if it is one name.
+/// Parses a method: of the workchain if it is one name.
 fn method(input: ParseStream<'_>, what: &str) -> syn::Result<Path> {
     if !input.peek(Ident) && !input.peek(Token![Self]) && !input.peek(Token![crate]) {
         return Err(input.error(format!("expected {what}")));
@@ -128,7 +128,7 @@ fn called(method: &Path) -> TokenStream {
 }
 
 impl Outline {
-    /// The calls that build it.
+    /// Generates the calls that build it.
     pub(crate) fn expand(&self) -> TokenStream {
         let calls = self.0.iter().map(Block::expand);
         quote!(::ferry_plugin::Outline::new() #(#calls)*)

@@ -6,12 +6,13 @@ use syn::{DeriveInput, Ident, spanned::Spanned};
 
 use crate::field::{Field, fields_of};
 
-/// The implementations of `Outputs`, `OutputField` and `Returned` for a struct, and its draft.
+/// Generates the implementations of `Outputs`, `OutputField` and `Returned` for a struct, and its draft.
 pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     derive_as(item, None)
 }
 
-/// The same; `exact` is an expression of the ports, where the fields' types don't tell all of them.
+/// Generates the same; `exact` is an expression of the ports, for fields whose types don't determine all of
+/// them.
 pub(crate) fn derive_as(item: &DeriveInput, exact: Option<&TokenStream>) -> syn::Result<TokenStream> {
     let fields = fields_of(item, "outputs")?;
     fields.iter().try_for_each(Field::check_output)?;
@@ -26,7 +27,7 @@ pub(crate) fn derive_as(item: &DeriveInput, exact: Option<&TokenStream>) -> syn:
     Ok(quote!(#outputs #draft #nodes #conversions))
 }
 
-/// The ports as the fields' types tell them.
+/// Generates the namespace of the ports, as the fields' types define them.
 fn namespace(fields: &[Field<'_>]) -> TokenStream {
     let names = fields.iter().map(|field| &field.name);
     let ports = fields.iter().map(|field| field.port(&quote!(::ferry_plugin::OutputField)));
@@ -109,7 +110,7 @@ fn draft(item: &DeriveInput, draft_name: &Ident, fields: &[Field<'_>]) -> TokenS
     }
 }
 
-/// The outputs of a process that ended, for whoever called it.
+/// Generates the struct of the outputs of a process that ended, for its caller.
 fn nodes(item: &DeriveInput, nodes_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
     let visibility = &item.vis;
     let about = format!("The outputs of [`{}`] as stored nodes, for whoever called the process.", item.ident);
@@ -142,8 +143,9 @@ fn nodes(item: &DeriveInput, nodes_name: &Ident, fields: &[Field<'_>]) -> TokenS
     }
 }
 
-/// Such a struct is a field of another one, what a calcfunction may return, and, if all of it is stored nodes, what
-/// a workflow may. (A bound on concrete types is an error where it does not hold, unless it is over a lifetime.)
+/// Generates the uses of such a struct: a field of another one, a return type of a calcfunction, and, if all
+/// of it is stored nodes, a return type of a workflow. (A bound on concrete types is an error where it does
+/// not hold, unless it is over a lifetime.)
 fn conversions(struct_name: &Ident, nodes_name: &Ident, fields: &[Field<'_>]) -> TokenStream {
     let stored = fields.iter().map(|field| {
         let ty = field.ty;

@@ -74,7 +74,7 @@ impl Said {
     }
 }
 
-/// The block without our attributes, and what makes a process type of it.
+/// Returns the block without our attributes, and the code that makes a process type of it.
 pub(crate) fn expand(said: &RestartArgs, mut block: ItemImpl) -> syn::Result<TokenStream> {
     let child = said.child.as_ref().ok_or_else(|| {
         syn::Error::new(block.self_ty.span(), "say what it runs: `#[restart(name = \"..\", child = Pw)]`")
@@ -167,7 +167,8 @@ fn handler(said: &Said, method: &ImplItemFn) -> syn::Result<TokenStream> {
     })
 }
 
-/// The status of an exit code: `PwExit::NotConverged` is the constant `PwExit::NOT_CONVERGED`; a number is itself.
+/// Returns the status of an exit code: `PwExit::NotConverged` becomes the constant `PwExit::NOT_CONVERGED`; a
+/// number stays as it is.
 fn status(exit: &Expr) -> syn::Result<TokenStream> {
     match exit {
         Expr::Lit(ExprLit { lit: Lit::Int(status), .. }) => Ok(quote!(#status)),

@@ -9,7 +9,7 @@ use syn::{
 
 use crate::words::{doc, plain, snake};
 
-/// The implementation of `Schema`.
+/// Generates the implementation of `Schema`.
 pub(crate) fn derive(item: &DeriveInput) -> syn::Result<TokenStream> {
     if !item.generics.params.is_empty() {
         return Err(syn::Error::new(item.generics.span(), "a type with a schema can't be generic"));
@@ -95,7 +95,7 @@ impl Said {
     }
 }
 
-/// The type's own conversions hide its fields.
+/// Generates the schema of the fields, or that of any value if the type's own conversions hide them.
 fn of_fields(fields: &Fields, said: &Said) -> syn::Result<TokenStream> {
     if said.custom {
         return Ok(quote!(<::ferry_plugin::Value as ::ferry_plugin::Schema>::schema()));
@@ -118,7 +118,7 @@ fn of_type(ty: &Type) -> TokenStream {
     quote_spanned!(ty.span()=> <#ty as ::ferry_plugin::Schema>::schema())
 }
 
-/// An object of named fields, with a tag if there is one.
+/// Generates the schema of an object of named fields, with a tag if there is one.
 fn object(fields: &Fields, said: &Said, tag: Option<(&str, &str)>) -> syn::Result<TokenStream> {
     let mut entries = Vec::new();
     if let Some((tag, name)) = tag {
@@ -180,7 +180,7 @@ fn of_variant(variant: &Variant, said: &Said) -> syn::Result<Option<TokenStream>
     }))
 }
 
-/// A name as `rename_all` has it.
+/// Returns the name in the case that `rename_all` asks for.
 fn cased(name: &str, rule: Option<&str>, is_variant: bool) -> Result<String, String> {
     let Some(rule) = rule else { return Ok(name.to_owned()) };
     // serde's own rule: a capital letter begins a word of a variant, an underscore one of a field.
@@ -221,7 +221,7 @@ fn by_capitals(name: &str) -> Vec<String> {
     words
 }
 
-/// A struct's name as that of a data type, for messages.
+/// Returns a struct's name in the form of a data type's, for messages.
 pub(crate) fn suggested(name: &str) -> String {
     format!("my_library.{}", snake(name))
 }

@@ -2,13 +2,13 @@
 
 use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta};
 
-/// A Rust name as a port is called: without `r#`.
+/// Returns a Rust name as a port's name: without `r#`.
 pub(crate) fn plain(ident: &Ident) -> String {
     let name = ident.to_string();
     name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
 }
 
-/// `NoOutput` as `no_output`; `CPUTime` as `cpu_time`.
+/// Converts to snake case: `NoOutput` becomes `no_output`, `CPUTime` becomes `cpu_time`.
 pub(crate) fn snake(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut snake = String::new();
@@ -24,7 +24,7 @@ pub(crate) fn snake(name: &str) -> String {
     snake
 }
 
-/// `pw_base` as `PwBase`; a digit in front gets a letter.
+/// Converts to camel case: `pw_base` becomes `PwBase`. A digit in front gets a letter.
 pub(crate) fn camel(name: &str) -> String {
     let mut camel = String::new();
     for part in name.split(['_', '-']) {
@@ -35,7 +35,7 @@ pub(crate) fn camel(name: &str) -> String {
     if camel.starts_with(|c: char| c.is_ascii_digit()) { format!("T{camel}") } else { camel }
 }
 
-/// The text of an item's doc comments.
+/// Returns the text of an item's doc comments.
 pub(crate) fn doc(attrs: &[Attribute]) -> String {
     let lines: Vec<String> = attrs.iter().filter_map(doc_line).collect();
     lines.join("\n").trim().to_owned()

@@ -11,7 +11,7 @@ use crate::{
 
 const KIND: &str = "workfunction";
 
-/// The function as it was, and its entry.
+/// Returns the unchanged function, and its entry.
 pub(crate) fn expand(args: &Args, mut function: ItemFn) -> syn::Result<TokenStream> {
     check(&function)?;
     let span = function.sig.span();
@@ -43,7 +43,7 @@ fn check(function: &ItemFn) -> syn::Result<()> {
     check_plain(KIND, function)
 }
 
-/// The type of the first argument, which is no port.
+/// Returns the type of the first argument, which is no port.
 fn context_type(argument: &mut FnArg) -> syn::Result<Type> {
     let argument = typed(KIND, argument)?;
     if let Type::Reference(ty) = &*argument.ty {

@@ -113,7 +113,7 @@ impl Items {
 }
 
 impl Array {
-    /// An array of this shape.
+    /// Makes an array of this shape.
     ///
     /// # Errors
     /// Another number of items than the shape asks for.
@@ -126,7 +126,7 @@ impl Array {
         Ok(Array { shape: header.shape, items })
     }
 
-    /// Length along each axis.
+    /// Returns the length along each axis.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
@@ -136,12 +136,12 @@ impl Array {
         &self.items
     }
 
-    /// Its items, if they are floats.
+    /// Returns the items; `None` if they are not floats.
     pub fn floats(&self) -> Option<&[f64]> {
         if let Items::Float(items) = &self.items { Some(items) } else { None }
     }
 
-    /// Its rows, if they are three floats each.
+    /// Returns the rows; `None` if they are not three floats each.
     pub fn vectors(&self) -> Option<Vec<[f64; 3]>> {
         let floats = self.floats().filter(|_| self.shape.last() == Some(&3))?;
         Some(floats.chunks_exact(3).map(|row| [row[0], row[1], row[2]]).collect())
@@ -165,7 +165,7 @@ impl Array {
         Ok(Array { shape: header.shape, items })
     }
 
-    /// The `.npy` file.
+    /// Returns the array as a `.npy` file.
     pub fn to_npy(&self) -> Vec<u8> {
         let mut bytes = self.header().write();
         bytes.extend(self.items.bytes());

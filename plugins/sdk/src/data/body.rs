@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Data, DataFiles};
 use crate::{FileRef, output::Places, testing::Lender};
 
-/// A body of the version that `T` declares.
+/// Upgrades a body to the version that `T` declares.
 fn upgraded<T: Data>(body: Value) -> Result<Value, String> {
     let found = body.get(VERSION_KEY).map_or(Ok(1), |version| {
         version
@@ -38,7 +38,7 @@ fn upgraded<T: Data>(body: Value) -> Result<Value, String> {
     Ok(body)
 }
 
-/// The body of a value, with the version that it has.
+/// Returns the body of a value, with the version that it has.
 fn body_of<T: Data>(value: &T) -> Result<Value, String> {
     let Value::Map(mut body) = to_value(value)? else {
         return Err(format!("`{}` is not written as a map", T::NAME));
@@ -53,7 +53,7 @@ fn files_of<T: Data>(value: &T) -> Result<DataFiles, String> {
     Ok(files)
 }
 
-/// A new node of a body and files.
+/// Makes a new node of a body and files.
 pub(crate) fn new_files(
     data_type: &str,
     value: Value,
@@ -65,7 +65,7 @@ pub(crate) fn new_files(
     Ok(NewNode { data_type: data_type.to_owned(), value, files })
 }
 
-/// The same for somebody who calls a process and has no folder for large files.
+/// Makes the input for a caller that has no folder for large files.
 pub(crate) fn give_files(data_type: &str, value: Value, files: DataFiles) -> Result<CallInput, String> {
     new_files(data_type, value, files, &mut Places::default()).map(CallInput::New)
 }
@@ -74,7 +74,7 @@ pub(crate) fn give_files(data_type: &str, value: Value, files: DataFiles) -> Res
 pub(crate) mod macros {
     use super::*;
 
-    /// The data types of a port that takes a `T`.
+    /// Returns the data types of a port that takes a `T`.
     pub fn data_types<T: Data>() -> Vec<String> {
         vec![T::NAME.to_owned()]
     }
@@ -95,7 +95,7 @@ pub(crate) mod macros {
         Ok(value)
     }
 
-    /// A node of a value.
+    /// Makes a node of a value.
     ///
     /// # Errors
     /// What is wrong with the value.
@@ -104,7 +104,7 @@ pub(crate) mod macros {
         new_files(T::NAME, body_of(value)?, files_of(value)?, places)
     }
 
-    /// A node as the engine would lend it.
+    /// Makes a node as the engine would lend it.
     pub fn lend_data<T: Data>(value: &T, lender: &mut Lender) -> Node {
         let files = files_of(value).unwrap_or_default();
         lender.lend_files(T::NAME, body_of(value).unwrap_or_default(), files.iter())
@@ -130,7 +130,7 @@ pub(crate) mod macros {
         to_value(&upgrade(from_value(&body)?).map_err(|error| error.to_string())?)
     }
 
-    /// A check's `Result`, with any error that can be text.
+    /// Turns any error of a check that can be text into a `String`.
     ///
     /// # Errors
     /// The check's.

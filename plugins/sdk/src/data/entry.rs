@@ -27,7 +27,7 @@ impl fmt::Debug for DataEntry {
 }
 
 impl DataEntry {
-    /// The entry of a type.
+    /// Returns the entry of a type.
     pub const fn of<T: Data>() -> Self {
         DataEntry {
             declare: declare::<T>,
@@ -39,7 +39,7 @@ impl DataEntry {
         }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }

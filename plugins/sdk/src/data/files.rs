@@ -53,7 +53,7 @@ impl DataFiles {
         Ok(())
     }
 
-    /// The file at `path`.
+    /// Returns the file at `path`.
     ///
     /// # Errors
     /// That there is none. Workflows are not lent files.
@@ -61,12 +61,12 @@ impl DataFiles {
         self.0.get(path).ok_or_else(|| format!("it has no file `{path}` here"))
     }
 
-    /// All of them.
+    /// Returns all files.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &FileRef)> {
         self.0.iter().map(|(path, file)| (path.as_str(), file))
     }
 
-    /// Names below `path`.
+    /// Returns the names below `path`.
     pub(crate) fn below(&self, path: &str) -> impl Iterator<Item = &str> {
         let prefix = format!("{path}/");
         self.0.keys().filter_map(move |name| name.strip_prefix(&prefix))

@@ -13,13 +13,13 @@ pub(super) const METADATA: &str = "metadata";
 pub(super) const MONITORS: &str = "monitors";
 const OPTIONS: &str = "options";
 
-/// The port of the monitors.
+/// Returns the port of the monitors.
 pub(super) fn monitors_port() -> Port {
     let each = Namespace { ports: BTreeMap::new(), dynamic: Some(vec!["dict".to_owned()]) };
     Port { help: "Who looks at the running job, and may stop it".to_owned(), ..namespace_port(each) }
 }
 
-/// Its port.
+/// Returns its port.
 pub(super) fn port() -> Port {
     let text = |help: &str| Port { types: String::types(), help: help.to_owned(), ..Port::default() };
     let options = Namespace { ports: BTreeMap::new(), dynamic: Some(Vec::new()) };
@@ -67,7 +67,7 @@ fn set(options: &mut BTreeMap<String, Value>, name: &str, value: &Value) {
     }
 }
 
-/// The other way round: what the ports are given.
+/// Sets the ports from the metadata: the inverse of reading.
 pub(super) fn give(metadata: &CallMetadata, ports: &mut Ports) {
     let mut text = |name: &str, text: &str| {
         if !text.is_empty() {

@@ -43,7 +43,7 @@ impl<P: Process> Called<P> {
         }
     }
 
-    /// All its outputs, to be handed on as they are: `(&mut called).await?; called.exposed()?`.
+    /// Returns all its outputs, to be passed on as they are: `(&mut called).await?; called.exposed()?`.
     ///
     /// # Errors
     /// This workfunction was not told of its end.
@@ -54,8 +54,8 @@ impl<P: Process> Called<P> {
         }
     }
 
-    /// The process's uuid, if this workfunction was told of its end: it has none before it is launched, which happens
-    /// after this turn.
+    /// Returns the process's uuid once its end was delivered to this workfunction; `None` before. It has none
+    /// before it is launched, which happens after this turn.
     pub fn uuid(&self) -> Option<String> {
         match self.op.as_ref().ok()?.outcome()? {
             Outcome::Ended(ended) => Some(ended.uuid.clone()),
@@ -63,7 +63,7 @@ impl<P: Process> Called<P> {
         }
     }
 
-    /// Its name among the calls of this process, as `process show` and errors have it.
+    /// Returns its name among the calls of this process, as in `process show` and in errors.
     pub fn name(&self) -> String {
         self.op.as_ref().map(|op| op.number().to_string()).unwrap_or_default()
     }
@@ -169,22 +169,22 @@ impl CallFailed {
         }
     }
 
-    /// The type of the process.
+    /// Returns the type of the process.
     pub fn process_type(&self) -> &str {
         &self.process_type
     }
 
-    /// The process; none if its inputs could not be given what they were.
+    /// Returns the process's uuid; `None` if its inputs could not be given, so that it was not launched.
     pub fn uuid(&self) -> Option<&str> {
         self.uuid.as_deref()
     }
 
-    /// `finished`, `excepted` or `killed`.
+    /// Returns its state: `finished`, `excepted` or `killed`.
     pub fn state(&self) -> &str {
         &self.state
     }
 
-    /// Its exit status, if it finished.
+    /// Returns its exit status; `None` if it did not finish.
     pub fn exit_status(&self) -> Option<u32> {
         self.exit_status
     }
@@ -194,7 +194,7 @@ impl CallFailed {
         &self.message
     }
 
-    /// The exit code that a caller finishes with which passes this on.
+    /// Returns the exit code with which a caller finishes that passes this failure on.
     pub(crate) fn exit(&self) -> Option<Exit> {
         let status = self.exit_status.filter(|status| *status != 0)?;
         let is_label = |label: &str| {
@@ -224,7 +224,7 @@ impl fmt::Display for CallFailed {
     }
 }
 
-/// A message that tells of a whole chain of callers, without most of the chain: how it begins, and the cause.
+/// Shortens a message about a long chain of callers to its beginning and the cause.
 fn shortened(message: &str) -> String {
     const HEAD: usize = 120;
     const TAIL: usize = 480;

@@ -137,7 +137,7 @@ impl Core {
         self.state().position = Some(position);
     }
 
-    /// The next random number: SplitMix64, seeded by the process.
+    /// Returns the next random number: SplitMix64, seeded by the process.
     pub(crate) fn random(&self) -> u64 {
         self.flag.note_use();
         let mut state = self.state();
@@ -248,7 +248,7 @@ impl Op {
         self.core.state().under_way.get(&self.number)?.outcome.clone()
     }
 
-    /// The number.
+    /// Returns the number of the operation.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }

@@ -56,8 +56,8 @@ impl FlowCx {
         Called::new(&self.core, draft)
     }
 
-    /// Calls a process that is awaited later, or not at all: the same as [`call`](FlowCx::call), under a name that says
-    /// so. The handle can be awaited, killed or let go.
+    /// Calls a process that is awaited later, or not at all. It is the same as [`call`](FlowCx::call), under
+    /// a name that makes this clear. The handle can be awaited, killed or detached.
     #[must_use = "a call that is dropped is given up: await it, keep it, or `detach()` it"]
     pub fn submit<P: Process>(&self, draft: Draft<P>) -> Called<P> {
         self.call(draft)
@@ -79,18 +79,19 @@ impl FlowCx {
         Sleep { op: self.core.sleep(until.clamp(0, TIME_MAX)) }
     }
 
-    /// When the last event happened that this workfunction was told of. Never the clock: it stands still in between.
+    /// Returns the time of the last event that was delivered to this workfunction. It is never the clock, and
+    /// does not advance between events.
     pub fn now(&self) -> SystemTime {
         to_time(self.core.now())
     }
 
-    /// A random number, the same when the workfunction is run again: its generator is seeded by the process's uuid.
-    /// Not for secrets.
+    /// Returns a random number, which is the same when the workfunction is run again: the generator is seeded
+    /// by the process's uuid. Do not use it for secrets.
     pub fn random(&self) -> u64 {
         self.core.random()
     }
 
-    /// The process's uuid.
+    /// Returns the process's uuid.
     pub fn process(&self) -> String {
         self.core.process()
     }

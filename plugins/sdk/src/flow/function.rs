@@ -43,7 +43,7 @@ pub trait ReturnedNodes: Sized {
     /// The outputs as whoever calls the workfunction sees them.
     type Nodes: OutputNodes;
 
-    /// The output ports.
+    /// Returns the output ports.
     fn namespace() -> Namespace;
 
     /// Sets the outputs.
@@ -126,7 +126,7 @@ pub trait WorkFunction: 'static {
     /// Its exit codes.
     type Exit: ExitCodes;
 
-    /// Calls it.
+    /// Calls the function.
     fn call(cx: FlowCx, inputs: Self::Inputs) -> impl Future<Output = Self::Returned> + Send;
 
     /// Judges inputs together, as the attribute's `validate = ..` says.
@@ -176,7 +176,7 @@ fn handed_on(returned: impl ReturnedNodes) -> Result<Returned> {
     note = "write `async fn name(cx: Cx, ..)`; the other arguments are input ports"
 )]
 pub trait IsCx {
-    /// The context.
+    /// Returns the context.
     fn of(cx: FlowCx) -> Self;
 }
 

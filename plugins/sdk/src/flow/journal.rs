@@ -54,7 +54,8 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// As it is kept: without the values of large outputs. A replay asks the engine for them again.
+    /// Returns the event as it is stored: without the values of large outputs. A replay asks the engine for
+    /// them again.
     fn slim(&self) -> Event {
         let Event::Ended { op, ended, slim: false } = self else { return self.clone() };
         if encode(ended).len() <= WHOLE {
@@ -88,7 +89,7 @@ impl fmt::Display for Print {
 pub(crate) struct Journal(Vec<u8>);
 
 impl Journal {
-    /// A journal as it was stored; an empty one is the beginning.
+    /// Makes a journal from its stored bytes; empty ones mean the beginning.
     pub(crate) fn stored(bytes: Vec<u8>) -> Self {
         Journal(bytes)
     }
@@ -98,7 +99,7 @@ impl Journal {
         self.0
     }
 
-    /// Names this journal, whatever wrote it.
+    /// Returns a hash of the journal, whatever wrote it.
     pub(crate) fn mark(&self) -> u64 {
         fixed_hash(&self.0)
     }
@@ -118,7 +119,7 @@ impl Journal {
         self.0.extend_from_slice(&bytes);
     }
 
-    /// The turns so far.
+    /// Returns the turns so far.
     ///
     /// # Errors
     /// A newer version, or damage.
@@ -161,7 +162,8 @@ impl<'a> Iterator for Frames<'a> {
     }
 }
 
-/// FNV-1a of 64 bits: the same in every version of Rust and of this crate, since journals keep it.
+/// Returns the FNV-1a hash of 64 bits. It is the same in every version of Rust and of this crate, since
+/// journals store it.
 pub(crate) fn fixed_hash(bytes: &[u8]) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;

@@ -100,7 +100,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// A workfunction of the process `process` before its first turn.
+    /// Makes a workfunction of the process `process`, before its first turn.
     pub(crate) fn new(process: &str, begin: impl FnOnce(Core) -> Body) -> Self {
         let flag = Arc::new(Flag::default());
         let core = Core::new(process, Arc::clone(&flag));

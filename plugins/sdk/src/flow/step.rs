@@ -64,7 +64,7 @@ enum Stand {
     Lacks(Vec<u64>),
 }
 
-/// The workfunction at the end of the journal: as it is in memory, or played again.
+/// Returns the workfunction at the end of the journal: from memory, or replayed.
 fn stand(request: &StepRequest, begin: Begin) -> Result<Stand, String> {
     let journal = Journal::stored(request.state.clone());
     let mark = journal.mark();
@@ -166,7 +166,7 @@ fn wait(Outstanding { calls, until }: Outstanding) -> Then {
     Then::Wait { calls: calls.iter().map(u64::to_string).collect(), any: true, until }
 }
 
-/// A call that is made and given up in one step is not made at all.
+/// Removes calls that are made and given up in the same step.
 fn without_stillborn(commands: Vec<Command>) -> Vec<Command> {
     let launched: BTreeSet<String> = commands.iter().filter_map(launched_call).collect();
     let killed = commands.iter().filter_map(|command| match command {
@@ -190,8 +190,9 @@ fn launched_call(command: &Command) -> Option<String> {
 }
 
 impl Standing {
-    /// The events of a request, in a fixed order: processes that ended, by the number of their call; then sleeps
-    /// that are over, the earliest first. So a result that came in time wins over a time-out seen with it.
+    /// Returns the events of a request, in a fixed order: processes that ended, by the number of their call;
+    /// then sleeps that are over, the earliest first. So a result that came in time wins over a time-out seen
+    /// with it.
     fn events(&self, request: &StepRequest) -> Vec<(i64, Event)> {
         let now = request.time.max(self.time);
         if self.turns == 0 {
@@ -241,7 +242,7 @@ impl Standing {
     }
 }
 
-/// The first command that is not the journal's, and how it differs.
+/// Returns the index of the first command that is not the journal's, and a description of the difference.
 fn differs(journal: &[Print], code: &[Print]) -> Option<(usize, String)> {
     let count = journal.len().max(code.len());
     let command = (0..count).find(|command| journal.get(*command) != code.get(*command))?;
@@ -266,7 +267,7 @@ fn in_words(print: Option<&Print>) -> String {
 
 #[cfg(test)]
 impl Standing {
-    /// One that stands nowhere.
+    /// Makes one without a journal.
     pub(super) fn example() -> Self {
         let live = Live::new("p", |_| Box::pin(std::future::pending()));
         Standing { live, mark: 0, turns: 0, time: 0 }

@@ -8,8 +8,8 @@ use ferry_plugin_proto::Inputs as Nodes;
 use super::{InputField, Inputs, read_inputs};
 use crate::{Draft, Exposed, Problems, Process};
 
-/// Everything that is wrong with inputs: what can't be read, what the validators of ports and namespaces say, and, if
-/// all can be read, what `together` says.
+/// Returns all problems of the inputs: ports that can't be read, those found by the validators of ports and
+/// namespaces, and, if all can be read, those found by `together`.
 pub(crate) fn judge_inputs<I: Inputs>(nodes: &Nodes, together: impl FnOnce(&I, &mut Problems)) -> Problems {
     let (inputs, mut bad) = match read_inputs::<I>(nodes) {
         Ok(inputs) => (Some(inputs), Problems::default()),

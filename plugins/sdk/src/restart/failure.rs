@@ -50,7 +50,7 @@ impl JobFailure {
     /// Exit status of [`JobFailure::StashingFailed`].
     pub const STASHING_FAILED: u32 = 160;
 
-    /// The class of an exit status.
+    /// Returns the class of an exit status; `None` if it is none of ferry's own.
     pub fn of(status: u32) -> Option<JobFailure> {
         Some(match status {
             JobFailure::OUT_OF_MEMORY => JobFailure::OutOfMemory,
@@ -100,7 +100,7 @@ pub enum Resource {
 impl Resource {
     pub(super) const ALL: [Resource; 2] = [Resource::Memory, Resource::Walltime];
 
-    /// The option's name.
+    /// Returns the option's name.
     pub fn option(self) -> &'static str {
         match self {
             Resource::Memory => "max_memory_kb",

@@ -48,7 +48,7 @@ impl<R: Restart> fmt::Debug for Handler<R> {
     }
 }
 
-/// The handlers to be asked, in order.
+/// Returns the handlers to ask, in order.
 pub(super) fn in_order<R: Restart>(overrides: &BTreeMap<String, Override>) -> Vec<Handler<R>> {
     let mut handlers = R::handlers();
     for handler in &mut handlers {

@@ -90,7 +90,7 @@ pub trait Restart: Serialize + DeserializeOwned + Default + 'static {
     /// Returns the inputs of the next iteration: the field `next`.
     fn next(&mut self) -> &mut Draft<Self::Child>;
 
-    /// Its handlers, in the order of the block.
+    /// Returns its handlers, in the order of the block.
     fn handlers() -> Vec<Handler<Self>>;
 
     /// Runs once, before the first iteration.

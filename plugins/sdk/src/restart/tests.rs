@@ -113,7 +113,7 @@ fn run(ends: &'static [u32], set: impl FnOnce(&mut RestartInputsDraft<Base>)) ->
     world_of(ends).call(draft)
 }
 
-/// A world where children end in these ways, one after the other; the last is repeated.
+/// Returns a world where children end in these ways, one after the other; the last is repeated.
 fn world_of(ends: &'static [u32]) -> testing::World {
     let count = Cell::new(0);
     // Each step is taken twice, but children are launched once.
@@ -159,7 +159,7 @@ impl crate::Returned for Settled {
     }
 }
 
-/// Exit status and number of iterations.
+/// Returns the exit status and the number of iterations.
 fn gist(ran: &Ran<Base>) -> (u32, usize) {
     (ran.status(), ran.calls().len())
 }

@@ -4,7 +4,7 @@ use ferry_plugin_proto::Namespace;
 
 use crate::{Error, OutputSet, Result, Returned};
 
-/// An end with outputs and an error: a process that failed and left some nonetheless.
+/// Makes an end with outputs and an error: of a process that failed and still left some outputs.
 ///
 /// ```
 /// # use ferry_plugin::{prelude::*, testing::*};

@@ -146,7 +146,7 @@ impl<'a> Running<'a> {
         self.processes.iter().filter(|process| process.ended.is_none())
     }
 
-    /// The next time at which a calculation ends.
+    /// Returns the next time at which a calculation ends.
     fn next_end(&self) -> Option<i64> {
         let ends = self.live().filter_map(|process| match &process.at {
             At::Work { ends } => Some(*ends),
@@ -155,7 +155,7 @@ impl<'a> Running<'a> {
         ends.min()
     }
 
-    /// The next time at which something happens by itself.
+    /// Returns the next time at which something happens by itself.
     fn next_moment(&self) -> Option<i64> {
         let timers = self.live().filter_map(|process| match &process.at {
             At::Work { .. } => None,
@@ -466,7 +466,7 @@ fn worked(entry: &Entry, inputs: &Nodes, sandbox: &std::path::Path) -> Outcome {
     }
 }
 
-/// Nodes that `testing::code` and `testing::remote_folder` name.
+/// Returns the node that `testing::code` or `testing::remote_folder` names.
 fn made_by_tests(uuid: &str) -> Option<Node> {
     let code = uuid.strip_prefix("code-").map(code_node);
     code.or_else(|| Some(remote_folder(uuid.strip_prefix("remote-")?).lend(&mut Lender::nowhere())))

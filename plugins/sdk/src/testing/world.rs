@@ -47,7 +47,7 @@ pub fn call<P: Process>(draft: Draft<P>) -> Ran<P> {
     world().call(draft)
 }
 
-/// A world to [`call`] processes in: how jobs end, how long things take, which seeds.
+/// Makes a world in which to [`call`] processes. It defines how jobs end, how long they take, and the seeds.
 ///
 /// ```
 /// # use ferry_plugin::{prelude::*, testing::*};
@@ -186,7 +186,7 @@ impl<P> Ran<P> {
         (&self.ended.state, self.ended.exit_status, outputs.collect())
     }
 
-    /// The number of its exit code; 0 for a success.
+    /// Returns the number of its exit code; 0 for a success.
     ///
     /// # Panics
     /// If it was excepted or killed, with the reason.
@@ -195,12 +195,12 @@ impl<P> Ran<P> {
         self.ended.exit_status.unwrap_or_else(ended)
     }
 
-    /// The text of an error that is no exit code, if it was excepted.
+    /// Returns the text of an error that is no exit code, if it was excepted.
     pub fn exception(&self) -> Option<&str> {
         (self.ended.state == "excepted").then_some(self.ended.message.as_str())
     }
 
-    /// Its one output.
+    /// Returns its one output.
     ///
     /// # Errors
     /// How it ended instead, or what it returned instead.
@@ -220,7 +220,7 @@ impl<P> Ran<P> {
         self.ended.in_words()
     }
 
-    /// One of its outputs; nested ports are dotted.
+    /// Returns one of its outputs; nested ports are dotted.
     ///
     /// # Errors
     /// There is none, or it is no `T`.
@@ -246,7 +246,7 @@ impl<P> Ran<P> {
         &self.steps.pauses
     }
 
-    /// Lines of its report.
+    /// Returns the lines of its report.
     pub fn reports(&self) -> &[String] {
         &self.reports
     }

@@ -45,7 +45,7 @@ impl<P> Child<P> {
         Child { call, end: None, process: PhantomData }
     }
 
-    /// Its name among the calls of this workchain: the number of the step and of the call in it.
+    /// Returns its name among the calls of this workchain: the number of the step and of the call in it.
     pub fn call(&self) -> &str {
         &self.call
     }
@@ -56,7 +56,7 @@ impl<P> Child<P> {
         self.end.is_some()
     }
 
-    /// Its uuid, once it has ended.
+    /// Returns its uuid, once it has ended.
     pub fn uuid(&self) -> Option<&str> {
         Some(&self.ended()?.uuid)
     }
@@ -81,7 +81,7 @@ impl<P> Child<P> {
         self.ended().is_some_and(|ended| ended.state == "killed")
     }
 
-    /// Its exit status, if it finished: 0 is success.
+    /// Returns its exit status, if it finished: 0 is success.
     pub fn exit_status(&self) -> Option<u32> {
         self.ended()?.exit_status
     }
@@ -100,8 +100,8 @@ impl<P> Child<P> {
         self.ended().map_or_else(|| "has not ended".to_owned(), Ended::in_words)
     }
 
-    /// One of its outputs, whether it succeeded or not; nested ports are dotted. Calcjobs have, beside their own,
-    /// `remote_folder`, `retrieved` and, with the option `stash`, `remote_stash`.
+    /// Returns one of its outputs, whether it succeeded or not; nested ports are dotted. Calcjobs have,
+    /// beside their own, `remote_folder`, `retrieved` and, with the option `stash`, `remote_stash`.
     ///
     /// # Errors
     /// As for [`end`](Self::end).
@@ -109,7 +109,7 @@ impl<P> Child<P> {
         Ok(self.end()?.outputs.get(port).cloned().map(Node::new))
     }
 
-    /// The work directory of a calcjob, if it came so far.
+    /// Returns the work directory of a calcjob; `None` if it has none yet.
     ///
     /// # Errors
     /// As for [`end`](Self::end).
@@ -135,7 +135,7 @@ impl<P> Child<P> {
 }
 
 impl<P: Process> Child<P> {
-    /// Its outputs.
+    /// Returns its outputs.
     ///
     /// # Errors
     /// It did not succeed, with the reason in words; otherwise as for [`end`](Self::end).
@@ -143,7 +143,7 @@ impl<P: Process> Child<P> {
         P::nodes(self.end()?)
     }
 
-    /// Its outputs if it succeeded, otherwise this error: mostly an exit code of the workchain.
+    /// Returns its outputs if it succeeded, otherwise this error: mostly an exit code of the workchain.
     ///
     /// # Errors
     /// `error`, or as for [`outputs`](Self::outputs).
@@ -151,7 +151,7 @@ impl<P: Process> Child<P> {
         if self.has_ended() && !self.is_ok() { Err(error.into()) } else { self.outputs() }
     }
 
-    /// All its outputs, to be handed on as they are.
+    /// Returns all its outputs, to be passed on as they are.
     ///
     /// # Errors
     /// It has not ended.
@@ -215,7 +215,7 @@ thread_local! {
 /// Ends by call.
 pub(super) type Ends = BTreeMap<String, End>;
 
-/// The ends that were delivered, whole.
+/// Returns the ends that were delivered, whole.
 pub(super) fn delivered(children: &BTreeMap<String, Ended>) -> impl Iterator<Item = (String, End)> {
     let end = |ended: &Ended| End(Arc::new(Kept { ended: ended.clone(), whole: true }));
     children.iter().map(move |(call, ended)| (call.clone(), end(ended)))
@@ -227,7 +227,7 @@ pub(super) fn reading<T>(ends: &Ends, read: impl FnOnce() -> T) -> T {
     read()
 }
 
-/// Calls whose ends somebody wanted since the context was read.
+/// Returns the calls whose ends were requested since the context was read.
 pub(super) fn wanted() -> BTreeSet<String> {
     DESK.with_borrow_mut(|desk| std::mem::take(&mut desk.wanted))
 }
@@ -240,7 +240,7 @@ pub(super) fn writing<T>(write: impl FnOnce() -> T) -> (T, BTreeSet<String>) {
 }
 
 impl End {
-    /// As it is saved: without the values of its outputs if they are large.
+    /// Returns the end as it is saved: without the values of its outputs if they are large.
     pub(super) fn slim(&self) -> End {
         let Kept { ended, whole } = &*self.0;
         if !whole || encode(ended).len() <= WHOLE {

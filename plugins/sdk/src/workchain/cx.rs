@@ -39,17 +39,17 @@ impl<W: WorkChain> StepCx<W> {
         })
     }
 
-    /// The inputs.
+    /// Returns the inputs.
     pub fn inputs(&self) -> &W::Inputs {
         &self.inputs
     }
 
-    /// The process's uuid: the same whenever the step is taken.
+    /// Returns the process's uuid: the same whenever the step is taken.
     pub fn process(&self) -> &str {
         &self.process
     }
 
-    /// When the step was due, microseconds since 1970: the same whenever it is taken.
+    /// Returns the time at which the step was due, in microseconds since 1970: the same whenever it is taken.
     pub fn time(&self) -> i64 {
         self.time
     }
@@ -99,12 +99,12 @@ impl<W: WorkChain> StepCx<W> {
         Child::new(name)
     }
 
-    /// The calls of this step.
+    /// Returns the calls of this step.
     pub(super) fn calls(&self) -> Vec<String> {
         self.launches.iter().map(|call| call.call.clone()).collect()
     }
 
-    /// The calls that can't be made, as the step's error.
+    /// Fails with the calls that can't be made.
     pub(super) fn check(&self) -> Result {
         if self.refused.is_empty() { Ok(()) } else { Err(self.refused.join("; ").into()) }
     }

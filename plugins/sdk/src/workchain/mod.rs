@@ -160,7 +160,7 @@ pub trait WorkChain: Serialize + DeserializeOwned + Default + Sized + 'static {
     /// Its exit codes; `NoExit` if the block does not say.
     type Exit: ExitCodes;
 
-    /// Its steps and their order.
+    /// Returns its steps and their order.
     fn outline() -> Outline<Self>;
 
     /// Judges inputs together, before the process exists. Types, ranges, choices and missing inputs are
@@ -199,7 +199,8 @@ enum Went {
     Ended(Option<Exit>),
 }
 
-/// Everything between a request and its reply: at most one step of the author's, and the conditions around it.
+/// Takes a turn: everything between a request and its reply. It is at most one step of the author's, and the
+/// conditions around it.
 fn turn<W: WorkChain>(request: &StepRequest) -> Result<StepReply, String> {
     let program = Program::<W>::of(W::outline());
     let mut saved = Saved::read(&request.state, &program)?;
@@ -270,7 +271,7 @@ fn in_step(place: &str, error: Error) -> Error {
     }
 }
 
-/// A step's name, and in which round of its loops it is.
+/// Describes a step by its name and the round of its loops.
 fn told(name: &str, rounds: &Rounds) -> String {
     let rounds: Vec<String> = rounds.values().map(u64::to_string).collect();
     if rounds.is_empty() { name.to_owned() } else { format!("{name} (round {})", rounds.join(".")) }

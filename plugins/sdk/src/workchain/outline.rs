@@ -31,41 +31,42 @@ pub(super) type TakeStep<W> = Box<dyn Fn(&mut W, &mut StepCx<W>) -> Result<Optio
 pub(super) type Holds<W> = Box<dyn Fn(&W, &StepCx<W>) -> Result<bool>>;
 
 impl<W: WorkChain> Outline<W> {
-    /// An outline without steps.
+    /// Makes an outline without steps.
     #[expect(clippy::new_without_default, reason = "it is the beginning of a chain of calls")]
     pub fn new() -> Self {
         Outline(Vec::new())
     }
 
-    /// A step: a method that takes `&mut self`, and `&mut Cx<Self>` if it wants to.
+    /// Adds a step: a method that takes `&mut self`, and `&mut Cx<Self>` if it wants to.
     #[must_use]
     pub fn step<M>(mut self, name: &'static str, step: impl Step<W, M>) -> Self {
         self.0.push(Block::Step { name, take: Box::new(move |chain, cx| step.take(chain, cx)) });
         self
     }
 
-    /// One of two outlines, as a condition says: a method that takes `&self`, and `&Cx<Self>` if it wants to.
+    /// Adds one of two outlines. The condition chooses: a method that takes `&self`, and `&Cx<Self>` if it
+    /// wants to.
     #[must_use]
     pub fn if_<M>(mut self, test: Condition<W, M>, then: Outline<W>, otherwise: Outline<W>) -> Self {
         self.0.push(Block::If { test: test.test, then, otherwise });
         self
     }
 
-    /// An outline that is repeated as long as a condition holds.
+    /// Adds an outline that is repeated as long as a condition holds.
     #[must_use]
     pub fn while_<M>(mut self, test: Condition<W, M>, body: Outline<W>) -> Self {
         self.0.push(Block::While { test: test.test, body });
         self
     }
 
-    /// The end of the workchain, with success.
+    /// Adds the end of the workchain, with success.
     #[must_use]
     pub fn return_(mut self) -> Self {
         self.0.push(Block::Return(None));
         self
     }
 
-    /// The end of the workchain, with an exit code.
+    /// Adds the end of the workchain, with an exit code.
     #[must_use]
     pub fn return_with(mut self, exit: &impl ExitCodes) -> Self {
         self.0.push(Block::Return(Some(exit.exit())));
@@ -104,12 +105,12 @@ pub struct Condition<W: WorkChain, M> {
 }
 
 impl<W: WorkChain, M> Condition<W, M> {
-    /// A condition that holds when the method says so.
+    /// Makes a condition that holds when the method returns true.
     pub fn is(name: &'static str, predicate: impl Predicate<W, M>) -> Self {
         Self::new(name, false, predicate)
     }
 
-    /// A condition that holds when the method does not say so.
+    /// Makes a condition that holds when the method returns false.
     pub fn not(name: &'static str, predicate: impl Predicate<W, M>) -> Self {
         Self::new(name, true, predicate)
     }
@@ -191,7 +192,7 @@ impl<W: WorkChain, T: Truth, F: Fn(&W, &StepCx<W>) -> T + 'static> Predicate<W, 
     note = "return nothing, an `Option` of an exit code, or a `Result` of either"
 )]
 pub trait StepReturn {
-    /// The exit code that ends the workchain, if there is one.
+    /// Returns the exit code that ends the workchain, if there is one.
     ///
     /// # Errors
     /// What the step returned.

@@ -87,7 +87,7 @@ impl<W: WorkChain> Program<W> {
         }
     }
 
-    /// The name of what stands at a position, for people.
+    /// Describes the operation at a position, for people.
     pub(super) fn name_at(&self, at: usize) -> String {
         match self.ops.get(at) {
             Some(Op::Step { name, .. }) => (*name).to_owned(),
@@ -135,7 +135,7 @@ fn flatten<W: WorkChain>(outline: Outline<W>, ops: &mut Vec<Op<W>>) {
     }
 }
 
-/// A condition whose way out is not known yet; its position.
+/// Adds a condition whose exit is not known yet, and returns its position.
 fn fork<W: WorkChain>(ops: &mut Vec<Op<W>>, test: Test<W>, is_loop: bool) -> usize {
     ops.push(Op::Unless { test, to: 0, is_loop });
     ops.len() - 1
@@ -149,7 +149,7 @@ fn land<W: WorkChain>(ops: &mut [Op<W>], from: usize) {
     }
 }
 
-/// A hash that is the same in every version of Rust, unlike the standard library's.
+/// Returns the FNV-1a hash. It is the same in every version of Rust, unlike the standard library's.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -37,7 +37,7 @@ pub(super) struct Saved {
 }
 
 impl Saved {
-    /// The saved state, or the beginning.
+    /// Returns the saved state, or the beginning.
     ///
     /// # Errors
     /// It can't be read, or is that of another outline.
@@ -81,7 +81,7 @@ impl Saved {
         self.ends.extend(child::delivered(children));
     }
 
-    /// The author's struct, its handles knowing how their children ended.
+    /// Returns the author's struct. Its handles know how their children ended.
     ///
     /// # Errors
     /// It has changed so that it can't be read.
@@ -91,7 +91,7 @@ impl Saved {
         })
     }
 
-    /// The state after a step.
+    /// Returns the state after a step.
     ///
     /// # Errors
     /// The author's struct can't be written.
@@ -103,7 +103,7 @@ impl Saved {
         Ok(self.write())
     }
 
-    /// The state as it is, with what was delivered.
+    /// Returns the state as it is, with what was delivered.
     pub(super) fn write(mut self) -> Vec<u8> {
         self.ends.values_mut().for_each(|end| *end = end.slim());
         encode(&self)

@@ -364,7 +364,7 @@ fn ended(outputs: BTreeMap<String, proto::Node>) -> Ended {
     }
 }
 
-/// The state in which the first child is waited for, and its call.
+/// Returns the state in which the first child is waited for, and its call.
 fn waiting() -> (Vec<u8>, String) {
     let mut state = Vec::new();
     for _ in 0..3 {

@@ -21,7 +21,7 @@ impl<'a> Ports<'a> {
         Ports { types, items: TokenStream::new() }
     }
 
-    /// A struct of input ports, with its draft.
+    /// Adds a struct of input ports, with its draft.
     pub(super) fn inputs(&mut self, name: &Ident, namespace: &Namespace) {
         let fields =
             self.fields(name, namespace, "Inputs", |ports, name, namespace| ports.inputs(name, namespace));
@@ -30,7 +30,7 @@ impl<'a> Ports<'a> {
         self.add(&item, inputs::derive_as(&item, Some(&exact)));
     }
 
-    /// A struct of output ports, with its nodes.
+    /// Adds a struct of output ports, with its nodes.
     pub(super) fn outputs(&mut self, name: &Ident, namespace: &Namespace) {
         let fields =
             self.fields(name, namespace, "Outputs", |ports, name, namespace| ports.outputs(name, namespace));
@@ -77,7 +77,7 @@ impl<'a> Ports<'a> {
         namespace.ports.iter().map(|(port, described)| field(port, described)).collect()
     }
 
-    /// The Rust type of a port that takes or gives these data types.
+    /// Returns the Rust type of a port that takes or gives these data types.
     fn leaf(&self, types: &[String], end: &str) -> TokenStream {
         let types: Vec<&str> = types.iter().map(String::as_str).collect();
         if let [only] = types.as_slice()
