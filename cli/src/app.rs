@@ -36,7 +36,7 @@ use crate::{
 pub struct App;
 
 impl App {
-    /// A program that knows nothing yet.
+    /// Makes a program without transports, schedulers or plugins.
     pub fn builder() -> AppBuilder {
         AppBuilder::default()
     }
@@ -135,7 +135,7 @@ impl AppBuilder {
     }
 }
 
-/// CSV is a form of lists alone, and file formats are for exported nodes.
+/// Refuses CSV except for lists, and file formats except for exported nodes.
 ///
 /// # Errors
 /// Something else is wanted in such a form (exit status 2).
@@ -157,7 +157,7 @@ fn refuse_csv(cli: &Cli) -> Result {
     Err(Failure::usage("only `process list` and `node list` write CSV").help("use `--format json`"))
 }
 
-/// `ferry crash-points`, of test builds alone: the places where a daemon can be told to die.
+/// Lists the places where a daemon can be made to die: `ferry crash-points`, in test builds alone.
 #[cfg(feature = "crash-points")]
 fn list_crash_points() -> ExitCode {
     match ferry_engine::crash::POINTS.iter().try_for_each(|point| output::line(*point)) {
@@ -166,7 +166,7 @@ fn list_crash_points() -> ExitCode {
     }
 }
 
-/// The file of `ferry plugin-host FILE`, a command that only the engine gives.
+/// Returns the file of `ferry plugin-host FILE`, a command that only the engine uses.
 fn plugin_host_path() -> Option<OsString> {
     let mut words = std::env::args_os().skip(1);
     (words.next()? == HOST_COMMAND).then(|| words.next()).flatten()

@@ -109,7 +109,7 @@ impl ConfigFile {
         }
     }
 
-    /// `FILE, line 3` of a key, or the file alone where it can't be found.
+    /// Returns the place of a key as `FILE, line 3`, or the file alone if the key can't be found.
     fn place(&self, name: &str) -> String {
         match self.line(name) {
             Some(line) => format!("{}, line {line}", self.source),

@@ -20,17 +20,17 @@ pub(crate) struct Failure {
 pub(crate) type Result<T = (), E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
-    /// The operation failed (exit status 1).
+    /// Makes the failure of an operation (exit status 1).
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Failure { lines: vec![message.into()], help: None, status: 1 }
     }
 
-    /// The words were wrong (exit status 2).
+    /// Makes the failure for wrong arguments (exit status 2).
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Failure { status: 2, ..Failure::new(message) }
     }
 
-    /// Everything that is wrong with a launch (exit status 2).
+    /// Makes the failure with all problems of a launch (exit status 2).
     pub(crate) fn problems(headline: impl Into<String>, problems: &[Problem]) -> Self {
         let mut failure = Failure::usage(headline);
         failure.lines.extend(problems.iter().map(|problem| match problem.port.as_str() {

@@ -13,7 +13,7 @@ use crate::error::{Failure, Result};
 /// Text that the kernel appends to the name of an executable that was removed or replaced.
 const DELETED: &[u8] = b" (deleted)";
 
-/// The paths of the profile of this name, else of `FERRY_PROFILE`, else of `default`.
+/// Returns the paths of the profile of this name, else of `FERRY_PROFILE`, else of `default`.
 ///
 /// # Errors
 /// A name that can't be a directory's; no home to be found.
@@ -27,8 +27,8 @@ pub(crate) fn paths(profile: Option<&str>) -> Result<Paths> {
     Ok(Paths::new(home()?, &profile))
 }
 
-/// `FERRY_HOME`, else ferry's place in the XDG data directory. Always absolute, since the daemon leaves the
-/// current directory.
+/// Returns `FERRY_HOME`, else ferry's place in the XDG data directory. It is always absolute, since the
+/// daemon leaves the current directory.
 fn home() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = set("FERRY_HOME")
@@ -42,7 +42,8 @@ fn home() -> Result<PathBuf> {
         .map_err(|error| Failure::new(format!("can't tell where {} is: {error}", home.display())))
 }
 
-/// This program, to be run again. One that was replaced on disk is still reached through `/proc`.
+/// Returns the path of this program, to start it again. One that was replaced on disk is still reached
+/// through `/proc`.
 pub(crate) fn executable() -> PathBuf {
     match env::current_exe() {
         Ok(path) if !path.as_os_str().as_bytes().ends_with(DELETED) => path,

@@ -33,12 +33,12 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    /// Standard error, of which the caller has made the file at `path`.
+    /// Makes a log on standard error, which the caller has redirected to the file at `path`.
     pub(crate) fn new(path: PathBuf, limits: Limits) -> LogFile {
         LogFile { path, limits: Arc::new(Mutex::new(limits)) }
     }
 
-    /// Other limits from now on.
+    /// Sets other limits from now on.
     pub(crate) fn limit(&self, limits: Limits) {
         *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
     }
@@ -83,7 +83,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
-/// An older log: `daemon.log.1` is the newest of them.
+/// Returns the path of an older log: `daemon.log.1` is the newest of them.
 pub(crate) fn older(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));

@@ -111,7 +111,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     fill(table, rows)
 }
 
-/// The same without a header.
+/// Prints a table without a header.
 ///
 /// # Errors
 /// As [`line`].

@@ -33,13 +33,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The profile's paths.
+    /// Returns the profile's paths.
     pub(crate) fn paths(&self) -> &Paths {
         &self.builder.paths
     }
 
-    /// A read-only view of the store. A profile that does not exist yet is made, with `localhost` and the
-    /// bundled plugins.
+    /// Opens a read-only view of the store. A profile that does not exist yet is created, with `localhost`
+    /// and the bundled plugins.
     ///
     /// # Errors
     /// The store's.

@@ -22,7 +22,7 @@ const LINE_MAX: usize = 72;
 /// Maximum number of bytes that are shown of a failed job's stderr.
 const STDERR_TAIL: usize = 2000;
 
-/// A time in RFC 3339, with the offset of this machine.
+/// Formats a time in RFC 3339, with the offset of this machine.
 pub(crate) fn time(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
 }
@@ -40,7 +40,7 @@ pub(crate) fn age(since: Timestamp) -> String {
     }
 }
 
-/// A state in a few words: `finished [0]`, `waiting, paused`.
+/// Describes a state in a few words: `finished [0]`, `waiting, paused`.
 pub(crate) fn state(process: &Process) -> String {
     let mut text = process.state.as_str().to_owned();
     if let (State::Finished, Some(status)) = (process.state, process.exit_status) {
@@ -57,7 +57,7 @@ pub(crate) fn state(process: &Process) -> String {
     text
 }
 
-/// `process 12 (arithmetic.add_job)`.
+/// Describes a process by id and type: `process 12 (arithmetic.add_job)`.
 pub(crate) fn title(process: &Process) -> String {
     format!("process {} ({})", process.id, process.process_type)
 }
@@ -82,7 +82,7 @@ pub(crate) fn find_process(reader: &Reader, name: &str) -> Result<Process> {
     }
 }
 
-/// A process as JSON; with its inputs, outputs, callers and callees if `detailed`.
+/// Returns a process as JSON; with its inputs, outputs, callers and callees if `detailed`.
 ///
 /// # Errors
 /// The store's.
@@ -90,7 +90,7 @@ pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -
     process_json_with(reader, &Explainer::new(reader)?, process, detailed)
 }
 
-/// The same for one of many.
+/// Returns the same for one of many.
 ///
 /// # Errors
 /// The store's.
@@ -136,7 +136,7 @@ pub(crate) fn process_json_with(
     Ok(value)
 }
 
-/// A process by its uuid, as people see it: its id, if it is still there.
+/// Describes a process by its uuid, as people see it: by its id, if it still exists.
 pub(crate) fn origin(reader: &Reader, uuid: &str) -> String {
     match reader.find_node(uuid) {
         Ok(node) => format!("process {} ({uuid})", node.id),
@@ -152,7 +152,7 @@ pub(crate) struct Explainer {
 }
 
 impl Explainer {
-    /// As things are now.
+    /// Reads the present state that explanations depend on.
     ///
     /// # Errors
     /// The store's.
@@ -167,7 +167,7 @@ impl Explainer {
         })
     }
 
-    /// `None` for a process that has ended.
+    /// Explains the state of a process; `None` for one that has ended.
     pub(crate) fn explain(&self, process: &Process) -> Option<Explanation> {
         let label = process.computer.as_deref().unwrap_or_default();
         let host = self.hosts.get(label).cloned().unwrap_or_default();
@@ -222,8 +222,8 @@ fn ports(reader: &Reader, nodes: &[(String, Node)]) -> Result<serde_json::Value>
     Ok(map.into())
 }
 
-/// A data node as JSON: `id`, `uuid`, `type`, `value`; a value above 4 kB is null and `size` says how large it
-/// is.
+/// Returns a data node as JSON: `id`, `uuid`, `type`, `value`. A value above 4 kB is null, and `size` is its
+/// size.
 ///
 /// # Errors
 /// The store's.
@@ -243,7 +243,8 @@ pub(crate) fn node_json(reader: &Reader, node: &Node) -> Result<serde_json::Valu
     Ok(map)
 }
 
-/// A data node in one short line: its value, or the beginning of its only file if that is a short text.
+/// Describes a data node in one short line: its value, or the beginning of its only file if that is a short
+/// text.
 pub(crate) fn value_line(reader: &Reader, node: &Node) -> String {
     let field = |name| node.body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let text = match (&node.body, node.node_type.as_str()) {
@@ -276,7 +277,7 @@ fn small_text(reader: &Reader, node: &Node) -> Option<String> {
     }
 }
 
-/// A process's inputs by port.
+/// Returns a process's inputs by port.
 ///
 /// # Errors
 /// The store's.
@@ -285,7 +286,7 @@ pub(crate) fn inputs(reader: &Reader, process: NodeId) -> Result<Vec<(String, No
     linked(reader, links, &[LinkType::InputCalc, LinkType::InputWork], |link| link.source)
 }
 
-/// A process's outputs by port.
+/// Returns a process's outputs by port.
 ///
 /// # Errors
 /// The store's.
@@ -304,7 +305,7 @@ fn linked(
     links.map(|link| Ok((link.label.clone(), reader.node(end(&link))?))).collect()
 }
 
-/// The processes that a process called.
+/// Returns the processes that a process called.
 ///
 /// # Errors
 /// The store's.
@@ -324,7 +325,7 @@ fn is_call(link: LinkType) -> bool {
     matches!(link, LinkType::CallCalc | LinkType::CallWork)
 }
 
-/// The end of what a job's scheduler wrote to stderr, if it was brought home.
+/// Returns the end of the scheduler's stderr for a job; `None` if it was not retrieved.
 ///
 /// # Errors
 /// The store's.
@@ -350,7 +351,7 @@ fn tail(bytes: &[u8]) -> String {
     }
 }
 
-/// An option of a calcjob that is text, from its node.
+/// Returns an option of a calcjob as text, from its node.
 pub(crate) fn option(node: &Node, key: &str) -> Option<String> {
     node.body.get("options")?.get(key)?.as_str().map(str::to_owned)
 }
@@ -401,7 +402,7 @@ mod tests {
         assert_eq!(title(&process(State::Waiting, None)), "process 12 (arithmetic.add_job)");
     }
 
-    /// A store with one finished calcjob: `x` in, `sum` and a long `text` out.
+    /// Makes a store with one finished calcjob: `x` in, `sum` and a long `text` out.
     async fn store(dir: &std::path::Path) -> SqliteStore {
         let store = SqliteStore::open(&dir.join("store.db"), Objects::new(dir.join("objects"))).unwrap();
         let id = uuid::Uuid::now_v7;

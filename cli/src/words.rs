@@ -2,7 +2,7 @@
 
 pub(crate) use ferry_engine::process::closest_name as closest;
 
-/// ``did you mean `close`?``, or the list of all names where none is close.
+/// Suggests a name: ``did you mean `close`?``, or the list of all names if none is close.
 pub(crate) fn suggestion<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     match closest(wanted, names.iter().copied()) {

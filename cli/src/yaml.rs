@@ -34,7 +34,8 @@ pub(crate) fn read(path: &Path) -> Result<Document> {
 }
 
 impl Document {
-    /// `FILE, line 3, column 1`: where a key is first written, by the last part of its dotted name.
+    /// Returns the place where a key is first written, by the last part of its dotted name: `FILE, line 3,
+    /// column 1`.
     pub(crate) fn place(&self, key: &str) -> Option<String> {
         let (line, column) = place(&self.text, key.rsplit('.').next().unwrap_or(key))?;
         Some(format!("{}, line {line}, column {column}", self.path.display()))
@@ -79,7 +80,8 @@ fn explain(text: &str, error: &serde_saphyr::Error) -> String {
     format!("line {line}, column {column}: {what}")
 }
 
-/// The tab in front of the words of the line at which the reader stopped, or of the next one.
+/// Returns the position of a tab in front of the words of the line at which the reader stopped, or of the
+/// next one.
 fn tab(text: &str, line: usize) -> Option<(usize, usize)> {
     text.lines().enumerate().skip(line.saturating_sub(1)).take(2).find_map(|(at, content)| {
         let indentation = &content[..content.len() - content.trim_start().len()];
@@ -87,7 +89,8 @@ fn tab(text: &str, line: usize) -> Option<(usize, usize)> {
     })
 }
 
-/// The reader's words without the place, which is said already, and without advice to programmers.
+/// Returns the reader's message without the place, which is printed already, and without advice to
+/// programmers.
 fn plain(message: &str, text: &str, line: usize, column: usize) -> String {
     if message.contains("multiple YAML documents") {
         return "a second document; only one fits in here".into();

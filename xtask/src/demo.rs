@@ -69,7 +69,7 @@ fn first_look(ferry: &Ferry) -> Result<()> {
     Ok(())
 }
 
-/// The main job, with more words for `ferry submit`.
+/// Shows the main job, with more words for `ferry submit`.
 fn add(ferry: &Ferry, words: &[&str]) -> Result<()> {
     let id = ferry.show(&[&["submit", "arithmetic.add_job", "x=2", "y=3"], words].concat())?;
     let id = id.trim();
@@ -144,13 +144,13 @@ fn origin(ferry: &Ferry, node: &str) -> Result<()> {
     Ok(())
 }
 
-/// The text of a graph, in the form that the file's name asks for; relative names count from the desk.
+/// Returns the text of a graph, in the form of the file's extension. Relative names start at the desk.
 fn drawn(ferry: &Ferry, node: &str, file: &str) -> Result<String> {
     ferry.show(&["node", "graph", "generate", node, "--output-file", file])?;
     fs::read_to_string(ferry.desk().join(file)).with_context(|| format!("{file} was not written"))
 }
 
-/// The process, if it finished with exit code 0.
+/// Returns the process; fails if it did not finish with exit code 0.
 fn finished(process: &Value) -> Result<&Value> {
     match (json::text(process, "/state")?, process["exit_code"].as_i64()) {
         ("finished", Some(0)) => Ok(process),
@@ -173,7 +173,7 @@ fn tell(sentence: &str) {
     println!("\n# {sentence}");
 }
 
-/// Pseudo-random words of one length and lower case, which every locale sorts alike.
+/// Returns pseudo-random words of one length and lower case, which every locale sorts alike.
 fn words(lines: usize) -> String {
     let mut seed: u64 = 7;
     let mut letter = || {

@@ -55,7 +55,7 @@ pub(crate) fn build_to_crash(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 impl Ferry {
-    /// A new profile in a temporary directory, kept afterwards if the user wants it.
+    /// Makes a new profile in a temporary directory, kept afterwards if the user wants it.
     pub(crate) fn scratch(binary: PathBuf, keep: bool, interrupt: Interrupt) -> Result<Ferry> {
         let scratch = tempfile::Builder::new()
             .prefix("ferry-")
@@ -67,17 +67,17 @@ impl Ferry {
         Ok(Ferry { binary, home, scratch, interrupt })
     }
 
-    /// `FERRY_HOME`.
+    /// Returns `FERRY_HOME`.
     pub(crate) fn home(&self) -> &Path {
         &self.home
     }
 
-    /// A directory of the chore's own, removed with the profile.
+    /// Returns a directory of the chore's own, removed with the profile.
     pub(crate) fn desk(&self) -> &Path {
         self.scratch.path()
     }
 
-    /// A `ferry` command on this profile, started in the chore's own directory.
+    /// Makes a `ferry` command on this profile, started in the chore's own directory.
     pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(args).env("FERRY_HOME", &self.home).current_dir(self.desk()).stdin(Stdio::null());
@@ -125,7 +125,7 @@ impl Ferry {
         }
     }
 
-    /// The daemon's pid, if one runs.
+    /// Returns the daemon's pid; `None` if none runs.
     pub(crate) fn daemon(&self) -> Option<u32> {
         let status =
             self.command(&["daemon", "status", "--format", "json"]).stderr(Stdio::null()).output().ok()?;

@@ -3,12 +3,12 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// The text at `pointer`.
+/// Returns the text at `pointer`.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
     value.pointer(pointer).and_then(Value::as_str).with_context(|| format!("no text at {pointer} in {value}"))
 }
 
-/// The whole number at `pointer`.
+/// Returns the whole number at `pointer`.
 pub(crate) fn number(value: &Value, pointer: &str) -> Result<i64> {
     value
         .pointer(pointer)
@@ -16,7 +16,7 @@ pub(crate) fn number(value: &Value, pointer: &str) -> Result<i64> {
         .with_context(|| format!("no number at {pointer} in {value}"))
 }
 
-/// The list at `pointer`; the empty pointer is the value itself.
+/// Returns the list at `pointer`; the empty pointer means the value itself.
 pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> Result<&'a [Value]> {
     value
         .pointer(pointer)

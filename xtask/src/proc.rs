@@ -34,7 +34,7 @@ impl Child {
         stat(self.pid).is_some_and(|stat| stat.start == self.start && !matches!(stat.state, 'Z' | 'X'))
     }
 
-    /// The name of its program's file.
+    /// Returns the name of its program's file.
     pub(crate) fn program(self) -> Option<String> {
         Some(fs::read_link(format!("/proc/{}/exe", self.pid)).ok()?.file_name()?.to_str()?.to_owned())
     }
@@ -46,7 +46,7 @@ impl Child {
     }
 }
 
-/// Everything that runs on this machine.
+/// Returns all processes of this machine.
 pub(crate) fn all() -> Vec<Child> {
     pids().filter_map(Child::of).collect()
 }
@@ -65,12 +65,12 @@ pub(crate) fn signal(name: &str, children: &BTreeSet<Child>) -> Result<()> {
     Ok(())
 }
 
-/// Every pid and its parent's.
+/// Returns every pid with its parent's.
 pub(crate) fn parents() -> BTreeMap<u32, u32> {
     pids().filter_map(|pid| Some((pid, stat(pid)?.parent))).collect()
 }
 
-/// Children of a pid, their children, and so on.
+/// Returns the children of a pid, their children, and so on.
 pub(crate) fn descendants(of: u32, parents: &BTreeMap<u32, u32>) -> Vec<u32> {
     let children = parents.iter().filter(|&(_, &parent)| parent == of).map(|(&pid, _)| pid);
     children.flat_map(|pid| std::iter::once(pid).chain(descendants(pid, parents))).collect()

@@ -166,7 +166,7 @@ fn down(dir: &Path) -> Result<usize> {
     Ok(count)
 }
 
-/// The configuration of every cluster that may be in `dir`, and the name of its controller.
+/// Returns the configuration of every cluster that may be in `dir`, and the name of its controller.
 fn controllers(dir: &Path) -> impl Iterator<Item = (PathBuf, String)> {
     std::iter::once((dir.join("slurm/etc/slurm.conf"), "slurmctld".to_owned()))
         .chain(clusters::controllers(dir))
@@ -302,7 +302,8 @@ fn clear_leftovers(base: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The pid of the run of tests that made a directory of this name: `test-PID`, or `test-PID-clusters`.
+/// Returns the pid of the run of tests that made a directory of this name: `test-PID`, or
+/// `test-PID-clusters`.
 fn tester(name: &str) -> Option<u32> {
     name.strip_prefix("test-")?.split('-').next()?.parse().ok()
 }
@@ -325,7 +326,7 @@ fn make_dir(dir: &Path) -> Result<()> {
     made.with_context(|| format!("could not make {}", dir.display()))
 }
 
-/// The ends of all logs, for whoever wonders why nothing started.
+/// Prints the ends of all logs, so that a user can see why nothing started.
 fn show_logs(dir: &Path) {
     for entry in fs::read_dir(dir.join("log")).into_iter().flatten().flatten() {
         let text = fs::read(entry.path()).unwrap_or_default();

@@ -51,7 +51,7 @@ pub(crate) fn has(program: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
-/// A command as one would type it.
+/// Returns a command as one would type it.
 pub(crate) fn words(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     std::iter::once(program)
@@ -61,7 +61,7 @@ pub(crate) fn words(command: &Command) -> String {
         .join(" ")
 }
 
-/// A word as a shell wants it.
+/// Quotes a word for a shell.
 pub(crate) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:@+{}%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -255,8 +255,8 @@ impl Suite<'_> {
         }
     }
 
-    /// A test runner over some packages: nextest where it is installed, since it runs each test in its own
-    /// process and stops the ones that hang.
+    /// Makes a test runner over some packages. It is nextest where that is installed, since it runs each test
+    /// in its own process and stops those that hang.
     fn runner(&self, packages: &[&str]) -> Command {
         let nextest = shell::has("cargo-nextest");
         let verb: &[&str] =

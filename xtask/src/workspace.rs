@@ -67,14 +67,14 @@ impl Workspace {
         Ok(Workspace { root, target, members })
     }
 
-    /// A cargo command in the root. Without colour, since its output is read by us as well.
+    /// Makes a cargo command in the root. Its output is without colour, since we read it as well.
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
         let mut command = Command::new(cargo());
         command.args(args).current_dir(&self.root).env("CARGO_TERM_COLOR", "never").env("NO_COLOR", "1");
         command
     }
 
-    /// A built program.
+    /// Returns the path of a built program.
     pub(crate) fn binary(&self, profile: &str, name: &str) -> PathBuf {
         self.target.join(profile).join(name)
     }
@@ -106,7 +106,7 @@ impl Dependency {
     }
 }
 
-/// The cargo that started us, or the one in PATH.
+/// Returns the cargo that started us, or the one in PATH.
 fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }

@@ -61,7 +61,7 @@ async fn mark(session: &Session, names: &[String], reusable: bool) -> Result {
     Ok(())
 }
 
-/// A process that is known to the cache.
+/// Returns a process that the cache knows.
 fn calculation(reader: &Reader, name: &str) -> Result<Process> {
     let process = view::find_process(reader, name)?;
     match reader.cache_entry(process.id)? {

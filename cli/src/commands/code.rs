@@ -189,7 +189,7 @@ impl Kind {
         })
     }
 
-    /// The keys that it has and others have not.
+    /// Returns the keys that only this kind has.
     fn own_keys(self) -> &'static [&'static str] {
         match self {
             Kind::Installed => &["computer"],
@@ -225,14 +225,14 @@ impl Kind {
         CodeKeys::KEYS.iter().filter_map(want).collect()
     }
 
-    /// The computer it is on; a portable one is on any.
+    /// Returns the computer that it is on; `None` for a portable one.
     fn computer(self, values: &Values) -> Option<String> {
         let label = values.get("computer").and_then(|value| value.as_str()).map(str::to_owned);
         label.filter(|_| self != Kind::Portable)
     }
 }
 
-/// The files of a portable code, its program among them.
+/// Returns the files of a portable code, its program among them.
 fn files(reader: &Reader, dir: &str, values: &Values) -> Result<Vec<FileContent>> {
     let mut files = inputs::directory(reader.objects(), Path::new(dir))?;
     let program = values.get("filepath_executable").and_then(|value| value.as_str()).unwrap_or_default();
@@ -354,7 +354,7 @@ fn body(code: &Node, key: &str) -> String {
     code.body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// Everything about a code, its settings under the names that files use.
+/// Returns all facts about a code, its settings under the names that files use.
 fn to_json(code: &Node) -> serde_json::Value {
     let mut shown = json!({
         "id": code.id,

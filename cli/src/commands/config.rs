@@ -72,7 +72,7 @@ impl Setting {
     }
 }
 
-/// All settings there are: the known ones, and log levels of further targets.
+/// Returns all settings: the known ones, and log levels of further targets.
 fn settings(reader: &Reader) -> Result<Vec<Setting>> {
     let stored = reader.settings()?;
     let of = |key: &str| stored.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone());

@@ -21,7 +21,7 @@ use crate::{
 /// Time after a first Ctrl-C during which a second one still means "kill".
 const SECOND_THOUGHT: Duration = Duration::from_secs(2);
 
-/// Runs.
+/// Runs the process.
 ///
 /// # Errors
 /// Everything that is wrong with the launch (exit status 2); a process that did not finish well (1).
@@ -37,7 +37,7 @@ pub(crate) async fn run(session: &Session, args: LaunchArgs) -> Result {
     finish(session, end, ours).await
 }
 
-/// `ferry process attach`: the same for a process that is there already.
+/// Follows an existing process in the same way: `ferry process attach`.
 ///
 /// # Errors
 /// As [`run`].
@@ -76,7 +76,7 @@ async fn finish(
     }
 }
 
-/// The first Ctrl-C pauses the process on disk and detaches; a second one kills it.
+/// Handles Ctrl-C: the first one pauses the process on disk and detaches; a second one kills it.
 async fn let_go(session: &Session, id: i64, interrupts: &mut mpsc::Receiver<()>) -> Result {
     session.call(Request::Pause { processes: vec![id], paused: true }).await?;
     if session.reader().await?.process(NodeId(id))?.state.is_terminal() {
@@ -92,7 +92,7 @@ async fn let_go(session: &Session, id: i64, interrupts: &mut mpsc::Receiver<()>)
     )))
 }
 
-/// Ctrl-C, told to the engine and to us.
+/// Returns two receivers of Ctrl-C: one for the engine, one for us.
 fn interrupts() -> (mpsc::Receiver<()>, mpsc::Receiver<()>) {
     let (engine, for_engine) = mpsc::channel(8);
     let (own, for_us) = mpsc::channel(8);

@@ -49,7 +49,7 @@ impl Shares {
         (!all.is_empty()).then(|| all.join(", "))
     }
 
-    /// All of it for programs.
+    /// Returns all of it for programs.
     pub(super) fn json(self) -> Value {
         json!({
             "cores": self.cores.map(Share::json),

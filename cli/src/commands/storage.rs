@@ -59,12 +59,12 @@ pub(crate) async fn run(session: &Session, command: StorageCommand) -> Result {
     }
 }
 
-/// The store as it is.
+/// Opens the store as it is.
 fn open(session: &Session) -> Result<SqliteReader> {
     Ok(SqliteReader::open(&session.paths().store(), Objects::new(session.paths().objects()))?)
 }
 
-/// The store, made if it is not there yet, and brought up to date.
+/// Opens the store; creates it if it does not exist yet, and upgrades it.
 async fn set_up(session: &Session) -> Result<SqliteReader> {
     session.reader().await?;
     open(session)
@@ -168,7 +168,7 @@ async fn maintain(session: &Session) -> Result {
     Ok(())
 }
 
-/// A size for people: `3.4 MiB`.
+/// Formats a size for people: `3.4 MiB`.
 fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     for unit in ["bytes", "KiB", "MiB", "GiB"] {

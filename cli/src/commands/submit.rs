@@ -27,7 +27,7 @@ pub(crate) struct SubmitArgs {
     each: Option<PathBuf>,
 }
 
-/// Submits.
+/// Submits the processes.
 ///
 /// # Errors
 /// Everything that is wrong with the launch (exit status 2), and what prevents it (1).

@@ -40,12 +40,12 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// An option without a letter.
+    /// Makes an option without a letter.
     pub(crate) const fn new(name: &'static str, flag: &'static str, shape: Shape, help: &'static str) -> Key {
         Key { name, flag, short: None, shape, help }
     }
 
-    /// With this letter.
+    /// Sets the letter.
     #[must_use]
     pub(crate) const fn short(self, letter: char) -> Key {
         Key { short: Some(letter), ..self }
@@ -128,7 +128,7 @@ fn words(value: &Value) -> Option<String> {
     Some(words?.join(" "))
 }
 
-/// A map of lists; a text alone is a list of one, and nothing an empty one.
+/// Returns a map of lists. A text alone becomes a list of one, and null an empty one.
 fn lists(value: &Value) -> Option<Value> {
     let list = |value: &Value| match value {
         Value::Null => Some(Value::Array(Vec::new())),

@@ -45,7 +45,7 @@ pub(super) async fn load(given: Given, reading: &Reading<'_>, plugin: &str) -> R
     }
 }
 
-/// The same for what no plugin is needed for.
+/// Loads an input that needs no plugin.
 pub(super) fn load_here(given: Given, objects: &Objects) -> Result<InputValue, Trouble> {
     match given {
         Given::Array(path) => array(&path, objects),
@@ -76,7 +76,7 @@ fn file(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
     Ok(InputValue::New { data_type: Some("file".into()), value, files: vec![content] })
 }
 
-/// A `.npy` file as the only array of a node, under AiiDA's name for it.
+/// Loads a `.npy` file as the only array of a node, under AiiDA's name for it.
 fn array(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
     const NAME: &str = "default";
     /// No head that is read is longer.
@@ -100,7 +100,7 @@ fn folder(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
     Ok(InputValue::New { data_type: Some("folder".into()), value: Value::Map([].into()), files })
 }
 
-/// The files of a directory, taken into the repository.
+/// Takes the files of a directory into the repository.
 pub(super) fn directory(path: &Path, objects: &Objects) -> Result<Vec<FileContent>, Trouble> {
     let root = fs::canonicalize(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
     if !root.is_dir() {
@@ -116,7 +116,7 @@ pub(super) fn directory(path: &Path, objects: &Objects) -> Result<Vec<FileConten
     found.into_iter().map(take).collect()
 }
 
-/// All files below a directory, in order of their names.
+/// Collects all files below a directory, in order of their names.
 fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
     let failed = |error| format!("can't read {}: {error}", dir.display());
     let mut entries =

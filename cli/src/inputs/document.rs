@@ -48,7 +48,7 @@ fn entry(gathered: &mut Gathered<'_>, port: &str, value: Value, base: &Path) {
     }
 }
 
-/// `{node: 12}` names a node.
+/// Returns the name of a node in a map such as `{node: 12}`.
 fn node_name(map: &std::collections::BTreeMap<String, Value>) -> Option<String> {
     match (map.len(), map.get("node")) {
         (1, Some(Value::Int(id))) => Some(id.to_string()),

@@ -57,7 +57,7 @@ async fn launch(
     }
 }
 
-/// Everything that is wrong with the lines of a file; nothing of it was started.
+/// Makes the failure with all problems of a file's lines; nothing of the file was started.
 pub(crate) fn problems_by_line(file: &Path, wrong: &[(usize, Vec<Problem>)]) -> Failure {
     let all = wrong.iter().flat_map(|(number, problems)| {
         problems.iter().map(move |found| match found.port.as_str() {

@@ -30,7 +30,7 @@ pub(super) struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    /// Nothing yet, for a type with these ports.
+    /// Makes an empty collection for a type with these ports.
     pub(super) fn new(ports: &'a BTreeMap<String, FlatPort>) -> Self {
         Gathered { ports, inputs: BTreeMap::new(), metadata: Metadata::default(), problems: Vec::new() }
     }
@@ -88,7 +88,7 @@ impl<'a> Gathered<'a> {
         self.inputs.insert(port.to_owned(), Given::Value(value));
     }
 
-    /// The types that a port takes, if there is such a port.
+    /// Returns the types that a port takes; `None` if there is no such port.
     pub(super) fn types(&self, port: &str) -> Option<&'a [String]> {
         lookup_port(self.ports, port).map(|found| found.port.types.as_slice())
     }
@@ -126,7 +126,7 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// Something is wrong with a port.
+    /// Adds a problem with a port.
     pub(super) fn wrong(&mut self, port: &str, message: impl Into<String>) {
         self.problems.push(problem(port, message));
     }

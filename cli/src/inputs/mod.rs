@@ -69,7 +69,7 @@ pub(crate) struct Wish {
     pub(crate) dry_run: bool,
 }
 
-/// The files of a directory, taken into the object repository.
+/// Takes the files of a directory into the object repository.
 ///
 /// # Errors
 /// A directory that can't be read, or has links in it (exit status 2); a full disk (1).
@@ -148,7 +148,7 @@ impl Template {
         Ok(if problems.is_empty() { Ok(launch) } else { Err(problems) })
     }
 
-    /// With the problems that only the whole launch shows, by port.
+    /// Adds the problems that only the whole launch shows, by port.
     fn judged(&self, reader: &Reader, launch: &Launch, mut problems: Vec<Problem>) -> Vec<Problem> {
         let known: Vec<String> = problems.iter().map(|problem| problem.port.clone()).collect();
         let found = process::check(reader, launch);
@@ -172,7 +172,7 @@ fn locate(problem: &mut Problem, document: &Document, words: &[String]) {
     }
 }
 
-/// A new node whose type the port decides.
+/// Makes a new node whose type the port decides.
 fn plain(value: Value) -> InputValue {
     InputValue::New { data_type: None, value, files: Vec::new() }
 }

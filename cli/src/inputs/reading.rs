@@ -22,12 +22,12 @@ pub(crate) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Nothing is started yet.
+    /// Makes the reader, without starting anything yet.
     pub(crate) fn new(reader: &'a Reader, builder: &'a Builder) -> Self {
         Reading { reader, builder, hosts: OnceCell::new() }
     }
 
-    /// The store that nodes are in.
+    /// Returns the store that nodes are in.
     pub(crate) fn reader(&self) -> &'a Reader {
         self.reader
     }

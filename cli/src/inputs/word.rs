@@ -67,7 +67,7 @@ pub(super) fn read(types: &[String], word: &str, base: &Path) -> Result<Given, S
     literal(types, word)
 }
 
-/// `cif:PATH`, where a port takes nothing that could be written like this otherwise.
+/// Splits a word such as `cif:PATH`, if the port takes nothing that could be written like this otherwise.
 fn formatted<'a>(types: &[String], word: &'a str) -> Option<(&'a str, &'a str)> {
     let is_format = |text: &str| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())

@@ -15,7 +15,7 @@ pub(crate) enum References {
     Always,
 }
 
-/// The text of the file.
+/// Returns the text of the file.
 ///
 /// # Errors
 /// The store's.
@@ -48,7 +48,8 @@ pub(crate) fn document_of(reader: &Reader, process: NodeId, references: Referenc
     Ok(text)
 }
 
-/// The value of a node as a file can say it. Text is marked as text, so that nothing else is read into it.
+/// Returns the value of a node as a file can express it. Text is marked as text, so that it is read as
+/// nothing else.
 fn literal(node: &Node) -> Option<Value> {
     match (node.node_type.as_str(), &node.body) {
         ("int" | "float" | "bool" | "list", value) => Some(value.clone()),

@@ -48,7 +48,7 @@ pub(crate) struct ListingArgs {
 }
 
 impl ListingArgs {
-    /// The earliest time that is meant.
+    /// Returns the earliest time to list.
     pub(crate) fn since(&self) -> Option<Timestamp> {
         let days = self.past_days?;
         Timestamp::now().checked_sub(SignedDuration::from_hours(24 * i64::from(days))).ok()
@@ -128,11 +128,11 @@ impl ListingArgs {
 
 /// A row of a list: a node or a process.
 pub(crate) trait Listed {
-    /// Its node, where it was read; else it is read when something asks for it.
+    /// Returns its node, if it was read already; otherwise it is read on demand.
     fn node(&self) -> Option<&Node>;
-    /// The process that it is, where it was read.
+    /// Returns the process, if it was read already.
     fn process(&self) -> Option<&Process>;
-    /// Its number.
+    /// Returns its number.
     fn id(&self) -> ferry_engine::store::NodeId;
 }
 

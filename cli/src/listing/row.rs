@@ -25,7 +25,7 @@ pub(super) struct Row<'a> {
 type Ports = Vec<(String, Node)>;
 
 impl<'a> Row<'a> {
-    /// Of a node or a process.
+    /// Makes the row of a node or a process.
     ///
     /// # Errors
     /// The store's.
@@ -89,7 +89,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// The process whose results it has taken over.
+    /// Returns the process whose results it took over.
     fn taken_from(&self) -> Result<Option<Uuid>> {
         Ok(self.reader.cache_entry(self.id)?.and_then(|entry| entry.taken_from))
     }
@@ -132,7 +132,7 @@ fn of_process(process: &Process, name: &str) -> Option<Value> {
     })
 }
 
-/// The longest label that the path begins with, and what the rest of it names in there: a part of the value, or a
+/// Finds the longest label that the path begins with. The rest of the path names a part of the value, or a
 /// field of the node.
 fn port(ports: &Ports, path: &str) -> Value {
     let rest_of = |label: &str| match path.strip_prefix(label)? {
@@ -153,7 +153,7 @@ fn port(ports: &Ports, path: &str) -> Value {
     }
 }
 
-/// The value of a node, or what names it where it has none that fits into a column.
+/// Returns the value of a node, or its name if it has no value that fits into a column.
 fn short(node: &Node) -> Value {
     let text = |key: &str| node.body.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     match node.node_type.as_str() {
@@ -180,7 +180,7 @@ fn within(value: &Value, path: &str) -> Value {
         .unwrap_or_default()
 }
 
-/// `; they have: x, y`: the ports on the key's side.
+/// Describes the ports on the key's side: `; they have: x, y`.
 ///
 /// # Errors
 /// The store's.

@@ -56,7 +56,7 @@ fn quoted(cell: &str) -> String {
     }
 }
 
-/// Nothing for what is not there; lists and maps as JSON.
+/// Returns a value as text: empty for null, JSON for lists and maps.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

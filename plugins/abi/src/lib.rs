@@ -98,7 +98,7 @@ impl Bytes {
         Bytes { ptr: bytes.as_ptr(), len: bytes.len() }
     }
 
-    /// The bytes themselves.
+    /// Returns the bytes.
     ///
     /// # Safety
     /// `ptr` and `len` must describe memory that stays readable and unchanged for `'a`.
@@ -140,7 +140,7 @@ impl Buf {
         Buf { ptr: bytes.as_mut_ptr(), len: bytes.len(), cap: bytes.capacity(), free: Some(free) }
     }
 
-    /// The bytes themselves.
+    /// Returns the bytes.
     ///
     /// # Safety
     /// The buffer must come from the other side of this contract unchanged: `ptr` readable for `len`.
@@ -261,7 +261,7 @@ unsafe impl Sync for Descriptor {}
 
 const NOTE_HEADER: usize = 12 + 8;
 
-/// Length of the ELF note that [`note`] makes of `facts`.
+/// Returns the length of the ELF note that [`note`] makes of `facts`.
 pub const fn note_len(facts: &[&str]) -> usize {
     let mut len = NOTE_HEADER + 12;
     let mut i = 0;
@@ -272,8 +272,8 @@ pub const fn note_len(facts: &[&str]) -> usize {
     len.next_multiple_of(4)
 }
 
-/// A well-formed ELF note: vendor `ferry`, type 1, and as its description [`MAGIC`], the ABI version and
-/// one line a fact. Made at compile time; put it into [`NOTE_SECTION`].
+/// Makes a well-formed ELF note: vendor `ferry`, type 1, and as its description [`MAGIC`], the ABI version
+/// and one line per fact. It is made at compile time; put it into [`NOTE_SECTION`].
 pub const fn note<const N: usize>(facts: &[&str]) -> [u8; N] {
     let mut out = [0u8; N];
     let mut desc_len = 12;

@@ -24,7 +24,7 @@ pub struct ArrayData {
 }
 
 impl ArrayData {
-    /// One array, under AiiDA's name for an only one.
+    /// Makes a node of one array, under AiiDA's name for a single array.
     pub fn single(array: Array) -> Self {
         ArrayData { arrays: [(DEFAULT_ARRAY.to_owned(), array)].into(), ..ArrayData::default() }
     }

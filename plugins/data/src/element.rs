@@ -16,7 +16,7 @@ pub fn is_element(symbol: &str) -> bool {
     ELEMENTS.contains(&symbol)
 }
 
-/// The element that a word begins with: `Fe3+`, `SI1`, `O_w`. Isotopes of hydrogen are hydrogen.
+/// Returns the element that a word begins with: `Fe3+`, `SI1`, `O_w`. Isotopes of hydrogen are hydrogen.
 ///
 /// # Errors
 /// No element; or, all in capitals, one of two.

@@ -42,12 +42,12 @@ pub struct Kpoint {
 }
 
 impl Kpoints {
-    /// A mesh with so many points along each reciprocal vector.
+    /// Makes a mesh with these numbers of points along each reciprocal vector.
     pub fn mesh(divisions: [u32; 3], offset: [f64; 3]) -> Self {
         Kpoints { mesh: Some(Mesh { divisions, offset }), ..Kpoints::default() }
     }
 
-    /// A list of points, in units of the reciprocal cell's vectors.
+    /// Makes a list of points, in units of the reciprocal cell's vectors.
     pub fn list(points: impl IntoIterator<Item = Kpoint>) -> Self {
         Kpoints { points: points.into_iter().collect(), ..Kpoints::default() }
     }
@@ -60,7 +60,7 @@ impl Kpoints {
         }
     }
 
-    /// The points that have a name, with their place in the list.
+    /// Returns the points that have a name, with their place in the list.
     pub fn labels(&self) -> impl Iterator<Item = (usize, &str)> {
         self.points.iter().enumerate().filter_map(|(index, point)| Some((index, point.label.as_deref()?)))
     }
@@ -96,12 +96,12 @@ impl Kpoints {
 }
 
 impl Kpoint {
-    /// A point without weight or name.
+    /// Makes a point without weight or name.
     pub fn at(k: [f64; 3]) -> Self {
         Kpoint { k, weight: None, label: None }
     }
 
-    /// The same under a name.
+    /// Returns the same point under a name.
     #[must_use]
     pub fn called(self, label: &str) -> Self {
         Kpoint { label: Some(label.to_owned()), ..self }

@@ -56,7 +56,7 @@ pub struct Site {
 const WEIGHT_SLACK: f64 = 1e-4;
 
 impl Kind {
-    /// One element that takes the whole site, under its symbol.
+    /// Makes a kind of one element that takes the whole site, under its symbol.
     pub fn element(symbol: &str) -> Self {
         Kind { name: symbol.to_owned(), symbols: vec![symbol.to_owned()], weights: vec![1.0], mass: None }
     }
@@ -85,7 +85,7 @@ impl Kind {
 }
 
 impl Structure {
-    /// A cell that repeats along all its vectors, with nothing in it.
+    /// Makes a cell that repeats along all its vectors, with nothing in it.
     pub fn in_cell(cell: [[f64; 3]; 3]) -> Self {
         Structure { cell, pbc: [true; 3], ..Structure::default() }
     }
@@ -104,17 +104,17 @@ impl Structure {
         self
     }
 
-    /// The kind of a name.
+    /// Returns the kind of this name.
     pub fn kind(&self, name: &str) -> Option<&Kind> {
         self.kinds.iter().find(|kind| kind.name == name)
     }
 
-    /// The kinds of the sites, in order.
+    /// Returns the kinds of the sites, in order.
     pub fn kinds_of_sites(&self) -> impl Iterator<Item = (&Site, &Kind)> {
         self.sites.iter().filter_map(|site| Some((site, self.kind(&site.kind)?)))
     }
 
-    /// Volume of the cell, Å³; 0 where there is none.
+    /// Returns the volume of the cell in Å³; 0 where there is none.
     pub fn volume(&self) -> f64 {
         let [a, b, c] = self.cell;
         dot(a, cross(b, c)).abs()
@@ -131,7 +131,8 @@ impl Structure {
         composition
     }
 
-    /// `C2H6O`: carbon first, then hydrogen, then the others by letter; without carbon all by letter (Hill's order).
+    /// Returns the formula in Hill's order, such as `C2H6O`: carbon first, then hydrogen, then the others by
+    /// letter; without carbon, all by letter.
     pub fn formula(&self) -> String {
         let composition = self.composition();
         let has_carbon = composition.contains_key("C");
@@ -149,13 +150,13 @@ impl Structure {
         parts.into_iter().map(part).collect()
     }
 
-    /// Fractional coordinates of the sites; `None` where there is no cell.
+    /// Returns the fractional coordinates of the sites; `None` where there is no cell.
     pub fn fractional(&self) -> Option<Vec<[f64; 3]>> {
         let inverse = inverse(self.cell)?;
         Some(self.sites.iter().map(|site| times(site.position, inverse)).collect())
     }
 
-    /// The same, with cell and places longer by a factor.
+    /// Returns the same structure, with cell and positions scaled by a factor.
     #[must_use]
     pub fn scaled(&self, factor: f64) -> Self {
         let mut scaled = self.clone();
@@ -239,7 +240,8 @@ impl WriteFile for Structure {
     }
 }
 
-/// The text of a file. Old files have names of people in them, in Latin-1; nothing that is read here is.
+/// Returns the text of a file. Old files have names of people in Latin-1; nothing that is read here is
+/// affected.
 pub(crate) fn text_of(file: &SingleFile) -> Result<String> {
     let bytes = file.read()?;
     Ok(match String::from_utf8(bytes) {
@@ -256,22 +258,22 @@ fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
     [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
-/// A row vector times a matrix of rows.
+/// Returns the product of a row vector and a matrix of rows.
 pub(crate) fn times(v: [f64; 3], m: [[f64; 3]; 3]) -> [f64; 3] {
     [0, 1, 2].map(|j| v[0] * m[0][j] + v[1] * m[1][j] + v[2] * m[2][j])
 }
 
-/// Length of a vector.
+/// Returns the length of a vector.
 pub(crate) fn length(v: [f64; 3]) -> f64 {
     dot(v, v).sqrt()
 }
 
-/// Angle between two vectors, degrees.
+/// Returns the angle between two vectors in degrees.
 pub(crate) fn angle(a: [f64; 3], b: [f64; 3]) -> f64 {
     (dot(a, b) / (length(a) * length(b))).clamp(-1.0, 1.0).acos().to_degrees()
 }
 
-/// The inverse of a matrix, if it has one.
+/// Returns the inverse of a matrix; `None` if it has none.
 pub(crate) fn inverse(m: [[f64; 3]; 3]) -> Option<[[f64; 3]; 3]> {
     let [a, b, c] = m;
     let determinant = dot(a, cross(b, c));

@@ -39,7 +39,7 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
-    /// A trajectory of structures that have the same sites.
+    /// Makes a trajectory of structures that have the same sites.
     ///
     /// # Errors
     /// The first frame that has others.
@@ -83,7 +83,7 @@ impl Trajectory {
         self.len() == 0
     }
 
-    /// The frame of an index, counted from 0.
+    /// Returns the frame of an index, counted from 0; `None` if there is none.
     pub fn frame(&self, index: usize) -> Option<Structure> {
         let rows = |array: &Array, count: usize| -> Option<Vec<[f64; 3]>> {
             Some(array.vectors()?.get(index * count..(index + 1) * count)?.to_vec())

@@ -172,8 +172,8 @@ fn columns(properties: &str) -> Result<Columns, String> {
     Ok(Columns { species, position, width })
 }
 
-/// `key=value` pairs of a comment line; a value may stand in quotes, braces or brackets. Words without `=` are
-/// passed over: plain XYZ has any text there.
+/// Returns the `key=value` pairs of a comment line. A value may stand in quotes, braces or brackets. Words
+/// without `=` are skipped: plain XYZ has any text there.
 fn pairs(comment: &str) -> Result<Vec<(String, String)>, String> {
     let chars: Vec<char> = comment.chars().collect();
     let (mut at, mut pairs) = (0, Vec::new());
@@ -194,7 +194,7 @@ fn pairs(comment: &str) -> Result<Vec<(String, String)>, String> {
     Ok(pairs)
 }
 
-/// A word up to where `ends` says, or what stands between quotes.
+/// Reads a word up to a character for which `ends` is true, or the text between quotes.
 fn word(chars: &[char], at: &mut usize, ends: impl Fn(char) -> bool) -> Result<String, String> {
     let close = match chars.get(*at) {
         Some('"') => '"',
@@ -256,7 +256,7 @@ pub(crate) fn write(structure: &Structure, more: &[(&str, String)]) -> Result<St
     Ok(text)
 }
 
-/// The beginning of a text, for messages.
+/// Returns the beginning of a text, for messages.
 fn short(text: &str) -> String {
     let text = text.trim();
     if text.chars().count() > 40 {

@@ -99,7 +99,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for it.
+    /// Returns the kind as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::CalcFunction => "calcfunction",

@@ -47,7 +47,7 @@ impl Header {
         Ok((parse(text)?, head + length))
     }
 
-    /// The head as bytes, padded so that items behind it are aligned as NumPy aligns them.
+    /// Returns the header as bytes, padded so that the items behind it are aligned as NumPy aligns them.
     pub fn write(&self) -> Vec<u8> {
         let (fortran, shape) = (if self.fortran { "True" } else { "False" }, tuple(&self.shape));
         let mut text =

@@ -31,17 +31,17 @@ pub enum Value {
 }
 
 impl Value {
-    /// The text, if it is one.
+    /// Returns the text; `None` if it is no text.
     pub fn as_str(&self) -> Option<&str> {
         if let Value::Str(text) = self { Some(text) } else { None }
     }
 
-    /// The integer, if it is one.
+    /// Returns the integer; `None` if it is no integer.
     pub fn as_int(&self) -> Option<i64> {
         if let Value::Int(number) = self { Some(*number) } else { None }
     }
 
-    /// The number, if it is one; an integer counts.
+    /// Returns the number, also that of an integer; `None` if it is no number.
     pub fn as_float(&self) -> Option<f64> {
         match self {
             Value::Int(number) => Some(*number as f64),
@@ -50,7 +50,7 @@ impl Value {
         }
     }
 
-    /// The entry of a map, if it is one and has it.
+    /// Returns the entry of a map; `None` if it is no map, or has no such entry.
     pub fn get(&self, key: &str) -> Option<&Value> {
         if let Value::Map(map) = self { map.get(key) } else { None }
     }

@@ -29,12 +29,12 @@ impl Arguments {
         words::split(line).map(Arguments)
     }
 
-    /// One argument an item.
+    /// Makes arguments of items, one each.
     pub fn list<A: Into<String>>(items: impl IntoIterator<Item = A>) -> Self {
         Arguments(items.into_iter().map(Into::into).collect())
     }
 
-    /// The arguments, each in pieces.
+    /// Returns the arguments, each in pieces.
     ///
     /// # Errors
     /// A brace that stands alone.

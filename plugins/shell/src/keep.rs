@@ -42,18 +42,19 @@ impl Kept {
     }
 }
 
-/// A kept file or directory as an output, by reference.
+/// Returns a kept file or directory as an output, by reference.
 pub(crate) fn output(path: &str, run: &Finished) -> Result<AnyOutput> {
     let full = run.path(path)?;
     Ok(if full.is_dir() { Folder::from_dir(full)?.into() } else { SingleFile::from_path(full)?.into() })
 }
 
-/// Files that a wide glob should not keep a second time: they have outputs of their own.
+/// Returns whether a file has an output of its own, so that a wide glob should not keep it a second time.
 fn is_ours(path: &str, run: &Finished) -> bool {
     [STDOUT, STDERR, run.scheduler_stdout(), run.scheduler_stderr()].contains(&path)
 }
 
-/// A label made of a path: whatever is not a letter, a digit or `_` becomes `_`, and no digit comes first.
+/// Makes a label of a path: characters other than letters, digits or `_` become `_`, and no digit comes
+/// first.
 fn label(path: &str) -> String {
     let label: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if label.starts_with(|c: char| c.is_ascii_digit()) { format!("_{label}") } else { label }

@@ -62,7 +62,7 @@ impl Layout {
         layout
     }
 
-    /// The arguments, with a name or a value for each pair of braces.
+    /// Returns the arguments, with a name or a value for each pair of braces.
     pub(crate) fn fill(&self, arguments: &Arguments, bad: &mut Problems) -> Vec<String> {
         let pieces = arguments.pieces().unwrap_or_else(|message| {
             bad.at("arguments", message);
@@ -106,7 +106,7 @@ impl Layout {
         }
     }
 
-    /// No two things may have one name in the work directory.
+    /// Checks that no two things have the same name in the work directory.
     fn check_targets(&self, has_stdin: bool, bad: &mut Problems) {
         let mut taken = BTreeMap::from([(STDOUT, "the command's output"), (STDERR, "the command's errors")]);
         if has_stdin {

@@ -169,7 +169,8 @@ fn check_program(inputs: &RunInputs, bad: &mut Problems) {
     }
 }
 
-/// A blank in a name is nearly always a whole line in the wrong place.
+/// Checks the command. A blank in a name nearly always means that a whole line was written in the wrong
+/// place.
 fn check_command(command: &str, bad: &mut Problems) {
     if command.trim().is_empty() {
         bad.at("command", "is empty: give a name or an absolute path");
@@ -203,7 +204,7 @@ fn judge(run: &Finished, has_stdout: bool, has_stderr: bool, kept: &Kept) -> Res
     Ok(())
 }
 
-/// The last lines of standard error, in one.
+/// Returns the last lines of standard error as one line.
 fn end_of_stderr(run: &Finished) -> Result<String> {
     let tail = run.tail(STDERR, TOLD)?.unwrap_or_default();
     let mut lines: Vec<&str> =
@@ -225,7 +226,7 @@ mod tests {
         RunInputs { command: Some(command.to_owned()), ..RunInputs::default() }
     }
 
-    /// A node of any type, as the engine lends it. Its files are gone.
+    /// Makes a node of any type, as the engine lends it. Its files are gone.
     fn node(value: impl PortType) -> AnyNode {
         testing::inputs().with("x", value).into_nodes().remove("x").unwrap().into()
     }

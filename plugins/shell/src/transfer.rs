@@ -131,7 +131,7 @@ fn check(inputs: &TransferInputs, (name, path, target): &Item, is_link: bool) ->
     }
 }
 
-/// A directory of the computer, or something in it.
+/// Returns a directory of the computer, or something in it.
 fn place(node: &AnyNode, path: &str) -> Result<RemotePath> {
     let folder: RemoteFolder = node.get()?;
     Ok(folder.join(path))

@@ -10,8 +10,8 @@ struct Word {
     quoted: bool,
 }
 
-/// The words of `line`. Blanks separate them; `'..'` keeps everything, `".."` all but a backslash before `"`, `\`,
-/// `$` and a backtick; a backslash keeps the next character.
+/// Splits `line` into words. Blanks separate them; `'..'` keeps everything, `".."` all but a backslash before
+/// `"`, `\`, `$` and a backtick; a backslash keeps the next character.
 ///
 /// # Errors
 /// A quote that is not closed, or a word that only a shell understands.

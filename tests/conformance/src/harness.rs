@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use libtest_mimic::{Completion, Failed, Trial};
 use tokio::{runtime::Runtime, time::timeout};
 
-/// A trial for each of the named cases; `build` is called once for each, and `run` is given what it made.
+/// Makes a trial of each named case. `build` is called once for each case, and `run` gets the value that it
+/// made.
 ///
 /// # Panics
 /// If this machine can't start the threads of a runtime.

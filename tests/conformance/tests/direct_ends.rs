@@ -14,7 +14,7 @@ use ferry_engine::{
     scheduler::{Cancelled, JobRef, JobState, JobTemplate},
 };
 
-/// A bench in a directory of its own, whose name has a blank.
+/// Makes a bench in a directory of its own, whose name has a blank.
 async fn bench() -> Outcome<(Bench, tempfile::TempDir)> {
     let dir = tempfile::Builder::new().prefix("direct ends").tempdir()?;
     let via = ferry_transport_local::register().open(&Computer::default()).await?;
@@ -78,7 +78,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Outcome {
     Ok(())
 }
 
-/// The pid that the job has written to a file, if it lives.
+/// Returns whether the process is alive whose pid the job has written to a file.
 fn lives(file: &Path) -> bool {
     is_alive(&std::fs::read_to_string(file).unwrap_or_default())
 }
@@ -157,7 +157,7 @@ async fn kill_shell(job: &JobRef) -> Outcome {
     until("its shell has ended", || !is_alive(shell)).await
 }
 
-/// A process that leaves the job's session, by these words, and writes its pid.
+/// Returns the command of a process that leaves the job's session, by these words, and writes its pid.
 fn stray(words: &str) -> String {
     format!(
         "{words} setsid sh -c 'echo $$ > pid.new; mv pid.new pid; exec sleep 600' > /dev/null 2>&1 < /dev/null &\n\

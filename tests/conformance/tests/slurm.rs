@@ -85,7 +85,8 @@ async fn play(case: Case) -> Outcome {
     case(Bench::new(fixture.scheduler, fixture.transport, fixture.scratch)).await
 }
 
-/// Slurm's clients look for their cluster in the environment, which a child gets from its birth.
+/// Runs the suite again in a child. Slurm's clients look for their cluster in the environment, which can only
+/// be set at a child's start.
 fn again_with_its_cluster(conf: &Path) -> io::Result<ExitCode> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join(".bash_profile"), LOGIN)?;
@@ -104,7 +105,7 @@ fn without_a_cluster() -> io::Result<ExitCode> {
     Ok(if asked { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// A job with one more line in its header, as a user's own scheduler commands would be.
+/// Makes a job with one more line in its header, as a user's own scheduler commands would be.
 async fn job_with(bench: &Bench, line: &str, body: &str) -> Outcome<Submission> {
     let job = bench.job(body).await?;
     let file = job.dir.join(&job.script);

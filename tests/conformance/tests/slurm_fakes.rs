@@ -144,7 +144,7 @@ impl Fakes {
         fs::rename(draft, file)
     }
 
-    /// From now on the user's login files hold this; gone when it is dropped.
+    /// Puts this text into the user's login files, until the returned value is dropped.
     fn login(&self, text: &str) -> io::Result<Login> {
         let file = self.dir.join("login");
         fs::write(&file, text)?;

@@ -71,7 +71,7 @@ impl Answer {
         }
     }
 
-    /// Standard output as JSON.
+    /// Parses standard output as JSON.
     ///
     /// # Errors
     /// If it is none.
@@ -81,7 +81,7 @@ impl Answer {
 }
 
 impl Profile {
-    /// A new profile in the temporary directory.
+    /// Makes a new profile in the temporary directory.
     ///
     /// # Errors
     /// The disk's.
@@ -92,29 +92,29 @@ impl Profile {
         Ok(Profile { dir, home, environment: Vec::new() })
     }
 
-    /// A new one whose jobs on this machine all start at once, however few cores it has: for tests that are not about what
-    /// fits there.
+    /// Makes a profile whose jobs on this machine all start at once, however few cores it has. Use it for
+    /// tests that are not about the room for jobs.
     pub fn unbounded() -> Result<Profile> {
         let ferry = Profile::new()?;
         ferry.ok(&["computer", "configure", "localhost", "-n", "--num-cores", "unlimited"])?;
         Ok(ferry)
     }
 
-    /// The same profile with its home somewhere else.
+    /// Moves the profile's home to another directory.
     #[must_use]
     pub fn at(mut self, home: PathBuf) -> Self {
         self.home = home;
         self
     }
 
-    /// The same profile; all its commands, the daemon too, have this variable.
+    /// Sets a variable for all commands of the profile, the daemon too.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A directory for the test's own files.
+    /// Returns a directory for the test's own files.
     pub fn scratch(&self) -> &Path {
         self.dir.path()
     }
@@ -125,17 +125,17 @@ impl Profile {
         self.dir.disable_cleanup(true);
     }
 
-    /// `FERRY_HOME`.
+    /// Returns `FERRY_HOME`.
     pub fn home(&self) -> &Path {
         &self.home
     }
 
-    /// Directory of the profile itself.
+    /// Returns the directory of the profile itself.
     pub fn root(&self) -> PathBuf {
         self.home.join("profiles/default")
     }
 
-    /// The `ferry` command with these words, ready to be changed further.
+    /// Makes a `ferry` command with these arguments, which can be changed further.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command
@@ -231,14 +231,14 @@ impl Profile {
         }
     }
 
-    /// The end of the daemon's log.
+    /// Returns the end of the daemon's log.
     pub fn log_tail(&self) -> String {
         let log = fs::read_to_string(self.root().join("daemon.log")).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    /// Pid and plugin hosts' pids of the running owner.
+    /// Returns the pids of the running owner and of its plugin hosts.
     ///
     /// # Errors
     /// If none runs.
@@ -274,12 +274,12 @@ pub fn kill(pid: i32, signal: i32) -> bool {
     rustix::process::kill_process(pid, signal).is_ok()
 }
 
-/// The `ferry` binary under test.
+/// Returns the `ferry` binary under test.
 pub fn binary() -> PathBuf {
     std::env::var_os("FERRY_BIN").map_or_else(|| PathBuf::from("ferry"), PathBuf::from)
 }
 
-/// A built test plugin file.
+/// Returns the path of a built test plugin file.
 ///
 /// # Errors
 /// If it is not there.
@@ -298,7 +298,7 @@ pub fn check(condition: bool, otherwise: impl FnOnce() -> String) -> Result {
     if condition { Ok(()) } else { Err(otherwise()) }
 }
 
-/// A path as text.
+/// Returns a path as text.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap_or_default()
 }

@@ -140,7 +140,7 @@ impl Recipe {
         Ok(begun.elapsed())
     }
 
-    /// One loop; `numbers` are first job, step and jobs.
+    /// Starts one loop; `numbers` are first job, step and jobs.
     fn start(&self, run: &str, root: &Path, numbers: [u32; 3]) -> Command {
         let mut command = Command::new("bash");
         command
@@ -162,7 +162,7 @@ fn succeeded(ended: std::io::Result<ExitStatus>) -> Result<()> {
     Ok(())
 }
 
-/// The job ran to its end: ferry's exit marker in the script says 0.
+/// Checks that the job ran to its end: ferry's exit marker in the script says 0.
 fn check(dir: &Path) -> Result<()> {
     let marker = end(dir);
     if !marker.starts_with("0 ") {
@@ -181,7 +181,7 @@ fn is_the_schedulers(name: &std::ffi::OsStr) -> bool {
     name.to_string_lossy().starts_with("_scheduler")
 }
 
-/// The regular files of a directory.
+/// Returns the regular files of a directory.
 fn names(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).with_context(|| format!("could not list {}", dir.display()))?;
     let mut names: Vec<_> =
@@ -196,7 +196,7 @@ fn modified(path: &Path) -> Result<SystemTime> {
         .with_context(|| format!("could not look at {}", path.display()))
 }
 
-/// The path that the remote folder among a process's outputs names.
+/// Returns the path that the remote folder among a process's outputs names.
 fn work_dir(process: &Value) -> Option<&str> {
     let folder = process.pointer("/outputs/remote_folder/value")?;
     let texts: Vec<_> = folder.as_object().map_or_else(|| vec![folder], |body| body.values().collect());

@@ -86,7 +86,7 @@ pub(super) fn report(binary: &Path, has_ssh: bool, interrupt: &Interrupt, table:
     Ok(())
 }
 
-/// One job over SSH on loopback.
+/// Times one job over SSH on loopback.
 fn over_ssh(ferry: &Ferry, interrupt: &Interrupt, table: &mut Table) -> Result<()> {
     let services = Services::for_test(Kinds { ssh: true, ..Kinds::default() }, interrupt)?;
     let report = services.environment().into_iter().find(|(name, _)| name == "FERRY_SERVICES");
@@ -101,7 +101,7 @@ fn over_ssh(ferry: &Ferry, interrupt: &Interrupt, table: &mut Table) -> Result<(
     Ok(())
 }
 
-/// Median time, ms, from the submission of a job that does nothing until a user sees its end.
+/// Returns the median time, in ms, from the submission of a job that does nothing until a user sees its end.
 fn one(ferry: &Ferry, computer: &str) -> Result<f64> {
     let mut times = Vec::new();
     // The first one opens the connection and starts the plugin's host.

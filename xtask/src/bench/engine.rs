@@ -70,7 +70,7 @@ impl<'a> Bench<'a> {
         self.interrupt.check()
     }
 
-    /// Path of the plugin file.
+    /// Returns the path of the plugin file.
     pub(super) fn plugin(&self) -> Result<&str> {
         self.plugin.to_str().context("the path of the plugin file is not UTF-8")
     }
@@ -127,7 +127,8 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// A daemon with very many processes that wait: its memory, its idleness, and its start after a `kill -9`.
+    /// Measures a daemon with very many waiting processes: its memory, its idle load, and its start after a
+    /// `kill -9`.
     fn waiting(&self, table: &mut Table) -> Result<()> {
         let ferry = self.profile()?;
         self.figure(&ferry, &["wait", &WAITING.to_string()])?;
@@ -198,7 +199,7 @@ fn float(value: &Value, key: &str) -> Result<f64> {
     value[key].as_f64().with_context(|| format!("`{key}` is missing in {value}"))
 }
 
-/// When a process changed last, seconds since 1970.
+/// Returns the time of a process's last change, in seconds since 1970.
 fn modified(ferry: &Ferry, id: &str) -> Result<f64> {
     let shown = ferry.json(&["process", "show", id])?;
     let text = json::text(&shown, "/modified")?;

@@ -44,12 +44,13 @@ pub(super) fn idle(ferry: &Ferry) -> Result<Idle> {
     Ok(Idle { daemon: own, with_hosts, hosts: hosts.len() })
 }
 
-/// Resident memory of a child, MB.
+/// Returns the resident memory of a child in MB.
 pub(super) fn resident(pid: u32) -> Option<f64> {
     read(pid).map(|memory| megabytes(memory.rss))
 }
 
-/// The daemon's resident memory, and what a machine gives up for it and its hosts, while they work.
+/// Returns the daemon's resident memory, and the memory that a machine gives up for it and its hosts, while
+/// they work.
 pub(super) fn of_all(ferry: &Ferry) -> Result<Memory> {
     let daemon = ferry.daemon().context("no daemon runs, so its memory can't be read")?;
     let own = read(daemon).with_context(|| format!("could not read the memory of pid {daemon}"))?;
@@ -59,7 +60,7 @@ pub(super) fn of_all(ferry: &Ferry) -> Result<Memory> {
 }
 
 impl Memory {
-    /// Every page, MB.
+    /// Returns the size of all resident pages in MB.
     pub(super) fn rss_megabytes(self) -> f64 {
         megabytes(self.rss)
     }

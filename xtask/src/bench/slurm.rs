@@ -80,7 +80,7 @@ fn pair(binary: &Path, environment: &[(String, String)], interrupt: &Interrupt) 
     Ok([finished, bare.as_secs_f64()])
 }
 
-/// A line of inputs for each job.
+/// Returns a line of inputs for each job.
 fn inputs() -> Result<String> {
     let mut lines = String::new();
     for number in 0..JOBS {

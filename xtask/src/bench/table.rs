@@ -25,7 +25,7 @@ impl Aim {
 }
 
 impl Table {
-    /// A figure with an aim. `unit` is printed behind both.
+    /// Adds a figure with an aim. `unit` is printed behind both.
     pub(super) fn judge(&mut self, what: &str, figure: f64, unit: &str, baseline: &str, aim: Aim) {
         let bound = match aim {
             Aim::Under(bound) => format!("under {bound}{unit}"),
@@ -35,12 +35,12 @@ impl Table {
         self.row(what, &format!("{figure:.2}{unit}"), baseline, &format!("{bound}: {verdict}"));
     }
 
-    /// A figure without one.
+    /// Adds a figure without an aim.
     pub(super) fn note(&mut self, what: &str, figure: f64, unit: &str, baseline: &str) {
         self.row(what, &format!("{figure:.2}{unit}"), baseline, "");
     }
 
-    /// A figure that could not be taken, and why.
+    /// Adds a figure that could not be measured, with the reason.
     pub(super) fn skip(&mut self, what: &str, why: &str) {
         self.row(what, "skipped", "", why.lines().last().unwrap_or_default());
     }
@@ -63,7 +63,7 @@ impl Table {
     }
 }
 
-/// The middle of some figures; the mean of the two middle ones if their number is even.
+/// Returns the median of the figures: the mean of the two middle ones if their number is even.
 pub(super) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);

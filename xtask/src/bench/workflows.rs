@@ -58,7 +58,7 @@ fn rates(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Very many workchains at once, each with jobs.
+/// Runs very many workchains at once, each with jobs.
 fn jobs(bench: &Bench<'_>, ferry: &Ferry, table: &mut Table) -> Result<()> {
     ferry.ask(&["plugin", "install", bench.plugin()?])?;
     ferry.show(&["daemon", "start"])?;

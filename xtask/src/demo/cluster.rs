@@ -26,7 +26,7 @@ pub(super) fn bring_up(interrupt: &Interrupt) -> Result<Services> {
     Services::for_test(Kinds { ssh: true, slurm: true, clusters: false }, interrupt)
 }
 
-/// The steps; pictures that outlive the demo go to `pictures`.
+/// Runs the steps. Pictures that outlive the demo go to `pictures`.
 pub(super) fn show(ferry: &Ferry, services: &Services, interrupt: &Interrupt, pictures: &Path) -> Result<()> {
     set_up(ferry, services)?;
     tell("Submit the job of the plain demo, to the cluster this time. Nothing else is different.");
@@ -48,7 +48,7 @@ fn set_up(ferry: &Ferry, services: &Services) -> Result<()> {
     Ok(())
 }
 
-/// The computer's file, as the report of the services names it.
+/// Returns the computer's file, as the report of the services names it.
 fn computer_file(services: &Services) -> Result<PathBuf> {
     let environment = services.environment();
     let (_, report) = environment

@@ -24,7 +24,7 @@ const PSEUDO_NAME: &str = "Si.pz-vbc.UPF";
 /// Threads add up in any order and so change the last digits: one, here and there.
 const ONE_THREAD: (&str, &str) = ("OMP_NUM_THREADS", "1");
 
-/// The steps.
+/// Runs the steps.
 pub(super) fn show(ferry: &Ferry, computer: &str, interrupt: &Interrupt, pictures: &Path) -> Result<()> {
     tell("A real calculation: silicon, by Quantum ESPRESSO's pw.x. Its two files become input nodes.");
     let pseudo = pseudopotential()?;
@@ -115,7 +115,7 @@ fn compare(ours: &str, theirs: &str) -> Result<()> {
     Ok(())
 }
 
-/// The line with the total energy that has converged: `pw.x` marks that one alone.
+/// Returns the line with the converged total energy: `pw.x` marks that one alone.
 fn energy(text: &str) -> Result<&str> {
     let line = text.lines().find(|line| line.starts_with('!') && line.contains("total energy"));
     line.with_context(|| format!("pw.x printed no total energy; its last lines: {}", end(text)))

@@ -41,7 +41,7 @@ impl Accounting {
         Ok(accounting)
     }
 
-    /// The lines of `slurm.conf` that lead a cluster here.
+    /// Returns the lines of `slurm.conf` that connect a cluster to this accounting.
     pub(super) fn lines(&self, munge: &Munge) -> String {
         format!(
             "AccountingStorageType=accounting_storage/slurmdbd\n\
@@ -68,7 +68,7 @@ impl Accounting {
         Ok(vec![database, daemon])
     }
 
-    /// The socket of MariaDB; no key of `slurmdbd.conf` names it.
+    /// Returns the socket of MariaDB; no key of `slurmdbd.conf` names it.
     fn socket(&self) -> PathBuf {
         self.dir.join("run/mysql.sock")
     }

@@ -60,12 +60,12 @@ impl Clusters {
         vec![("SLURM_CONF".to_owned(), self.conf(NAMES[0]).to_string_lossy().into_owned())]
     }
 
-    /// The configuration of a cluster.
+    /// Returns the configuration of a cluster.
     pub(super) fn conf(&self, name: &str) -> PathBuf {
         conf(&self.dir, name)
     }
 
-    /// The name of a cluster's node.
+    /// Returns the name of a cluster's node.
     pub(super) fn node(name: &str) -> String {
         format!("{name}1")
     }
@@ -170,7 +170,8 @@ impl Clusters {
     }
 }
 
-/// The configurations of the clusters that were started in `dir`, with the names of their controllers.
+/// Returns the configurations of the clusters that were started in `dir`, with the names of their
+/// controllers.
 pub(super) fn controllers(dir: &Path) -> impl Iterator<Item = (PathBuf, String)> {
     NAMES.map(|name| (conf(&home(dir), name), format!("slurmctld-{name}"))).into_iter()
 }

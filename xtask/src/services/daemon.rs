@@ -48,7 +48,7 @@ exec "$@" < /dev/null >> "log/$name.out" 2>&1
     fs::write(dir.join(LAUNCHER), text).with_context(|| format!("could not write into {}", dir.display()))
 }
 
-/// The words that start a daemon, from any shell and directory, also once more.
+/// Returns the command that starts a daemon, also a second time, from any shell and directory.
 pub(super) fn words(dir: &Path, name: &str, command: &[String]) -> Vec<String> {
     let launcher = dir.join(LAUNCHER).to_string_lossy().into_owned();
     let words = ["setsid", "sh", &launcher, name];
@@ -69,7 +69,7 @@ pub(super) fn start(dir: &Path, name: &str, command: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Everyone in the ledger, the last of a name only: a test may have started one again.
+/// Returns the daemons in the ledger, the last of each name only, because a test may have started one again.
 pub(super) fn recorded(dir: &Path) -> Vec<(String, Child)> {
     let text = fs::read_to_string(dir.join(LEDGER)).unwrap_or_default();
     let mut all: Vec<(String, Child)> = Vec::new();
@@ -109,7 +109,7 @@ pub(super) fn stop(dir: &Path) -> Result<usize> {
     bail!("could not end {}", describe(&family(dir)));
 }
 
-/// The recorded ones, their kin, and everybody whom these have started.
+/// Returns the recorded daemons, their kin, and all that these have started.
 fn family(dir: &Path) -> BTreeSet<Child> {
     // The names under /proc have no links in them.
     let dir = fs::canonicalize(dir).unwrap_or_else(|_| PathBuf::from(dir));

@@ -19,7 +19,7 @@ use crate::flags::DoorFlags;
 /// Mounts its first word and becomes the rest.
 const MOUNT: &str = r#"mount -t tmpfs -o size=64m ferry "$1" && shift && exec "$@""#;
 
-/// The daemon that keeps the door of a wire. `hidden` is what only its sessions see something in.
+/// Returns the daemon that keeps the door of a wire. Only its sessions see something in `hidden`.
 ///
 /// # Errors
 /// A program is missing.
@@ -54,7 +54,8 @@ pub(crate) fn run(flags: &DoorFlags) -> Result<ExitCode> {
     }
 }
 
-/// A socket stays in the namespace it was made in; so a thread goes there to make it, and nobody else has to.
+/// Opens a listening socket in a namespace. A socket stays in the namespace in which it was made, so a thread
+/// enters it to make the socket.
 fn listen(namespace: &str, address: Ipv4Addr, port: u16) -> Result<TcpListener> {
     let file = wire::namespace_file(namespace);
     let inside = move || {

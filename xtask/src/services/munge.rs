@@ -36,7 +36,7 @@ impl Munge {
         self.dir.join("run/munge.sock")
     }
 
-    /// The daemon.
+    /// Returns the daemon.
     pub(super) fn service(&self) -> Result<Service> {
         let mut words = vec![packages::path_of("munged")?, "--foreground".to_owned(), "--force".to_owned()];
         let files = [

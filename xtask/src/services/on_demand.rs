@@ -16,7 +16,7 @@ pub(crate) struct OnDemand {
 }
 
 impl OnDemand {
-    /// A place for one run of tests.
+    /// Makes a directory for one run of tests.
     pub(crate) fn for_test() -> Result<OnDemand> {
         let base = base()?;
         clear_leftovers(&base)?;

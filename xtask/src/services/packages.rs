@@ -90,7 +90,7 @@ pub(crate) fn ensure_espresso() -> Result<()> {
     provide(&lacking, None)
 }
 
-/// The files of an installed package.
+/// Returns the files of an installed package.
 ///
 /// # Errors
 /// The package is not installed, or this is no Debian.
@@ -123,14 +123,14 @@ fn provide(missing: &dyn Fn() -> Vec<&'static str>, forbidden: Option<&'static s
     }
 }
 
-/// A program by its absolute path, also where PATH does not reach.
+/// Returns a program's absolute path, also outside PATH.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(SYSTEM.iter().map(PathBuf::from));
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// The same as a word of a command.
+/// Returns the same as a word of a command.
 ///
 /// # Errors
 /// It is not on this machine.
@@ -139,7 +139,7 @@ pub(super) fn path_of(name: &str) -> Result<String> {
     Ok(program.to_string_lossy().into_owned())
 }
 
-/// The packages of those programs that are not there.
+/// Returns the packages of those programs that are missing.
 fn missing(needs: &[(&str, &'static str)]) -> Vec<&'static str> {
     let mut packages: Vec<_> =
         needs.iter().filter(|(name, _)| program(name).is_none()).map(|&(_, package)| package).collect();

@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 /// Below the kernel's own choice for outgoing connections, which might else take one before the daemon does.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
-/// So many free ports. The place to begin differs from child to child, so that two at once seldom meet.
+/// Returns this many free ports. The search starts at a place that depends on the process, so that two at
+/// once rarely collide.
 ///
 /// # Errors
 /// None are left.

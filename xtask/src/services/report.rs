@@ -80,7 +80,8 @@ pub(super) fn write(
     Ok(file)
 }
 
-/// The first cluster is the one at home; its name, configuration, node and daemons, and those of the other.
+/// Returns the description of two clusters for the report. The first one is the clients' own: its name,
+/// configuration, node and daemons, and those of the other.
 fn two_clusters(clusters: &Clusters) -> Value {
     let one = |name: &str| {
         json!({

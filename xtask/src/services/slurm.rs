@@ -51,12 +51,12 @@ impl Slurm {
         vec![("SLURM_CONF".to_owned(), self.conf.to_string_lossy().into_owned())]
     }
 
-    /// Names of the nodes.
+    /// Returns the names of the nodes.
     pub(super) fn nodes() -> Vec<String> {
         (1..=NODES).map(|number| format!("n{number}")).collect()
     }
 
-    /// The daemons, in the order they start.
+    /// Returns the daemons, in the order they start.
     pub(super) fn services(&self) -> Result<Vec<Service>> {
         let mut services = vec![
             self.munge.service()?,
@@ -159,7 +159,7 @@ pub(super) fn client(conf: &Path, seconds: u32, words: &[&str]) -> Result<Output
     command.output().with_context(|| format!("could not start {}", words.join(" ")))
 }
 
-/// The short name of this machine, as Slurm's daemons ask for it.
+/// Returns the short name of this machine, as Slurm's daemons ask for it.
 pub(super) fn hostname() -> Result<String> {
     let name =
         fs::read_to_string("/proc/sys/kernel/hostname").context("could not read the machine's name")?;

@@ -76,7 +76,7 @@ impl Sshd {
         written.with_context(|| format!("could not write {}", self.known_hosts.display()))
     }
 
-    /// The daemon.
+    /// Returns the daemon.
     pub(super) fn service(&self) -> Result<Service> {
         // It starts itself anew for each connection, so it asks for its absolute path.
         let program = packages::program("sshd").context("no sshd on this machine")?;

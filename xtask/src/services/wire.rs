@@ -58,7 +58,7 @@ impl Wire {
         Ok(wire)
     }
 
-    /// The words that cut it, and those that mend it.
+    /// Returns the commands that cut the wire and mend it.
     pub(super) fn cut_and_mend(&self) -> [Vec<String>; 2] {
         // At the far end: pulled at ours, the route would go with it, and packets find another way out.
         ["down", "up"].map(|state| {

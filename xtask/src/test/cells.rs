@@ -36,12 +36,12 @@ pub(crate) struct Choice {
 }
 
 impl Cell {
-    /// The services that it needs.
+    /// Returns the services that it needs.
     pub(crate) fn kinds(&self) -> Kinds {
         Kinds { ssh: self.transport == "ssh", slurm: self.scheduler == "slurm", clusters: false }
     }
 
-    /// The Debian packages that this machine lacks for any of them.
+    /// Returns the Debian packages that this machine lacks for any of them.
     pub(crate) fn missing() -> Vec<String> {
         NEEDS
             .iter()
@@ -76,7 +76,7 @@ impl Choice {
         wants(&self.transports, cell.transport) && wants(&self.schedulers, cell.scheduler)
     }
 
-    /// The services that these conformance suites and the cells together need.
+    /// Returns the services that these conformance suites and the cells together need.
     pub(crate) fn kinds(&self, suites: &[String]) -> Kinds {
         let cells = CELLS.iter().filter(|cell| self.takes(cell)).map(Cell::kinds);
         let suites =

@@ -25,7 +25,7 @@ struct Row {
 }
 
 impl Counts {
-    /// A part that is one test.
+    /// Counts a part that is one test.
     pub(super) fn one(success: bool) -> Counts {
         Counts { passed: u64::from(success), failed: u64::from(!success), skipped: 0 }
     }

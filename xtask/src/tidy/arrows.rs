@@ -16,7 +16,7 @@ enum May {
     ItsLibrary,
 }
 
-/// Every arrow that should not be.
+/// Returns every forbidden dependency.
 pub(super) fn check(members: &[Member]) -> Vec<String> {
     let ours = |name: &str| members.iter().any(|member| member.name == name);
     let mut problems = Vec::new();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
 
-/// Every room that the map forgets.
+/// Returns every directory that the map leaves out.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
     let read = |name: &str| {
         fs::read_to_string(workspace.root.join(name)).with_context(|| format!("could not read {name}"))

@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 const INHERITED: &[&str] =
     &["edition.workspace = true", "rust-version.workspace = true", "license.workspace = true"];
 
-/// Every manifest that goes its own way.
+/// Returns every manifest that deviates from the rules.
 pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     for member in &workspace.members {

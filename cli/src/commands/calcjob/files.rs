@@ -32,7 +32,7 @@ pub(super) async fn outputcat(session: &Session, file: &OneFile) -> Result {
     cat(&reader, retrieved(&reader, &process)?, file.path.as_deref(), &usual)
 }
 
-/// Names that a process's options say, the first before the others.
+/// Returns the names that a process's options set, in the order of `options`.
 fn usual(reader: &Reader, process: &Process, options: [&str; 2]) -> Result<Vec<String>> {
     let node = reader.node(process.id)?;
     Ok(options.iter().filter_map(|option| view::option(&node, option)).collect())
@@ -91,8 +91,8 @@ fn cat(reader: &Reader, files: Vec<NodeFile>, wanted: Option<&str>, usual: &[Str
     }
 }
 
-/// The file that is wanted, else the first of the usual ones that is there, else the only one. What was retrieved lies
-/// under its last name.
+/// Returns the wanted file, else the first of the usual ones that exists, else the only one. Retrieved files
+/// are found by their last name.
 fn choose<'a>(files: &'a [NodeFile], wanted: Option<&str>, usual: &[String]) -> Result<&'a NodeFile> {
     let named = |name: &str| files.iter().find(|file| file.path == name);
     let usual_one = || {

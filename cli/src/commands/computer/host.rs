@@ -37,7 +37,7 @@ pub(super) async fn enable(session: &Session, label: String) -> Result {
     Ok(())
 }
 
-/// Its state in a word or two.
+/// Describes the state in a word or two.
 pub(super) fn word(host: &HostRow) -> String {
     let breaker = host.breaker.as_ref().map(|breaker| match breaker.needs_user {
         true => "refuses",
@@ -48,7 +48,7 @@ pub(super) fn word(host: &HostRow) -> String {
     if words.is_empty() { "well".to_owned() } else { words.join(", ") }
 }
 
-/// Its state in words.
+/// Describes the state in words.
 pub(super) fn words(label: &str, host: &HostRow) -> String {
     let alone = HostRow { breaker: None, ..host.clone() };
     let breaker = HostRow { disabled: None, ..host.clone() };
@@ -57,7 +57,7 @@ pub(super) fn words(label: &str, host: &HostRow) -> String {
     if words.is_empty() { "well".to_owned() } else { words.join("; ") }
 }
 
-/// Its state for scripts.
+/// Returns the state for scripts.
 pub(crate) fn to_json(host: &HostRow) -> Value {
     let breaker = host.breaker.as_ref();
     json!({

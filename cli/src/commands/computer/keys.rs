@@ -158,12 +158,12 @@ impl Keys for ConfigureKeys {
     const KEYS: &'static [Key] = SETUP.split_at(2).1;
 }
 
-/// All keys in their order.
+/// Returns the names of all keys in their order.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     SETUP.iter().map(|key| key.name)
 }
 
-/// The key of a name.
+/// Returns the key of a name.
 pub(super) fn key(name: &str) -> Option<Key> {
     SETUP.iter().find(|key| key.name == name).copied()
 }
@@ -173,7 +173,7 @@ pub(super) fn is_own(name: &str) -> bool {
     SETUP[..OWN].iter().any(|key| key.name == name)
 }
 
-/// A computer with these settings changed.
+/// Returns a computer with these settings changed.
 ///
 /// # Errors
 /// A value that does not fit, by name.
@@ -196,7 +196,7 @@ fn strip_core(name: &mut Value) {
     }
 }
 
-/// Everything that is wrong with a computer's own settings.
+/// Returns all problems of a computer's own settings.
 pub(super) fn problems(computer: &Computer) -> Vec<String> {
     let mut problems = Vec::new();
     let label = &computer.label;
@@ -239,7 +239,7 @@ pub(super) fn problems(computer: &Computer) -> Vec<String> {
     problems
 }
 
-/// `COUNT/[NUMBER]UNIT`, the unit being s, min or h.
+/// Returns whether the text is a rate: `COUNT/[NUMBER]UNIT`, the unit being s, min or h.
 fn is_rate(text: &str) -> bool {
     let Some((count, time)) = text.split_once('/') else { return false };
     let digits = time.bytes().take_while(u8::is_ascii_digit).count();

@@ -142,7 +142,7 @@ async fn show(session: &Session, label: &str) -> Result {
     output::details(ordered.iter().filter_map(|name| said(name)).chain(others).chain(in_use).chain(state))
 }
 
-/// All settings under the names that files use, connection settings among them.
+/// Returns all settings under the names that files use, connection settings among them.
 fn to_json(computer: &ComputerRow, host: &HostRow) -> Value {
     let mut fields = json!({
         "id": computer.id,

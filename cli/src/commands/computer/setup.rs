@@ -74,7 +74,7 @@ fn bare(name: &str) -> &str {
     name.strip_prefix("core.").unwrap_or(name)
 }
 
-/// All keys that a file may hold: the command's, and whatever a known transport reads.
+/// Returns all keys that a file may hold: the command's, and those that a known transport reads.
 fn known_names<K: Keys>(transports: &Transports) -> Result<Vec<&'static str>> {
     let mut names: Vec<_> = K::KEYS.iter().map(|key| key.name).collect();
     for name in transports.names() {
@@ -149,7 +149,7 @@ fn directives(computer: &Computer, scheduler: &dyn Scheduler) -> Option<String> 
     texts.check(scheduler).err().map(|error| format!("prepend_text: {}", error.explained()))
 }
 
-/// The computer with these values, judged as a whole.
+/// Makes the computer with these values, and checks it as a whole.
 fn build(
     builder: &Builder,
     transports: &Transports,

@@ -40,7 +40,7 @@ impl Check {
         Check { step, ok: false, detail: detail.to_string(), help: Some(help.into()) }
     }
 
-    /// Beside a good result: what could be better.
+    /// Adds advice to a good result.
     fn hint(self, help: impl Into<String>) -> Check {
         Check { help: Some(help.into()), ..self }
     }
@@ -56,7 +56,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// A directory of this test alone.
+    /// Returns a directory of this test alone.
     fn fresh_dir(&self) -> PathBuf {
         self.work_dir.join(format!(".ferry-test-{}", Uuid::new_v4().simple()))
     }
@@ -124,7 +124,7 @@ pub(super) async fn run(session: &Session, label: &str, job: Option<Duration>) -
     shown.finish(label)
 }
 
-/// The owner learns that the computer works, and what a job has shown.
+/// Reports to the owner that the computer works, and the evidence of a job.
 async fn tell(session: &Session, label: &str, proven: bool) -> Result {
     let is_waited_for = session.reader().await?.host(label)?.breaker.is_some();
     let action = if proven { HostAction::Proven } else { HostAction::TryNow };
@@ -160,7 +160,7 @@ async fn open(session: &Session, computer: Computer, via: Arc<dyn Transport>) ->
     Ok(Bench { computer, via, scheduler, work_dir })
 }
 
-/// All steps; whether a job has run as it must.
+/// Runs all steps. Returns whether a job ran successfully.
 async fn all(bench: &Bench, job: Option<Duration>, shown: &mut Shown) -> Result<bool> {
     shown.add(shell::quiet(bench).await)?;
     shown.add(shell::login_time(bench).await)?;
@@ -195,7 +195,7 @@ async fn queue(bench: &Bench) -> Check {
     }
 }
 
-/// A failed output in a few words.
+/// Shortens a failed output to a few words.
 fn shorten(text: &str) -> String {
     let line = text.trim().replace('\n', " / ");
     if line.chars().count() > 120 { line.chars().take(117).chain("...".chars()).collect() } else { line }

@@ -58,7 +58,7 @@ async fn ask(paths: &Paths) -> Result<Option<OwnerStatus>, String> {
     }
 }
 
-/// In one line.
+/// Describes the owner in one line.
 pub(crate) fn line(paths: &Paths, owner: &Owner) -> String {
     match owner {
         Owner::Nobody => match restarting(paths) {
@@ -108,7 +108,7 @@ fn scheduler_trouble(trouble: &SchedulerTrouble) -> String {
     format!("computer `{computer}`{cluster}: {what}, since {since}: {message}; tried again by itself")
 }
 
-/// As JSON: `running`, and what is known beside it.
+/// Returns the owner as JSON: `running`, and the facts that are known.
 pub(crate) fn as_json(paths: &Paths, owner: &Owner) -> Value {
     let mut value = match owner {
         Owner::Nobody => json!({ "running": false }),
@@ -181,7 +181,7 @@ pub(crate) fn restarting(paths: &Paths) -> Option<String> {
     Some(format!("{death}is started again at {when} by its supervisor (pid {pid})"))
 }
 
-/// When it started, with the offset of this machine.
+/// Returns the time of its start, with the offset of this machine.
 pub(crate) fn started(status: &OwnerStatus) -> String {
     status.started.parse().map_or_else(|_| status.started.clone(), view::time)
 }
@@ -190,7 +190,7 @@ fn host_json(digest: &str, pid: u32) -> Value {
     json!({ "plugin": digest, "pid": pid, "memory": memory(pid) })
 }
 
-/// Resident memory of a program of this machine, bytes.
+/// Returns the resident memory of a process of this machine in bytes.
 pub(crate) fn memory(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

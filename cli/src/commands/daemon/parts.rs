@@ -30,7 +30,7 @@ pub(crate) struct WorkArgs {
     pub(super) foreground: bool,
 }
 
-/// Is the supervisor, until the daemon ends.
+/// Runs the supervisor, until the daemon ends.
 pub(super) async fn supervise(session: &Session, detached: bool) -> Result {
     if detached {
         // Out of the reach of the terminal's signals. It fails only if we lead a session already.
@@ -64,7 +64,7 @@ fn worker(session: &Session, detached: bool) -> Command {
     command
 }
 
-/// Is the worker, until it is told to stop.
+/// Runs the worker, until it is told to stop.
 pub(super) async fn work(session: &Session, args: WorkArgs) -> Result {
     let followed = runner::die_with(args.supervisor);
     if !matches!(followed, Ok(true)) {

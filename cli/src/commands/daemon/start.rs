@@ -44,7 +44,7 @@ pub(crate) struct StartArgs {
     pub(super) foreground: bool,
 }
 
-/// Starts.
+/// Starts the daemon.
 pub(super) async fn start(session: &Session, args: StartArgs) -> Result {
     if args.foreground {
         return serve(session).await;
@@ -73,8 +73,8 @@ fn daemon_pid(session: &Session) -> Option<u32> {
     Lock::holder(&session.paths().lock()).filter(|(_, role)| role == "daemon").map(|(pid, _)| pid)
 }
 
-/// The daemon that runs, if one does. One that was killed a moment ago may hold its lock for another: so it must
-/// greet, or hold the lock for longer than a death takes.
+/// Returns the pid of the running daemon; `None` if there is none. A daemon that was killed a moment ago may
+/// leave its lock held for a short time. So the daemon must answer, or hold the lock for longer than that.
 async fn living_daemon(session: &Session) -> Option<u32> {
     for _ in 0..40 {
         let pid = daemon_pid(session)?;
@@ -117,13 +117,13 @@ async fn hurry(session: &Session, supervisor: Program) -> Result<Option<u32>> {
         .help("`ferry daemon logs` may say why; `ferry daemon stop` ends it"))
 }
 
-/// The daemon that listens, if one does.
+/// Returns the pid of the daemon that listens; `None` if none does.
 async fn listening(session: &Session) -> Option<u32> {
     let connection = Connection::open(session.paths()).await.ok().flatten()?;
     (connection.peer.role == "daemon").then_some(connection.peer.pid)
 }
 
-/// Is the daemon in this terminal, until it is told to stop.
+/// Runs the daemon in this terminal, until it is told to stop.
 async fn serve(session: &Session) -> Result {
     if let Some(pid) = living_daemon(session).await {
         return Err(Failure::new(format!("the daemon of this profile is running already (pid {pid})"))
@@ -183,7 +183,7 @@ async fn wait(session: &Session, mut child: Child, log: File) -> Result {
         .help("`ferry daemon logs` may say why; `ferry daemon stop` ends it"))
 }
 
-/// Our daemon ended at once: because another was quicker, or for a reason that it told its log.
+/// Reports why our daemon ended at once: another one was quicker, or it failed with a reason in its log.
 async fn ended(session: &Session, status: ExitStatus, mut log: File) -> Result {
     if let Some(pid) = daemon_pid(session) {
         return tell(session, pid, "is running already");

@@ -142,7 +142,7 @@ async fn show(session: &Session, label: &str) -> Result {
     output::table(&["id", "type", "state", "label"], rows)
 }
 
-/// The group of this label.
+/// Returns the group of this label.
 ///
 /// # Errors
 /// There is none.

@@ -93,7 +93,7 @@ fn said(message: &str) -> Result<String> {
     }
 }
 
-/// The login of whoever sits here, for people.
+/// Returns the user's login, for people.
 fn author() -> String {
     let named = ["LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
     named
@@ -114,7 +114,7 @@ async fn show(session: &Session, node: &str) -> Result {
     })
 }
 
-/// A comment for scripts.
+/// Returns a comment for scripts.
 pub(super) fn to_json(comment: &Comment) -> Value {
     json!({
         "id": comment.id,

@@ -37,7 +37,7 @@ pub(crate) struct ExportArgs {
     force: bool,
 }
 
-/// Exports.
+/// Exports the node.
 pub(super) async fn run(session: &Session, args: ExportArgs) -> Result {
     let reader = session.reader().await?;
     let node = reader.find_node(&args.name)?;
@@ -51,7 +51,7 @@ pub(super) async fn run(session: &Session, args: ExportArgs) -> Result {
     }
 }
 
-/// The format that was asked for, or that the file's name ends with.
+/// Returns the format that was asked for, else that of the file's extension.
 fn format(session: &Session, args: &ExportArgs) -> Option<String> {
     if session.file_format.is_some() || session.format == Format::Json {
         return Some(session.file_format.clone().unwrap_or_else(|| "json".to_owned()));
@@ -60,7 +60,7 @@ fn format(session: &Session, args: &ExportArgs) -> Option<String> {
     path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase())
 }
 
-/// The body as JSON, and beside it the files.
+/// Writes the body as JSON, and the files beside it.
 fn generic(reader: &Reader, node: &Node, args: &ExportArgs) -> Result {
     let files = reader.files(node.id)?;
     let text = format!("{}\n", serde_json::to_string_pretty(&document(node, &files)).unwrap_or_default());
@@ -92,7 +92,7 @@ fn document(node: &Node, files: &[NodeFile]) -> Value {
     })
 }
 
-/// A format that the type is written to.
+/// Writes a format that the type supports.
 async fn special(session: &Session, reader: &Reader, node: &Node, format: &str, args: &ExportArgs) -> Result {
     let bytes = match node.node_type.as_str() {
         // The engine's own.
@@ -150,7 +150,7 @@ fn no_such(node: &Node, format: &str, declared: &[ferry_engine::node::Declared])
         .help(format!("there are: {}", known.join(", ")))
 }
 
-/// The bytes of the one file of a node.
+/// Returns the bytes of the one file of a node.
 fn only_file(reader: &Reader, node: &Node) -> Result<Vec<u8>> {
     let files = reader.files(node.id)?;
     let [file] = files.as_slice() else {
@@ -183,7 +183,7 @@ fn put(place: &Path, bytes: &[u8], force: bool) -> Result {
     output::line(place.display().to_string())
 }
 
-/// A new file, so that nothing is lost that was there.
+/// Creates a new file, so that no existing one is lost.
 fn create(place: &Path, force: bool) -> Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).truncate(force).create(force).create_new(!force);

@@ -128,7 +128,7 @@ fn identifiers(args: &GenerateArgs) -> Vec<Identifier> {
     if args.identifier.is_empty() { vec![Identifier::Id] } else { args.identifier.clone() }
 }
 
-/// The format that was asked for, or that the file's name asks for, or the best one there is.
+/// Returns the format that was asked for, else that of the file's extension, else the best one available.
 fn picture(args: &GenerateArgs) -> Result<Picture> {
     if let Some(picture) = args.output_format {
         return Ok(picture);

@@ -56,7 +56,7 @@ impl ListArgs {
     }
 }
 
-/// Lists.
+/// Lists nodes.
 pub(super) async fn list(session: &Session, args: ListArgs) -> Result {
     let reader = session.reader().await?;
     if let Some(label) = &args.group {

@@ -66,7 +66,8 @@ fn read(reader: &Reader, node: Node) -> Result<Shown> {
     })
 }
 
-/// When the work directory of a calculation was removed, which is this node, or made it.
+/// Returns the time at which the work directory of a calculation was removed. The node is the directory, or
+/// the calculation that made it.
 fn cleaned(reader: &Reader, node: &Node) -> Result<Option<String>> {
     let maker = match node.node_type.as_str() {
         _ if node.kind == NodeKind::Process => Some(node.id),

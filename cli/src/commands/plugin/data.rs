@@ -14,7 +14,7 @@ use crate::{
     session::Session,
 };
 
-/// Lists them.
+/// Lists data types.
 pub(super) async fn list(session: &Session) -> Result {
     let all = declared_types(&session.reader().await?)?;
     if session.format == Format::Json {
@@ -34,7 +34,7 @@ pub(super) async fn list(session: &Session) -> Result {
     output::table(&["type", "version", "read from", "written to", "plugin", "summary"], rows)
 }
 
-/// All declarations of one.
+/// Returns all declarations of one data type.
 pub(super) fn find(reader: &Reader, name: &str) -> Result<Vec<Declared>> {
     let mut all = declared_types(reader)?;
     all.retain(|each| each.data_type.name == name);
@@ -71,7 +71,7 @@ pub(super) fn show(session: &Session, declared: &[Declared]) -> Result {
     output::table(&["body", "form", "required", "meaning"], entries(&data_type.schema))
 }
 
-/// The entries of a body, as a schema tells them.
+/// Returns the entries of a body, as a schema describes them.
 fn entries(schema: &Value) -> Vec<Vec<String>> {
     let Some(Value::Map(properties)) = schema.get("properties") else { return Vec::new() };
     let required = |name: &str| match schema.get("required") {
@@ -86,7 +86,7 @@ fn entries(schema: &Value) -> Vec<Vec<String>> {
     properties.iter().map(row).collect()
 }
 
-/// A schema in a word or two: `list of 3 numbers`.
+/// Describes a schema in a word or two: `list of 3 numbers`.
 fn form(schema: &Value) -> String {
     if let Some(Value::List(choices)) = schema.get("anyOf") {
         let choices = choices.iter().map(form).filter(|choice| choice != "nothing");

@@ -100,7 +100,8 @@ async fn list(session: &Session, all: bool) -> Result {
     output::table(&["type", "kind", "plugin", "from", "digest", "summary"], rows)
 }
 
-/// An installed plugin takes precedence over the bundled one of its name.
+/// Returns whether the plugin is offered. An installed plugin takes precedence over the bundled one of its
+/// name.
 fn is_offered(plugin: &PluginRow, all: &[PluginRow]) -> bool {
     let replaced =
         plugin.bundled && all.iter().any(|other| other.active && !other.bundled && other.name == plugin.name);
@@ -152,7 +153,7 @@ fn to_json(plugin: &PluginRow, all: &[PluginRow]) -> Value {
     })
 }
 
-/// Name and version of the data types that it declares.
+/// Returns name and version of the data types that it declares.
 fn data_types(plugin: &PluginRow) -> Vec<String> {
     plugin
         .manifest
@@ -177,7 +178,7 @@ async fn show(session: &Session, name: &str) -> Result {
     }
 }
 
-/// A monitor by its name or an alias.
+/// Finds a monitor by its name or an alias.
 fn find_monitor(reader: &Reader, name: &str) -> Result<Option<(PluginRow, MonitorType)>> {
     let plugins = reader.plugins()?;
     let fits =
@@ -187,7 +188,7 @@ fn find_monitor(reader: &Reader, name: &str) -> Result<Option<(PluginRow, Monito
     Ok(found.map(|(plugin, monitor)| (plugin.clone(), monitor.clone())).next())
 }
 
-/// A plugin by name, or by the beginning of its digest.
+/// Finds a plugin by name, or by the beginning of its digest.
 fn find_plugin(reader: &Reader, name: &str) -> Result<Option<PluginRow>> {
     let plugins = reader.plugins()?;
     let by_name = plugins.iter().find(|plugin| plugin.name == name && is_offered(plugin, &plugins));

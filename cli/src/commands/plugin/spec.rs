@@ -104,7 +104,7 @@ fn help(port: &Port) -> String {
     port.help.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Default, range and choices in a few words.
+/// Describes default, range and choices in a few words.
 fn bounds(port: &Port) -> String {
     let word = |value: &Value| serde_json::to_string(value).unwrap_or_default();
     let mut parts = Vec::new();

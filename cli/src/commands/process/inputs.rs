@@ -26,7 +26,7 @@ pub(crate) struct InputsArgs {
     output_file: Option<PathBuf>,
 }
 
-/// Writes.
+/// Writes the inputs.
 pub(super) async fn run(session: &Session, args: InputsArgs) -> Result {
     let reader = session.reader().await?;
     let process = view::find_process(&reader, &args.process)?;

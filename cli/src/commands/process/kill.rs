@@ -39,7 +39,7 @@ pub(crate) struct KillArgs {
     yes: bool,
 }
 
-/// Kills.
+/// Kills the processes.
 pub(super) async fn run(session: &Session, args: KillArgs) -> Result {
     let reader = session.reader().await?;
     let chosen = args.chosen.find(&reader)?;

@@ -78,7 +78,7 @@ impl ListArgs {
     }
 }
 
-/// Lists.
+/// Lists processes.
 pub(super) async fn list(session: &Session, args: ListArgs) -> Result {
     let reader = session.reader().await?;
     if let Some(label) = &args.group {

@@ -12,7 +12,7 @@ use crate::{
     view,
 };
 
-/// Shows.
+/// Shows a process.
 pub(super) async fn show(session: &Session, name: &str) -> Result {
     let reader = session.reader().await?;
     let process = view::find_process(&reader, name)?;

@@ -90,7 +90,8 @@ fn json(reader: &Reader, tree: &Tree) -> Result<serde_json::Value> {
     Ok(value)
 }
 
-/// The lines of some trees. Of the children of one process that are in order and over, more than `most` are one line.
+/// Returns the lines of some trees. If a process has more than `most` children that succeeded, these are one
+/// line.
 fn rows(explainer: &Explainer, trees: &[Tree], most: usize) -> Vec<Vec<Row>> {
     let lines = |tree| {
         let mut rows = Vec::new();
@@ -100,7 +101,7 @@ fn rows(explainer: &Explainer, trees: &[Tree], most: usize) -> Vec<Vec<Row>> {
     trees.iter().map(lines).collect()
 }
 
-/// `here` stands before the process, `below` before those that it called.
+/// Draws a tree. `here` stands before the process, `below` before those that it called.
 fn draw(explainer: &Explainer, tree: &Tree, (here, below): (&str, &str), most: usize, rows: &mut Vec<Row>) {
     let process = &tree.process;
     rows.push(Row {
@@ -128,7 +129,7 @@ fn draw(explainer: &Explainer, tree: &Tree, (here, below): (&str, &str), most: u
     }
 }
 
-/// A process in one line, whatever its label and its status hold.
+/// Describes a process in one line, whatever its label and its status contain.
 fn told(explainer: &Explainer, process: &Process) -> String {
     let Process { id, process_type, label, .. } = process;
     let label = if label.is_empty() { String::new() } else { format!(" \"{label}\"") };

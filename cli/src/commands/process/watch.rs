@@ -50,7 +50,7 @@ fn facts(process: &Process) -> (String, Option<&str>, Option<&str>) {
     (view::state(process), view::status(process), process.scheduler_state.as_deref())
 }
 
-/// A change as one line, so that a script can read them as they come.
+/// Returns a change as one line, so that a script can read changes as they come.
 pub(super) fn json(process: &Process, status: Option<String>) -> serde_json::Value {
     json!({
         "time": view::time(Timestamp::now()),

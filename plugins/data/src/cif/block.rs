@@ -41,7 +41,7 @@ impl Value {
         self.bare && matches!(self.text.as_str(), "?" | ".")
     }
 
-    /// The number, without the uncertainty that may stand behind it in parentheses.
+    /// Returns the number, without the uncertainty that may follow it in parentheses.
     ///
     /// # Errors
     /// The line, and what stands there instead.
@@ -68,7 +68,7 @@ impl Value {
 }
 
 impl Block {
-    /// The value of an item, also of one that a loop of a single row has.
+    /// Returns the value of an item, or that in the only row of a loop.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
         self.items.get(name).or_else(|| match self.all(name)[..] {
             [only] => Some(only),
@@ -76,7 +76,7 @@ impl Block {
         })
     }
 
-    /// All values under a name: an item's, or a column of a loop.
+    /// Returns all values under a name: an item's, or a column of a loop.
     pub(super) fn all(&self, name: &str) -> Vec<&Value> {
         match (self.items.get(name), self.loop_with(name)) {
             (Some(item), _) => vec![item],
@@ -85,7 +85,7 @@ impl Block {
         }
     }
 
-    /// The loop that has a column of this name.
+    /// Returns the loop that has a column of this name.
     pub(super) fn loop_with(&self, name: &str) -> Option<&Loop> {
         self.loops.iter().find(|found| found.column(name).is_some())
     }
@@ -97,25 +97,25 @@ impl Loop {
         self.names.iter().position(|known| known == name)
     }
 
-    /// Its rows.
+    /// Returns its rows.
     pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.values.chunks_exact(self.names.len().max(1)).map(|values| Row { of: self, values })
     }
 }
 
 impl<'a> Row<'a> {
-    /// The value in the column of a name.
+    /// Returns the value in the column of a name.
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
         self.values.get(self.of.column(name)?)
     }
 
-    /// The line that it begins in.
+    /// Returns the line that the row begins in.
     pub(super) fn line(&self) -> usize {
         self.values.first().map_or(self.of.line, |value| value.line)
     }
 }
 
-/// The blocks of a file.
+/// Reads the blocks of a file.
 ///
 /// # Errors
 /// The line, and what does not belong there.

@@ -22,7 +22,7 @@ pub(super) struct Token {
     pub(super) line: usize,
 }
 
-/// All words of a file.
+/// Splits a file into words.
 ///
 /// # Errors
 /// The line of a quote or a text that has no end.
@@ -41,7 +41,8 @@ pub(super) fn words(text: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-/// A text between two lines that begin with a semicolon. What follows the second is read as a line of its own.
+/// Reads a text between two lines that begin with a semicolon. The rest of the second line is read as a line
+/// of its own.
 fn field<'a>(
     start: usize,
     first: &str,
@@ -78,7 +79,7 @@ fn of_line(content: &str, line: usize, tokens: &mut Vec<Token>) -> Result<(), St
     Ok(())
 }
 
-/// A quote ends where white space follows its second mark: `'a dog's life'`.
+/// Splits off a quoted word. The quote ends where white space follows its second mark: `'a dog's life'`.
 fn quoted(text: &str, mark: char) -> Option<(Word, &str)> {
     let inner = &text[1..];
     let ends = inner.match_indices(mark).map(|(at, _)| at);

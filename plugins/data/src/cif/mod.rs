@@ -76,7 +76,7 @@ fn structure(block: &Block) -> Result<Structure, String> {
     Ok(structure)
 }
 
-/// The cell's vectors: the first along x, the second in the plane of x and y.
+/// Returns the cell's vectors: the first along x, the second in the plane of x and y.
 fn cell(block: &Block) -> Result<[[f64; 3]; 3], String> {
     let number = |name: &str| -> Result<f64, String> {
         let value =
@@ -111,7 +111,7 @@ fn cell(block: &Block) -> Result<[[f64; 3]; 3], String> {
     Ok([[a, 0.0, 0.0], [b * cos_gamma, b * sin_gamma, 0.0], [c * cos_beta, c * y, c * z.sqrt()]])
 }
 
-/// Right angles are exact, so that the zeros of a cell are zeros.
+/// Returns cosine and sine. Right angles are exact, so that the zeros of a cell are zeros.
 fn cosine_sine(degrees: f64) -> (f64, f64) {
     match degrees {
         90.0 => (0.0, 1.0),
@@ -121,7 +121,7 @@ fn cosine_sine(degrees: f64) -> (f64, f64) {
     }
 }
 
-/// The symmetry operations, the identity among them.
+/// Returns the symmetry operations, the identity among them.
 fn operations(block: &Block) -> Result<Vec<Operation>, String> {
     const NAMES: [&str; 2] = ["_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz"];
     let listed = NAMES.iter().flat_map(|name| block.all(name)).collect::<Vec<_>>();
@@ -142,7 +142,7 @@ fn operations(block: &Block) -> Result<Vec<Operation>, String> {
     }
 }
 
-/// The space group that the block names, unless it is P1.
+/// Returns the space group that the block names; `None` if it is P1.
 fn group(block: &Block) -> Option<(usize, String)> {
     const NAMES: [&str; 6] = [
         "_space_group_name_h-m_alt",
@@ -263,13 +263,14 @@ fn is_near(a: [f64; 3], b: [f64; 3], cell: [[f64; 3]; 3]) -> bool {
     length(times(apart, cell)) < SAME_PLACE
 }
 
-/// Into the cell; what is a hair below 1 is 0.
+/// Moves a coordinate into the cell. One that is only just below 1 becomes 0.
 fn wrapped(coordinate: f64) -> f64 {
     let inside = coordinate - coordinate.floor();
     if inside > 1.0 - 1e-9 { 0.0 } else { inside }
 }
 
-/// The kind of a place: under its symbol where that says all; among several of one name, with a number.
+/// Returns the kind of a place. Its name is its symbol if that is enough; several kinds of one name get a
+/// number.
 fn kind_of(place: &Place, structure: &Structure) -> Kind {
     let mut parts: Vec<(&str, f64)> = Vec::new();
     for (_, symbol, share) in &place.shares {

@@ -49,7 +49,7 @@ impl Operation {
     }
 }
 
-/// One term: what multiplies x, y and z, and what is added.
+/// Parses one term: the factors of x, y and z, and the constant.
 fn term(text: &str) -> Result<([f64; 3], f64), String> {
     let mut factors = [0.0; 3];
     let mut constant = 0.0;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The sites that are read from a file in `tests/cif`, sorted: kind and fractional coordinates.
+/// Returns the sites that are read from a file in `tests/cif`, sorted: kind and fractional coordinates.
 fn sites(structure: &Structure) -> Vec<String> {
     let fractional = structure.fractional().unwrap();
     let show = |coordinate: f64| format!("{:.3}", wrapped(coordinate) + 1e-12);

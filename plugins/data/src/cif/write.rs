@@ -42,7 +42,7 @@ pub(crate) fn write(structure: &Structure) -> Result<String, String> {
     Ok(text)
 }
 
-/// Without the noise that turning a cell into angles makes in the last digits.
+/// Removes the noise that the conversion of a cell into angles makes in the last digits.
 fn tidy(number: f64) -> f64 {
     let rounded = (number * 1e10).round() / 1e10;
     // No -0.

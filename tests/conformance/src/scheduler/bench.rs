@@ -39,7 +39,7 @@ impl Bench {
         Bench { scheduler, via, scratch }
     }
 
-    /// A work directory with the script of a job that runs `body`, and a submission for it.
+    /// Makes a work directory with the script of a job that runs `body`, and a submission for it.
     ///
     /// # Errors
     /// The scheduler's, which can't write the script, or the transport's.
@@ -47,7 +47,7 @@ impl Bench {
         self.job_with(body, |_| ()).await
     }
 
-    /// The same for a job whose template is changed.
+    /// Makes the same for a job whose template is changed.
     ///
     /// # Errors
     /// As above.
@@ -94,7 +94,7 @@ impl Bench {
         }))
     }
 
-    /// The same job with a fresh token.
+    /// Returns the same job with a fresh token.
     #[must_use]
     pub fn again(&self, job: &Submission) -> Submission {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -102,7 +102,8 @@ impl Bench {
         Submission { token, ..job.clone() }
     }
 
-    /// The cluster that the scheduler speaks to by itself; `None` where it has no clusters, or does not say.
+    /// Returns the cluster that the scheduler speaks to by itself; `None` if it has no clusters, or does not
+    /// say.
     async fn home(&self) -> Option<String> {
         if !self.scheduler.capabilities().has_clusters {
             return None;
@@ -130,7 +131,7 @@ impl Bench {
         Ok(all.remove(job))
     }
 
-    /// The markers in a work directory.
+    /// Returns the markers in a work directory.
     ///
     /// # Errors
     /// The transport's.
@@ -161,7 +162,7 @@ impl Bench {
         Ok(self.text(&dir.join("ran")).await?.lines().count())
     }
 
-    /// The text of a file; empty where there is none.
+    /// Returns the text of a file; empty if there is none.
     ///
     /// # Errors
     /// The transport's.

@@ -31,7 +31,7 @@ pub struct Fixture<G> {
     pub guard: G,
 }
 
-/// All cases, named `scheduler/<name>/<case>`; `build` is called once for each.
+/// Returns all cases, named `scheduler/<name>/<case>`; `build` is called once for each.
 ///
 /// # Panics
 /// If this machine can't start the threads of a runtime.

@@ -48,7 +48,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A process of a calcjob; its number and uuid.
+    /// Adds a process of a calcjob. Returns its number and uuid.
     ///
     /// # Errors
     /// The store's.
@@ -57,7 +57,7 @@ impl Bench {
         Ok((self.one(process(uuid)).await?, uuid))
     }
 
-    /// A data node; its number and uuid.
+    /// Adds a data node. Returns its number and uuid.
     ///
     /// # Errors
     /// The store's.
@@ -66,7 +66,7 @@ impl Bench {
         Ok((self.one(data(uuid)).await?, uuid))
     }
 
-    /// A process of this kind with inputs, by source and label; its number and uuid.
+    /// Adds a process of this kind with inputs, by source and label. Returns its number and uuid.
     ///
     /// # Errors
     /// The store's.
@@ -75,7 +75,7 @@ impl Bench {
         Ok((self.first(with_inputs(uuid, kind, inputs)).await?, uuid))
     }
 
-    /// Data that a calculation makes under this label; its number and uuid.
+    /// Adds data that a calculation makes under this label. Returns its number and uuid.
     ///
     /// # Errors
     /// The store's.
@@ -84,7 +84,7 @@ impl Bench {
         Ok((self.first(vec![data(uuid), link(process, uuid, LinkType::Create, label)]).await?, uuid))
     }
 
-    /// A process that a workflow calls; its number and uuid.
+    /// Adds a process that a workflow calls. Returns its number and uuid.
     ///
     /// # Errors
     /// The store's.
@@ -152,7 +152,7 @@ impl Bench {
     }
 }
 
-/// A new data node, the integer 1.
+/// Returns the change that adds a data node, the integer 1.
 pub(super) fn data(uuid: Uuid) -> Change {
     Change::Data(NewData {
         uuid,
@@ -165,7 +165,7 @@ pub(super) fn data(uuid: Uuid) -> Change {
     })
 }
 
-/// A new data node with one file.
+/// Returns the change that adds a data node with one file.
 pub(super) fn file(content: Content) -> Change {
     Change::Data(NewData {
         uuid: Uuid::now_v7(),
@@ -178,12 +178,12 @@ pub(super) fn file(content: Content) -> Change {
     })
 }
 
-/// A new process that nobody called.
+/// Returns the change that adds a process without a caller.
 pub(super) fn process(uuid: Uuid) -> Change {
     called(uuid, Kind::CalcJob, None)
 }
 
-/// A new process, of a kind and a caller.
+/// Returns the change that adds a process, of a kind and a caller.
 pub(super) fn called(uuid: Uuid, kind: Kind, caller: Option<(NodeId, &str)>) -> Change {
     Change::Process(NewProcess {
         uuid,
@@ -206,7 +206,7 @@ fn is_workflow(kind: Kind) -> bool {
     matches!(kind, Kind::WorkChain | Kind::WorkFunction)
 }
 
-/// A new process with its inputs, by source and label.
+/// Returns the changes that add a process with its inputs, by source and label.
 pub(super) fn with_inputs(uuid: Uuid, kind: Kind, inputs: &[(Uuid, &str)]) -> Vec<Change> {
     let how = if is_workflow(kind) { LinkType::InputWork } else { LinkType::InputCalc };
     let inputs = inputs.iter().map(|(source, label)| link(*source, uuid, how, label));

@@ -101,7 +101,7 @@ async fn a_node_is_an_input_of_many(bench: Bench) -> Outcome {
     Ok(())
 }
 
-/// New data and one new process of each kind, with a link between two of them.
+/// Returns the changes that add data and one process of each kind, with a link between two of them.
 fn among_new(source: usize, target: usize, kind: L) -> Vec<Change> {
     let ids: Vec<Uuid> = (0..6).map(|_| Uuid::now_v7()).collect();
     let kinds = [CalcJob, CalcFunction, WorkChain, WorkFunction];

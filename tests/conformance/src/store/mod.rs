@@ -58,7 +58,7 @@ impl<G> fmt::Debug for Fixture<G> {
     }
 }
 
-/// All cases, named `store/<name>/<duty>/<case>`; `build` is called once for each.
+/// Returns all cases, named `store/<name>/<duty>/<case>`; `build` is called once for each.
 ///
 /// # Panics
 /// If this machine can't start the threads of a runtime.

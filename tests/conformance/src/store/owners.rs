@@ -23,7 +23,7 @@ pub(super) fn cases() -> Vec<(&'static str, Run)> {
     ]
 }
 
-/// The store's next owner; `None` if it ends with its first.
+/// Returns the store's next owner; `None` if it ends with its first.
 async fn next(bench: &Bench) -> Outcome<Option<Arc<dyn Store>>> {
     match &bench.reopen {
         Some(reopen) => reopen().await.map(Some),

@@ -63,7 +63,7 @@ async fn each_update_counts(bench: Bench) -> Outcome {
     Ok(())
 }
 
-/// A process in this state, by the shortest way.
+/// Adds a process and brings it into this state, by the shortest way.
 async fn one_in(bench: &Bench, state: State) -> Outcome<NodeId> {
     let (id, _) = bench.process().await?;
     match state {

@@ -95,7 +95,7 @@ async fn many_at_once_stay_under_the_bound(bench: Bench) -> Outcome {
     Ok(())
 }
 
-/// A computer of a host, with a bound on active jobs.
+/// Makes a computer of a host, with a bound on active jobs.
 fn computer(label: &str, hostname: &str, max_active_jobs: Option<u32>) -> Computer {
     Computer { label: label.into(), hostname: hostname.into(), max_active_jobs, ..Computer::default() }
 }
@@ -104,13 +104,13 @@ fn set_up(config: Computer, replace: bool) -> Change {
     Change::Computer { config: Box::new(config), replace }
 }
 
-/// A host says which queue it is.
+/// Returns the change by which a host names its queue.
 fn says(hostname: &str, queue: &str) -> Change {
     let address = computer("", hostname, None).address();
     Change::Queue { address, key: QueueKey { queue: queue.into(), uid: 1000 } }
 }
 
-/// A place that was given leave under this bound on active jobs.
+/// Returns the change that takes a ticket under this bound on active jobs.
 fn wish(computer: &str, process: NodeId, active: Option<u32>) -> Change {
     ticket_of(computer, process, &process.to_string(), Some(Bounds { queued: None, active }))
 }
@@ -171,13 +171,13 @@ async fn tokens_are_those_of_all_computers(bench: Bench) -> Outcome {
     Ok(())
 }
 
-/// A host says what its machine has.
+/// Returns the change by which a host states its machine's resources.
 fn has(hostname: &str, cores: u32, memory_kb: u64) -> Change {
     let machine = Machine { cores: Some(cores), memory_kb: Some(memory_kb), devices: None };
     Change::Machine { address: computer("", hostname, None).address(), machine }
 }
 
-/// A ticket for a job that takes so much.
+/// Returns the change that takes a ticket for a job with this demand.
 fn takes(computer: &str, process: NodeId, cores: u32, memory_kb: u64, gpus: u32) -> Change {
     let (token, bounds) = (process.to_string(), Some(Bounds::default()));
     let demand = Demand { cores, memory_kb, gpus };

@@ -28,7 +28,7 @@ impl fmt::Debug for Case {
 }
 
 impl Case {
-    /// A case that always runs.
+    /// Makes a case that always runs.
     pub(super) fn new<F>(name: &str, run: impl Fn(Site) -> F + Send + 'static) -> Self
     where
         F: Future<Output = Outcome> + 'static,
@@ -39,7 +39,7 @@ impl Case {
         })
     }
 
-    /// A case that finds out by itself whether it can run.
+    /// Makes a case that finds out by itself whether it can run.
     pub(super) fn ignorable<F>(name: &str, run: impl Fn(Site) -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<Completion, Failed>> + 'static,
@@ -47,13 +47,13 @@ impl Case {
         Case { name: name.to_owned(), run: Box::new(move |site| Box::pin(run(site))), need: None }
     }
 
-    /// Only for transports that can; the words say what the others lack.
+    /// Limits the case to transports with a capability; `lack` describes the others.
     pub(super) fn needs(mut self, can: fn(&Capabilities) -> bool, lack: &'static str) -> Self {
         self.need = Some((can, lack));
         self
     }
 
-    /// Named as one of a duty's.
+    /// Adds the name of a duty in front of the case's.
     pub(super) fn within(mut self, duty: &str) -> Self {
         self.name = format!("{duty}/{}", self.name);
         self

@@ -119,7 +119,7 @@ async fn all_invalid(site: &Site, path: &str) {
     }
 }
 
-/// Every place of every method that takes a far path.
+/// Calls every method with every parameter that is a far path.
 async fn every_method(site: &Site, path: &Path) -> Vec<(&'static str, Result<(), Error>)> {
     let good = site.path("good");
     let tree = Tree::default().bytes("file", *b"x");

@@ -49,7 +49,7 @@ pub struct Fixture<G> {
     pub guard: G,
 }
 
-/// All cases, named `transport/<name>/<duty>/<case>`; `build` is called once for each.
+/// Returns all cases, named `transport/<name>/<duty>/<case>`; `build` is called once for each.
 ///
 /// # Panics
 /// If this machine can't start the threads of a runtime.
@@ -63,7 +63,7 @@ where
     harness::trials(&format!("transport/{name}"), named, build, run)
 }
 
-/// In the order in which a new transport best gets them right.
+/// Returns all cases, in the order in which a new transport best gets them right.
 fn cases() -> Vec<Case> {
     let duties = [
         ("files", files::cases()),

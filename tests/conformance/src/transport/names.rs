@@ -70,7 +70,7 @@ async fn check(site: Site, name: OsString) -> Outcome {
     Ok(())
 }
 
-/// Made, written, read, listed, matched, changed.
+/// Checks a name: made, written, read, listed, matched, changed.
 async fn alone(site: &Site, name: &OsStr, dir: &Path, file: &Path) -> Outcome {
     site.mkdir(dir).await?;
     site.write(file, &mut &b"bytes"[..], false).await?;
@@ -84,7 +84,7 @@ async fn alone(site: &Site, name: &OsStr, dir: &Path, file: &Path) -> Outcome {
     Ok(())
 }
 
-/// Renamed, copied, linked, removed.
+/// Checks a name: renamed, copied, linked, removed.
 async fn moved(site: &Site, dir: &Path, file: &Path) -> Outcome {
     let other = site.path("other");
     site.rename(file, &other).await?;
@@ -101,7 +101,7 @@ async fn moved(site: &Site, dir: &Path, file: &Path) -> Outcome {
     Ok(())
 }
 
-/// Put with a tree and fetched again.
+/// Checks a name: put with a tree and fetched again.
 async fn in_trees(site: &Site, name: &OsStr, dir: &Path) -> Outcome {
     let local = tempfile::tempdir()?;
     let here = local.path().join(name);
@@ -120,7 +120,7 @@ async fn in_trees(site: &Site, name: &OsStr, dir: &Path) -> Outcome {
     Ok(())
 }
 
-/// As working directory, and as a word where it is text.
+/// Checks a name as working directory, and as a word where it is text.
 async fn in_commands(site: &Site, name: &OsStr, dir: &Path) -> Outcome {
     site.mkdir(dir).await?;
     site.exec(&Command::new(["touch", "here"]).cwd(dir)).await?;

@@ -37,12 +37,12 @@ impl Site {
         Site { transport, dir }
     }
 
-    /// The case's own directory.
+    /// Returns the case's own directory.
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A path in it.
+    /// Returns a path in it.
     pub(super) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.join(name)
     }
@@ -68,12 +68,12 @@ impl Site {
         Ok(path)
     }
 
-    /// All of a file.
+    /// Returns all of a file.
     pub(super) async fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
         self.bytes_from(path, 0).await
     }
 
-    /// A file from an offset on.
+    /// Returns the bytes of a file from an offset on.
     pub(super) async fn bytes_from(&self, path: &Path, offset: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut stream = self.read(path, offset).await?;
@@ -86,7 +86,7 @@ impl Site {
         self.exec(&Command::sh(script).cwd(self.dir())).await
     }
 
-    /// The names in a directory, sorted.
+    /// Returns the names in a directory, sorted.
     pub(super) async fn names(&self, dir: &Path) -> Result<Vec<String>> {
         let entries = self.list(dir).await?;
         let mut names: Vec<_> =

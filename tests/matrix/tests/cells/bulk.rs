@@ -121,7 +121,7 @@ fn nodes_are_listed() -> Result {
     })
 }
 
-/// The values of the inputs of a process.
+/// Returns the values of the inputs of a process.
 fn values(shown: &Value) -> Vec<(String, Value, Value)> {
     let inputs = shown["inputs"].as_object().into_iter().flatten();
     inputs.map(|(port, input)| (port.clone(), input["type"].clone(), input["value"].clone())).collect()

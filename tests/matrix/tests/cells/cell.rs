@@ -66,12 +66,12 @@ impl Cell {
         self.name.starts_with("ssh+")
     }
 
-    /// Label of its computer.
+    /// Returns the label of its computer.
     pub(crate) fn computer(&self) -> String {
         if self.name == "local+direct" { "localhost".into() } else { self.name.replace('+', "-") }
     }
 
-    /// A profile that knows the cell's computer, polled often.
+    /// Makes a profile that knows the cell's computer, polled often.
     pub(crate) fn profile(&self) -> Result<Profile> {
         if self.name == "local+direct" {
             let ferry = Profile::new()?;
@@ -88,7 +88,7 @@ impl Cell {
         Ok(ferry)
     }
 
-    /// A profile that knows the cell's computer as a file describes it.
+    /// Makes a profile that knows the cell's computer as a file describes it.
     pub(crate) fn profile_with(&self, computer: &Path) -> Result<Profile> {
         let ferry = Profile::new()?;
         ferry.ok(&["computer", "setup", "-n", "--config", text(computer)])?;
@@ -96,7 +96,7 @@ impl Cell {
         Ok(ferry)
     }
 
-    /// As before, with one setting of the computer changed.
+    /// Makes such a profile with one setting of the computer changed.
     pub(crate) fn profile_changed(&self, computer: &Path, key: &str, value: &str) -> Result<Profile> {
         let described = fs::read_to_string(computer).map_err(|error| error.to_string())?;
         let other = |line: &&str| !line.starts_with(&format!("{key}:"));
@@ -107,8 +107,8 @@ impl Cell {
         self.profile_with(&file)
     }
 
-    /// A profile for a trial of its own: its jobs work below its scratch directory, so that they can be told from
-    /// others. A connection over the wire is given up soon after it is cut, and tried again soon.
+    /// Makes a profile for a trial of its own. Its jobs work below its scratch directory, so that they can be
+    /// told from others. A connection over the wire is given up soon after it is cut, and tried again soon.
     pub(crate) fn profile_below_scratch(&self, wire: Option<&Wire>) -> Result<Profile> {
         if self.name == "local+direct" {
             return self.profile();
@@ -253,7 +253,7 @@ fn kill_ends_the_job(cell: &Cell) -> Result {
     check(size() == before, || "the job lives on".into())
 }
 
-/// Jobs that append a line to a file of their own, so that it tells how often each ran.
+/// Submits jobs that append a line to a file of their own each, so that it shows how often each ran.
 pub(crate) fn submit_markers(
     cell: &Cell,
     ferry: &Profile,
@@ -263,7 +263,7 @@ pub(crate) fn submit_markers(
     submit_markers_from(cell, ferry, 0, count, sleep)
 }
 
-/// More of them; the sum of job `i` is `i + 1`.
+/// Submits more of them; the sum of job `i` is `i + 1`.
 pub(crate) fn submit_markers_from(
     cell: &Cell,
     ferry: &Profile,
@@ -280,7 +280,7 @@ pub(crate) fn submit_markers_from(
     (first..first + count).map(one).collect()
 }
 
-/// Each has ended with the right sum, and its payload ran once.
+/// Checks that each has ended with the right sum, and that its payload ran once.
 pub(crate) fn judge(ferry: &Profile, jobs: &[(String, PathBuf)]) -> Result {
     for (i, (id, marker)) in jobs.iter().enumerate() {
         let shown = ferry.json(&["process", "show", id])?;
@@ -319,7 +319,7 @@ fn kill_daemons(cell: &Cell, mut random: Random) -> Result {
     judge(&ferry, &jobs)
 }
 
-/// Jobs in the real queue in these states, every 50 ms; the most that were seen.
+/// Counts jobs in these states in the real queue every 50 ms. The thread returns the largest count.
 fn watch_queue(states: &'static str, stop: Arc<AtomicBool>) -> thread::JoinHandle<usize> {
     thread::spawn(move || {
         let mut most = 0;
@@ -344,7 +344,7 @@ fn active_jobs_stay_under_their_bound(cell: &Cell) -> Result {
     stay_under(cell, "--max-active-jobs", "PD,CF,R")
 }
 
-/// Two hundred jobs go through beside a few that somebody else holds in the queue.
+/// Checks a limit: two hundred jobs run beside a few that another user's process holds in the queue.
 fn stay_under(cell: &Cell, limit: &str, states: &'static str) -> Result {
     let ferry = cell.profile()?;
     ferry.ok(&["computer", "configure", &cell.computer(), "-n", limit, &BOUND.to_string()])?;
@@ -373,8 +373,8 @@ fn stay_under(cell: &Cell, limit: &str, states: &'static str) -> Result {
     check((FOREIGN + 1..=BOUND).contains(&most), || format!("{most} jobs at once, {BOUND} are allowed"))
 }
 
-/// Another label for the same user and host. Over the local transport by another name of it, so that only what Slurm
-/// says tells that the queue is the same.
+/// Adds another label for the same user and host. Over the local transport it has another host name, so that
+/// only Slurm can show that the queue is the same.
 fn second_computer(cell: &Cell, ferry: &Profile) -> Result<String> {
     let services = services()?;
     let file = services["computers"][&cell.name].as_str().ok_or("the services have no such computer")?;
@@ -427,7 +427,7 @@ fn computers_of_one_queue_share_their_bound(cell: &Cell) -> Result {
     check(tells("second") && tells(&computers[0]), || format!("{shown:#}"))
 }
 
-/// A job that is pending for a while, whatever room there is.
+/// Submits a job that is pending for a while, whatever room there is.
 fn submit_pending(ferry: &Profile, computer: &str, i: usize) -> Result<(String, PathBuf)> {
     let marker = ferry.scratch().join(format!("marker-{i}"));
     let words = [format!("x={i}"), format!("marker={}", marker.display())];

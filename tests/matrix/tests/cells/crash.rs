@@ -15,7 +15,7 @@ pub(crate) const CASES: &[Case] = &[
 const JOBS: usize = 100;
 const KILLS: usize = 12;
 
-/// A seed that a failure prints, so that a run can be looked at again.
+/// Returns a seed, which a failure prints so that its run can be repeated.
 pub(crate) fn seed() -> u64 {
     let given = std::env::var("FERRY_SEED").ok().and_then(|text| text.parse().ok());
     given.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 % 1_000_003)
@@ -103,7 +103,8 @@ fn trial(seed: u64) -> Result {
     check(stored == JOBS, || format!("{stored} processes, {JOBS} acknowledged"))
 }
 
-/// A submission that meets a dying daemon may be refused, with nothing stored; it is then repeated.
+/// Submits a process. A submission that meets a dying daemon may be refused, with nothing stored; it is then
+/// repeated.
 fn submit(ferry: &Profile, words: &[&str]) -> Result<String> {
     let answer = ferry.ferry(&[&["submit"], words].concat())?.expect(0)?;
     Ok(answer.stdout.trim().to_owned())

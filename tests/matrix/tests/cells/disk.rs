@@ -174,14 +174,14 @@ fn stopped_between_two(ferry: &Profile, work: &Path) -> Result<[String; 2]> {
     Ok([finished, running])
 }
 
-/// All processes, without what changes with time.
+/// Returns all processes, without what changes with time.
 fn states(ferry: &Profile) -> Result<Vec<(Value, Value)>> {
     let listed = ferry.json(&["process", "list", "-a"])?;
     let all = listed.as_array().ok_or("no array")?;
     Ok(all.iter().map(|process| (process["id"].clone(), process["state"].clone())).collect())
 }
 
-/// The store is as it was, and the process that ran goes on to its end.
+/// Checks that the store is unchanged, and that the running process goes on to its end.
 fn all_goes_on(ferry: &Profile, before: &[(Value, Value)], [finished, running]: &[String; 2]) -> Result {
     let after = states(ferry)?;
     check(after == before, || format!("{before:?} became {after:?}"))?;
@@ -235,7 +235,7 @@ fn a_disk_that_cannot_be_written_loses_nothing() -> Result {
     Ok(())
 }
 
-/// As a writer who is the last to have it open.
+/// Opens and closes the store as its last writer.
 fn close_cleanly(store: &Path) -> rusqlite::Result<()> {
     let db = rusqlite::Connection::open(store)?;
     db.pragma_query_value(None, "schema_version", |_| Ok(()))
@@ -323,7 +323,7 @@ fn a_damaged_page_is_told() -> Result {
     all_goes_on(&ferry, &before, &both)
 }
 
-/// That it is damaged, and what to do; nobody panics, and nothing is made.
+/// Checks that the damage is reported, with advice; nothing panics, and nothing is created.
 fn is_told(ferry: &Profile, [finished, running]: &[String; 2], table: &str) -> Result {
     for words in [
         &["process", "list"] as &[&str],

@@ -35,7 +35,7 @@ fn started(cell: &Cell) -> Result<Profile> {
     Ok(ferry)
 }
 
-/// The words of a job that runs shell text.
+/// Returns the arguments of a job that runs shell text.
 fn shell(text: &str) -> [String; 3] {
     let arguments = serde_json::json!(["-c", text]);
     ["shell.run".into(), "command=sh".into(), format!("arguments={arguments}")]
@@ -73,7 +73,7 @@ fn no_text_keeps_an_end_from_being_told(cell: &Cell) -> Result {
     Ok(())
 }
 
-/// The exit marker in a job's directory.
+/// Returns the exit marker in a job's directory.
 fn marker(shown: &serde_json::Value) -> Result<String> {
     let dir = shown["work_dir"].as_str().ok_or("no work_dir")?;
     Ok(fs::read_to_string(Path::new(dir).join(".ferry/exit")).unwrap_or_default())

@@ -34,7 +34,7 @@ fn with_daemon() -> Result<Profile> {
     Ok(ferry)
 }
 
-/// The processes that one has called, as `process show` tells them.
+/// Returns the processes that one has called, as `process show` tells them.
 fn called(ferry: &Profile, shown: &Value) -> Result<Vec<Value>> {
     let children = shown["called"].as_array().into_iter().flatten();
     children.map(|child| ferry.json(&["process", "show", &child["id"].to_string()])).collect()

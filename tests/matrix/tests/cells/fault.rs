@@ -48,7 +48,7 @@ const CUT: Duration = Duration::from_secs(20);
 const NOTICE: Duration = Duration::from_secs(2);
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The processes that have not ended.
+/// Returns the processes that have not ended.
 fn live(ferry: &Profile) -> Result<usize> {
     ferry.json(&["process", "list"])?.as_array().map(Vec::len).ok_or_else(|| "no array".into())
 }
@@ -87,7 +87,7 @@ fn a_cut_wire_repeats_nothing(cell: &Cell) -> Result {
     judge(&ferry, &jobs)
 }
 
-/// The children of the private sshd: one for each connection.
+/// Returns the children of the private sshd: one for each connection.
 fn connections() -> Result<Vec<i32>> {
     let listed = Command::new("pgrep").args(["-P", &service_pid("sshd")?.to_string()]).output();
     let listed = listed.map_err(|error| format!("pgrep: {error}"))?;
@@ -212,7 +212,7 @@ fn kill_controllers(cell: &Cell, mut random: Random) -> Result {
 /// More than a case submits between two looks.
 pub(crate) const ROOM: u64 = 10_000;
 
-/// The highest id that the controller has given.
+/// Returns the highest id that the controller has given.
 pub(crate) fn highest_job_id() -> Result<u64> {
     let listed = Command::new("squeue").args(["-h", "-t", "all", "-o", "%A"]).output();
     let listed = listed.map_err(|error| format!("squeue: {error}"))?;
@@ -228,7 +228,7 @@ pub(crate) fn begin_ids_at(id: u64) -> Result {
     begin_ids_in(services["slurm"]["conf"].as_str().ok_or("no slurm.conf")?, id)
 }
 
-/// The same for the controller that reads this file.
+/// Sets the first id of the controller that reads this file.
 pub(crate) fn begin_ids_in(file: &str, id: u64) -> Result {
     let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
     let mut lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("FirstJobId=")).collect();
@@ -269,7 +269,7 @@ fn resume_nodes() -> Result {
     }
 }
 
-/// Refused for nodes that need it not, which is no failure.
+/// Resumes the nodes. Slurm refuses this for nodes that do not need it, which is no failure.
 pub(crate) fn resume() {
     let words = ["update", "nodename=n[1-4]", "state=resume"];
     let _ = Command::new("scontrol").args(words).stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -313,7 +313,7 @@ impl Counted<'_> {
         shown["job_id"].as_str().map(str::to_owned).ok_or_else(|| format!("no job: {shown:#}"))
     }
 
-    /// It comes to a good end with this job and no other, which has begun so often.
+    /// Checks that it succeeds with this job and no other, which has started this many times.
     fn ends_well(&self, job: &str, began: usize) -> Result {
         let shown = self.ferry.ended(&self.id, LIMIT)?;
         let good = shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 3;
@@ -353,7 +353,7 @@ fn scontrol(words: &[&str]) -> Result<Answer> {
     Profile::run(command)
 }
 
-/// The jobs of which Slurm knows that work in this directory.
+/// Returns the jobs known to Slurm that work in this directory.
 pub(crate) fn jobs_in(dir: &str) -> Result<Vec<String>> {
     let listed = Command::new("squeue").args(["-h", "-t", "all", "-o", "%A %Z"]).output();
     let listed = listed.map_err(|error| format!("squeue: {error}"))?;

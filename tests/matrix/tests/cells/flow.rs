@@ -52,7 +52,7 @@ fn until_it_waits(ferry: &Profile, id: &str, what: &str) -> Result {
     Err(format!("it never waits for {what}: {:#}", show(ferry, id)?))
 }
 
-/// The links at a process, as `FROM KIND LABEL TO`.
+/// Returns the links at a process, as `FROM KIND LABEL TO`.
 fn links(ferry: &Profile, id: &str) -> Result<BTreeSet<String>> {
     let dot = ferry.ok(&["node", "graph", "generate", id, "-f", "dot", "--stdout"])?;
     let edges = dot.lines().filter(|line| line.contains("->"));

@@ -39,12 +39,12 @@ fn until(ferry: &Profile, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> 
     }
 }
 
-/// A job that runs for longer than any case.
+/// Submits a job that runs for longer than any case.
 fn submit_long(cell: &Cell, ferry: &Profile) -> Result<String> {
     cell.submit(ferry, &["arithmetic.add_job", "x=1", "y=1", "sleep=600"])
 }
 
-/// Such a job, running, behind a wire.
+/// Starts such a job behind a wire. Returns when it runs.
 fn running(cell: &Cell, wire: &Wire) -> Result<(Profile, String)> {
     let ferry = cell.profile_below_scratch(Some(wire))?;
     ferry.ok(&["daemon", "start"])?;

@@ -18,7 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     ("what_a_name_means_stays_when_it_changes", what_a_name_means_stays_when_it_changes),
 ];
 
-/// 2 + 3, and that + 10: x 2, y 3 -> process 1 -> 4 -> process 5 <- y 6, and 7.
+/// Makes a profile with 2 + 3, and that + 10: x 2, y 3 -> process 1 -> 4 -> process 5 <- y 6, and 7.
 fn sums() -> Result<Profile> {
     let ferry = Profile::new()?;
     ferry.ok(&["run", "arithmetic.add", "x=2", "y=3"])?;

@@ -39,7 +39,8 @@ fn a_work_directory_that_nodes_do_not_see(cell: &Cell) -> Result {
     fails_with_advice(cell, &ferry, inside)
 }
 
-/// The same command, where the directory holds what nobody else sees.
+/// Returns the same command in a mount namespace, where the directory has contents that no other process
+/// sees.
 fn behind_mount(dir: &Path, command: &Command) -> Command {
     let mut inside = Command::new("unshare");
     inside.args(["--mount", "--propagation", "slave", "sh", "-c", MOUNT, "sh", text(dir)]);

@@ -105,7 +105,7 @@ pub(crate) struct Fakes {
 }
 
 impl Fakes {
-    /// And a profile with a computer that has them first in its `PATH`.
+    /// Makes fakes, and a computer in the profile that has them first in its `PATH`.
     pub(crate) fn new(ferry: &Profile) -> Result<Fakes> {
         let bin = ferry.scratch().join("bin");
         fs::create_dir_all(&bin).map_err(|error| error.to_string())?;
@@ -169,7 +169,7 @@ const NO_CANCEL: &str =
     "echo 'scancel: error: Kill job error on job id 78: Access/permission denied' >&2; exit 1";
 const CANCEL: &str = r#"kill -9 "-$(cat "$(dirname "$0")/leader")" && rm -f "$(dirname "$0")/queue""#;
 
-/// A process with a running job that is cancelled so.
+/// Starts a process whose running job is cancelled by this command.
 fn with_job(ferry: &Profile, cancel: &str) -> Result<(Fakes, String)> {
     let fakes = Fakes::new(ferry)?;
     fakes.put("sbatch", LASTING)?;
@@ -180,7 +180,7 @@ fn with_job(ferry: &Profile, cancel: &str) -> Result<(Fakes, String)> {
     Ok((fakes, id))
 }
 
-/// A process with a job that its scheduler does not want to cancel, which was asked for once.
+/// Makes a process whose job the scheduler refused to cancel once.
 fn not_cancelled(ferry: &Profile) -> Result<(Fakes, String)> {
     let (fakes, id) = with_job(ferry, NO_CANCEL)?;
     let kill = || ferry.ferry(&["process", "kill", &id, "--timeout", "2"])?.expect(1);
@@ -450,7 +450,7 @@ fn failures_are_counted_shown_and_survive_a_restart() -> Result {
     check(ferry.ended(&id, LIMIT)?["exit_code"] == 0, || "it did not go on".into())
 }
 
-/// The cell's computer behind a port of our own, in a profile that accepts its key.
+/// Makes a profile that accepts the key of the cell's computer, behind a port of our own.
 fn behind_a_port(cell: &Cell) -> Result<(Profile, Port)> {
     let ferry = cell.profile()?;
     let shown = ferry.json(&["computer", "show", &cell.computer()])?;

@@ -57,7 +57,7 @@ impl Observer {
     }
 }
 
-/// The job scripts below a directory that run at one moment.
+/// Returns the job scripts below a directory that run at one moment.
 fn jobs_below(root: &Path) -> usize {
     job_dirs().iter().filter(|dir| dir.starts_with(root)).count()
 }
@@ -77,7 +77,8 @@ pub(crate) fn job_dirs() -> Vec<PathBuf> {
     found.iter().filter_map(|pid| works_in(pid)).collect()
 }
 
-/// A script leads its session; a copy of it that is about to become a command does not.
+/// Returns whether a process leads its session, as a script does. A copy of it that is about to become a
+/// command does not.
 fn leads_its_session(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(3)) == Some(pid)

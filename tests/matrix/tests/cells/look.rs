@@ -19,7 +19,7 @@ pub(crate) const CASES: &[Case] = &[
 /// Text that every page must treat as text only.
 const EVIL: &str = "</script><img src=x onerror=document.title='broken'> \"&amp;' <b>";
 
-/// A profile with a sum of a sum; the number of the second process.
+/// Makes a profile with a sum of a sum. Returns the number of the second process.
 fn sums() -> Result<(Profile, String)> {
     let ferry = Profile::new()?;
     let first = ferry.json(&["run", "arithmetic.add", "x=2", "y=3", "--label", EVIL])?;
@@ -33,7 +33,7 @@ fn generate(ferry: &Profile, words: &[&str]) -> Result<Answer> {
     ferry.ferry(&[&["node", "graph", "generate"], words].concat())
 }
 
-/// The line of a node in DOT text.
+/// Returns the line of a node in DOT text.
 fn line<'a>(dot: &'a str, id: &str) -> Result<&'a str> {
     let start = format!("    \"{id}\" [");
     dot.lines().find(|line| line.starts_with(&start)).ok_or_else(|| format!("no node {id} in {dot}"))
@@ -218,7 +218,7 @@ fn browse(program: &str, home: &Path, words: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The page with hands in it, which its policy lets in by the nonce alone.
+/// Adds the script to the page, whose policy allows it by the nonce alone.
 fn with_hands(page: &str) -> Result<String> {
     let nonce = page.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).ok_or("no nonce")?;
     Ok(page.replace("</body>", &format!("<script nonce=\"{nonce}\">{HANDS}</script></body>")))

@@ -38,7 +38,7 @@ fn moody(mood: &str, more: &str) -> String {
     )
 }
 
-/// A sum that takes so long, with these monitors.
+/// Submits a sum that takes this long, with these monitors.
 fn sum(ferry: &Profile, seconds: &str, monitors: &[(&str, String)]) -> Result<String> {
     let monitors = monitors.iter().map(|(key, monitor)| format!("monitors.{key}={monitor}"));
     let monitors: Vec<String> = monitors.collect();

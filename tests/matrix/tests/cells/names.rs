@@ -97,7 +97,7 @@ impl Renamed<'_> {
         Ok(renamed)
     }
 
-    /// The job's id without a cluster.
+    /// Returns the job's id without a cluster.
     fn number(&self) -> &str {
         self.job.split(';').next().unwrap_or_default()
     }
@@ -136,7 +136,7 @@ impl Drop for NoJobsLeft {
     }
 }
 
-/// The jobs that wait or run in a directory.
+/// Returns the jobs that wait or run in a directory.
 fn live_in(dir: &str) -> Result<Vec<String>> {
     let listed = Command::new("squeue").args(["-h", "-t", "PD,CF,R", "-o", "%A %T %Z"]).output();
     let listed = listed.map_err(|error| format!("squeue: {error}"))?;
@@ -196,7 +196,8 @@ impl Noisy {
     }
 }
 
-/// A home whose `sbatch` comes before the real one, also in a login shell, whose files set the path anew.
+/// Makes a home whose `sbatch` comes before the real one, also in a login shell, whose files set the path
+/// again.
 fn put_wrapper(ferry: &Profile, mode: &str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let real = env::split_paths(&path).map(|dir| dir.join("sbatch")).find(|file| file.is_file());

@@ -167,7 +167,7 @@ fn misdeeds_in_prepare_and_parse() -> Result {
     check(ferry.daemon()?.0 == pid, || "the daemon died".into())
 }
 
-/// Outputs set before the host's death can't come home.
+/// Returns whether the deed kills the host. Outputs set before the host's death are lost.
 fn deed_dies(deed: &str) -> bool {
     matches!(deed, "exit" | "segfault" | "abort" | "overflow" | "panic" | "panic_twice")
 }

@@ -31,7 +31,7 @@ const DRAINED: &str = "echo 'sbatch: error: Batch job submission failed: Require
 const FULL: &str =
     "echo 'sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying' >&2; exit 124";
 
-/// A daemon with a computer whose listings can be relied on, and that is asked again soon.
+/// Starts a daemon with a computer whose listings are reliable, and that is queried often.
 fn proven(ferry: &Profile) -> Result<Fakes> {
     let fakes = Fakes::new(ferry)?;
     fakes.put("sbatch", HONEST)?;

@@ -11,7 +11,7 @@ use std::{
 use ferry_matrix::{Result, check};
 use serde_json::Value;
 
-/// The report of the services.
+/// Returns the report of the services.
 pub(crate) fn services() -> Result<Value> {
     let path =
         std::env::var_os("FERRY_SERVICES").ok_or("FERRY_SERVICES is not set; use `cargo xtask test`")?;
@@ -20,12 +20,12 @@ pub(crate) fn services() -> Result<Value> {
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
-/// The pid of a daemon of the services, the newest if it was started again.
+/// Returns the pid of a daemon of the services, the newest if it was started again.
 pub(crate) fn service_pid(name: &str) -> Result<i32> {
     pid_in(&services()?, name)
 }
 
-/// The same for the services of a report.
+/// Returns the pid of a daemon of the services of a report.
 pub(crate) fn pid_in(services: &Value, name: &str) -> Result<i32> {
     let pids = fs::read_to_string(services["pids"].as_str().unwrap_or_default())
         .map_err(|error| error.to_string())?;
@@ -38,7 +38,7 @@ pub(crate) fn start_service(name: &str) -> Result {
     start_in(&services()?, name)
 }
 
-/// The same for the services of a report.
+/// Starts a daemon of the services of a report.
 pub(crate) fn start_in(services: &Value, name: &str) -> Result {
     let words = words(&services["daemons"][name]);
     let (program, words) = words.split_first().ok_or_else(|| format!("no words for {name}"))?;
@@ -74,13 +74,13 @@ impl Wire {
         Ok(wire)
     }
 
-    /// The file of the cell's computer behind the wire.
+    /// Returns the file of the cell's computer behind the wire.
     pub(crate) fn computer(&self, cell: &str) -> Result<PathBuf> {
         let file = self.report["computers"][cell].as_str();
         file.map(PathBuf::from).ok_or_else(|| format!("no {cell} behind the wire"))
     }
 
-    /// A directory that only sessions behind the wire see something in.
+    /// Returns a directory in which only sessions behind the wire see something.
     pub(crate) fn hidden(&self) -> PathBuf {
         PathBuf::from(self.report["hidden"].as_str().unwrap_or_default())
     }

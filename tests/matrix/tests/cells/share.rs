@@ -38,13 +38,13 @@ fn configure(ferry: &Profile, words: &[&str]) -> Result {
     ferry.ok(&[&["computer", "configure", "localhost", "-n"], words].concat()).map(drop)
 }
 
-/// A job that sleeps.
+/// Submits a job that sleeps.
 fn sleeper(ferry: &Profile, seconds: &str, words: &[&str]) -> Result<String> {
     let arguments = format!("arguments={seconds}");
     ferry.submit(&[&["shell.run", "command=sleep", &arguments], words].concat())
 }
 
-/// A job that runs shell text.
+/// Submits a job that runs shell text.
 fn shell(ferry: &Profile, body: &str, words: &[&str]) -> Result<String> {
     let arguments = format!("arguments={}", serde_json::json!(["-c", body]));
     ferry.submit(&[&["shell.run", "command=sh", &arguments], words].concat())

@@ -75,7 +75,7 @@ impl Squeue {
         fs::rename(draft, &self.file)
     }
 
-    /// From now on it answers so.
+    /// Makes it answer like this from now on.
     fn answer(&self, mode: &str) -> Result {
         let draft = self.dir.join("mode.new");
         let written = fs::write(&draft, mode).and_then(|()| fs::rename(&draft, self.dir.join("mode")));
@@ -167,7 +167,7 @@ fn submit_waiting(cell: &Cell, ferry: &Profile, gate: &Path) -> Result<Vec<Strin
     Ok(processes)
 }
 
-/// The job of each live process.
+/// Returns the job of each live process.
 fn jobs(ferry: &Profile) -> Result<BTreeMap<u64, Option<String>>> {
     let live = ferry.json(&["process", "list"])?;
     let one = |process: &serde_json::Value| {

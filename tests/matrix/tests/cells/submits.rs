@@ -83,7 +83,7 @@ impl Sbatch {
     }
 }
 
-/// A profile whose computer allows so many, with a daemon at work.
+/// Makes a profile whose computer allows this many, with a running daemon.
 fn begin(cell: &Cell) -> Result<(Profile, Sbatch)> {
     let ferry = cell.profile()?;
     let allowed = ALLOWED.to_string();
@@ -107,7 +107,7 @@ fn submit(cell: &Cell, ferry: &Profile, name: &str, jobs: usize) -> Result<Vec<P
     Ok(ran)
 }
 
-/// All jobs ran once, and no more than allowed were submitted at once.
+/// Checks that all jobs ran once, and that no more than allowed were submitted at once.
 fn judge(ferry: &Profile, sbatch: &Sbatch, ran: &[PathBuf]) -> Result {
     ferry.all_ended(LIMIT)?;
     for file in ran {

@@ -46,7 +46,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> Result {
     Ok(())
 }
 
-/// `daemon status`, whether or not one runs.
+/// Returns `daemon status`, whether or not a daemon runs.
 fn status(ferry: &Profile) -> Result<Value> {
     ferry.ferry(&["daemon", "status", "--format", "json"])?.json()
 }
@@ -81,7 +81,7 @@ fn a_killed_worker_is_started_again() -> Result {
     eventually("the supervisor's end", || !lives(above))
 }
 
-/// A process whose step never ends, in a daemon that runs.
+/// Submits a process whose step never ends, in a running daemon.
 fn sleeper(ferry: &Profile) -> Result<String> {
     ferry.ok(&["plugin", "install", text(&plugin("hostile_file")?)])?;
     ferry.submit(&["hostile.call", "deed=sleep"])

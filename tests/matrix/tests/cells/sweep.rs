@@ -157,7 +157,7 @@ fn cleaned(ferry: &Profile, tree: &str) -> Result {
     Ok(())
 }
 
-/// The program of the parent.
+/// Returns the program of the parent.
 fn script(ferry: &Profile, computer: &str, story: Story) -> Value {
     let job = |call: &str, x: Value, sleep: f64| {
         // One puts aside what it has written, the other way for each.
@@ -237,8 +237,8 @@ pub(crate) fn end(ferry: &Profile) -> Result {
     }
 }
 
-/// The process with all that it used, made and called. A node is numbered when it is met first, so that what is one
-/// node in one graph must be one in the other.
+/// Returns the process with all nodes that it used, made and called. A node is numbered when it is met first,
+/// so that one node in one graph must be one in the other.
 pub(crate) fn graph(ferry: &Profile, tree: &str) -> Result<Value> {
     let mut met = BTreeMap::new();
     let top = process(ferry, tree, &mut met)?;
@@ -293,7 +293,7 @@ fn data(node: &Value, met: &mut BTreeMap<String, usize>) -> Value {
     json!({"node": number, "type": node["type"], "value": without_paths(&node["value"])})
 }
 
-/// Each profile has directories of its own, and so have its jobs.
+/// Returns the value without paths: each profile has directories of its own, and so have its jobs.
 fn without_paths(value: &Value) -> Value {
     match value {
         Value::String(text) if text.contains('/') => json!("a path"),

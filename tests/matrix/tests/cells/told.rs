@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Far longer than that, s.
 const SELDOM: &str = "600";
 
-/// A profile of its own work directory with a daemon that polls this seldom.
+/// Makes a profile with its own work directory, and a daemon that polls at this interval.
 fn started(cell: &Cell, poll_interval: &str) -> Result<Profile> {
     let ferry = cell.profile_below_scratch(None)?;
     let words = ["computer", "configure", &cell.computer(), "-n", "--poll-interval", poll_interval];
@@ -108,7 +108,7 @@ fn find(dir: &Path, name: &str, depth: usize) -> Option<PathBuf> {
     below.filter(|path| depth > 0 && path.is_dir()).find_map(|path| find(&path, name, depth - 1))
 }
 
-/// The watchers of a profile's work directories that live.
+/// Returns the live watchers of a profile's work directories.
 fn watchers(ferry: &Profile) -> Vec<PathBuf> {
     let root = ferry.scratch().to_string_lossy().into_owned();
     let children = fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));

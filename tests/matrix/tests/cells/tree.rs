@@ -52,12 +52,12 @@ fn submit(ferry: &Profile, script: &Value) -> Result<String> {
     ferry.submit(&["script.run", &format!("script={script}")])
 }
 
-/// A call of `arithmetic.add_job`.
+/// Returns a call of `arithmetic.add_job`.
 fn add(call: &str, x: Value, y: Value) -> Value {
     json!({"call": call, "type": "arithmetic.add_job", "inputs": {"x": x, "y": y}})
 }
 
-/// A call of a job that takes so long.
+/// Returns a call of a job that takes this long.
 fn sleeper(call: &str, seconds: f64) -> Value {
     json!({"call": call, "type": "arithmetic.add_job", "inputs": {"x": 1, "y": 1, "sleep": seconds}})
 }
@@ -282,7 +282,7 @@ fn a_forced_kill_goes_down_the_tree() -> Result {
     ends_from_the_leaves(&["process", "kill", "--force"])
 }
 
-/// A tree of two levels is killed: nobody ends before those he called, and no job runs on.
+/// Kills a tree of two levels: no process ends before those it called, and no job goes on running.
 fn ends_from_the_leaves(kill: &[&str]) -> Result {
     let ferry = with_daemon()?;
     let inner = json!([sleeper("deep", 60.0), {"wait": ["deep"]}]);

@@ -59,7 +59,7 @@ fn old(ferry: &Profile, words: &[&str]) -> Result<String> {
         .to_owned())
 }
 
-/// A profile that the older ferry has made, whose jobs work below its scratch directory.
+/// Makes a profile with the older ferry. Its jobs work below its scratch directory.
 fn profile(cell: &Cell) -> Result<Profile> {
     let ferry = Profile::new()?;
     let computer = cell.computer();
@@ -157,7 +157,7 @@ fn wait_for_jobs(ferry: &Profile, count: usize) -> Result {
     Ok(())
 }
 
-/// The jobs of all processes that have not ended.
+/// Returns the jobs of all processes that have not ended.
 fn known_jobs(ferry: &Profile) -> Result<Vec<String>> {
     let listed = old(ferry, &["process", "list", "--format", "json"])?;
     let listed: Value = serde_json::from_str(&listed).map_err(|error| error.to_string())?;

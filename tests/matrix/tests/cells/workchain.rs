@@ -48,7 +48,7 @@ fn show(ferry: &Profile, id: &Value) -> Result<Value> {
     ferry.json(&["process", "show", &id.to_string()])
 }
 
-/// The processes that one called, in the order of their launch.
+/// Returns the processes that one called, in the order of their launch.
 fn called(ferry: &Profile, shown: &Value) -> Result<Vec<Value>> {
     shown["called"].as_array().into_iter().flatten().map(|child| show(ferry, &child["id"])).collect()
 }

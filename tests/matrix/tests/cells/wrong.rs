@@ -29,7 +29,7 @@ fn ended(ferry: &Profile, words: &[&str]) -> Result<Value> {
     ferry.ended(&ferry.submit(words)?, LIMIT)
 }
 
-/// It finished with this exit code, and its message has all these words.
+/// Checks that it finished with this exit code, and that its message has all these words.
 fn exits(shown: &Value, status: u32, words: &[&str]) -> Result {
     let message = shown["exit_message"].as_str().unwrap_or_default();
     let all = words.iter().all(|word| message.contains(word));

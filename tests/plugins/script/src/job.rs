@@ -165,7 +165,7 @@ impl CalcJob for ScriptJob {
     }
 }
 
-/// A file or a folder of a node, by its place inside the node.
+/// Puts a file or a folder of a node into the job, by its place inside the node.
 fn local(inputs: &JobInputs, job: &mut Job, folder: &str, path: &str, target: &str) -> Result {
     let node = inputs.folders.get(folder).ok_or_else(|| format!("no folder `{folder}`"))?;
     if node.data_type == "file" {

@@ -81,7 +81,7 @@ impl Machine for Run {
     }
 }
 
-/// `Continue` means: the same operation again.
+/// Executes an operation. `Continue` means that the same operation is repeated.
 fn execute(operation: &Value, place: &mut Place, cx: &mut Steps) -> Result<Option<Then>> {
     let text = |key: &str| operation.get(key).and_then(Value::as_str);
     let number = |key: &str| operation.get(key).and_then(Value::as_float);
@@ -125,7 +125,7 @@ fn execute(operation: &Value, place: &mut Place, cx: &mut Steps) -> Result<Optio
     Ok(None)
 }
 
-/// Work that can be counted, once a line of `mark`, and takes its time.
+/// Does countable work, which adds a line to `mark` each time and takes this long.
 fn toil(mark: &str, seconds: f64) -> Result {
     let mut file = File::options().create(true).append(true).open(mark)?;
     writeln!(file, "once")?;

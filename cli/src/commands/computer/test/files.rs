@@ -18,7 +18,7 @@ pub(super) async fn work_directory(bench: &Bench) -> Check {
     }
 }
 
-/// The work directory, or the lowest directory above it that is there.
+/// Returns the work directory, or the lowest existing directory above it.
 async fn nearest(bench: &Bench) -> PathBuf {
     for dir in bench.work_dir.ancestors() {
         if bench.via.stat(dir).await.is_ok() {
@@ -63,7 +63,8 @@ async fn tried(bench: &Bench, dir: &Path) -> Result<Check> {
     Ok(Check::ok(STEP, "written, read back, linked, renamed, removed"))
 }
 
-/// A rename must not replace what is there: this is how a work directory is published once.
+/// Checks that a rename does not replace an existing directory: this is how a work directory is published
+/// once.
 async fn replaces(bench: &Bench, dir: &Path) -> Result<Option<Check>> {
     let (from, to) = (dir.join("from"), dir.join("to"));
     bench.via.mkdir(&from).await?;
@@ -80,7 +81,7 @@ async fn replaces(bench: &Bench, dir: &Path) -> Result<Option<Check>> {
     Ok(None)
 }
 
-/// A hard link is how a job takes its start gate.
+/// Checks hard links, by which a job takes its start gate.
 async fn no_hard_links(bench: &Bench, dir: &Path) -> Result<Option<Check>> {
     let script = format!("cd {} && ln file link && [ -s link ]", quote_path(dir));
     let output = bench.via.exec(&Command::sh(script)).await?;

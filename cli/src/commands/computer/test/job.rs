@@ -136,7 +136,7 @@ async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
     })
 }
 
-/// The cluster that the scheduler speaks to by itself, if it has clusters and says so.
+/// Returns the cluster that the scheduler speaks to by itself; `None` if it has no clusters, or does not say.
 async fn home(bench: &Bench) -> Option<String> {
     if !bench.scheduler.capabilities().has_clusters {
         return None;
@@ -213,7 +213,7 @@ async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Resul
     Err(too_late(bench, dir, job, limit).await)
 }
 
-/// The scheduler is done with the job, and nothing of it is to be seen here.
+/// Makes the error for a job that the scheduler has finished, but of which nothing is visible here.
 fn unseen(bench: &Bench, dir: &Path, job: &JobRef, raw: &str) -> Trouble {
     Trouble {
         detail: format!("{} ended ({raw}) and left nothing in {}", job.id, dir.display()),
@@ -267,7 +267,7 @@ fn said(words: &str) -> String {
     if words.trim().is_empty() { String::new() } else { format!(": {}", shorten(words)) }
 }
 
-/// The beginning of a file, as far as it can be read.
+/// Returns the beginning of a file, as far as it can be read.
 async fn read(bench: &Bench, path: &Path) -> String {
     let mut bytes = Vec::new();
     if let Ok(reader) = bench.via.read(path, 0).await {

@@ -90,7 +90,7 @@ pub(super) async fn user(bench: &Bench) -> Check {
     }
 }
 
-/// The programs that submission uses.
+/// Checks the programs that submission uses.
 pub(super) async fn tools(bench: &Bench) -> Check {
     const STEP: &str = "tools";
     let script = format!("for t in {TOOLS}; do command -v $t > /dev/null || echo $t; done");
@@ -110,7 +110,7 @@ pub(super) async fn tools(bench: &Bench) -> Check {
     }
 }
 
-/// The clock there beside ours.
+/// Compares the clock there with ours.
 pub(super) async fn clocks(bench: &Bench) -> Check {
     const STEP: &str = "clocks";
     const HELP: &str = "set the clocks by NTP; times of files and of the queue are compared with ours";

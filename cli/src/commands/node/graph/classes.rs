@@ -35,7 +35,7 @@ const AIIDA: &[(&str, &str)] = &[
     ("WorkFunctionNode", "workfunction"),
 ];
 
-/// The nodes of these classes; `None`: no class was named, so all nodes are meant.
+/// Returns the nodes of these classes; `None` if no class was named, which means all nodes.
 ///
 /// # Errors
 /// Classes that no node of the graph has (exit status 2), with those that there are.

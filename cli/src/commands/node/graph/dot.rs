@@ -14,7 +14,7 @@ pub(super) struct Dot {
 }
 
 impl Dot {
-    /// An empty graph.
+    /// Makes an empty graph.
     pub(super) fn new() -> Dot {
         Dot { text: "digraph ferry {\n    rankdir=TB;\n".into() }
     }
@@ -29,7 +29,7 @@ impl Dot {
         let _ = writeln!(self.text, "    {} -> {}{};", quote(from), quote(to), list(attributes));
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub(super) fn finish(mut self) -> String {
         self.text.push_str("}\n");
         self.text
@@ -41,7 +41,7 @@ fn list(attributes: Attributes<'_>) -> String {
     if pairs.is_empty() { String::new() } else { format!(" [{}]", pairs.join(", ")) }
 }
 
-/// A quoted string. A line break is `\n`; a backslash is doubled, so that no escape of DOT's labels (`\N`,
+/// Quotes a string. A line break is `\n`; a backslash is doubled, so that no escape of DOT's labels (`\N`,
 /// `\G`) acts; control characters, which XML can't hold, become blanks.
 fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);

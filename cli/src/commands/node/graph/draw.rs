@@ -74,7 +74,7 @@ pub(super) fn draw(
 }
 
 impl Drawing {
-    /// The text that Graphviz reads.
+    /// Returns the text that Graphviz reads.
     pub(super) fn dot(&self) -> String {
         let mut dot = Dot::new();
         for drawn in &self.nodes {

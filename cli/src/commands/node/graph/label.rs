@@ -19,7 +19,7 @@ pub(crate) enum Identifier {
 /// Longest value shown, characters.
 const LONG: usize = 40;
 
-/// All lines of a node.
+/// Returns all lines of a node.
 pub(super) fn lines(node: &Node, process: Option<&Process>, identifiers: &[Identifier]) -> Vec<String> {
     let names: Vec<_> = identifiers.iter().map(|identifier| name(node, *identifier)).collect();
     let mut lines = vec![format!("{} ({})", node.node_type, names.join(", "))];

@@ -21,7 +21,7 @@ const SCRIPTS: [&str; 4] = [
     include_str!("page/page.js"),
 ];
 
-/// The whole page.
+/// Returns the whole page.
 ///
 /// # Errors
 /// The store's.
@@ -58,7 +58,8 @@ fn title(drawing: &Drawing) -> String {
     format!("the origin of {}", named.join(", "))
 }
 
-/// JSON that can stand inside an element, whatever its texts say. U+2028 and U+2029 end lines in some readers.
+/// Returns JSON that can stand inside an element, whatever its texts contain. U+2028 and U+2029 end lines in
+/// some readers.
 fn harmless(data: &Value) -> String {
     let text = data.to_string();
     [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")]

@@ -25,7 +25,7 @@ pub(crate) enum Picture {
 }
 
 impl Picture {
-    /// Its word, which is its extension too.
+    /// Returns the word of the format, which is its extension too.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Picture::Dot => "dot",
@@ -36,7 +36,7 @@ impl Picture {
         }
     }
 
-    /// The format of files with this extension.
+    /// Returns the format of files with this extension.
     pub(super) fn from_extension(extension: &str) -> Option<Picture> {
         let extension = extension.to_ascii_lowercase();
         if extension == "gv" {
@@ -52,7 +52,7 @@ pub(super) fn is_installed() -> bool {
     std::env::split_paths(&path).any(|dir| Path::new(&dir).join(PROGRAM).is_file())
 }
 
-/// The picture of a DOT text, as bytes.
+/// Draws a DOT text, and returns the picture's bytes.
 ///
 /// # Errors
 /// Graphviz is missing, or complains.

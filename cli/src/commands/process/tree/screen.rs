@@ -17,7 +17,7 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// The terminal at stdout; none if there is none, or one that can't be drawn over.
+    /// Returns the terminal at stdout; `None` if there is none, or one that can't be drawn over.
     pub(super) fn new() -> Option<Screen> {
         let term = Term::stdout();
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
@@ -37,7 +37,7 @@ impl Screen {
         self.put(rows, usize::MAX)
     }
 
-    /// One write a picture, so that nothing flickers.
+    /// Draws a picture in one write, so that nothing flickers.
     fn put(&mut self, rows: &[Row], width: usize) -> Result {
         let now = usize::from(self.term.size().1).max(1);
         // A terminal that has become narrower since has wrapped what was drawn.
@@ -60,7 +60,8 @@ impl Screen {
     }
 }
 
-/// The picture that fits: whole, or without most of what is over, or cut, each tree with a line that counts its rest.
+/// Returns the picture that fits: whole, or without most of the ended processes, or cut. Each tree that is
+/// cut has a line that counts the rest.
 fn fitted(picture: impl Fn(usize) -> Vec<Vec<Row>>, room: usize) -> Vec<Row> {
     const FEW: usize = 2;
     let lines = |trees: &[Vec<Row>]| trees.iter().map(Vec::len).sum::<usize>();
@@ -78,7 +79,8 @@ fn fitted(picture: impl Fn(usize) -> Vec<Vec<Row>>, room: usize) -> Vec<Row> {
     rows
 }
 
-/// The lines that each tree may have, so that small ones are whole and large ones have as much as one another.
+/// Returns the number of lines that each tree may have, so that small ones are whole and large ones have
+/// equal shares.
 fn share(trees: &[Vec<Row>], room: usize) -> usize {
     let mut sizes: Vec<usize> = trees.iter().map(Vec::len).collect();
     sizes.sort_unstable();
@@ -110,7 +112,7 @@ fn rest_of(rest: &[Row]) -> Row {
     Row { text, id: None, state: State::Waiting, is_fine }
 }
 
-/// Green for what is over and in order, red for what is not in order, yellow for what waits.
+/// Colours a row: green for success, red for problems, yellow for waiting processes.
 fn coloured(row: &Row, text: &str) -> String {
     let styled = style(text).force_styling(true);
     match row.state {

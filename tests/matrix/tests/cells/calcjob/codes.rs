@@ -19,7 +19,7 @@ pub(super) const CASES: &[Case] = &[
     ("codes_that_lack_something_are_refused", codes_that_lack_something_are_refused),
 ];
 
-/// Two codes, `one` with more keys and `two` plain.
+/// Sets up two codes, `one` with more keys and `two` plain.
 fn two_codes(bench: &Bench, more: &[&str]) -> Result {
     bench.code(
         "core.code.installed",

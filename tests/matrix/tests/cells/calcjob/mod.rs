@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::Case;
 
-/// All of them.
+/// Returns all cases.
 pub(crate) fn cases() -> Vec<Case> {
     [
         codes::CASES,
@@ -68,7 +68,7 @@ impl Bench {
         self.ended(&self.submit(job, words)?)
     }
 
-    /// The same for one that must finish well.
+    /// Runs a job that must succeed.
     fn fine(&self, job: &Value, words: &[&str]) -> Result<Value> {
         let shown = self.run(job, words)?;
         let report = || self.report(&shown).unwrap_or_default();
@@ -108,7 +108,7 @@ impl Bench {
         self.ferry.ok(&[&["computer", "configure", "localhost", "-n"], words].concat()).map(drop)
     }
 
-    /// The script of a job, from a dry run.
+    /// Returns the script of a job, from a dry run.
     fn script(&self, job: &Value, words: &[&str]) -> Result<String> {
         let job = format!("job={job}");
         let done = self.ferry.json(&[&["run", "--dry-run", "script.job", &job], words].concat())?;
@@ -118,12 +118,12 @@ impl Bench {
     }
 }
 
-/// A command line of a job.
+/// Returns a command line of a job.
 fn sh(script: &str) -> Value {
     json!({"command": "sh", "args": ["-c", script]})
 }
 
-/// Each is there, and after the one before.
+/// Checks that each part is there, and after the one before.
 fn in_order(text: &str, parts: &[&str]) -> Result {
     let mut at = 0;
     for part in parts {
@@ -135,7 +135,8 @@ fn in_order(text: &str, parts: &[&str]) -> Result {
     Ok(())
 }
 
-/// The files below a directory with their contents, empty directories with a `/` behind; without ferry's own.
+/// Returns the files below a directory with their contents, without ferry's own. Empty directories end with a
+/// `/`.
 fn tree(dir: &Path) -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     let mut todo = vec![dir.to_owned()];
@@ -160,7 +161,7 @@ fn tree(dir: &Path) -> Result<BTreeMap<String, String>> {
     Ok(found)
 }
 
-/// The work directory of a process, as it is on this machine.
+/// Returns the work directory of a process, as it is on this machine.
 fn work_dir(shown: &Value) -> PathBuf {
     PathBuf::from(shown["work_dir"].as_str().unwrap_or_default())
 }

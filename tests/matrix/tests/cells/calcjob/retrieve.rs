@@ -17,7 +17,7 @@ pub(super) const CASES: &[Case] = &[
 
 const C: &str = "path/sub/file_c.txt";
 
-/// AiiDA's table: retrieve lists of (pattern, target, depth), and the names that come of them.
+/// Returns AiiDA's table: retrieve lists of (pattern, target, depth), and the resulting names.
 fn table() -> Vec<(Value, Vec<&'static str>)> {
     let c_d = vec!["file_c.txt", "file_d.txt"];
     let flat = |pattern: &str| json!([[pattern, "", 0]]);

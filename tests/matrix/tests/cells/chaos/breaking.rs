@@ -53,7 +53,7 @@ impl Ground {
         })
     }
 
-    /// A profile for one trial; its jobs work below its scratch directory.
+    /// Makes a profile for one trial; its jobs work below its scratch directory.
     pub(super) fn profile(&self) -> Result<Profile> {
         let ferry = self.cell.profile_below_scratch(self.wire.as_ref())?;
         if self.cell.has_queue() {
@@ -165,8 +165,9 @@ fn cancel_leftovers() {
     }
 }
 
-/// A controller that was killed soon after its start has greeted no nodes, and the next one does so after minutes
-/// only: until then it starts nothing, and jobs that ended seem to run. Asked to read its settings, it greets all.
+/// Makes the controller greet all nodes. One that was killed soon after its start has greeted none, and the
+/// next one does so after minutes only: until then it starts nothing, and ended jobs seem to run. On reading
+/// its settings again, it greets them all.
 fn greet_unknown_nodes() {
     let listed = Command::new("sinfo").args(["-h", "-p", "debug", "-o", "%t"]).stderr(Stdio::null()).output();
     let states =
@@ -183,14 +184,14 @@ fn squeue_answers() -> bool {
     asked.is_ok_and(|status| status.success())
 }
 
-/// The sshd of each connection over the wire.
+/// Returns the sshd of each connection over the wire.
 fn connections() -> Result<Vec<i32>> {
     let listed = Command::new("pgrep").args(["-P", &service_pid("door")?.to_string()]).output();
     let listed = listed.map_err(|error| format!("pgrep: {error}"))?;
     Ok(String::from_utf8_lossy(&listed.stdout).lines().filter_map(|line| line.trim().parse().ok()).collect())
 }
 
-/// The crash points of the binary under test.
+/// Returns the crash points of the binary under test.
 ///
 /// # Errors
 /// It has none.

@@ -101,7 +101,7 @@ fn judge_one(ferry: &Profile, one: &Sent, id: &str, findings: &mut Findings) -> 
     Ok(())
 }
 
-/// A parent that has finished has called all its children, and each once.
+/// Checks that a parent which finished has called all its children, and each once.
 fn judge_children(shown: &Value, want: usize, findings: &mut Findings) {
     let count = called(shown);
     if count > want {
@@ -111,7 +111,7 @@ fn judge_children(shown: &Value, want: usize, findings: &mut Findings) {
     }
 }
 
-/// The bound was kept, and no ticket is left.
+/// Checks that the bound was kept, and that no ticket is left.
 ///
 /// # Errors
 /// `ferry` itself does not answer.
@@ -132,7 +132,7 @@ pub(super) fn judge_limits(
     Ok(())
 }
 
-/// Nothing is wrong in the store itself.
+/// Checks the store itself.
 ///
 /// # Errors
 /// `ferry` can't be started.

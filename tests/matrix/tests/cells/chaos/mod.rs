@@ -71,7 +71,7 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Campaign<'_> {
-    /// Wave after wave: to a trial with a limit the jobs of those beside it are not its own, and it must not starve
+    /// Runs wave after wave. To a trial with a limit, the jobs beside it are foreign, and it must not starve
     /// beside an endless stream of them.
     fn run(&self) {
         thread::scope(|scope| {
@@ -99,7 +99,7 @@ impl Campaign<'_> {
         });
     }
 
-    /// One trial. What fails keeps its profile, and says how to see it again.
+    /// Runs one trial. A failed one keeps its profile, and prints how to repeat it.
     fn trial(&self, plan: &Plan) -> Result {
         let mut ferry = self.ground.profile()?;
         let outcome = self.play(plan, &ferry);

@@ -93,7 +93,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Its sort, as the table names it.
+    /// Returns its sort, as the table names it.
     pub(super) fn sort(&self) -> &'static str {
         match self {
             Fault::Worker(_) => "worker",
@@ -172,7 +172,7 @@ fn seconds(random: &mut Random) -> f64 {
     random.below(11) as f64 / 10.0
 }
 
-/// When a work is submitted, and what its user says to it later.
+/// Draws the time of a work's submission, and its user's later commands.
 fn submit(random: &mut Random, work: usize, events: &mut Vec<(Duration, Event)>) {
     let at = if random.below(3) == 0 { random.below(300) } else { random.below(SPAN) };
     let mut say = |after: u64, event| events.push((Duration::from_millis(at + after), event));
@@ -215,7 +215,7 @@ fn fault(random: &mut Random, cell: &Cell, points: &[String]) -> Fault {
     }
 }
 
-/// A named point and the passage that ends the daemon.
+/// Draws a named point, and the passage that ends the daemon.
 fn point(random: &mut Random, points: &[String]) -> String {
     let name = &points[random.below(points.len() as u64) as usize];
     // Everything passes these; the others are passed a few times in a trial.

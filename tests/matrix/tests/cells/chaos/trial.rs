@@ -157,7 +157,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The words that submit it.
+/// Returns the arguments that submit it.
 fn words(sent: &Sent, cell: &Cell) -> Vec<String> {
     let (marker, computer) = (sent.marker.display(), cell.computer());
     let words = match sent.work {
@@ -180,8 +180,8 @@ fn words(sent: &Sent, cell: &Cell) -> Vec<String> {
 /// The variable that tells a job's processes from all others, whatever ferry calls them.
 const MARK: &str = "FERRY_CHAOS_JOB";
 
-/// Shell text before the job's command, which marks all that the job starts. With a queue it is the scheduler that ends
-/// what a job leaves.
+/// Returns shell text before the job's command, which marks all that the job starts. With a queue, the
+/// scheduler ends the processes that a job leaves.
 fn left_behind(sent: &Sent, leaves: Leaves, cell: &Cell) -> String {
     let mark = format!("export {MARK}={}", sent.marker.display());
     let quiet = "< /dev/null > /dev/null 2>&1 &";
@@ -213,8 +213,8 @@ pub(super) fn running(sent: &[Sent]) -> Vec<String> {
     found
 }
 
-/// The program of a parent: its jobs one after the other, each with the sum of the one before, or all at once;
-/// then a calcfunction.
+/// Returns the program of a parent: its jobs one after the other, each with the sum of the one before, or all
+/// at once; then a calcfunction.
 fn script(sent: &Sent, computer: &str) -> Value {
     let Work::Parent { x, sleep, jobs, together } = sent.work else { return Value::Null };
     let mut script = Vec::new();
@@ -253,7 +253,7 @@ impl Sent {
         }
     }
 
-    /// The files that tell how often its payloads ran.
+    /// Returns the files that show how often its payloads ran.
     pub(super) fn markers(&self) -> Vec<PathBuf> {
         let numbered = |job| PathBuf::from(format!("{}-{job}", self.marker.display()));
         match self.work {

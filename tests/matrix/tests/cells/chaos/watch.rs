@@ -40,7 +40,7 @@ impl Watch {
         trials.insert(root.to_owned(), Seen { queued, most: 0 });
     }
 
-    /// The most that were seen at once.
+    /// Returns the largest number that was seen at once.
     pub(super) fn end(&self, root: &Path) -> usize {
         let mut trials = self.trials.lock().unwrap_or_else(PoisonError::into_inner);
         trials.remove(root).map_or(0, |seen| seen.most)

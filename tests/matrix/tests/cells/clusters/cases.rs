@@ -45,7 +45,7 @@ impl<'a> Sent<'a> {
         self.ferry.json(&["process", "show", &self.id])
     }
 
-    /// Every job that was ever submitted for it and that its cluster still knows.
+    /// Returns every job that was ever submitted for it and that its cluster still knows.
     fn jobs(&self, states: &str) -> Result<Vec<Job>> {
         let shown = self.shown()?;
         match shown["work_dir"].as_str() {
@@ -64,7 +64,7 @@ impl<'a> Sent<'a> {
         self.jobs("all")?.into_iter().find(there).ok_or_else(|| "it is gone again".into())
     }
 
-    /// It has not ended, and has this one job.
+    /// Checks that it has not ended, and has this one job.
     fn waits_with(&self, job: &Job) -> Result {
         let (shown, jobs) = (self.shown()?, self.jobs("all")?);
         let live = !matches!(shown["state"].as_str(), Some("finished" | "excepted" | "killed"));
@@ -81,14 +81,14 @@ impl<'a> Sent<'a> {
         job.ok_or_else(|| format!("not in {cluster}: {jobs:?}"))
     }
 
-    /// It has not ended.
+    /// Checks that it has not ended.
     fn waits(&self) -> Result {
         let shown = self.shown()?;
         let ended = matches!(shown["state"].as_str(), Some("finished" | "excepted" | "killed"));
         check(!ended, || format!("it has ended: {shown:#}\n{}", self.told()))
     }
 
-    /// It has come to its result, by this one job, and has run once.
+    /// Checks that it has the right result, by this one job, and has run once.
     fn comes_home(&self, job: &Job) -> Result {
         let shown = self.has_result()?;
         let jobs = self.jobs("all")?;
@@ -96,7 +96,7 @@ impl<'a> Sent<'a> {
         check(same, || format!("not {job:?} alone, but {jobs:?}: {shown:#}\n{}", self.told()))
     }
 
-    /// It has come to its result, and has run once.
+    /// Checks that it has the right result, and has run once.
     fn has_result(&self) -> Result<Value> {
         let shown = self.ferry.ended(&self.id, LIMIT)?;
         let good = shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == self.x + 1;
@@ -222,7 +222,7 @@ pub(super) fn a_dead_controller_holds_back_its_own_jobs_alone(cell: &Cell) -> Re
     dead(cell, "slurmctld-beta")
 }
 
-/// Jobs run in both clusters while something dies that only the other cluster needs, and comes back.
+/// Runs jobs in both clusters while a service dies that only the other cluster needs, and comes back.
 fn dead(cell: &Cell, service: &str) -> Result {
     let clusters = Clusters::take(cell)?;
     let ferry = clusters.profile()?;

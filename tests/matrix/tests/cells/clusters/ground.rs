@@ -59,7 +59,7 @@ impl Clusters {
         Ok(clusters)
     }
 
-    /// A profile that knows the login of the first cluster, with its computer tried by a job there.
+    /// Makes a profile that knows the login of the first cluster, with its computer tried by a job there.
     pub(super) fn profile(&self) -> Result<Profile> {
         let file = self.report["computers"][&self.cell.name].as_str().ok_or("no such computer")?;
         let ferry = Profile::new()?.with("SLURM_CONF", &self.conf(ALPHA)?);
@@ -77,7 +77,8 @@ impl Clusters {
         Ok(ferry)
     }
 
-    /// The same, with a variable in the environment of the login: the daemon's own, or what bash reads there.
+    /// Makes the same, with a variable in the environment of the login: the daemon's own, or one that bash
+    /// sets there.
     pub(super) fn profile_with(&self, name: &str, value: &str) -> Result<Profile> {
         let ferry = self.profile()?;
         if self.cell.has_link() {
@@ -106,7 +107,7 @@ impl Clusters {
         Ok((self.cell.submit(ferry, &words)?, marker))
     }
 
-    /// A client of a cluster, by its own configuration.
+    /// Runs a client of a cluster, by its own configuration.
     pub(super) fn client(&self, cluster: &str, words: &[&str]) -> Result<Output> {
         let mut command = Command::new("timeout");
         command.args(["-k", "1", "20"]).args(words).env("SLURM_CONF", self.conf(cluster)?);
@@ -114,7 +115,8 @@ impl Clusters {
         command.stdin(Stdio::null()).output().map_err(|error| format!("{words:?}: {error}"))
     }
 
-    /// The jobs that work below a directory, wherever they are: those of `states`, as `squeue -t` takes them.
+    /// Returns the jobs in any cluster that work below a directory: those of `states`, as `squeue -t` takes
+    /// them.
     pub(super) fn jobs(&self, dir: &str, states: &str) -> Result<Vec<Job>> {
         let mut jobs = Vec::new();
         for cluster in [ALPHA, BETA] {
@@ -209,7 +211,7 @@ impl Clusters {
         conf.map(str::to_owned).ok_or_else(|| format!("no cluster {cluster} in {}", self.report))
     }
 
-    /// The highest id that a cluster has given; its controller may be dead already.
+    /// Returns the highest id that a cluster has given; its controller may be dead already.
     fn highest_id(&self, cluster: &str) -> Result<u64> {
         let listed = self.client(cluster, &["squeue", "-h", "-t", "all", "-o", "%A"])?;
         let ids = String::from_utf8_lossy(&listed.stdout).into_owned();

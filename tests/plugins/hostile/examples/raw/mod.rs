@@ -38,7 +38,7 @@ pub(crate) use raw_plugin;
 #[repr(C, align(4))]
 pub struct Note<const N: usize>(pub [u8; N]);
 
-/// The note, claiming another major version.
+/// Returns the note with another major version.
 pub const fn claiming<const N: usize>(mut note: [u8; N], major: u16) -> [u8; N] {
     // 12 bytes of header, 8 of padded vendor name, 8 of magic; then the version.
     let bytes = major.to_le_bytes();
@@ -47,7 +47,7 @@ pub const fn claiming<const N: usize>(mut note: [u8; N], major: u16) -> [u8; N] 
     note
 }
 
-/// A descriptor that is right but for the major version.
+/// Returns a descriptor that is right except for the major version.
 pub const fn descriptor(name: &'static str, major: u16, call: abi::CallFn) -> abi::Descriptor {
     abi::Descriptor {
         magic: abi::MAGIC,
@@ -88,7 +88,7 @@ pub unsafe fn dispatch(
     }
 }
 
-/// A process type without ports.
+/// Makes a process type without ports.
 #[allow(dead_code, reason = "not every file that includes this has types")]
 pub fn process_type(name: &str, kind: Kind) -> ProcessType {
     ProcessType {
@@ -104,7 +104,7 @@ pub fn process_type(name: &str, kind: Kind) -> ProcessType {
     }
 }
 
-/// An [`Answer`] that knows the manifest alone.
+/// Encodes a manifest of these types, for an [`Answer`].
 #[allow(dead_code, reason = "not every file that includes this has a manifest")]
 pub fn manifest(plugin: &str, types: Vec<ProcessType>) -> Vec<u8> {
     ferry_plugin_proto::encode(&ferry_plugin_proto::Manifest {
