@@ -138,7 +138,7 @@ impl AppBuilder {
 /// Refuses CSV except for lists, and file formats except for exported nodes.
 ///
 /// # Errors
-/// Something else is wanted in such a form (exit status 2).
+/// Fails if something else is asked for in such a form (exit status 2).
 fn refuse_csv(cli: &Cli) -> Result {
     let is_list = matches!(
         cli.command,

@@ -51,7 +51,8 @@ impl ConfigFile {
     /// Reads a set-up file from a path or an http(s) address.
     ///
     /// # Errors
-    /// It can't be reached or read, or is neither YAML nor JSON: with the place, and what to write instead.
+    /// Fails if it can't be reached or read, or is neither YAML nor JSON. The message has the place, and what
+    /// to write instead.
     pub(crate) async fn load(source: &str) -> Result<ConfigFile> {
         let wanted = source.to_owned();
         let text = tokio::task::spawn_blocking(move || fetch::text(&wanted))
@@ -80,7 +81,7 @@ impl ConfigFile {
     /// Checks all names, warns about those that ferry does not use and drops them; drops empty values too.
     ///
     /// # Errors
-    /// Every unknown name, with its line and a suggestion.
+    /// Fails with every unknown name, its line and a suggestion.
     pub(crate) fn checked(mut self, accepted: &Accepted<'_>) -> Result<Values> {
         let is_unknown =
             |name: &&String| !accepted.names.contains(&name.as_str()) && accepted.reason(name).is_none();

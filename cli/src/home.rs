@@ -16,7 +16,7 @@ const DELETED: &[u8] = b" (deleted)";
 /// Returns the paths of the profile of this name, else of `FERRY_PROFILE`, else of `default`.
 ///
 /// # Errors
-/// A name that can't be a directory's; no home to be found.
+/// Fails if the name can't be a directory's, or if there is no home.
 pub(crate) fn paths(profile: Option<&str>) -> Result<Paths> {
     let from_env = env::var("FERRY_PROFILE").ok().filter(|name| !name.is_empty());
     let profile = profile.map(str::to_owned).or(from_env).unwrap_or_else(|| "default".into());

@@ -78,7 +78,7 @@ impl Write for LogFile {
 /// Opens a log for appending, for this user's eyes only.
 ///
 /// # Errors
-/// The disk's.
+/// Fails if the disk does.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }

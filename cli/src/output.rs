@@ -61,7 +61,7 @@ impl TypedValueParser for WantedParser {
 /// Prints a line on stdout. A reader that went away (`| head`) ends the program quietly.
 ///
 /// # Errors
-/// The disk's, where stdout is a file.
+/// Fails if stdout is a file, and the disk fails.
 pub(crate) fn line(text: impl AsRef<str>) -> Result {
     bytes(format!("{}\n", text.as_ref()).as_bytes())
 }

@@ -42,7 +42,7 @@ impl Session {
     /// and the bundled plugins.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub(crate) async fn reader(&self) -> Result<Reader> {
         let open = || Reader::open(&self.paths().store(), Objects::new(self.paths().objects()));
         match open() {
@@ -60,7 +60,7 @@ impl Session {
     /// Asks the profile's owner, or acts as one for this request.
     ///
     /// # Errors
-    /// A `Failed` or `Refused` answer, and what prevents an answer.
+    /// Fails at a `Failed` or `Refused` answer, and if there is no answer.
     pub(crate) async fn call(&self, request: Request) -> Result<(Response, Answered)> {
         match runner::call(&self.builder, request).await? {
             (Response::Failed { message, help }, _) => Err(Failure { help, ..Failure::new(message) }),

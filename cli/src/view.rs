@@ -70,7 +70,7 @@ pub(crate) fn status(process: &Process) -> Option<&str> {
 /// Finds a process by id, uuid, unique uuid prefix or label.
 ///
 /// # Errors
-/// Not found, ambiguous, or data.
+/// Fails if the name is not found, is ambiguous, or names data.
 pub(crate) fn find_process(reader: &Reader, name: &str) -> Result<Process> {
     let node = reader.find_node(name)?;
     match node.kind {
@@ -85,7 +85,7 @@ pub(crate) fn find_process(reader: &Reader, name: &str) -> Result<Process> {
 /// Returns a process as JSON; with its inputs, outputs, callers and callees if `detailed`.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -> Result<serde_json::Value> {
     process_json_with(reader, &Explainer::new(reader)?, process, detailed)
 }
@@ -93,7 +93,7 @@ pub(crate) fn process_json(reader: &Reader, process: &Process, detailed: bool) -
 /// Returns the same for one of many.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(crate) fn process_json_with(
     reader: &Reader,
     explainer: &Explainer,
@@ -155,7 +155,7 @@ impl Explainer {
     /// Reads the present state that explanations depend on.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub(crate) fn new(reader: &Reader) -> Result<Explainer> {
         let settings = Settings::read(reader)?;
         let computers = reader.computers()?.into_iter().map(|row| row.config);
@@ -226,7 +226,7 @@ fn ports(reader: &Reader, nodes: &[(String, Node)]) -> Result<serde_json::Value>
 /// size.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(crate) fn node_json(reader: &Reader, node: &Node) -> Result<serde_json::Value> {
     let mut map = json!({ "id": node.id, "uuid": node.uuid, "type": node.node_type });
     let text = serde_json::to_string(&node.body).unwrap_or_default();
@@ -280,7 +280,7 @@ fn small_text(reader: &Reader, node: &Node) -> Option<String> {
 /// Returns a process's inputs by port.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(crate) fn inputs(reader: &Reader, process: NodeId) -> Result<Vec<(String, Node)>> {
     let links = reader.incoming(process)?;
     linked(reader, links, &[LinkType::InputCalc, LinkType::InputWork], |link| link.source)
@@ -289,7 +289,7 @@ pub(crate) fn inputs(reader: &Reader, process: NodeId) -> Result<Vec<(String, No
 /// Returns a process's outputs by port.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(crate) fn outputs(reader: &Reader, process: NodeId) -> Result<Vec<(String, Node)>> {
     let links = reader.outgoing(process)?;
     linked(reader, links, &[LinkType::Create, LinkType::Return], |link| link.target)
@@ -308,7 +308,7 @@ fn linked(
 /// Returns the processes that a process called.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(crate) fn children(reader: &Reader, process: NodeId) -> Result<Vec<Process>> {
     let calls = reader.outgoing(process)?.into_iter().filter(|link| is_call(link.link_type));
     let mut ids: Vec<NodeId> = calls.map(|link| link.target).collect();
@@ -328,7 +328,7 @@ fn is_call(link: LinkType) -> bool {
 /// Returns the end of the scheduler's stderr for a job; `None` if it was not retrieved.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(crate) fn scheduler_stderr(reader: &Reader, process: &Process) -> Result<Option<String>> {
     let name = option(&reader.node(process.id)?, "scheduler_stderr");
     let retrieved = outputs(reader, process.id)?.into_iter().find(|(label, _)| label == "retrieved");

@@ -25,7 +25,8 @@ pub(crate) struct Document {
 /// Reads a file.
 ///
 /// # Errors
-/// One that can't be read; one that is not YAML, with line and column. Both are wrong words (exit status 2).
+/// Fails if it can't be read, or is not YAML, with line and column. Both count as wrong arguments (exit
+/// status 2).
 pub(crate) fn read(path: &Path) -> Result<Document> {
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("can't read {}: {error}", path.display())))?;

@@ -43,7 +43,7 @@ pub(crate) enum CacheCommand {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// An unknown process; one that is no calculation.
+/// Fails if the process is unknown, or is no calculation.
 pub(crate) async fn run(session: &Session, command: CacheCommand) -> Result {
     match command {
         CacheCommand::Explain { process } => explain(session, &process).await,

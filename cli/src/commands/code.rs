@@ -102,7 +102,7 @@ const UNUSED: &[(&str, &str)] = &[
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do.
+/// Fails if the command fails.
 pub(crate) async fn run(session: &Session, command: CodeCommand) -> Result {
     match command {
         CodeCommand::Create { kind, flags } => create(session, kind.as_deref(), &flags).await,

@@ -43,7 +43,7 @@ pub(crate) enum ConfigCommand {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// An unknown key or a wrong value (exit status 2); the store's.
+/// Fails at an unknown key or a wrong value (exit status 2). Returns the store's errors.
 pub(crate) async fn run(session: &Session, command: ConfigCommand) -> Result {
     match command {
         ConfigCommand::List => list(session).await,

@@ -78,7 +78,7 @@ impl LaunchArgs {
     /// Makes a launch of them.
     ///
     /// # Errors
-    /// Everything that is wrong with them (exit status 2).
+    /// Fails with all problems of the arguments (exit status 2).
     pub(crate) async fn launch(self, session: &Session) -> Result<Launch> {
         let reader = session.reader().await?;
         let wish = self.wish(&reader)?;
@@ -88,7 +88,7 @@ impl LaunchArgs {
     /// Returns the wish that the arguments express.
     ///
     /// # Errors
-    /// A process to be like that is not there, or is of another type.
+    /// Fails if the process of `--like` does not exist, or is of another type.
     pub(crate) fn wish(mut self, reader: &Reader) -> Result<Wish> {
         let like = self.like.as_deref().map(|name| view::find_process(reader, name)).transpose()?;
         // Where no type is needed, the first word may be one of the others.
@@ -126,7 +126,8 @@ const DRY_RUNS: &str = "submit_test";
 /// Writes what a job would get, and starts nothing.
 ///
 /// # Errors
-/// Everything that is wrong with the launch (exit status 2); what would stop it before its submission (1).
+/// Fails with all problems of the launch (exit status 2), and with anything that would stop it before its
+/// submission (1).
 pub(crate) async fn dry_run(session: &Session, mut launch: Launch) -> Result {
     launch.metadata.dry_run = false;
     let dir = std::env::current_dir()?.join(DRY_RUNS);

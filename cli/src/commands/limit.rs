@@ -31,7 +31,7 @@ pub(crate) enum LimitCommand {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do.
+/// Fails if the command fails.
 pub(crate) async fn run(session: &Session, command: LimitCommand) -> Result {
     let LimitCommand::Show { computer } = command;
     let reader = session.reader().await?;

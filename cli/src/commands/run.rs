@@ -24,7 +24,7 @@ const SECOND_THOUGHT: Duration = Duration::from_secs(2);
 /// Runs the process.
 ///
 /// # Errors
-/// Everything that is wrong with the launch (exit status 2); a process that did not finish well (1).
+/// Fails with all problems of the launch (exit status 2), or if the process did not succeed (1).
 pub(crate) async fn run(session: &Session, args: LaunchArgs) -> Result {
     let launch = args.launch(session).await?;
     if launch.metadata.dry_run {

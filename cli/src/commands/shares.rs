@@ -24,7 +24,7 @@ impl Shares {
     /// Reads them for the machine of a computer; nothing where its jobs share none, or it did not say yet what it has.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub(super) fn read(reader: &Reader, label: &str) -> Result<Shares> {
         let sharing = reader.sharing(label)?;
         let Some(capacity) = sharing.capacity(label) else { return Ok(Shares::default()) };

@@ -13,7 +13,7 @@ use crate::{
 /// Shows how the profile is.
 ///
 /// # Errors
-/// The store can't be opened.
+/// Fails if the store can't be opened.
 pub(crate) async fn run(session: &Session) -> Result {
     let reader = session.reader().await?;
     let owner = owner::look(session.paths()).await;

@@ -48,7 +48,7 @@ pub(crate) enum StorageCommand {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do; a damaged store.
+/// Fails if the command fails, or if the store is damaged.
 pub(crate) async fn run(session: &Session, command: StorageCommand) -> Result {
     match command {
         StorageCommand::Info => info(session, &set_up(session).await?),

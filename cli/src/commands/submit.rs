@@ -30,7 +30,7 @@ pub(crate) struct SubmitArgs {
 /// Submits the processes.
 ///
 /// # Errors
-/// Everything that is wrong with the launch (exit status 2), and what prevents it (1).
+/// Fails with all problems of the launch (exit status 2), or if something else prevents it (1).
 pub(crate) async fn run(session: &Session, args: SubmitArgs) -> Result {
     let answered = match args.each {
         Some(file) => many(session, args.launch, &file).await?,

@@ -30,7 +30,7 @@ impl<K: Keys> Flags<K> {
     /// Returns the values of file and flags, with checked shapes. A flag wins over the file.
     ///
     /// # Errors
-    /// Returns those of [`ConfigFile`], and all values of the wrong shape at once.
+    /// Returns the errors of [`ConfigFile`]. Fails with all values of the wrong shape at once.
     pub(crate) async fn values(&self, accepted: &Accepted<'_>) -> Result<Values> {
         let mut values = match &self.config {
             Some(source) => checked_shapes::<K>(source, ConfigFile::load(source).await?.checked(accepted)?)?,

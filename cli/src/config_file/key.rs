@@ -56,7 +56,7 @@ impl Shape {
     /// Reads a word of the command line, or a line from a terminal.
     ///
     /// # Errors
-    /// What was expected.
+    /// Fails with what was expected.
     pub(crate) fn read(self, word: &str) -> Result<Value, String> {
         let expected = || format!("expected {}, got `{word}`", self.expected());
         match self {
@@ -82,7 +82,7 @@ impl Shape {
     /// Checks a value of a file.
     ///
     /// # Errors
-    /// What was expected, and what came.
+    /// Fails with what was expected, and what was given.
     pub(crate) fn check(self, value: Value) -> Result<Value, String> {
         let fits = match self {
             Shape::Text => value.is_string(),

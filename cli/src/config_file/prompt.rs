@@ -20,7 +20,7 @@ pub(crate) struct Wanted {
 /// their defaults.
 ///
 /// # Errors
-/// All required ones that are missing, where nobody can be asked; the terminal's.
+/// Fails with all missing required values if nobody can be asked. Fails also if the terminal does.
 pub(crate) fn complete(values: &mut Values, wanted: &[Wanted], ask: Ask) -> Result {
     let open: Vec<&Wanted> = wanted.iter().filter(|wanted| !values.contains_key(wanted.key.name)).collect();
     if ask == Ask::Nothing || !std::io::stdin().is_terminal() {

@@ -37,7 +37,7 @@ impl From<String> for Trouble {
 /// Reads what was given.
 ///
 /// # Errors
-/// A path that can't be read or is of the wrong kind; a full disk.
+/// Fails if the path can't be read or is of the wrong kind, or if the disk is full.
 pub(super) async fn load(given: Given, reading: &Reading<'_>, plugin: &str) -> Result<InputValue, Trouble> {
     match given {
         Given::Read(path, format, types) => reading.read(&path, format.as_deref(), &types, plugin).await,

@@ -20,7 +20,7 @@ pub(crate) struct Line {
 /// Makes a launch of each line, with what the wish says about all of them.
 ///
 /// # Errors
-/// A file that can't be read or has no lines; everything that is wrong with any line (exit status 2).
+/// Fails if the file can't be read or has no lines, and with all problems of its lines (exit status 2).
 pub(crate) async fn each(reading: &Reading<'_>, wish: Wish, file: &Path) -> Result<Vec<Line>> {
     let text = fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("can't read {}: {error}", file.display())))?;

@@ -134,7 +134,7 @@ impl<'a> Gathered<'a> {
     /// Reads the files that were named, the plugin of this digest first; gives inputs, metadata and problems.
     ///
     /// # Errors
-    /// A store that has no room for them.
+    /// Fails if the store has no room for them.
     pub(super) async fn finish(
         mut self,
         reading: &Reading<'_>,

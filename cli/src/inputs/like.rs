@@ -13,7 +13,7 @@ use crate::{error::Result, view};
 /// Takes all that a process was launched with.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(super) fn gather(gathered: &mut Gathered<'_>, reader: &Reader, process: NodeId) -> Result {
     for (port, node) in view::inputs(reader, process)? {
         gathered.value(&port, InputValue::Node(node.uuid.to_string()));

@@ -14,7 +14,7 @@ pub(super) const KEYS: [&str; 6] =
 /// Sets metadata from a word. In options, JSON is read as JSON where the option takes it, else as text.
 ///
 /// # Errors
-/// An unknown key; another computer than the one that was given before.
+/// Fails at an unknown key, and at another computer than the one that was given before.
 pub(super) fn set_word(metadata: &mut Metadata, key: &str, word: &str) -> Result<(), String> {
     match key.strip_prefix("options.") {
         Some(option) => set_option(&mut metadata.options, option, option_value(option, word)),
@@ -26,7 +26,7 @@ pub(super) fn set_word(metadata: &mut Metadata, key: &str, word: &str) -> Result
 /// Sets metadata from a value.
 ///
 /// # Errors
-/// As [`set_word`], and a value of another kind than the key takes.
+/// Fails as [`set_word`] does, and if the key takes values of another kind.
 pub(super) fn set(metadata: &mut Metadata, key: &str, value: Value) -> Result<(), String> {
     if let Some(option) = key.strip_prefix("options.") {
         return set_option(&mut metadata.options, option, value);

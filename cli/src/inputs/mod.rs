@@ -72,7 +72,7 @@ pub(crate) struct Wish {
 /// Takes the files of a directory into the object repository.
 ///
 /// # Errors
-/// A directory that can't be read, or has links in it (exit status 2); a full disk (1).
+/// Fails if the directory can't be read, or has links in it (exit status 2), or if the disk is full (1).
 pub(crate) fn directory(objects: &Objects, dir: &Path) -> Result<Vec<FileContent>> {
     content::directory(dir, objects).map_err(|trouble| match trouble {
         content::Trouble::Given(message) => Failure::usage(message),
@@ -83,7 +83,7 @@ pub(crate) fn directory(objects: &Objects, dir: &Path) -> Result<Vec<FileContent
 /// Makes a launch of a wish, with the files it names taken into the object repository.
 ///
 /// # Errors
-/// Everything that is wrong with the wish (exit status 2); a full disk (1).
+/// Fails with all problems of the wish (exit status 2), or if the disk is full (1).
 pub(crate) async fn launch(reading: &Reading<'_>, wish: Wish) -> Result<Launch> {
     let template = Template::new(reading.reader(), wish)?;
     template.launch(reading, None).await?.map_err(|problems| {

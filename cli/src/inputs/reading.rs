@@ -53,7 +53,8 @@ impl<'a> Reading<'a> {
     /// was said, or that its name ends with. Of several plugins that declare the type, that of `plugin` is asked.
     ///
     /// # Errors
-    /// A format that none of them is read from, with those that there are; what is wrong with the file.
+    /// Fails if none of them is read from this format, with the available ones. Fails also if the file is not
+    /// valid.
     pub(super) async fn read(
         &self,
         path: &Path,

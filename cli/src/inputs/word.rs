@@ -32,7 +32,7 @@ pub(super) enum Given {
 /// Reads a word for a port that accepts `types` (empty: any). Relative paths count from `base`.
 ///
 /// # Errors
-/// What is accepted and what came.
+/// Fails with what is accepted and what was given.
 pub(super) fn read(types: &[String], word: &str, base: &Path) -> Result<Given, String> {
     if let Some(text) = word.strip_prefix("str:") {
         return literal_text(types, text);

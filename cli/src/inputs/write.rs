@@ -18,7 +18,7 @@ pub(crate) enum References {
 /// Returns the text of the file.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(crate) fn document_of(reader: &Reader, process: NodeId, references: References) -> Result<String> {
     let found = reader.process(process)?;
     let mut text = format!(

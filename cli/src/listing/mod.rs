@@ -100,7 +100,7 @@ impl ListingArgs {
     /// Prints the chosen columns, or these.
     ///
     /// # Errors
-    /// The store's, and that of standard output.
+    /// Returns the store's errors. Fails also if standard output does.
     pub(crate) fn print<T: Listed>(
         &self,
         session: &Session,

@@ -28,7 +28,7 @@ impl<'a> Row<'a> {
     /// Makes the row of a node or a process.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub(super) fn new(reader: &'a Reader, it: &impl Listed) -> Result<Row<'a>> {
         let process = match (it.process(), it.node()) {
             (Some(process), _) => Some(process.clone()),
@@ -183,7 +183,7 @@ fn within(value: &Value, path: &str) -> Value {
 /// Describes the ports on the key's side: `; they have: x, y`.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(super) fn ports_of<T: Listed>(reader: &Reader, all: &[T], key: &Key) -> Result<String> {
     let mut labels = BTreeSet::new();
     for it in all {

@@ -15,7 +15,7 @@ const CELL_MAX: usize = 60;
 /// Prints rows of a value for each key.
 ///
 /// # Errors
-/// That of standard output.
+/// Fails if standard output does.
 pub(super) fn rows(session: &Session, raw: bool, keys: &[Key], rows: Vec<Vec<Value>>) -> Result {
     if session.csv {
         return csv(raw, keys, &rows);

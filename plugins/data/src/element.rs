@@ -19,7 +19,7 @@ pub fn is_element(symbol: &str) -> bool {
 /// Returns the element that a word begins with: `Fe3+`, `SI1`, `O_w`. Isotopes of hydrogen are hydrogen.
 ///
 /// # Errors
-/// No element; or, all in capitals, one of two.
+/// Fails if there is no element; or, all in capitals, if it could be one of two.
 pub(crate) fn leading(word: &str) -> Result<&'static str, String> {
     let letters: String = word.chars().take_while(char::is_ascii_alphabetic).collect();
     let known = |symbol: &str| ELEMENTS.iter().find(|known| **known == symbol).copied();

@@ -169,7 +169,7 @@ impl Structure {
     /// Reads the one structure of a CIF file.
     ///
     /// # Errors
-    /// The line, and what is wrong there.
+    /// Fails with the line, and the problem there.
     pub fn from_cif(text: &str) -> Result<Self, String> {
         cif::read(text)
     }
@@ -177,7 +177,7 @@ impl Structure {
     /// Writes a CIF file, all sites listed.
     ///
     /// # Errors
-    /// That it does not repeat in all directions, of which a CIF file always speaks.
+    /// Fails if it does not repeat in all directions, as a CIF file always does.
     pub fn to_cif(&self) -> Result<String, String> {
         cif::write(self)
     }
@@ -185,7 +185,7 @@ impl Structure {
     /// Reads an XYZ file of one frame, extended or plain.
     ///
     /// # Errors
-    /// The line, and what is wrong there.
+    /// Fails with the line, and the problem there.
     pub fn from_extxyz(text: &str) -> Result<Self, String> {
         let mut frames = xyz::frames(text)?;
         match (frames.len(), frames.pop()) {
@@ -199,7 +199,7 @@ impl Structure {
     /// Writes an extended XYZ file of one frame.
     ///
     /// # Errors
-    /// Sites that are shared or partly empty, which XYZ can't say.
+    /// Fails if sites are shared or partly empty, which XYZ can't express.
     pub fn to_extxyz(&self) -> Result<String, String> {
         xyz::write(self, &[])
     }

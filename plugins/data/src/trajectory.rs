@@ -42,7 +42,7 @@ impl Trajectory {
     /// Makes a trajectory of structures that have the same sites.
     ///
     /// # Errors
-    /// The first frame that has others.
+    /// Fails with the first frame that has other sites.
     pub fn from_frames(frames: &[Structure]) -> Result<Self, String> {
         let first = frames.first().ok_or("a trajectory has a frame at least")?;
         let symbols =
@@ -102,7 +102,7 @@ impl Trajectory {
     /// Reads an XYZ file of any number of frames.
     ///
     /// # Errors
-    /// The line, and what is wrong there; a frame with other atoms.
+    /// Fails with the line, and the problem there. Fails also if a frame has other atoms.
     pub fn from_extxyz(text: &str) -> Result<Self, String> {
         let frames = xyz::frames(text)?;
         let times: Option<Vec<f64>> = frames.iter().map(|frame| frame.time).collect();
@@ -113,7 +113,7 @@ impl Trajectory {
     /// Writes an extended XYZ file.
     ///
     /// # Errors
-    /// Sites that are shared or partly empty, which XYZ can't say.
+    /// Fails if sites are shared or partly empty, which XYZ can't express.
     pub fn to_extxyz(&self) -> Result<String, String> {
         let times = self.times.as_ref().and_then(Array::floats).unwrap_or_default();
         let frame = |index: usize| {

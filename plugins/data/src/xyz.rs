@@ -39,7 +39,7 @@ enum Species {
 /// Reads all frames of a file.
 ///
 /// # Errors
-/// The line, and what is wrong there.
+/// Fails with the line, and the problem there.
 pub(crate) fn frames(text: &str) -> Result<Vec<Frame>, String> {
     let lines: Vec<&str> = text.lines().collect();
     let mut frames = Vec::new();
@@ -226,7 +226,7 @@ fn word(chars: &[char], at: &mut usize, ends: impl Fn(char) -> bool) -> Result<S
 /// Writes one frame, with more pairs for its comment line.
 ///
 /// # Errors
-/// A kind that XYZ can't say.
+/// Fails at a kind that XYZ can't express.
 pub(crate) fn write(structure: &Structure, more: &[(&str, String)]) -> Result<String, String> {
     let mut text = format!("{}\n", structure.sites.len());
     if structure.volume() > 0.0 {

@@ -44,7 +44,7 @@ pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
 /// Encodes what others defined, which may hold something that can't be expressed.
 ///
 /// # Errors
-/// A text that says what.
+/// Fails with a text about what can't be expressed.
 pub fn try_encode<T: Serialize>(message: &T) -> Result<Vec<u8>, String> {
     rmp_serde::to_vec_named(message).map_err(|error| error.to_string())
 }
@@ -52,7 +52,7 @@ pub fn try_encode<T: Serialize>(message: &T) -> Result<Vec<u8>, String> {
 /// Decodes a message.
 ///
 /// # Errors
-/// A text that says what was expected.
+/// Fails with a text about what was expected.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     rmp_serde::from_slice(bytes).map_err(|error| error.to_string())
 }
@@ -60,7 +60,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 /// Turns a serde value into a [`Value`].
 ///
 /// # Errors
-/// A text that says what can't be expressed.
+/// Fails with a text about what can't be expressed.
 pub fn to_value<T: Serialize>(value: &T) -> Result<Value, String> {
     decode(&try_encode(value)?)
 }
@@ -68,7 +68,7 @@ pub fn to_value<T: Serialize>(value: &T) -> Result<Value, String> {
 /// Turns a [`Value`] into a serde value.
 ///
 /// # Errors
-/// A text that says what was expected.
+/// Fails with a text about what was expected.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
     decode(&encode(value))
 }

@@ -28,7 +28,7 @@ impl Header {
     /// Reads a head; gives it with its length in bytes, behind which the items begin.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Fails with the problem, in words.
     pub fn read(bytes: &[u8]) -> Result<(Header, usize), String> {
         let rest = bytes.strip_prefix(MAGIC).ok_or("no .npy file: it does not begin with \\x93NUMPY")?;
         let (length, head) = match rest {

@@ -61,7 +61,7 @@ pub trait Returned: Sized {
     /// Sets the outputs.
     ///
     /// # Errors
-    /// What the function returned.
+    /// Returns the function's error.
     fn emit(self, set: &mut OutputSet) -> Result;
 }
 

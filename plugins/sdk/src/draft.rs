@@ -283,7 +283,7 @@ impl<P: Process> Draft<P> {
     /// Makes the call, under a name that no other call of the process has.
     ///
     /// # Errors
-    /// All ports that can't be given what they were, with their names.
+    /// Fails with all ports whose input is not valid, by name.
     pub fn into_call(self, call: impl Into<String>) -> Result<Call> {
         let CallMetadata { label, description, computer, options, link_label } = self.metadata;
         Ok(Call {

@@ -40,7 +40,7 @@ impl Error {
     /// Returns the exit code, or the text of any other error.
     ///
     /// # Errors
-    /// The text: the error and all its causes.
+    /// Returns the text: the error and all its causes.
     pub fn into_exit(self) -> Result<Exit, String> {
         match self.0 {
             Kind::Exit(exit) => Ok(exit),

@@ -48,7 +48,7 @@ impl FileRef {
     /// Returns the file's bytes.
     ///
     /// # Errors
-    /// Those of reading the file.
+    /// Fails if the file can't be read.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         match &self.0 {
             Origin::Bytes(bytes) => Ok(bytes.clone()),
@@ -59,7 +59,7 @@ impl FileRef {
     /// Returns the file's text.
     ///
     /// # Errors
-    /// Those of reading the file; `InvalidData` if it is not UTF-8.
+    /// Fails if the file can't be read; `InvalidData` if it is not UTF-8.
     pub fn read_to_string(&self) -> io::Result<String> {
         String::from_utf8(self.read()?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
@@ -133,7 +133,7 @@ impl SingleFile {
     /// Makes a file of these bytes. `name` may have parts (`out/a.txt`).
     ///
     /// # Errors
-    /// A name that is absolute or has `..`.
+    /// Fails if the name is absolute or has `..`.
     pub fn from_bytes(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Self, String> {
         Ok(SingleFile { name: path::relative(name)?, file: FileRef::from_bytes(bytes) })
     }
@@ -141,7 +141,7 @@ impl SingleFile {
     /// Refers to an existing file, under its own name; see [`FileRef::from_path`].
     ///
     /// # Errors
-    /// A path without a file name.
+    /// Fails if the path has no file name.
     pub fn from_path(path: impl Into<PathBuf>) -> Result<Self, String> {
         let path = path.into();
         let name = path.file_name().ok_or_else(|| format!("`{}` names no file", path.display()))?;
@@ -151,7 +151,7 @@ impl SingleFile {
     /// Makes a file under another name. `name` may have parts (`out/a.txt`).
     ///
     /// # Errors
-    /// A name that is absolute or has `..`.
+    /// Fails if the name is absolute or has `..`.
     pub fn named(name: &str, file: impl Into<FileRef>) -> Result<Self, String> {
         Ok(SingleFile { name: path::relative(name)?, file: file.into() })
     }
@@ -169,7 +169,7 @@ impl SingleFile {
     /// Returns the file's bytes.
     ///
     /// # Errors
-    /// Those of reading the file.
+    /// Fails if the file can't be read.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         self.file.read()
     }
@@ -177,7 +177,7 @@ impl SingleFile {
     /// Returns the file's text.
     ///
     /// # Errors
-    /// Those of reading the file; `InvalidData` if it is not UTF-8.
+    /// Fails if the file can't be read; `InvalidData` if it is not UTF-8.
     pub fn read_to_string(&self) -> io::Result<String> {
         self.file.read_to_string()
     }
@@ -233,7 +233,7 @@ impl Folder {
     /// Refers to all files below a directory that exists for the length of this call. Links are left out.
     ///
     /// # Errors
-    /// Those of reading a directory.
+    /// Fails if a directory can't be read.
     pub fn from_dir(dir: impl AsRef<Path>) -> io::Result<Self> {
         let dir = dir.as_ref();
         let entry = |path: String| {
@@ -246,7 +246,7 @@ impl Folder {
     /// Adds a file.
     ///
     /// # Errors
-    /// A path that is absolute or has `..`.
+    /// Fails if the path is absolute or has `..`.
     pub fn add(&mut self, path: &str, file: impl Into<FileRef>) -> Result<(), String> {
         self.files.insert(path::relative(path)?, file.into());
         Ok(())

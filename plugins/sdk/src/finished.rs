@@ -41,7 +41,7 @@ impl Finished {
     /// U+FFFD; [`read_bytes`](Self::read_bytes) has them as they are.
     ///
     /// # Errors
-    /// A path that is not relative; those of reading the file.
+    /// Fails if the path is not relative, or if the file can't be read.
     pub fn read(&self, path: &str) -> Result<Option<String>> {
         Ok(self.read_bytes(path)?.map(into_text))
     }
@@ -49,7 +49,7 @@ impl Finished {
     /// Returns the bytes of a retrieved file; `None` if there is no such file.
     ///
     /// # Errors
-    /// A path that is not relative; those of reading the file.
+    /// Fails if the path is not relative, or if the file can't be read.
     pub fn read_bytes(&self, path: &str) -> Result<Option<Vec<u8>>> {
         read_if_there(&self.path(path)?)
     }
@@ -58,7 +58,7 @@ impl Finished {
     /// there is no such file.
     ///
     /// # Errors
-    /// A path that is not relative; those of reading the file.
+    /// Fails if the path is not relative, or if the file can't be read.
     pub fn tail(&self, path: &str, bytes: u64) -> Result<Option<String>> {
         let path = self.path(path)?;
         if !path.is_file() {
@@ -71,7 +71,7 @@ impl Finished {
     /// itself.
     ///
     /// # Errors
-    /// A path that is not relative.
+    /// Fails if the path is not relative.
     pub fn path(&self, path: &str) -> Result<PathBuf> {
         Ok(self.retrieved.join(path::relative(path)?))
     }
@@ -79,7 +79,7 @@ impl Finished {
     /// Returns a retrieved file as an output, by reference; `None` if there is no such file.
     ///
     /// # Errors
-    /// A path that is not relative.
+    /// Fails if the path is not relative.
     pub fn file(&self, path: &str) -> Result<Option<SingleFile>> {
         let full = self.path(path)?;
         Ok(if full.is_file() { Some(SingleFile::from_path(full)?) } else { None })
@@ -93,7 +93,7 @@ impl Finished {
     /// Returns all retrieved files, as relative paths, sorted.
     ///
     /// # Errors
-    /// Those of reading a directory.
+    /// Fails if a directory can't be read.
     pub fn list(&self) -> Result<Vec<String>> {
         Ok(path::files_below(&self.retrieved).map_err(|error| cant_read(&self.retrieved, &error))?)
     }
@@ -101,7 +101,7 @@ impl Finished {
     /// Returns the retrieved files and directories that match a path or a glob (`out/*.xml`), sorted.
     ///
     /// # Errors
-    /// Those of reading a directory.
+    /// Fails if a directory can't be read.
     pub fn glob(&self, pattern: &str) -> Result<Vec<String>> {
         let path = path::relative(pattern)?;
         // A file may well be called `a[1].dat`.
@@ -120,7 +120,7 @@ impl Finished {
     /// retrieved temporarily.
     ///
     /// # Errors
-    /// A path that is not relative.
+    /// Fails if the path is not relative.
     pub fn temporary(&self, path: &str) -> Result<Option<PathBuf>> {
         let path = path::relative(path)?;
         Ok(self.temporary.as_ref().map(|dir| dir.join(path)))
@@ -129,7 +129,7 @@ impl Finished {
     /// Returns the text of a temporarily retrieved file, as [`read`](Self::read) gives it.
     ///
     /// # Errors
-    /// A path that is not relative; those of reading the file.
+    /// Fails if the path is not relative, or if the file can't be read.
     pub fn read_temporary(&self, path: &str) -> Result<Option<String>> {
         match self.temporary(path)? {
             Some(path) => Ok(read_if_there(&path)?.map(into_text)),

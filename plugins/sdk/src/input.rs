@@ -32,7 +32,7 @@ pub trait PortType: Sized {
     /// Reads it from a node.
     ///
     /// # Errors
-    /// What is wrong with the node; the port's name is added by the caller.
+    /// Fails with the problem of the node. The caller adds the port's name.
     fn from_node(node: &Node) -> Result<Self, String>;
 
     /// Makes the node as the engine would lend it, for tests and for the defaults of ports.
@@ -247,7 +247,7 @@ fn is_given(nodes: &Nodes, name: &str) -> bool {
 /// Reads the inputs of a process.
 ///
 /// # Errors
-/// All problems: unknown names, missing ones, values of a wrong type.
+/// Fails with all problems: unknown names, missing ones, values of a wrong type.
 pub(crate) fn read_inputs<I: Inputs>(nodes: &Nodes) -> Result<I, Problems> {
     let mut bad = Problems::default();
     let namespace = I::namespace();

@@ -35,7 +35,7 @@ impl Job {
     /// Makes a file in the sandbox, with its directories.
     ///
     /// # Errors
-    /// A path that leaves the sandbox; those of making a file.
+    /// Fails if the path leaves the sandbox, or if the file can't be made.
     pub fn create(&mut self, path: &str) -> Result<File> {
         let target = self.target(path)?;
         Ok(File::create(&target).map_err(|error| cant_make(path, &error))?)
@@ -44,7 +44,7 @@ impl Job {
     /// Writes a file in the sandbox, with its directories.
     ///
     /// # Errors
-    /// A path that leaves the sandbox; those of writing a file.
+    /// Fails if the path leaves the sandbox, or if the file can't be written.
     pub fn write(&mut self, path: &str, bytes: impl AsRef<[u8]>) -> Result {
         let target = self.target(path)?;
         Ok(fs::write(&target, bytes).map_err(|error| cant_make(path, &error))?)
@@ -53,7 +53,7 @@ impl Job {
     /// Makes a directory in the sandbox; it is uploaded also if it stays empty.
     ///
     /// # Errors
-    /// A path that leaves the sandbox; those of making a directory.
+    /// Fails if the path leaves the sandbox, or if the directory can't be made.
     pub fn create_dir(&mut self, path: &str) -> Result {
         let target = self.sandbox.join(path::relative(path)?);
         Ok(fs::create_dir_all(target).map_err(|error| cant_make(path, &error))?)
@@ -200,7 +200,7 @@ impl Job {
     /// Returns the name of the output file in the same way.
     ///
     /// # Errors
-    /// Neither says anything.
+    /// Fails if neither the user nor the type sets it.
     pub fn output_filename(&self) -> Result<String> {
         option::text(&self.options, "output_filename")
     }

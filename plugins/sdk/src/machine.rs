@@ -75,7 +75,8 @@ pub trait Machine: 'static {
     /// Takes one step.
     ///
     /// # Errors
-    /// An exit code finishes the process with it; any other error excepts it. What was asked for before is done.
+    /// An exit code finishes the process with it; any other error excepts it. Earlier requests are still
+    /// carried out.
     fn step(
         inputs: &Self::Inputs,
         state: &mut Self::State,
@@ -112,7 +113,7 @@ impl Steps {
     /// Launches a child of a type that is at hand.
     ///
     /// # Errors
-    /// Inputs that can't be given what they were.
+    /// Fails if inputs are not valid.
     pub fn call<P: Process>(&mut self, call: &str, draft: Draft<P>) -> Result {
         self.launch(draft.into_call(call)?);
         Ok(())
@@ -131,7 +132,7 @@ impl Steps {
     /// Returns stored nodes as outputs.
     ///
     /// # Errors
-    /// Labels that no link can have.
+    /// Fails at labels that no link can have.
     pub fn outputs<O: Outputs + Stored>(&mut self, outputs: O) -> Result {
         let mut set = OutputSet::default();
         outputs.emit_all("", &mut set);

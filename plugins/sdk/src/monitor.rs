@@ -75,7 +75,7 @@ pub trait Monitor: Inputs + 'static {
     /// Judges the job as it stands; `None`: it goes on.
     ///
     /// # Errors
-    /// It can't tell; the job goes on.
+    /// Fails if it can't judge; the job goes on.
     fn judge(&self, job: &Look) -> Result<Option<Verdict>>;
 }
 
@@ -126,7 +126,7 @@ impl Look {
     /// Returns the end of a file, as much as was asked for; `None` if the file does not exist.
     ///
     /// # Errors
-    /// Those of reading it; that it was not asked for.
+    /// Fails if the file can't be read, or if its contents were not asked for.
     pub fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let Some(file) = self.files.get(path) else { return Ok(None) };
         let end = file.end.as_ref().ok_or_else(|| format!("only the size of `{path}` was asked for"))?;

@@ -160,7 +160,7 @@ impl AnyNode {
     /// Reads it as a port type: `node.get::<SingleFile>()`.
     ///
     /// # Errors
-    /// What does not fit.
+    /// Fails if the node does not fit the type, with the reason.
     pub fn get<T: PortType>(&self) -> Result<T, String> {
         T::from_node(&self.to_node())
     }

@@ -27,7 +27,7 @@ pub trait IntoNode: Sized {
     /// Makes the node. Big files are left in one of the `places`.
     ///
     /// # Errors
-    /// Why there can be no such node; the port's name is added by the caller.
+    /// Fails with the reason if there can be no such node. The caller adds the port's name.
     fn into_node(self, places: &mut Places) -> Result<NewNode, String>;
 }
 
@@ -50,7 +50,7 @@ pub trait OutputField: Sized {
     /// Reads it.
     ///
     /// # Errors
-    /// That it is not there.
+    /// Fails if it is not there.
     fn read(nodes: &BTreeMap<String, proto::Node>, name: &str) -> Result<Self::Nodes, String>;
 }
 

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 /// Normalises a path: `/` between its parts, without `.`, and never outside the directory it is relative to.
 ///
 /// # Errors
-/// A text that says why `path` is not allowed.
+/// Fails with a text about why `path` is not allowed.
 pub fn relative(path: &str) -> Result<String, String> {
     let mut parts = Vec::new();
     for component in Path::new(path).components() {
@@ -32,7 +32,7 @@ pub fn relative(path: &str) -> Result<String, String> {
 /// Returns every file below `dir`, as relative paths, sorted. Links are not followed and not listed.
 ///
 /// # Errors
-/// Those of reading a directory.
+/// Fails if a directory can't be read.
 pub(crate) fn files_below(dir: &Path) -> std::io::Result<Vec<String>> {
     let mut found = Vec::new();
     let mut open = vec![(dir.to_path_buf(), String::new())];

@@ -40,7 +40,8 @@ pub trait Process: 'static {
     /// Returns the outputs of a process that ended.
     ///
     /// # Errors
-    /// Its exit code or the reason why it did not finish, if it was no success; an output that is missing.
+    /// Fails with its exit code, or with the reason why it did not finish. Fails also if an output is
+    /// missing.
     fn nodes(ended: &Ended) -> Result<Self::Nodes> {
         let name = Self::type_name();
         if !ended.is_ok() {
@@ -56,7 +57,7 @@ pub trait OutputNodes: Sized + Clone {
     /// Reads all of them.
     ///
     /// # Errors
-    /// An output that must be there and is not: a process that failed may lack any.
+    /// Fails if a required output is missing: a process that failed may lack any.
     fn read_all(nodes: &BTreeMap<String, proto::Node>, prefix: &str) -> Result<Self, String>;
 }
 

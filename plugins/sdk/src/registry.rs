@@ -267,11 +267,11 @@ impl Plugin {
     /// Answers one call of the host.
     ///
     /// # Errors
-    /// An unreadable request, an unknown method or process type. What goes wrong inside a process type is part of
-    /// the reply.
+    /// Fails at an unreadable request, and at an unknown method or process type. Errors inside a process type
+    /// are part of the reply.
     ///
     /// # Panics
-    /// When the author's code does.
+    /// If the author's code does.
     pub fn call(&self, method: u32, request: &[u8]) -> Result<Vec<u8>, Failure> {
         match method {
             method::MANIFEST => self.manifest().map(|manifest| encode(&manifest)),
@@ -295,7 +295,7 @@ impl Plugin {
     /// Returns the process types, sorted by name.
     ///
     /// # Errors
-    /// Two process types of one name.
+    /// Fails if two process types have the same name.
     pub fn manifest(&self) -> Result<Manifest, Failure> {
         let mut types: Vec<ProcessType> = self.entries().map(Entry::describe).collect();
         types.sort_by(|a, b| a.name.cmp(&b.name));

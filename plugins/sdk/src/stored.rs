@@ -44,7 +44,7 @@ impl<T> Node<T> {
     /// Returns the same node as one that holds a `U`, where its Rust type does not determine this.
     ///
     /// # Errors
-    /// It is of another data type.
+    /// Fails if it is of another data type.
     pub fn cast<U: PortType>(&self) -> Result<Node<U>> {
         Node::from_node(&self.node).map_err(Error::from)
     }

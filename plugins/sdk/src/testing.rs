@@ -69,7 +69,7 @@ pub fn prepare<C: CalcJob>(inputs: C::Inputs) -> Prepared {
 /// Runs `prepare` on `inputs`.
 ///
 /// # Errors
-/// How it ended instead: an exit code or an exception.
+/// Returns the other end: an exit code or an exception.
 pub fn try_prepare<C: CalcJob>(inputs: &C::Inputs) -> Result<Prepared, Box<Outcome>> {
     let scratch = Scratch::new();
     let sandbox = scratch.path().join("sandbox");
@@ -134,7 +134,7 @@ pub fn call_by_name(krate: &'static str, name: &str, inputs: Given) -> Parsed {
 /// Lets a monitor judge a job whose work directory holds these files, given as (path, text).
 ///
 /// # Errors
-/// Its own, in words.
+/// Returns the monitor's error, in words.
 pub fn watch<M: Monitor>(monitor: M, files: &[(&str, &str)]) -> Result<Option<Verdict>, String> {
     let scratch = Scratch::new();
     crate::monitor::try_out(monitor, files, scratch.path())
@@ -184,7 +184,7 @@ pub fn stored(data_type: &str, body: impl serde::Serialize) -> AnyNode {
 /// Reads a file as a data type, as `port=file:NAME` does.
 ///
 /// # Errors
-/// A format that the type is not read from; what the type says of the file.
+/// Fails if the type is not read from this format. Returns the type's own errors about the file.
 pub fn read_data<T: Data>(format: &str, name: &str, bytes: impl AsRef<[u8]>) -> Result<T, String> {
     if !T::READS.contains(&format) {
         return Err(format!("{} is read from {}, not from {format}", T::NAME, T::READS.join(", ")));
@@ -200,7 +200,7 @@ pub fn read_data<T: Data>(format: &str, name: &str, bytes: impl AsRef<[u8]>) -> 
 /// Writes a value as a file, as `ferry node export` does.
 ///
 /// # Errors
-/// A format that the type is not written to; what the type says.
+/// Fails if the type is not written to this format. Returns the type's own errors.
 pub fn write_data<T: Data>(value: &T, format: &str) -> Result<Vec<u8>, String> {
     if !T::WRITES.contains(&format) {
         return Err(format!("{} is written to {}, not to {format}", T::NAME, T::WRITES.join(", ")));
@@ -242,7 +242,7 @@ impl Prepared {
     /// Returns the text of a file that would be in the work directory.
     ///
     /// # Panics
-    /// If there is none, naming those that there are.
+    /// If there is none, with the names of the existing ones.
     pub fn file(&self, path: &str) -> String {
         let copied = self.description.files.iter().find(|file| file.target == path);
         let place = match copied.map(|file| &file.source) {

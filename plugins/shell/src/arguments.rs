@@ -24,7 +24,7 @@ impl Arguments {
     /// Splits a line, as a shell quotes words.
     ///
     /// # Errors
-    /// A quote that is not closed, or a word that only a shell understands.
+    /// Fails if a quote is not closed, or at a word that only a shell understands.
     pub fn line(line: &str) -> Result<Self, String> {
         words::split(line).map(Arguments)
     }
@@ -37,7 +37,7 @@ impl Arguments {
     /// Returns the arguments, each in pieces.
     ///
     /// # Errors
-    /// A brace that stands alone.
+    /// Fails if a brace has no partner.
     pub(crate) fn pieces(&self) -> Result<Vec<Vec<Piece>>, String> {
         self.0.iter().map(|argument| pieces(argument)).collect()
     }

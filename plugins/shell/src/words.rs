@@ -14,7 +14,7 @@ struct Word {
 /// `"`, `\`, `$` and a backtick; a backslash keeps the next character.
 ///
 /// # Errors
-/// A quote that is not closed, or a word that only a shell understands.
+/// Fails if a quote is not closed, or at a word that only a shell understands.
 pub(crate) fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<Word> = None;

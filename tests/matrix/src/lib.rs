@@ -46,7 +46,7 @@ impl Answer {
     /// Fails unless the exit status is this one.
     ///
     /// # Errors
-    /// With everything that was printed.
+    /// Fails with the whole output.
     pub fn expect(self, status: i32) -> Result<Self> {
         if self.status == status {
             return Ok(self);
@@ -60,7 +60,7 @@ impl Answer {
     /// Fails unless standard error holds all of these, and no sign of a panic.
     ///
     /// # Errors
-    /// With everything that was printed.
+    /// Fails with the whole output.
     pub fn says(self, words: &[&str]) -> Result<Self> {
         let wrong = words.iter().find(|word| !self.stderr.contains(**word));
         let panicked = self.stderr.contains("panicked") || self.stderr.contains("RUST_BACKTRACE");
@@ -74,7 +74,7 @@ impl Answer {
     /// Parses standard output as JSON.
     ///
     /// # Errors
-    /// If it is none.
+    /// Fails if it is not JSON.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.stdout).map_err(|error| format!("{error} in {}", self.stdout))
     }
@@ -84,7 +84,7 @@ impl Profile {
     /// Makes a new profile in the temporary directory.
     ///
     /// # Errors
-    /// The disk's.
+    /// Fails if the disk does.
     pub fn new() -> Result<Profile> {
         let dir =
             tempfile::Builder::new().prefix("ferry-matrix-").tempdir().map_err(|error| error.to_string())?;
@@ -152,7 +152,7 @@ impl Profile {
     /// Runs `ferry` with these words.
     ///
     /// # Errors
-    /// If it can't be started.
+    /// Fails if it can't be started.
     pub fn ferry(&self, words: &[&str]) -> Result<Answer> {
         Profile::run(self.command(words))
     }
@@ -160,7 +160,7 @@ impl Profile {
     /// Runs a command that was changed.
     ///
     /// # Errors
-    /// If it can't be started.
+    /// Fails if it can't be started.
     pub fn run(mut command: Command) -> Result<Answer> {
         let output = command.output().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
         Ok(Answer::of(output))
@@ -169,7 +169,7 @@ impl Profile {
     /// Runs `ferry`, which must succeed; gives its standard output, trimmed.
     ///
     /// # Errors
-    /// If it fails.
+    /// Fails if the command fails.
     pub fn ok(&self, words: &[&str]) -> Result<String> {
         let answer =
             self.ferry(words)?.expect(0).map_err(|error| format!("ferry {}: {error}", words.join(" ")))?;
@@ -179,7 +179,7 @@ impl Profile {
     /// Runs `ferry ... --format json`, which must succeed.
     ///
     /// # Errors
-    /// If it fails or prints no JSON.
+    /// Fails if the command fails or prints no JSON.
     pub fn json(&self, words: &[&str]) -> Result<Value> {
         let words = [words, &["--format", "json"]].concat();
         self.ferry(&words)?.expect(0).map_err(|error| format!("ferry {}: {error}", words.join(" ")))?.json()
@@ -188,7 +188,7 @@ impl Profile {
     /// Submits a process; gives its id.
     ///
     /// # Errors
-    /// If it is refused.
+    /// Fails if it is refused.
     pub fn submit(&self, words: &[&str]) -> Result<String> {
         self.ok(&[&["submit"], words].concat())
     }
@@ -196,7 +196,7 @@ impl Profile {
     /// Waits until a process has ended; gives `process show` of it.
     ///
     /// # Errors
-    /// If it has not ended in time, with its report.
+    /// Fails if it has not ended in time, with its report.
     pub fn ended(&self, id: &str, limit: Duration) -> Result<Value> {
         let start = Instant::now();
         loop {
@@ -215,7 +215,7 @@ impl Profile {
     /// Waits until no process is live any more.
     ///
     /// # Errors
-    /// If that takes longer than `limit`, with what is left.
+    /// Fails if that takes longer than `limit`, with the unfinished ones.
     pub fn all_ended(&self, limit: Duration) -> Result {
         let start = Instant::now();
         loop {
@@ -241,7 +241,7 @@ impl Profile {
     /// Returns the pids of the running owner and of its plugin hosts.
     ///
     /// # Errors
-    /// If none runs.
+    /// Fails if none runs.
     pub fn daemon(&self) -> Result<(i32, Vec<i32>)> {
         let status = self.json(&["daemon", "status"])?;
         let pid = status["pid"].as_i64().ok_or_else(|| format!("no pid in {status}"))?;
@@ -282,7 +282,7 @@ pub fn binary() -> PathBuf {
 /// Returns the path of a built test plugin file.
 ///
 /// # Errors
-/// If it is not there.
+/// Fails if it is not there.
 pub fn plugin(name: &str) -> Result<PathBuf> {
     let dir = std::env::var_os("FERRY_TEST_PLUGINS")
         .ok_or("FERRY_TEST_PLUGINS is not set; use `cargo xtask test`")?;
@@ -293,7 +293,7 @@ pub fn plugin(name: &str) -> Result<PathBuf> {
 /// Fails with a text unless the condition holds.
 ///
 /// # Errors
-/// If it does not.
+/// Fails if it does not hold.
 pub fn check(condition: bool, otherwise: impl FnOnce() -> String) -> Result {
     if condition { Ok(()) } else { Err(otherwise()) }
 }

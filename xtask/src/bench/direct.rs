@@ -144,7 +144,7 @@ fn bare(root: &Path) -> Result<f64> {
 /// Seconds that HyperQueue needs for as many tasks.
 ///
 /// # Errors
-/// Where it can't be installed, which is no failure of the bench.
+/// Fails if it can't be installed, which is no failure of the bench.
 fn hyperqueue(desk: &Path) -> Result<f64> {
     println!("{MANY} tasks of HyperQueue");
     let venv = desk.join("hyperqueue");

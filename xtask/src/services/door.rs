@@ -22,7 +22,7 @@ const MOUNT: &str = r#"mount -t tmpfs -o size=64m ferry "$1" && shift && exec "$
 /// Returns the daemon that keeps the door of a wire. Only its sessions see something in `hidden`.
 ///
 /// # Errors
-/// A program is missing.
+/// Fails if a program is missing.
 pub(super) fn service(sshd: &Sshd, wire: &wire::Wire, hidden: &Path) -> Result<Service> {
     super::make_dir(hidden)?;
     let own = own_path()?;
@@ -39,7 +39,7 @@ pub(super) fn service(sshd: &Sshd, wire: &wire::Wire, hidden: &Path) -> Result<S
 /// Runs the chore; never returns but with an error.
 ///
 /// # Errors
-/// No such namespace, or its address is taken.
+/// Fails if there is no such namespace, or if its address is taken.
 pub(crate) fn run(flags: &DoorFlags) -> Result<ExitCode> {
     let listener = listen(&flags.namespace, flags.address, flags.port)?;
     let mut sessions: Vec<Child> = Vec::new();

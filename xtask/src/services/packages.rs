@@ -49,7 +49,7 @@ pub(crate) const ESPRESSO_DATA: &str = "quantum-espresso-data";
 /// Makes sure that everything is there that the services need.
 ///
 /// # Errors
-/// Names the packages that are missing, and why they were not installed.
+/// Fails with the missing packages, and the reason why they were not installed.
 pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
     let needs: Vec<_> = [
         (true, ALWAYS),
@@ -93,7 +93,7 @@ pub(crate) fn ensure_espresso() -> Result<()> {
 /// Returns the files of an installed package.
 ///
 /// # Errors
-/// The package is not installed, or this is no Debian.
+/// Fails if the package is not installed, or if this is no Debian.
 pub(crate) fn files(package: &str) -> Result<Vec<PathBuf>> {
     let output = Command::new("dpkg").args(["-L", package]).output().context("could not start dpkg")?;
     if !output.status.success() {
@@ -133,7 +133,7 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 /// Returns the same as a word of a command.
 ///
 /// # Errors
-/// It is not on this machine.
+/// Fails if it is not on this machine.
 pub(super) fn path_of(name: &str) -> Result<String> {
     let program = program(name).with_context(|| format!("no {name} on this machine"))?;
     Ok(program.to_string_lossy().into_owned())

@@ -11,7 +11,7 @@ const RANGE: std::ops::Range<u16> = 20_000..32_000;
 /// once rarely collide.
 ///
 /// # Errors
-/// None are left.
+/// Fails if none are left.
 pub(super) fn free(count: usize) -> Result<Vec<u16>> {
     let begin = std::process::id().wrapping_mul(37) % u32::from(RANGE.end - RANGE.start);
     let ports = RANGE.skip(begin as usize).chain(RANGE);

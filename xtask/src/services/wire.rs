@@ -43,7 +43,7 @@ impl Wire {
     /// Lays the wire that belongs to a port.
     ///
     /// # Errors
-    /// This machine, or this user, can't have one; says why. Nothing is left of it then.
+    /// Fails with the reason if this machine, or this user, can't have one. Nothing is left of it then.
     pub(super) fn lay(dir: &Path, port: u16) -> Result<Wire> {
         if !packages::is_root() {
             bail!("not root, who alone may make a network namespace");

@@ -61,7 +61,7 @@ impl Choice {
     /// Takes the user's words.
     ///
     /// # Errors
-    /// A text that names what this version does not have.
+    /// Fails with the transports or schedulers that this version does not have.
     pub(crate) fn new(transports: &[String], schedulers: &[String]) -> Result<Choice, String> {
         known("transport", transports, |cell| cell.transport)?;
         known("scheduler", schedulers, |cell| cell.scheduler)?;

@@ -79,7 +79,7 @@ pub(crate) struct Listed {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do.
+/// Fails if the command fails.
 pub(crate) async fn run(session: &Session, command: CalcjobCommand) -> Result {
     match command {
         CalcjobCommand::Inputcat(file) => files::inputcat(session, &file).await,

@@ -11,7 +11,7 @@ use crate::{error::Result, output, session::Session, view};
 /// Gives a computer no new jobs.
 ///
 /// # Errors
-/// No such computer.
+/// Fails if there is no such computer.
 pub(super) async fn disable(session: &Session, label: String, reason: String) -> Result {
     let action = HostAction::Disable { reason };
     session.call(Request::Host { computer: label.clone(), action }).await?;
@@ -25,7 +25,7 @@ pub(super) async fn disable(session: &Session, label: String, reason: String) ->
 /// Gives it jobs again.
 ///
 /// # Errors
-/// No such computer.
+/// Fails if there is no such computer.
 pub(super) async fn enable(session: &Session, label: String) -> Result {
     let action = HostAction::Enable;
     let (_, answered) = session.call(Request::Host { computer: label.clone(), action }).await?;

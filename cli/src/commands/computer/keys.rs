@@ -176,7 +176,7 @@ pub(super) fn is_own(name: &str) -> bool {
 /// Returns a computer with these settings changed.
 ///
 /// # Errors
-/// A value that does not fit, by name.
+/// Fails at a value that does not fit, by name.
 pub(super) fn apply(computer: &Computer, values: Values) -> Result<Computer> {
     let mut fields = serde_json::to_value(computer).unwrap_or_default();
     for (name, value) in values {

@@ -71,7 +71,7 @@ pub(crate) enum ComputerCommand {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do.
+/// Fails if the command fails.
 pub(crate) async fn run(session: &Session, command: ComputerCommand) -> Result {
     match command {
         ComputerCommand::Setup(flags) => setup::setup(session, &flags).await,

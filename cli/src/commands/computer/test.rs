@@ -102,7 +102,7 @@ fn to_json(check: &Check) -> Value {
 /// Tests a computer; with `job`, a job that may take so long too.
 ///
 /// # Errors
-/// Some check failed.
+/// Fails if a check failed.
 pub(super) async fn run(session: &Session, label: &str, job: Option<Duration>) -> Result {
     let computer = session.reader().await?.computer(label)?.config;
     let mut shown = Shown { format: session.format, checks: Vec::new() };

@@ -49,7 +49,7 @@ impl DaemonCommand {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do.
+/// Fails if the command fails.
 pub(crate) async fn run(session: &Session, command: DaemonCommand) -> Result {
     match command {
         DaemonCommand::Start(args) => start::start(session, args).await,

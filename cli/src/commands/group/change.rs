@@ -136,7 +136,7 @@ fn members(reader: &Reader, label: &str) -> Result<Vec<NodeId>> {
 }
 
 /// # Errors
-/// Nodes that are not in the group.
+/// Fails with the nodes that are not in the group.
 fn refuse_strangers(reader: &Reader, label: &str, nodes: &[NodeId]) -> Result {
     let members = members(reader, label)?;
     let strangers: Vec<_> =

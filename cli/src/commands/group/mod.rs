@@ -73,7 +73,7 @@ pub(crate) enum GroupCommand {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do.
+/// Fails if the command fails.
 pub(crate) async fn run(session: &Session, command: GroupCommand) -> Result {
     match command {
         GroupCommand::Create { label, description, nodes } => {
@@ -145,7 +145,7 @@ async fn show(session: &Session, label: &str) -> Result {
 /// Returns the group of this label.
 ///
 /// # Errors
-/// There is none.
+/// Fails if there is none.
 pub(crate) fn find(reader: &Reader, label: &str) -> Result<Group> {
     let groups = reader.groups()?;
     if let Some(group) = groups.iter().find(|group| group.label == label) {

@@ -84,7 +84,7 @@ pub(crate) async fn processes(session: &Session, args: DeleteArgs) -> Result {
 /// Shows what goes, asks, and deletes it together with these groups.
 ///
 /// # Errors
-/// Nobody agreed; what the store refuses.
+/// Fails if nobody agreed, or if the store refuses.
 pub(crate) async fn delete(
     session: &Session,
     reader: &Reader,

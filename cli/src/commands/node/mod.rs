@@ -46,7 +46,7 @@ pub(crate) enum NodeCommand {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do.
+/// Fails if the command fails.
 pub(crate) async fn run(session: &Session, command: NodeCommand) -> Result {
     match command {
         NodeCommand::List(args) => list::list(session, args).await,

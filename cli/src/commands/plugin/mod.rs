@@ -63,7 +63,7 @@ pub(crate) enum PluginCommand {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do.
+/// Fails if the command fails.
 pub(crate) async fn run(session: &Session, command: PluginCommand) -> Result {
     match command {
         PluginCommand::List { all } => list(session, all).await,

@@ -53,7 +53,7 @@ pub(super) async fn run(session: &Session, args: KillArgs) -> Result {
 /// Asks for the end of processes, waits for it, and says what has not ended yet.
 ///
 /// # Errors
-/// Some have not ended in time; they will, since the wish is on disk.
+/// Fails if some have not ended in time. They will still end, since the request is on disk.
 async fn kill(session: &Session, processes: Vec<Process>, force: bool, timeout: Duration) -> Result {
     let (ended, live): (Vec<_>, Vec<_>) =
         processes.into_iter().partition(|process| process.state.is_terminal());

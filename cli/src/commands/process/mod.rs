@@ -93,7 +93,7 @@ impl Chosen {
 /// Runs a command of this group.
 ///
 /// # Errors
-/// What the command can't do.
+/// Fails if the command fails.
 pub(crate) async fn run(session: &Session, command: ProcessCommand) -> Result {
     match command {
         ProcessCommand::List(args) => list::list(session, args).await,

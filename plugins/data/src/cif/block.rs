@@ -44,7 +44,7 @@ impl Value {
     /// Returns the number, without the uncertainty that may follow it in parentheses.
     ///
     /// # Errors
-    /// The line, and what stands there instead.
+    /// Fails with the line, and the text there.
     pub(super) fn number(&self) -> Result<f64, String> {
         let text = self.text.trim();
         let number = match text.split_once('(') {
@@ -118,7 +118,7 @@ impl<'a> Row<'a> {
 /// Reads the blocks of a file.
 ///
 /// # Errors
-/// The line, and what does not belong there.
+/// Fails with the line, and the text that does not belong there.
 pub(super) fn read(text: &str) -> Result<Vec<Block>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut tokens = words(text)?.into_iter().peekable();

@@ -25,7 +25,7 @@ pub(super) struct Token {
 /// Splits a file into words.
 ///
 /// # Errors
-/// The line of a quote or a text that has no end.
+/// Fails with the line of a quote or a text that has no end.
 pub(super) fn words(text: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut lines = (1..).zip(text.lines());

@@ -33,7 +33,7 @@ const SITES_MAX: usize = 1_000_000;
 /// Reads the one structure of a file.
 ///
 /// # Errors
-/// The line, and what is wrong there.
+/// Fails with the line, and the problem there.
 pub(crate) fn read(text: &str) -> Result<Structure, String> {
     let blocks = block::read(text)?;
     let mut with_sites = blocks.iter().filter(|block| sites_of(block).is_some());

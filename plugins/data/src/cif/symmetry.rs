@@ -15,7 +15,7 @@ impl Operation {
     /// Reads one.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Fails with the problem, in words.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         // Some programs number their operations: `1 x,y,z`.
         let text = text.trim();

@@ -10,7 +10,7 @@ use crate::{
 /// Writes it.
 ///
 /// # Errors
-/// That it does not repeat in all directions.
+/// Fails if it does not repeat in all directions.
 pub(crate) fn write(structure: &Structure) -> Result<String, String> {
     let fractional = structure.fractional().filter(|_| structure.pbc == [true; 3]);
     let fractional = fractional

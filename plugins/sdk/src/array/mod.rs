@@ -116,7 +116,7 @@ impl Array {
     /// Makes an array of this shape.
     ///
     /// # Errors
-    /// Another number of items than the shape asks for.
+    /// Fails if the number of items is not that of the shape.
     pub fn new(shape: impl Into<Vec<usize>>, items: impl Into<Items>) -> Result<Self, String> {
         let (shape, items) = (shape.into(), items.into());
         let header = Header { shape, ..Header::default() };
@@ -150,7 +150,7 @@ impl Array {
     /// Reads a `.npy` file. Smaller numbers are widened.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Fails with the problem, in words.
     pub fn from_npy(bytes: &[u8]) -> Result<Self, String> {
         let (header, start) = Header::read(bytes)?;
         let items = items_of(&header.dtype, &bytes[start..])?;

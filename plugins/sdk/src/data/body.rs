@@ -82,7 +82,7 @@ pub(crate) mod macros {
     /// Reads a node, whatever version it was stored with.
     ///
     /// # Errors
-    /// What does not fit.
+    /// Fails if the node does not fit the type, with the reason.
     pub fn data_from_node<T: Data>(node: &Node) -> Result<T, String> {
         if node.data_type != T::NAME {
             return Err(format!("expected a `{}`, found a node of type `{}`", T::NAME, node.data_type));
@@ -98,7 +98,7 @@ pub(crate) mod macros {
     /// Makes a node of a value.
     ///
     /// # Errors
-    /// What is wrong with the value.
+    /// Fails if the value is not valid, with the reason.
     pub fn data_into_node<T: Data>(value: &T, places: &mut Places) -> Result<NewNode, String> {
         value.check()?;
         new_files(T::NAME, body_of(value)?, files_of(value)?, places)
@@ -113,7 +113,7 @@ pub(crate) mod macros {
     /// Returns the call input for a process that is called with this value.
     ///
     /// # Errors
-    /// What is wrong with the value.
+    /// Fails if the value is not valid, with the reason.
     pub fn give_data<T: Data>(value: &T) -> Result<CallInput, String> {
         value.check()?;
         give_files(T::NAME, body_of(value)?, files_of(value)?)
@@ -122,7 +122,7 @@ pub(crate) mod macros {
     /// Takes a body through one upgrade: a function from what the older body was to the newer one.
     ///
     /// # Errors
-    /// What does not fit; what the function said.
+    /// Fails if the body does not fit the types. Returns the function's own errors.
     pub fn upgrade<Old: DeserializeOwned, New: Serialize, E: ToString>(
         upgrade: impl Fn(Old) -> Result<New, E>,
         body: Value,
@@ -133,7 +133,7 @@ pub(crate) mod macros {
     /// Turns any error of a check that can be text into a `String`.
     ///
     /// # Errors
-    /// The check's.
+    /// Returns the check's error.
     pub fn checked<E: ToString>(result: Result<(), E>) -> Result<(), String> {
         result.map_err(|error| error.to_string())
     }

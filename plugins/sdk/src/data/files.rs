@@ -15,13 +15,13 @@ pub trait FileField: Sized {
     /// Adds what it is, under `path` or below it.
     ///
     /// # Errors
-    /// A name that can't be a path.
+    /// Fails if the name can't be a path.
     fn put(&self, path: &str, files: &mut DataFiles) -> Result<(), String>;
 
     /// Reads what lies there.
     ///
     /// # Errors
-    /// That it is not there, or what is wrong with it.
+    /// Fails if it is not there, or not valid.
     fn take(path: &str, files: &DataFiles) -> Result<Self, String>;
 
     /// Returns whether there are files at `path`.
@@ -47,7 +47,7 @@ impl DataFiles {
     /// Adds one.
     ///
     /// # Errors
-    /// A path that is absolute or has `..`.
+    /// Fails if the path is absolute or has `..`.
     pub fn add(&mut self, path: &str, file: FileRef) -> Result<(), String> {
         self.0.insert(path::relative(path)?, file);
         Ok(())
@@ -56,7 +56,7 @@ impl DataFiles {
     /// Returns the file at `path`.
     ///
     /// # Errors
-    /// That there is none. Workflows are not lent files.
+    /// Fails if there is none. Workflows are not lent files.
     pub fn get(&self, path: &str) -> Result<&FileRef, String> {
         self.0.get(path).ok_or_else(|| format!("it has no file `{path}` here"))
     }

@@ -112,19 +112,19 @@ pub trait Data: Schema + Serialize + DeserializeOwned + 'static {
     /// Adds the files of the node.
     ///
     /// # Errors
-    /// Why they can't be made.
+    /// Fails if they can't be made.
     fn put_files(&self, files: &mut DataFiles) -> Result<(), String>;
 
     /// Fills the fields that are files.
     ///
     /// # Errors
-    /// A file that is missing, or that can't be read.
+    /// Fails if a file is missing, or can't be read.
     fn take_files(&mut self, files: &DataFiles) -> Result<(), String>;
 
     /// Checks constraints that the type's schema does not express.
     ///
     /// # Errors
-    /// What is wrong.
+    /// Fails with the problem.
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
@@ -132,7 +132,7 @@ pub trait Data: Schema + Serialize + DeserializeOwned + 'static {
     /// Reads it from a file of one of the formats.
     ///
     /// # Errors
-    /// Where the file is wrong, and what would be right.
+    /// Fails with the place of the problem in the file, and what would be right.
     fn read_format(format: &str, file: &SingleFile) -> Result<Self> {
         let _ = file;
         Err(format!("{} is not read from files of format `{format}`", Self::NAME).into())
@@ -141,7 +141,7 @@ pub trait Data: Schema + Serialize + DeserializeOwned + 'static {
     /// Writes it as a file of one of the formats.
     ///
     /// # Errors
-    /// What the format can't say.
+    /// Fails if the format can't express the value.
     fn write_format(&self, format: &str) -> Result<Vec<u8>> {
         Err(format!("{} is not written to files of format `{format}`", Self::NAME).into())
     }
@@ -155,7 +155,7 @@ pub trait ReadFile: Sized {
     /// Reads one.
     ///
     /// # Errors
-    /// Where the file is wrong, by line where it has lines, and what would be right.
+    /// Fails with the place of the problem in the file, by line where it has lines, and what would be right.
     fn read_file(format: &str, file: &SingleFile) -> Result<Self>;
 }
 
@@ -164,6 +164,6 @@ pub trait WriteFile {
     /// Writes one.
     ///
     /// # Errors
-    /// What the format can't say.
+    /// Fails if the format can't express the value.
     fn write_file(&self, format: &str) -> Result<Vec<u8>>;
 }

@@ -46,7 +46,7 @@ impl<P: Process> Called<P> {
     /// Returns all its outputs, to be passed on as they are: `(&mut called).await?; called.exposed()?`.
     ///
     /// # Errors
-    /// This workfunction was not told of its end.
+    /// Fails if its end was not delivered to this workfunction yet.
     pub fn exposed(&self) -> crate::Result<Exposed<P>> {
         match self.op.as_ref().ok().and_then(Op::outcome) {
             Some(Outcome::Ended(ended)) => Ok(Exposed::of(&ended.outputs)),

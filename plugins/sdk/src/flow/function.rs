@@ -49,7 +49,7 @@ pub trait ReturnedNodes: Sized {
     /// Sets the outputs.
     ///
     /// # Errors
-    /// What the function returned.
+    /// Returns the function's error.
     fn hand_on(self, set: &mut NodesOut) -> Result;
 }
 

@@ -122,7 +122,7 @@ impl Journal {
     /// Returns the turns so far.
     ///
     /// # Errors
-    /// A newer version, or damage.
+    /// Fails if it is of a newer version, or damaged.
     pub(crate) fn turns(&self) -> Result<Vec<Turn>, String> {
         let mut frames = Frames(&self.0);
         let Some(header) = frames.next() else { return Ok(Vec::new()) };

@@ -118,7 +118,7 @@ impl Live {
     /// Delivers one event, and polls until nothing is woken any more.
     ///
     /// # Errors
-    /// What the code awaits or does that a replay could not repeat.
+    /// Fails if the code awaits or does something that a replay could not repeat.
     pub(crate) fn turn(&mut self, time: i64, event: &Event) -> Result<Taken, String> {
         self.flag.check_foreign()?;
         let _turn = InTurn::of(&self.flag);

@@ -41,7 +41,7 @@ pub(super) struct Fake {
 /// processes that were called in another order. All must come to the same end.
 ///
 /// # Panics
-/// If a step asks for something else when it is taken again, if two seeds end differently, or if nothing will ever
+/// If a step makes other requests when it is taken again, if two seeds end differently, or if nothing can
 /// happen any more.
 pub fn call<P: Process>(draft: Draft<P>) -> Ran<P> {
     world().call(draft)
@@ -203,7 +203,7 @@ impl<P> Ran<P> {
     /// Returns its one output.
     ///
     /// # Errors
-    /// How it ended instead, or what it returned instead.
+    /// Fails if it ended otherwise, or if it returned something else.
     pub fn value<T: PortType>(&self) -> Result<T, String> {
         if !self.ended.is_ok() {
             return Err(self.ended.in_words());
@@ -223,7 +223,7 @@ impl<P> Ran<P> {
     /// Returns one of its outputs; nested ports are dotted.
     ///
     /// # Errors
-    /// There is none, or it is no `T`.
+    /// Fails if there is none, or if it is no `T`.
     pub fn output<T: PortType>(&self, port: &str) -> Result<T, String> {
         let known = || self.ended.outputs.keys().cloned().collect::<Vec<_>>().join(", ");
         let node =

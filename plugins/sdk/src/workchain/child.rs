@@ -138,7 +138,7 @@ impl<P: Process> Child<P> {
     /// Returns its outputs.
     ///
     /// # Errors
-    /// It did not succeed, with the reason in words; otherwise as for [`end`](Self::end).
+    /// Fails if it did not succeed, with the reason in words; otherwise as for [`end`](Self::end).
     pub fn outputs(&self) -> Result<P::Nodes> {
         P::nodes(self.end()?)
     }
@@ -146,7 +146,7 @@ impl<P: Process> Child<P> {
     /// Returns its outputs if it succeeded, otherwise this error: mostly an exit code of the workchain.
     ///
     /// # Errors
-    /// `error`, or as for [`outputs`](Self::outputs).
+    /// Returns `error`, or fails as for [`outputs`](Self::outputs).
     pub fn outputs_or(&self, error: impl Into<Error>) -> Result<P::Nodes> {
         if self.has_ended() && !self.is_ok() { Err(error.into()) } else { self.outputs() }
     }
@@ -154,7 +154,7 @@ impl<P: Process> Child<P> {
     /// Returns all its outputs, to be passed on as they are.
     ///
     /// # Errors
-    /// It has not ended.
+    /// Fails if it has not ended.
     pub fn exposed(&self) -> Result<Exposed<P>> {
         let ended = self.ended().ok_or_else(|| format!("child `{}` has not ended", self.call))?;
         Ok(Exposed::of(&ended.outputs))

@@ -143,7 +143,7 @@ pub trait Step<W: WorkChain, M>: 'static {
     /// Takes it.
     ///
     /// # Errors
-    /// What the step returned.
+    /// Returns the step's error.
     fn take(&self, chain: &mut W, cx: &mut StepCx<W>) -> Result<Option<Exit>>;
 }
 
@@ -195,7 +195,7 @@ pub trait StepReturn {
     /// Returns the exit code that ends the workchain, if there is one.
     ///
     /// # Errors
-    /// What the step returned.
+    /// Returns the step's error.
     fn into_exit(self) -> Result<Option<Exit>>;
 }
 

@@ -52,7 +52,8 @@ impl<W: WorkChain> Program<W> {
     /// Follows conditions and jumps from `at` to the next step, or to the end.
     ///
     /// # Errors
-    /// That of a condition, and a loop that goes round without a step: nothing would ever change its condition.
+    /// Returns the error of a condition. Fails also at a loop without a step: nothing would ever change its
+    /// condition.
     pub(super) fn next(
         &self,
         mut at: usize,

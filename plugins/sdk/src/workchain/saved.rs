@@ -40,7 +40,7 @@ impl Saved {
     /// Returns the saved state, or the beginning.
     ///
     /// # Errors
-    /// It can't be read, or is that of another outline.
+    /// Fails if the state can't be read, or is that of another outline.
     pub(super) fn read<W: WorkChain>(bytes: &[u8], program: &Program<W>) -> Result<Saved, String> {
         if bytes.is_empty() {
             return Saved::beginning(program);
@@ -84,7 +84,7 @@ impl Saved {
     /// Returns the author's struct. Its handles know how their children ended.
     ///
     /// # Errors
-    /// It has changed so that it can't be read.
+    /// Fails if the struct has changed so that it can't be read.
     pub(super) fn context<W: WorkChain>(&self) -> Result<W, String> {
         child::reading(&self.ends, || decode(&self.context)).map_err(|error| {
             format!("its saved context can't be read as `{}`: {error}", std::any::type_name::<W>())
@@ -94,7 +94,7 @@ impl Saved {
     /// Returns the state after a step.
     ///
     /// # Errors
-    /// The author's struct can't be written.
+    /// Fails if the author's struct can't be written.
     pub(super) fn after<W: WorkChain>(mut self, chain: &W, program: &Program<W>) -> Result<Vec<u8>, String> {
         let (context, kept) = child::writing(|| write(chain));
         self.context = context?;

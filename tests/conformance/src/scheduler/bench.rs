@@ -42,7 +42,7 @@ impl Bench {
     /// Makes a work directory with the script of a job that runs `body`, and a submission for it.
     ///
     /// # Errors
-    /// The scheduler's, which can't write the script, or the transport's.
+    /// Returns the scheduler's errors, if it can't write the script, or the transport's.
     pub async fn job(&self, body: &str) -> Outcome<Submission> {
         self.job_with(body, |_| ()).await
     }
@@ -114,7 +114,7 @@ impl Bench {
     /// Submits one job.
     ///
     /// # Errors
-    /// The scheduler's.
+    /// Returns the scheduler's errors.
     pub async fn submit(&self, job: &Submission) -> Outcome<JobRef> {
         let mut ids = self.scheduler.submit(&*self.via, std::slice::from_ref(job), 1).await;
         let id = ids.pop().ok_or("no result for the job")??;
@@ -134,7 +134,7 @@ impl Bench {
     /// Returns the markers in a work directory.
     ///
     /// # Errors
-    /// The transport's.
+    /// Returns the transport's errors.
     pub async fn marker(&self, dir: &Path) -> Outcome<Marker> {
         Ok(markers(&*self.via, &[dir]).await?.remove(dir).unwrap_or_default())
     }
@@ -142,7 +142,7 @@ impl Bench {
     /// Waits for the exit marker.
     ///
     /// # Errors
-    /// There is none after two minutes.
+    /// Fails if there is none after two minutes.
     pub async fn exit(&self, dir: &Path) -> Outcome<i32> {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(120) {
@@ -165,7 +165,7 @@ impl Bench {
     /// Returns the text of a file; empty if there is none.
     ///
     /// # Errors
-    /// The transport's.
+    /// Returns the transport's errors.
     pub async fn text(&self, path: &Path) -> Outcome<String> {
         let words = ["sh", "-c", "cat \"$1\" 2> /dev/null; true", "sh", path.to_str().unwrap_or_default()];
         Ok(self.via.exec(&Command::new(words)).await?.text())

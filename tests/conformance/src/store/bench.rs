@@ -51,7 +51,7 @@ impl Bench {
     /// Adds a process of a calcjob. Returns its number and uuid.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub async fn process(&self) -> Outcome<(NodeId, Uuid)> {
         let uuid = Uuid::now_v7();
         Ok((self.one(process(uuid)).await?, uuid))
@@ -60,7 +60,7 @@ impl Bench {
     /// Adds a data node. Returns its number and uuid.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub async fn data(&self) -> Outcome<(NodeId, Uuid)> {
         let uuid = Uuid::now_v7();
         Ok((self.one(data(uuid)).await?, uuid))
@@ -69,7 +69,7 @@ impl Bench {
     /// Adds a process of this kind with inputs, by source and label. Returns its number and uuid.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub async fn started(&self, kind: Kind, inputs: &[(Uuid, &str)]) -> Outcome<(NodeId, Uuid)> {
         let uuid = Uuid::now_v7();
         Ok((self.first(with_inputs(uuid, kind, inputs)).await?, uuid))
@@ -78,7 +78,7 @@ impl Bench {
     /// Adds data that a calculation makes under this label. Returns its number and uuid.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub async fn made_by(&self, process: Uuid, label: &str) -> Outcome<(NodeId, Uuid)> {
         let uuid = Uuid::now_v7();
         Ok((self.first(vec![data(uuid), link(process, uuid, LinkType::Create, label)]).await?, uuid))
@@ -87,7 +87,7 @@ impl Bench {
     /// Adds a process that a workflow calls. Returns its number and uuid.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub async fn called_by(&self, caller: (NodeId, Uuid), kind: Kind, call: &str) -> Outcome<(NodeId, Uuid)> {
         let uuid = Uuid::now_v7();
         let how = if is_workflow(kind) { LinkType::CallWork } else { LinkType::CallCalc };
@@ -98,7 +98,7 @@ impl Bench {
     /// Commits changes that make nodes; the number of the first.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub async fn first(&self, changes: Vec<Change>) -> Outcome<NodeId> {
         let made = self.store.commit(changes).await?;
         made.first().copied().ok_or_else(|| "no number for the new node".into())
@@ -107,7 +107,7 @@ impl Bench {
     /// Commits a change that makes one node.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub async fn one(&self, change: Change) -> Outcome<NodeId> {
         self.first(vec![change]).await
     }
@@ -115,7 +115,7 @@ impl Bench {
     /// Commits changes that make no node.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub async fn commit(&self, changes: impl IntoIterator<Item = Change>) -> Outcome {
         let made = self.store.commit(changes.into_iter().collect()).await?;
         if made.is_empty() { Ok(()) } else { Err("numbers, though no node was made".into()) }
@@ -124,7 +124,7 @@ impl Bench {
     /// Brings a process through states, one commit each.
     ///
     /// # Errors
-    /// The store's.
+    /// Returns the store's errors.
     pub async fn bring(&self, process: NodeId, states: &[State]) -> Outcome<Process> {
         for state in states {
             let mut row = self.store.process(process)?;
@@ -138,7 +138,7 @@ impl Bench {
     /// Commits what must be refused with this kind.
     ///
     /// # Errors
-    /// It was taken, or refused as something else.
+    /// Fails if the submission was accepted, or refused for another reason.
     pub async fn refused(
         &self,
         changes: impl IntoIterator<Item = Change>,

@@ -60,7 +60,7 @@ impl Wire {
     /// Waits for a turn.
     ///
     /// # Errors
-    /// The machine can't have a wire; says what is missing.
+    /// Fails with what is missing if the machine can't have a wire.
     pub(crate) fn take() -> Result<Wire> {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use ferry_plugin::Result;
 /// Commits a deed.
 ///
 /// # Errors
-/// For the deed `error`, and for one that is unknown.
+/// Fails for the deed `error`, and for an unknown one.
 pub fn commit(deed: &str) -> Result {
     match deed {
         "nothing" => Ok(()),

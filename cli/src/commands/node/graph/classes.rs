@@ -38,7 +38,7 @@ const AIIDA: &[(&str, &str)] = &[
 /// Returns the nodes of these classes; `None` if no class was named, which means all nodes.
 ///
 /// # Errors
-/// Classes that no node of the graph has (exit status 2), with those that there are.
+/// Fails at classes that no node of the graph has (exit status 2), with the existing ones.
 pub(super) fn chosen(reader: &Reader, graph: &Graph, classes: &[String]) -> Result<Option<BTreeSet<NodeId>>> {
     if classes.is_empty() {
         return Ok(None);

@@ -50,7 +50,7 @@ pub(super) struct Drawn {
 /// Looks up what a picture shows. With `coloured`, only those nodes have a colour.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(super) fn draw(
     reader: &Reader,
     graph: Graph,

@@ -24,7 +24,7 @@ const SCRIPTS: [&str; 4] = [
 /// Returns the whole page.
 ///
 /// # Errors
-/// The store's.
+/// Returns the store's errors.
 pub(super) fn page(reader: &Reader, drawing: &Drawing) -> Result<String> {
     let nodes: Result<Vec<_>> = drawing.nodes.iter().map(|drawn| node(reader, drawn)).collect();
     let links = drawing.links.iter().map(|link| {

@@ -55,7 +55,7 @@ pub(super) fn is_installed() -> bool {
 /// Draws a DOT text, and returns the picture's bytes.
 ///
 /// # Errors
-/// Graphviz is missing, or complains.
+/// Fails if Graphviz is missing, or reports an error.
 pub(super) async fn render(text: &str, picture: Picture, engine: &str) -> Result<Vec<u8>> {
     if picture == Picture::Dot {
         return Ok(text.as_bytes().to_vec());

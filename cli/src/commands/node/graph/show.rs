@@ -13,7 +13,7 @@ const OPENER: &str = "xdg-open";
 /// Opens a file that was written. Does not wait for whoever looks at it.
 ///
 /// # Errors
-/// There is no opener; the file stays written.
+/// Fails if there is no opener. The file stays written.
 pub(super) fn open(path: &Path) -> Result {
     let started = Command::new(OPENER)
         .arg(path)

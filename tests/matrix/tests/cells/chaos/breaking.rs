@@ -194,7 +194,7 @@ fn connections() -> Result<Vec<i32>> {
 /// Returns the crash points of the binary under test.
 ///
 /// # Errors
-/// It has none.
+/// Fails if it has none.
 pub(crate) fn points() -> Result<Vec<String>> {
     let mut command = Command::new(ferry_matrix::binary());
     command.arg("crash-points").stdin(Stdio::null());

@@ -31,7 +31,7 @@ pub(super) type Findings = Vec<(Wrong, String)>;
 /// Compares everything that was sent with what came of it.
 ///
 /// # Errors
-/// `ferry` itself does not answer.
+/// Fails if `ferry` itself does not answer.
 pub(super) fn judge(ferry: &Profile, sent: &[Sent], live: &[Value]) -> Result<Findings> {
     let mut findings = Findings::new();
     for process in live {
@@ -114,7 +114,7 @@ fn judge_children(shown: &Value, want: usize, findings: &mut Findings) {
 /// Checks that the bound was kept, and that no ticket is left.
 ///
 /// # Errors
-/// `ferry` itself does not answer.
+/// Fails if `ferry` itself does not answer.
 pub(super) fn judge_limits(
     ferry: &Profile,
     computer: &str,
@@ -135,7 +135,7 @@ pub(super) fn judge_limits(
 /// Checks the store itself.
 ///
 /// # Errors
-/// `ferry` can't be started.
+/// Fails if `ferry` can't be started.
 pub(super) fn judge_store(ferry: &Profile, findings: &mut Findings) -> Result {
     let answer = ferry.ferry(&["storage", "check", "--full"])?;
     if answer.status != 0 {
