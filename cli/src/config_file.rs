@@ -1,5 +1,5 @@
 //! `--config FILE|URL`: the options of a set-up command from a YAML or JSON file, whose keys are the option
-//! names with underscores. Flags override the file; a terminal is asked for what is still missing.
+//! names with underscores. Flags override the file. On a terminal, the user is asked for missing values.
 //!
 //! ```text
 //! label: daint

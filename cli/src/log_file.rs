@@ -1,5 +1,5 @@
 //! The daemon's log: standard error itself, which is the file `daemon.log`, so that panics and plugin hosts
-//! write there too. Rotated by size; opened anew when somebody else moved or removed it.
+//! write there too. It is rotated by size, and opened again if another program moved or removed it.
 
 use std::{
     fs::{self, File, OpenOptions},

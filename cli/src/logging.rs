@@ -36,7 +36,7 @@ pub(crate) fn report_panics() {
 pub(crate) struct Log {
     filter: Option<reload::Handle<EnvFilter, Registry>>,
     file: Option<LogFile>,
-    /// Directives that stand in for the default level.
+    /// Directives that replace the default level.
     base: Option<String>,
 }
 
@@ -51,7 +51,7 @@ impl Log {
         let applied = EnvFilter::try_new(&words).map_err(|error| error.to_string());
         match applied.and_then(|filter| handle.reload(filter).map_err(|error| error.to_string())) {
             Ok(()) => {
-                // What speaks `log` instead of `tracing` looks at its own bound first.
+                // Libraries that use `log` instead of `tracing` check its own limit first.
                 tracing_log::log::set_max_level(LevelFilter::current().as_log());
                 tracing::info!("log levels: {words}");
             }
@@ -65,8 +65,8 @@ fn limits(set: &[(String, String)]) -> Limits {
     Limits { bytes_max: (megabytes * 1e6) as u64, files: settings::number(set, "log.files") as u32 }
 }
 
-/// Sends events to stderr: always for a daemon, and for others if asked. A detached daemon's stderr is the log of
-/// the profile. `FERRY_LOG` chooses what is told, in the words of `tracing`'s filters.
+/// Sends events to stderr: always for a daemon, and for other programs on request. A detached daemon's stderr
+/// is the log of the profile. `FERRY_LOG` chooses the events, in the syntax of `tracing`'s filters.
 pub(crate) fn start(cli: &Cli, paths: &Paths) -> Log {
     let part = match &cli.command {
         Command::Daemon(command) => command.part(),

@@ -78,8 +78,8 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result {
     }
 }
 
-/// Ends the program quietly if nobody reads its stdout any more. For programs that wait before they write:
-/// those that write notice it by themselves.
+/// Ends the program quietly if its stdout has no reader any more. Use it in programs that wait before they
+/// write: a write itself notices this.
 pub(crate) fn check_reader() {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let stdout = std::io::stdout();
@@ -121,7 +121,7 @@ pub(crate) fn bare_table(rows: impl IntoIterator<Item = Vec<String>>) -> Result 
 
 fn fill(mut table: Table, rows: impl IntoIterator<Item = Vec<String>>) -> Result {
     table.load_style(presets::NOTHING);
-    // Some terminals say they have no width.
+    // Some terminals report no width.
     let wraps = std::io::stdout().is_terminal() && table.width().is_some_and(|width| width >= WIDTH_MIN);
     let arrange = if wraps { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
     table.set_content_arrangement(arrange);

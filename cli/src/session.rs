@@ -20,9 +20,9 @@ pub(crate) struct Session {
     pub(crate) builder: Builder,
     /// Form of lists and details.
     pub(crate) format: Format,
-    /// A list is wanted as CSV; no other command is asked for that.
+    /// True if a list is wanted as CSV. No other command gets this.
     pub(crate) csv: bool,
-    /// A file of this format is wanted; no other command than `node export` is asked for that.
+    /// File format that was asked for. No other command than `node export` gets one.
     pub(crate) file_format: Option<String>,
     /// Never ask anything.
     pub(crate) non_interactive: bool,

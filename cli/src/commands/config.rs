@@ -57,7 +57,7 @@ fn check(key: &str, value: Option<&str>) -> Result {
     settings::check(key, value).map_err(Failure::usage)
 }
 
-/// A setting, as it stands.
+/// A setting and its present value.
 struct Setting {
     key: String,
     /// Its default; none where only a user's setting makes it one.

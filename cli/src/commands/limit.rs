@@ -193,7 +193,7 @@ impl Shown {
     }
 }
 
-/// Returns whether a process is told to wait for a place at a computer, or for a share of its machine.
+/// Returns whether a process waits for a place at a computer, or for a share of its machine.
 fn waits_at_gate(status: &str, computer: &str) -> bool {
     let Some(what) = status.strip_prefix("waiting for ") else { return false };
     let Some((_, place)) = what.split_once(" on ") else { return false };

@@ -106,7 +106,7 @@ fn interrupts() -> (mpsc::Receiver<()>, mpsc::Receiver<()>) {
     (for_engine, for_us)
 }
 
-/// Shows where the process stands: a spinner on a terminal, else a line for each change.
+/// Display of the process's position: a spinner on a terminal, else a line for each change.
 struct Progress {
     bar: Option<ProgressBar>,
     id: i64,
@@ -207,7 +207,7 @@ fn paused(process: &Process) -> Failure {
         .help(format!("`ferry process play {id}` lets it go on, `ferry process kill {id}` ends it"))
 }
 
-/// Says how to go on with a process that the user let go of.
+/// Explains how to continue with a process from which the user detached.
 fn left_behind(id: i64, owned: bool) -> Failure {
     let (what, next) = if owned {
         (
@@ -234,7 +234,7 @@ async fn kill(session: &Session, id: i64, interrupts: &mut mpsc::Receiver<()>) -
     }
 }
 
-/// Waits for the second of two interrupts; those from before count.
+/// Waits for the second of two interrupts. Earlier ones count.
 async fn second_interrupt(interrupts: &mut mpsc::Receiver<()>) -> bool {
     let both = async {
         for _ in 0..2 {

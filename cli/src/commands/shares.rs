@@ -21,7 +21,8 @@ pub(super) struct Share {
 }
 
 impl Shares {
-    /// Reads them for the machine of a computer; nothing where its jobs share none, or it did not say yet what it has.
+    /// Reads the shares of a computer's machine. They are empty if its jobs share none, or if its resources
+    /// are not known yet.
     ///
     /// # Errors
     /// Returns the store's errors.
@@ -41,7 +42,7 @@ impl Shares {
         })
     }
 
-    /// Says all of it in one line; `None` where there is nothing to say.
+    /// Describes all of it in one line; `None` if there is nothing to report.
     pub(super) fn words(self) -> Option<String> {
         let of = |share: Option<Share>, what: &str| Some(format!("{} {what}", share?.words()));
         let all = [of(self.cores, "cores"), of(self.memory_kb, "kB of memory"), of(self.gpus, "GPUs")];

@@ -46,7 +46,7 @@ fn hosts(reader: &Reader) -> Result<Vec<(String, Value)>> {
 }
 
 fn troubles(reader: &Reader) -> Result {
-    // A damaged store, which is told elsewhere, may still tell the rest.
+    // A damaged store, which is reported elsewhere, may still have the rest.
     if let Some(text) = reader.count_paused().ok().and_then(paused) {
         output::warn(text);
     }

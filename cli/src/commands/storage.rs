@@ -52,7 +52,7 @@ pub(crate) enum StorageCommand {
 pub(crate) async fn run(session: &Session, command: StorageCommand) -> Result {
     match command {
         StorageCommand::Info => info(session, &set_up(session).await?),
-        // A damaged store may not be able to tell whether it is set up.
+        // A damaged store may not be able to show whether it is set up.
         StorageCommand::Check { full } => check(session, &open(session)?, full),
         StorageCommand::Backup { dest } => backup(session, &set_up(session).await?, &dest),
         StorageCommand::Maintain => maintain(session).await,

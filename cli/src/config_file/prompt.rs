@@ -16,8 +16,8 @@ pub(crate) struct Wanted {
     pub(crate) required: bool,
 }
 
-/// Completes values: asks for wanted ones that are not there, `optional` ones included if told so, or takes
-/// their defaults.
+/// Completes values: asks for missing ones, the optional ones included if `ask` says so, or takes their
+/// defaults.
 ///
 /// # Errors
 /// Fails with all missing required values if nobody can be asked. Fails also if the terminal does.

@@ -70,7 +70,7 @@ fn file(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
     let name =
         name.to_str().ok_or_else(|| format!("the name of {} is not UTF-8", path.display()))?.to_owned();
     let value = Value::Map([("filename".to_owned(), Value::from(name.as_str()))].into());
-    // The link that a user names is meant; only those found inside a directory are not followed.
+    // A link that a user names is followed; only links inside a directory are not.
     let place = fs::canonicalize(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
     let content = take_in(&place, name, objects)?;
     Ok(InputValue::New { data_type: Some("file".into()), value, files: vec![content] })

@@ -1,5 +1,5 @@
-//! `--each FILE.jsonl`: a launch for each line, which is a map of inputs as a file of inputs has it. Either all
-//! lines are right, or everything that is wrong with any is said with its number.
+//! `--each FILE.jsonl`: a launch for each line, which is a map of inputs as in a file of inputs. Either all
+//! lines are right, or all problems are reported with their line numbers.
 
 use std::{fs, path::Path};
 
@@ -17,7 +17,7 @@ pub(crate) struct Line {
     pub(crate) launch: Launch,
 }
 
-/// Makes a launch of each line, with what the wish says about all of them.
+/// Makes a launch of each line. The wish holds the inputs that all of them share.
 ///
 /// # Errors
 /// Fails if the file can't be read or has no lines, and with all problems of its lines (exit status 2).

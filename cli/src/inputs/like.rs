@@ -1,5 +1,5 @@
-//! `--like ID`: the inputs of a process that was launched before, as the nodes that they are, and what was said
-//! beside them. A node that several processes share shows in the graph that they had the same.
+//! `--like ID`: the inputs of an earlier process, as the same nodes, and its metadata. A node that several
+//! processes share shows in the graph that they had the same input.
 
 use ferry_engine::{
     process::InputValue,
@@ -32,7 +32,7 @@ pub(super) fn metadata(reader: &Reader, process: NodeId) -> Result<Vec<(&'static
     let node = reader.node(process)?;
     let options = match node.body.get("options") {
         Some(Value::Map(options)) => {
-            // What was never said is not said again.
+            // Options that were never set are not set again.
             let said = options.iter().filter(|(_, value)| **value != Value::Null);
             Some(Value::Map(said.map(|(key, value)| (key.clone(), value.clone())).collect()))
         }

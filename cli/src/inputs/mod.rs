@@ -1,4 +1,4 @@
-//! From words and files to a launch: `port=value`, `--inputs FILE`, `--option key=value`.
+//! Makes a launch of words and files: `port=value`, `--inputs FILE`, `--option key=value`.
 //!
 //! ```text
 //! x=5              a literal, read by the port's type          str:@x        text as it is, whatever it begins with
@@ -47,7 +47,7 @@ use crate::{
 pub(crate) struct Wish {
     /// Full name of the type, or an alias.
     pub(crate) process_type: String,
-    /// A process whose inputs and metadata are taken, as far as nothing else is said.
+    /// A process whose inputs and metadata are taken, unless others are given.
     pub(crate) like: Option<NodeId>,
     /// `port=value` words.
     pub(crate) words: Vec<String>,
@@ -161,7 +161,7 @@ impl Template {
     }
 }
 
-/// Adds where in the file a problem lies, unless a word said something else about the port.
+/// Adds the place of a problem in the file, unless a word gave the port.
 fn locate(problem: &mut Problem, document: &Document, words: &[String]) {
     let by_word = words.iter().any(|word| word.split_once('=').is_some_and(|(port, _)| port == problem.port));
     if !by_word

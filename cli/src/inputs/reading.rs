@@ -49,8 +49,9 @@ impl<'a> Reading<'a> {
         Ok(Converter { reader: self.reader, hosts, deadline })
     }
 
-    /// Reads a file as one of the data types that a port takes, as far as they are read from its format: the one that
-    /// was said, or that its name ends with. Of several plugins that declare the type, that of `plugin` is asked.
+    /// Reads a file as one of the data types that a port takes, if the type is read from its format. The
+    /// format was given, or is that of the file's name. If several plugins declare the type, `plugin` reads
+    /// it.
     ///
     /// # Errors
     /// Fails if none of them is read from this format, with the available ones. Fails also if the file is not

@@ -39,7 +39,7 @@ pub struct AddOutputs {
 /// Exit codes of [`AddJob`], with AiiDA's numbers for `ArithmeticAddCalculation`.
 #[derive(ExitCodes, Debug)]
 pub enum AddExit {
-    /// Nothing came home.
+    /// Nothing was retrieved.
     #[exit(310, "the output file could not be read")]
     ReadingOutputFile,
     /// The retrieved output is no number.

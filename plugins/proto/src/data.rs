@@ -1,6 +1,7 @@
-//! Data types: what a plugin declares of them, and what it can be asked to do with their nodes and files.
+//! Data types: the declarations of a plugin, and the requests about their nodes and files.
 //!
-//! A data type belongs to its name: whoever declares it can read and convert its nodes, whoever made them.
+//! A data type belongs to its name: any plugin that declares it can read and convert its nodes, whatever
+//! plugin made them.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{NewFile, NewNode, Node, Value};
 
-/// The entry of a body that says which version of its data type it has. Bodies without one are of version 1.
+/// Key, in a body, of the version of its data type. Bodies without it are of version 1.
 pub const VERSION_KEY: &str = "_version";
 
 /// One data type, as a plugin declares it.

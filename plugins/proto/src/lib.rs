@@ -1,7 +1,8 @@
 //! The messages that ferry and a plugin exchange: plain serde types, MessagePack maps by field name.
 //!
 //! Both sides link this crate, each in its own version. So a message may only grow: new fields carry
-//! `#[serde(default)]`, unknown fields are ignored, and a meaning never changes under a name. What can't be
+//! `#[serde(default)]`, unknown fields are ignored, and a meaning never changes under a name. Anything that
+//! can't be expressed in that way becomes a new method of the ABI. [`PROTO`] counts the additions.
 //! said that way is a new method of the ABI. [`PROTO`] counts the additions.
 //!
 //! ```
@@ -30,7 +31,7 @@ pub use value::Value;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Version of the message set: what this crate can say.
+/// Version of the message set of this crate.
 pub const PROTO: u32 = 5;
 
 /// Encodes a message.

@@ -28,8 +28,8 @@ pub struct Manifest {
     /// Data types that it can read, convert and check; sorted by name.
     #[serde(default)]
     pub data_types: Vec<DataType>,
-    /// Types of other plugins that this one was built to call, sorted by name. Whoever launches one of them for this
-    /// plugin looks first whether the installed one still fits.
+    /// Types of other plugins that this one was built to call, sorted by name. Before one of them is launched
+    /// for this plugin, the engine checks that the installed one still fits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<Interface>,
 }
@@ -76,7 +76,7 @@ pub struct ProcessType {
     /// Raised by the author when results of older versions must not be reused.
     #[serde(default)]
     pub cache_version: u32,
-    /// Options of a calcjob (`metadata.options`) where the user says nothing.
+    /// Options of a calcjob (`metadata.options`) that apply where the user sets none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, Value>,
 }

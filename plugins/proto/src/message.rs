@@ -126,8 +126,8 @@ pub struct JobReport {
     /// An exit code that the engine has already concluded (out of memory, ...); the parser may override it.
     #[serde(default)]
     pub engine_exit: Option<Exit>,
-    /// The run was not ferry's: its directory was given as an input. Its exit status is known only where the directory
-    /// tells it.
+    /// True if the run was not ferry's: its directory was given as an input. Its exit status is known only if
+    /// the directory contains it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub imported: bool,
 }
@@ -254,11 +254,11 @@ pub struct JobDescription {
     /// The order of the runs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub run_mode: RunMode,
-    /// In which order files get to the work directory, where that decides which of two stays; empty: the sandbox's,
-    /// those of nodes, those of the computer.
+    /// Order in which files are put into the work directory. It decides which of two files of one name stays.
+    /// Empty: the sandbox's, those of nodes, those of the computer.
     #[serde(default, skip_serializing_if = "is_default")]
     pub copy_order: Vec<CopyStage>,
-    /// Directories to make, also if nothing lies in them. The engine adds those of the sandbox.
+    /// Directories to make, even if they stay empty. The engine adds those of the sandbox.
     #[serde(default, skip_serializing_if = "is_default")]
     pub directories: Vec<String>,
     /// Files of the sandbox, or directories of it, that are uploaded and not kept.

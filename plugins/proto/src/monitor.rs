@@ -1,5 +1,5 @@
-//! Monitors: what looks at a running job and may stop it. A monitor says which files it wants to see; the engine
-//! fetches them, the monitor judges.
+//! Monitors, which look at a running job and may stop it. A monitor names the files that it needs; the engine
+//! fetches them, and the monitor judges.
 
 use std::collections::BTreeMap;
 
@@ -135,7 +135,7 @@ pub struct Judged {
     /// Lines for the process's report.
     #[serde(default)]
     pub reports: Vec<String>,
-    /// An error: it could not tell.
+    /// An error: the monitor could not judge.
     #[serde(default)]
     pub exception: Option<String>,
 }

@@ -14,9 +14,9 @@ use crate::{Exit, Inputs, NewNode, Node, Value};
 pub struct StepRequest {
     /// Full name of the type.
     pub process_type: String,
-    /// The process's uuid: a seed for whatever must be the same when the step is run again.
+    /// The process's uuid. It is a seed for values that must be the same when the step is run again.
     pub process: String,
-    /// All inputs, defaults included. Steps read values; paths of files are not lent.
+    /// All inputs, defaults included. Steps read values; they get no paths of files.
     pub inputs: Inputs,
     /// The state that the last step saved; empty at the beginning. The engine never looks into it.
     #[serde(with = "serde_bytes")]
@@ -111,7 +111,7 @@ pub enum Command {
     },
     /// A line for the process's report.
     Report(String),
-    /// Let the process stand still after this step, for this reason, until somebody plays it.
+    /// Pause the process after this step, for this reason, until a user plays it.
     Pause(String),
     /// Remove the work directories of all calculations below this process, once it has finished or was killed.
     CleanWorkDirs,

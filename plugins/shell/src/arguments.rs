@@ -21,7 +21,7 @@ pub(crate) enum Piece {
 }
 
 impl Arguments {
-    /// Splits a line, as a shell quotes words.
+    /// Splits a line by the quoting rules of a shell.
     ///
     /// # Errors
     /// Fails if a quote is not closed, or at a word that only a shell understands.

@@ -16,7 +16,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Looks for each path and glob among the files that came home.
+    /// Looks for each path and glob among the retrieved files.
     pub(crate) fn of(patterns: &[String], run: &Finished) -> Result<Self> {
         let mut kept = Kept::default();
         let mut paths = BTreeSet::new();

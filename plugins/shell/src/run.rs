@@ -60,7 +60,7 @@ pub enum RunExit {
         invalidates_cache
     )]
     StatusMissing,
-    /// Nothing came home.
+    /// Nothing was retrieved.
     #[exit(
         302,
         "the command's output was not retrieved",
@@ -74,7 +74,7 @@ pub enum RunExit {
         /// The paths and globs.
         missing: String,
     },
-    /// Only half of it came home.
+    /// Only half of it was retrieved.
     #[exit(
         304,
         "the command's errors were not retrieved",
@@ -82,7 +82,7 @@ pub enum RunExit {
         invalidates_cache
     )]
     StderrMissing,
-    /// The command says that it failed. What it left is kept.
+    /// The command reports a failure. Its files are kept.
     #[exit(400, "the command exited with status {status}: {stderr}", label = "ERROR_COMMAND_FAILED")]
     CommandFailed {
         /// Its exit status.
@@ -193,7 +193,7 @@ fn judge(run: &Finished, has_stdout: bool, has_stderr: bool, kept: &Kept) -> Res
     }
     match run.exit_status() {
         Some(0) => {}
-        // What was run outside of ferry left no word on how it ended.
+        // A run outside of ferry left no record of its end.
         None if run.is_imported() => {}
         None => Err(RunExit::StatusMissing)?,
         Some(status) => Err(RunExit::CommandFailed { status, stderr: end_of_stderr(run)? })?,

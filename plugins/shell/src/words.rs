@@ -1,6 +1,7 @@
 //! Splits a line into words as a shell quotes them, and does nothing else that a shell does.
 
-/// Words that a shell would act on. Nobody acts on them here, so a line that has one is a misunderstanding.
+/// Words that a shell would act on. They have no effect here, so a line with one of them is a
+/// misunderstanding.
 const OPERATORS: [&str; 13] = ["|", "||", "&", "&&", ";", "<", "<<", ">", ">>", "2>", "2>>", "&>", "2>&1"];
 
 /// One word, as it grows.

@@ -124,7 +124,7 @@ fn fits_in_time(process: &Process, args: &CleanArgs) -> bool {
         && args.older_than.is_none_or(|least| age >= days(least))
 }
 
-/// Waits until each was tried; gives those that are still there.
+/// Waits until the removal of each was tried. Returns those that still exist.
 async fn wait_for(reader: &Reader, chosen: &[Process], timeout: Duration) -> Result<Vec<Process>> {
     let deadline = Instant::now() + timeout;
     loop {

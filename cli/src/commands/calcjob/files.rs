@@ -1,4 +1,4 @@
-//! Files of a calcjob that are in the store: those that went to the computer, and those that came home.
+//! Files of a calcjob that are in the store: the input files and the retrieved ones.
 
 use std::io::Read;
 

@@ -120,7 +120,7 @@ async fn show(session: &Session, label: &str) -> Result {
     }
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
-        // Lists that are empty say nothing.
+        // Empty lists are left out.
         Value::Object(lists) if lists.values().all(|list| list.as_array().is_some_and(Vec::is_empty)) => {
             String::new()
         }
@@ -130,7 +130,7 @@ async fn show(session: &Session, label: &str) -> Result {
         let text = text(computer.get(name).filter(|value| !value.is_null())?);
         (!text.is_empty()).then_some((name, text))
     };
-    // What a third party's transport reads comes after the keys that have an order.
+    // Keys of a third party's transport follow those that have a fixed order.
     let ordered: Vec<&str> = ["id", "uuid", "created"].into_iter().chain(keys::names()).collect();
     let others = computer.as_object().into_iter().flatten();
     let others = others.filter(|(name, value)| {

@@ -16,11 +16,11 @@ use crate::{output, view};
 /// The owner of the profile.
 #[derive(Debug)]
 pub(crate) enum Owner {
-    /// Nobody. Stale files of an owner that is gone count for nothing.
+    /// No owner. Stale files of an owner that is gone are ignored.
     Nobody,
-    /// One that says how it is.
+    /// An owner that reports its state.
     Answers(Box<OwnerStatus>),
-    /// One that says nothing, or nothing that we understand.
+    /// An owner without an answer, or with one that we do not understand.
     Silent {
         /// Its pid.
         pid: u32,
@@ -31,7 +31,7 @@ pub(crate) enum Owner {
     },
 }
 
-/// Looks who owns the profile.
+/// Finds the owner of the profile.
 pub(crate) async fn look(paths: &Paths) -> Owner {
     match ask(paths).await {
         Ok(Some(status)) => Owner::Answers(Box::new(status)),

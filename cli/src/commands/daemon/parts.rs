@@ -38,7 +38,7 @@ pub(super) async fn supervise(session: &Session, detached: bool) -> Result {
     }
     match runner::supervise(session.paths(), &|| worker(session, detached)).await? {
         SupervisorEnd::Stopped => Ok(()),
-        // The worker has said why.
+        // The worker has reported the reason.
         SupervisorEnd::NotStarted(status) => Err(silent(status)),
     }
 }

@@ -141,7 +141,7 @@ fn make_profile(session: &Session) -> Result {
     })
 }
 
-/// Starts the daemon; gives it and its log, which stands where its output begins.
+/// Starts the daemon. Returns it and its log, positioned at the start of its output.
 fn spawn(session: &Session) -> Result<(Child, File)> {
     let paths = session.paths();
     let failed = |error| Failure::new(format!("can't write {}: {error}", paths.log().display()));

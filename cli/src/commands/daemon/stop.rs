@@ -1,5 +1,6 @@
-//! `ferry daemon stop`: ask, then insist. A daemon or supervisor that hangs, or that was stopped by SIGSTOP, is
-//! ended too. No stranger is ever signalled: who holds a lock of the profile is known by pid and start time.
+//! `ferry daemon stop`: asks, then forces. A daemon or supervisor that hangs, or that was stopped by SIGSTOP,
+//! is ended too. No other process is ever signalled: the holder of a profile's lock is identified by pid and
+//! start time.
 
 use std::time::Duration;
 
@@ -55,7 +56,8 @@ impl Parts {
         self.worker.or(self.supervisor).map_or(0, |child| child.pid)
     }
 
-    /// Waits until all that were asked to end are gone. False: not in time, or those that are left can't hear.
+    /// Waits until all processes that were asked to end are gone. Returns false if they are not gone in time,
+    /// or if the remaining ones are stopped and can't react.
     async fn obey(self, timeout: Duration) -> bool {
         self.wait(timeout, |left| left.iter().all(Child::is_stopped)).await
     }

@@ -1,4 +1,4 @@
-//! `node comment`: what people say about a node.
+//! `node comment`: users' comments on a node.
 
 use clap::Subcommand;
 use ferry_engine::{

@@ -81,7 +81,7 @@ pub(crate) async fn processes(session: &Session, args: DeleteArgs) -> Result {
     delete(session, &reader, roots, Vec::new(), &args.options).await
 }
 
-/// Shows what goes, asks, and deletes it together with these groups.
+/// Shows the nodes to delete, asks, and deletes them together with these groups.
 ///
 /// # Errors
 /// Fails if nobody agreed, or if the store refuses.

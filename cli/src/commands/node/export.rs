@@ -1,5 +1,6 @@
-//! `node export`: a data node as a file. JSON with the node's files needs nothing but the store, so that what somebody
-//! has stored is never locked up in a plugin that is gone; other formats are written by a plugin that declares the type.
+//! `node export`: a data node as a file. JSON with the node's files needs nothing but the store, so stored
+//! data stays accessible even without its plugin. Other formats are written by a plugin that declares the
+//! type.
 
 use std::{
     fs,

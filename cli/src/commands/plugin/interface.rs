@@ -40,7 +40,7 @@ pub(super) async fn write(session: &Session, name: &str) -> Result {
     output::json(&shown)
 }
 
-/// Leaves out what says nothing, so that people can read the file; never inside of values.
+/// Removes empty entries, so that people can read the file; never inside of values.
 fn slim(json: &mut Value) {
     const LISTS: &[&str] = &["aliases", "choices", "types"];
     let Value::Object(entries) = json else { return };

@@ -74,7 +74,7 @@ fn ports(title: &str, flat: BTreeMap<String, FlatPort>) -> Result {
     if ports.is_empty() {
         return Ok(());
     }
-    // What must be given comes first.
+    // Required ports come first.
     ports.sort_by_key(|port| !must_be_given(port));
     output::line("")?;
     let row = |flat: &FlatPort| {

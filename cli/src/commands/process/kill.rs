@@ -1,4 +1,4 @@
-//! `ferry process kill`: a durable wish, and a look whether it came true.
+//! `ferry process kill`: a durable request, and a wait for its effect.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub(super) async fn run(session: &Session, args: KillArgs) -> Result {
     kill(session, chosen, args.force, Duration::from_secs(args.timeout)).await
 }
 
-/// Asks for the end of processes, waits for it, and says what has not ended yet.
+/// Requests the end of processes, waits for it, and reports those that have not ended yet.
 ///
 /// # Errors
 /// Fails if some have not ended in time. They will still end, since the request is on disk.
@@ -73,7 +73,7 @@ async fn kill(session: &Session, processes: Vec<Process>, force: bool, timeout: 
     if left.is_empty() { Ok(()) } else { Err(not_yet(&left, answered, timeout, force)) }
 }
 
-/// Waits until processes have ended, and says so about each; gives those that have not.
+/// Waits until processes have ended, and reports each end. Returns those that have not ended.
 async fn wait(reader: &Reader, mut live: Vec<Process>, timeout: Duration) -> Result<Vec<Process>> {
     let deadline = Instant::now() + timeout;
     loop {

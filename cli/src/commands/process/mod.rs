@@ -112,7 +112,7 @@ pub(crate) async fn run(session: &Session, command: ProcessCommand) -> Result {
     }
 }
 
-/// Finds processes, or says about every name that finds none.
+/// Finds processes. Fails with every name that finds none.
 fn find_all(reader: &Reader, names: &[String]) -> Result<Vec<Process>> {
     let mut found = Vec::new();
     let mut failures: Vec<Failure> = Vec::new();

@@ -1,11 +1,11 @@
-//! `ferry process pause` and `play`: durable wishes, which hold also while no daemon runs.
+//! `ferry process pause` and `play`: durable requests, which hold also while no daemon runs.
 
 use ferry_engine::runner::Request;
 
 use super::Chosen;
 use crate::{error::Result, output, session::Session, view};
 
-/// Lets processes stand still, or go on.
+/// Pauses processes, or lets them continue.
 pub(super) async fn set(session: &Session, chosen: &Chosen, paused: bool) -> Result {
     let reader = session.reader().await?;
     let (ended, live): (Vec<_>, Vec<_>) =

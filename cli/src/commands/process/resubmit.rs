@@ -1,4 +1,5 @@
-//! `ferry process resubmit`: the user's decision where nobody can find out whether a job was submitted.
+//! `ferry process resubmit`: the user's decision where it is impossible to find out whether a job was
+//! submitted.
 
 use clap::Args;
 use ferry_engine::runner::{Answered, Request};
@@ -11,7 +12,7 @@ use crate::{
     view,
 };
 
-/// Whose job to submit anew.
+/// Arguments of `process resubmit`.
 #[derive(Debug, Args)]
 pub(crate) struct ResubmitArgs {
     /// Id, uuid, unique start of a uuid, or label

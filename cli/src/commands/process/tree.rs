@@ -28,7 +28,7 @@ pub(crate) struct StatusArgs {
     live: bool,
 }
 
-/// A process with those that it called.
+/// A process with the processes that it called.
 struct Tree {
     process: Process,
     called: Vec<Tree>,

@@ -15,7 +15,8 @@ use crate::{
     view,
 };
 
-/// The shortest and the longest delay between two looks at the store, short at first for those that end at once.
+/// The shortest and the longest delay between two looks at the store. It is short at first, for processes
+/// that end at once.
 const LOOK: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
 
 /// Follows processes until all have ended.

@@ -11,7 +11,7 @@ pub(super) enum Word {
     Save,
     /// `_name` of an item, in small letters; mmCIF's dots are underscores.
     Name(String),
-    /// A value. A quoted `?` or `.` is text, a bare one says that there is none.
+    /// A value. A quoted `?` or `.` is text; a bare one means that there is no value.
     Value { text: String, bare: bool },
 }
 

@@ -1,11 +1,12 @@
 //! CIF, the format of crystallography: `core.structure` read from it and written to it.
 //!
-//! What is read are the cell, the symmetry operations and the sites, of the only block of the file that has sites. All
-//! else is passed over. What is not there is not guessed: a file that names a space group and lists no operations is
-//! refused, since its sites are a part of the crystal alone.
+//! The reader takes the cell, the symmetry operations and the sites from the only block of the file that has
+//! sites. It skips everything else, and guesses nothing. A file that names a space group and lists no
+//! operations is refused, since its sites are only a part of the crystal.
 //!
-//! Sources: the grammar is that of CIF 1.1 (Hall, Allen and Brown 1991; <https://www.iucr.org/resources/cif/spec/version1.1>);
-//! names of items are of the core dictionary, also as mmCIF writes them, with a dot.
+//! Sources: the grammar is that of CIF 1.1 (Hall, Allen and Brown 1991;
+//! <https://www.iucr.org/resources/cif/spec/version1.1>); names of items are of the core dictionary, also as
+//! mmCIF writes them, with a dot.
 
 mod block;
 mod lex;
@@ -211,7 +212,7 @@ fn listed_sites(sites: &Loop, cell: [[f64; 3]; 3]) -> Result<Vec<Listed>, String
         }
         let label = label.map_or_else(|| symbol.to_owned(), |value| value.text.clone());
         let fractional = if is_fractional { place } else { times(place, inverse) };
-        // A site that nothing stands at is listed by some programs.
+        // Some programs list empty sites.
         if occupancy > 0.0 {
             listed.push(Listed { line, label, symbol, occupancy: occupancy.min(1.0), fractional });
         }

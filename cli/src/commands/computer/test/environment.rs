@@ -1,4 +1,4 @@
-//! Compares what a login shell and a plain one set, and tells which of the two jobs get.
+//! Compares the environments of a login shell and a plain one, and reports which of the two jobs get.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,7 +14,7 @@ const STEP: &str = "environment";
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Begins each line of the answer: login files may print others.
 const MARK: &str = "#ferry ";
-/// Prints what is compared. `module` is a function at most sites, which only bash hands on.
+/// Prints the compared variables. `module` is a function at most sites, which only bash passes on.
 const PROBE: &str = r#"printf '#ferry PATH %s\n#ferry MODULEPATH %s\n' "$PATH" "${MODULEPATH:-}"
 if command -v module > /dev/null 2>&1; then echo '#ferry module yes'; fi"#;
 
@@ -48,7 +48,7 @@ pub(super) async fn compare(bench: &Bench) -> Check {
 
 const PLAIN: &str = "is there a POSIX shell?";
 
-/// Asks a shell; what it said if that is no answer.
+/// Asks a shell. Returns its output too, in case it is no answer.
 async fn ask(bench: &Bench, words: &[&str]) -> Result<(String, Option<Found>)> {
     let command = Command::new(words.iter().copied()).no_login_shell().timeout(PATIENCE);
     let output = bench.via.exec(&command).await?;

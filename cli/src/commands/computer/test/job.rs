@@ -190,7 +190,7 @@ async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Resul
     let (mut absent, mut named) = (0, is_authoritative);
     let mut done_since = None;
     while Instant::now() < end {
-        // The listing first: a job that it lacks, or says is done, has left its marker before.
+        // List first: a job that is missing from the list, or ended in it, has left its marker before.
         let listed = bench.scheduler.status(&*bench.via, std::slice::from_ref(job)).await;
         let status = listed.as_ref().ok().and_then(|jobs| jobs.get(job));
         named |= status.is_some();

@@ -42,7 +42,7 @@ pub(super) fn page(reader: &Reader, drawing: &Drawing) -> Result<String> {
         ("SCRIPT", &SCRIPTS.concat()),
         ("NONCE", &Uuid::new_v4().simple().to_string()),
         ("TITLE", &title(drawing)),
-        // Last: what stands in it is not looked at again.
+        // Last, because its contents are not substituted again.
         ("DATA", &harmless(&data)),
     ]))
 }

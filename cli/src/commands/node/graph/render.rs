@@ -79,7 +79,7 @@ pub(super) async fn render(text: &str, picture: Picture, engine: &str) -> Result
         }
     });
     let output = child.wait_with_output().await?;
-    // A Graphviz that stopped reading says why on stderr.
+    // A Graphviz that stopped reading reports the reason on stderr.
     let _ = feed.await;
     if output.status.success() {
         return Ok(output.stdout);

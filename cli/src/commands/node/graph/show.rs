@@ -10,7 +10,7 @@ use crate::error::{Failure, Result};
 /// Knows which program that is.
 const OPENER: &str = "xdg-open";
 
-/// Opens a file that was written. Does not wait for whoever looks at it.
+/// Opens a file with the desktop's program. Does not wait for that program to end.
 ///
 /// # Errors
 /// Fails if there is no opener. The file stays written.

@@ -1,4 +1,5 @@
-//! Trees as they change: read from the store again and again, which disturbs nobody, until all of them have ended.
+//! Trees as they change, until all of them have ended. They are read from the store again and again, which
+//! disturbs no other program.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +21,7 @@ use crate::{
 
 /// Minimum interval between two looks at the store.
 const LOOK: Duration = Duration::from_millis(200);
-/// Large trees take a while to be read: no more than one part in so many of the time is spent on it.
+/// Divisor of the time that may be spent on reading. Large trees take a while to read.
 const SHARE: u32 = 5;
 
 /// Follows trees to their end.
@@ -52,7 +53,7 @@ pub(super) async fn follow(session: &Session, reader: &Reader, mut roots: Vec<Pr
 enum Shown {
     /// Drawn over, again and again.
     Screen(Screen),
-    /// A line for each change; what was told last, by process.
+    /// A line for each change. `told` has the last printed line of each process.
     Lines { format: Format, told: BTreeMap<NodeId, String> },
 }
 
@@ -69,7 +70,7 @@ impl Shown {
     }
 }
 
-/// Tells what is new of a tree: callers before those that they called.
+/// Prints the changes of a tree: callers before the processes they called.
 fn tell(
     explainer: &Explainer,
     format: Format,

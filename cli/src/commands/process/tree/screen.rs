@@ -27,7 +27,7 @@ impl Screen {
     /// Draws as much of some trees as there is room for. `picture` makes them, with more or fewer lines of what is over.
     pub(super) fn draw(&mut self, picture: impl Fn(usize) -> Vec<Vec<Row>>) -> Result {
         let (height, width) = self.term.size();
-        // The cursor stands below the picture.
+        // The cursor is below the picture.
         let room = usize::from(height).saturating_sub(1).max(1);
         self.put(&fitted(picture, room), usize::from(width))
     }
