@@ -1,4 +1,5 @@
-//! Records the compiler and the target: facts that a plugin file states about itself and nobody compares.
+//! Records the compiler and the target, which a plugin file states about itself. They are information only;
+//! nothing compares them.
 
 use std::{env, process::Command};
 

@@ -1,8 +1,9 @@
-//! `cargo xtask chaos`: trials on real cells while the daemon, plugin hosts, sshd, Slurm's controller and the wire
-//! are killed, stopped and cut; what the jobs wrote is compared with what the store says. The trials themselves are
-//! a case of the matrix, which `cargo xtask test` runs too; this runs as many of them as one likes.
+//! `cargo xtask chaos`: trials on real cells while the daemon, plugin hosts, sshd, Slurm's controller and the
+//! wire are killed, stopped and cut. The output of the jobs is compared with the store. The trials themselves
+//! are a case of the matrix, which `cargo xtask test` runs too; this command runs any number of them.
 //!
-//! A seed gives the plan of a trial: what is submitted, and what breaks when. A trial that fails prints its own.
+//! A seed gives the plan of a trial: what is submitted, and what breaks when. A trial that fails prints its
+//! seed.
 
 use std::process::ExitCode;
 

@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs the chore.
 pub(crate) fn run(workspace: &Workspace, flags: &DemoFlags) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    // Before the build, which takes minutes: what is missing is told at once. And before the profile, so that
-    // its daemon is stopped while the cluster still answers.
+    // Before the build, which takes minutes, so that missing programs are reported at once. And before the
+    // profile, so that its daemon is stopped while the cluster still answers.
     let services = if flags.cluster { Some(cluster::bring_up(&interrupt)?) } else { None };
     tell("Build ferry and the plugins that come with it.");
     let binary = ferry::build(workspace, "debug")?;

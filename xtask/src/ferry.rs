@@ -18,8 +18,9 @@ use crate::workspace::Workspace;
 /// The packages that make a working ferry: the binary, and the bundled plugins as files beside it.
 const PACKAGES: &[&str] =
     &["ferry-cli", "ferry-bundled-arithmetic", "ferry-bundled-data", "ferry-bundled-shell"];
-/// The features that tests are built with, all with the same, so that nothing is built twice: a `ferry` that listens to
-/// `FERRY_CRASH_AT`, and the engine with its simulation. Neither does anything unless it is asked.
+/// The features that tests are built with. They are the same for all, so that nothing is built twice: a
+/// `ferry` that listens to `FERRY_CRASH_AT`, and the engine with its simulation. Neither has an effect by
+/// default.
 pub(crate) const TEST_FEATURES: &str = "ferry-cli/crash-points,ferry-engine/testing";
 /// States that a process does not leave.
 const TERMINAL: &[&str] = &["finished", "excepted", "killed"];
@@ -46,7 +47,7 @@ pub(crate) fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
     Ok(workspace.binary(profile, "ferry"))
 }
 
-/// Builds a `ferry` that can be told to die at named points, and its bundled plugins.
+/// Builds a `ferry` that can be made to die at named points, and its bundled plugins.
 pub(crate) fn build_to_crash(workspace: &Workspace) -> Result<PathBuf> {
     let mut command = workspace.cargo(&["build", "--features", TEST_FEATURES]);
     command.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
@@ -110,7 +111,7 @@ impl Ferry {
         serde_json::from_str(&text).with_context(|| format!("`ferry {}` did not print JSON", args.join(" ")))
     }
 
-    /// Waits for a process to end and returns what `process show` says of it.
+    /// Waits for a process to end and returns the output of `process show`.
     pub(crate) fn wait(&self, id: &str, at_most: Duration) -> Result<Value> {
         let begun = Instant::now();
         loop {

@@ -1,5 +1,5 @@
-//! Children of this machine as `/proc` shows them. A pid alone names nobody for long, so a child is its pid
-//! together with the time it started.
+//! Processes of this machine as `/proc` shows them. A pid may be used again, so a process is identified by
+//! its pid together with the time it started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -51,7 +51,7 @@ pub(crate) fn all() -> Vec<Child> {
     pids().filter_map(Child::of).collect()
 }
 
-/// Sends a signal, named as `kill` names it, to those that still run.
+/// Sends a signal, named as `kill` names it, to the processes that still run.
 pub(crate) fn signal(name: &str, children: &BTreeSet<Child>) -> Result<()> {
     let pids: Vec<String> =
         children.iter().filter(|child| child.is_alive()).map(|child| child.pid.to_string()).collect();

@@ -1,9 +1,10 @@
-//! `cargo xtask services`: a private sshd and a private Slurm, for the cells of the matrix that need them; or two
-//! Slurm clusters that share accounting, for the tests of jobs that are sent from one to the other.
+//! `cargo xtask services`: a private sshd and a private Slurm, for the cells of the matrix that need them; or
+//! two Slurm clusters that share accounting, for the tests of jobs that are sent from one to the other.
 //!
-//! Everything lies in one scratch directory: keys, configuration, logs, the pids of what was started, and
-//! `services.json`, which tells a test where to go. Nothing of the machine's own sshd, Slurm or munge is
-//! touched; ports are free ones of the loopback address; jobs and sessions run as the user who starts them.
+//! Everything is in one scratch directory: keys, configuration, logs, the pids of what was started, and
+//! `services.json`, which describes the services to tests. Nothing of the machine's own sshd, Slurm or munge
+//! is touched; ports are free ones of the loopback address; jobs and sessions run as the user who starts
+//! them.
 
 mod accounting;
 mod clusters;
@@ -50,7 +51,7 @@ pub(crate) struct Kinds {
     pub(crate) ssh: bool,
     /// The private Slurm.
     pub(crate) slurm: bool,
-    /// Two clusters that share accounting; whoever is at home on the first finds no other Slurm beside them.
+    /// Two clusters that share accounting. Clients of the first one find no other Slurm beside them.
     pub(crate) clusters: bool,
 }
 
@@ -190,7 +191,7 @@ fn status(dir: &Path) -> Result<ExitCode> {
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Starts services in `dir`, whatever was there before. The environment that clients need.
+/// Starts services in `dir`, whatever was there before. Returns the environment that clients need.
 fn bring_up(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec<(String, String)>> {
     let mut last = None;
     for _ in 0..TRIES {
@@ -264,8 +265,8 @@ fn start(dir: &Path, kinds: Kinds, go_on: &dyn Fn() -> Result<()>) -> Result<Vec
     Ok(environment)
 }
 
-/// Reaches the sshd by a wire too, with a door at its far end, or says why this machine can't have one. Only once our sshd has its port:
-/// the wire is named after it.
+/// Makes a wire to the sshd, with a door at its far end, or returns the reason why this machine can't have
+/// one. The sshd must have its port first, because the wire is named after it.
 fn lay_wire(dir: &Path, sshd: &Sshd, alive: &dyn Fn() -> Result<()>) -> Result<Result<(Wire, Service)>> {
     alive()?;
     let wire = match Wire::lay(dir, sshd.port) {
@@ -279,7 +280,7 @@ fn lay_wire(dir: &Path, sshd: &Sshd, alive: &dyn Fn() -> Result<()>) -> Result<R
     Ok(Ok((wire, door)))
 }
 
-/// Makes the directory ours. One that holds anything of somebody else's is refused.
+/// Makes the directory ours. One that contains anything else is refused.
 fn claim(dir: &Path) -> Result<()> {
     make_dir(dir)?;
     let mut entries = fs::read_dir(dir).with_context(|| format!("could not look into {}", dir.display()))?;

@@ -1,7 +1,8 @@
-//! `cargo xtask test`: builds what is needed, runs unit tests, doc tests, conformance suites and the cells
-//! of the matrix, and closes with a table and the line `N passed, N failed, N skipped`.
+//! `cargo xtask test`: builds everything, runs unit tests, doc tests, conformance suites and the cells of the
+//! matrix, and ends with a table and the line `N passed, N failed, N skipped`.
 //!
-//! What the user left out is printed as skipped; what can't run is a failure that names what is missing.
+//! Cells that the user left out are printed as skipped. Cells that can't run are failures that name what is
+//! missing.
 
 pub(crate) mod cells;
 pub(crate) mod plugins;
@@ -47,7 +48,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &TestFlags) -> Result<ExitCode> 
     let mut suite =
         Suite { workspace, flags, choice, interrupt, services: None, clusters: Some(clusters), report };
     let outcome = suite.run();
-    // Before the table, so that its closing line is the last; and whatever the outcome.
+    // Before the table, so that its closing line is the last, whatever the outcome.
     suite.services = None;
     suite.clusters = None;
     outcome?;
@@ -157,7 +158,7 @@ impl Suite<'_> {
 
     /// Brings up what the suites and cells need. What needs it fails if it does not come up, and only that.
     fn bring_up(&mut self) {
-        // The SSH transport's own tests start sshds of their own, whatever cells were asked for.
+        // The SSH transport's own tests start sshds of their own, whatever cells were chosen.
         if let Err(error) = packages::ensure(Kinds { ssh: true, ..Kinds::default() }) {
             eprintln!("warning: the tests of transports/ssh will fail: {error:#}");
         }

@@ -1,5 +1,5 @@
-//! `cargo xtask tidy`: what the compiler doesn't check. Arrows between crates, manifests that inherit, files
-//! that say what they are for, `unsafe` in its rooms, docs that name every room.
+//! `cargo xtask tidy`: checks that the compiler doesn't make. Dependencies between crates, manifests that
+//! inherit, files that state their purpose, `unsafe` in its directories, docs that name every directory.
 
 mod arrows;
 mod docs;

@@ -1,5 +1,5 @@
-//! The workspace as `cargo metadata` tells it: where it is, what it builds into, which crates it has and
-//! what they depend on.
+//! The workspace as `cargo metadata` describes it: its directory, its target directory, its crates and their
+//! dependencies.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

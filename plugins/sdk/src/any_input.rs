@@ -8,8 +8,8 @@ use crate::{
     AnyNode, Fill, InputField, NoLeaf, Node, PortType, Ports, Problems, input::macros::join, testing::Lender,
 };
 
-/// A port of a stub that [`interface!`](crate::interface) made: it is given a value of any port type, or any node.
-/// What it takes is judged when the process is launched.
+/// A port of a stub that [`interface!`](crate::interface) made. It takes a value of any port type, or any
+/// node. The value is checked when the process is launched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnyInput(pub AnyNode);
 

@@ -52,7 +52,7 @@ pub const RESULT: &str = "result";
     note = "return a type that becomes a data node, a struct that derives `Outputs`, or a `Result` of either"
 )]
 pub trait Returned: Sized {
-    /// The outputs as stored nodes, for whoever calls the function.
+    /// The outputs as stored nodes, for the function's caller.
     type Nodes: OutputNodes;
 
     /// Returns the output ports.
@@ -103,7 +103,7 @@ pub trait CalcFunction: 'static {
     /// Calls the function.
     fn call(inputs: Self::Inputs) -> Self::Returned;
 
-    /// Judges inputs together, as the attribute's `validate = ..` says.
+    /// Validates inputs together, by the attribute's `validate = ..`.
     fn judge(inputs: &Self::Inputs, bad: &mut Problems) {
         let _ = (inputs, bad);
     }

@@ -23,7 +23,7 @@ pub trait CalcJob: 'static {
     type Inputs: Inputs;
     /// Its output ports.
     type Outputs: Outputs;
-    /// Its exit codes; `NoExit` if the block does not say.
+    /// Its exit codes; `NoExit` if the block has no such type.
     type Exit: ExitCodes;
 
     /// Returns the options (`metadata.options`) that apply where the user sets none: names of files,
@@ -38,13 +38,13 @@ pub trait CalcJob: 'static {
         let _ = (inputs, bad);
     }
 
-    /// Writes the job's files and says what is run and brought home.
+    /// Writes the job's files, and describes the commands and the files to retrieve.
     ///
     /// # Errors
     /// An exit code finishes the process with it; any other error excepts it. Nothing was submitted.
     fn prepare(inputs: &Self::Inputs, job: &mut Job) -> Result;
 
-    /// Reads what came home and sets the outputs. What was set is kept also beside an error.
+    /// Reads the retrieved files and sets the outputs. Outputs that were set are kept even if it fails.
     ///
     /// # Errors
     /// An exit code finishes the process with it; any other error excepts it.

@@ -7,7 +7,7 @@ use crate::Error;
 /// An enum of exit codes; made by `#[derive(ExitCodes)]`.
 ///
 /// Each variant carries `#[exit(STATUS, "MESSAGE")]`. The message may name the variant's fields in braces;
-/// the label is `ERROR_` and the variant's name, unless `label = ".."` says otherwise;
+/// the label is `ERROR_` and the variant's name, unless `label = ".."` gives another one;
 /// `invalidates_cache` keeps a result with this code from being reused.
 ///
 /// ```

@@ -28,12 +28,12 @@ pub const fn flags(unwinds: bool, debug: bool) -> u32 {
 thread_local! {
     /// Text and place of this thread's last panic, from the hook to the funnel.
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// A description of the author's work on this thread, for a panic's message. It is empty where the place
-    /// of the panic says enough.
+    /// A description of the author's work on this thread, for a panic's message. It is empty if the place of
+    /// the panic is enough.
     static DOING: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Says what is done now, so that a panic is told with it.
+/// Records the current work, so that a panic's message contains it.
 pub(crate) fn doing(what: fmt::Arguments<'_>) {
     DOING.set(format!("{what}: "));
 }
@@ -138,8 +138,8 @@ fn text_of(payload: &dyn Any) -> &str {
 /// Makes a plugin file of a plugin's library crate: `export_plugin!(arithmetic);`, alone in the `lib.rs` of a
 /// sibling crate of type `cdylib`.
 ///
-/// Only that crate's process types are offered. The plugin is called like the crate, unless
-/// `export_plugin!(arithmetic, name = "sums")` says otherwise; version and description are the sibling's own.
+/// It offers only that crate's process types. The plugin has the crate's name, or the name given by
+/// `export_plugin!(arithmetic, name = "sums")`. Version and description are the sibling's own.
 #[macro_export]
 macro_rules! export_plugin {
     ($krate:ident) => {

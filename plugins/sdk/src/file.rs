@@ -1,5 +1,5 @@
-//! Files and folders as ports. A file is a reference: its bytes are read when somebody asks, and a big file
-//! travels as a path, never in a message.
+//! Files and folders as ports. A file is a reference: its bytes are read on demand, and a big file travels as
+//! a path, never in a message.
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +16,10 @@ use crate::{
     testing::Lender,
 };
 
-/// Largest file that travels inside a message, as `Source::Inline` says.
+/// Largest file that travels inside a message, see `Source::Inline`.
 const INLINE_MAX: usize = 64 * 1024;
 
-/// A file of an input node, a file at hand, or bytes that will be one.
+/// A file of an input node, a file on disk, or bytes that will become a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileRef(Origin);
 

@@ -1,4 +1,4 @@
-//! A job that has ended, as `parse` sees it: what came home, and how it ended.
+//! A job that has ended, as `parse` sees it: the retrieved files, and the end of the job.
 
 use std::{
     collections::BTreeMap,

@@ -6,16 +6,16 @@
 //!                 `-> journal: time, event, fingerprints     `-> commands, what to wait for
 //! ```
 //!
-//! The journal is all the state that there is; a live future is a cache of it. [`step`] takes up a live future
-//! where it stands at the journal that the engine sends, and plays the journal again otherwise. What the code asks
-//! for while it is played again is compared with the journal and not done.
+//! The journal is the only state; a live future is a cache of it. [`step`] continues a live future
+//! if its position is the end of the journal that the engine sends, and replays the journal otherwise. The code's
+//! requests during a replay are compared with the journal, and not carried out.
 //!
 //! - [`journal`]: the stored format.
-//! - [`core`]: operations, numbered when they are made, and what was asked for in a turn.
+//! - [`core`]: operations, numbered when they are made, and the requests of a turn.
 //! - [`live`]: a future and its turns; wakes from elsewhere.
 //! - [`cache`]: live futures between steps.
 //! - [`step`]: from a request of the engine to the reply.
-//! - [`cx`], [`called`], [`combine`]: what an author writes with.
+//! - [`cx`], [`called`], [`combine`]: the author's interface.
 
 mod cache;
 mod called;

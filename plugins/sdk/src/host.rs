@@ -15,7 +15,7 @@ pub enum Level {
     Warn = 2,
     /// Worth knowing.
     Info = 3,
-    /// For whoever looks for a fault.
+    /// For debugging.
     Debug = 4,
     /// Every detail.
     Trace = 5,

@@ -1,8 +1,8 @@
-//! Input ports: how the fields of an author's struct become ports, and nodes become fields.
+//! Input ports: the conversion of fields of an author's struct into ports, and of nodes into fields.
 //!
 //! Three traits, so that the macros never look at the name of a type:
 //! - [`PortType`]: a value that one node holds (`i64`, [`SingleFile`](crate::SingleFile), an author's own);
-//! - [`InputField`]: whatever may be a field: a port type, an `Option` of a field, a map of port types, or a
+//! - [`InputField`]: any type of a field: a port type, an `Option` of a field, a map of port types, or a
 //!   struct that derives `Inputs`;
 //! - [`Inputs`]: such a struct.
 
@@ -78,7 +78,7 @@ pub trait InputField: Sized {
     /// Returns the value for a validator; `None` if nothing was given.
     fn judged(&self) -> Option<&Self::Judged>;
 
-    /// Asks the validators below this port, and those whose ports these are, beside their own process, what is wrong with them together.
+    /// Runs the validators below this port. For exposed ports, it also runs their own process's validators.
     fn judge(nodes: &Nodes, name: &str, bad: &mut Problems) {
         let _ = (nodes, name, bad);
     }
@@ -124,7 +124,7 @@ pub trait InputField: Sized {
 /// pub struct I { #[port(default = "forty")] pub ecut: f64 }
 /// ```
 pub trait Inputs: Sized + 'static {
-    /// A setter per port, for whoever calls the process.
+    /// The draft, with a setter per port, for the process's callers.
     type Draft: InputsDraft;
 
     /// Returns the ports, as the manifest describes them.
@@ -285,7 +285,7 @@ pub(crate) mod macros {
     #[diagnostic::on_unimplemented(message = "a range needs a number, and `{Self}` is none")]
     pub trait Number {}
 
-    /// Fails to compile where a range stands on something that is no number.
+    /// Does not compile for a range on something that is no number.
     pub const fn assert_number<T: InputField>()
     where
         T::Leaf: Number,

@@ -23,7 +23,7 @@ pub struct Job {
     sandbox: PathBuf,
     options: BTreeMap<String, Value>,
     pub(crate) description: JobDescription,
-    /// The first thing that was said wrongly.
+    /// The first wrong call.
     wrong: Option<String>,
 }
 
@@ -64,7 +64,7 @@ impl Job {
         &self.sandbox
     }
 
-    /// Puts a file at `target`. A file of an input node goes by reference.
+    /// Puts a file at `target`. A file of an input node is passed by reference.
     pub fn copy(&mut self, file: impl Into<FileRef>, target: impl AsRef<str>) {
         let result = self.add_file(&file.into(), target.as_ref());
         self.note(result);
@@ -308,7 +308,7 @@ fn add_text(to: &mut String, text: &str) {
     to.push_str(text);
 }
 
-/// A path or a glob to bring home. By itself it keeps the name alone: `out/a.xml` arrives as `a.xml`.
+/// A path or a glob of files to retrieve. By default, only the name is kept: `out/a.xml` arrives as `a.xml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(Retrieve);
 

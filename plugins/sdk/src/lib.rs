@@ -72,8 +72,8 @@
 //! ```
 //!
 //! A workfunction is an `async fn` that calls processes and waits for them, in plain Rust: `?`, loops, [`join!`],
-//! [`select!`] and [`join_all`]. It is kept as a journal and run again from it after a restart ([`Cx`] tells the rules);
-//! its sleeps are durable; its test needs no daemon:
+//! [`select!`] and [`join_all`]. It is stored as a journal, and run again from it after a restart (see [`Cx`] for the
+//! rules). Its sleeps are durable; its test needs no daemon:
 //!
 //! ```
 //! use ferry_plugin::prelude::*;
@@ -102,17 +102,17 @@
 //! A struct that derives [`Data`] is a data type of its own: a version, a schema, files, upgrades, and the formats
 //! that it is read from. Numbers in rows and columns are an [`Array`].
 //!
-//! A [`WorkChain`] is an outline of named steps over a struct that is saved between them, and a [`Restart`] workchain
-//! runs a child until it succeeds, with handlers that mend what went wrong. A [`Machine`] is for whoever writes the
-//! state machine themselves. All of them hand on [`Node`]s and call by [`Draft`].
+//! A [`WorkChain`] is an outline of named steps over a struct that is saved between them. A [`Restart`] workchain
+//! runs a child until it succeeds, with handlers that correct what went wrong. A [`Machine`] is for authors who write
+//! the state machine themselves. All of them pass on [`Node`]s and call by [`Draft`].
 //!
-//! The file that ferry loads is a sibling crate of type `cdylib` whose `lib.rs` says
+//! The file that ferry loads is made by a sibling crate of type `cdylib`. Its `lib.rs` contains
 //! `ferry_plugin::export_plugin!(text);` and nothing else. It offers that crate's types alone, whatever else is
 //! linked into it.
 //!
-//! What an author's code may do: read its inputs, read and write the folders it is handed, take its time, log,
-//! and panic: a panic excepts its process and nothing else. What it may not expect: to run in the daemon, to
-//! keep anything between two calls, or to be called once.
+//! An author's code may read its inputs, read and write the folders it gets, take its time, log,
+//! and panic: a panic excepts its process and nothing else. It must not expect to run in the daemon, to
+//! keep anything between two calls, or to be called only once.
 #![warn(clippy::unwrap_used)]
 
 // The macros name this crate by its outer name, also in its own tests.
@@ -206,7 +206,7 @@ pub use workchain::{Child, Condition, Outline, Predicate, Step, StepCx, StepRetu
 
 /// Version of this crate, as a plugin file states it.
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The compiler, as a plugin file states it. Nobody compares it.
+/// The compiler, as a plugin file states it. It is information only.
 pub const RUSTC: &str = env!("FERRY_PLUGIN_RUSTC");
 /// The target, as a plugin file states it.
 pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");

@@ -1,5 +1,5 @@
-//! Machines: processes that call others, one step after the other. What workchains and workfunctions are made of,
-//! and open to authors who want to write the state machine themselves.
+//! Machines: processes that call others, one step after the other. Workchains and workfunctions are made of
+//! them. Authors may also write such a state machine themselves.
 
 use ferry_plugin_proto::{
     Call, Command, Inputs as Nodes, StepEvent, StepReply, StepRequest, Task, Then, WorkReply, decode, encode,
@@ -16,8 +16,9 @@ use crate::{
 
 /// A process that calls others. Implement it under [`#[machine]`](crate::machine), which registers it.
 ///
-/// A step is pure and quick: it reads no file and no clock, and what it says depends on its arguments alone. After
-/// a crash it is run again with the same ones; the engine commits one of its answers, whole or not at all.
+/// A step is pure and quick: it reads no file and no clock, and its requests depend on its arguments alone.
+/// After a crash it is run again with the same ones; the engine commits one of its answers, whole or not at
+/// all.
 ///
 /// ```
 /// # use ferry_plugin::{prelude::*, machine, Machine, Node, Process, Steps, proto::{StepEvent, Then}};
@@ -62,7 +63,7 @@ pub trait Machine: 'static {
     type Inputs: Inputs;
     /// Its output ports.
     type Outputs: Outputs;
-    /// Its exit codes; `NoExit` if the block does not say.
+    /// Its exit codes; `NoExit` if the block has no such type.
     type Exit: ExitCodes;
     /// The state that it keeps between steps; the default at the beginning.
     type State: Serialize + DeserializeOwned + Default;
@@ -110,7 +111,7 @@ impl Steps {
         self.commands.push(Command::Launch(Box::new(call)));
     }
 
-    /// Launches a child of a type that is at hand.
+    /// Launches a child of a type whose crate is linked.
     ///
     /// # Errors
     /// Fails if inputs are not valid.
@@ -142,7 +143,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Says where the process stands.
+    /// Sets the process's position.
     pub fn position(&mut self, name: &str) {
         self.position = Some(name.to_owned());
     }

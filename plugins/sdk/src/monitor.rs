@@ -19,9 +19,9 @@ use crate::{
 /// Looks at a running job from time to time, and may stop it. Implement it, under
 /// [`#[monitor]`](crate::monitor), for the struct of its `kwargs`, which derives [`Inputs`].
 ///
-/// It says which files of the work directory it wants to see; the engine fetches them, wherever the job runs, and asks
-/// it to judge. It keeps nothing between two looks. One that fails, panics or hangs harms no job: the report says so,
-/// it is asked again, and left out after three failures in a row.
+/// It names the files of the work directory that it needs. The engine fetches them, wherever the job runs,
+/// and calls the monitor. It keeps no state between two looks. One that fails, panics or hangs harms no job:
+/// the report mentions it, it is called again, and disabled after three failures in a row.
 ///
 /// ```
 /// use ferry_plugin::{Look, Monitor, Verdict, View, prelude::*};
@@ -72,7 +72,7 @@ pub trait Monitor: Inputs + 'static {
     /// Returns the files of the work directory that the monitor needs. Called once per job.
     fn files(&self) -> Vec<View>;
 
-    /// Judges the job as it stands; `None`: it goes on.
+    /// Judges the present state of the job; `None` lets it continue.
     ///
     /// # Errors
     /// Fails if it can't judge; the job goes on.
@@ -196,7 +196,7 @@ impl Verdict {
     /// own.
     #[must_use]
     pub fn output(mut self, port: &str, value: impl IntoNode) -> Verdict {
-        // A place that is not there: only what fits into a message can be said.
+        // A directory that does not exist, so only values that fit into a message are allowed.
         match value.into_node(&mut Places::new(&PathBuf::from("/nonexistent"))) {
             Ok(node) if node.files.iter().all(|file| matches!(file.source, Source::Inline(_))) => {
                 drop(self.said.outputs.insert(port.to_owned(), node));
@@ -267,7 +267,7 @@ impl MonitorEntry {
         (self.validate)(kwargs)
     }
 
-    /// Answers what is asked of it.
+    /// Does the task.
     pub(crate) fn do_work(&self, kwargs: &Nodes, task: Task) -> Result<WorkReply, Unable> {
         (self.work)(kwargs, task)
     }

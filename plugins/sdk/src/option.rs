@@ -1,4 +1,4 @@
-//! Options of a calcjob (`metadata.options`): reading them, and what a type says where the user says nothing.
+//! Options of a calcjob (`metadata.options`): reading them, and a type's defaults.
 
 use std::collections::BTreeMap;
 

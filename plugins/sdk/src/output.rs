@@ -85,7 +85,7 @@ pub trait Accept<V> {
 pub trait Outputs: Sized + 'static {
     /// A setter per port.
     type Draft: OutputsDraft;
-    /// All of them as stored nodes, for whoever called the process.
+    /// All of them as stored nodes, for the process's caller.
     type Nodes: OutputNodes;
 
     /// Returns the ports, as the manifest describes them.
@@ -160,7 +160,7 @@ impl OutputSet {
             Ok(()) => outcome.exception = (!self.refused.is_empty()).then(|| self.refused.join("; ")),
             Err(Ok(exit)) => {
                 outcome.exit = Some(exit);
-                // The exit code says more than the value that did not make it.
+                // The exit code is more important than the value that was left out.
                 self.refused.into_iter().for_each(|line| report(format!("left out: {line}")));
             }
             Err(Err(text)) => outcome.exception = Some(text),

@@ -32,7 +32,7 @@ impl Problems {
         self.0.iter()
     }
 
-    /// Adds those of a namespace.
+    /// Adds the problems of a namespace.
     pub(crate) fn nest(&mut self, name: &str, inner: Problems) {
         for Problem { port, message } in inner.0 {
             let port = if port.is_empty() { name.to_owned() } else { join(name, &port) };

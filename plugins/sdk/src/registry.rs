@@ -226,13 +226,13 @@ pub(crate) fn entry_of(about: &About) -> Option<&'static Entry> {
     all_entries().find(|entry| entry.name() == about.full_name())
 }
 
-/// A plugin: the entries of one crate. [`export_plugin!`](crate::export_plugin!) makes one of a file; whoever
-/// links a plugin's crate into a program of their own makes it here.
+/// A plugin: the entries of one crate. [`export_plugin!`](crate::export_plugin!) makes a file of one. A
+/// program that links a plugin's crate makes the plugin here.
 #[derive(Debug, Clone, Copy)]
 pub struct Plugin {
     /// Its name.
     pub name: &'static str,
-    /// The crate whose entries it offers; those of other crates that happen to be linked stay hidden.
+    /// The crate whose entries it offers. Those of other linked crates stay hidden.
     pub krate: &'static str,
     /// Its version.
     pub version: &'static str,

@@ -1,4 +1,4 @@
-//! Lines for a process's report: what the scientist who owns it reads with `ferry process report`.
+//! Lines for a process's report, which its owner reads with `ferry process report`.
 
 use std::cell::RefCell;
 

@@ -1,5 +1,6 @@
-//! Schemas: what the body of a data type looks like, as JSON Schema, derived from the Rust type. The engine judges
-//! bodies by it where the plugin is not asked, and tells by it whether two plugins mean the same type by one name.
+//! Schemas: JSON Schemas of the bodies of data types, derived from the Rust types. The engine checks bodies
+//! against them where it does not ask the plugin. It also compares them, to find out whether two plugins mean
+//! the same type by one name.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +8,8 @@ use ferry_plugin_proto::Value;
 
 use crate::Json;
 
-/// A type whose serde form can be described. `#[derive(Schema)]` makes it of a struct or an enum, and `#[derive(Data)]`
-/// of a data type; both read what `#[serde(..)]` says.
+/// A type whose serde form can be described. `#[derive(Schema)]` makes it of a struct or an enum, and
+/// `#[derive(Data)]` of a data type; both read the attributes `#[serde(..)]`.
 ///
 /// ```
 /// use ferry_plugin::{Schema, Value};
@@ -71,7 +72,7 @@ macro_rules! integers {
         }
     )+};
 }
-// `usize` is as wide as the machine says; a schema is the same everywhere.
+// The width of `usize` depends on the machine; a schema is the same everywhere.
 integers! { i8 i16 i32 i64 u8 u16 u32 u64 }
 
 macro_rules! plain {

@@ -12,9 +12,9 @@ use crate::{
     testing::Lender,
 };
 
-/// A stored node that holds a `T`: what a workflow is given, hands to those it calls, and returns.
+/// A stored node that holds a `T`. A workflow gets it, passes it to the processes it calls, and returns it.
 ///
-/// There is no way to make one of a value: data comes from calculations, and a workflow only passes it on.
+/// It can't be made of a value: data comes from calculations, and a workflow only passes it on.
 ///
 /// ```compile_fail
 /// let sum: ferry_plugin::Node<i64> = 5.into();
@@ -72,7 +72,7 @@ impl<T> fmt::Debug for Node<T> {
     }
 }
 
-/// The same node, whatever it holds.
+/// Two nodes are equal if they have the same uuid.
 impl<T> PartialEq for Node<T> {
     fn eq(&self, other: &Self) -> bool {
         self.node.uuid == other.node.uuid
@@ -149,7 +149,7 @@ pub(crate) fn node_at<T>(nodes: &BTreeMap<String, proto::Node>, name: &str) -> R
 )]
 pub trait Stored {}
 
-/// [`Stored`], for whatever lifetime: a bound that may fail to hold without being an error.
+/// [`Stored`] for any lifetime: a bound that may fail to hold without being an error.
 #[doc(hidden)]
 pub trait StoredFor<'any> {}
 

@@ -96,7 +96,7 @@ pub fn parse<C: CalcJob>(inputs: C::Inputs, retrieved: impl AsRef<Path>) -> Pars
     parse_after::<C>(inputs, retrieved, JobReport { exit_status: Some(0), ..JobReport::default() })
 }
 
-/// Runs `parse` on a directory of retrieved files, after a job that ended as `job` says.
+/// Runs `parse` on a directory of retrieved files, after a job with the end `job`.
 pub fn parse_after<C: CalcJob>(inputs: C::Inputs, retrieved: impl AsRef<Path>, job: JobReport) -> Parsed {
     let scratch = Scratch::new();
     let sandbox = scratch.path().join("sandbox");
@@ -191,7 +191,7 @@ pub fn read_data<T: Data>(format: &str, name: &str, bytes: impl AsRef<[u8]>) -> 
     }
     let value = T::read_format(format, &SingleFile::from_bytes(name, bytes.as_ref())?)
         .map_err(|error| error.to_string())?;
-    // What can't be stored is no result.
+    // A value that can't be stored is no result.
     let scratch = Scratch::new();
     crate::data::macros::data_into_node(&value, &mut Places::new(scratch.path()))?;
     Ok(value)
@@ -362,7 +362,7 @@ impl Given {
     }
 }
 
-/// Plays the engine that lends nodes: gives them uuids and puts their files somewhere.
+/// Plays the role of the engine that lends nodes: gives them uuids and puts their files somewhere.
 #[derive(Debug)]
 pub struct Lender {
     dir: Option<PathBuf>,
@@ -459,7 +459,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What can't be removed is left to whoever cleans the temporary directory.
+        // The cleaning of the temporary directory removes what is left.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -80,7 +80,8 @@ impl Recipe {
         let gate = modified(&dir.join(".ferry/run"))?;
         let mut files = Vec::new();
         for name in names(dir)?.into_iter().chain(names(&dir.join(".ferry"))?) {
-            // What is as young as the start gate was made by the job; the scheduler's own files by the submission.
+            // Files as young as the start gate were made by the job; the scheduler's own files by the
+            // submission.
             if modified(&name)? < gate && !name.file_name().is_some_and(is_the_schedulers) {
                 files.push(name.strip_prefix(dir)?.to_string_lossy().into_owned());
             }
@@ -96,7 +97,8 @@ impl Recipe {
         Ok(Recipe { dir: dir.to_owned(), script, interpreter: interpreter.to_owned(), files })
     }
 
-    /// Runs it so many times in directories below `root`, by so many loops at once; how long that took.
+    /// Runs the recipe in `jobs` directories below `root`, by `loops` loops at once. Returns the time that it
+    /// took.
     pub(super) fn run(&self, root: &Path, jobs: u32, loops: u32) -> Result<Duration> {
         fs::create_dir(root).with_context(|| format!("could not make {}", root.display()))?;
         let begun = Instant::now();
@@ -112,7 +114,7 @@ impl Recipe {
         Ok(took)
     }
 
-    /// Leaves so many to Slurm, by so many loops at once; how long it took until the last had ended.
+    /// Leaves `jobs` jobs to Slurm, by `loops` loops at once. Returns the time until the last had ended.
     pub(super) fn submit(
         &self,
         root: &Path,

@@ -1,7 +1,7 @@
 //! Memory of the idle daemon and of its plugin hosts, as the kernel counts it.
 //!
-//! RSS counts every page; PSS shares out those that others map too (the binary's own, between the daemon and
-//! its hosts), so the sum of PSS is what a machine gives up for them.
+//! RSS counts every page. PSS divides the pages that others map too (the binary's own, between the daemon and
+//! its hosts), so the sum of PSS is the memory that they really cost.
 
 use std::fs;
 use std::time::Duration;

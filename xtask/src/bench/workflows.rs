@@ -96,7 +96,7 @@ fn jobs(bench: &Bench<'_>, ferry: &Ferry, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Counts those that have ended, and looks at the memory at certain numbers of them.
+/// Counts the ended processes, and measures the memory at certain numbers of them.
 fn watch(bench: &Bench<'_>, ferry: &Ferry, begun: Instant) -> Result<Vec<(usize, Memory)>> {
     let words = [
         "process",

@@ -1,5 +1,5 @@
-//! The demo on a cluster: a private sshd and a private Slurm stand for one. The main job goes over SSH to
-//! Slurm, then a real calculation does.
+//! The demo on a cluster, which is a private sshd and a private Slurm. The main job goes over SSH to Slurm,
+//! then a real calculation does.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Two private Slurm clusters, `alpha` and `beta`, with one munged and one accounting for both, as a site has
-//! them: whoever is at home on alpha sends jobs to beta with `sbatch --clusters=beta`. Each has a controller
-//! and a node. The QOS `tiny` lets its user have few jobs.
+//! them. Clients of alpha send jobs to beta with `sbatch --clusters=beta`. Each has a controller and a node.
+//! The QOS `tiny` lets its user have few jobs.
 //!
-//! First start takes some ten seconds, most of them for the tables of the accounting.
+//! The first start takes some ten seconds, most of them for the tables of the accounting.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::{Service, accounting::Accounting, munge::Munge, packages};
 
 /// Their names; the first is the one at home, whose clients everybody uses.
 pub(super) const NAMES: [&str; 2] = ["alpha", "beta"];
-/// A QOS that allows few jobs; who wants it names the account too.
+/// A QOS that allows few jobs. Its users name the account too.
 pub(super) const QOS: &str = "tiny";
 /// The account that has the QOS.
 pub(super) const ACCOUNT: &str = "science";
@@ -80,7 +80,7 @@ impl Clusters {
         // A controller that finds no accounting of its cluster at its first start gives up.
         self.tell_accounting()?;
         for name in NAMES {
-            // Each reads its own file, whatever the environment of the others says.
+            // Each reads its own file, whatever the others' environment sets.
             let conf = format!("SLURM_CONF={}", self.conf(name).display());
             let words = |program: &str| -> Result<Vec<String>> {
                 Ok(vec!["env".into(), conf.clone(), packages::path_of(program)?, "-D".into()])

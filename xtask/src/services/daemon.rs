@@ -1,7 +1,7 @@
-//! Starts daemons that outlive us, writes down who they are before they begin, and stops them.
+//! Starts daemons that outlive us, records their identity before they begin, and stops them.
 //!
-//! They run in the foreground of a session of their own: what PID 1 adopts may stay a zombie for minutes, and
-//! a Ctrl-C at our terminal is for us, who then stop them in order.
+//! They run in the foreground of a session of their own. A process that PID 1 adopts may stay a zombie for
+//! minutes. And a Ctrl-C at our terminal must reach only us, so that we can stop them in order.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,16 +20,15 @@ const LEDGER: &str = "pids";
 const POLITE: Duration = Duration::from_secs(5);
 /// Time that killed daemons may take to be gone.
 const KILLED: Duration = Duration::from_secs(5);
-/// Beginnings of the names of daemons, and of what they fork, that never write themselves down: connections
-/// of sshd, steps of Slurm, a daemon that a test started its own way. Debian says `slurmstepd-wlm`.
+/// Prefixes of the names of daemons, and of their children, that never record themselves: connections of
+/// sshd, steps of Slurm, a daemon that a test started its own way. On Debian there is `slurmstepd-wlm`.
 const KIN: &[&str] = &["sshd", "slurm", "munged"];
 
 /// The program that starts them.
 const LAUNCHER: &str = "launch.sh";
 
-/// Makes the program that starts daemons in `dir`: it writes its name, pid and start time down and becomes
-/// the daemon, so there is no moment in which one runs and nobody knows of it. Tests start daemons with it
-/// that they have killed.
+/// Makes the program that starts daemons in `dir`. It records its name, pid and start time and then becomes
+/// the daemon, so no daemon ever runs unrecorded. Tests use it to restart daemons that they have killed.
 pub(super) fn prepare(dir: &Path, environment: &[(String, String)]) -> Result<()> {
     let exports: String =
         environment.iter().map(|(name, value)| format!("export {name}={}\n", shell::quote(value))).collect();
@@ -91,7 +90,7 @@ pub(super) fn stop(dir: &Path) -> Result<usize> {
     let mut count = 0;
     for (signal, patience) in [("TERM", POLITE), ("KILL", KILLED)] {
         let begun = Instant::now();
-        // Looked for anew each time: a dying daemon may just have forked.
+        // Searched again each time: a dying daemon may just have forked.
         loop {
             let living = family(dir);
             if living.is_empty() {

@@ -1,9 +1,9 @@
-//! The door at the far end of the wire: listens in the wire's namespace and starts an sshd for
-//! each connection, as inetd does, in this machine's own network. So cutting the wire cuts connections, and
-//! not their sessions from Slurm.
+//! The door at the far end of the wire: listens in the wire's namespace and starts an sshd for each
+//! connection, as inetd does, in this machine's own network. So cutting the wire cuts connections, and not
+//! their sessions from Slurm.
 //!
-//! What is behind it has a directory that nobody else sees, as a login node has: a file system in memory,
-//! mounted in the door's own mount namespace.
+//! Sessions behind it have a directory that no other process sees, as a login node has: a file system in
+//! memory, mounted in the door's own mount namespace.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -45,7 +45,7 @@ pub(crate) fn run(flags: &DoorFlags) -> Result<ExitCode> {
     let mut sessions: Vec<Child> = Vec::new();
     loop {
         let (stream, _) = listener.accept().context("could not accept a connection")?;
-        // Those that have ended are reaped by being asked.
+        // `try_wait` reaps those that have ended.
         sessions.retain_mut(|session| matches!(session.try_wait(), Ok(None)));
         match answer(stream, &flags.command) {
             Ok(session) => sessions.push(session),

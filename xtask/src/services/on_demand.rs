@@ -1,6 +1,6 @@
-//! Two clusters that no test may ever ask for: the first case that wants them brings them up, by the command
-//! that people use, and who runs the tests takes them down. They cost ten seconds, and no case shares them with
-//! the single Slurm.
+//! Two clusters that no test may ever need: the first case that uses them starts them with the ordinary
+//! command, and the runner of the tests stops them. They cost ten seconds, and no case shares them with the
+//! single Slurm.
 
 use std::path::PathBuf;
 

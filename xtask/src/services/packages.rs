@@ -62,7 +62,7 @@ pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
     .filter(|(wanted, _)| *wanted)
     .flat_map(|(_, needs)| needs.iter().copied())
     .collect();
-    // Under systemd, installing them would start system-wide daemons that nobody asked for.
+    // Under systemd, installing them would start system-wide daemons, which is not wanted.
     let systemd = Path::new("/run/systemd/system").exists();
     provide(
         &|| missing(&needs),

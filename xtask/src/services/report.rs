@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Service, clusters, clusters::Clusters, daemon, slurm::Slurm, sshd::Sshd, wire::Wire};
 
-/// The file's name below the services' directory. Written last, so who finds it finds everything ready.
+/// The file's name below the services' directory. It is written last, so that everything is ready once it
+/// exists.
 pub(super) const NAME: &str = "services.json";
 
 /// The directory that only sessions behind the wire see something in.

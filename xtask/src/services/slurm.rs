@@ -1,7 +1,7 @@
 //! A private Slurm: munged, slurmctld and four slurmd on this machine, with their own ports, key and
 //! configuration. Needs neither systemd nor root; jobs run as the user who starts it.
 //!
-//! Jobs may use more cores than the machine has: what they do in tests is wait.
+//! Jobs may use more cores than the machine has, because in tests they only wait.
 
 use std::fmt::Write as _;
 use std::fs;

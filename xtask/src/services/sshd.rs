@@ -1,6 +1,6 @@
 //! A private sshd: its own port, host key, client key and `known_hosts`, for the user who starts it.
 //!
-//! Sessions get a home of their own, so that no login file of the user's decides what is tested.
+//! Sessions get a home of their own, so that no login file of the user's affects the tests.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
@@ -29,7 +29,7 @@ pub(super) struct Sshd {
     pub(super) known_hosts: PathBuf,
     /// A client's configuration with the host `ferry-login`, for people and for the OpenSSH client.
     pub(super) config: PathBuf,
-    /// Holds commands that stand before all others in sessions. Empty; tests put theirs in.
+    /// Directory of commands that come before all others in sessions. It is empty; tests put theirs there.
     pub(super) commands: PathBuf,
     /// The file that the daemon reads.
     pub(super) server_config: PathBuf,
@@ -78,7 +78,7 @@ impl Sshd {
 
     /// Returns the daemon.
     pub(super) fn service(&self) -> Result<Service> {
-        // It starts itself anew for each connection, so it asks for its absolute path.
+        // It starts itself again for each connection, so it needs its absolute path.
         let program = packages::program("sshd").context("no sshd on this machine")?;
         let config = self.server_config.to_string_lossy().into_owned();
         Ok(Service::new(

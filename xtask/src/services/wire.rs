@@ -23,7 +23,8 @@ use super::packages;
 const LEDGER: &str = "wire";
 /// The far end's name in its namespace.
 const FAR: &str = "far";
-/// The network for tests of devices (RFC 2544): nobody's addresses, so no route of this machine is hidden.
+/// The network for tests of devices (RFC 2544). Its addresses are unassigned, so no route of this machine is
+/// hidden.
 const NETWORK: u32 = Ipv4Addr::new(198, 18, 0, 0).to_bits();
 /// The lowest port there is for us; the network has room for four addresses each from there on.
 const FIRST_PORT: u16 = 20_000;
@@ -88,7 +89,7 @@ impl Wire {
     }
 
     fn remove(&self) -> Result<()> {
-        // Both, since the link goes with the namespace only once nobody is in there any more.
+        // Both, since the link disappears with the namespace only once no process is in there any more.
         if Path::new("/sys/class/net").join(&self.link).exists() {
             // It may just go by itself.
             let _ = ip(&format!("link del {}", self.link));

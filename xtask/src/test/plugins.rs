@@ -24,7 +24,8 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(gathered)
 }
 
-/// Builds those of one workspace optimized, as its users would get them, and returns the directory of their `.so` files.
+/// Builds the plugins of one workspace optimized, as its users would get them, and returns the directory of
+/// their `.so` files.
 pub(crate) fn build_optimized(workspace: &Workspace, name: &str) -> Result<PathBuf> {
     let target = workspace.target.join("test-plugins");
     let manifest = workspace.root.join("tests/plugins").join(name).join("Cargo.toml");

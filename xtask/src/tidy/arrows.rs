@@ -10,9 +10,9 @@ use crate::workspace::Member;
 enum May {
     /// Every crate of ours but the chores.
     Everything,
-    /// These, and as dev-dependencies those.
+    /// The first list; as dev-dependencies also the second.
     Only(&'static [&'static str], &'static [&'static str]),
-    /// The library it stands beside, and the SDK.
+    /// The library beside it, and the SDK.
     ItsLibrary,
 }
 

@@ -1,5 +1,5 @@
-//! Reads every `.rs` file: it opens with what it is for, it is short enough for one sitting, and it says
-//! `unsafe` only in the rooms that are made for it.
+//! Checks every `.rs` file: it opens with its purpose, it is short enough for one sitting, and it uses
+//! `unsafe` only in the directories that are made for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 
 use super::Findings;
 
-/// Rooms where `unsafe` may stand: the C boundary, on both of its sides, and the plugins that abuse it.
+/// Directories where `unsafe` is allowed: the C boundary, on both of its sides, and the plugins that abuse
+/// it.
 const UNSAFE_ROOMS: &[&str] = &["plugins/abi", "plugins/sdk", "engine/plugin-host", "tests/plugins"];
 /// More lines than one person reads in one sitting.
 const LONG: usize = 600;

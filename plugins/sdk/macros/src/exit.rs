@@ -12,7 +12,7 @@ use syn::{
 
 use crate::words::{plain, snake};
 
-/// Smallest status that is a plugin's own; the engine has those below.
+/// Smallest status of a plugin's own exit codes; lower ones belong to the engine.
 const FIRST: u32 = 200;
 
 /// The arguments of `#[exit(..)]`.

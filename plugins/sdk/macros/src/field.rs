@@ -1,4 +1,4 @@
-//! Fields of a struct that become ports, and what `#[port(..)]` says of them.
+//! Fields of a struct that become ports, and the arguments of their `#[port(..)]`.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -198,7 +198,7 @@ impl Field<'_> {
         })
     }
 
-    /// Fails to compile where `expose` stands on something that is no child's ports.
+    /// Generates a check that does not compile if `expose` is on something that is no child's ports.
     fn exposed(&self) -> Option<TokenStream> {
         let ty = self.ty;
         let check =

@@ -1,5 +1,5 @@
-//! The attributes and derives of `ferry-plugin`, which documents and re-exports them. They only write down what
-//! traits say: no type is recognised by its name, so an author's own types work like ours.
+//! The attributes and derives of `ferry-plugin`, which documents and re-exports them. The generated code only
+//! implements traits: no type is recognised by its name, so an author's own types work like ours.
 
 mod args;
 mod block;
@@ -23,8 +23,8 @@ use syn::parse_macro_input;
 
 /// Makes input ports of a struct's fields: see the trait `Inputs`.
 ///
-/// A doc comment is the port's help. `#[port(default = .., range(..), choices(..), help = "..")]` says more. Of a
-/// namespace, `exclude(a, b.c)` leaves ports out, and `include(a)` all others.
+/// A doc comment is the port's help. `#[port(default = .., range(..), choices(..), help = "..")]` adds
+/// details. In a namespace, `exclude(a, b.c)` leaves out these ports, and `include(a)` leaves out all others.
 #[proc_macro_derive(Inputs, attributes(port))]
 pub fn derive_inputs(item: TokenStream) -> TokenStream {
     expand(inputs::derive(&parse_macro_input!(item)))
@@ -142,16 +142,17 @@ pub fn outline(item: TokenStream) -> TokenStream {
 
 /// Makes stubs of process types of other plugins, from the files that `ferry plugin interface TYPE` writes.
 ///
-/// `interface!("interfaces/qe.pw.json")`, relative to the crate's root, makes a module `qe` with a process type `Pw`,
-/// which is called, exposed and restarted like one whose crate is at hand: `Draft<qe::Pw>`, `Child<qe::Pw>`,
-/// `#[restart(child = qe::Pw)]`. Its exit codes are constants, `qe::PwExit::NOT_CONVERGED`; `qe::PwExit::error(410)`
-/// is one for the fakes of tests. Ports of the base types are Rust's types. Others take any value or node, and give
-/// nodes to be [`cast`](../ferry_plugin/struct.Node.html#method.cast), unless their Rust type is said:
-/// `interface!("interfaces/qe.pw.json", "core.structure" => Structure)`. Several files may be named in one call, and
-/// those of one plugin must be.
+/// `interface!("interfaces/qe.pw.json")`, relative to the crate's root, makes a module `qe` with a process
+/// type `Pw`. It is called, exposed and restarted like one whose crate is linked: `Draft<qe::Pw>`,
+/// `Child<qe::Pw>`, `#[restart(child = qe::Pw)]`. Its exit codes are constants, `qe::PwExit::NOT_CONVERGED`;
+/// `qe::PwExit::error(410)` makes one for the fakes of tests. Ports of the base types have Rust's types.
+/// Others take any value or node, and return nodes to be
+/// [`cast`](../ferry_plugin/struct.Node.html#method.cast), unless their Rust type is given:
+/// `interface!("interfaces/qe.pw.json", "core.structure" => Structure)`. Several files may be named in one
+/// call; files of the same plugin must be in one call.
 ///
-/// Whenever such a type is launched, ferry looks whether the installed one still has everything that the file says:
-/// strike out of the file what you don't use.
+/// Whenever such a type is launched, ferry checks that the installed one still has everything that the file
+/// describes. So remove from the file what you don't use.
 #[proc_macro]
 pub fn interface(item: TokenStream) -> TokenStream {
     expand(interface::expand(&parse_macro_input!(item)))

@@ -1,4 +1,4 @@
-//! Items of `.npy` files, of whatever width, byte order and order of indices.
+//! Items of `.npy` files, of any width, byte order and order of indices.
 
 use super::Items;
 

@@ -15,10 +15,10 @@ use crate::{Result, Schema, SingleFile};
 
 /// A data type; made by `#[derive(Data)]` of a struct that serde reads and writes.
 ///
-/// A type belongs to its name: any plugin that declares it can read its nodes, whoever made them. A node keeps the
-/// version that it was stored with; a newer plugin brings it up when it reads it, by the *upgrades*, each of which
-/// makes a body one version newer. What a body looks like never changes without a new version: ferry refuses two plugins
-/// that mean different things by one.
+/// A type belongs to its name: any plugin that declares it can read its nodes, whatever plugin made them. A node keeps
+/// the version that it was stored with. A newer plugin upgrades it on reading, by the *upgrades*, each of which
+/// makes a body one version newer. The form of a body never changes without a new version: ferry refuses two plugins
+/// that mean different things by the same version.
 ///
 /// ```
 /// use ferry_plugin::prelude::*;
@@ -78,7 +78,7 @@ use crate::{Result, Schema, SingleFile};
 /// # Ok::<(), String>(())
 /// ```
 ///
-/// A field that is no part of the body says so to serde, too:
+/// A field that is no part of the body must be skipped by serde, too:
 ///
 /// ```compile_fail
 /// # use ferry_plugin::prelude::*;

@@ -42,7 +42,8 @@ fn cache() -> MutexGuard<'static, Cache> {
     CACHE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes a process's workfunction out: while it takes a turn nobody keeps it, so that a panic drops it.
+/// Takes out a process's workfunction. While it takes a turn, the cache does not keep it, so that a panic
+/// drops it.
 pub(super) fn take(process: &str) -> Option<Standing> {
     cache().kept.remove(process).map(|(_, standing)| standing)
 }
@@ -53,7 +54,7 @@ pub(super) fn put(process: &str, standing: Standing) {
     drop_quietly(evicted);
 }
 
-/// Drops a workfunction. Its author's destructors may panic, which is no matter of the process at hand.
+/// Drops a workfunction. Its author's destructors may panic, which must not affect the current process.
 pub(super) fn drop_quietly(standing: Option<Standing>) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(standing))) {
         // The payload may panic again when it is dropped.

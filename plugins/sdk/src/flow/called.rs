@@ -14,11 +14,11 @@ use ferry_plugin_proto::{Call, Ended, Exit};
 use super::core::{Core, Op, Outcome};
 use crate::{Draft, Exposed, OutputNodes, Process};
 
-/// A process that was called: awaited, it gives its outputs. Made by [`Cx::call`](crate::FlowCx::call) and
+/// A process that was called. Awaiting it returns its outputs. Made by [`Cx::call`](crate::FlowCx::call) and
 /// [`Cx::submit`](crate::FlowCx::submit).
 ///
-/// Dropped before it has ended, it is given up: its process is killed. To await it in a `select!` and go on with it
-/// when it lost, lend it: `&mut called`.
+/// Dropping it before the end gives it up: its process is killed. To await it in a `select!` and keep it when
+/// another branch wins, pass a reference: `&mut called`.
 pub struct Called<P: Process> {
     /// The operation, or why there is none.
     op: Result<Op, String>,
@@ -68,14 +68,14 @@ impl<P: Process> Called<P> {
         self.op.as_ref().map(|op| op.number().to_string()).unwrap_or_default()
     }
 
-    /// Kills the process; awaited, it says `killed`, or how it ended before that.
+    /// Kills the process. Awaiting it then returns `killed`, or its end if it ended before.
     pub fn kill(&self) {
         if let Ok(op) = &self.op {
             op.kill();
         }
     }
 
-    /// Lets the process run on, whatever becomes of this workfunction. Nobody waits for it any more.
+    /// Lets the process continue, whatever happens to this workfunction, which no longer waits for it.
     pub fn detach(self) {
         if let Ok(op) = self.op {
             op.detach();
@@ -113,10 +113,10 @@ fn read<P: Process>(ended: &Arc<Ended>) -> Result<P::Nodes, CallFailed> {
 
 /// The failure of a process that was called.
 ///
-/// An author may look at it. Passed on by `?`, it does what AiiDA's workflows do with the exit code of a process
-/// that they can't go on without: the caller finishes with the same exit code, which tells a scientist more than
-/// "a bug". Where there is no exit code, since the process was excepted or killed, the caller is excepted, with the
-/// reason: nobody declared that this could happen.
+/// An author may look at it. Passed on by `?`, it does what AiiDA's workflows do: the caller finishes with
+/// the same exit code, which is more useful to a scientist than "a bug". If the process was excepted or
+/// killed, there is no exit code. Then the caller is excepted with the reason, because no exit code was
+/// declared for this case.
 ///
 /// ```
 /// # use ferry_plugin::prelude::*;

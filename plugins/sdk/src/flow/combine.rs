@@ -54,7 +54,7 @@ pub trait Join {
     #[doc(hidden)]
     fn parts(self) -> Self::Parts;
 
-    /// Polls those that have not ended.
+    /// Polls the futures that have not ended.
     #[doc(hidden)]
     fn poll(parts: &mut Self::Parts, context: &mut Context<'_>) -> Poll<Self::Output>;
 }
@@ -213,9 +213,9 @@ macro_rules! join {
     };
 }
 
-/// Waits for the first of several futures: the others are dropped, which gives up their operations and ends the
-/// processes they called, before the branch runs. It is biased: where several are there at once, the first one in
-/// the list wins, in every replay. A future that is lent, `&mut job`, goes on.
+/// Waits for the first of several futures. The others are dropped before the branch runs, which gives up
+/// their operations and ends the processes they called. It is biased: if several are ready at once, the first
+/// one in the list wins, in every replay. A future that is passed by reference, `&mut job`, is kept.
 ///
 /// ```
 /// # use ferry_plugin::{select, Cx, Node, Result, workfunction, calcfunction};

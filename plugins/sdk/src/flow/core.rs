@@ -29,7 +29,7 @@ struct State {
     process: String,
     /// The number of the next operation.
     next: u64,
-    /// Operations that nobody has dropped.
+    /// Operations whose handle was not dropped.
     under_way: BTreeMap<u64, Slot>,
     asked: Vec<Asked>,
     /// Time of this turn.
@@ -113,7 +113,7 @@ impl Core {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held; whatever a panic elsewhere left is as good as before.
+        // Nothing panics while it is held, so the state is valid even after a panic elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -191,7 +191,7 @@ impl Core {
         due
     }
 
-    /// Ends an operation and wakes who waits for it.
+    /// Ends an operation and wakes its waiter.
     pub(crate) fn deliver(&self, op: u64, outcome: Outcome) {
         let waker = self.state().under_way.get_mut(&op).and_then(|slot| {
             slot.outcome = Some(outcome);
@@ -220,7 +220,7 @@ impl Core {
     }
 }
 
-/// One operation, held by whoever waits for it. Dropping it before it has ended gives it up.
+/// A handle of one operation. Dropping it before the operation has ended gives the operation up.
 #[derive(Debug)]
 pub(crate) struct Op {
     core: Core,
@@ -236,7 +236,7 @@ impl Op {
         if let Some(outcome) = &slot.outcome {
             return Poll::Ready(outcome.clone());
         }
-        // A noop waker, or none, would leave whoever polls only what was woken waiting for ever.
+        // A noop waker, or none, would never wake a caller that polls only what was woken.
         let before = slot.waker.replace(context.waker().clone());
         drop(state);
         drop(before);
@@ -272,7 +272,7 @@ impl Drop for Op {
     fn drop(&mut self) {
         let mut state = self.core.state();
         let Some(slot) = state.under_way.remove(&self.number) else { return };
-        // What is asked for while the whole future is thrown away is taken by nobody.
+        // Requests made while the whole future is dropped are ignored.
         if slot.outcome.is_none() {
             let op = self.number;
             state.asked.push(if slot.due.is_some() { Asked::Cancel { op } } else { Asked::Kill { op } });

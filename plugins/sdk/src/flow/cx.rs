@@ -101,7 +101,7 @@ impl FlowCx {
         report::report(line.into());
     }
 
-    /// Says where the process stands, for `process list` and `process show`.
+    /// Sets the status that `process list` and `process show` print.
     pub fn status(&self, status: impl Into<String>) {
         self.core.set_position(status.into());
     }

@@ -40,7 +40,7 @@ use crate::{
             a `Result` of either; a value is made by a calcfunction"
 )]
 pub trait ReturnedNodes: Sized {
-    /// The outputs as whoever calls the workfunction sees them.
+    /// The outputs as the workfunction's caller sees them.
     type Nodes: OutputNodes;
 
     /// Returns the output ports.
@@ -119,7 +119,7 @@ impl OutputNodes for () {
 /// The definition that `#[workfunction]` makes of a function.
 #[doc(hidden)]
 pub trait WorkFunction: 'static {
-    /// A field per argument, but for the first.
+    /// A field per argument, except for the first.
     type Inputs: Inputs;
     /// The function's return type.
     type Returned: ReturnedNodes;
@@ -129,7 +129,7 @@ pub trait WorkFunction: 'static {
     /// Calls the function.
     fn call(cx: FlowCx, inputs: Self::Inputs) -> impl Future<Output = Self::Returned> + Send;
 
-    /// Judges inputs together, as the attribute's `validate = ..` says.
+    /// Validates inputs together, by the attribute's `validate = ..`.
     fn judge(inputs: &Self::Inputs, bad: &mut Problems) {
         let _ = (inputs, bad);
     }

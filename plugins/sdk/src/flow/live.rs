@@ -151,7 +151,7 @@ impl Live {
             let Some(body) = self.body.as_mut() else { return Ok(None) };
             self.flag.woken.store(false, Ordering::SeqCst);
             if let Poll::Ready(returned) = body.as_mut().poll(&mut context) {
-                // What is left goes now: the losers of a race are ended with the turn.
+                // End the remaining operations now: the losers of a race end with the turn.
                 self.body = None;
                 return Ok(Some(returned));
             }

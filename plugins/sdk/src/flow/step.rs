@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{Error, report};
 
-/// A workfunction in memory, and where it stands.
+/// A workfunction in memory, and its position in the journal.
 #[derive(Debug)]
 pub(super) struct Standing {
     live: Live,
-    /// [`Journal::mark`] of the journal it stands at the end of.
+    /// [`Journal::mark`] of the journal up to its position.
     mark: u64,
     turns: usize,
     /// Time of its last turn; time never goes back in a workfunction.
@@ -40,8 +40,8 @@ fn nothing_done(request: &StepRequest, then: Then) -> StepReply {
     StepReply { state: request.state.clone(), commands: Vec::new(), then, position: None }
 }
 
-/// Waits for processes that have ended, to be told once more how, and of those that this step is about too: so the
-/// next one gets on even if nothing stays in memory until then.
+/// Waits for processes that have ended, so that the engine delivers their ends again. It includes those that
+/// this step is about, so that the next step can continue even if nothing stays in memory until then.
 fn ask_again(request: &StepRequest, ops: Vec<u64>) -> StepReply {
     let mut calls: BTreeSet<String> = ops.iter().map(u64::to_string).collect();
     if let StepEvent::Resumed { children, .. } = &request.event {
@@ -84,7 +84,8 @@ fn stand(request: &StepRequest, begin: Begin) -> Result<Stand, String> {
     Ok(Stand::Ready(standing))
 }
 
-/// Puts values that the journal leaves out back into its turns; the operations whose are not at hand.
+/// Puts the values that the journal leaves out back into its turns. Returns the operations whose values are
+/// missing.
 fn fill_in(turns: &mut [Turn], request: &StepRequest) -> Vec<u64> {
     let told = match &request.event {
         StepEvent::Resumed { children, .. } => Some(children),
@@ -115,7 +116,7 @@ fn new_live(request: &StepRequest, begin: Begin) -> Result<Live, String> {
     }
 }
 
-/// Takes the turns that the engine's event means, and says what is to be done.
+/// Takes the turns for the engine's event, and returns the requests.
 fn advance(mut standing: Standing, request: &StepRequest) -> Result<StepReply, String> {
     let mut journal = Journal::stored(request.state.clone());
     let mut commands = Vec::new();
@@ -224,7 +225,7 @@ impl Standing {
     /// Takes a turn once more, and compares.
     fn repeat(&mut self, turn: &Turn) -> Result<(), String> {
         let number = self.turns;
-        // What it reports was reported when the turn was taken first.
+        // Its reports were already made when the turn was taken first.
         let (taken, _) = report::collect(|| self.turn(turn.time, &turn.event));
         let taken = taken.map_err(|text| format!("at turn {number} of its journal: {text}"))?;
         let asked: Vec<Print> = taken.asked.iter().map(Asked::print).collect();

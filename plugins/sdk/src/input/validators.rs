@@ -1,5 +1,5 @@
-//! Validators: functions of an author's that judge a port, a namespace or all inputs, when a process is submitted and
-//! never again. Each is asked whatever the others say, so that all that is wrong is told at once.
+//! Validators: an author's functions that check a port, a namespace or all inputs, when a process is
+//! submitted and never again. They all run, so that all problems are reported at once.
 
 use std::{fmt, marker::PhantomData};
 
@@ -29,7 +29,7 @@ pub(crate) fn judge_inputs<I: Inputs>(nodes: &Nodes, together: impl FnOnce(&I, &
 )]
 pub trait ChildPorts {}
 
-/// Fails to compile where `expose` stands on something that is no child's ports.
+/// Does not compile for `expose` on something that is no child's ports.
 pub const fn assert_exposed<T: ChildPorts>() {}
 
 impl<P: Process> ChildPorts for Draft<P> {}
@@ -164,7 +164,7 @@ mod tests {
             "grid.n: 3 is odd; grid.shift: is not one half; grid.shift: is for larger grids; grid: does not fit; \
              weights: 2 are too many; needs `maybe`; last"
         );
-        // What can't be read hides neither the others nor what is around them.
+        // A port that can't be read hides neither the problems of others nor those around it.
         let said = judged(&bad, |nodes| drop(nodes.remove("grid.n")));
         assert_eq!(said, "grid.n: is required; grid.shift: is not one half; weights: 2 are too many");
     }

@@ -20,10 +20,10 @@ pub enum RestartExit {
         /// In words.
         why: String,
     },
-    /// A user's wish.
+    /// A user's decision.
     #[exit(302, "the sub process was killed", label = "ERROR_SUB_PROCESS_KILLED")]
     SubProcessKilled,
-    /// The handlers have mended in vain.
+    /// The handlers have not helped.
     #[exit(401, "the maximum number of iterations ({iterations}) was exceeded")]
     MaximumIterationsExceeded {
         /// Number of iterations.
@@ -46,7 +46,7 @@ impl<E: ExitCodes> ExitCodes for RestartExits<E> {
         RestartExit::declared().into_iter().chain(E::declared()).collect()
     }
 
-    /// Nobody has a value of this type: exits are made of [`RestartExit`] or of the author's own.
+    /// Unreachable: no value of this type exists. Exits are made of [`RestartExit`] or of the author's own.
     fn exit(&self) -> Exit {
         Exit { status: RestartExit::UNHANDLED_FAILURE, label: String::new(), message: String::new() }
     }
@@ -59,7 +59,7 @@ pub struct Restarting<R: Restart> {
     process: R,
     /// Iterations so far.
     iteration: i64,
-    /// Iterations before it was paused for having had so many.
+    /// Number of iterations at which it was last paused for exceeding the limit.
     granted: i64,
     /// True if the last child failed and no handler dealt with it.
     is_unhandled: bool,

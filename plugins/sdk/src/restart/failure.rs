@@ -18,11 +18,11 @@ pub enum JobFailure {
     InvalidAccount,
     /// A machine failed, or it was killed from outside.
     NodeFailure,
-    /// Its machine was started anew while it ran.
+    /// Its machine was rebooted while it ran.
     LostInReboot,
     /// It had to make room for a job of higher priority.
     Preempted,
-    /// Somebody else than ferry has cancelled it.
+    /// It was cancelled, but not by ferry.
     Cancelled,
     /// A monitor has stopped it.
     StoppedByMonitor,
@@ -113,7 +113,7 @@ impl Resource {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Escalation {
-    /// Most that is asked for, in the unit of the option.
+    /// Maximum request, in the unit of the option.
     pub limit: i64,
     /// Factor by which the next job's request grows.
     #[serde(default = "twice")]
@@ -136,8 +136,8 @@ impl Escalation {
 }
 
 impl<P: Process> Draft<P> {
-    /// Asks for `factor` times as much of a resource as before, but for no more than `limit`, in the unit of its
-    /// option. What was not asked for before is asked for up to the limit. Gives what is asked for now; `None`: it
+    /// Asks for `factor` times as much of a resource as before, but for no more than `limit`, in the unit of
+    /// its option. Without an earlier request, it asks for the limit. Returns the new request; `None` if it
     /// was at the limit already.
     ///
     /// ```

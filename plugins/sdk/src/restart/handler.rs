@@ -1,4 +1,4 @@
-//! Handlers of a restart workchain: who is asked, and in which order.
+//! Handlers of a restart workchain, and the order in which they are asked.
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
@@ -10,9 +10,9 @@ use crate::{Child, Result};
 pub enum Next {
     /// Nothing: it has no opinion.
     Pass,
-    /// Run the child again, unless a handler that is asked later says otherwise.
+    /// Run the child again, unless a later handler decides otherwise.
     Restart,
-    /// Run the child again, and ask nobody else.
+    /// Run the child again, and ask no other handler.
     RestartNow,
     /// The results are good as they are, also those of a child that failed.
     Done,
@@ -57,7 +57,7 @@ pub(super) fn in_order<R: Restart>(overrides: &BTreeMap<String, Override>) -> Ve
         handler.priority = said.priority.unwrap_or(handler.priority);
     }
     handlers.retain(|handler| handler.enabled);
-    // Stable: those of one priority stay in the order of the block.
+    // Stable: handlers of the same priority stay in the order of the block.
     handlers.sort_by_key(|handler| Reverse(handler.priority));
     handlers
 }

@@ -113,7 +113,7 @@ impl<R: Restart> Inputs for RestartInputs<R> {
     }
 }
 
-/// Gives the inputs of a restart workchain: those of its child, and by dereferencing its settings.
+/// The draft of a restart workchain's inputs: those of its child, and by dereferencing its settings.
 pub struct RestartInputsDraft<R> {
     settings: RestartSettingsDraft,
     restart: PhantomData<fn() -> R>,

@@ -1,4 +1,4 @@
-//! Restart workchains: run a child until it succeeds, letting handlers mend what went wrong. AiiDA's
+//! Restart workchains: run a child until it succeeds, and let handlers correct what went wrong. AiiDA's
 //! `BaseRestartWorkChain`, with its inputs, exit codes and rules.
 
 mod chain;
@@ -68,14 +68,14 @@ use crate::{Draft, ExitCodes, Process, Result};
 /// assert_eq!(ran.calls()[2].link_label, "iteration_03");
 /// ```
 ///
-/// After each iteration the enabled handlers are asked, those of a higher priority first: those with `on(..)` if the
-/// child finished with one of these exit codes, the others always. A handler says what comes [`Next`]; an exit code
-/// that it returns as an error ends the workchain with it. If nobody says anything, a child that succeeded ends the
-/// workchain with its outputs, and one that failed is dealt with as the input `on_unhandled_failure` says.
+/// After each iteration the enabled handlers are asked, those of a higher priority first. Handlers with `on(..)` are
+/// asked if the child finished with one of these exit codes, the others always. A handler decides what comes [`Next`];
+/// an exit code that it returns as an error ends the workchain. If no handler decides, a child that succeeded
+/// ends the workchain with its outputs. For one that failed, the input `on_unhandled_failure` decides.
 ///
-/// Handlers of what ferry itself can tell of a job name a [`JobFailure`]: `on(JobFailure::OutOfMemory)`. Mostly none
-/// is needed: the input `escalation` lets the next job ask for more of what ran out, up to a limit, where no handler
-/// says anything; [`Draft::raise`] does so in a handler.
+/// Handlers of failures that ferry itself determines name a [`JobFailure`]: `on(JobFailure::OutOfMemory)`. Mostly none
+/// is needed: where no handler decides, the input `escalation` lets the next job ask for more of the resource that ran
+/// out, up to a limit. [`Draft::raise`] does so in a handler.
 ///
 /// `#[restart(name = "..", child = Pw, exit = PwBaseExit)]` declares exit codes of its own. A method under `#[setup]`
 /// runs once before the first iteration.

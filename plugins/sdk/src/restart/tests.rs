@@ -250,7 +250,7 @@ fn an_unhandled_failure_is_dealt_with_as_the_input_says() {
     assert_eq!(gist(&run(&[430], |_| ())), (402, 1));
     assert_eq!(gist(&with("restart_once", &[430, 0])), (0, 2));
     assert_eq!(gist(&with("restart_once", &[430, 430])), (402, 2));
-    // One that was handled in between begins the count anew.
+    // A handled failure in between restarts the count.
     assert_eq!(gist(&with("restart_once", &[430, 400, 430, 0])), (0, 4));
     let paused = with("pause", &[430, 0]);
     assert_eq!((gist(&paused), paused.pauses().len()), ((0, 2), 1));

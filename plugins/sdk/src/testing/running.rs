@@ -25,7 +25,7 @@ const STEPS_MAX: usize = 1_000_000;
 /// When a run begins: in September 2020.
 const BEGINNING: i64 = 1_600_000_000_000_000;
 
-/// A workflow looks within this time, in microseconds: nobody promises that it looks at once.
+/// A workflow looks within this time, in microseconds. It need not look at once.
 const SOON: i64 = 1_000_000;
 
 /// A run.
@@ -42,7 +42,7 @@ pub(super) struct Running<'a> {
 struct Member {
     uuid: String,
     process_type: String,
-    /// None for one that is faked and whose crate is not at hand.
+    /// `None` for a faked process whose crate is not linked.
     entry: Option<&'static Entry>,
     inputs: Nodes,
     caller: Option<(usize, String)>,
@@ -123,7 +123,8 @@ impl<'a> Running<'a> {
                 Some(next) => Some(next),
                 None => return false,
             },
-            // Now and then a calculation ends before a workflow looks, which is then told of several at once.
+            // Now and then a calculation ends before a workflow looks. Several ends are then delivered at
+            // once.
             false => self.next_end().filter(|ends| *ends < self.now + SOON).filter(|_| self.draw(4) == 0),
         };
         if let Some(next) = next {
@@ -287,7 +288,7 @@ impl<'a> Running<'a> {
             }
             // There are no work directories.
             Command::CleanWorkDirs => Ok(()),
-            // Whoever looks lets it go on at once.
+            // The test resumes it at once.
             Command::Pause(reason) => {
                 self.processes[index].steps.pauses.push(reason);
                 Ok(())
@@ -435,7 +436,7 @@ impl<'a> Running<'a> {
         self.end(index, "finished", Some(status), message);
     }
 
-    /// Ends a process, those that it called first.
+    /// Ends a process, after those that it called.
     fn kill(&mut self, index: usize) {
         if self.processes[index].ended.is_some() {
             return;

@@ -30,15 +30,15 @@ type End = dyn Fn(&Nodes, &Path) -> Outcome;
 #[derive(Clone)]
 pub(super) struct Fake {
     pub(super) end: Arc<End>,
-    /// The type's ports: its crate need not be at hand.
+    /// The type's ports: its crate need not be linked.
     pub(super) inputs: fn() -> Namespace,
 }
 
-/// Runs a process and all that it calls, in memory, in virtual time. Workfunctions, machines and calcfunctions run as
-/// they are; whatever needs a computer is faked, see [`world`].
+/// Runs a process and all that it calls, in memory, in virtual time. Workfunctions, machines and
+/// calcfunctions run as they are; everything that needs a computer is faked, see [`world`].
 ///
-/// Every step is taken twice, live and from its journal, and the whole is run with several seeds: each ends the
-/// processes that were called in another order. All must come to the same end.
+/// Every step is taken twice, live and from its journal, and the whole is run with several seeds: each ends
+/// the called processes in another order. All must have the same result.
 ///
 /// # Panics
 /// If a step makes other requests when it is taken again, if two seeds end differently, or if nothing can
@@ -104,7 +104,8 @@ fn without_monitors<P: Process>(nodes: &Nodes) -> Nodes {
 }
 
 impl World {
-    /// Ends processes of a type as `end` says of their inputs: with their outputs, an exit code or an error.
+    /// Fakes processes of a type. `end` maps their inputs to their end: with outputs, an exit code or an
+    /// error.
     #[must_use]
     pub fn fake<P: Process, R: Returned<Nodes = P::Nodes>>(
         mut self,
@@ -141,7 +142,7 @@ impl World {
     /// As [`call`] does.
     pub fn call<P: Process>(&self, draft: Draft<P>) -> Ran<P> {
         let root = draft.into_call("root").unwrap_or_else(|error| panic!("it can't be called: {error}"));
-        // Processes of all worlds have the same names, and those of one may not meet those of another in memory.
+        // Processes of all worlds have the same names, so two worlds must not be in memory at once.
         static ONE: Mutex<()> = Mutex::new(());
         let _turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut first: Option<(u64, Ran<P>)> = None;

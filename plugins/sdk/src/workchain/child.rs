@@ -17,8 +17,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, Node, PortType, Process, RemoteFolder, Result, expose::Exposed};
 
-/// Largest size of an end that is kept with the values of its outputs, in bytes. Those of larger ones are asked for
-/// again when somebody reads them, so that the saved state of a workchain with many children stays small.
+/// Largest size, in bytes, of an end that is kept with the values of its outputs. Those of larger ones are
+/// requested again on reading, so that the saved state of a workchain with many children stays small.
 const WHOLE: usize = 2048;
 
 /// A process that a workchain called; made by [`StepCx::submit`](super::StepCx::submit). Keep it in the workchain's

@@ -81,19 +81,19 @@ impl<W: WorkChain> StepCx<W> {
         &mut self.returned
     }
 
-    /// Lets the process stand still after this step, until somebody plays it: for a person to look.
+    /// Pauses the process after this step until a user plays it, so that a person can look at it.
     pub fn pause(&mut self, reason: impl Into<String>) {
         self.pause = Some(reason.into());
     }
 
-    /// Lets the work directories of all calculations that this process called, and that those called, be removed once
-    /// it has finished or was killed.
+    /// Allows the removal of the work directories of all calculations below this process, once it has
+    /// finished or was killed.
     pub fn clean_work_dirs(&mut self) {
         self.cleans = true;
     }
 
     fn launch<P>(&mut self, call: Call) -> Child<P> {
-        // The same names whenever the step is taken, and never those of another step.
+        // The names are the same whenever the step is taken, and differ from those of other steps.
         let name = format!("{}.{}", self.step, self.launches.len());
         self.launches.push(Call { call: name.clone(), ..call });
         Child::new(name)

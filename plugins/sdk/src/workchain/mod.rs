@@ -157,7 +157,7 @@ pub trait WorkChain: Serialize + DeserializeOwned + Default + Sized + 'static {
     type Inputs: Inputs;
     /// Its output ports: stored nodes, which its children have made or it was given.
     type Outputs: Outputs + Stored;
-    /// Its exit codes; `NoExit` if the block does not say.
+    /// Its exit codes; `NoExit` if the block has no such type.
     type Exit: ExitCodes;
 
     /// Returns its steps and their order.
@@ -256,7 +256,7 @@ fn advance<W: WorkChain>(
     if !cx.calls().is_empty() {
         return Ok(Went::On);
     }
-    // Nothing is waited for, so what the conditions say now they say in the next turn too.
+    // Nothing is waited for, so the conditions have the same results in the next turn.
     match program.next(saved.position, &mut saved.rounds, chain, cx)? {
         Next::End(exit) => return Ok(Went::Ended(exit)),
         Next::Step { at, .. } => saved.position = at,
@@ -281,7 +281,8 @@ fn then(calls: Vec<String>) -> Then {
     if calls.is_empty() { Then::Continue } else { Then::Wait { calls, any: false, until: None } }
 }
 
-/// Waits for children that have ended already: the engine tells their ends again, and the turn is taken anew.
+/// Waits for children that have already ended: the engine delivers their ends again, and the turn is taken
+/// again.
 fn fetch(before: Saved, wanted: BTreeSet<String>) -> StepReply {
     let then = then(wanted.into_iter().collect());
     StepReply { state: before.write(), commands: Vec::new(), then, position: None }

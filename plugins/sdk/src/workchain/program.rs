@@ -28,7 +28,7 @@ pub(super) type Rounds = BTreeMap<usize, u64>;
 
 /// The next operation.
 pub(super) enum Next<'a, W: WorkChain> {
-    /// A step, and where it stands.
+    /// A step, and its position.
     Step { at: usize, name: &'static str, take: &'a TakeStep<W> },
     /// The end.
     End(Option<Exit>),

@@ -387,7 +387,7 @@ fn the_saved_state_stays_small() {
     let reply = take(state, StepEvent::Resumed { children, timer: false });
     assert_eq!(reply.position.as_deref(), Some("gather (round 1)"));
     assert!(reply.state.len() < 1000, "{} bytes", reply.state.len());
-    // The handle is still there, so the value can be had again: the engine is asked for it.
+    // The handle is still there, so the value can be requested from the engine.
     let program = Program::<Trial>::of(Trial::outline());
     let saved = Saved::read(&reply.state, &program).unwrap();
     let chain: Trial = saved.context().unwrap();

@@ -1,4 +1,4 @@
-//! Failure classes that ferry itself tells, and resources that are raised.
+//! Failure classes that ferry itself determines, and resources that are raised.
 
 use super::*;
 use crate::JobFailure;
@@ -52,9 +52,9 @@ fn handlers_name_failure_classes_and_raise_resources() {
     };
     let raised = vec![Some(400), Some(600), Some(900), Some(1000)];
     assert_eq!(memory(&[110, 110, 110, 0], Some(400)), (0, raised.clone()));
-    // At the limit, nobody deals with it any more.
+    // At the limit, no handler deals with it any more.
     assert_eq!(memory(&[110], Some(400)), (402, raised));
-    // What was not asked for is asked for up to the limit.
+    // Without an earlier request, the limit is requested.
     assert_eq!(memory(&[110, 0], None), (0, vec![None, Some(1000)]));
 }
 
@@ -84,7 +84,7 @@ fn the_input_escalation_raises_what_ran_out_up_to_its_limit() {
     // At the limit it fails as it does without.
     assert_eq!(time(&[120]), (402, vec![Some(60), Some(120), Some(200)]));
     assert_eq!(time(&[120, 0]), (0, vec![Some(60), Some(120)]));
-    // What ran out was memory, which may not be raised.
+    // The missing resource was memory, which may not be raised.
     assert_eq!(time(&[110]), (402, vec![Some(60)]));
 }
 
