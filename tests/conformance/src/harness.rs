@@ -1,4 +1,4 @@
-//! Cases as trials: each builds its fixture, runs within a limit, and is told apart by its name.
+//! Cases as trials: each builds its fixture, runs within a time limit, and is identified by its name.
 
 use std::{sync::Arc, time::Duration};
 

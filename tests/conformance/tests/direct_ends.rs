@@ -184,7 +184,7 @@ async fn who_left_the_session_is_found_by_its_mark(shell: &str) -> Outcome {
 
 async fn nobody_leaves_a_control_group(shell: &str) -> Outcome {
     let (bench, _dir) = bench().await?;
-    // Neither its session nor its environment tells whose it is.
+    // Neither its session nor its environment shows its owner.
     let clean = stray("env -i PATH=\"$PATH\"");
     let by_itself = start(&bench, shell, &clean, |_| ()).await?;
     until("its script has ended", || has_ended(&by_itself)).await?;

@@ -1,4 +1,4 @@
-//! The suite on the transport in memory, but for the cases that run programs on the far side: it has none.
+//! The suite on the transport in memory, except for the cases that run programs on the far side: it has none.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The scheduler suite on Slurm, through the local transport, and what only Slurm does. Needs a cluster: `cargo xtask services up` makes a
-//! private one, and `FERRY_SERVICES` or `SLURM_CONF` says where it is.
+//! The scheduler suite on Slurm, through the local transport, and cases about Slurm alone. Needs a cluster:
+//! `cargo xtask services up` makes a private one, and `FERRY_SERVICES` or `SLURM_CONF` names it.
 
 use std::{
     env,
@@ -154,7 +154,7 @@ async fn a_refusal_has_slurm_s_words(bench: Bench) -> Outcome {
         };
         assert_eq!(*error.kind(), ErrorKind::Permanent, "{line}: {error}");
         assert!(error.to_string().contains(words), "{line}: {error}");
-        // It is settled: nobody need look for it, and the token is spent.
+        // It is settled: no search is needed, and the token is spent.
         assert_eq!(bench.scheduler.recover(&*bench.via, &job).await?, Recovery::NeverSubmitted, "{line}");
     }
     Ok(())
@@ -287,7 +287,7 @@ async fn directives_of_prepend_texts_count(bench: Bench) -> Outcome {
     Ok(())
 }
 
-/// `sbatch` would obey them wherever they stand, also in the text of an argument.
+/// `sbatch` would obey such lines anywhere, also in the text of an argument.
 async fn lines_of_other_schedulers_count_for_nothing(bench: Bench) -> Outcome {
     let job = bench
         .job_with("cat <<'END'\n#PBS -q nosuch\n#BSUB -q nosuch\n#PBS -t 1-3\nEND", |job| {

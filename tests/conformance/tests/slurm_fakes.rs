@@ -347,7 +347,7 @@ async fn a_hanging_sbatch_is_ended(bench: Bench, fakes: Fakes) -> Outcome {
     fakes.sbatch("start 14; exec sleep 1000")?;
     let job = bench.job("true").await?;
     let begun = std::time::Instant::now();
-    // The gate is taken meanwhile, and says whose it is.
+    // The gate is taken meanwhile, and names the owner.
     assert_eq!(bench.submit(&job).await?.id, JobId("14".into()));
     assert!(begun.elapsed() < Duration::from_secs(60));
     Ok(())
@@ -428,7 +428,7 @@ async fn unknown_words_are_looked_up(bench: Bench, fakes: Fakes) -> Outcome {
     )?;
     let job = bench.job("sleep 1").await?;
     match bench.scheduler.submit(&*bench.via, std::slice::from_ref(&job), 1).await.remove(0) {
-        // Its gate may tell at once.
+        // Its gate may show this at once.
         Ok(id) => assert_eq!(id, JobId("16".into())),
         Err(error) => assert_eq!(*error.kind(), ErrorKind::Unrecognized),
     }
@@ -477,7 +477,8 @@ async fn an_id_of_somebody_else_is_not_ours(bench: Bench, fakes: Fakes) -> Outco
     Ok(())
 }
 
-/// Submits a job, which must run once and tell of the login's `GREETING`; how long the submission took.
+/// Submits a job, which must run once and print the login's `GREETING`. Returns the time that the submission
+/// took.
 async fn greeted(bench: &Bench, job: &Submission, greeting: &str) -> Outcome<Duration> {
     let begun = Instant::now();
     bench.submit(job).await?;

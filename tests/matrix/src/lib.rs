@@ -119,8 +119,8 @@ impl Profile {
         self.dir.path()
     }
 
-    /// Leaves everything where it is when this is dropped, for whoever looks into a failure. The daemon is stopped
-    /// all the same.
+    /// Keeps all files when this is dropped, so that a failure can be examined. The daemon is stopped all the
+    /// same.
     pub fn keep(&mut self) {
         self.dir.disable_cleanup(true);
     }

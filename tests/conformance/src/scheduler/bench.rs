@@ -1,4 +1,4 @@
-//! Making work directories and jobs by hand, as an upload would, and looking at what they left.
+//! Work directories and jobs, made by hand as an upload would make them, and checks of their results.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use ferry_engine::{
 };
 use libtest_mimic::Failed;
 
-/// A scheduler on its computer, for the suite's cases and for those of one's own.
+/// A scheduler on its computer, for the suite's cases and for a third party's own.
 #[derive(Debug, Clone)]
 pub struct Bench {
     /// The scheduler.

@@ -96,7 +96,7 @@ async fn the_queue_keeps_its_name(bench: Bench) -> Outcome {
             let again = bench.scheduler.queue_key(&*bench.via).await?;
             check(again == key, || format!("{again} after {key}"))
         }
-        // It may have none, but must say so for good.
+        // It may have none, but then its error must be permanent.
         Err(error) => check(*error.kind() == ErrorKind::Permanent, || error.to_string()),
     }
 }
@@ -205,7 +205,7 @@ async fn a_second_copy_ends_at_the_gate(bench: Bench) -> Outcome {
     tokio::time::sleep(Duration::from_secs(1)).await;
     check(bench.exit(&job.dir).await? == 5, || "the second copy touched the exit marker".into())?;
     check(bench.runs(&job.dir).await? == 1, || "both copies ran".into())?;
-    // A submission that finds the gate taken may say whose it is; it may not claim to be another job.
+    // A submission that finds the gate taken may name the owner; it may not claim to be another job.
     if let Ok(found) = adopted {
         let owner = bench.marker(&job.dir).await?.run.ok_or("no owner")?;
         check(owner.1.is_same(&first.id, job.home.as_deref()) && owner.0 == first.token, || {

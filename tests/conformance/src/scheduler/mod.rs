@@ -1,7 +1,7 @@
-//! The suite for schedulers: a job runs once, its truth can be found after a crash, absent is not done.
+//! The suite for schedulers: a job runs once, its state can be found after a crash, absent is not done.
 //!
-//! Real jobs run, through the fixture's transport, in directories below its scratch directory. Each job appends
-//! a line to a file of its own; those files are the witnesses.
+//! Real jobs run, through the fixture's transport, in directories below its scratch directory. Each job
+//! appends a line to a file of its own; those files are the evidence.
 
 mod bench;
 mod cases;

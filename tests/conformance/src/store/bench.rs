@@ -36,12 +36,12 @@ impl Done for Completion {
     }
 }
 
-/// A store, for the suite's cases and for those of one's own.
+/// A store, for the suite's cases and for a third party's own.
 #[expect(missing_debug_implementations, reason = "a way to open a store has nothing to show")]
 pub struct Bench {
     /// The owner's.
     pub store: Arc<dyn Store>,
-    /// Somebody else's view of it.
+    /// Another program's view of it.
     pub reader: Reader,
     /// Opens it as its next owner does.
     pub reopen: Option<Reopen>,

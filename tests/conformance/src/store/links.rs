@@ -127,7 +127,7 @@ async fn links_join_the_kinds_that_they_are_for(bench: Bench) -> Outcome {
     for kind in [L::InputCalc, L::InputWork, L::Create, L::Return, L::CallCalc, L::CallWork] {
         for (source, target) in (0..6).flat_map(|source| (0..6).map(move |target| (source, target))) {
             let changes = among_new(source, target, kind);
-            // What is returned may not be new: the case of its own says so.
+            // A returned node may not be new: there is a separate case for this.
             if fits(kind, source, target) && source != target && kind != L::Return {
                 bench.first(changes).await?;
             } else {

@@ -1,5 +1,5 @@
-//! The suite for stores: what was answered is there, a batch is whole or nothing, rules hold whoever writes, and
-//! nobody who looks is ever in the way.
+//! The suite for stores: acknowledged changes are there, a batch is whole or nothing, rules hold for every
+//! writer, and readers never block anyone.
 //!
 //! ```no_run
 //! use ferry_conformance::{libtest_mimic::{Arguments, run}, store::{self, Fixture}};
@@ -44,7 +44,7 @@ pub type Reopen =
 pub struct Fixture<G> {
     /// Empty, and open for its first owner.
     pub store: Arc<dyn Store>,
-    /// The same, as somebody else sees it: a connection of its own, where there are several.
+    /// The same store through another program's eyes: a connection of its own, where there are several.
     pub reader: Reader,
     /// Opens it as its next owner does, while the one before may live. `None` if it ends with its owner.
     pub reopen: Option<Reopen>,
@@ -71,7 +71,7 @@ where
     harness::trials(&format!("store/{name}"), all(), build, play)
 }
 
-/// A case; it says `Ignored` where the fixture can't show it.
+/// A case. It returns `Ignored` if the fixture can't show it.
 type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Outcome<Completion>>>>;
 
 fn all() -> Vec<(String, Run)> {

@@ -192,11 +192,11 @@ async fn a_pause_is_a_wish_beside_the_row(bench: Bench) -> Outcome {
         let row = bench.store.process(id)?;
         assert_eq!((row.paused, row.version), (paused, before.version));
     }
-    // Who steps the process meanwhile is not disturbed, and does not let it go on.
+    // A step of the process meanwhile is not disturbed, and does not resume it.
     bench.commit([update(before)]).await?;
     let stepped = bench.store.process(id)?;
     assert!(stepped.paused, "a step took the pause back");
-    // Nor does one that began while it stood still, and ends after it was told to go on, hold it.
+    // Nor is it held by a step that began during the pause and ends after the resumption.
     bench.commit([pause(false)]).await?;
     bench.commit([update(Process { paused: false, ..stepped })]).await?;
     let goes_on = bench.store.process(id)?;
@@ -223,7 +223,8 @@ async fn a_kill_is_asked_once_and_for_all(bench: Bench) -> Outcome {
     assert!(bench.store.process(id)?.kill_requested);
     bench.commit([kill(true), kill(false)]).await?;
     assert!(bench.store.process(id)?.kill_forced, "a milder wish takes nothing back");
-    // The flag is not the row's: who steps the process meanwhile is not disturbed, and does not lose it.
+    // The flag is not part of the row: a step of the process meanwhile is not disturbed, and does not lose
+    // it.
     bench.commit([update(before)]).await?;
     assert!(bench.store.process(id)?.kill_requested);
     told(&bench, id, &["kill requested", "kill requested, by force", "kill requested"])

@@ -218,7 +218,7 @@ async fn what_was_made_or_called_may_stay(bench: Bench) -> Outcome {
     assert_eq!(bench.reader.deleted_with(&[outer.0], keeps_flows)?, [outer.0]);
     assert_eq!(bench.reader.deleted_with(&[outer.0], all)?, sorted(vec![outer.0, inner.0, leaf]));
 
-    // Those that stay are nobody's children then.
+    // The remaining ones have no caller then.
     bench.commit([delete(&[w], keeps_called, &[w])]).await?;
     let row = bench.reader.process(p)?;
     assert_eq!((row.caller, row.root), (None, p));
@@ -253,7 +253,7 @@ async fn live_processes_are_not_deleted(bench: Bench) -> Outcome {
 async fn no_more_goes_than_was_seen(bench: Bench) -> Outcome {
     let (x, uuid) = bench.data().await?;
     let seen = bench.reader.deleted_with(&[x], Follow::default())?;
-    // Meanwhile somebody uses it.
+    // Meanwhile another process uses it.
     let (process, _) = bench.started(CalcJob, &[(uuid, "x")]).await?;
     bench.bring(process, &[State::Running, State::Finished]).await?;
     bench.refused([delete(&[x], Follow::default(), &seen)], ErrorKind::Conflict).await?;

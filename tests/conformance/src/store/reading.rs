@@ -75,7 +75,7 @@ async fn settings_come_and_go(bench: Bench) -> Outcome {
     Ok(())
 }
 
-/// Writers commit pairs, so whoever counts an odd number has seen half a commit.
+/// Writers commit pairs, so a reader that counts an odd number has seen half a commit.
 async fn an_answer_is_one_snapshot(bench: Bench) -> Outcome {
     let done = Arc::new(AtomicBool::new(false));
     let looking: Vec<_> = (0..2)

@@ -153,7 +153,7 @@ async fn what_is_learned_or_changed_later_holds_at_once(bench: Bench) -> Outcome
     bench.commit([ticket_of("b", processes[4], "adopted", None)]).await?;
     bench.commit([set_up(computer("a", "one", None), true)]).await?;
     bench.commit([wish("b", processes[5], Some(10))]).await?;
-    // Its host was started again, and says so at one of its addresses first.
+    // Its host was rebooted, and reports this at one of its addresses first.
     bench.commit([says("one", "gamma")]).await?;
     assert_eq!(bench.reader.sharing("b")?.labels().collect::<Vec<_>>(), ["b"]);
     bench.commit([says("other", "gamma")]).await?;
@@ -201,7 +201,7 @@ async fn jobs_share_the_cores_and_memory_of_a_machine(bench: Bench) -> Outcome {
     bench.refused([takes("b", p[2], 1, 401, 0)], ErrorKind::Limit).await?;
     bench.commit([takes("b", p[2], 1, 400, 0)]).await?;
     bench.refused([takes("a", p[3], 1, 0, 0)], ErrorKind::Limit).await?;
-    // A job that is there already is counted, whatever there is.
+    // A job that exists already is counted, whatever room there is.
     bench
         .commit([Change::TakeTicket {
             process: p[4],
@@ -216,7 +216,7 @@ async fn jobs_share_the_cores_and_memory_of_a_machine(bench: Bench) -> Outcome {
     bench.commit([Change::DropTicket(p[1]), takes("a", p[3], 3, 0, 0)]).await?;
     let seen: Vec<_> = bench.store.tickets("a")?.iter().map(|t| (t.process, t.demand.cores)).collect();
     assert_eq!(seen, [(p[3], 3), (p[4], 1)]);
-    // What the user says holds at once.
+    // The user's setting applies at once.
     let unlimited = Computer { num_cores: Some(Cores::Unlimited), ..computer("a", "one", None) };
     bench.commit([set_up(unlimited, true)]).await?;
     bench.commit([takes("a", p[5], 50, 0, 0)]).await

@@ -82,7 +82,7 @@ async fn a_tree_is_killed_and_paused_to_its_leaves(bench: Bench) -> Outcome {
     let middle = child(&bench, top, "0.0").await?;
     let leaf = child(&bench, middle, "0.0").await?;
     let (beside, _) = bench.process().await?;
-    // Its end does not shield those below it.
+    // Its end does not protect its descendants.
     bench.bring(middle, &[State::Running, State::Excepted]).await?;
     bench.commit([Change::Pause { process: top, paused: true }]).await?;
     bench.commit([Change::RequestKill { process: top, force: false }]).await?;

@@ -165,7 +165,7 @@ async fn dropped_reader_harms_nobody(site: Site) -> Outcome {
     Ok(())
 }
 
-/// Begins to put so many files, and drops that after the first of them.
+/// Begins to put this many files, and drops the future after the first of them.
 async fn drop_put_tree(site: &Site, files: usize) -> Result<PathBuf, Failed> {
     let bytes: Arc<[u8]> = vec![b'x'; SIZE as usize].into();
     let tree = (0..files).fold(Tree::default(), |tree, i| tree.bytes(i.to_string(), bytes.clone()));

@@ -164,7 +164,7 @@ async fn a_slow_command_holds_nobody_up(site: Site) -> Outcome {
     Ok(())
 }
 
-/// Runs something so many times at once; all must succeed.
+/// Runs something this many times at once; all must succeed.
 async fn all<F>(site: &Site, times: usize, run: impl Fn(Site, usize) -> F) -> Outcome
 where
     F: Future<Output = Outcome> + Send + 'static,

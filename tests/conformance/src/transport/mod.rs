@@ -1,7 +1,7 @@
 //! The suite for transports: every promise in the docs of [`Transport`], one case each.
 //!
 //! Cases see the far side only through the transport, so they run alike on this machine and on a distant one.
-//! They need `sh` and coreutils there. A failing case says where in this crate it failed.
+//! They need `sh` and coreutils there. A failing case reports its line in this crate.
 
 mod cancellation;
 mod case;

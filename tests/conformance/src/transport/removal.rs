@@ -1,4 +1,4 @@
-//! Removing: what is asked for and never more.
+//! Removal: exactly what is asked for, and never more.
 
 use ferry_engine::transport::{ErrorKind, FileKind};
 

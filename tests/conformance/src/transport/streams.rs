@@ -53,7 +53,7 @@ async fn stdin_that_is_half_read_is_no_error(site: Site) -> Outcome {
 }
 
 async fn stdin_and_stdout_flow_together(site: Site) -> Outcome {
-    // Who writes all of the input before reading any output is stuck here.
+    // A program that writes all of its input before it reads any output hangs here.
     let bytes: Vec<u8> = (0..=255).cycle().take(LARGE).collect();
     let output = site.exec(&Command::new(["cat"]).stdin(bytes.clone())).await?;
     assert!(output.stdout == bytes, "{} bytes came back", output.stdout.len());

@@ -301,7 +301,7 @@ impl AsyncRead for Broken {
     }
 }
 
-/// A stream that gives one byte at a time, so many times.
+/// A stream that gives one byte at a time, this many times.
 struct Pieces(usize);
 
 impl AsyncRead for Pieces {

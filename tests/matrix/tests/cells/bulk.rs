@@ -197,7 +197,7 @@ fn lines_are_launched_all_or_none() -> Result {
     let told =
         ["4 lines", "none", "line 501, x", "two", "line 502, z", "line 503: not a map", "line 504: no JSON"];
     answer.says(&told)?;
-    // What only the plugin can judge is told with its line too.
+    // Problems that only the plugin finds are reported with their line too.
     let over = file(&ferry, "over.jsonl", "{\"x\": 1, \"y\": 2}\n{\"x\": 9223372036854775807, \"y\": 2}\n")?;
     ferry
         .ferry(&["submit", "arithmetic.add_job", "--each", text(&over)])?

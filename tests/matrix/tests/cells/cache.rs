@@ -1,4 +1,4 @@
-//! Calculations that take over the results of earlier ones: AiiDA's rules, and what says why.
+//! Calculations that take over the results of earlier ones: AiiDA's rules, and their explanations.
 
 use std::{fs, time::Duration};
 
@@ -101,7 +101,8 @@ fn an_equal_job_takes_over_results_and_does_not_run() -> Result {
     check(report.contains("took over the results of process"), || report)?;
     check(bench.explained(&second)?.contains("took over the results of process"), || "not told".into())?;
 
-    // Those that took over may be sources too, but the one that ran comes first; a user's word counts more.
+    // Processes that took over results may be sources too, but the one that ran comes first; a user's choice
+    // has priority.
     is_taken(&bench.job(&["x=2", "y=3"])?, &first)?;
     let own = bench.job(&["x=2", "y=3", "--no-cache"])?;
     is_own(&own)?;
@@ -132,7 +133,7 @@ fn a_failure_is_taken_over_but_no_accident() -> Result {
     is_taken(&bench.job(&["x=1", "y=-2"])?, &failed)?;
     bench.runs(1)?;
 
-    // A job that somebody cancelled says nothing about its inputs.
+    // A cancelled job shows nothing about its inputs.
     let marker = format!("marker={}", bench.marker);
     let id = bench.ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "sleep=60", &marker])?;
     bench.ferry.ok(&["process", "kill", &id])?;

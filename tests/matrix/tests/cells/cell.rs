@@ -82,7 +82,7 @@ impl Cell {
         let file = services["computers"][&self.name].as_str().ok_or("the services have no such computer")?;
         let ferry = self.profile_with(Path::new(file))?;
         if self.has_queue() {
-            // What recovery may conclude from a listing depends on it, as it does for a user.
+            // Recovery's conclusions from a listing depend on it, as they do for a user.
             ferry.ok(&["computer", "test", &self.computer(), "--job"])?;
         }
         Ok(ferry)

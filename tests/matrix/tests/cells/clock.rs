@@ -23,7 +23,7 @@ pub(crate) const CASES: &[Case] = &[
 const LIMIT: Duration = Duration::from_secs(60);
 const HOUR: i64 = 3600;
 
-/// A profile whose daemon goes by a clock of its own.
+/// A profile whose daemon has a clock of its own.
 struct Clock {
     ferry: Profile,
     /// File with the lead of the clock, which `libfaketime` reads at each look.
@@ -32,7 +32,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// Starts the daemon; `None` where there is no `libfaketime`, which is said.
+    /// Starts the daemon; `None` without `libfaketime`, which is reported.
     fn start() -> Result<Option<Clock>> {
         let Some(library) = library() else {
             println!("SKIPPED: a clock that jumps: no libfaketime here (apt-get install faketime)");
@@ -125,7 +125,7 @@ fn judge(clock: &Clock, marks: &Path, sums: &[(String, i64)]) -> Result {
     Ok(())
 }
 
-/// Timers, polls and leases go by running time where the clock says less than what has passed.
+/// Timers, polls and leases use the monotonic clock if the wall clock shows less than the elapsed time.
 fn an_hour_back_delays_nobody() -> Result {
     let Some(clock) = Clock::start()? else { return Ok(()) };
     let sleeper = clock.submit(&timer(4))?;
@@ -139,7 +139,7 @@ fn an_hour_back_delays_nobody() -> Result {
     judge(&clock, &marks, &jobs)
 }
 
-/// Nobody knows how long nobody ran then; but no longer than was planned is waited from now on.
+/// The length of the downtime is unknown then, but the remaining wait is no longer than planned.
 fn an_hour_back_while_nobody_runs_delays_nobody() -> Result {
     let Some(clock) = Clock::start()? else { return Ok(()) };
     let sleeper = clock.submit(&timer(8))?;

@@ -103,7 +103,7 @@ fn a_structure_is_read_from_a_cif_file_and_rescaled() -> Result {
     check(read(&xyz)?.starts_with("4\nLattice=\"8 0 0 0 8 0 0 0 10\""), || read(&xyz).unwrap_or_default())?;
     let again = done(&ferry, &["data.rescale", &file("structure", &xyz), "factor=0.5"])?;
     check(again["outputs"]["result"]["value"]["cell"][2][2] == 5.0, || format!("{again:#}"))?;
-    // A name that says nothing, in a file of inputs, counted from its directory.
+    // A name without a known extension, in a file of inputs, relative to that file's directory.
     write(&ferry, "salt.txt", CIF)?;
     let inputs = write(&ferry, "inputs.yaml", "structure: cif:salt.txt\nfactor: 1.0\n")?;
     let third = done(&ferry, &["data.rescale", "--inputs", text(&inputs)])?;
@@ -125,7 +125,7 @@ fn files_that_are_not_right_are_told_by_line_and_reason() -> Result {
         let path = write(&ferry, name, content)?;
         let answer =
             ferry.ferry(&["submit", "data.rescale", &file("structure", &path), "factor=two"])?.expect(2)?;
-        // Everything that is wrong is said at once.
+        // All problems are reported at once.
         answer.says(&["factor: expected float"])?.says(says).map(drop)
     };
     rescale(
@@ -164,7 +164,7 @@ fn bodies_are_judged_before_anything_runs() -> Result {
     submit("types.grow", "structure", &|body| body["_version"] = json!(7))?
         .expect(2)?
         .says(&["version 7 of `core.structure`", "install a newer one"])?;
-    // A port that takes anything is read by nobody but those who declare the type.
+    // For a port that takes anything, only plugins that declare the type read the value.
     let smuggle = |body: Value| -> Result<Value> {
         let path = write(&ferry, "body.json", body.to_string())?;
         let id = ferry.submit(&["types.smuggle", &file("structure", &path)])?;
@@ -202,7 +202,7 @@ fn every_kind_of_process_takes_and_gives_structures() -> Result {
             &file("spare", &cif),
         ],
     );
-    // Frames of different cells are fine; those of other atoms would not be.
+    // Frames with different cells are fine; frames with other atoms would not be.
     let many = many?;
     check(many["outputs"]["volumes.a"]["value"] == 640.0, || format!("{many:#}"))?;
     let xyz = ferry.ok(&["node", "export", &id(frames), "--format", "xyz"])?;
@@ -261,7 +261,7 @@ fn a_node_of_an_older_version_is_read_and_stays_as_it_is() -> Result {
     let after = stored()?;
     check(before["value"] == json!({"_version": 1, "atoms": ["H", "O", "H"]}), || format!("{before:#}"))?;
     check(before["value"] == after["value"] && before["files"] == after["files"], || format!("{after:#}"))?;
-    // A body that was written by hand without a version is of the newest; one that says it is older is brought up.
+    // A handwritten body without a version is of the newest; one with an older version is upgraded.
     let tell = |body: &str| {
         let path = write(&ferry, "body.json", body)?;
         ferry.ferry(&["submit", "molecules.tell", &file("molecule", &path)])
@@ -320,7 +320,8 @@ fn a_type_without_its_plugin_is_listed_drawn_queried_and_exported() -> Result {
     })?;
     let dot = ferry.ok(&["node", "graph", "generate", &node, "-f", "dot", "--stdout"])?;
     check(dot.contains("molecules.molecule"), || dot.clone())?;
-    // As JSON with its files it needs no plugin; in the plugin's own format it does, and says so.
+    // As JSON with its files it needs no plugin; in the plugin's own format it does, and the message mentions
+    // it.
     ferry.ferry(&["node", "export", &node])?.expect(2)?.says(&["has files", "-o DIR"])?;
     let dir = ferry.scratch().join("out");
     ferry.ok(&["node", "export", &node, "-o", text(&dir)])?;

@@ -70,7 +70,7 @@ impl Tmpfs<'_> {
         ))
     }
 
-    /// Lets it be written (`rw`) or not (`ro`). Busy for a moment, where a program has just let go of a file.
+    /// Makes it writable (`rw`) or not (`ro`). It may be busy for a moment after a program has closed a file.
     fn remount(&self, how: &str) -> Result {
         let begun = Instant::now();
         loop {
@@ -309,7 +309,7 @@ fn a_damaged_page_is_told() -> Result {
     ] {
         let damage = Damage::to(ferry.root().join("store.db"), table)?;
         is_told(&ferry, &both, table)?;
-        // A daemon starts, for what is whole: who asks it for the rest is told too.
+        // A daemon starts for the intact part; a request for the rest gets the error too.
         ferry.ok(&["daemon", "start"])?;
         is_told(&ferry, &both, table)?;
         for words in [&["status"] as &[&str], &["daemon", "status"]] {

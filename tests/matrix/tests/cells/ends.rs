@@ -64,7 +64,7 @@ fn no_text_keeps_an_end_from_being_told(cell: &Cell) -> Result {
     for (id, option, exit) in sent {
         let shown = ferry.ended(&id, LIMIT)?;
         let report = ferry.ok(&["process", "report", &id])?;
-        // Whatever the exit code is made of: nobody says that a node failed.
+        // Whatever the exit code is made of, no node failure is reported.
         let is_told = shown["state"] == "finished" && !report.contains("NODE_FAILURE");
         let marker = marker(&shown)?;
         let status = marker.lines().last().and_then(|line| line.split(' ').next()).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Failures that ferry itself tells, restart workchains that deal with them, and work directories that are cleaned.
+//! Failures that ferry itself determines, restart workchains that deal with them, and work directories that
+//! are cleaned.
 
 use std::{
     fs,
@@ -22,7 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     ("cleanworkdir_removes_what_is_named_and_nothing_else", cleanworkdir_removes_what_is_named),
 ];
 
-/// Slurm looks once a minute who has exceeded a limit: mostly waiting.
+/// Slurm enforces limits once a minute, so this mostly waits.
 pub(crate) const QUEUE_CASES: &[CellCase] = &[("slurm_s_time_limit_is_120", slurm_s_time_limit_is_120)];
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -34,7 +35,7 @@ fn with_daemon() -> Result<Profile> {
     Ok(ferry)
 }
 
-/// Returns the processes that one has called, as `process show` tells them.
+/// Returns the processes that one has called, from `process show`.
 fn called(ferry: &Profile, shown: &Value) -> Result<Vec<Value>> {
     let children = shown["called"].as_array().into_iter().flatten();
     children.map(|child| ferry.json(&["process", "show", &child["id"].to_string()])).collect()
@@ -154,7 +155,7 @@ fn cleanworkdir_removes_what_is_named() -> Result {
     let alone = ferry.ferry(&["calcjob", "cleanworkdir", &ids[0]])?;
     alone.expect(2)?.says(&["would go for good", "nobody is here to agree", "--force"])?;
     ferry.ferry(&["calcjob", "cleanworkdir", &live, "-f"])?.expect(1)?.says(&["has not ended"])?;
-    // Who took over another's results has no directory to be cleaned.
+    // A process that took over another's results has no directory to be cleaned.
     ferry.ok(&["config", "set", "caching.default_enabled", "true"])?;
     let cached = job()?;
     ferry.ended(&cached, LIMIT)?;

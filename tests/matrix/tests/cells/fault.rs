@@ -38,7 +38,7 @@ pub(crate) const REQUEUE_CASES: &[CellCase] =
     &[("a_requeued_job_goes_on_as_the_same_job", a_requeued_job_goes_on_as_the_same_job)];
 
 const JOBS: usize = 100;
-/// Jobs that tell at once that they run.
+/// Jobs that show at once that they run.
 const QUICK: usize = 4;
 /// Number of times that a connection is killed.
 const KILLS: usize = 4;
@@ -63,7 +63,7 @@ fn wait_for_the_first(ferry: &Profile, jobs: &[(String, PathBuf)]) -> Result {
     Ok(())
 }
 
-/// The wire is cut for 20 s: no packet passes, and nobody is told. The far side works on meanwhile.
+/// The wire is cut for 20 s: no packet passes, and neither side is notified. The far side works on meanwhile.
 fn a_cut_wire_repeats_nothing(cell: &Cell) -> Result {
     let wire = Wire::take()?;
     // By default a connection outlives such a cut, and nothing is lost; this one is given up in between.
@@ -159,7 +159,7 @@ pub(crate) fn signal_all(pids: &[i32], signal: i32) {
     }
 }
 
-/// A controller that hangs makes processes wait, and nobody else.
+/// A controller that hangs makes only its own processes wait.
 fn a_hung_controller_hangs_nobody(cell: &Cell) -> Result {
     let ferry = cell.profile()?;
     ferry.ok(&["daemon", "start"])?;
@@ -197,7 +197,7 @@ fn kill_controllers(cell: &Cell, mut random: Random) -> Result {
         kill(service_pid("slurmctld")?, 9);
         begin_ids_at(used + ROOM)?;
         if round == 0 {
-            // While nobody answers.
+            // While no controller answers.
             let more = submit_markers_from(cell, &ferry, JOBS / 2, JOBS / 2, "1")?;
             jobs.extend(more);
         }
@@ -220,9 +220,9 @@ pub(crate) fn highest_job_id() -> Result<u64> {
     ids.lines().filter_map(|line| line.trim().parse().ok()).max().ok_or_else(|| "squeue lists nothing".into())
 }
 
-/// Makes the next controller begin its ids here. A controller that was killed would give some a second time,
-/// and the nodes, which remember them for minutes, would cancel those jobs and go out of service: that is
-/// Slurm's own doing, and would fall on the cases that come after.
+/// Makes the next controller begin its ids here. A killed controller would use some a second time. The nodes,
+/// which remember them for minutes, would cancel those jobs and go out of service. That is Slurm's own
+/// behaviour, and would affect the cases that follow.
 pub(crate) fn begin_ids_at(id: u64) -> Result {
     let services = services()?;
     begin_ids_in(services["slurm"]["conf"].as_str().ok_or("no slurm.conf")?, id)
@@ -324,8 +324,8 @@ impl Counted<'_> {
     }
 }
 
-/// Slurm begins a job anew, under the same id and with the marker of its first end beside it, only where its user
-/// has said that it may.
+/// Slurm starts a job again, under the same id and with the marker of its first end beside it, only if its
+/// user has allowed it.
 fn a_requeued_job_goes_on_as_the_same_job(cell: &Cell) -> Result {
     let ferry = cell.profile()?;
     ferry.ok(&["daemon", "start"])?;

@@ -1,4 +1,4 @@
-//! Workfunctions in the daemon: those of the bundled `arithmetic`, and those of `tests/plugins/flow`.
+//! Workfunctions in the daemon: from the bundled `arithmetic`, and from `tests/plugins/flow`.
 
 use std::{collections::BTreeSet, thread, time::Duration};
 
@@ -125,7 +125,7 @@ fn a_job_and_a_timer_race() -> Result {
 
 fn a_run_waits_for_what_it_killed() -> Result {
     let ferry = profile()?;
-    // Without a daemon nobody would kill the job afterwards.
+    // Without a daemon, the job would not be killed afterwards.
     ferry.ferry(&["run", "arithmetic.race", "x=3", "y=4", "sleep=60", "limit=1"])?.expect(1)?;
     let all = ferry.json(&["process", "list", "-a"])?;
     let job = all.as_array().into_iter().flatten().find(|one| one["process_type"] == "arithmetic.add_job");
@@ -151,7 +151,7 @@ fn a_sleep_survives_restarts() -> Result {
     ferry.ok(&["daemon", "stop"])?;
     thread::sleep(Duration::from_secs(3));
     ferry.ok(&["daemon", "start"])?;
-    // It was due while nobody ran: a fresh three seconds would be another sleep.
+    // It was due while no daemon ran: a fresh three seconds would be another sleep.
     ferry.ended(&short, Duration::from_secs(2))?;
     ferry.ok(&["daemon", "restart"])?;
     let shown = show(&ferry, &three_days)?;
@@ -254,7 +254,7 @@ fn large_values_are_read_after_a_restart() -> Result {
     Ok(())
 }
 
-/// Whoever comes later has his turn before the many that one tree has brought.
+/// A later process has its turn before the many processes of one tree.
 fn a_wide_tree_keeps_nobody_waiting() -> Result {
     const MANY: usize = 200;
     let ferry = profile()?;

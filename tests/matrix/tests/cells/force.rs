@@ -1,5 +1,5 @@
-//! Kills of what can't be reached: the wish is kept, `--force` ends the process at once and the job when its computer
-//! answers again, and what was never submitted needs nobody's answer.
+//! Kills of unreachable jobs: the request is kept. `--force` ends the process at once, and the job when its
+//! computer answers again. A job that was never submitted needs no answer.
 
 use std::{
     process::{Command, Stdio},
@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Maximum time of a forced kill. It tries to cancel the job for 5 s.
 const FORCED: Duration = Duration::from_secs(15);
 
-/// Waits until `process show` says this of a process; what it says then.
+/// Waits until `process show` meets a condition. Returns its output.
 fn until(ferry: &Profile, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
     let begun = Instant::now();
     loop {
@@ -118,7 +118,7 @@ fn a_forced_kill_leaves_its_job_to_the_reaper(cell: &Cell) -> Result {
     check(report.contains("is cancelled"), || report.clone())
 }
 
-/// Nobody else wants anything of the computer, so the reaper itself must notice that its connection is lost.
+/// No other process uses the computer, so the reaper itself must notice that its connection is lost.
 fn a_job_is_left_to_the_reaper_alone(cell: &Cell) -> Result {
     let wire = Wire::take()?;
     let (ferry, id) = running(cell, &wire)?;

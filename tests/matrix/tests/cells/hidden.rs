@@ -1,5 +1,5 @@
-//! A work directory that the compute nodes don't see: it lies on a file system of the login side alone. No
-//! job can begin there; each process says so and what to do, and nothing else is harmed.
+//! A work directory that the compute nodes don't see: it is on a file system of the login side alone. No job
+//! can begin there; each process reports this with advice, and nothing else is harmed.
 
 use std::{
     path::Path,

@@ -1,4 +1,4 @@
-//! Computers in trouble, and what their processes say and do meanwhile: a server that is down, one that the user
+//! Computers in trouble, and the state of their processes meanwhile: a server that is down, one that the user
 //! has disabled, a queue that lies, a work directory that is gone, a disk that is full.
 
 use std::{
@@ -48,7 +48,7 @@ pub(crate) const EVERYWHERE: &[CellCase] =
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Waits until `process show` says this of a process; what it says then.
+/// Waits until `process show` meets a condition. Returns its output.
 fn until(ferry: &Profile, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
     let begun = Instant::now();
     loop {
@@ -116,7 +116,7 @@ impl Fakes {
         fakes.put("scancel", "true")?;
         let work = ferry.scratch().join("work");
         let file = ferry.scratch().join("fake.yml");
-        // Login files would set `PATH` anew.
+        // Login files would overwrite `PATH`.
         let yaml = format!(
             "label: fake\nhostname: localhost\ntransport: core.local\nscheduler: core.slurm\nwork_dir: {}\npoll_interval: 0.2\nuse_login_shell: false\n",
             text(&work)
@@ -188,7 +188,7 @@ fn not_cancelled(ferry: &Profile) -> Result<(Fakes, String)> {
     until(ferry, &id, "told why", |shown| {
         waits_for(shown, "could not be cancelled yet") && waits_for(shown, "permission denied")
     })?;
-    // Another wish is the same wish.
+    // A repeated request is the same request.
     kill()?.says(&["permission denied"])?;
     Ok((fakes, id))
 }
@@ -271,7 +271,7 @@ fn a_test_job_lets_ferry_conclude_by_itself() -> Result {
     check(tested.status.success(), || String::from_utf8_lossy(&tested.stdout).into_owned())?;
     let shown = ferry.ended(&id, LIMIT * 2)?;
     check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
-    // Other settings, which nobody has tested.
+    // Other settings, which were never tested.
     let other = ferry.scratch().join("other");
     ferry.ok(&["computer", "configure", "fake", "-n", "--work-dir", text(&other)])?;
     fakes.put("sbatch", LOST)?;
@@ -302,13 +302,13 @@ fn what_slurm_gave_up_is_submitted_anew() -> Result {
         let id = ferry.submit(&["arithmetic.add_job", "x=2", "y=3", "--computer", "fake"])?;
         ferry.ended(&id, LIMIT)
     };
-    // The controller was started just before the end: nobody wished for it.
+    // The controller was started just before the end: no user cancelled it.
     fakes.put("scontrol", "echo 'BOOT_TIME               = 1990'")?;
     let shown = run()?;
     check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))?;
     let report = ferry.ok(&["process", "report", &shown["id"].to_string()])?;
     check(report.contains("gave up job 79 before it began; submitting anew"), || report)?;
-    // It was there all the time: somebody did.
+    // It was there all the time: a user cancelled it.
     fakes.put("scontrol", "echo 'BOOT_TIME               = 10'")?;
     let shown = run()?;
     let said = shown["exit_message"].as_str().unwrap_or_default();
@@ -322,7 +322,7 @@ fn a_missing_work_directory_loses_nothing() -> Result {
     let words = ["--poll-interval", "3", "--retry-initial", "2"];
     ferry.ok(&[&["computer", "configure", "localhost", "-n"], &words[..]].concat())?;
     ferry.ok(&["daemon", "start"])?;
-    // Nor does the job tell of its end: a file is in the way of whoever would listen.
+    // Nor does the job report its end: a file blocks the directory of the watcher.
     let first = ferry.submit(&["arithmetic.add_job", "x=2", "y=3"])?;
     ferry.ended(&first, LIMIT)?;
     told::silence(&ferry)?;
@@ -344,7 +344,7 @@ fn a_missing_work_directory_loses_nothing() -> Result {
     check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))
 }
 
-/// Nobody brings it back: its process asks for its user, whose kill ends it, and never runs a second time.
+/// It is not restored: the process waits for its user, whose kill ends it, and never runs a second time.
 fn a_work_directory_removed_under_its_job(cell: &Cell) -> Result {
     let ferry = cell.profile()?;
     let words = ["--retry-initial", "0.3", "--retry-attempts", "3"];
@@ -426,10 +426,10 @@ fn full_quota(ferry: &Profile, computer: &str) -> Result {
     check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))
 }
 
-/// A work directory that can't be: the process's own trouble, as far as ferry can tell.
+/// An impossible work directory: as far as ferry can tell, only this process is affected.
 fn failures_are_counted_shown_and_survive_a_restart() -> Result {
     let ferry = Profile::new()?;
-    // An endless chain of links is no error that a person is asked about at once.
+    // An endless chain of links is not an error that the user is asked about at once.
     let loop_ = ferry.scratch().join("loop");
     std::os::unix::fs::symlink(&loop_, &loop_).map_err(|error| error.to_string())?;
     let words = ["--work-dir", text(&loop_), "--retry-initial", "3", "--retry-attempts", "3"];

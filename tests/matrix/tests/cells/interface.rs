@@ -99,7 +99,8 @@ fn a_child_that_changed_is_refused_naming_both() -> Result {
     check(calls.contains(&"nowhere.thing") && calls.contains(&"script.rounds"), || format!("{shown:#}"))
 }
 
-/// The files in the plugin's crate are those that ferry writes: the demand on the child in every other case is real.
+/// The files in the plugin's crate are those that ferry writes. So the requirement on the child in every
+/// other case is real.
 fn an_interface_is_what_the_stubs_were_made_of() -> Result {
     let ferry = profile(&["script_file"])?;
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/caller/interfaces");

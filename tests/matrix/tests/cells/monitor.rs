@@ -67,7 +67,7 @@ fn a_monitor_stops_a_job(cell: &Cell) -> Result {
         let message = shown["exit_message"].as_str().unwrap_or_default();
         let told = message.starts_with("STOPPED_BY_MONITOR: ") && message.contains(words);
         check(shown["exit_code"] == 150 && told, || format!("{shown:#}"))?;
-        // What it had written was retrieved and parsed.
+        // Its output was retrieved and parsed.
         check(shown["outputs"]["stdout"].is_object(), || format!("{shown:#}"))?;
         check(ferry.ok(&["calcjob", "outputcat", id, "stdout"])?.starts_with("step"), || "no step".into())?;
     }
@@ -96,7 +96,7 @@ fn verdicts_say_what_is_retrieved_and_parsed() -> Result {
     check(no_parse["outputs"]["retrieved"].is_object(), || format!("{no_parse:#}"))?;
     stopped(no_retrieve, "no_retrieve")?;
     check(no_retrieve["outputs"]["retrieved"].is_null(), || format!("{no_retrieve:#}"))?;
-    // The parser says how it ends: there is no sum.
+    // The parser decides the end: there is no sum.
     let code = keep["exit_code"].as_i64().unwrap_or_default();
     check((300..400).contains(&code) && keep["state"] == "finished", || format!("{keep:#}"))?;
     stopped(outputs, "outputs")?;
@@ -106,7 +106,7 @@ fn verdicts_say_what_is_retrieved_and_parsed() -> Result {
 fn the_first_verdict_by_priority_counts() -> Result {
     let ferry = profile()?;
     ferry.ok(&["daemon", "start"])?;
-    // `a` comes first by name, `z` by priority; who has said nothing does not stop the round.
+    // `a` comes first by name, `z` by priority; a monitor without a verdict does not stop the round.
     let all = [
         ("a", moody("keep", "")),
         ("y", moody("look", r#", "priority": 200"#)),

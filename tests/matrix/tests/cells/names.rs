@@ -1,5 +1,5 @@
-//! Jobs that go by another name than ferry gave them, and an `sbatch` that says more than the id: neither makes
-//! ferry lose sight of a job, submit it once more, or say that it is killed while it lives.
+//! Jobs with another name than ferry gave them, and an `sbatch` that prints more than the id. In neither case
+//! does ferry lose a job, submit it once more, or report it as killed while it runs.
 
 use std::{
     env, fs,
@@ -37,7 +37,8 @@ after) "$real" "$@" || exit; echo 'Remaining hours:'; echo 4711; echo 102;;
 esac
 "#;
 
-/// Somebody renames jobs that wait and run: they are not submitted again, a kill reaches them, and they come home.
+/// A user renames jobs that wait and run: they are not submitted again, a kill reaches them, and they finish
+/// normally.
 fn a_renamed_job_is_still_ours(cell: &Cell) -> Result {
     let ferry = cell.profile()?;
     ferry.ok(&["daemon", "start"])?;
@@ -111,7 +112,7 @@ impl Renamed<'_> {
         })
     }
 
-    /// Kills it; the job is gone when that is said.
+    /// Kills it; the job is gone once this is reported.
     fn is_killed(&self) -> Result {
         self.ferry.ok(&["process", "kill", &self.id])?;
         let shown = self.ferry.ended(&self.id, LIMIT)?;
@@ -120,8 +121,8 @@ impl Renamed<'_> {
     }
 }
 
-/// Cancels what is left below a directory when this is dropped: jobs that nobody starts would count as a stranger's in
-/// the cases that come after one that failed.
+/// Cancels what is left below a directory when this is dropped. Jobs that never start would count as foreign
+/// jobs in the cases that come after one that failed.
 pub(crate) struct NoJobsLeft(pub(crate) String);
 
 impl Drop for NoJobsLeft {

@@ -124,7 +124,7 @@ fn a_slip_in_slurm_conf_loses_no_job(cell: &Cell) -> Result {
     passes(cell, (30, 12), Slip::make)
 }
 
-/// Submits jobs while something is wrong for so many seconds, and waits for their results.
+/// Submits jobs while something is wrong for this many seconds, and waits for their results.
 fn passes<T>(cell: &Cell, full: (usize, u64), wrong: impl FnOnce() -> Result<T>) -> Result {
     let (count, seconds) = if is_full() { full } else { (full.0 / 5, full.1 / 3) };
     let ferry = cell.profile()?;

@@ -91,7 +91,7 @@ fn changed_bytes() -> Result {
         }
         fs::write(&place, &bytes).map_err(|error| error.to_string())?;
         let answer = ferry.ferry(&["plugin", "install", text(&place)])?;
-        // What the damaged code says in its own child is quoted as evidence, panics included; ferry itself
+        // The damaged code's own output in its child is quoted as evidence, panics included; ferry itself
         // answers in its own words.
         let refused = answer.status == 1 && answer.stderr.starts_with("error: ");
         check(answer.status == 0 || refused, || format!("{answer:?}"))?;

@@ -1,4 +1,4 @@
-//! A port of our own before a server: it counts who comes, and can turn everybody away.
+//! A port of our own before a server: it counts connections, and can refuse them all.
 
 use std::{
     io,
@@ -56,7 +56,7 @@ impl Drop for Port {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
         self.close();
-        // Wakes the one who accepts.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect(("127.0.0.1", self.number));
     }
 }

@@ -1,4 +1,5 @@
-//! Refusals of a scheduler: what is final, what passes, and what nobody knows. With an `sbatch` that refuses at will.
+//! Refusals of a scheduler: final ones, temporary ones, and unknown ones. With an `sbatch` that refuses at
+//! will.
 
 use std::{fs, thread, time::Duration, time::Instant};
 

@@ -1,5 +1,5 @@
-//! The services of `cargo xtask services`, as a case that breaks one needs them: who runs, how to start it
-//! again, how to cut the wire. Where to find it all is in `FERRY_SERVICES`.
+//! The services of `cargo xtask services`, for cases that break one: which ones run, how to start them again,
+//! how to cut the wire. `FERRY_SERVICES` names the report.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! Jobs share this machine: no more of them run than its cores and GPUs hold, over crashes too, and those who wait are
-//! told what for.
+//! Jobs share this machine: no more of them run than its cores and GPUs hold, over crashes too, and waiting
+//! ones show what they wait for.
 
 use std::{
     thread,
@@ -58,7 +58,7 @@ fn good(ferry: &Profile, ids: &[String]) -> Result {
     Ok(())
 }
 
-/// Waits until a process is told something with this in it.
+/// Waits until a process's status contains this text.
 fn told(ferry: &Profile, id: &str, words: &str) -> Result {
     let begun = Instant::now();
     let mut status = String::new();
@@ -87,7 +87,7 @@ fn a_computer_runs_what_its_cores_hold() -> Result {
     good(&ferry, &ids)?;
     let most = observer.most();
     check(most == 2, || format!("{most} jobs ran at once, 2 fit"))?;
-    // Whoever wants all at once says so.
+    // Users who want all at once must set this.
     configure(&ferry, &["--num-cores", "unlimited"])?;
     let observer = Observer::start(&ferry);
     let ids: Vec<String> = (0..6).map(|_| sleeper(&ferry, "2", &[])).collect::<Result<_>>()?;
@@ -113,7 +113,7 @@ fn a_large_job_is_not_starved_by_small_ones() -> Result {
     good(&ferry, &small)
 }
 
-/// Even where the queue is looked at rarely, whoever waits begins when the end is seen, not a look later.
+/// Even if the queue is polled rarely, a waiting job begins when the end is seen, not a poll later.
 fn an_end_lets_the_next_one_begin_soon() -> Result {
     let ferry = profile(&["--num-cores", "1", "--poll-interval", "3"])?;
     let first = sleeper(&ferry, "0.1", &[])?;
@@ -148,7 +148,7 @@ fn who_is_paused_holds_nobody_up() -> Result {
 fn what_never_fits_is_refused_or_pauses() -> Result {
     let ferry = profile(&["--num-cores", "2"])?;
     let wide = ["--option", "resources.num_cores_per_machine=3"];
-    // Nobody has asked the host yet, so it is said when the job comes to it.
+    // The host was not asked yet, so this is reported when the job comes to it.
     let id = sleeper(&ferry, "0.1", &wide)?;
     told(&ferry, &id, "3 cores are more than the 2 of computer `localhost`")?;
     let shown = ferry.json(&["process", "show", &id])?;
@@ -224,7 +224,7 @@ fn gpus_are_those_that_the_login_may_see() -> Result {
     ferry.ferry(&three)?.expect(2)?.says(&["3 GPUs are more than the 2 of computer `localhost`"]).map(drop)
 }
 
-/// A machine that was set up anew has what it says then, over its next connection.
+/// A machine that was set up again has its new resources, over its next connection.
 fn what_a_machine_has_is_asked_again() -> Result {
     let ferry = Profile::new()?;
     let bin = ferry.scratch().join("bin");

@@ -153,7 +153,7 @@ fn submit_waiting(cell: &Cell, ferry: &Profile, gate: &Path) -> Result<Vec<Strin
     let mut processes = Vec::new();
     for number in 0..JOBS {
         let ran = ferry.scratch().join(format!("ran-{number}"));
-        // Not for ever: without the profile nobody opens the gate any more.
+        // Not for ever: without the profile, the gate is never opened.
         let (ran, scratch, gate) = (text(&ran), text(ferry.scratch()), text(gate));
         let script = format!("echo >> {ran}; while [ -d {scratch} ] && [ ! -e {gate} ]; do sleep 0.3; done");
         let words = serde_json::json!(["-c", script]);

@@ -111,7 +111,7 @@ fn stashes_are_made_and_taken_out(cell: &Cell) -> Result {
 fn a_stash_that_fails_is_160() -> Result {
     let (ferry, cell) = (Profile::new()?, local());
     ferry.ok(&["daemon", "start"])?;
-    // A file stands where a directory is needed.
+    // There is a file where a directory is needed.
     let base = ferry.scratch().join("no-directory");
     fs::write(&base, "mine").map_err(|error| error.to_string())?;
     let modes = ["copy", "tar", "tar.bz2", "tar.gz", "tar.xz"];
@@ -141,7 +141,7 @@ fn a_stash_that_fails_is_160() -> Result {
     check(shown["exit_message"].to_string().contains("not in the work directory: gone"), || {
         format!("{shown:#}")
     })?;
-    // What the calculation itself came to says more.
+    // The calculation's own result is more important.
     let failing = r#"arguments=["-c", "echo a > a.txt; exit 3"]"#;
     let id = submit(&cell, &ferry, failing, &stash(&base, "copy", &["a.txt"]))?;
     check(ferry.ended(&id, LIMIT)?["exit_code"] == 400, || "the command's own failure is hidden".into())?;
@@ -159,7 +159,7 @@ fn a_failed_stash_removes_nothing_but_its_own() -> Result {
     for id in &good {
         check(ferry.ended(id, LIMIT)?["exit_code"] == 0, || "no stash".into())?;
     }
-    // In each directory that a stash might be put into lies one of somebody else.
+    // In each directory that a stash might be put into, there is a foreign one.
     let mut others = Vec::new();
     for number in 0..256 {
         let other = base.join(format!("{number:02x}/other/x"));
@@ -240,7 +240,7 @@ fn what_is_stashed_goes_back() -> Result {
         check(shown["exit_code"] == 0, || format!("{mode}: {shown:#}"))?;
         check(read(&work_dir.join("sub/b.txt"))? == "b\n", || format!("{mode}: another content"))?;
         check(!work_dir.join("link").exists(), || format!("{mode}: more than was asked for"))?;
-        // What is not there is told.
+        // A missing source is reported.
         let none = r#"unstash={"source_list": ["nope"], "unstash_target_mode": "NewRemoteData"}"#;
         let id = cell.submit(&ferry, &["shell.run", "command=true", &stash, "--option", none])?;
         let shown = ferry.ended(&id, LIMIT)?;

@@ -48,7 +48,7 @@ fn several_processes_are_watched_to_their_end() -> Result {
     check(steps.iter().any(|status| status.starts_with("launch (round 1)")), || format!("{steps:?}"))
 }
 
-/// Children are told as they are born, with their callers; each ends in a last line.
+/// Children are reported at their start, with their callers; each ends in a last line.
 fn trees_are_followed_as_lines_and_as_json() -> Result {
     let ferry = with_daemon()?;
     let ids = [ferry.submit(&["script.rounds"])?, ferry.submit(&["script.rounds", "rounds=1"])?];
@@ -84,7 +84,7 @@ fn trees_are_redrawn_on_a_narrow_terminal() -> Result {
     let drawn = String::from_utf8_lossy(&output.stdout).replace('\r', "");
     check(output.status.success(), || drawn.clone())?;
     ferry.ended(&id, LIMIT)?;
-    // What stands before each move up is a picture.
+    // The text before each move up is a picture.
     let pictures: Vec<&str> = drawn.split("\u{1b}[J").filter(|picture| !picture.trim().is_empty()).collect();
     let (whole, live) = pictures.split_last().ok_or_else(|| drawn.clone())?;
     let plain = |line: &str| {

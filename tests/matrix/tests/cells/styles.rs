@@ -30,7 +30,7 @@ struct Style {
     plugin: &'static str,
     /// Arguments of the submission; `MARK` is a file to which each job adds a line.
     words: &'static [&'static str],
-    /// Steps that it takes, those of workflows that it calls included.
+    /// Steps that it takes, including those of the workflows that it calls.
     steps: usize,
     /// Steps more that it may take where some are taken twice.
     more: usize,

@@ -52,7 +52,7 @@ impl Sbatch {
     fn write(&self, script: &str) -> io::Result<()> {
         fs::create_dir_all(&self.dir)?;
         fs::write(self.dir.join("count"), "0 0\n")?;
-        // Login files set the path anew.
+        // Login files overwrite the path.
         fs::write(self.dir.join(".bash_profile"), format!("PATH='{}':$PATH\n", text(&self.dir)))?;
         fs::write(self.dir.join("sbatch"), script)?;
         fs::set_permissions(self.dir.join("sbatch"), fs::Permissions::from_mode(0o755))
@@ -93,7 +93,7 @@ fn begin(cell: &Cell) -> Result<(Profile, Sbatch)> {
     Ok((ferry, sbatch))
 }
 
-/// Submits so many jobs in one go, each of which leaves a line where it ran.
+/// Submits this many jobs at once, each of which leaves a line where it ran.
 fn submit(cell: &Cell, ferry: &Profile, name: &str, jobs: usize) -> Result<Vec<PathBuf>> {
     let ran: Vec<PathBuf> = (0..jobs).map(|job| ferry.scratch().join(format!("{name}-{job}"))).collect();
     let line = |ran: &Path| {
@@ -123,7 +123,7 @@ fn judge(ferry: &Profile, sbatch: &Sbatch, ran: &[PathBuf]) -> Result {
 fn no_more_are_submitted_at_once_than_allowed(cell: &Cell) -> Result {
     let (ferry, sbatch) = begin(cell)?;
     let mut ran = submit(cell, &ferry, "first", 40)?;
-    // More come while those are under way.
+    // More are submitted while those are under way.
     ran.extend(submit(cell, &ferry, "second", 10)?);
     judge(&ferry, &sbatch, &ran)
 }

@@ -1,5 +1,5 @@
-//! Every named crash point, one after the other: a parent with two calcjobs and a calcfunction runs while the daemon
-//! dies there, and comes to the same graph as without, compared node by node.
+//! Every named crash point, one after the other. A parent with two calcjobs and a calcfunction runs while the
+//! daemon dies there. It must produce the same graph as without, compared node by node.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ pub(crate) const CASES: &[CellCase] =
 const LIMIT: Duration = Duration::from_secs(120);
 /// Runs beside one another: they mostly wait.
 const LANES: usize = 4;
-/// Passages that everything makes, and so many are looked at.
+/// Tested passages of the places that everything passes.
 const COMMITS: &[u64] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26];
 /// Passages of the other places.
 const PASSAGES: &[u64] = &[1, 2];
@@ -50,7 +50,8 @@ struct Death {
 fn every_crash_point_gives_the_same_graph(cell: &Cell) -> Result {
     let all = points()?;
     let is_local = cell.name == "local+direct";
-    // Where others watch the same steps, those on the computer are enough, and they take their time.
+    // In other cells the steps on the computer are enough: the local cell covers the rest, and they are
+    // slower.
     let away =
         ["upload.", "submit.", "observed", "update.", "monitor.", "stash.", "retrieve.", "kill.", "clean."];
     let wanted = |point: &&String| is_local || away.iter().any(|start| point.starts_with(start));

@@ -1,4 +1,5 @@
-//! Ends that direct jobs tell: seen although the next poll is far off, and polled for where nobody can tell.
+//! Ends that direct jobs report: seen although the next poll is far off, and polled for if the report is
+//! impossible.
 
 use std::{
     fs,
@@ -67,7 +68,7 @@ fn where_nobody_can_tell_ends_are_polled_for(cell: &Cell) -> Result {
     check(process["exit_code"] == 0, || format!("{process}"))
 }
 
-/// Puts a file in the way of watchers, after the first job: no job can tell of its end then.
+/// Blocks the watchers' directory with a file, after the first job: no job can report its end then.
 pub(crate) fn silence(ferry: &Profile) -> Result {
     let names = names_of(ferry)?;
     fs::remove_dir_all(&names).and_then(|()| fs::write(&names, "")).map_err(|error| error.to_string())
@@ -84,7 +85,7 @@ fn a_watcher_ends_with_its_daemon(cell: &Cell) -> Result {
     let before = watchers(&ferry);
     let (worker, _) = ferry.daemon()?;
     check(kill(worker, 9), || "the daemon was gone".into())?;
-    // Nobody told it: it is over after its time. The next worker has one of its own.
+    // It got no signal: it ends after its time. The next worker has one of its own.
     eventually("its end without a daemon", || {
         !watchers(&ferry).iter().any(|watcher| before.contains(watcher))
     })?;

@@ -84,7 +84,7 @@ fn called(shown: &Value) -> Vec<String> {
     ids.map(|child| child.get("id").unwrap_or(child).to_string()).collect()
 }
 
-/// Waits until a process has called so many that have jobs.
+/// Waits until a process has called this many processes with jobs.
 fn with_jobs(ferry: &Profile, id: &str, count: usize) -> Result<Vec<String>> {
     let children = called(&until(ferry, id, |shown| called(shown).len() == count)?);
     for child in &children {
@@ -163,7 +163,7 @@ fn a_sleep_goes_on_without_a_daemon() -> Result {
     ferry.ok(&["daemon", "stop"])?;
     thread::sleep(Duration::from_secs(3));
     ferry.ok(&["daemon", "start"])?;
-    // It was due while nobody ran: a fresh three seconds would be another sleep.
+    // It was due while no daemon ran: a fresh three seconds would be another sleep.
     ferry.ended(&short, Duration::from_secs(2))?;
     check(state_of(&ferry, &long)? == "waiting", || "the long sleep ended".into())
 }
@@ -173,7 +173,7 @@ fn pause_and_play_go_down_the_tree() -> Result {
     let id = submit(&ferry, &json!([sleeper("a", 1.0), sleeper("b", 1.0), {"wait": ["a", "b"]}]))?;
     let children = with_jobs(&ferry, &id, 2)?;
     ferry.ok(&["process", "pause", &id])?;
-    // The jobs run on and end; nobody takes notice.
+    // The jobs run on and end unnoticed.
     thread::sleep(Duration::from_secs(4));
     for process in children.iter().chain([&id]) {
         let shown = show(&ferry, process)?;
@@ -193,7 +193,7 @@ fn who_steps_is_paused_and_played() -> Result {
     let id = submit(&ferry, &json!([{"steps": 4000}]))?;
     until(&ferry, &id, |shown| shown["state"] == "running")?;
     ferry.ok(&["process", "pause", &id])?;
-    // The step that is under way comes to its end.
+    // The current step ends.
     thread::sleep(Duration::from_secs(1));
     let stands = show(&ferry, &id)?;
     check(stands["paused"] == true && stands["state"] == "running", || format!("{stands:#}"))?;
@@ -254,7 +254,7 @@ fn who_waits_at_a_gate_is_paused_and_played() -> Result {
     let since = [&waits, &shown].map(|shown| shown["waiting_since"].as_str());
     check(since[0].is_some() && since[0] != since[1], || format!("it stands still since {since:?}"))?;
     check(shown["next"].to_string().contains("process play"), || format!("{shown:#}"))?;
-    // Another is not kept by the one that stands still.
+    // A paused process does not hold up another.
     check(ferry.ended(&submit(&ferry, &json!([]))?, LIMIT)?["exit_code"] == 0, || "kept".into())?;
     ferry.ok(&["process", "play", &id])?;
     check(ferry.ended(&id, LIMIT)?["exit_code"] == 0, || "not finished".into())
@@ -357,7 +357,7 @@ pub(crate) fn set_up(ferry: &Profile, label: &str, lines: &str) -> Result {
 
 fn a_host_that_never_answered_blocks_no_command() -> Result {
     let ferry = with_daemon()?;
-    // Nobody listens on port 1.
+    // No server listens on port 1.
     let lines = "hostname: 127.0.0.1\nport: 1\ntransport: core.ssh\nwork_dir: /tmp/nowhere";
     set_up(&ferry, "gone", lines)?;
     let mut call = add("a", json!(1), json!(1));
@@ -452,7 +452,7 @@ fn an_excepted_parent_is_resumed() -> Result {
     check(outputs["results.early"]["value"] == 3 && outputs["results.late"]["value"] == 2, || {
         format!("{shown:#}")
     })?;
-    // What was done before was not done again.
+    // Earlier work was not repeated.
     check(called(&shown).len() == 2, || format!("{shown:#}"))
 }
 

@@ -1,5 +1,5 @@
-//! An older ferry hands its profile over in the middle of its work: what it has queued, running, sent and just begun
-//! is taken on by this one. Each job comes home, and runs once.
+//! An older ferry hands its profile over in the middle of its work. This one continues everything: queued,
+//! running, sent and just started jobs. Each job finishes, and runs once.
 //!
 //! Runs where `FERRY_OLDER` names the binary of an older ferry, with its bundled plugins beside it.
 
@@ -147,7 +147,7 @@ fn submit(cell: &Cell, ferry: &Profile, x: usize, words: &[&str]) -> Result<(Str
     Ok((old(ferry, &[&start[..], words].concat())?, marker))
 }
 
-/// Waits until so many processes have a job.
+/// Waits until this many processes have a job.
 fn wait_for_jobs(ferry: &Profile, count: usize) -> Result {
     let begun = Instant::now();
     while known_jobs(ferry)?.len() < count {

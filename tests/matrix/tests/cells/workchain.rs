@@ -106,7 +106,7 @@ fn rounds_children_and_exposed_ports() -> Result {
     let kinds: BTreeSet<&str> = children.iter().filter_map(|child| child["kind"].as_str()).collect();
     check(kinds == ["calcfunction", "calcjob", "workchain"].into(), || format!("{kinds:?}"))?;
     let report = ferry.ok(&["process", "report", &shown["id"].to_string()])?;
-    // What was large was fetched again, two steps after it had come.
+    // The large value was fetched again, two steps after it had arrived.
     check(report.contains("round 3: 30") && report.contains("counted to 10000"), || report)
 }
 
@@ -122,7 +122,7 @@ fn inputs_of_an_exposed_child_are_judged() -> Result {
     refused(&["rounds=11", "width=100"], &["width: a thousand jobs are enough"])?;
     refused(&["width=101", "job.marker=/tmp/m"], &["job.marker: so many jobs"])?;
     refused(&["wrong=never"], &["wrong: "])?;
-    // A child that is exposed as a whole is asked too.
+    // A child that is exposed as a whole is validated too.
     let words = ["submit", "script.base", "add_job.x=1", "add_job.y=1", "add_job.marker=here"];
     let answer = ferry.ferry(&words)?.expect(2)?;
     check(answer.stderr.contains("add_job.marker: must be an absolute path"), || answer.stderr)
@@ -141,7 +141,7 @@ fn an_exposed_job_runs_as_its_metadata_say() -> Result {
     let shown = ferry.ended(&ferry.submit(&words)?, LIMIT)?;
     let child = called(&ferry, &shown)?.remove(0);
     check(child["computer"] == "second" && child["label"] == "mine", || format!("{child:#}"))?;
-    // An option that no job has is told with the call that it was meant for.
+    // An invalid option is reported with the call that it was meant for.
     let id = ferry.submit(&[
         "script.base",
         "add_job.x=1",

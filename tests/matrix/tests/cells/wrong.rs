@@ -1,4 +1,4 @@
-//! Processes that go wrong: what each says, and that the others go on.
+//! Processes that go wrong: their messages, and the continuation of the others.
 
 use std::time::Duration;
 

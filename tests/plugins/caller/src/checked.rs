@@ -29,7 +29,7 @@ fn all_named(points: &BTreeMap<String, f64>, bad: &mut Problems) {
     }
 }
 
-/// A namespace that judges itself wherever it stands.
+/// A namespace with a validator of its own.
 #[derive(Inputs)]
 #[port(validate = is_short)]
 pub struct Mesh {

@@ -1,6 +1,6 @@
-//! Workflows that call process types of other plugin files without their crates: what they know of them are the files
-//! below `interfaces`, written by `ferry plugin interface TYPE`. `stale` and `nowhere` were changed by hand, as if they
-//! came from plugins that are not installed.
+//! Workflows that call process types of other plugin files without their crates: they know them only by the
+//! files below `interfaces`, written by `ferry plugin interface TYPE`. `stale` and `nowhere` were changed by
+//! hand, as if they came from plugins that are not installed.
 
 mod chain;
 mod checked;

@@ -1,5 +1,5 @@
-//! Workfunctions for trials of the engine: everything that one can do at once, long sleeps, wide and endless trees,
-//! and one that goes by the clock.
+//! Workfunctions for trials of the engine: everything that one can do at once, long sleeps, wide and endless
+//! trees, and one that depends on the clock.
 
 use std::{
     thread,

@@ -1,5 +1,5 @@
-//! Describes jobs that reach out of their directories, which the SDK would not let an author say. Each type
-//! is one way; none may put or take a byte outside.
+//! Describes jobs that reach out of their directories, which the SDK would not allow. Each type is one way;
+//! none may put or take a byte outside.
 
 mod raw;
 

@@ -1,4 +1,4 @@
-//! Speaks another ABI, in its note and in its descriptor, and crashes whoever calls it all the same.
+//! Has another ABI, in its note and in its descriptor, and crashes any host that calls it all the same.
 
 mod raw;
 

@@ -1,4 +1,4 @@
-//! A plugin that misbehaves when it is asked to: its inputs name the deed and the moment.
+//! A plugin that misbehaves on request: its inputs name the deed and the moment.
 //!
 //! ```text
 //! ferry run hostile.job prepare=panic

@@ -1,4 +1,5 @@
-//! `script.moody`: a monitor that does what its `kwargs` say, so that trials can have any verdict, and any trouble.
+//! `script.moody`: a monitor that is controlled by its `kwargs`, so that trials can have any verdict, and any
+//! failure.
 
 use ferry_plugin::{Look, Monitor, Verdict, View, prelude::*};
 

@@ -72,7 +72,7 @@ pub struct PassOutputs {
     pub structure: Structure,
 }
 
-/// A job that hands a structure through.
+/// A job that passes a structure through.
 pub struct Pass;
 
 #[calcjob]
@@ -179,7 +179,7 @@ pub struct SmuggleInputs {
 #[derive(Outputs)]
 pub struct SmuggleOutputs {}
 
-/// Gives whatever it is given as a structure to a process that reads nothing of it.
+/// Passes any value as a structure to a process that reads nothing of it.
 pub struct Smuggle;
 
 #[machine]

@@ -48,7 +48,7 @@ fn several_codes_run_with_and_without_mpi() -> Result {
     let script = bench.script(&plain, &BOTH)?;
     in_order(&script, &["\n/bin/echo 1\n", "\n/bin/cat 2\n"])?;
     check(!script.contains("mpirun"), || script.clone())?;
-    // The plugin says it for each; the option for all.
+    // The plugin decides for each; the option for all.
     let one = two_runs(&json!({"mpi": true}), &json!({"mpi": false}));
     in_order(&bench.script(&one, &BOTH)?, &["\nmpirun -np 1 /bin/echo 1\n", "\n/bin/cat 2\n"])?;
     let all = ["--option", "withmpi=true", "--option", "resources.tot_num_mpiprocs=4"];
@@ -73,7 +73,7 @@ fn wishes_about_mpi_that_differ_are_refused() -> Result {
         let fine = shown["state"] == "excepted" && said.contains("code `one`") && said.contains(expect);
         check(fine && shown["job_id"].is_null(), || format!("{shown:#}"))?;
     }
-    // The code alone is heard, and says nothing of the other one.
+    // The code's own setting applies, and not to the other one.
     in_order(&bench.script(&plain, &BOTH)?, &["\nmpirun /bin/echo 1\n", "\n/bin/cat 2\n"])
 }
 
@@ -184,7 +184,7 @@ fn a_portable_code_comes_with_the_job() -> Result {
     let run = json!({"run": [{"code": "one", "stdout": "out"}], "retrieve": [["out", "", 0]]});
     let shown = bench.fine(&run, &["codes.one=carry"])?;
     check(shown["computer"] == "localhost" && bench.cat(&shown, "out")? == "dummy", || format!("{shown:#}"))?;
-    // A job that writes over the program is told so, and does not run.
+    // A job that overwrites the program is refused, and does not run.
     let mut over = run.clone();
     over["sandbox"] = json!({"bin/run.sh": "other"});
     let shown = bench.run(&over, &["codes.one=carry"])?;
@@ -198,7 +198,8 @@ fn a_containerized_code_runs_in_its_engine() -> Result {
         let words = ["--label", label, "--filepath-executable", "/bin/sh", "--image-name", "my image"];
         bench.code("core.code.containerized", &[&words[..], &["--engine-command", command], more].concat())
     };
-    // `env` stands for the engine: like one it starts the program that follows, where it can see the image's name.
+    // `env` replaces the engine: like one it starts the program that follows, where it can see the image's
+    // name.
     engine("plain", "env IMAGE={image_name}", &[])?;
     engine("wrapped", "env IMAGE={image_name} sh -c", &["--wrap-cmdline-params"])?;
     let job = json!({

@@ -46,7 +46,7 @@ const TABLE: &[Combination] = &[
         expect: &[("target/Ba.upf", "Ba")],
     },
     Combination { sandbox: &[], local: &[(BA, "pseudo", ".")], remote: &[], expect: &[("Ba.upf", "Ba")] },
-    // AiiDA copies nothing here and says nothing: the directory around the target is missing.
+    // AiiDA copies nothing here and reports nothing: the directory around the target is missing.
     Combination { sandbox: &[], local: &[], remote: &[(BA, "pseudo/Ba.upf", "pseudo/Ba.upf")], expect: BA },
     Combination {
         sandbox: &[],

@@ -86,7 +86,7 @@ fn a_run_of_ferry_is_imported_with_its_exit_status() -> Result {
     let again = run(&[script, &folder])?;
     check(again["exit_code"] == 400 && again["imported"] == true, || format!("{again:#}"))?;
     check(bench.cat(&again, "stdout")? == "out", || "not its output".into())?;
-    // Outside of ferry nobody wrote down how it ended.
+    // Outside of ferry, its end was not recorded.
     let dir = bench.files("over", &[("stdout", "x\n"), ("stderr", "")])?;
     let shown = run(&[&place(&dir)])?;
     check(shown["exit_code"] == 0, || format!("{shown:#}"))

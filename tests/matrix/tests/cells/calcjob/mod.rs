@@ -36,7 +36,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A profile with a daemon and the calcjob that is what its input says.
+/// A profile with a daemon and the calcjob that its input describes.
 struct Bench {
     ferry: Profile,
 }

@@ -48,7 +48,7 @@ fn options_reach_the_script_of_a_direct_job() -> Result {
         &script,
         &["\nexport A=\"$HOME x\"\nexport B=\"2\"\n", "echo before\n", "sh -c true\n", "\necho after\n"],
     )?;
-    // Without a wish the login's environment stays, and a shell expands nothing.
+    // Without a setting, the login's environment stays, and a shell expands nothing.
     let plain = bench
         .script(&json!({"run": [sh("true")]}), &options(&[r#"environment_variables={"A": "$HOME"}"#]))?;
     in_order(&plain, &["\nexport A='$HOME'\n"])?;
@@ -162,7 +162,7 @@ fn directives_that_nobody_reads_are_told() -> Result {
     let code = ["--label", "x", "--filepath-executable", "/bin/true", "--computer", "cluster"];
     let create = [&["code", "create", "-n"], &code[..], &["--prepend-text", LATE]].concat();
     bench.ferry.ferry(&create)?.expect(0)?.says(WHY)?;
-    // The report tells it of a job, whoever reads its script.
+    // A job's report has it, whichever scheduler reads the script.
     bench.ferry.ok(&["daemon", "start"])?;
     let job = json!({"run": [sh("true")]});
     let append = options(&["append_text=#SBATCH -t 1", "custom_scheduler_commands=#SBATCH --nosuchoption"]);
@@ -214,7 +214,7 @@ fn names_of_files_are_options() -> Result {
     };
     let told = bench.ferry.ok(&["plugin", "show", "arithmetic.add_job"])?;
     check(told.contains("output_filename") && told.contains("\"add.out\""), || told)?;
-    // `inputcat` and `outputcat` show them without being told which.
+    // `inputcat` and `outputcat` find them without a name.
     let show =
         |shown: &serde_json::Value, what: &str| bench.ferry.ok(&["calcjob", what, &shown["id"].to_string()]);
     let shown = run(&[])?;

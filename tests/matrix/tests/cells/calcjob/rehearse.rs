@@ -50,7 +50,7 @@ fn a_dry_run_writes_files_and_script() -> Result {
     // The next one has a directory of its own.
     let again = bench.ferry.json(&[&["run", "--dry-run", "script.job"], &words[..]].concat())?;
     check(again["dir"] != done["dir"], || format!("{again:#}"))?;
-    // The script can be tried by hand.
+    // The script can be tried manually.
     let output =
         std::process::Command::new("bash").args(["_ferrysubmit.sh", "by-hand"]).current_dir(place).output();
     let output = output.map_err(|error| error.to_string())?;

@@ -33,7 +33,7 @@ pub(super) struct Ground {
     /// Names of the crash points that the binary has.
     pub(super) points: Vec<String>,
     pub(super) wire: Option<Wire>,
-    /// Services break one at a time, and none while somebody needs them whole.
+    /// Services break one at a time, and none while a trial needs them whole.
     breaking: RwLock<()>,
     /// The highest job id that was seen.
     used: AtomicU64,
@@ -64,9 +64,9 @@ impl Ground {
         Ok(ferry)
     }
 
-    /// Tidies up after killed controllers until the trials are over: one that starts again knows what its files say,
-    /// so it takes nodes out of service, and lists jobs again that ended long ago. Those of trials that are over
-    /// would take up the others' places, as jobs of strangers do.
+    /// Cleans up after killed controllers until the trials are over. A restarted controller knows only its
+    /// files, so it takes nodes out of service, and lists jobs again that ended long ago. Jobs of finished
+    /// trials would take up the others' places, as foreign jobs do.
     pub(super) fn keep_queue(&self) {
         while self.cell.has_queue() && !self.is_over() {
             resume();

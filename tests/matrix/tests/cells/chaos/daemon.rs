@@ -13,7 +13,7 @@ use super::plan::Fault;
 /// Maximum time of a start.
 const START: Duration = Duration::from_secs(30);
 
-/// The daemon, and where it was told to die.
+/// The daemon, and the point at which it must die.
 #[derive(Debug, Default)]
 pub(super) struct Daemon {
     armed: Option<(String, i32)>,
@@ -69,7 +69,7 @@ impl Daemon {
         }
     }
 
-    /// Counts the death of one that was told where to die.
+    /// Counts the death of a daemon at its point.
     pub(super) fn note_death(&mut self) {
         if let Some((place, pid)) = &self.armed
             && !is_alive(*pid)
@@ -96,7 +96,7 @@ fn name(place: &str) -> String {
 /// Returns whether this child is alive.
 pub(crate) fn is_alive(pid: i32) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // One that nobody has waited for is dead all the same.
+    // A zombie counts as dead.
     state.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
 

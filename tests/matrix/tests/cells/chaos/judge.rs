@@ -1,4 +1,4 @@
-//! The ground truth (files that the payloads wrote, the real queue) against what the store says.
+//! The comparison of the ground truth (files that the payloads wrote, the real queue) with the store.
 
 use ferry_matrix::{Profile, Result};
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub(super) enum Wrong {
     Stuck,
     /// Its process has ended, and something of its job runs.
     Runs,
-    /// More jobs at once than are allowed, or a ticket of nobody.
+    /// More jobs at once than are allowed, or a ticket without an owner.
     Bound,
     /// It ended in another way than it should, or the store is damaged.
     Result,

@@ -1,9 +1,10 @@
-//! Chaos: real jobs and call trees on real cells, while the daemon, the plugin hosts, the server, the wire and
-//! Slurm's controller are killed, cut and stopped. What the payloads wrote is compared with what the store says.
+//! Chaos: real jobs and call trees on real cells, while the daemon, the plugin hosts, the server, the wire
+//! and Slurm's controller are killed, cut and stopped. The files of the payloads are compared with the store.
 //!
-//! A seed gives the plan of a trial: what is submitted, what breaks when. `FERRY_CHAOS_TRIALS` trials with the seeds
-//! from `FERRY_CHAOS_SEED` on (with `FERRY_CHAOS_SAME`: all with that seed) run, some beside one another, since they mostly wait; what breaks a service breaks
-//! it for those beside too. `cargo xtask chaos` sets them.
+//! A seed gives the plan of a trial: what is submitted, what breaks when. `FERRY_CHAOS_TRIALS` trials run,
+//! with the seeds from `FERRY_CHAOS_SEED` on (with `FERRY_CHAOS_SAME`: all with that seed). Some run side by
+//! side, since they mostly wait; a fault of a service affects all of them. `cargo xtask chaos` sets these
+//! variables.
 
 mod breaking;
 mod daemon;
@@ -38,7 +39,7 @@ struct Campaign<'a> {
     ground: &'a Ground,
     watch: Watch,
     first: u64,
-    /// All trials have the first seed: the plan is the same, who comes first is not.
+    /// All trials have the first seed: the plan is the same, the order of events is not.
     same: bool,
     trials: u64,
     tally: Mutex<Tally>,

@@ -30,9 +30,9 @@ pub(super) struct Bound {
 /// Something to submit. Its result is known beforehand.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Work {
-    /// A calcjob. What it leaves behind lives on if nobody ends it.
+    /// A calcjob. The process that it leaves behind runs on unless it is ended.
     Job { x: u64, sleep: f64, leaves: Leaves },
-    /// A workflow that calls so many calcjobs, and a calcfunction at last.
+    /// A workflow that calls this many calcjobs, and a calcfunction at last.
     Parent { x: u64, sleep: f64, jobs: u64, together: bool },
     /// A calcfunction.
     Function { x: u64 },

@@ -1,4 +1,4 @@
-//! One trial: submits, commands and breaks as its plan says, then waits until everything has ended.
+//! One trial: submits, commands and breaks according to its plan, then waits until everything has ended.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use crate::cell::Cell;
 const TRIES: usize = 40;
 /// Maximum time until all processes end once nothing breaks any more. Longer means stuck.
 const SETTLE: Duration = Duration::from_secs(150);
-/// Maximum time until a daemon reaches the point at which it was told to die.
+/// Maximum time until a daemon reaches the point at which it must die.
 const ARMED: Duration = Duration::from_secs(4);
 
 /// A submission, acknowledged or not.
@@ -84,7 +84,7 @@ impl<'a> Trial<'a> {
         self.daemon.disarm(self.ferry)
     }
 
-    /// Waits until all have ended; gives those that have not.
+    /// Waits until all have ended. Returns those that have not.
     pub(super) fn settle(&mut self) -> Result<Vec<Value>> {
         let begun = Instant::now();
         loop {
@@ -131,7 +131,7 @@ impl<'a> Trial<'a> {
         Err(format!("work {work} was refused {TRIES} times"))
     }
 
-    /// Says it until it is acknowledged: a wish that meets a dying daemon may be repeated.
+    /// Sends a command until it is acknowledged: a request that meets a dying daemon may be repeated.
     fn command(&mut self, verb: Verb, work: usize) -> Result {
         let Some(sent) = self.of_work.get(&work).map(|at| &mut self.sent[*at]) else {
             return Err(format!("work {work} was not submitted before it was commanded"));
@@ -177,7 +177,7 @@ fn words(sent: &Sent, cell: &Cell) -> Vec<String> {
     words.split(' ').map(str::to_owned).collect()
 }
 
-/// The variable that tells a job's processes from all others, whatever ferry calls them.
+/// The variable that identifies a job's processes, whatever ferry calls them.
 const MARK: &str = "FERRY_CHAOS_JOB";
 
 /// Returns shell text before the job's command, which marks all that the job starts. With a queue, the

@@ -72,7 +72,7 @@ impl<'a> Sent<'a> {
         check(live && same, || format!("not {job:?} alone, but {jobs:?}: {shown:#}\n{}", self.told()))
     }
 
-    /// Waits until a cluster has its job, whatever it does; the job.
+    /// Waits until a cluster has its job, in any state. Returns the job.
     fn wait_for_any(&self, cluster: &str) -> Result<Job> {
         until(&format!("process {} is in {cluster}", self.id), LIMIT, || Ok(!self.jobs("all")?.is_empty()))
             .map_err(|error| format!("{error}\n{}", self.told()))?;
@@ -162,7 +162,7 @@ fn waits_and_comes_home(clusters: &Clusters, ferry: &Profile, option: &str) -> R
     sent.comes_home(&job)
 }
 
-/// A kill of a job that waits there is said to be true only when it is.
+/// A kill of a job that waits there is reported as done only when it is.
 pub(super) fn a_kill_reaches_the_other_cluster(cell: &Cell) -> Result {
     let clusters = Clusters::take(cell)?;
     let ferry = clusters.profile()?;
@@ -170,7 +170,7 @@ pub(super) fn a_kill_reaches_the_other_cluster(cell: &Cell) -> Result {
     let blocker = clusters.occupy(BETA, CORES)?;
     let pending = Sent::submit(&clusters, &ferry, 1, "0", TO_BETA)?;
     let job = pending.wait_for(BETA, "PENDING")?;
-    // The same number at home is somebody else's, and is left alone.
+    // The job with the same number at home is foreign, and is left alone.
     let namesake = namesake(&clusters, &job)?;
     killed(&pending)?;
     if let Some(namesake) = namesake {
@@ -251,7 +251,7 @@ fn dead(cell: &Cell, service: &str) -> Result {
     check(tickets(&ferry, cell)? == 0, || "a ticket is left".into())
 }
 
-/// Somebody renames it there: it is the same job, for a kill too.
+/// A user renames it there: it is the same job, for a kill too.
 pub(super) fn a_renamed_job_there_is_still_ours(cell: &Cell) -> Result {
     let clusters = Clusters::take(cell)?;
     let ferry = clusters.profile()?;

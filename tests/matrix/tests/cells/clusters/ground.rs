@@ -66,7 +66,7 @@ impl Clusters {
         let described = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
         let work = |line: &&str| !line.starts_with("work_dir:");
         let kept: String = described.lines().filter(work).map(|line| format!("{line}\n")).collect();
-        // Below the scratch directory, so that the jobs of this case can be told from others.
+        // Below the scratch directory, so that the jobs of this case can be distinguished from others.
         let described = format!("{kept}work_dir: {}\n", ferry.scratch().join("work").display());
         let file = ferry.scratch().join("computer.yaml");
         fs::write(&file, described).map_err(|error| error.to_string())?;
@@ -134,7 +134,7 @@ impl Clusters {
         Ok(jobs)
     }
 
-    /// Takes so many of a cluster's cores until the job is cancelled; its id.
+    /// Takes this many of a cluster's cores until the job is cancelled. Returns its id.
     pub(super) fn occupy(&self, cluster: &str, cores: usize) -> Result<String> {
         let cores = format!("--ntasks={cores}");
         let words = ["sbatch", "--parsable", &cores, "--output=/dev/null", "--wrap", "sleep 3600"];
@@ -149,8 +149,8 @@ impl Clusters {
         Ok(id)
     }
 
-    /// Kills a daemon, as a crash does. A controller begins its ids anew beyond those that it may have forgotten:
-    /// it would else give some twice, and its node would cancel those jobs.
+    /// Kills a daemon, as a crash does. A controller then begins its ids beyond those that it may have
+    /// forgotten. Otherwise it would use some twice, and its node would cancel those jobs.
     pub(super) fn kill(&self, service: &str) -> Result {
         let cluster = service.strip_prefix("slurmctld-");
         let used = cluster.map(|cluster| self.highest_id(cluster)).transpose()?;
