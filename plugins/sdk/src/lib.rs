@@ -71,9 +71,9 @@
 //! assert_eq!((parsed.status(), parsed.value("words").as_int()), (410, Some(2)));
 //! ```
 //!
-//! A workfunction is an `async fn` that calls processes and waits for them, in plain Rust: `?`, loops, [`join!`],
-//! [`select!`] and [`join_all`]. It is stored as a journal, and run again from it after a restart (see [`Cx`] for the
-//! rules). Its sleeps are durable; its test needs no daemon:
+//! A workfunction is an `async fn` that calls processes and waits for them, in plain Rust: `?`, loops,
+//! [`join!`], [`select!`] and [`join_all`]. It is stored as a journal, and run again from it after a restart
+//! (see [`Cx`] for the rules). Its sleeps are durable; its test needs no daemon:
 //!
 //! ```
 //! use ferry_plugin::prelude::*;
@@ -102,9 +102,9 @@
 //! A struct that derives [`Data`] is a data type of its own: a version, a schema, files, upgrades, and the formats
 //! that it is read from. Numbers in rows and columns are an [`Array`].
 //!
-//! A [`WorkChain`] is an outline of named steps over a struct that is saved between them. A [`Restart`] workchain
-//! runs a child until it succeeds, with handlers that correct what went wrong. A [`Machine`] is for authors who write
-//! the state machine themselves. All of them pass on [`Node`]s and call by [`Draft`].
+//! A [`WorkChain`] is an outline of named steps over a struct that is saved between them. A [`Restart`]
+//! workchain runs a child until it succeeds, with handlers that correct what went wrong. A [`Machine`] is for
+//! authors who write the state machine themselves. All of them pass on [`Node`]s and call by [`Draft`].
 //!
 //! The file that ferry loads is made by a sibling crate of type `cdylib`. Its `lib.rs` contains
 //! `ferry_plugin::export_plugin!(text);` and nothing else. It offers that crate's types alone, whatever else is

@@ -15,10 +15,10 @@ use crate::{Result, Schema, SingleFile};
 
 /// A data type; made by `#[derive(Data)]` of a struct that serde reads and writes.
 ///
-/// A type belongs to its name: any plugin that declares it can read its nodes, whatever plugin made them. A node keeps
-/// the version that it was stored with. A newer plugin upgrades it on reading, by the *upgrades*, each of which
-/// makes a body one version newer. The form of a body never changes without a new version: ferry refuses two plugins
-/// that mean different things by the same version.
+/// A type belongs to its name: any plugin that declares it can read its nodes, whatever plugin made them. A node
+/// keeps the version that it was stored with. A newer plugin upgrades it on reading, by the *upgrades*, each of
+/// which makes a body one version newer. The form of a body never changes without a new version: ferry refuses
+/// two plugins that mean different things by the same version.
 ///
 /// ```
 /// use ferry_plugin::prelude::*;

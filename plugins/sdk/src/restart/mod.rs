@@ -68,14 +68,14 @@ use crate::{Draft, ExitCodes, Process, Result};
 /// assert_eq!(ran.calls()[2].link_label, "iteration_03");
 /// ```
 ///
-/// After each iteration the enabled handlers are asked, those of a higher priority first. Handlers with `on(..)` are
-/// asked if the child finished with one of these exit codes, the others always. A handler decides what comes [`Next`];
-/// an exit code that it returns as an error ends the workchain. If no handler decides, a child that succeeded
-/// ends the workchain with its outputs. For one that failed, the input `on_unhandled_failure` decides.
+/// After each iteration the enabled handlers are asked, those of a higher priority first. Handlers with `on(..)`
+/// are asked if the child finished with one of these exit codes, the others always. A handler decides what comes
+/// [`Next`]; an exit code that it returns as an error ends the workchain. If no handler decides, a child that
+/// succeeded ends the workchain with its outputs. For one that failed, the input `on_unhandled_failure` decides.
 ///
-/// Handlers of failures that ferry itself determines name a [`JobFailure`]: `on(JobFailure::OutOfMemory)`. Mostly none
-/// is needed: where no handler decides, the input `escalation` lets the next job ask for more of the resource that ran
-/// out, up to a limit. [`Draft::raise`] does so in a handler.
+/// Handlers of failures that ferry itself determines name a [`JobFailure`]: `on(JobFailure::OutOfMemory)`.
+/// Mostly none is needed: where no handler decides, the input `escalation` lets the next job ask for more of the
+/// resource that ran out, up to a limit. [`Draft::raise`] does so in a handler.
 ///
 /// `#[restart(name = "..", child = Pw, exit = PwBaseExit)]` declares exit codes of its own. A method under `#[setup]`
 /// runs once before the first iteration.
