@@ -3,7 +3,6 @@
 //! Both sides link this crate, each in its own version. So a message may only grow: new fields carry
 //! `#[serde(default)]`, unknown fields are ignored, and a meaning never changes under a name. Anything that
 //! can't be expressed in that way becomes a new method of the ABI. [`PROTO`] counts the additions.
-//! said that way is a new method of the ABI. [`PROTO`] counts the additions.
 //!
 //! ```
 //! use ferry_plugin_proto::{decode, encode, Value};
