@@ -1,4 +1,4 @@
-//! `cargo xtask services`: a private sshd and a private Slurm, for the cells of the matrix that need them; or
+//! `cargo xtask services`: a private sshd and a private Slurm, for the cells of the matrix that need them. Or
 //! two Slurm clusters that share accounting, for the tests of jobs that are sent from one to the other.
 //!
 //! Everything is in one scratch directory: keys, configuration, logs, the pids of what was started, and

@@ -17,9 +17,9 @@ const EXIT: &str = ".ferry/exit";
 /// Time between two looks for it.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Shell loop that starts the jobs: `$1` old work directory, `$2` new root, `$3` first job, `$4` step, `$5`
-/// jobs, `$6` the script's name, `$7` its interpreter, then the names of all files, read from the old
-/// directory. The function `run` is defined before it.
+/// Shell loop that starts the jobs. Its arguments: `$1` old work directory, `$2` new root, `$3` first job, `$4`
+/// step, `$5` jobs, `$6` the script's name, `$7` its interpreter. Then come the names of all files, which are
+/// read from the old directory. The function `run` is defined before it.
 ///
 /// The texts are held in the shell, so that a job costs it one `mkdir` and one interpreter.
 const LOOP: &str = r#"

@@ -1,5 +1,6 @@
-//! Jobs on the machine itself, through the daemon, as users see them: one that does nothing, forty that sleep two at a
-//! time, and a thousand that do nothing, beside a bare loop and beside HyperQueue where that can be installed.
+//! Jobs on the machine itself, through the daemon, as users see them: one that does nothing, forty that sleep
+//! two at a time, and a thousand that do nothing. The baselines are a bare loop, and HyperQueue where that can
+//! be installed.
 
 use std::fs;
 use std::path::Path;

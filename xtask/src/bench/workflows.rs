@@ -1,5 +1,6 @@
-//! `cargo xtask bench workflows`: many workchains with jobs, and the daemon's memory as they go by; steps and nested
-//! calls of workchains without jobs, beside what the engine does of processes that end at once, in the same run.
+//! `cargo xtask bench workflows`: many workchains with jobs, and the daemon's memory meanwhile. Then steps and
+//! nested calls of workchains without jobs, beside the engine's rate of processes that end at once, in the same
+//! run.
 
 use std::time::{Duration, Instant};
 

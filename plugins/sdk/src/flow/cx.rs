@@ -18,9 +18,9 @@ const TIME_MAX: i64 = 253_402_000_000_000_000;
 /// A workfunction's way to everything outside of it. Whatever it awaits comes from here.
 ///
 /// Everything that this gives is the same when the workfunction is run again from its journal: the time, random
-/// numbers, how calls ended and in which order. What does not come from here, and differs when it is run again (a
-/// clock, the environment, files, threads, the order of a `HashMap`), is noticed and named when it changes what the
-/// workfunction asks for.
+/// numbers, how calls ended and in which order. Other inputs (a clock, the environment, files, threads, the
+/// order of a `HashMap`) may differ when it is run again. If this changes the requests of the workfunction, the
+/// replay detects and reports it.
 ///
 /// When the workfunction ends, with its outputs or an exit code, calls that it still held are given up. When it is
 /// excepted, nothing of that step is done, so that the process can be resumed from before it; what it called runs on.

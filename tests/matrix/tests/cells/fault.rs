@@ -240,8 +240,8 @@ pub(crate) fn begin_ids_in(file: &str, id: u64) -> Result {
         .map_err(|error| format!("{file}: {error}"))
 }
 
-/// Waits for the end of all, and lets nodes work again that the controller takes out of service: it may find
-/// one with a job that it has forgotten, or start a job there that has begun already.
+/// Waits for the end of all. Meanwhile it resumes nodes that the controller takes out of service: the
+/// controller may find a job that it has forgotten, or start a job on a node where it has begun already.
 fn wait_and_resume(ferry: &Profile) -> Result {
     let begun = Instant::now();
     while live(ferry)? > 0 {

@@ -1,5 +1,5 @@
-//! Computers in trouble, and the state of their processes meanwhile: a server that is down, one that the user
-//! has disabled, a queue that lies, a work directory that is gone, a disk that is full.
+//! Cases about computers with problems, and the state of their processes meanwhile. A server is down, or
+//! disabled by the user; a queue lies; a work directory is gone; a disk is full.
 
 use std::{
     fs,

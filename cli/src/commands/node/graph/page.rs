@@ -1,9 +1,9 @@
 //! The picture as a page: one HTML file that opens from disk, asks no network for anything and needs no Graphviz.
 //! The graph is data in it, which the page's own script (`page/`) lays out and lets people look around in.
 //!
-//! **What users wrote stays text.** The data is JSON with `<`, `>` and `&` escaped, so that no text ends the element that
-//! holds it; the script writes by `textContent` alone; and the policy in the head lets no other script run and
-//! nothing be fetched.
+//! **What users wrote stays text.** The data is JSON with `<`, `>` and `&` escaped, so that no text ends its
+//! element. The script writes by `textContent` alone. The policy in the head allows no other script, and no
+//! requests.
 
 use ferry_engine::store::Reader;
 use serde_json::{Value, json};
