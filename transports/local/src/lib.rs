@@ -46,7 +46,7 @@ use ferry_engine_core::{
 pub use config::Config;
 pub use transport::Local;
 
-/// Returns the factory for [`Transports::new`](ferry_engine::transport::Transports::new). Linking the crate
+/// Returns the factory for [`Transports::new`](ferry_engine_core::transport::Transports::new). Linking the crate
 /// registers nothing.
 pub fn register() -> Arc<dyn Factory> {
     Arc::new(LocalFactory)
