@@ -123,7 +123,7 @@ pub(crate) async fn chmod(sftp: &Sftp, path: &Path, mode: u32) -> Result<()> {
 }
 
 /// Renames to a free name. Servers refuse an existing file atomically. For the rest the target is checked first.
-/// Because of the gap between the two, [`Capabilities`](ferry_engine::transport::Capabilities) promises nothing.
+/// Because of the gap between the two, [`Capabilities`](ferry_engine_core::transport::Capabilities) promises nothing.
 pub(crate) async fn rename(sftp: &Sftp, operation: &'static str, from: &Path, to: &Path) -> Result<()> {
     let at_target = |kind| is(kind, operation, from).with("target", to.display());
     if sftp.facts(operation, LSTAT, to).await?.is_ok() {
