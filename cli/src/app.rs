@@ -10,9 +10,9 @@ use std::{
 
 use clap::Parser;
 use ferry_engine::{
+    owner::Builder,
     plugin::{self, HOST_COMMAND},
     profile::Paths,
-    runner::Builder,
     scheduler::Scheduler,
     transport::Factory,
 };

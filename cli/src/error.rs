@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ferry_engine::{runner::ClientError, store, transport};
+use ferry_engine::{rpc::ClientError, store, transport};
 use ferry_plugin_proto::Problem;
 
 /// A failed command: exit status 1, or 2 where the words were wrong.

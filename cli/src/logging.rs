@@ -3,8 +3,8 @@
 use std::{env, panic};
 
 use ferry_engine::{
+    owner::{log_levels, settings},
     profile::Paths,
-    runner::{log_levels, settings},
 };
 use tracing_log::AsLog;
 use tracing_subscriber::{

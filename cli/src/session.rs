@@ -2,8 +2,9 @@
 //! output.
 
 use ferry_engine::{
+    owner::Builder,
     profile::Paths,
-    runner::{self, Answered, Builder, Request, Response},
+    rpc::{Answered, Request, Response},
     store::{ErrorKind, Objects, Reader},
 };
 
@@ -62,7 +63,7 @@ impl Session {
     /// # Errors
     /// Fails at a `Failed` or `Refused` answer, and if there is no answer.
     pub(crate) async fn call(&self, request: Request) -> Result<(Response, Answered)> {
-        match runner::call(&self.builder, request).await? {
+        match ferry_engine::rpc::call(&self.builder, request).await? {
             (Response::Failed { message, help }, _) => Err(Failure { help, ..Failure::new(message) }),
             (Response::Refused(problems), _) => Err(Failure::problems("the inputs are not right", &problems)),
             answer => Ok(answer),

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use ferry_engine::{
     calcjob::{self, Explanation, IMPORTED},
     computer::Computer,
+    executor::RetryPlan,
+    owner::Settings,
     process::State,
-    runner::{RetryPlan, Settings},
     store::{Content, HostRow, Link, LinkType, Node, NodeId, NodeKind, Process, Reader},
 };
 use ferry_plugin_proto::{Kind, Value};

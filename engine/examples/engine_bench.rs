@@ -17,9 +17,11 @@ use std::{
 };
 
 use ferry_engine::{
+    embed::{Engine, Handle},
+    owner::Builder,
     process::{InputValue, Launch, Metadata, State},
     profile::Paths,
-    runner::{Builder, Engine, Handle, Request, Response},
+    rpc::{Request, Response},
     store::{Objects, Reader},
 };
 use ferry_plugin_proto::Value;

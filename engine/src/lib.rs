@@ -4,16 +4,24 @@
 //! schedulers implement. It knows no transport, scheduler or plugin by name.
 
 mod blocking;
+pub mod caching;
 pub mod calcjob;
+pub mod computers;
+pub mod daemon;
+pub mod embed;
+pub mod executor;
 pub mod node;
+pub mod owner;
 pub mod process;
-pub mod runner;
+pub mod rpc;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod workflow;
 
 pub use ferry_engine_core::{Scheduler, Transport, clock, computer, error, ids, scheduler, transport};
-
 pub use ferry_engine_plugin_host as plugin;
 pub use ferry_engine_store as store;
 pub use ferry_engine_store::{child, crash, profile};
+
+/// The engine's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

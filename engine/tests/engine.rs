@@ -6,11 +6,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ferry_engine::{
+    embed::Engine,
     process::{InputValue, Launch, Metadata, State},
     profile::Paths,
-    runner::{Engine, Parts, Request, Response},
+    rpc::{Request, Response},
     store::{Change, Objects, SqliteStore, Store},
-    testing::ScriptedPlugins,
+    testing::{Parts, ScriptedPlugins},
 };
 use ferry_plugin_proto::Value;
 

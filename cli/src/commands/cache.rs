@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 use ferry_engine::{
-    process::{CacheStory, Ingredients, cache_story},
-    runner::Request,
+    caching::{CacheStory, Ingredients, cache_story},
+    rpc::Request,
     store::{Process, Reader},
 };
 use serde_json::json;

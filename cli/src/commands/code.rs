@@ -6,7 +6,7 @@ use clap::Subcommand;
 use ferry_engine::{
     calcjob::{code, lend::is_inside},
     process::find_type,
-    runner::{Request, Response},
+    rpc::{Request, Response},
     scheduler::Texts,
     store::{FileContent, Node, Reader},
 };

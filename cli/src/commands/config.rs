@@ -2,10 +2,11 @@
 
 use clap::Subcommand;
 use ferry_engine::{
-    runner::{
-        Answered, Request, log_levels,
+    owner::{
+        log_levels,
         settings::{self, KNOWN},
     },
+    rpc::{Answered, Request},
     store::Reader,
 };
 use serde_json::json;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ferry_engine::{
     process::{Launch, find_type},
-    runner::{Request, Response},
+    rpc::{Request, Response},
     store::Reader,
 };
 use serde_json::json;

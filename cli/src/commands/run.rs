@@ -3,8 +3,9 @@
 use std::{io::IsTerminal, time::Duration};
 
 use ferry_engine::{
+    embed::{RunEnd, RunError, RunEvent},
     process::State,
-    runner::{self, Request, RunEnd, RunError, RunEvent},
+    rpc::Request,
     store::{NodeId, Process, Reader},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,7 +33,13 @@ pub(crate) async fn run(session: &Session, args: LaunchArgs) -> Result {
     }
     let (interrupts, ours) = interrupts();
     let mut progress = Progress::new(0);
-    let end = runner::run_tree(&session.builder, launch, &mut |event| progress.tell(event), interrupts).await;
+    let end = ferry_engine::embed::run_tree(
+        &session.builder,
+        launch,
+        &mut |event| progress.tell(event),
+        interrupts,
+    )
+    .await;
     progress.clear();
     finish(session, end, ours).await
 }
@@ -52,7 +59,9 @@ pub(crate) async fn attach(session: &Session, name: &str) -> Result {
     }
     let (mut interrupts, ours) = interrupts();
     let mut progress = Progress::new(id);
-    let end = runner::attach(&session.builder, id, &mut |event| progress.tell(event), &mut interrupts).await;
+    let end =
+        ferry_engine::embed::attach(&session.builder, id, &mut |event| progress.tell(event), &mut interrupts)
+            .await;
     progress.clear();
     finish(session, end, ours).await
 }
@@ -224,7 +233,9 @@ fn left_behind(id: i64, owned: bool) -> Failure {
 async fn kill(session: &Session, id: i64, interrupts: &mut mpsc::Receiver<()>) -> Result {
     session.call(Request::Kill { processes: vec![id], force: false }).await?;
     let mut progress = Progress::new(id);
-    let end = runner::attach(&session.builder, id, &mut |event| progress.tell(event), interrupts).await;
+    let end =
+        ferry_engine::embed::attach(&session.builder, id, &mut |event| progress.tell(event), interrupts)
+            .await;
     progress.clear();
     match end {
         Ok(RunEnd::Ended { id }) => conclude(session, id).await,

@@ -1,6 +1,6 @@
 //! `ferry status`: the profile at a glance.
 
-use ferry_engine::{process::State, runner::VERSION, store::Reader};
+use ferry_engine::{VERSION, process::State, store::Reader};
 use serde_json::{Map, Value, json};
 
 use super::daemon::owner::{self, Owner};

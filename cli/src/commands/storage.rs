@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use ferry_engine::{
-    runner::{Request, Response},
+    rpc::{Request, Response},
     store::{Count, Finding, Info, Objects, SqliteReader, Stage, Tidied},
 };
 use serde_json::json;

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ferry_engine::{
+    daemon::Supervision,
     process::{Launch, Launched},
-    runner::{Answered, Request, Response, Supervision},
+    rpc::{Answered, Request, Response},
 };
 use serde_json::{Value, json};
 

@@ -5,9 +5,9 @@ use std::{cell::OnceCell, path::Path};
 
 use ferry_engine::{
     node::{ConvertError, Converter, Declared, declared_type},
+    owner::{Builder, Settings},
     plugin::{HostSettings, Hosts, Library},
     process::InputValue,
-    runner::{Builder, Settings},
     store::Reader,
 };
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Calcjob, Step, StepError, StepResult, find_job, recovery_delay};
 use crate::{
     crash,
-    runner::Context,
+    owner::Context,
     scheduler::{Cancelled, ErrorKind, JobId, JobRef, Presence, Recovery, Submission},
 };
 

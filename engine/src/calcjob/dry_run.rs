@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     blocking,
+    owner::Context,
     process::Rehearsal,
-    runner::Context,
     transport::{Tree, TreeEntry},
 };
 

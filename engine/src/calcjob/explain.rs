@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{Checkpoint, Step};
 use crate::{
+    executor::{RetryPlan, parked_status},
     process::{Failures, State},
-    runner::{RetryPlan, parked_status},
     store::{HostRow, Process},
 };
 

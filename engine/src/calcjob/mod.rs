@@ -50,9 +50,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    clock, plugin,
+    clock,
+    computers::{JobWatch, Submitters},
+    owner::Context,
+    plugin,
     process::{Options, State},
-    runner::{Context, JobWatch, Submitters},
     scheduler::{self, Bounds},
     store::{self, Change, Level, Process},
     transport,

@@ -13,9 +13,9 @@ use super::{
     submit::recover,
 };
 use crate::{
+    computers::Lane,
     error::Effect,
     process::State,
-    runner::Lane,
     scheduler::{self, Error, ErrorKind, Refusal, Submission},
     store::{Change, Level},
 };

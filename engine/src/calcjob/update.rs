@@ -1,7 +1,7 @@
 //! *update*: the job is watched by its computer's poller, and by the monitors of the calculation.
 
 use super::{Calcjob, StepError, StepResult, cancel_submission, monitor};
-use crate::{runner::JobWatch, scheduler::JobId};
+use crate::{computers::JobWatch, scheduler::JobId};
 
 /// Carries out the decision of a monitor, or asks those that are due if the job was just seen running. Then the
 /// job is watched further.

@@ -8,7 +8,7 @@ use super::State;
 use crate::{
     calcjob::{Added, Roots, StepError, StepResult, add_outputs, find_type, lend},
     crash,
-    runner::Context,
+    owner::Context,
     store::{Change, Level, Process},
 };
 

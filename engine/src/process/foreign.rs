@@ -8,7 +8,7 @@ use ferry_plugin_proto::{Check, Inputs, Problem, ProcessType};
 use super::{Refusal, monitors::input_ports, spec::lookup};
 use crate::{
     node::declared_type,
-    runner::Context,
+    owner::Context,
     store::{PluginRow, Result},
 };
 

@@ -18,19 +18,16 @@ use self::{
     examine::examine,
     given::Resolved,
 };
-use super::{
-    Ingredients,
-    caching::NO_CACHE,
-    identity::{new_digest, stored_digest},
-    monitors::MONITORS,
-    parser::PARSER,
-    spec::active_plugins,
-    stash::Unstash,
-};
+use super::{monitors::MONITORS, parser::PARSER, spec::active_plugins, stash::Unstash};
 use crate::{
+    caching::{
+        Ingredients,
+        fingerprint::{new_digest, stored_digest},
+        rules::NO_CACHE,
+    },
     calcjob::IMPORTED,
     ids,
-    runner::Context,
+    owner::Context,
     store::{Caller, Change, FileContent, LinkType, NewProcess, Reader},
 };
 

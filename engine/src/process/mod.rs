@@ -1,12 +1,10 @@
 //! Processes: their states, the ports of their types, and their launch.
 
-pub(crate) mod caching;
 mod call;
 mod declared;
 mod failures;
 mod fields;
 mod foreign;
-mod identity;
 mod interface;
 mod launch;
 mod monitors;
@@ -17,12 +15,10 @@ mod resources;
 mod spec;
 mod stash;
 
-pub use caching::{CacheRules, CacheStory, Candidate, cache_story};
 pub(crate) use call::run as run_calcfunction;
 pub(crate) use declared::check_declared;
 pub(crate) use failures::Failures;
 pub use ferry_engine_core::process::State;
-pub use identity::Ingredients;
 pub(crate) use launch::{Calling, DEPTH, PINS, in_words, is_workflow, prepare_called};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};
 pub use monitors::input_ports;

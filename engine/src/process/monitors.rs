@@ -13,7 +13,7 @@ use super::{
     flatten,
     spec::{FlatPort, choose, judge, lookup, unknown_port},
 };
-use crate::{calcjob::add_port, runner::Context, store::PluginRow};
+use crate::{calcjob::add_port, owner::Context, store::PluginRow};
 
 /// The name of the namespace, and of the entry of a process's body that lists its monitors.
 pub(crate) const MONITORS: &str = "monitors";

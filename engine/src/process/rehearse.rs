@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     calcjob::{Item, contents},
-    runner::Context,
+    owner::Context,
 };
 
 /// A calcjob that could be launched, for a dry run of it.

@@ -28,6 +28,7 @@ mod bounds;
 mod fate;
 mod files;
 mod graph;
+mod harness;
 mod payload;
 mod plan;
 mod plugins;
@@ -44,6 +45,7 @@ mod verdict;
 mod world;
 
 pub use fate::OpFault;
+pub use harness::{Parts, Stage};
 pub use plan::{Event, HostPlan, Known, LaunchPlan, Plan, SecondPlan};
 pub use plugins::ScriptedPlugins;
 pub use queue::{HostSettings, Outage, Told, Truth};

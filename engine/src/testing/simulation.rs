@@ -27,11 +27,13 @@ use crate::{
     clock,
     computer::Computer,
     ids,
+    owner::Schedulers,
     process::{InputValue, Launch, Metadata, State},
     profile::Paths,
-    runner::{HostAction, Parts, Request, Response, Schedulers, Stage},
+    rpc::{HostAction, Request, Response},
     scheduler::{Limits, QueueKey},
     store::{Change, HostChange, NodeId, Objects, ProcessFilter, Result, SqliteStore, Store, proof_of},
+    testing::{Parts, Stage},
     transport::Factory,
 };
 

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     calcjob::{StepError, StepResult, find_type},
     clock, crash,
+    owner::Context,
     process::{State, flatten},
-    runner::Context,
     store::{Change, Child, ErrorKind, Level, LinkType, NodeId, Process},
 };
 

@@ -7,7 +7,7 @@ use ferry_engine::{
     calcjob::is_its_own,
     clock,
     process::State,
-    runner::{Answered, Request},
+    rpc::{Answered, Request},
     store::{Process, ProcessFilter, Reader},
 };
 use ferry_plugin_proto::Kind;

@@ -1,7 +1,7 @@
 //! `computer disable` and `enable`, and how a computer's host is shown.
 
 use ferry_engine::{
-    runner::{Answered, HostAction, Request},
+    rpc::{Answered, HostAction, Request},
     store::HostRow,
 };
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 
 use ferry_engine::{
     computer::Computer,
-    runner::{Builder, Request},
+    owner::Builder,
+    rpc::Request,
     scheduler::{Scheduler, Texts},
     transport::Transports,
 };

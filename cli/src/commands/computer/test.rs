@@ -9,7 +9,7 @@ use std::{fmt::Display, path::PathBuf, sync::Arc, time::Duration};
 
 use ferry_engine::{
     computer::Computer,
-    runner::{HostAction, Request},
+    rpc::{HostAction, Request},
     scheduler::Scheduler,
     transport::{Transport, Transports},
 };

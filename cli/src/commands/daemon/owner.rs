@@ -3,10 +3,9 @@
 use std::{env, fs};
 
 use ferry_engine::{
+    daemon::{Death, Supervision},
     profile::Paths,
-    runner::{
-        Connection, Death, OwnerStatus, Request, Response, SchedulerTrouble, Supervision, WATCHED_VARIABLES,
-    },
+    rpc::{Connection, OwnerStatus, Request, Response, SchedulerTrouble, WATCHED_VARIABLES},
     store::{Lock, clock_words},
 };
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@
 use std::{process::Command, process::ExitStatus};
 
 use clap::Args;
-use ferry_engine::runner::{self, DaemonHooks, NOT_STARTED, SupervisorEnd};
+use ferry_engine::daemon::{DaemonHooks, NOT_STARTED, SupervisorEnd};
 
 use crate::{
     error::{Failure, Result},
@@ -36,7 +36,7 @@ pub(super) async fn supervise(session: &Session, detached: bool) -> Result {
         // Out of the reach of the terminal's signals. It fails only if we lead a session already.
         let _ = rustix::process::setsid();
     }
-    match runner::supervise(session.paths(), &|| worker(session, detached)).await? {
+    match ferry_engine::daemon::supervise(session.paths(), &|| worker(session, detached)).await? {
         SupervisorEnd::Stopped => Ok(()),
         // The worker has reported the reason.
         SupervisorEnd::NotStarted(status) => Err(silent(status)),
@@ -66,7 +66,7 @@ fn worker(session: &Session, detached: bool) -> Command {
 
 /// Runs the worker, until it is told to stop.
 pub(super) async fn work(session: &Session, args: WorkArgs) -> Result {
-    let followed = runner::die_with(args.supervisor);
+    let followed = ferry_engine::daemon::die_with(args.supervisor);
     if !matches!(followed, Ok(true)) {
         return Err(not_started(Failure::new("the supervisor of this daemon is gone")));
     }
@@ -76,7 +76,9 @@ pub(super) async fn work(session: &Session, args: WorkArgs) -> Result {
         }
     };
     let hooks = DaemonHooks { ready: &ready, settings: &|set| session.log.apply(set) };
-    runner::run_daemon(&session.builder, &hooks).await.map_err(|error| not_started(error.into()))
+    ferry_engine::daemon::run_daemon(&session.builder, &hooks)
+        .await
+        .map_err(|error| not_started(error.into()))
 }
 
 fn not_started(failure: Failure) -> Failure {

@@ -9,11 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use ferry_engine::{
-    child::Child as Program,
-    runner::{Connection, Supervision},
-    store::Lock,
-};
+use ferry_engine::{child::Child as Program, daemon::Supervision, rpc::Connection, store::Lock};
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::{Instant, sleep};

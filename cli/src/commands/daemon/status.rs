@@ -1,9 +1,6 @@
 //! `ferry daemon status`.
 
-use ferry_engine::{
-    profile::Paths,
-    runner::{OwnerStatus, Supervision},
-};
+use ferry_engine::{daemon::Supervision, profile::Paths, rpc::OwnerStatus};
 
 use super::owner::{self, Owner};
 use crate::{

@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use ferry_engine::{
     child::Child,
+    daemon::Supervision,
     profile::Paths,
-    runner::{Connection, Request, Supervision},
+    rpc::{Connection, Request},
     store::Lock,
 };
 use rustix::process::Signal;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use ferry_engine::{
-    runner::Request,
+    rpc::Request,
     store::{GroupChange, NodeId, Reader},
 };
 

@@ -4,7 +4,7 @@ mod change;
 
 use clap::Subcommand;
 use ferry_engine::{
-    runner::Request,
+    rpc::Request,
     store::{Group, Node, NodeKind, Reader},
 };
 use serde_json::{Value, json};

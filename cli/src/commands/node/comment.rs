@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use ferry_engine::{
-    runner::Request,
+    rpc::Request,
     store::{Comment, CommentChange},
 };
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use ferry_engine::{
-    runner::Request,
+    rpc::Request,
     store::{Deletion, Follow, NodeId, NodeKind, Reader},
 };
 use serde_json::json;

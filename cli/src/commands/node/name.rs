@@ -1,7 +1,7 @@
 //! `node label` and `node description`: what people call a node. All else of a stored node stays as it is.
 
 use clap::Args;
-use ferry_engine::runner::Request;
+use ferry_engine::rpc::Request;
 
 use crate::{error::Result, output, session::Session};
 

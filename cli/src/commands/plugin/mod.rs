@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::Subcommand;
 use ferry_engine::{
     process::find_type,
-    runner::{Request, Response},
+    rpc::{Request, Response},
     store::{PluginRow, Reader},
 };
 use ferry_plugin_proto::MonitorType;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use ferry_engine::{
-    runner::{Answered, Request},
+    rpc::{Answered, Request},
     store::{Process, Reader},
 };
 use tokio::time::{Instant, sleep};

@@ -1,6 +1,6 @@
 //! `ferry process pause` and `play`: durable requests, which hold also while no daemon runs.
 
-use ferry_engine::runner::Request;
+use ferry_engine::rpc::Request;
 
 use super::Chosen;
 use crate::{error::Result, output, session::Session, view};

@@ -2,7 +2,7 @@
 //! submitted.
 
 use clap::Args;
-use ferry_engine::runner::{Answered, Request};
+use ferry_engine::rpc::{Answered, Request};
 
 use crate::{
     ask::agreed,

@@ -9,11 +9,11 @@ use tempfile::TempDir;
 use super::{Examined, Refusal, given::Resolved};
 use crate::{
     calcjob::{for_plugin, lend},
+    owner::Context,
     process::{
         foreign,
         monitors::{ask_monitors, is_monitor},
     },
-    runner::Context,
 };
 
 /// Returns the problems that the plugin reports, and those that the plugins of monitors report of their inputs.

@@ -5,7 +5,7 @@ use ferry_plugin_proto::{Kind, Problem, Value};
 
 use super::{examine::Examined, problem};
 use crate::{
-    runner::Context,
+    owner::Context,
     scheduler::{Scheduler, Texts},
 };
 

@@ -3,7 +3,7 @@
 use ferry_plugin_proto::{Kind, Problem};
 
 use super::{examine::Examined, problem};
-use crate::runner::Context;
+use crate::owner::Context;
 
 /// Returns problems for resources that the scheduler of the launch's computer does not know, or that its machine
 /// can never provide, as far as that is known. A computer or scheduler that does not exist is reported elsewhere.

@@ -1,0 +1,103 @@
+//! Ending processes at a user's request, down the call tree: called processes end before their caller.
+
+use std::{sync::Arc, time::Duration};
+
+use ferry_plugin_proto::Kind;
+use tokio::time::timeout;
+
+use crate::{
+    calcjob::{self, Calcjob, Step, StepError, StepResult},
+    executor::advance::{Then, end_plain, store_trouble},
+    owner::Context,
+    process::{State, is_workflow},
+    store::{Change, Level, NodeId, Process},
+};
+
+/// Time that a forced kill tries to cancel the job before it leaves that to the reaper.
+const LAST_TRY: Duration = Duration::from_secs(5);
+
+/// The exit message of a process that was killed.
+pub(crate) const BY_USER: &str = "killed by the user";
+
+/// Ends a workflow after all processes that it called. The kill request has reached those in its own transaction.
+pub(crate) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
+    let children = match cx.store.children(process.id) {
+        Ok(children) => children,
+        Err(error) => return store_trouble(process.id, error),
+    };
+    let live = children.iter().filter(|child| !child.state.is_terminal()).count();
+    if live == 0 {
+        return end_plain(cx, process, State::Killed, BY_USER.into()).await;
+    }
+    let status = format!("to be killed, when the {live} live processes that it called have ended");
+    if process.status.as_deref() != Some(&status) {
+        if process.state == State::Created {
+            process.state = State::Running;
+        }
+        process.status = Some(status);
+        let id = process.id;
+        if let Err(error) = cx.store.commit(vec![Change::Update(Box::new(process))]).await {
+            return store_trouble(id, error);
+        }
+    }
+    Then::Idle
+}
+
+/// Ends those of the processes that have a kill request and nothing to cancel on a computer. It is for an owner
+/// without a loop; the others end when a daemon runs. Callers come after the processes that they called.
+pub(crate) async fn kill_at_rest(cx: &Arc<Context>, tops: &[i64]) {
+    for top in tops {
+        for id in cx.store.live_tree(NodeId(*top)).unwrap_or_default().into_iter().rev() {
+            let Ok(process) = cx.store.process(id) else { continue };
+            if !process.kill_requested || process.state.is_terminal() || may_have_job(&process) {
+                continue;
+            }
+            if is_workflow(process.kind) {
+                kill_workflow(cx, process).await;
+            } else {
+                end_plain(cx, process, State::Killed, BY_USER.into()).await;
+            }
+        }
+    }
+}
+
+/// Returns whether a process may have a job that is not known to be over.
+fn may_have_job(process: &Process) -> bool {
+    let checkpoint = calcjob::Checkpoint::read(process.checkpoint.as_deref());
+    process.kind == Kind::CalcJob
+        && checkpoint.map_or(true, |saved| {
+            (saved.submission.is_some() || !saved.earlier.is_empty())
+                && matches!(saved.step, Step::Submit | Step::Update)
+        })
+}
+
+/// Cancels the submitted job, then ends the process. A forced kill ends it in any case, and leaves the job to the
+/// reaper.
+pub(crate) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
+    let Some(intent) = job.open_submission() else {
+        // Best effort: its name belongs to one try alone, so leftovers do no harm.
+        let _ = timeout(LAST_TRY, calcjob::discard_stash(job)).await;
+        return calcjob::end_killed(job, BY_USER, Vec::new()).await;
+    };
+    if !job.process.kill_forced {
+        calcjob::cancel_submission(job, &intent).await?;
+        return calcjob::end_killed(job, BY_USER, Vec::new()).await;
+    }
+    let why = match timeout(LAST_TRY, calcjob::cancel_submission(job, &intent)).await {
+        Ok(Ok(())) => return calcjob::end_killed(job, BY_USER, Vec::new()).await,
+        Ok(Err(StepError::Store(error))) => return Err(StepError::Store(error)),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("its computer did not answer within {} s", LAST_TRY.as_secs()),
+    };
+    let computer = job.process.computer.clone().unwrap_or_default();
+    let job_id = job.process.job_id.clone();
+    let name = job_id.as_ref().map_or("its job, if there is one,".into(), |id| format!("its job {id}"));
+    let line = format!("killed by force: {name} was not cancelled yet ({why}); ferry keeps trying");
+    let changes = vec![
+        job.log(Level::Warning, line),
+        Change::Orphan { process: job.process.id, computer, job_id, submission: Box::new(intent) },
+    ];
+    calcjob::end_killed(job, BY_USER, changes).await?;
+    job.cx.orphaned.notify_one();
+    Ok(())
+}

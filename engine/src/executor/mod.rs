@@ -1,0 +1,18 @@
+//! The executor: which process advances next, and what becomes of its errors.
+//!
+//! A process that is being stepped is a task. A waiting one is a row in the store, and at most an entry in a
+//! poller's map. There are no worker slots: a bound on tasks limits how many steps run at once, never how
+//! many processes may wait.
+
+pub(crate) mod advance;
+pub(crate) mod event_loop;
+pub(crate) mod fair_queue;
+pub(crate) mod kill;
+pub(crate) mod observe;
+pub(crate) mod plain;
+pub(crate) mod retry;
+pub(crate) mod settle;
+pub(crate) mod timers;
+
+pub use retry::RetryPlan;
+pub(crate) use settle::parked_status;

@@ -1,0 +1,23 @@
+//! The socket of a profile's owner: messages, their encoding, both ends, and what each request does.
+
+pub(crate) mod client;
+pub(crate) mod codec;
+pub(crate) mod computer_admin;
+pub(crate) mod handlers;
+pub(crate) mod launch_many;
+pub(crate) mod message;
+pub(crate) mod notify;
+pub(crate) mod server;
+pub(crate) mod socket;
+
+pub use client::{Answered, ClientError, Connection, call};
+pub use message::{
+    Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, SchedulerTrouble, StoreTrouble,
+    WATCHED_VARIABLES,
+};
+
+use crate::VERSION;
+
+pub(crate) fn hello(role: &str) -> Hello {
+    Hello { protocol: PROTOCOL, version: VERSION.to_owned(), pid: std::process::id(), role: role.to_owned() }
+}
