@@ -2,7 +2,7 @@
 //! and commands as a child, waits, and leaves the exit marker.
 //!
 //! The user's part is a file of its own (`.ferry/commands`), which the same interpreter reads. The script carries
-//! it as one quoted word, since a shell reads a here-document byte by byte. So whatever stands in it (an `exit`, a
+//! it. So whatever stands in it (an `exit`, a
 //! `trap`, an `exec`, an open quote) ends only that child, and the end is still recorded. The script itself is
 //! POSIX shell (the shebang must name a POSIX shell).
 //!
@@ -58,11 +58,10 @@ pub fn script(
     header.iter().for_each(|text| line(text));
     sorted.lines.iter().for_each(|text| line(text));
     line(&gate(job, identity));
-    line(&format!(
-        "# What the job runs is a child of this shell, so that nothing in it can keep its end from being recorded.\n\
-         printf '%s' {} > .ferry/commands || exit {NO_DIRECTORY}",
-        quote(&commands)
-    ));
+    line(
+        "# What the job runs is a child of this shell, so that nothing in it can keep its end from being recorded.",
+    );
+    line(&keep(&commands, &job.digest));
     line(FUNCTIONS);
     guard.iter().for_each(|text| line(text));
     let words = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
@@ -115,6 +114,28 @@ fn commands(job: &JobTemplate, prepend: &[Cow<'_, str>]) -> String {
     job.append.iter().filter(|text| !text.is_empty()).for_each(|text| line(text));
     line("exit \"$ferry_status\"");
     out
+}
+
+/// Returns the text that writes the user's part to its file. A here-document is read byte by byte; so it is only for
+/// texts that quoting would make hard to read.
+fn keep(commands: &str, digest: &str) -> String {
+    if !commands.contains('\'') {
+        return format!("printf '%s' {} > .ferry/commands || exit {NO_DIRECTORY}", quote(commands));
+    }
+    let end = end_word(digest, commands);
+    format!(
+        "while IFS= read -r ferry_line; do printf '%s\\n' \"$ferry_line\" || exit {NO_DIRECTORY}; done > .ferry/commands << '{end}'\n\
+         {commands}{end}"
+    )
+}
+
+/// Returns a line that the user's part does not have.
+fn end_word(digest: &str, commands: &str) -> String {
+    let mut word = format!("FERRY_COMMANDS_{digest}");
+    while commands.lines().any(|line| line == word) {
+        word.push('_');
+    }
+    word
 }
 
 /// Returns the start of every script. It checks directory and sentinel first, since a scheduler may start a job

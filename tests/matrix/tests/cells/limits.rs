@@ -70,18 +70,19 @@ pub(crate) fn job_dirs() -> Vec<PathBuf> {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let script =
             command.split(|byte| *byte == 0).nth(1).is_some_and(|word| word.ends_with(b"_ferrysubmit.sh"));
-        (script && leads_its_session(pid)).then(|| fs::read_link(format!("/proc/{pid}/cwd")).ok()).flatten()
+        let dir = script.then(|| fs::read_link(format!("/proc/{pid}/cwd")).ok()).flatten()?;
+        took_the_gate(&dir, pid).then_some(dir)
     };
     let names = children.flatten().filter_map(|child| child.file_name().into_string().ok());
     let found: Vec<String> = names.filter(|pid| works_in(pid).is_some()).collect();
     found.iter().filter_map(|pid| works_in(pid)).collect()
 }
 
-/// Returns whether a process leads its session, as a script does. A copy of it that is about to become a
-/// command does not.
-fn leads_its_session(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(3)) == Some(pid)
+/// Returns whether a process is the script that took the start gate. A copy of it that is about to become a
+/// command is not.
+fn took_the_gate(dir: &Path, pid: &str) -> bool {
+    let owner = fs::read_to_string(dir.join(".ferry/run")).unwrap_or_default();
+    owner.split([' ', ':']).nth(3) == Some(pid)
 }
 
 fn sleepers(ferry: &Profile, count: usize, seconds: &str) -> Result {

@@ -42,7 +42,13 @@ fn options_reach_the_script_of_a_direct_job() -> Result {
     let script = bench.script(&json!({"run": [sh("true")]}), &options(&COMMON))?;
     in_order(
         &script,
-        &["#!/bin/bash\n", "env -i ", "\n#SBATCH --custom\n", "start gate", "<< 'FERRY_COMMANDS_"],
+        &[
+            "#!/bin/bash\n",
+            "env -i ",
+            "\n#SBATCH --custom\n",
+            "start gate",
+            "\n# What the job runs is a child of this shell",
+        ],
     )?;
     in_order(
         &script,
@@ -109,14 +115,17 @@ fn directives_reach_the_header() -> Result {
             "--export=ALL\n",
             "#SBATCH -A raw\n# the site's\n#SBATCH -A computer\n#SBATCH -A code\n#SBATCH -A plugin\n#SBATCH -A option\n",
             "start gate",
-            "<< 'FERRY_COMMANDS_",
+            "\n# What the job runs is a child of this shell",
             "\nmodule load c\nmodule load d\nmodule load e\n",
         ],
     )?;
     check(script.matches("#SBATCH -A").count() == 5, || script)?;
     // A direct job has no header that anybody reads: nothing moves.
     let script = bench.script(&json!({"run": [sh("true")]}), &options(&mine[1..]))?;
-    in_order(&script, &["<< 'FERRY_COMMANDS_", "#SBATCH -A option\nmodule load e\n"])
+    in_order(
+        &script,
+        &["\n# What the job runs is a child of this shell", "#SBATCH -A option\nmodule load e\n"],
+    )
 }
 
 fn what_makes_no_job_or_many_is_refused() -> Result {
