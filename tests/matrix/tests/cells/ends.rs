@@ -67,7 +67,7 @@ fn no_text_keeps_an_end_from_being_told(cell: &Cell) -> Result {
         // Whatever the exit code is made of, no node failure is reported.
         let is_told = shown["state"] == "finished" && !report.contains("NODE_FAILURE");
         let marker = marker(&shown)?;
-        let status = marker.lines().last().and_then(|line| line.split(' ').next()).unwrap_or_default();
+        let status = marker.split(' ').next().unwrap_or_default();
         check(is_told && status == exit.to_string(), || format!("{option}: {marker}: {shown:#}\n{report}"))?;
     }
     Ok(())
@@ -76,7 +76,8 @@ fn no_text_keeps_an_end_from_being_told(cell: &Cell) -> Result {
 /// Returns the exit marker in a job's directory.
 fn marker(shown: &serde_json::Value) -> Result<String> {
     let dir = shown["work_dir"].as_str().ok_or("no work_dir")?;
-    Ok(fs::read_to_string(Path::new(dir).join(".ferry/exit")).unwrap_or_default())
+    let marker = fs::read_to_string(Path::new(dir).join(".ferry/exit")).unwrap_or_default();
+    Ok(marker.lines().last().unwrap_or_default().to_owned())
 }
 
 fn a_job_that_removes_its_markers_is_told_so(cell: &Cell) -> Result {
