@@ -4,7 +4,7 @@
 //!
 //! ```no_run
 //! use ferry_conformance::{libtest_mimic::{Arguments, run}, transport::{self, Fixture}};
-//! use ferry_engine::computer::Computer;
+//! use ferry_engine_core::computer::Computer;
 //!
 //! let trials = transport::suite("local", || async {
 //!     let dir = tempfile::tempdir()?;
@@ -19,6 +19,7 @@
 
 mod harness;
 pub mod scheduler;
+#[cfg(feature = "store")]
 pub mod store;
 pub mod transport;
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferry_engine::{
+use ferry_engine_core::{
     scheduler::{
         CommandLine, JobRef, JobStatus, JobTemplate, Marker, Resources, Scheduler, Submission, markers,
     },

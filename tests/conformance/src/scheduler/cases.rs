@@ -2,7 +2,7 @@
 
 use std::{path::Path, pin::Pin, time::Duration};
 
-use ferry_engine::scheduler::{
+use ferry_engine_core::scheduler::{
     ErrorKind, JobState, JobTemplate, Machine, Recovery, Submission, gpu_environment,
 };
 use libtest_mimic::Failed;
@@ -262,7 +262,7 @@ async fn recovery_of_an_old_claim_says_never_twice_over(bench: Bench) -> Outcome
         "sh",
         claim.to_str().unwrap_or_default(),
     ];
-    bench.via.exec(&ferry_engine::transport::Command::new(words)).await?;
+    bench.via.exec(&ferry_engine_core::transport::Command::new(words)).await?;
     for _ in 0..2 {
         let found = bench.scheduler.recover(&*bench.via, &job).await?;
         check(found == Recovery::NeverSubmitted, || format!("{found:?}"))?;
@@ -295,7 +295,7 @@ async fn cancel_ends_a_job_and_its_children(bench: Bench) -> Outcome {
     for _ in 0..600 {
         let gone = bench.status(&reference).await?.is_none_or(|status| status.state == JobState::Done);
         let alive = format!("kill -0 {} 2> /dev/null && echo alive; true", child.trim());
-        let alive = bench.via.exec(&ferry_engine::transport::Command::sh(alive)).await?.text();
+        let alive = bench.via.exec(&ferry_engine_core::transport::Command::sh(alive)).await?.text();
         if gone && alive.is_empty() {
             return Ok(());
         }

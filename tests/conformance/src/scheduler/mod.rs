@@ -8,7 +8,7 @@ mod cases;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use ferry_engine::{scheduler::Scheduler, transport::Transport};
+use ferry_engine_core::{scheduler::Scheduler, transport::Transport};
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::harness;

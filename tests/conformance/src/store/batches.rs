@@ -1,6 +1,6 @@
 //! A batch is whole or nothing, and is answered after it is there.
 
-use ferry_engine::store::{ErrorKind, LinkType};
+use ferry_engine_store::{ErrorKind, LinkType};
 use uuid::Uuid;
 
 use super::{

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use ferry_engine::{
+use ferry_engine_core::{
     process::State,
     scheduler::{Bounds, Demand},
-    store::{
-        Caller, Change, Content, Error, ErrorKind, FileContent, Level, LinkType, NewData, NewProcess, NodeId,
-        Process, Reader, Store,
-    },
+};
+use ferry_engine_store::{
+    Caller, Change, Content, Error, ErrorKind, FileContent, Level, LinkType, NewData, NewProcess, NodeId,
+    Process, Reader, Store,
 };
 use ferry_plugin_proto::{Kind, Value};
 use libtest_mimic::{Completion, Failed};

@@ -1,9 +1,7 @@
 //! The rules of links: how many there may be, what they join, and when they are made.
 
-use ferry_engine::{
-    process::State,
-    store::{Change, ErrorKind, FileContent, LinkType as L},
-};
+use ferry_engine_core::process::State;
+use ferry_engine_store::{Change, ErrorKind, FileContent, LinkType as L};
 use ferry_plugin_proto::Kind::{CalcFunction, CalcJob, WorkChain, WorkFunction};
 use uuid::Uuid;
 

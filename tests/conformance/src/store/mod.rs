@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! use ferry_conformance::{libtest_mimic::{Arguments, run}, store::{self, Fixture}};
-//! use ferry_engine::store::{Objects, SqliteStore, Store};
+//! use ferry_engine_store::{Objects, SqliteStore, Store};
 //!
 //! let trials = store::suite("mine", || async {
 //!     let dir = tempfile::tempdir()?;
@@ -27,7 +27,7 @@ mod trees;
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
-use ferry_engine::store::{Reader, Store};
+use ferry_engine_store::{Reader, Store};
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::harness;

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Read};
 
-use ferry_engine::store::{Content, ErrorKind, INLINE_MAX, Reader, Stage};
+use ferry_engine_store::{Content, ErrorKind, INLINE_MAX, Reader, Stage};
 
 use super::{
     Run,

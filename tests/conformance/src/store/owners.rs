@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use ferry_engine::{
-    process::State,
-    store::{ErrorKind, Store},
-};
+use ferry_engine_core::process::State;
+use ferry_engine_store::{ErrorKind, Store};
 use ferry_plugin_proto::Kind;
 use libtest_mimic::Completion;
 

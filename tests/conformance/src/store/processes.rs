@@ -1,9 +1,7 @@
 //! Rows of processes: guarded by their version, moved by legal transitions only, steered by flags.
 
-use ferry_engine::{
-    process::State,
-    store::{Change, ErrorKind, Level, NodeId, Process, ProcessFilter},
-};
+use ferry_engine_core::process::State;
+use ferry_engine_store::{Change, ErrorKind, Level, NodeId, Process, ProcessFilter};
 
 use ferry_plugin_proto::Kind;
 

@@ -1,11 +1,9 @@
 //! Cases about users' changes to the graph: names, comments, groups, lists, and deletion by AiiDA's rules.
 
-use ferry_engine::{
-    process::State,
-    store::{
-        Change, CommentChange, Deletion, ErrorKind, Follow, GroupChange, LinkType as L, NodeFilter, NodeId,
-        NodeKind, ProcessFilter, Stage,
-    },
+use ferry_engine_core::process::State;
+use ferry_engine_store::{
+    Change, CommentChange, Deletion, ErrorKind, Follow, GroupChange, LinkType as L, NodeFilter, NodeId,
+    NodeKind, ProcessFilter, Stage,
 };
 use ferry_plugin_proto::Kind::{self, CalcJob, WorkChain};
 use uuid::Uuid;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferry_engine::store::{Change, ErrorKind, Level, ProcessFilter};
+use ferry_engine_store::{Change, ErrorKind, Level, ProcessFilter};
 use uuid::Uuid;
 
 use super::{

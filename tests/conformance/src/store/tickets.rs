@@ -1,10 +1,10 @@
 //! Tickets: no number of writers takes more than the bounds.
 
-use ferry_engine::{
+use ferry_engine_core::{
     computer::Computer,
     scheduler::{Bounds, Cores, Demand, Machine, QueueKey},
-    store::{Change, ErrorKind, NodeId, QueueId},
 };
+use ferry_engine_store::{Change, ErrorKind, NodeId, QueueId};
 
 use super::{
     Run,

@@ -1,9 +1,7 @@
 //! Call trees: a call is made once, an end is noticed, and commands go all the way down.
 
-use ferry_engine::{
-    process::State,
-    store::{Change, ErrorKind, NodeId},
-};
+use ferry_engine_core::process::State;
+use ferry_engine_store::{Change, ErrorKind, NodeId};
 use ferry_plugin_proto::Kind;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, pin::Pin};
 
-use ferry_engine::transport::Capabilities;
+use ferry_engine_core::transport::Capabilities;
 use libtest_mimic::{Completion, Failed};
 
 use super::Site;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ferry_engine::transport::{Command, ErrorKind, QUIET, Tree};
+use ferry_engine_core::transport::{Command, ErrorKind, QUIET, Tree};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
@@ -180,7 +180,7 @@ where
     tasks.join_all().await
 }
 
-fn one_won(results: &[ferry_engine::transport::Result<()>]) {
+fn one_won(results: &[ferry_engine_core::transport::Result<()>]) {
     let won = results.iter().filter(|result| result.is_ok()).count();
     assert_eq!(won, 1, "of {}", results.len());
     for error in results.iter().filter_map(|result| result.as_ref().err()) {

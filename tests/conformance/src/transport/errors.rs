@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ferry_engine::{
+use ferry_engine_core::{
     error::Effect,
     transport::{Command, Error, ErrorKind, QUIET, Result, Tree},
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferry_engine::{
+use ferry_engine_core::{
     error::Effect,
     transport::{Command, ErrorKind},
 };

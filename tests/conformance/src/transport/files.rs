@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use ferry_engine::transport::{ErrorKind, FileKind};
+use ferry_engine_core::transport::{ErrorKind, FileKind};
 
 use super::{
     case::{Case, Outcome, cases},

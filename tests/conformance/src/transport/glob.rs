@@ -1,6 +1,6 @@
 //! Patterns: one case for each row, all on one tree.
 
-use ferry_engine::transport::{ErrorKind, FileKind, QUIET, Tree};
+use ferry_engine_core::transport::{ErrorKind, FileKind, QUIET, Tree};
 
 use super::{
     case::{Case, Outcome, cases},

@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine::transport::Transport;
+use ferry_engine_core::transport::Transport;
 use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::harness;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_engine::transport::{Command, FileKind, QUIET, Tree};
+use ferry_engine_core::transport::{Command, FileKind, QUIET, Tree};
 
 use super::{
     case::{Case, Outcome},

@@ -1,6 +1,6 @@
 //! Removal: exactly what is asked for, and never more.
 
-use ferry_engine::transport::{ErrorKind, FileKind};
+use ferry_engine_core::transport::{ErrorKind, FileKind};
 
 use super::{
     case::{Case, Outcome, cases},

@@ -1,6 +1,6 @@
 //! Renaming: the publishing of uploads rests on it, so it neither nests nor replaces.
 
-use ferry_engine::transport::{ErrorKind, FileKind};
+use ferry_engine_core::transport::{ErrorKind, FileKind};
 
 use super::{
     case::{Case, Outcome, cases},

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine::transport::{Command, ErrorKind, FileKind, Output, Result, Transport};
+use ferry_engine_core::transport::{Command, ErrorKind, FileKind, Output, Result, Transport};
 use tokio::{
     io::AsyncReadExt,
     time::{Instant, sleep},

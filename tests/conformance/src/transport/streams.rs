@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferry_engine::transport::Command;
+use ferry_engine_core::transport::Command;
 
 use super::{
     case::{Case, Outcome, cases},

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use ferry_engine::transport::{ErrorKind, FileKind, QUIET};
+use ferry_engine_core::transport::{ErrorKind, FileKind, QUIET};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::{
@@ -130,7 +130,7 @@ async fn write_is_atomic_for_readers(site: Site) -> Outcome {
         for byte in (b'a'..=b'z').cycle().take(40) {
             site.make_file("file", vec![byte; 1_000_000]).await?;
         }
-        Ok::<_, ferry_engine::transport::Error>(())
+        Ok::<_, ferry_engine_core::transport::Error>(())
     };
     let reading = async {
         for _ in 0..40 {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use ferry_engine::{
+use ferry_engine_core::{
     error::Effect,
     transport::{ErrorKind, FileKind, QUIET, Tree, TreeEntry},
 };
