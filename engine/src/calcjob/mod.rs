@@ -137,7 +137,7 @@ impl From<scheduler::Error> for StepError {
             Kind::Busy | Kind::Full | Kind::Quota => {
                 StepError::Wait(text, std::time::Duration::from_secs(30))
             }
-            Kind::Permanent => StepError::Except(text),
+            Kind::Permanent | Kind::InvalidAccount => StepError::Except(text),
             _ => StepError::Later(text),
         }
     }

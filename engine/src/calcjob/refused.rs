@@ -30,7 +30,10 @@ pub(super) async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Err
     let error = as_the_site_says(job, error)?;
     let words = error.to_string();
     match (error.kind(), error.effect()) {
-        (ErrorKind::Permanent, _) => end(job, words).await,
+        (ErrorKind::InvalidAccount, _) => {
+            end(job, INVALID_ACCOUNT, "ERROR_SCHEDULER_INVALID_ACCOUNT", words).await
+        }
+        (ErrorKind::Permanent, _) => end(job, REFUSED, "ERROR_SCHEDULER_REFUSED", words).await,
         (ErrorKind::Busy, Effect::None) => not_now(job, words, None).await,
         (ErrorKind::Full, Effect::None) => not_now(job, words, Some(Lack::Queue)).await,
         (ErrorKind::Quota, Effect::None) => not_now(job, words, Some(Lack::Quota)).await,
@@ -99,9 +102,11 @@ pub(super) async fn settle(job: &mut Calcjob<'_>) -> StepResult<Option<Next>> {
 /// Returns the error as the site's own words classify it. They do not apply to a lost answer.
 fn as_the_site_says(job: &Calcjob<'_>, error: Error) -> StepResult<Error> {
     let is_answer = match error.kind() {
-        ErrorKind::Permanent | ErrorKind::Busy | ErrorKind::Full | ErrorKind::Quota => {
-            error.effect() == Effect::None
-        }
+        ErrorKind::Permanent
+        | ErrorKind::InvalidAccount
+        | ErrorKind::Busy
+        | ErrorKind::Full
+        | ErrorKind::Quota => error.effect() == Effect::None,
         ErrorKind::Unrecognized => true,
         _ => false,
     };
@@ -117,13 +122,7 @@ fn as_the_site_says(job: &Calcjob<'_>, error: Error) -> StepResult<Error> {
     })
 }
 
-async fn end(job: &mut Calcjob<'_>, words: String) -> StepResult<Next> {
-    let account = words.to_lowercase().contains("invalid account");
-    let (status, label) = if account {
-        (INVALID_ACCOUNT, "ERROR_SCHEDULER_INVALID_ACCOUNT")
-    } else {
-        (REFUSED, "ERROR_SCHEDULER_REFUSED")
-    };
+async fn end(job: &mut Calcjob<'_>, status: u32, label: &str, words: String) -> StepResult<Next> {
     finish_with(job, Exit { status, label: label.into(), message: words }, Vec::new()).await?;
     // The reason for the hold is gone: those who waited with it try now.
     job.cx.holds.passed(job.process.id);

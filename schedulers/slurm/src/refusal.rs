@@ -82,6 +82,9 @@ const OPTIONS: &[(&str, &str)] = &[
     ("Batch script contains DOS line breaks", ""),
 ];
 
+/// The account is not known, or not for this partition (`ESLURM_INVALID_ACCOUNT`).
+const ACCOUNT: &str = "invalid account or account/partition";
+
 /// Options whose value is looked up outside Slurm: in the user database, in a file.
 const LOOKED_UP: &[&str] = &["Invalid --uid ", "Invalid --gid ", "Invalid --nodefile "];
 
@@ -91,6 +94,7 @@ pub(crate) fn read(recorded: &Recorded) -> Error {
     let said = client::said(complaint);
     let error = |kind| Error::new(kind, "submit").message(said.clone());
     match judge(recorded.status, complaint) {
+        Verdict::Final if complaint.to_lowercase().contains(ACCOUNT) => error(ErrorKind::InvalidAccount),
         Verdict::Final => error(ErrorKind::Permanent),
         Verdict::NotFound => error(ErrorKind::Unreachable).later().help(client::NOT_FOUND),
         Verdict::Host => error(ErrorKind::Unreachable).later(),
@@ -245,7 +249,7 @@ mod tests {
         use ErrorKind::Permanent;
         let partition = "invalid partition specified: nosuch\nBatch job submission failed: Invalid partition name specified";
         sbatch(1, partition, Permanent);
-        answer("Invalid account or account/partition combination specified", Permanent);
+        answer("Invalid account or account/partition combination specified", ErrorKind::InvalidAccount);
         answer("Invalid qos specification", Permanent);
         sbatch(255, "Invalid --time specification", Permanent);
         sbatch(255, "Invalid --mem specification", Permanent);

@@ -56,6 +56,8 @@ use crate::{error, transport::Transport};
 pub enum ErrorKind {
     /// Bad partition, account, resources or settings: the job fails at once, with the scheduler's words.
     Permanent,
+    /// The account does not exist, or may not be used there: likewise.
+    InvalidAccount,
     /// Not now, for a reason of this job or of the moment. The job waits alone, and it costs no attempt. If its
     /// effect is unknown, the submission was cut off while the scheduler's client retried: look it up first. The
     /// same holds for the next two.
@@ -79,6 +81,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ErrorKind::Permanent => "refused by the scheduler",
+            ErrorKind::InvalidAccount => "account refused by the scheduler",
             ErrorKind::Busy => "the scheduler is busy",
             ErrorKind::Full => "the queue is full",
             ErrorKind::Quota => "a limit on the number of jobs is reached",
