@@ -9,14 +9,11 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{ProcessType, Value};
 use serde::Serialize;
 
+use crate::process::counts_for_cache;
 use crate::store::{FileContent, LinkType, Node, NodeFile, NodeKind, Process, Reader, Result};
 
 /// The version of the digest, raised when the same ingredients must no longer give the same digest.
 const VERSION: u32 = 1;
-
-/// Options that results do not depend on.
-const WITHOUT_EFFECT: &[&str] =
-    &["queue_name", "account", "qos", "priority", "max_wallclock_seconds", "max_memory_kb"];
 
 /// Everything that a calculation's results depend on, by name; each as a short text or a digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -39,7 +36,7 @@ impl Ingredients {
             _ => None,
         };
         let options = options.into_iter().flatten();
-        let counting = options.filter(|(name, _)| !WITHOUT_EFFECT.contains(&name.as_str()));
+        let counting = options.filter(|(name, _)| counts_for_cache(name));
         all.extend(counting.map(|(name, value)| (format!("options.{name}"), text(value))));
         Ingredients(all)
     }

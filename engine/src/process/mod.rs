@@ -24,6 +24,7 @@ pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, chec
 pub use monitors::input_ports;
 pub(crate) use monitors::{MONITORS, Watcher, is_monitor};
 pub use options::Options;
+pub(crate) use options::counts_for_cache;
 pub(crate) use parser::Parser;
 pub(crate) use rehearse::{Rehearsal, rehearse};
 pub use resources::Resources;

@@ -110,10 +110,62 @@ impl Default for Options {
     }
 }
 
-/// The options that are stored only if they are set. So data stored before they existed counts as equal to data
-/// stored now.
-const LATER: [&str; 6] =
-    ["input_filename", "keep_children", "output_filename", "parser_name", "stash", "unstash"];
+/// When an option is part of stored data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    /// Always.
+    Always,
+    /// Only if it is set: it came later, and data stored before it existed must count as equal to data stored now.
+    /// Its field needs a `skip_serializing_if`.
+    IfSet,
+}
+
+/// Properties of an option that its type does not show.
+struct Fact {
+    name: &'static str,
+    stored: Stored,
+    /// True if results may depend on it, so that it counts for the cache.
+    counts: bool,
+}
+
+const fn fact(name: &'static str, stored: Stored, counts: bool) -> Fact {
+    Fact { name, stored, counts }
+}
+
+/// Every option, once. A test holds it against the fields of [`Options`].
+const FACTS: [Fact; 26] = [
+    fact("resources", Stored::Always, true),
+    fact("max_wallclock_seconds", Stored::Always, false),
+    fact("max_memory_kb", Stored::Always, false),
+    fact("queue_name", Stored::Always, false),
+    fact("account", Stored::Always, false),
+    fact("qos", Stored::Always, false),
+    fact("priority", Stored::Always, false),
+    fact("rerunnable", Stored::Always, true),
+    fact("withmpi", Stored::Always, true),
+    fact("keep_children", Stored::IfSet, true),
+    fact("mpirun_extra_params", Stored::Always, true),
+    fact("import_sys_environment", Stored::Always, true),
+    fact("environment_variables", Stored::Always, true),
+    fact("environment_variables_double_quotes", Stored::Always, true),
+    fact("input_filename", Stored::IfSet, true),
+    fact("output_filename", Stored::IfSet, true),
+    fact("parser_name", Stored::IfSet, true),
+    fact("custom_scheduler_commands", Stored::Always, true),
+    fact("prepend_text", Stored::Always, true),
+    fact("append_text", Stored::Always, true),
+    fact("additional_retrieve_list", Stored::Always, true),
+    fact("submit_script_filename", Stored::Always, true),
+    fact("scheduler_stdout", Stored::Always, true),
+    fact("scheduler_stderr", Stored::Always, true),
+    fact("stash", Stored::IfSet, true),
+    fact("unstash", Stored::IfSet, true),
+];
+
+/// Returns whether results may depend on an option. One of an unknown name counts.
+pub(crate) fn counts_for_cache(name: &str) -> bool {
+    FACTS.iter().find(|fact| fact.name == name).is_none_or(|fact| fact.counts)
+}
 
 impl Options {
     /// Returns the job's demand on a machine that it shares with others.
@@ -167,8 +219,8 @@ impl Options {
 /// Returns the defaults with every key. Keys that are stored only if they are set are null.
 fn all_keys() -> serde_json::Value {
     let mut keys = serde_json::to_value(Options::default()).unwrap_or_default();
-    for key in LATER {
-        keys[key] = serde_json::Value::Null;
+    for fact in FACTS.iter().filter(|fact| fact.stored == Stored::IfSet) {
+        keys[fact.name] = serde_json::Value::Null;
     }
     keys
 }
@@ -233,6 +285,62 @@ mod tests {
     }
 
     #[test]
+    fn each_option_stands_in_the_table_once() {
+        // Every field, and those that are stored only if they are set are: a new field does not compile without a line
+        // here, and fails without one in the table.
+        let all = Options {
+            resources: Resources::default(),
+            max_wallclock_seconds: None,
+            max_memory_kb: None,
+            queue_name: None,
+            account: None,
+            qos: None,
+            priority: None,
+            rerunnable: false,
+            withmpi: None,
+            keep_children: true,
+            mpirun_extra_params: Vec::new(),
+            import_sys_environment: true,
+            environment_variables: BTreeMap::new(),
+            environment_variables_double_quotes: false,
+            input_filename: Some("i".into()),
+            output_filename: Some("o".into()),
+            parser_name: Some("p".into()),
+            custom_scheduler_commands: String::new(),
+            prepend_text: String::new(),
+            append_text: String::new(),
+            additional_retrieve_list: Vec::new(),
+            submit_script_filename: String::new(),
+            scheduler_stdout: String::new(),
+            scheduler_stderr: String::new(),
+            stash: Some(Stash {
+                target_base: "/s".into(),
+                source_list: Vec::new(),
+                stash_mode: stash::StashMode::Copy,
+                dereference: None,
+                fail_on_missing: false,
+            }),
+            unstash: Some(Unstash {
+                source_list: Vec::new(),
+                unstash_target_mode: stash::UnstashTarget::NewRemoteData,
+            }),
+        };
+        let stored = |options: &Options| -> Vec<String> {
+            let value = serde_json::to_value(options).unwrap();
+            value.as_object().unwrap().keys().cloned().collect()
+        };
+        let names = |is: &dyn Fn(&Fact) -> bool| {
+            let mut names: Vec<String> =
+                FACTS.iter().filter(|fact| is(fact)).map(|fact| fact.name.to_owned()).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(stored(&all), names(&|_| true));
+        assert_eq!(stored(&Options::default()), names(&|fact| fact.stored == Stored::Always));
+        assert!(!counts_for_cache("queue_name") && counts_for_cache("resources") && counts_for_cache("new"));
+    }
+
+    #[test]
     fn an_absolute_path_in_additional_retrieve_list_is_refused() {
         let list = |path: &str| Value::List(vec!["fine/*.txt".into(), path.into()]);
         assert!(problems("additional_retrieve_list", list("aiida.out")).is_empty());
@@ -254,7 +362,8 @@ mod tests {
     #[test]
     fn options_that_say_nothing_are_not_stored() {
         let stored = serde_json::to_value(Options::default()).unwrap();
-        assert!(LATER.iter().all(|key| stored.get(*key).is_none()));
+        let later = FACTS.iter().filter(|fact| fact.stored == Stored::IfSet);
+        assert!(later.clone().count() > 0 && later.into_iter().all(|fact| stored.get(fact.name).is_none()));
         let named = Options { parser_name: Some("a.b".into()), ..Options::default() };
         assert_eq!(serde_json::to_value(named).unwrap()["parser_name"], "a.b");
     }
