@@ -14,6 +14,7 @@ pub mod node;
 pub mod owner;
 pub mod process;
 pub mod rpc;
+pub mod step;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod workflow;

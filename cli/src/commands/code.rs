@@ -4,7 +4,8 @@ use std::path::Path;
 
 use clap::Subcommand;
 use ferry_engine::{
-    calcjob::{code, lend::is_inside},
+    calcjob::code,
+    node::lend::is_inside,
     process::find_type,
     rpc::{Request, Response},
     scheduler::Texts,

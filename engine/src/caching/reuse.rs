@@ -2,9 +2,9 @@
 
 use crate::{
     caching::rules as caching,
-    calcjob::StepResult,
     owner::Context,
     process::{State, is_workflow},
+    step::StepResult,
     store::{Change, FileContent, Level, LinkType, NewData, Node, Process},
 };
 

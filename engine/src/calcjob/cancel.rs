@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use super::{Calcjob, Step, StepError, StepResult, find_job, recovery_delay};
+use super::{Calcjob, Step, find_job, recovery_delay};
 use crate::{
     crash,
     owner::Context,
     scheduler::{Cancelled, ErrorKind, JobId, JobRef, Presence, Recovery, Submission},
+    step::{StepError, StepResult},
 };
 
 /// Time between two looks at a job that was cancelled.

@@ -12,7 +12,6 @@ use ferry_plugin_proto::{RemoteItem, Task, Work, WorkReply, to_value};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    StepError, StepResult,
     layout::{Phase, phases},
     material::Material,
     prepare::{self, Taken},
@@ -22,6 +21,7 @@ use crate::{
     blocking,
     owner::Context,
     process::Rehearsal,
+    step::{StepError, StepResult},
     transport::{Tree, TreeEntry},
 };
 

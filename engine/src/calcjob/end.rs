@@ -2,11 +2,12 @@
 
 use ferry_plugin_proto::{Exit, JobReport};
 
-use super::{Calcjob, StepResult};
+use super::Calcjob;
 use crate::{
     crash,
     process::State,
     scheduler::{JobFailure, JobStatus, Marker},
+    step::StepResult,
     store::{Change, Level},
 };
 

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use ferry_plugin_proto::{Inputs, JobDescription, JobReport, Node, Port, ProcessType, Value};
 
-use super::{Calcjob, Next, Step, StepError, StepResult};
+use super::{Calcjob, Next, Step};
 use crate::{
     process::{FlatPort, flatten, lookup_port},
     scheduler::markers,
+    step::{StepError, StepResult},
     store::Level,
     transport::{ErrorKind, FileKind, Transport},
 };

@@ -12,8 +12,9 @@ use std::{
 
 use ferry_plugin_proto::{CopyStage, JobDescription, JobFile, Source};
 
-use super::{StepError, StepResult, code, material::Material};
+use super::{code, material::Material};
 use crate::{
+    step::{StepError, StepResult},
     store::{Content, FileContent, Reader},
     transport::{Tree, TreeEntry},
 };

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ferry_plugin_proto::{JobDescription, Program, Source, Value};
 
-use super::{StepError, StepResult};
-use crate::store::{FileContent, NodeFile, NodeId, Reader, Result};
+use crate::{
+    step::{StepError, StepResult},
+    store::{FileContent, NodeFile, NodeId, Reader, Result},
+};
 
 /// An input node, as far as a job needs it.
 #[derive(Debug, Clone, Default)]

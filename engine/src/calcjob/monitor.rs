@@ -14,14 +14,15 @@ use jiff::Timestamp;
 use tokio::io::AsyncReadExt;
 
 use super::{
-    Calcjob, StepError, StepResult,
+    Calcjob,
     checkpoint::{Monitoring, Stopped},
-    lend::is_inside,
     retrieve::matches,
 };
 use crate::{
     clock, crash,
+    node::lend::is_inside,
     process::{MONITORS, State, Watcher},
+    step::{StepError, StepResult},
     store::{Change, Level},
     transport::{ErrorKind, FileKind, Transport},
 };

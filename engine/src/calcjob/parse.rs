@@ -5,11 +5,16 @@ use std::fs;
 use ferry_plugin_proto::{Inputs, Outcome, Task, Work, WorkReply};
 
 use super::{
-    Calcjob, Next, Step, StepError, StepResult, end, import, lend, monitor,
-    outcome::{Roots, find_type, store_outcome},
+    Calcjob, Next, Step, end, import, monitor,
+    outcome::store_outcome,
     retrieve::{RETRIEVED, TEMPORARY, nothing_retrieved},
 };
-use crate::{crash, process::Parser};
+use crate::{
+    crash,
+    node::lend,
+    process::Parser,
+    step::{Roots, StepError, StepResult, find_type},
+};
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     if let Some(outcome) = monitor::unparsed(job, true) {

@@ -12,12 +12,13 @@ use ferry_plugin_proto::{
     JobDescription, Node, Program, RemoteItem, Retrieve, Source, Task, Value, Work, WorkReply,
 };
 
-use super::{
-    Calcjob, Next, Step, StepError, StepResult, import, lend,
-    outcome::{find_type, store_outcome},
+use super::{Calcjob, Next, Step, import, outcome::store_outcome};
+use crate::{
+    blocking, crash,
+    node::lend,
+    step::{Roots, StepError, StepResult, find_type},
+    store::{Change, FileContent, Level, Objects},
 };
-use crate::store::{Change, FileContent, Level, Objects};
-use crate::{blocking, crash};
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let folder = job.cx.scratch("prepare")?;
@@ -38,7 +39,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
 
     match job.cx.work(&job.process.plugin, &work).await? {
         WorkReply::Outcome(outcome) => {
-            let roots = super::outcome::Roots { sandbox: Some(sandbox), ..Default::default() };
+            let roots = Roots { sandbox: Some(sandbox), ..Default::default() };
             store_outcome(job, outcome, roots).await?;
             Ok(Next::Ended)
         }

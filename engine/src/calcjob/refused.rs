@@ -7,7 +7,7 @@
 use ferry_plugin_proto::Exit;
 
 use super::{
-    Calcjob, Next, StepError, StepResult,
+    Calcjob, Next,
     checkpoint::{Held, Lack, Refused},
     end::finish_with,
     submit::recover,
@@ -17,6 +17,7 @@ use crate::{
     error::Effect,
     process::State,
     scheduler::{self, Error, ErrorKind, Refusal, Submission},
+    step::{StepError, StepResult},
     store::{Change, Level},
 };
 

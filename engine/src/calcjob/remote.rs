@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use ferry_plugin_proto::{JobDescription, RemoteItem};
 
-use super::{StepError, StepResult, material::Material};
-use crate::transport::{ErrorKind, FileKind, Transport};
+use super::material::Material;
+use crate::{
+    step::{StepError, StepResult},
+    transport::{ErrorKind, FileKind, Transport},
+};
 
 /// Does all the copies and links that a description asks for. Returns warnings for the report.
 pub(super) async fn bring(

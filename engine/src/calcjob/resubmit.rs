@@ -3,9 +3,10 @@
 
 use ferry_plugin_proto::Kind;
 
-use super::{Calcjob, Checkpoint, Next, Step, StepError, StepResult, adopt, find_job, submit::submitted};
+use super::{Calcjob, Checkpoint, Next, Step, adopt, find_job, submit::submitted};
 use crate::{
     scheduler::{Fenced, JobId, Recovery, Submission},
+    step::{StepError, StepResult},
     store::{Change, Level, Process},
 };
 

@@ -9,14 +9,12 @@ use std::{
 
 use ferry_plugin_proto::{Exit, JobDescription, Retrieve, Value};
 
-use super::{
-    Calcjob, Next, Step, StepError, StepResult, import, lend, monitor,
-    outcome::{Roots, store_outcome},
-    prepare,
-};
+use super::{Calcjob, Next, Step, import, monitor, outcome::store_outcome, prepare};
 use crate::{
     blocking, crash, ids,
+    node::lend,
     process::Options,
+    step::{Roots, StepError, StepResult},
     store::{Change, FileContent, Level, LinkType, NewData, Objects},
     transport::{ErrorKind, FileKind, QUIET, Transport},
 };

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, path::Path};
 use ferry_plugin_proto::{JobDescription, Program, Run, RunMode};
 
 use super::{
-    StepError, StepResult, code,
+    code,
     material::{Item, Material},
 };
 use crate::{
     computer::{Computer, MPIRUN_NUMBERS},
     process::Options,
     scheduler::{CommandLine, JobTemplate, Resources},
+    step::{StepError, StepResult},
 };
 
 /// The input of a script beside the description itself.

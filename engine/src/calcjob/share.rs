@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Calcjob, StepError, StepResult};
+use super::Calcjob;
 use crate::{
     computer::Computer,
     process::Options,
     scheduler::{Demand, gpu_environment},
+    step::{StepError, StepResult},
     store::{Change, Level},
 };
 

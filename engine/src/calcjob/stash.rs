@@ -15,7 +15,7 @@ use ferry_plugin_proto::{Exit, Value};
 use uuid::Uuid;
 
 use super::{
-    Calcjob, Next, Step, StepError, StepResult,
+    Calcjob, Next, Step,
     checkpoint::Stashing,
     place::{made, spread},
     retrieve::matches,
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     crash, ids,
     process::{Stash, StashMode},
+    step::{StepError, StepResult},
     store::{Change, Level},
     transport::{self, Command, ErrorKind, Transport},
 };

@@ -5,11 +5,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Calcjob, Next, Step, StepError, StepResult, refused, share};
+use super::{Calcjob, Next, Step, refused, share};
 use crate::{
     crash, ids,
     process::State,
     scheduler::{Bounds, Demand, JobId, JobRef, Limits, Recovery, Submission},
+    step::{StepError, StepResult},
     store::{self, Change, Level},
 };
 

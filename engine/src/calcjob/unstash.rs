@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use ferry_plugin_proto::Value;
 
-use super::{Calcjob, StepError, StepResult, retrieve::matches};
+use super::{Calcjob, retrieve::matches};
 use crate::{
     process::{StashMode, UnstashTarget},
+    step::{StepError, StepResult},
     store::LinkType,
     transport::{Command, Transport},
 };

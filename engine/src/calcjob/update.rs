@@ -1,7 +1,11 @@
 //! *update*: the job is watched by its computer's poller, and by the monitors of the calculation.
 
-use super::{Calcjob, StepError, StepResult, cancel_submission, monitor};
-use crate::{computers::JobWatch, scheduler::JobId};
+use super::{Calcjob, cancel_submission, monitor};
+use crate::{
+    computers::JobWatch,
+    scheduler::JobId,
+    step::{StepError, StepResult},
+};
 
 /// Carries out the decision of a monitor, or asks those that are due if the job was just seen running. Then the
 /// job is watched further.

@@ -11,7 +11,7 @@ use ferry_plugin_proto::{JobDescription, Value};
 use uuid::Uuid;
 
 use super::{
-    Calcjob, Next, Step, StepError, StepResult,
+    Calcjob, Next, Step,
     layout::{Phase, phases},
     material::Material,
     place::{made, spread},
@@ -23,6 +23,7 @@ use crate::{
     crash, ids,
     process::Options,
     scheduler::{JobScript, unread_of_job},
+    step::{StepError, StepResult},
     store::{Change, ComputerRow, FileContent, Level},
     transport::{self, Command, ErrorKind, QUIET, Transport, TreeEntry, quote_path},
 };

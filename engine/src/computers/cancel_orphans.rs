@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::{
-    calcjob::{self, StepError, StepResult},
+    calcjob,
     owner::{
         Context,
         retry_until_done::{Tried, keep_at},
     },
     scheduler::{JobId, Recovery, Submission},
+    step::{StepError, StepResult},
     store::{Change, Level, Orphan},
 };
 

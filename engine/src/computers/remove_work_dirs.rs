@@ -4,12 +4,12 @@
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    calcjob::{self, StepResult},
-    crash,
+    calcjob, crash,
     owner::{
         Context,
         retry_until_done::{Tried, keep_at},
     },
+    step::StepResult,
     store::{Change, Cleaning, Level, NodeId},
 };
 

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::{
     caching::reuse::reuse,
-    calcjob::{Calcjob, Next, Step, StepError, StepResult},
+    calcjob::{Calcjob, Next, Step},
     computers::{JobWatch, Submitters, poller::Observation},
     executor::{
         kill::{BY_USER, kill_calcjob, kill_workflow},
@@ -16,7 +16,8 @@ use crate::{
         settle::settle,
     },
     owner::Context,
-    process::{Failures, State, is_workflow, run_calcfunction},
+    process::{Failures, State, is_workflow},
+    step::{StepError, StepResult, run_calcfunction},
     store::{self, Change, Level, NodeId, Process},
     workflow::{Advance, Workflow, last_wishes},
 };

@@ -6,10 +6,11 @@ use ferry_plugin_proto::Kind;
 use tokio::time::timeout;
 
 use crate::{
-    calcjob::{self, Calcjob, Step, StepError, StepResult},
+    calcjob::{self, Calcjob, Step},
     executor::advance::{Then, end_plain, store_trouble},
     owner::Context,
     process::{State, is_workflow},
+    step::{StepError, StepResult},
     store::{Change, Level, NodeId, Process},
 };
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use ferry_plugin_proto::JobReport;
 
 use crate::{
-    calcjob::{self, Calcjob, Step, StepError, StepResult},
+    calcjob::{self, Calcjob, Step},
     computers::poller::Observation,
     crash,
     process::State,
+    step::{StepError, StepResult},
     store::{Change, Level, clock_words},
 };
 

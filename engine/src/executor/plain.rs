@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use crate::{
-    calcjob::StepError,
     clock,
     executor::{
         RetryPlan,
@@ -13,6 +12,7 @@ use crate::{
     },
     owner::Context,
     process::{Failures, State},
+    step::StepError,
     store::{Change, Level, NodeId, Process, clock_words},
 };
 

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::{
-    calcjob::{Calcjob, StepResult},
+    calcjob::Calcjob,
     clock,
     computer::Computer,
     executor::{advance::Then, settle::pause},
     owner::Settings,
     process::State,
+    step::StepResult,
     store::{Level, clock_words},
 };
 

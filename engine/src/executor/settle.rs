@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::{
-    calcjob::{self, Calcjob, StepError, StepResult},
+    calcjob::{self, Calcjob},
     executor::{
         advance::{STORE_RETRY, Then, store_trouble},
         retry::{LONGEST, retry, retry_later},
     },
     process::State,
+    step::{StepError, StepResult},
     store::Level,
 };
 

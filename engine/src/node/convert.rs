@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::types::Declared;
 use crate::{
-    calcjob::lend,
+    node::lend,
     plugin::{self, Digest, Hosts},
     store::{self, Content, Error, ErrorKind, FileContent, Node, Reader},
 };

@@ -3,6 +3,7 @@
 mod convert;
 mod data;
 mod graph;
+pub mod lend;
 pub mod schema;
 mod types;
 

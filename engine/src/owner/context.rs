@@ -7,7 +7,7 @@ use ferry_plugin_proto::{Check, StepReply, StepRequest, Validate, Validated, Wor
 use tokio::sync::Notify;
 
 use crate::{
-    calcjob::{self, StepError, StepResult},
+    calcjob,
     computer::Computer,
     computers::{admission::Gates, clusters::Clusters, holds::Holds, queues::Queues},
     executor::RetryPlan,
@@ -15,6 +15,7 @@ use crate::{
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
     scheduler::{Demand, InUse, Scheduler},
+    step::{StepError, StepResult},
     store::{ComputerRow, Error, ErrorKind, Lock, Objects, Process, Result, Sharing, SqliteStore, Store},
     transport::{self, Transport, Transports, Trouble},
 };

@@ -1,6 +1,5 @@
 //! Processes: their states, the ports of their types, and their launch.
 
-mod call;
 mod declared;
 mod failures;
 mod fields;
@@ -15,7 +14,6 @@ mod resources;
 mod spec;
 mod stash;
 
-pub(crate) use call::run as run_calcfunction;
 pub(crate) use declared::check_declared;
 pub(crate) use failures::Failures;
 pub use ferry_engine_core::process::State;

@@ -10,7 +10,7 @@ use super::{
     spec::closest,
     stash::{self, Stash, Unstash},
 };
-use crate::{calcjob::lend::is_inside, scheduler::Demand};
+use crate::{node::lend::is_inside, scheduler::Demand};
 
 /// A job's requests to its scheduler, and the settings of its script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use ferry_plugin_proto::{Problem, Value};
 use serde::{Deserialize, Serialize};
 
 use super::fields::Fields;
-use crate::calcjob::lend::is_inside;
+use crate::node::lend::is_inside;
 
 /// The files to stash, the place, and the format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::step::Workflow;
 use crate::{
-    calcjob::{StepError, StepResult},
     process::{
         Calling, DEPTH, InputValue, Launch, Metadata, PINS, Refusal, flatten, in_words, lookup_port,
         prepare_called, type_problem,
     },
+    step::{StepError, StepResult},
     store::{Caller, Change, FileContent, Level, LinkType},
 };
 

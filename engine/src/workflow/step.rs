@@ -17,10 +17,10 @@ use super::{
     commands::{Effects, gather},
 };
 use crate::{
-    calcjob::{StepError, StepResult, find_type},
     clock, crash,
     owner::Context,
     process::{State, flatten},
+    step::{StepError, StepResult, find_type},
     store::{Change, Child, ErrorKind, Level, LinkType, NodeId, Process},
 };
 

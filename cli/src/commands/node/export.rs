@@ -10,8 +10,7 @@ use std::{
 
 use clap::Args;
 use ferry_engine::{
-    calcjob::lend::is_inside,
-    node::{ARRAY, ConvertError, declared_types, version_of},
+    node::{ARRAY, ConvertError, declared_types, lend::is_inside, version_of},
     store::{Node, NodeFile, NodeKind, Reader},
 };
 use serde_json::{Value, json};

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use super::{Examined, Refusal, given::Resolved};
 use crate::{
-    calcjob::{for_plugin, lend},
+    calcjob::for_plugin,
+    node::lend,
     owner::Context,
     process::{
         foreign,

@@ -4,11 +4,12 @@ use std::{fs, sync::Arc, time::Duration};
 
 use ferry_plugin_proto::{Task, Work, WorkReply};
 
-use super::State;
 use crate::{
-    calcjob::{Added, Roots, StepError, StepResult, add_outputs, find_type, lend},
     crash,
+    node::lend,
     owner::Context,
+    process::State,
+    step::{Added, Roots, StepError, StepResult, add_outputs, find_type},
     store::{Change, Level, Process},
 };
 

@@ -11,8 +11,10 @@ use std::{
 
 use ferry_plugin_proto::{Inputs, Node as PluginNode};
 
-use crate::process::is_monitor;
-use crate::store::{Content, Error, FileContent, LinkType, NodeId, Reader, Result};
+use crate::{
+    process::is_monitor,
+    store::{Content, Error, FileContent, LinkType, NodeId, Reader, Result},
+};
 
 /// Returns whether a relative path stays inside its directory: plain names only, at least one.
 pub fn is_inside(path: &str) -> bool {

@@ -1,0 +1,10 @@
+//! What calcjobs, calcfunctions and workflows share: errors of steps, and the outputs of a plugin's answer. A
+//! calcfunction is one such step and nothing else.
+
+mod calcfunction;
+mod error;
+mod outputs;
+
+pub(crate) use calcfunction::run as run_calcfunction;
+pub use error::{StepError, StepResult};
+pub(crate) use outputs::{Added, Roots, add_outputs, find_type};
