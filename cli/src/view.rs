@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use ferry_engine::{
     calcjob::{self, Explanation, IMPORTED},
     computer::Computer,
-    executor::RetryPlan,
-    owner::Settings,
+    owner::{RetryPlan, Settings},
     process::State,
     store::{Content, HostRow, Link, LinkType, Node, NodeId, NodeKind, Process, Reader},
 };

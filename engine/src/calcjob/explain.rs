@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Checkpoint, Step};
 use crate::{
-    executor::{RetryPlan, parked_status},
+    owner::{RetryPlan, parked_status},
     process::{Failures, State},
     store::{HostRow, Process},
 };

@@ -28,6 +28,7 @@ mod submit;
 mod unstash;
 mod update;
 mod upload;
+mod watch;
 
 pub(crate) use cancel::{all_jobs, cancel_jobs, cancel_submission, find_alive};
 pub use checkpoint::{Checkpoint, Held, Step, VERSION};
@@ -42,6 +43,8 @@ pub use place::is_its_own;
 pub(crate) use resubmit::request_resubmit;
 pub(crate) use stash::discard as discard_stash;
 pub(crate) use submit::{adopt, find_job, recovery_delay};
+pub use watch::JobWatch;
+pub(crate) use watch::Observation;
 
 use std::sync::Arc;
 
@@ -49,7 +52,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    computers::{JobWatch, Submitters},
+    computers::Submitters,
     owner::Context,
     process::{Options, State},
     scheduler::Bounds,

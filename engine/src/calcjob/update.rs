@@ -2,7 +2,7 @@
 
 use super::{Calcjob, cancel_submission, monitor};
 use crate::{
-    computers::JobWatch,
+    calcjob::JobWatch,
     scheduler::JobId,
     step::{StepError, StepResult},
 };

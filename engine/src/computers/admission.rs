@@ -27,7 +27,8 @@ use tokio::{
 
 use self::machine::{Place, Waiting};
 use crate::{
-    computers::{Event, poller::Observation},
+    calcjob::Observation,
+    computers::Event,
     owner::Context,
     scheduler::{Bounds, Bucket, Demand, InUse, Limits, Usage},
     store::{Change, GateState, NodeId, QueueId, Reader, Result, Sharing},

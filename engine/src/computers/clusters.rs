@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{clock, rpc::SchedulerTrouble};
+use crate::{clock, computers::SchedulerTrouble};
 
 /// A computer, and a cluster of it that is not its home cluster.
 type Place = (String, Option<String>);

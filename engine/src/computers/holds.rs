@@ -14,7 +14,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::{calcjob::Held, clock, rpc::SchedulerTrouble, store::NodeId};
+use crate::{calcjob::Held, clock, computers::SchedulerTrouble, store::NodeId};
 
 /// The first and the longest delay before one of the waiting processes tries again.
 const SOONEST: Duration = Duration::from_secs(5);

@@ -11,12 +11,13 @@ pub(crate) mod prober;
 pub(crate) mod queues;
 pub(crate) mod remove_work_dirs;
 pub(crate) mod submit_batch;
+mod trouble;
 
 pub(crate) use holds::Lane;
-pub use poller::JobWatch;
 pub use submit_batch::Submitters;
+pub use trouble::SchedulerTrouble;
 
-use crate::store::NodeId;
+use crate::{calcjob::Observation, store::NodeId};
 
 /// The events that the executor receives.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(crate) enum Event {
     /// The end of the process was requested: interrupt its step.
     Kill(NodeId),
     /// The job of the process was observed.
-    Observed(NodeId, poller::Observation),
+    Observed(NodeId, Observation),
     /// A request to stop gracefully.
     Stop,
 }

@@ -7,7 +7,7 @@ use ferry_plugin_proto::Problem;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    daemon::worker::{Duty, Running},
+    embed::running::{Duty, Running},
     owner::{Builder, Context},
     process::{Launch, Launched, State},
     rpc::{Answered, ClientError, Connection, Request, Response, call, handlers as service},

@@ -2,6 +2,7 @@
 
 pub(crate) mod engine;
 pub(crate) mod foreground;
+pub(crate) mod running;
 
 pub use engine::{Blocking, Engine, Handle};
 pub use foreground::{RunEnd, RunError, RunEvent, attach, run_tree};

@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 
 use crate::{
     caching::reuse::reuse,
-    calcjob::{Calcjob, Next, Step},
-    computers::{JobWatch, Submitters, poller::Observation},
+    calcjob::{Calcjob, JobWatch, Next, Observation, Step},
+    computers::Submitters,
     executor::{
         kill::{BY_USER, kill_calcjob, kill_workflow},
         observe::begin,

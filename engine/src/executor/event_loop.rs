@@ -17,22 +17,21 @@ use tokio::{
 };
 
 use crate::{
+    calcjob::Observation,
     clock,
     computers::{
-        Event, Submitters, cancel_orphans as reaper,
-        poller::{Observation, Pollers},
-        prober::watch_hosts,
+        Event, Submitters, cancel_orphans as reaper, poller::Pollers, prober::watch_hosts,
         remove_work_dirs as cleaner,
     },
     daemon::crash_blame::Suspects,
     executor::{
+        StoreTrouble,
         advance::{Driven, STORE_RETRY, Then, drive},
         fair_queue::Ready,
         timers::Timers,
     },
     owner::Context,
     process::is_workflow,
-    rpc::StoreTrouble,
     store::{self, NodeId},
 };
 

@@ -13,6 +13,6 @@ pub(crate) mod plain;
 pub(crate) mod retry;
 pub(crate) mod settle;
 pub(crate) mod timers;
+mod trouble;
 
-pub use retry::RetryPlan;
-pub(crate) use settle::parked_status;
+pub use trouble::StoreTrouble;

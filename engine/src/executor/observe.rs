@@ -5,8 +5,7 @@ use std::time::Duration;
 use ferry_plugin_proto::JobReport;
 
 use crate::{
-    calcjob::{self, Calcjob, Step},
-    computers::poller::Observation,
+    calcjob::{self, Calcjob, Observation, Step},
     crash,
     process::State,
     step::{StepError, StepResult},

@@ -6,11 +6,10 @@ use std::time::Duration;
 use crate::{
     clock,
     executor::{
-        RetryPlan,
         advance::{STORE_RETRY, Then, end_plain, store_trouble},
         settle::DEATHS,
     },
-    owner::Context,
+    owner::{Context, RetryPlan},
     process::{Failures, State},
     step::StepError,
     store::{Change, Level, NodeId, Process, clock_words},

@@ -6,8 +6,9 @@ use crate::{
     calcjob::{self, Calcjob},
     executor::{
         advance::{STORE_RETRY, Then, store_trouble},
-        retry::{LONGEST, retry, retry_later},
+        retry::{retry, retry_later},
     },
+    owner::{LONGEST, parked_status},
     process::State,
     step::{StepError, StepResult},
     store::Level,
@@ -82,12 +83,6 @@ fn is_elsewhere(job: &Calcjob<'_>) -> bool {
     let names_cluster =
         job.state.submission.as_ref().is_some_and(|submission| !submission.extras.clusters.is_empty());
     names_cluster || job.cx.has_other_clusters(job.computer())
-}
-
-/// Returns the status of a process that waits for a host. The host's trouble and the time of the next probe are
-/// added when the status is shown, since they change for all of them at once.
-pub(crate) fn parked_status(computer: &str) -> String {
-    format!("waiting for computer `{computer}`")
 }
 
 /// Parks the process, without a timer, until the computer is well and enabled.

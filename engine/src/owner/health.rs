@@ -287,6 +287,12 @@ fn restored(row: HostRow) -> Host {
     }
 }
 
+/// Returns the status of a process that waits for a host. The host's trouble and the time of the next probe are
+/// added when the status is shown, since they change for all of them at once.
+pub(crate) fn parked_status(computer: &str) -> String {
+    format!("waiting for computer `{computer}`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 pub(crate) mod context;
 pub(crate) mod health;
 pub mod log_levels;
+mod retry_plan;
 pub(crate) mod retry_until_done;
 pub mod settings;
 pub(crate) mod setup;
@@ -10,4 +11,7 @@ pub(crate) mod waiters;
 
 pub use context::{Builder, Context, Owner, Schedulers};
 pub use health::Health;
+pub(crate) use health::parked_status;
+pub(crate) use retry_plan::LONGEST;
+pub use retry_plan::RetryPlan;
 pub use settings::Settings;

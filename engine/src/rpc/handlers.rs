@@ -5,10 +5,11 @@ use std::{path::Path, sync::Arc};
 
 use uuid::Uuid;
 
+use super::plugin_admin;
 use crate::{
     calcjob, crash, ids,
     node::check_typed_body,
-    owner::{Context, settings, setup},
+    owner::{Context, settings},
     process::{Launch, Launched, Refusal, prepare, rehearse},
     rpc::{Request, Response, computer_admin as steer, launch_many as many},
     scheduler::Limits,
@@ -90,8 +91,8 @@ pub(crate) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             let changes = groups.into_iter().map(group).chain([Change::Delete(nodes)]);
             commit(cx, changes.collect()).await
         }
-        Request::InstallPlugin { path } => return setup::install(cx, &path).await,
-        Request::RemovePlugin { name } => return setup::remove(cx, &name).await,
+        Request::InstallPlugin { path } => return plugin_admin::install(cx, &path).await,
+        Request::RemovePlugin { name } => return plugin_admin::remove(cx, &name).await,
         Request::Reusable { process, reusable } => {
             commit(cx, vec![Change::Reusable { process: NodeId(process), reusable }]).await
         }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     calcjob::DryRun,
     computer::Computer,
+    computers::SchedulerTrouble,
+    executor::StoreTrouble,
     process::{Launch, Launched, State},
     store::{CommentChange, Deletion, FileContent, GroupChange, NodeId, Stage, Tidied},
 };
@@ -294,34 +296,6 @@ pub struct OwnerStatus {
     pub schedulers: Vec<SchedulerTrouble>,
     /// Environment variables that matter for reaching computers, as they were at its start.
     pub environment: std::collections::BTreeMap<String, String>,
-}
-
-/// The trouble of a scheduler whose computer is well.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SchedulerTrouble {
-    /// Label of the computer.
-    pub computer: String,
-    /// The cluster, unless it is the computer's home cluster.
-    pub cluster: Option<String>,
-    /// Start of the trouble, RFC 3339.
-    pub since: String,
-    /// The scheduler's message.
-    pub message: String,
-    /// The number of processes that wait since it refused them; 0: its queue can't be listed.
-    pub held: usize,
-}
-
-/// Trouble with an owner's store: it can't be read or written in places, since it is damaged or its disk is full.
-/// The owner tries again every few seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreTrouble {
-    /// Number of processes that can't continue; 0 if not even the unfinished processes could be read.
-    pub processes: usize,
-    /// The last error of the store.
-    pub message: String,
-    /// The next step.
-    pub help: Option<String>,
 }
 
 /// Environment variables shown by `status`, since a change after the daemon's start has no effect on it.

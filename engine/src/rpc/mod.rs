@@ -7,14 +7,12 @@ pub(crate) mod handlers;
 pub(crate) mod launch_many;
 pub(crate) mod message;
 pub(crate) mod notify;
+pub(crate) mod plugin_admin;
 pub(crate) mod server;
 pub(crate) mod socket;
 
 pub use client::{Answered, ClientError, Connection, call};
-pub use message::{
-    Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, SchedulerTrouble, StoreTrouble,
-    WATCHED_VARIABLES,
-};
+pub use message::{Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, WATCHED_VARIABLES};
 
 use crate::VERSION;
 

@@ -6,8 +6,7 @@ use std::{io, sync::Arc};
 use tokio::sync::Notify;
 
 use crate::{
-    daemon::worker::sweep,
-    embed::Engine,
+    embed::{Engine, running::sweep},
     owner::{Context, Health, Schedulers, Settings, waiters::Board},
     plugin::{Library, Plugins},
     profile::Paths,

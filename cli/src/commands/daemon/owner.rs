@@ -3,9 +3,10 @@
 use std::{env, fs};
 
 use ferry_engine::{
+    computers::SchedulerTrouble,
     daemon::{Death, Supervision},
     profile::Paths,
-    rpc::{Connection, OwnerStatus, Request, Response, SchedulerTrouble, WATCHED_VARIABLES},
+    rpc::{Connection, OwnerStatus, Request, Response, WATCHED_VARIABLES},
     store::{Lock, clock_words},
 };
 use serde_json::{Value, json};

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{JobWatch, Observation};
 use crate::{
-    calcjob,
+    calcjob::{self, JobWatch, Observation},
     scheduler::{JobFailure, JobRef, JobState, JobStatus, Marker},
     store::{Change, Level},
 };
