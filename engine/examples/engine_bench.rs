@@ -198,8 +198,8 @@ async fn all(handle: &Handle, launches: Vec<Launch>, to_the_end: bool) -> Result
     Ok(())
 }
 
-/// What SQLite itself does on this disk: how long one commit of one row takes, and how many batches of one row a
-/// second fit if each commit holds a group of them, a savepoint each.
+/// Measures SQLite itself on this disk: the time of one commit of one row, and the number of batches of one row a
+/// second if each commit holds a group of them, a savepoint each.
 fn baseline(group: usize) -> Result<(), Failure> {
     let home = variable("FERRY_HOME")?;
     std::fs::create_dir_all(&home)?;

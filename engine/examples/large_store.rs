@@ -20,7 +20,7 @@ use rusqlite::Connection;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// How often each question is asked.
+/// Number of times that each question is asked.
 const ROUNDS: usize = 40;
 
 fn main() -> Outcome {

@@ -21,10 +21,10 @@ use std::{
 
 use ferry_engine::testing::{Plan, Report, Watch, shrink, try_out};
 
-/// How often a campaign says what it came to so far.
+/// Interval at which a campaign reports its results so far.
 const TELL: Duration = Duration::from_secs(60);
 
-/// What to do.
+/// The campaign, or the one run, that is asked for.
 #[derive(Debug, Clone, Copy)]
 struct Wish {
     /// The first seed.

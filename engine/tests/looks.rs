@@ -123,7 +123,8 @@ fn however_jobs_come_two_looks_keep_the_floor() {
     }
 }
 
-/// How long after the end of each job somebody looked; the jobs run for these times, s, in the order of their starts.
+/// Returns the delay, s, from the end of each job to the next look. The jobs run for these times, s, in the order of
+/// their starts.
 fn seen_after(notes: &[(f64, String)], seconds: &[f64]) -> Vec<f64> {
     let looks = times(notes, &["survey on", "status on"]);
     // The host notes an end only when somebody asks it for something.

@@ -121,7 +121,7 @@ fn a_crash_anywhere_in_a_calcjob_changes_nothing() {
     crash_everywhere(&plan("sim.job", job()));
 }
 
-/// What the scheduler says of a job's end becomes its exit code, whenever the owner dies.
+/// The scheduler's verdict on a job's end becomes its exit code, whenever the owner dies.
 #[test]
 fn the_scheduler_s_verdicts_are_exit_codes_through_any_crash() {
     for (status, label) in [

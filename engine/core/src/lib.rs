@@ -1,5 +1,5 @@
-//! What transports and schedulers implement, and what they share: the traits, computers, errors, the clock, and the
-//! protocol that submits each job at most once.
+//! The traits that transports and schedulers implement, and all that they share: computers, errors, the clock, and
+//! the protocol that submits each job at most once.
 //!
 //! An author of a transport or a scheduler depends on this crate alone. It names nothing of the engine above it: no
 //! store, no plugins.

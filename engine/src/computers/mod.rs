@@ -1,5 +1,5 @@
-//! What is done with a computer, whichever process wants it: poll its jobs, admit submissions, submit in batches,
-//! probe it when it is in trouble, and clean up.
+//! Work on computers, whichever process wants it: poll their jobs, admit submissions, submit in batches, probe hosts
+//! in trouble, and clean up.
 
 pub(crate) mod admission;
 pub(crate) mod cancel_orphans;

@@ -61,7 +61,7 @@ impl Paths {
         self.root.join("supervisor.lock")
     }
 
-    /// What the supervisor tells of itself.
+    /// Returns the path of the file in which the supervisor reports its state.
     pub fn supervision(&self) -> PathBuf {
         self.root.join("supervisor.json")
     }

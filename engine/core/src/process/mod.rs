@@ -1,4 +1,4 @@
-//! What every part of ferry knows of a process: the state that it is in.
+//! Processes as every part of ferry knows them: by their state.
 
 mod state;
 
