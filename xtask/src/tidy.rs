@@ -4,6 +4,7 @@
 mod arrows;
 mod docs;
 mod manifests;
+mod openers;
 mod sources;
 
 use std::process::ExitCode;

@@ -1,12 +1,12 @@
-//! Checks every `.rs` file: it opens with its purpose, it is short enough for one sitting, and it uses
-//! `unsafe` only in the directories that are made for it.
+//! Checks every `.rs` file: it opens with its purpose, it is short enough for one sitting, its doc comments open
+//! with a noun or a verb, and it uses `unsafe` only in the directories that are made for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::Findings;
+use super::{Findings, openers};
 
 /// Directories where `unsafe` is allowed: the C boundary, on both of its sides, and the plugins that abuse
 /// it.
@@ -20,6 +20,7 @@ pub(super) fn check(root: &Path, findings: &mut Findings) -> Result<()> {
         let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
         let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
         findings.problems.extend(problems(&name, &text));
+        findings.problems.extend(openers::problems(&name, &text));
         let lines = text.lines().count();
         if lines > LONG {
             findings.warnings.push(format!("{name}: {lines} lines; is it still one room?"));
