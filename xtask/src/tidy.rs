@@ -1,10 +1,12 @@
 //! `cargo xtask tidy`: checks that the compiler doesn't make. Dependencies between crates, manifests that
-//! inherit, files that state their purpose, `unsafe` in its directories, docs that name every directory.
+//! inherit, files that state their purpose, `unsafe` in its directories, a map that names every room, short
+//! sentences.
 
 mod arrows;
 mod docs;
 mod manifests;
 mod openers;
+mod sentences;
 mod sources;
 
 use std::process::ExitCode;
