@@ -1,5 +1,5 @@
-//! The clock of the engine. Runner, scheduler, calcjob and store take every wall-clock time from here, and measure
-//! intervals with `tokio::time::Instant`. So a simulation can control both.
+//! The clock of the engine. Everything in it takes wall-clock times from here, and measures intervals with
+//! `tokio::time::Instant`. So a simulation can control both.
 
 use std::{
     sync::{Mutex, PoisonError},

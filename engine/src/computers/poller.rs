@@ -90,7 +90,7 @@ impl Pollers {
             self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(poller.serve(inbox));
             sender
         });
-        // A poller ends only with the runner.
+        // A poller ends only with the executor.
         let _ = queue.send(word);
     }
 
@@ -183,7 +183,7 @@ impl Poller {
         self.cluster.is_none() && self.cx.gates.is_wanted(&self.computer)
     }
 
-    /// Waits until there is something to ask. Returns false if the runner has ended.
+    /// Waits until there is something to ask. Returns false if the executor has ended.
     async fn rest(
         &mut self,
         inbox: &mut mpsc::UnboundedReceiver<Word>,
@@ -360,7 +360,7 @@ impl Poller {
         }
     }
 
-    /// Sends news to the runner and the store. Returns whether there was any.
+    /// Sends news to the executor and the store. Returns whether there was any.
     async fn settle(&mut self, findings: Findings) -> bool {
         let mut changes = Vec::new();
         let mut ended = Vec::new();

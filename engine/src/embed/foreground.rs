@@ -1,5 +1,8 @@
 //! `ferry run`: one process, followed in a terminal to its end. It is stepped either by this program as the
 //! owner of the profile, or by another owner.
+//!
+//! An interrupt (Ctrl-C) only detaches. The caller decides what follows: the command line pauses the process, and
+//! kills it after a second interrupt.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,7 @@
 //! The socket of a profile's owner: messages, their encoding, both ends, and what each request does.
+//!
+//! Both ends greet with a [`Hello`]. It holds [`PROTOCOL`], the version of the messages. The client compares it with
+//! its own, and refuses to go on with an owner of another version; the server does not compare.
 
 pub(crate) mod client;
 pub(crate) mod codec;

@@ -1,13 +1,15 @@
 //! A virtual clock, a world in memory, scripted schedulers and plugins, and simulations made of them. For ferry's
 //! own tests and for third parties, behind the feature `testing`.
 //!
-//! A simulation runs the real engine (runner, state machines, store, gate, pollers, retries, workflows) on one
+//! A simulation runs the real engine (executor, state machines, store, admission, pollers, workflows) on one
 //! thread in virtual time, against hosts in memory. It injects faults: crashes between any two commits and around
 //! any remote operation, hosts and stores that are down, lost and late answers. Controllers forget jobs, clocks
 //! jump, and users interfere.
 //!
 //! Only the [`World`] knows which jobs really ran; the report compares the engine's results with that. All events
-//! are derived from a seed: the same [`Plan`] gives the same run, commit for commit.
+//! are derived from a seed: the same [`Plan`] gives the same run, commit for commit. So whatever in the engine draws an
+//! id asks [`ids`](crate::ids), a time [`clock`](crate::clock), and no order depends on a random hash or on an unbiased
+//! `select!`.
 //!
 //! ```
 //! use ferry_engine::testing::{Plan, Watch, try_out};

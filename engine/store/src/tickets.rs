@@ -1,5 +1,8 @@
 //! Tickets: a job's place under the limits of a queue, and its share of a machine. The bounds are checked here, in
 //! the transaction, so that no two submissions can share the last place, core or GPU.
+//!
+//! Admission has counted before, from a listing. It is counted again here, over all computers that share the queue at
+//! this moment and under their limits of this moment.
 
 use rusqlite::{Connection, Row, params};
 

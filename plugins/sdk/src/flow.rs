@@ -8,7 +8,13 @@
 //!
 //! The journal is the only state; a live future is a cache of it. [`step`] continues a live future
 //! if its position is the end of the journal that the engine sends, and replays the journal otherwise. The code's
-//! requests during a replay are compared with the journal, and not carried out.
+//! requests during a replay are compared with the journal, and not carried out. So a restart, an eviction, a panic
+//! and a step whose commit failed all cost a replay, and nothing else.
+//!
+//! Values of large outputs are left out of the journal. A replay gets them by waiting for processes that have ended.
+//!
+//! **Invariant:** a future is woken by what the engine delivers and by nothing else. Whatever else wakes it, or differs
+//! in a replay, excepts the process by name.
 //!
 //! - [`journal`]: the stored format.
 //! - [`core`]: operations, numbered when they are made, and the requests of a turn.

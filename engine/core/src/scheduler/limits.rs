@@ -1,5 +1,5 @@
 //! Limits of a computer: how many jobs may be pending or active at once, and how fast they may be submitted. Pure
-//! accounting; the gate in the runner's poller uses it.
+//! accounting, which the engine's admission uses, and the transaction that takes a ticket.
 
 use std::time::Duration;
 

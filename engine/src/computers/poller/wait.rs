@@ -9,7 +9,7 @@ use super::{Poller, Word};
 use crate::scheduler::{JobRef, Scheduler, WatchEnd};
 
 impl Poller {
-    /// Waits for the next poll, and takes in messages meanwhile. Returns false if the runner has ended.
+    /// Waits for the next poll, and takes in messages meanwhile. Returns false if the executor has ended.
     pub(super) async fn pause(&mut self, inbox: &mut mpsc::UnboundedReceiver<Word>) -> bool {
         let (floor, is_told) = self.manner();
         loop {

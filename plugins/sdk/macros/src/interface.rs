@@ -1,4 +1,8 @@
 //! `interface!`: types of other plugins, from the files that `ferry plugin interface` writes.
+//!
+//! The stubs are structs as an author would have written them, over the exact ports of the file. The file's message
+//! travels with them into the manifest (`Manifest::interfaces`). So a launch compares it with the installed type
+//! without asking anybody.
 
 mod ports;
 

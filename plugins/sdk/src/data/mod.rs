@@ -1,4 +1,7 @@
 //! Data types of an author's own: a struct is a node, its serde form the node's body, some of its fields files.
+//!
+//! What a struct derives is a port type, an entry in the manifest, and the plugin's answers to requests that read,
+//! migrate and check data. The manifest lists all types that are linked, of whatever crate: a type belongs to its name.
 
 mod body;
 mod entry;

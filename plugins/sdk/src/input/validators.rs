@@ -1,5 +1,5 @@
 //! Validators: an author's functions that check a port, a namespace or all inputs, when a process is
-//! submitted and never again. They all run, so that all problems are reported at once.
+//! submitted and never again, least of all by a step. They all run, so that all problems are reported at once.
 
 use std::{fmt, marker::PhantomData};
 

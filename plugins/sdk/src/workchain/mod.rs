@@ -3,6 +3,8 @@
 //! A step is pure and quick, as a machine's is; what it submitted has ended when the next one is taken. Saved are
 //! the position in the outline, the author's struct and how the children ended that it holds handles of, so going
 //! on costs the same after a thousand steps as after one.
+//!
+//! Values of large outputs are left out of what is saved. They are fetched again by waiting for a child that has ended.
 
 mod child;
 mod cx;

@@ -1,4 +1,5 @@
-//! Looking at what is stored: pictures of the graph, lists and what can be done to many at once.
+//! Looking at what is stored: pictures of the graph, lists and what can be done to many at once. Where there is a
+//! Chromium, it opens the page of a graph and clicks through it.
 
 use std::{fs, path::Path, process::Command};
 

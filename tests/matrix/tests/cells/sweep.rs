@@ -1,5 +1,9 @@
 //! Every named crash point, one after the other. A parent with two calcjobs and a calcfunction runs while the
 //! daemon dies there. It must produce the same graph as without, compared node by node.
+//!
+//! It needs a `ferry` with the feature `crash-points`, which does nothing without `FERRY_CRASH_AT` and which no release
+//! build has. `cargo xtask test` and `cargo xtask chaos` build it. All points are tried on local+direct; those on the
+//! computer also on ssh+slurm with `--full`.
 
 use std::{
     collections::BTreeMap,
