@@ -38,7 +38,7 @@ pub(super) fn problems(name: &str, text: &str) -> Vec<String> {
         } else if derives && code.ends_with('{') && !code.starts_with("#[") {
             helps = helps.or_else(|| Some(format!("{}}}", &line[..line.len() - code.len()])));
             derives = false;
-        } else if derives && code.ends_with(';') {
+        } else if derives && (code.ends_with(';') || code.ends_with("{}")) {
             derives = false;
         }
         let before = at.checked_sub(1).and_then(|at| doc(lines[at]));
@@ -114,7 +114,9 @@ mod tests {
         assert_eq!(problems("a.rs", text), ["a.rs:7: a doc comment opens with `How`"]);
         let other = "#[derive(Debug)]\nstruct A {\n    /// How long.\n    a: u32,\n}\n";
         assert_eq!(problems("a.rs", other).len(), 1);
-        let unit = "#[derive(Args)]\nstruct A;\nstruct B {\n    /// How long.\n    b: u32,\n}\n";
-        assert_eq!(problems("a.rs", unit).len(), 1);
+        for unit in ["struct A;", "struct A {}", "struct A(u32);"] {
+            let text = format!("#[derive(Args)]\n{unit}\nstruct B {{\n    /// How long.\n    b: u32,\n}}\n");
+            assert_eq!(problems("a.rs", &text).len(), 1, "{unit}");
+        }
     }
 }
