@@ -1,4 +1,4 @@
-//! What calcjobs, calcfunctions and workflows share: errors of steps, and the outputs of a plugin's answer. A
+//! Steps, as calcjobs, calcfunctions and workflows share them: their errors, and the outputs of a plugin's answer. A
 //! calcfunction is one such step and nothing else.
 
 mod calcfunction;
