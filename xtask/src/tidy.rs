@@ -1,8 +1,9 @@
 //! `cargo xtask tidy`: checks that the compiler doesn't make. Dependencies between crates, manifests that
-//! inherit, files that state their purpose, `unsafe` in its directories, a map that names every room, short
+//! inherit and name nothing unused, files that state their purpose, `unsafe` in its directories, a map that names every room, short
 //! sentences.
 
 mod arrows;
+mod dependencies;
 mod docs;
 mod manifests;
 mod openers;
@@ -27,6 +28,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let mut findings = Findings::default();
     findings.problems.extend(arrows::check(&workspace.members));
     findings.problems.extend(manifests::check(workspace)?);
+    findings.problems.extend(dependencies::check(workspace)?);
     findings.problems.extend(docs::check(workspace)?);
     sources::check(&workspace.root, &mut findings)?;
     for warning in &findings.warnings {

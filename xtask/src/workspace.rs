@@ -31,6 +31,8 @@ pub(crate) struct Member {
     pub(crate) dependencies: Vec<Dependency>,
     /// Names of its integration tests.
     pub(crate) tests: Vec<String>,
+    /// Its library's name in code, if it has one.
+    pub(crate) library: Option<String>,
 }
 
 /// One line of a dependency table.
@@ -84,6 +86,12 @@ impl Member {
     fn read(package: &Value, root: &Path) -> Result<Member> {
         let manifest = PathBuf::from(json::text(package, "/manifest_path")?);
         let dir = manifest.parent().and_then(|dir| dir.strip_prefix(root).ok()).unwrap_or(Path::new(""));
+        let targets = json::list(package, "/targets")?;
+        let is_library = |target: &&Value| {
+            let kinds = target["kind"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            kinds.clone().any(|kind| kind.contains("lib") || kind == "proc-macro")
+        };
+        let library = targets.iter().find(is_library).map(|target| json::text(target, "/name"));
         Ok(Member {
             name: json::text(package, "/name")?.to_owned(),
             dir: dir.to_string_lossy().into_owned(),
@@ -91,7 +99,8 @@ impl Member {
                 .iter()
                 .map(Dependency::read)
                 .collect::<Result<_>>()?,
-            tests: json::list(package, "/targets")?
+            library: library.transpose()?.map(|name| name.replace('-', "_")),
+            tests: targets
                 .iter()
                 .filter(|target| target["kind"][0] == "test")
                 .map(|target| Ok(json::text(target, "/name")?.to_owned()))
@@ -129,6 +138,7 @@ mod tests {
         let a = &workspace.members[0];
         assert_eq!(a.dir, "transports/a");
         assert_eq!(a.tests, ["conformance"]);
+        assert_eq!(a.library.as_deref(), Some("a"));
         assert_eq!(a.dependencies.iter().map(|line| line.dev).collect::<Vec<_>>(), [false, true]);
     }
 }

@@ -85,7 +85,7 @@ mod tests {
     fn member(dir: &str, name: &str, dependencies: &[(&str, bool)]) -> Member {
         let dependencies =
             dependencies.iter().map(|&(name, dev)| Dependency { name: name.to_owned(), dev }).collect();
-        Member { name: name.to_owned(), dir: dir.to_owned(), dependencies, tests: Vec::new() }
+        Member { name: name.to_owned(), dir: dir.to_owned(), dependencies, tests: Vec::new(), library: None }
     }
 
     fn check(dir: &str, name: &str, dependencies: &[(&str, bool)], expect: usize) {

@@ -53,7 +53,8 @@ fn is_unsafe(line: &str) -> bool {
     })
 }
 
-fn files(root: &Path) -> Result<Vec<PathBuf>> {
+/// Returns the `.rs` files below a directory, but not those of builds and of hidden directories.
+pub(super) fn files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![root.to_owned()];
     while let Some(dir) = open.pop() {
