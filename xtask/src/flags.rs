@@ -17,6 +17,8 @@ pub(crate) struct Flags {
 /// One chore each.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Subcommand {
+    /// Run the unit tests alone: no services, no root, seconds after an edit
+    Quick(QuickFlags),
     /// Build everything, then run unit tests, doc tests, conformance suites and the matrix
     Test(TestFlags),
     /// Kill daemons, plugin hosts, sshd and slurmctld and cut the wire while jobs run; count what is lost
@@ -34,6 +36,14 @@ pub(crate) enum Subcommand {
     Simulate(SimulateFlags),
     /// Check arrows between crates, module docs, lints, licences and where `unsafe` stands
     Tidy,
+}
+
+/// Flags of `quick`.
+#[derive(Debug, Args)]
+pub(crate) struct QuickFlags {
+    /// Only tests whose name contains this
+    #[arg(value_name = "FILTER")]
+    pub(crate) filter: Option<String>,
 }
 
 /// Flags of `test`.

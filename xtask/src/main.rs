@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo xtask demo     a newcomer's first five minutes, run for real
+//! cargo xtask quick    unit tests alone, between two edits
 //! cargo xtask test     unit tests, conformance suites, the matrix of transports and schedulers
 //! cargo xtask chaos    faults on real cells, as many trials as you like
 //! cargo xtask services a private sshd and a private Slurm for those tests: up, down, status
@@ -22,6 +23,7 @@ mod flags;
 mod interrupt;
 mod json;
 mod proc;
+mod quick;
 mod services;
 mod shell;
 mod simulate;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
 fn dispatch(flags: Flags) -> Result<ExitCode> {
     let workspace = Workspace::load;
     match flags.subcommand {
+        Subcommand::Quick(flags) => quick::run(&workspace()?, &flags),
         Subcommand::Test(flags) => test::run(&workspace()?, &flags),
         Subcommand::Chaos(flags) => chaos::run(&workspace()?, &flags),
         Subcommand::Services(flags) => services::run(&flags),
