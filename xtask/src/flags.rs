@@ -55,7 +55,7 @@ pub(crate) struct TestFlags {
     /// Only these schedulers, separated by commas [default: all that this version has]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) scheduler: Vec<String>,
-    /// Only tests whose name contains this
+    /// Only tests whose name contains this; only what they need is started and installed
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
     /// The long campaigns too: more crashes, more jobs, more seeds

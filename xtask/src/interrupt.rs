@@ -26,9 +26,14 @@ impl Interrupt {
         Ok(Interrupt(asked))
     }
 
+    /// Returns true if the user has asked to stop.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Fails if the user has asked to stop.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) {
+        if self.is_asked() {
             bail!("interrupted");
         }
         Ok(())

@@ -55,6 +55,17 @@ pub(crate) struct Kinds {
     pub(crate) clusters: bool,
 }
 
+impl Kinds {
+    /// Returns what both need.
+    pub(crate) fn with(self, other: Kinds) -> Kinds {
+        Kinds {
+            ssh: self.ssh || other.ssh,
+            slurm: self.slurm || other.slurm,
+            clusters: self.clusters || other.clusters,
+        }
+    }
+}
+
 /// One daemon.
 #[derive(Debug)]
 struct Service {
@@ -96,10 +107,16 @@ impl Services {
     /// Brings up services for one run of tests, in a directory of its own, after clearing away what an
     /// earlier run that was killed has left.
     pub(crate) fn for_test(kinds: Kinds, interrupt: &Interrupt) -> Result<Services> {
+        Services::numbered(1, kinds, interrupt)
+    }
+
+    /// Does the same once more, for tests that run beside others. One set after the other: each looks for ports that
+    /// are free, and must have taken them before the next one looks.
+    pub(crate) fn numbered(number: usize, kinds: Kinds, interrupt: &Interrupt) -> Result<Services> {
         let base = base()?;
         clear_leftovers(&base)?;
         packages::ensure(kinds)?;
-        let dir = base.join(format!("test-{}", std::process::id()));
+        let dir = base.join(format!("test-{}-{number}", std::process::id()));
         // The guard comes first, so that a start that fails half-way is cleared away as well.
         let mut services = Services { report: dir.join(report::NAME), environment: Vec::new(), dir };
         services.environment = bring_up(&services.dir, kinds, &|| interrupt.check())?;
@@ -303,8 +320,7 @@ fn clear_leftovers(base: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the pid of the run of tests that made a directory of this name: `test-PID`, or
-/// `test-PID-clusters`.
+/// Returns the pid of the run of tests that made a directory of this name: `test-PID-1`, or `test-PID-clusters-1`.
 fn tester(name: &str) -> Option<u32> {
     name.strip_prefix("test-")?.split('-').next()?.parse().ok()
 }
@@ -344,8 +360,8 @@ mod tests {
 
     #[test]
     fn directories_of_test_runs_name_them() {
-        assert_eq!(tester("test-42"), Some(42));
-        assert_eq!(tester("test-42-clusters"), Some(42));
+        assert_eq!(tester("test-42-1"), Some(42));
+        assert_eq!(tester("test-42-clusters-1"), Some(42));
         assert_eq!(tester("services"), None);
         assert_eq!(tester("clusters"), None);
     }

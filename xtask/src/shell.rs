@@ -7,9 +7,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Time for which output may still come after the command itself has ended. A program that it left running
-/// may hold the pipe open for ever.
+use crate::proc;
+
+/// How long output may still come after the command itself has ended. Something it left running may hold
+/// the pipe open for ever.
 const AFTERGLOW: Duration = Duration::from_millis(500);
+/// How long a command that has to stop may go on before it is told so.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long before it is killed.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The result of a watched command.
 #[derive(Debug)]
@@ -35,17 +41,40 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Prints a command, runs it, shows its output as it comes and keeps it.
 pub(crate) fn watch(command: &mut Command) -> Result<Finished> {
     println!("$ {}", words(command));
+    // A closed stdout of ours is no reason to kill a test run.
+    let show = |line: &str| drop(writeln!(std::io::stdout(), "{line}"));
+    gather(command, &show, &|| false)
+}
+
+/// Runs a command and keeps its output, which `heard` gets line by line. Once `stop` says so the command is ended,
+/// with what it started.
+pub(crate) fn gather(
+    command: &mut Command,
+    heard: &dyn Fn(&str),
+    stop: &dyn Fn() -> bool,
+) -> Result<Finished> {
     let begun = Instant::now();
     let (reader, writer) = std::io::pipe().context("could not make a pipe")?;
     command.stdin(Stdio::null()).stdout(writer.try_clone().context("could not share a pipe")?).stderr(writer);
     let child = command.spawn().with_context(|| cannot_start(command))?;
     // `command` keeps our copies of the writing end, and the pipe never ends while they live.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let (status, lines) = relay(child, reader)?;
+    let (status, lines) = relay(child, reader, heard, stop)?;
     Ok(Finished { status, lines, took: begun.elapsed() })
 }
 
-/// Returns whether a program of this name is in PATH.
+/// Prints a command, runs it with our own stderr and returns what it printed on stdout, with its end.
+pub(crate) fn ask(command: &mut Command) -> Result<(ExitStatus, String)> {
+    println!("$ {}", words(command));
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| cannot_start(command))?;
+    Ok((output.status, String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+/// Whether a program of this name is in PATH.
 pub(crate) fn has(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
@@ -75,15 +104,23 @@ fn cannot_start(command: &Command) -> String {
     format!("could not start {}", command.get_program().to_string_lossy())
 }
 
-fn relay(mut child: Child, reader: PipeReader) -> Result<(ExitStatus, Vec<String>)> {
+fn relay(
+    mut child: Child,
+    reader: PipeReader,
+    heard: &dyn Fn(&str),
+    stop: &dyn Fn() -> bool,
+) -> Result<(ExitStatus, Vec<String>)> {
     let incoming = lines_of(reader);
     let mut lines = Vec::new();
     let mut ended: Option<(ExitStatus, Instant)> = None;
+    let mut ending = Ending::default();
     loop {
+        if ended.is_none() && stop() {
+            ending.go_on(child.id())?;
+        }
         match incoming.recv_timeout(Duration::from_millis(50)) {
             Ok(line) => {
-                // A closed stdout of ours is no reason to kill a test run.
-                let _ = writeln!(std::io::stdout(), "{line}");
+                heard(&line);
                 lines.push(line);
             }
             Err(RecvTimeoutError::Disconnected) => {
@@ -98,6 +135,29 @@ fn relay(mut child: Child, reader: PipeReader) -> Result<(ExitStatus, Vec<String
                 }
             },
         }
+    }
+}
+
+/// The end of a command that has to stop: a polite signal first, to all that it started, and later one that none
+/// outlives.
+#[derive(Debug, Default)]
+struct Ending {
+    since: Option<Instant>,
+    sent: usize,
+}
+
+impl Ending {
+    /// Sends the next signal if it is time. A Ctrl-C has reached the command by itself, so that it gets a while.
+    fn go_on(&mut self, pid: u32) -> Result<()> {
+        const SIGNALS: [(Duration, &str); 2] = [(GRACE, "TERM"), (PATIENCE, "KILL")];
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let Some((after, signal)) = SIGNALS.get(self.sent) else { return Ok(()) };
+        if since.elapsed() < *after {
+            return Ok(());
+        }
+        self.sent += 1;
+        let all = std::iter::once(pid).chain(proc::descendants(pid, &proc::parents()));
+        proc::signal(signal, &all.filter_map(proc::Child::of).collect())
     }
 }
 
@@ -131,6 +191,17 @@ mod tests {
             (finished.status.code(), finished.lines),
             (Some(3), vec!["out".to_owned(), "err".to_owned()])
         );
+    }
+
+    #[test]
+    fn a_command_that_has_to_stop_ends_with_what_it_started() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 30 & echo $!; wait; echo never"]);
+        let finished = gather(&mut command, &|_| {}, &|| true).unwrap();
+        assert!(!finished.status.success() && finished.took < PATIENCE, "{finished:?}");
+        let sleeper = proc::Child::of(finished.lines[0].parse().unwrap());
+        assert!(!sleeper.is_some_and(proc::Child::is_alive));
+        assert_eq!(finished.lines.len(), 1);
     }
 
     #[test]

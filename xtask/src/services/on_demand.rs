@@ -16,11 +16,11 @@ pub(crate) struct OnDemand {
 }
 
 impl OnDemand {
-    /// Makes a directory for one run of tests.
-    pub(crate) fn for_test() -> Result<OnDemand> {
+    /// Names a place for tests that run one after the other; others, beside them, have another number.
+    pub(crate) fn numbered(number: usize) -> Result<OnDemand> {
         let base = base()?;
         clear_leftovers(&base)?;
-        let dir = base.join(format!("test-{}-clusters", std::process::id()));
+        let dir = base.join(format!("test-{}-clusters-{number}", std::process::id()));
         Ok(OnDemand { dir, program: door::own_path()? })
     }
 

@@ -43,15 +43,9 @@ const TOOLS: &[(&str, &str)] = &[
 ];
 const ESPRESSO: &[(&str, &str)] = &[("pw.x", "quantum-espresso")];
 
-/// The package with Quantum ESPRESSO's pseudopotentials.
-pub(crate) const ESPRESSO_DATA: &str = "quantum-espresso-data";
-
-/// Makes sure that everything is there that the services need.
-///
-/// # Errors
-/// Fails with the missing packages, and the reason why they were not installed.
-pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
-    let needs: Vec<_> = [
+/// The programs that services of these kinds are made of.
+fn needs(kinds: Kinds) -> Vec<(&'static str, &'static str)> {
+    [
         (true, ALWAYS),
         (kinds.ssh, SSH),
         (kinds.ssh && is_root(), WIRE),
@@ -61,13 +55,48 @@ pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
     .iter()
     .filter(|(wanted, _)| *wanted)
     .flat_map(|(_, needs)| needs.iter().copied())
-    .collect();
-    // Under systemd, installing them would start system-wide daemons, which is not wanted.
+    .collect()
+}
+
+/// The package with Quantum ESPRESSO's pseudopotentials.
+pub(crate) const ESPRESSO_DATA: &str = "quantum-espresso-data";
+
+/// Makes sure that everything is there that the services need.
+///
+/// # Errors
+/// Names the packages that are missing, and why they were not installed.
+pub(crate) fn ensure(kinds: Kinds) -> Result<()> {
+    let needs = needs(kinds);
+    // Under systemd, installing them would start system-wide daemons that nobody asked for.
     let systemd = Path::new("/run/systemd/system").exists();
     provide(
         &|| missing(&needs),
         systemd.then_some("not installed here, since that would start system services"),
     )
+}
+
+/// Says which packages a run of tests is about to install, and how long that takes; nothing if all are there.
+pub(crate) fn announce(kinds: Kinds, tools: bool) {
+    let all: Vec<_> =
+        needs(kinds).into_iter().chain(tools.then_some(TOOLS).into_iter().flatten().copied()).collect();
+    let packages = missing(&all);
+    if packages.is_empty() {
+        return;
+    }
+    let names = packages.join(" ");
+    match may_not_install() {
+        Some(reason) => println!("not installed, and needed: {names} ({reason})"),
+        None => println!("will install with apt-get: {names}{} (one to five minutes)", size(&packages)),
+    }
+}
+
+/// What apt-get says of the size, where its lists know the packages.
+fn size(packages: &[&str]) -> String {
+    let words = ["install", "-q", "--assume-no", "--no-install-recommends"];
+    let output = Command::new("apt-get").args(words).args(packages).env("LC_ALL", "C").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Need to get "));
+    line.map_or_else(String::new, |line| format!(", {}", line.trim_end_matches('.')))
 }
 
 /// Makes sure that the tools of single tests are there.

@@ -81,11 +81,7 @@ impl Choice {
         let cells = CELLS.iter().filter(|cell| self.takes(cell)).map(Cell::kinds);
         let suites =
             suites.iter().filter(|suite| !self.leaves_out_suite(suite)).map(|suite| suite_kinds(suite));
-        cells.chain(suites).fold(Kinds::default(), |all, one| Kinds {
-            ssh: all.ssh || one.ssh,
-            slurm: all.slurm || one.slurm,
-            clusters: all.clusters || one.clusters,
-        })
+        cells.chain(suites).fold(Kinds::default(), Kinds::with)
     }
 
     /// Returns whether the user left out the implementation that a conformance suite is named after.
@@ -99,8 +95,8 @@ impl Choice {
     }
 }
 
-/// Suites are named after what they test.
-fn suite_kinds(suite: &str) -> Kinds {
+/// Returns the services of a suite, which is named after what it tests.
+pub(crate) fn suite_kinds(suite: &str) -> Kinds {
     let tests = |name| suite.split('_').any(|word| word == name);
     Kinds { ssh: tests("ssh"), slurm: tests("slurm"), clusters: false }
 }

@@ -30,6 +30,11 @@ impl Counts {
         Counts { passed: u64::from(success), failed: u64::from(!success), skipped: 0 }
     }
 
+    /// Tests that nobody asked for.
+    pub(super) fn skipped(number: u64) -> Counts {
+        Counts { skipped: number, ..Counts::default() }
+    }
+
     /// Adds up every closing line among `lines`.
     pub(super) fn read(lines: &[String]) -> Counts {
         lines.iter().filter_map(|line| closing(line)).fold(Counts::default(), Counts::plus)
@@ -66,7 +71,18 @@ impl Report {
         self.push(name, Counts { skipped: 1, ..Counts::default() }, Duration::ZERO, why);
     }
 
-    /// Returns whether anything failed.
+    /// Records a part that was left out, with the number of its tests.
+    pub(super) fn left_out(&mut self, name: &str, tests: u64) {
+        self.push(name, Counts::skipped(tests), Duration::ZERO, "no test of that name");
+    }
+
+    /// Puts the parts into this order, in which they are read best. Others come first.
+    pub(super) fn arrange(&mut self, names: &[String]) {
+        self.rows
+            .sort_by_key(|row| names.iter().position(|name| *name == row.name).map_or(0, |place| place + 1));
+    }
+
+    /// Returns true if anything failed.
     pub(super) fn failed(&self) -> bool {
         self.total().failed > 0
     }
@@ -156,6 +172,21 @@ mod tests {
         let mut report = Report::default();
         report.part("unit", Counts::default(), false, Duration::ZERO);
         assert!(report.failed());
+    }
+
+    #[test]
+    fn parts_are_put_in_order_whenever_they_ended() {
+        let mut report = Report::default();
+        for name in ["b", "services", "a"] {
+            report.part(name, Counts::one(true), true, Duration::ZERO);
+        }
+        report.left_out("c", 4);
+        report.arrange(&["a".to_owned(), "b".to_owned(), "c".to_owned()]);
+        assert_eq!(
+            report.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(),
+            ["services", "a", "b", "c"]
+        );
+        assert_eq!(report.total(), Counts { passed: 3, failed: 0, skipped: 4 });
     }
 
     #[test]
