@@ -9,12 +9,12 @@ use anyhow::{Context, Result, bail};
 
 use crate::proc;
 
-/// How long output may still come after the command itself has ended. Something it left running may hold
+/// Time in which output may still come after the command itself has ended. Something it left running may hold
 /// the pipe open for ever.
 const AFTERGLOW: Duration = Duration::from_millis(500);
-/// How long a command that has to stop may go on before it is told so.
+/// Time that a command which has to stop may go on before it is told so.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long before it is killed.
+/// Time before it is killed.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The result of a watched command.
@@ -74,7 +74,7 @@ pub(crate) fn ask(command: &mut Command) -> Result<(ExitStatus, String)> {
     Ok((output.status, String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
-/// Whether a program of this name is in PATH.
+/// Returns whether a program of this name is in PATH.
 pub(crate) fn has(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))

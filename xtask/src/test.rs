@@ -35,9 +35,9 @@ use wanted::{Take, Wanted};
 const CONFORMANCE: &str = "ferry-conformance";
 /// The package whose one integration test runs the cells.
 const MATRIX: &str = "ferry-matrix";
-/// How many cases of a cell run at once. They wait most of the time, for jobs, polls and timeouts.
+/// Number of cases of a cell that run at once. They wait most of the time, for jobs, polls and timeouts.
 const AT_ONCE: usize = 3;
-/// How long the engine is simulated with fresh seeds, s; and with `--full`.
+/// Time for which the engine is simulated with fresh seeds, s; and with `--full`.
 const SIMULATED: u64 = 300;
 const SIMULATED_FULL: u64 = 1800;
 /// The lanes: which cells run one after the other, the longest first. What is no cell goes before those of the last.
@@ -85,7 +85,7 @@ struct Suite<'a> {
     report: Report,
 }
 
-/// What the parts of one lane stand on. Dropping it stops what it has started.
+/// The services and plugins of one lane. Dropping it stops what it has started.
 #[derive(Debug, Default)]
 struct Ground {
     services: Option<Services>,
@@ -93,7 +93,7 @@ struct Ground {
     clusters: Option<OnDemand>,
 }
 
-/// What a part is.
+/// A part of the run.
 #[derive(Debug, Clone, Copy)]
 enum What<'a> {
     Unit,

@@ -90,7 +90,7 @@ pub(crate) fn announce(kinds: Kinds, tools: bool) {
     }
 }
 
-/// What apt-get says of the size, where its lists know the packages.
+/// Returns what apt-get says of the size, where its lists know the packages.
 fn size(packages: &[&str]) -> String {
     let words = ["install", "-q", "--assume-no", "--no-install-recommends"];
     let output = Command::new("apt-get").args(words).args(packages).env("LC_ALL", "C").output();

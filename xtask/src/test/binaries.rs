@@ -25,7 +25,7 @@ pub(super) struct Binary {
     dir: PathBuf,
 }
 
-/// How many tests there are, and how many of them the user asked for.
+/// Returns the number of tests, and of those among them that the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Listed {
     /// Those whose name contains the filter.
@@ -34,12 +34,12 @@ pub(super) struct Listed {
     pub(super) others: u64,
 }
 
-/// What a build came to.
+/// The outcome of a build.
 #[derive(Debug)]
 pub(super) struct Built {
     /// False if something does not compile; it has been shown why.
     pub(super) success: bool,
-    /// How long it took.
+    /// Its time.
     pub(super) took: Duration,
     /// The test programs.
     pub(super) binaries: Vec<Binary>,

@@ -14,24 +14,24 @@ use anyhow::Result;
 use crate::interrupt::Interrupt;
 use crate::shell::{self, Finished};
 
-/// How often it is said what runs.
+/// Time between two lines that say what runs.
 const TELL: Duration = Duration::from_secs(60);
 
 /// One part.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// What the table calls it.
+    /// Its name in the table.
     pub(super) name: String,
-    /// What runs it.
+    /// The command that runs it.
     pub(super) command: Command,
 }
 
 /// A part that has ended, or could not be started.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// What the table calls it.
+    /// Its name in the table.
     pub(super) name: String,
-    /// What it did.
+    /// Its outcome.
     pub(super) outcome: Result<Finished>,
 }
 

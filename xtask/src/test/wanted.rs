@@ -1,4 +1,4 @@
-//! What a filter leaves of each part. The test programs are asked for their tests, so that nothing is started or
+//! The tests that a filter leaves of each part. The test programs are asked for their tests, so that nothing is started or
 //! installed for a part that has none of that name.
 
 use std::collections::BTreeMap;
@@ -19,14 +19,14 @@ pub(super) enum Wanted {
     Named {
         /// Unit tests, and integration tests of single crates.
         unit: Listed,
-        /// Whether the SSH transport's are among them.
+        /// True if the SSH transport's are among them.
         starts_sshd: bool,
         /// Conformance suites and cells, by name. What is not here did not tell, and is run.
         parts: BTreeMap<String, Listed>,
     },
 }
 
-/// Whether a part runs.
+/// Returns whether a part runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Take {
     /// It does.

@@ -24,7 +24,7 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
 /// The code of one member, without that of members inside its directory.
 #[derive(Debug, Default)]
 struct Code {
-    /// What becomes the library or the program.
+    /// Sources of the library or the program.
     built: String,
     /// Integration tests, examples and benchmarks.
     beside: String,
@@ -81,7 +81,7 @@ fn unused(members: &[Member], member: &Member, code: &Code, allowed: &[(&str, &s
         .collect()
 }
 
-/// What stands before the name of a crate that is no path's beginning: an import, a word of a macro, an attribute.
+/// The texts that stand before the name of a crate that is no path's beginning: an import, a word of a macro, an attribute.
 const BEFORE: [&str; 4] = ["use ", "crate ", "!(", "= \""];
 
 /// Returns true if the code, not a comment, has a path that begins with this crate, or names it otherwise.
