@@ -98,3 +98,69 @@ pub(crate) fn met(job: &JobTemplate) -> Option<String> {
 "#
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink, process::Command};
+
+    use ferry_engine_core::scheduler::{CliScheduler, Scheduler};
+
+    use super::*;
+    use crate::Direct;
+
+    /// Runs a job that asks for memory. Returns what it printed, what stands in `memory.max` of its group, and the
+    /// limit that it met.
+    ///
+    /// The group is a directory that looks like one, if `has_group`: no memory controller can be had where version 1
+    /// of control groups has it.
+    fn run(shebang: &str, has_group: bool, commands: &str) -> (String, String, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let (work, group) = (dir.path().join("work"), dir.path().join("ferry-tok"));
+        fs::create_dir_all(work.join(".ferry")).unwrap();
+        fs::write(work.join(".ferry/sentinel"), "d\n").unwrap();
+        fs::create_dir(&group).unwrap();
+        if has_group {
+            for name in ["cgroup.kill", "memory.max", "memory.oom.group"] {
+                fs::write(group.join(name), "").unwrap();
+            }
+            fs::write(group.join("memory.events"), "oom 0\noom_kill 0\n").unwrap();
+            symlink("/dev/null", group.join("cgroup.procs")).unwrap();
+        }
+        let job = JobTemplate {
+            shebang: shebang.into(),
+            dir: work.clone(),
+            digest: "d".into(),
+            asked_memory_kb: Some(4_000_000),
+            import_sys_environment: true,
+            prepend: vec![commands.replace("@GROUP@", &group.to_string_lossy())],
+            ..JobTemplate::default()
+        };
+        let script = CliScheduler::new(Direct).script(&job).unwrap().text;
+        fs::write(work.join("script"), script).unwrap();
+        let mut shell = Command::new(shebang.trim_start_matches("#!"));
+        let output = shell.arg(work.join("script")).arg("tok").env(VARIABLE, &group).output().unwrap();
+        let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (said, read(group.join("memory.max")), read(work.join(".ferry/failure")))
+    }
+
+    #[test]
+    fn memory_is_limited_by_the_group_else_by_addresses() {
+        let told = "ulimit -v; echo \"[$FERRY_CGROUP$FERRY_MEMORY_LIMIT]\"";
+        for shell in ["#!/bin/sh", "#!/bin/bash"] {
+            let (said, limit, failure) = run(shell, true, told);
+            assert_eq!((said.as_str(), limit.as_str()), ("unlimited\n[]\n", "4096000000"), "{shell}");
+            assert_eq!(failure, "", "{shell}");
+            let (said, limit, _) = run(shell, false, told);
+            assert_eq!((said.as_str(), limit.as_str()), ("4000000\n[]\n", ""), "{shell}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_met_its_memory_limit_is_told_so() {
+        for shell in ["#!/bin/sh", "#!/bin/bash"] {
+            let killed = "printf 'oom 1\\noom_kill 1\\n' > @GROUP@/memory.events; kill -9 $$";
+            assert_eq!(run(shell, true, killed).2, "out_of_memory", "{shell}");
+        }
+    }
+}
