@@ -348,6 +348,10 @@ mod tests {
         let child = || fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
         await_that("it sleeps", || !child().is_empty());
         let sleep = child();
+        // A copy of the shell that is about to become it may lose a signal.
+        let is_sleep =
+            || fs::read_to_string(format!("/proc/{sleep}/comm")).is_ok_and(|name| name == "sleep\n");
+        await_that("it is a program of its own", is_sleep);
         // The signal goes to the shell alone, as from a transport that does not know the group.
         assert!(
             Process::new("kill").args(["-s", "TERM", &watcher.id().to_string()]).status().unwrap().success()
