@@ -19,7 +19,9 @@ pub mod step;
 pub mod testing;
 pub mod workflow;
 
-pub use ferry_engine_core::{Scheduler, Transport, clock, computer, error, ids, scheduler, transport};
+pub use ferry_engine_core::{
+    Scheduler, Transport, back_off, clock, computer, error, ids, scheduler, transport,
+};
 pub use ferry_engine_plugin_host as plugin;
 pub use ferry_engine_store as store;
 pub use ferry_engine_store::{child, crash, profile};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    back_off::BackOff,
     scheduler::{Cores, Refusals},
     transport::{Pace, is_nameless},
 };
@@ -190,9 +191,9 @@ impl Computer {
     /// Returns the intervals between probes of a host in trouble.
     pub fn probe_pace(&self) -> Pace {
         let seconds = |value: Option<f64>| value.and_then(|value| Duration::try_from_secs_f64(value).ok());
-        let default = Pace::default();
+        let Pace(default) = Pace::default();
         let first = seconds(self.probe_initial).unwrap_or(default.first);
-        Pace { first, longest: seconds(self.probe_max).unwrap_or(default.longest).max(first) }
+        Pace(BackOff { first, longest: seconds(self.probe_max).unwrap_or(default.longest).max(first) })
     }
 
     /// Returns the most submissions that may be under way at once.

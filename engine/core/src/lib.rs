@@ -4,6 +4,7 @@
 //! An author of a transport or a scheduler depends on this crate alone. It names nothing of the engine above it: no
 //! store, no plugins.
 
+pub mod back_off;
 pub mod clock;
 pub mod computer;
 pub mod error;

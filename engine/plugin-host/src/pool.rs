@@ -13,6 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use ferry_engine_core::back_off::BackOff;
 use ferry_plugin_abi::method;
 use ferry_plugin_proto::{
     Check, StepReply, StepRequest, Task, Validate, Validated, Work, WorkReply, decode, encode,
@@ -29,9 +30,8 @@ use super::{
     host::{Host, Request},
 };
 
-/// Pause before a host is started again after one failed to start; doubles with each failure.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Pauses before a host is started again after one failed to start.
+const PAUSES: BackOff = BackOff { first: Duration::from_millis(100), longest: Duration::from_secs(10) };
 
 /// A service that answers for plugins: their hosts, or in a simulation plain code.
 #[async_trait]
@@ -392,8 +392,8 @@ impl Starts {
             *self = Starts::default();
             return;
         }
-        let pause = PAUSE_MIN.saturating_mul(1 << self.failures.min(10)).min(PAUSE_MAX);
         self.failures += 1;
+        let pause = PAUSES.wait(self.failures);
         self.not_before = Some(now + pause);
     }
 }

@@ -22,6 +22,7 @@ use tokio::{
 use judge::{Watched, judge, observed, odd};
 use watcher::Watcher;
 
+use crate::back_off::BackOff;
 use crate::{
     calcjob::{JobWatch, Observation},
     computers::{Event, admission::Seen, pace::Pace},
@@ -139,6 +140,9 @@ struct Findings {
     /// Time that a job must be missing before it counts as absent.
     confirm_after: Duration,
 }
+
+/// The waits before a scheduler whose answer could not be used is asked again.
+const ASKED_AGAIN: BackOff = BackOff { first: Duration::from_secs(2), longest: Duration::from_secs(64) };
 
 /// Time that a job must be missing from a listing that may be incomplete.
 const CONFIRM: Duration = Duration::from_secs(10);
@@ -445,7 +449,7 @@ impl Poller {
         }
         self.cx.clusters.failed(&self.computer, self.cluster.as_deref(), error.to_string());
         self.failures += 1;
-        let wait = Duration::from_secs(1 << self.failures.min(6));
+        let wait = ASKED_AGAIN.wait(self.failures);
         self.pace.failed(start, wait);
         tracing::warn!(computer = self.computer, %error, "poll failed");
         let place = match &self.cluster {

@@ -24,6 +24,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
+use crate::back_off::BackOff;
 use crate::{
     child::Child,
     crash,
@@ -33,10 +34,8 @@ use crate::{
     store::Lock,
 };
 
-/// Wait after a first death; doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The waits before the next starts.
+const WAITS: BackOff = BackOff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 /// Lifetime after which a worker counts as healthy: its death counts as a first one.
 const HEALTHY: Duration = Duration::from_secs(300);
 /// Time that a worker may take to stop.
@@ -101,7 +100,7 @@ pub async fn supervise(paths: &Paths, worker: &dyn Fn() -> Command) -> Result<Su
     let me = Child::me().ok_or_else(|| failed("who we are", &io::ErrorKind::NotFound.into()))?;
     let last_death = Supervision::read(paths).and_then(|told| told.last_death);
     let told = Supervision { supervisor: me, worker: None, restarts: 0, next_start: None, last_death };
-    let end = Supervisor { paths, signals, told, back_off: BackOff::default() }.run(worker).await;
+    let end = Supervisor { paths, signals, told, back_off: Deaths::default() }.run(worker).await;
     drop(lock);
     end
 }
@@ -125,7 +124,7 @@ struct Supervisor<'a> {
     paths: &'a Paths,
     signals: Signals,
     told: Supervision,
-    back_off: BackOff,
+    back_off: Deaths,
 }
 
 /// The end of a worker, as its supervisor sees it.
@@ -302,18 +301,17 @@ impl Signals {
 
 /// The wait before the next start.
 #[derive(Debug, Default)]
-struct BackOff {
+struct Deaths {
     deaths: u32,
 }
 
-impl BackOff {
+impl Deaths {
     fn next(&mut self, lived: Duration) -> Duration {
         if lived >= HEALTHY {
             self.deaths = 0;
         }
-        let wait = FIRST_WAIT.saturating_mul(1 << self.deaths.min(10)).min(LONGEST_WAIT);
         self.deaths += 1;
-        wait
+        WAITS.wait(self.deaths)
     }
 }
 
@@ -323,10 +321,10 @@ mod tests {
 
     #[test]
     fn the_wait_doubles_up_to_a_minute_and_health_forgets_it() {
-        let mut back_off = BackOff::default();
+        let mut back_off = Deaths::default();
         let waits: Vec<u64> = (0..8).map(|_| back_off.next(Duration::from_secs(1)).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(back_off.next(HEALTHY), FIRST_WAIT);
+        assert_eq!(back_off.next(HEALTHY), WAITS.first);
     }
 
     async fn supervised(script: &str) -> (SupervisorEnd, Supervision) {

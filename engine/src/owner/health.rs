@@ -270,7 +270,9 @@ fn restored(row: HostRow) -> Host {
     let Some(state) = row.breaker else { return Host { disabled: row.disabled, ..Host::default() } };
     // Even if the clock was changed meanwhile, a probe is never further off than the longest wait.
     let wait = |next: Timestamp| {
-        Duration::try_from(next.duration_since(clock::now())).unwrap_or_default().min(Pace::default().longest)
+        Duration::try_from(next.duration_since(clock::now()))
+            .unwrap_or_default()
+            .min(Pace::default().0.longest)
     };
     let due = match (state.next_probe, state.needs_user) {
         (Some(next), _) => Some(Instant::now() + wait(next)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Settings;
-use crate::computer::Computer;
+use crate::{back_off::BackOff, computer::Computer};
 
 /// The longest back-off.
 pub(crate) const LONGEST: Duration = Duration::from_secs(300);
@@ -33,10 +33,8 @@ impl RetryPlan {
     /// Returns the delay after a failure. It doubles with each attempt, and varies by a tenth so that many
     /// processes do not return at once.
     pub(crate) fn delay(&self, attempt: u32, seed: u128) -> Duration {
-        let jitter = (seed.wrapping_mul(u128::from(attempt)) % 21) as f64 / 100.0 - 0.1;
-        let doublings = f64::from(1u32 << (attempt.max(1) - 1).min(20));
-        Duration::try_from_secs_f64(self.initial.as_secs_f64() * doublings * (1.0 + jitter))
-            .unwrap_or(LONGEST)
+        let seed = seed.wrapping_mul(u128::from(attempt)) as u64;
+        BackOff { first: self.initial, longest: Duration::MAX }.spread(attempt, seed)
     }
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Time from the first try to the next one; doubles up to [`SLOWEST`].
-const FIRST: Duration = Duration::from_secs(10);
-const SLOWEST: Duration = Duration::from_secs(600);
+use crate::back_off::BackOff;
+
+/// The waits between tries.
+const WAITS: BackOff = BackOff { first: Duration::from_secs(10), longest: Duration::from_secs(600) };
 /// Longest delay for tasks that were not even tried, since their computer is known to be in trouble. It is
 /// shorter, since such a check is cheap, and the task should be done soon after the computer is well.
 const BARRED: Duration = Duration::from_secs(40);
@@ -27,19 +28,19 @@ pub(crate) async fn keep_at<T, F: Future<Output = Tried>>(
     list: impl Fn() -> Vec<T>,
     act: impl Fn(T) -> F,
 ) {
-    let mut delay = FIRST;
+    let mut failures = 1;
     loop {
         let all = list();
         if all.is_empty() {
             wake.notified().await;
-            delay = FIRST;
+            failures = 1;
             continue;
         }
         let mut left = None;
         for one in all {
             match act(one).await {
                 Tried::Done => {}
-                Tried::Failed => left = Some(SLOWEST),
+                Tried::Failed => left = Some(WAITS.longest),
                 Tried::Barred => left = left.or(Some(BARRED)),
             }
         }
@@ -47,8 +48,8 @@ pub(crate) async fn keep_at<T, F: Future<Output = Tried>>(
             // A new task is tried soon, whatever the computers of the old ones do.
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(delay.min(slowest)) => delay = (delay * 2).min(slowest),
-                () = wake.notified() => delay = FIRST,
+                () = tokio::time::sleep(WAITS.wait(failures).min(slowest)) => failures += 1,
+                () = wake.notified() => failures = 1,
             }
         }
     }

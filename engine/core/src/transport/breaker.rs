@@ -15,33 +15,28 @@ use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 use super::{Error, ErrorKind};
+use crate::back_off::BackOff;
 
 /// Time between a failure and the first probe. A connection that was cut can mostly be reopened at once.
 const SOON: Duration = Duration::from_secs(1);
 
-/// The intervals between probes.
+/// The intervals between probes, which begin after the first failed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Wait after the first failed probe; doubles with each further one.
-    pub first: Duration,
-    /// The longest wait.
-    pub longest: Duration,
-}
+pub struct Pace(pub BackOff);
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { first: Duration::from_secs(10), longest: Duration::from_secs(300) }
+        Pace(BackOff { first: Duration::from_secs(10), longest: Duration::from_secs(300) })
     }
 }
 
 impl Pace {
     /// Returns the wait after a number of failures in a row, up to a tenth more or less by `seed`.
     pub fn wait(&self, failures: u32, seed: u64) -> Duration {
-        let plain = match failures {
-            0 | 1 => SOON.min(self.first),
-            more => self.first.saturating_mul(1 << (more - 2).min(20)).min(self.longest),
-        };
-        plain.mul_f64(0.9 + (seed % 201) as f64 / 1000.0)
+        match failures {
+            0 | 1 => BackOff { first: SOON.min(self.0.first), ..self.0 }.spread(1, seed),
+            more => self.0.spread(more - 1, seed),
+        }
     }
 }
 
@@ -184,7 +179,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { first: Duration::from_secs(10), longest: Duration::from_secs(300) };
+    const PACE: Pace = Pace(BackOff { first: Duration::from_secs(10), longest: Duration::from_secs(300) });
     /// No jitter.
     const EVEN: u64 = 100;
 
