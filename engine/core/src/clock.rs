@@ -27,7 +27,7 @@ const BELIEVED: SignedDuration = SignedDuration::from_hours(24);
 /// check whether they are due. Then a clock that is set back by an hour does not prolong a wait by an hour. Use
 /// [`now`] for times that are recorded as facts.
 ///
-/// It starts anew with each program; pass on the times of an earlier one with [`has_been`].
+/// It starts anew with each program; pass on the times of an earlier one with [`advance_to`].
 pub fn steady() -> Timestamp {
     #[cfg(any(test, feature = "testing"))]
     if let Some(time) = simulated::steady(None) {
@@ -38,7 +38,7 @@ pub fn steady() -> Timestamp {
 
 /// Notes a time that an earlier program stored from [`steady`]: the time goes on from there at least. A time that
 /// is more than a day ahead is not believed: then the clock was wrong, and is right now.
-pub fn has_been(past: Timestamp) {
+pub fn advance_to(past: Timestamp) {
     #[cfg(any(test, feature = "testing"))]
     if simulated::steady(Some(past)).is_some() {
         return;

@@ -1,6 +1,6 @@
 //! ferry as a library: own a profile, launch processes, and await their ends.
 //!
-//! A process may be launched before the step loop starts or while it runs. The call may come from the same
+//! A process may be launched before the executor starts or while it runs. The call may come from the same
 //! runtime, from another one, or from a thread without a runtime.
 
 use std::{sync::Arc, time::Duration};
@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     computers::Event,
-    executor::event_loop::{Gauges, StepLoop},
+    executor::event_loop::{Gauges, Executor},
     owner::{Builder, Context},
     process::{Launch, Launched, in_words},
     rpc::{ClientError, Request, Response, handlers as service, notify as tell},
@@ -59,7 +59,7 @@ impl Engine {
     pub fn start(&mut self) {
         if let Some(inbox) = self.inbox.take() {
             let Handle { cx, events, .. } = self.handle();
-            let steps = StepLoop::new(cx, events, inbox, Arc::<Gauges>::default(), None);
+            let steps = Executor::new(cx, events, inbox, Arc::<Gauges>::default(), None);
             self.steps = Some(tokio::spawn(steps.run()));
         }
     }

@@ -11,7 +11,7 @@ use super::{RunError, foreground::launch_alone};
 use crate::{
     computers::Event,
     daemon::crash_blame::Suspects,
-    executor::event_loop::{Gauges, StepLoop},
+    executor::event_loop::{Gauges, Executor},
     owner::{Context, Owner},
     process::{Launch, Launched},
     rpc::{ClientError, server::Server, socket},
@@ -55,7 +55,7 @@ impl Running {
         let (events, inbox) = mpsc::unbounded_channel();
         let (ends_sender, ends) = mpsc::unbounded_channel();
         let gauges = Arc::new(Gauges::default());
-        let mut steps = StepLoop::new(cx.clone(), events.clone(), inbox, gauges.clone(), only);
+        let mut steps = Executor::new(cx.clone(), events.clone(), inbox, gauges.clone(), only);
         steps.suspects = Suspects::settle(&cx).await;
         let listener = socket::bind(&cx.paths.socket()).map_err(|error| ClientError {
             message: format!("the socket {} can't be made: {error}", cx.paths.socket().display()),

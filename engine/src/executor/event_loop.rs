@@ -1,4 +1,5 @@
-//! The step loop: the processes that are ready, that are being stepped, and that wait for a time.
+//! The executor: an event loop that picks the next runnable process, tracks the tasks in flight, and reschedules
+//! waiting processes.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -46,7 +47,7 @@ pub(crate) struct Gauges {
     pub(crate) trouble: Mutex<Option<StoreTrouble>>,
 }
 
-pub(crate) struct StepLoop {
+pub(crate) struct Executor {
     cx: Arc<Context>,
     submitters: Arc<Submitters>,
     pollers: Pollers,
@@ -89,7 +90,7 @@ struct Hand {
 /// Most steps of workflows at the same time.
 const STEPS: usize = 32;
 
-impl StepLoop {
+impl Executor {
     pub(crate) fn new(
         cx: Arc<Context>,
         events: mpsc::UnboundedSender<Event>,
@@ -99,7 +100,7 @@ impl StepLoop {
     ) -> Self {
         let mut watcher = JoinSet::new();
         watcher.spawn(watch_hosts(cx.clone(), events.clone()));
-        StepLoop {
+        Executor {
             watcher,
             submitters: Arc::new(Submitters::new(cx.clone())),
             pollers: Pollers::new(cx.clone(), events),
@@ -166,7 +167,7 @@ impl StepLoop {
         self.load_again = None;
         self.tell_trouble(None);
         // The clock may have been set back while no owner ran.
-        live.iter().filter_map(|process| process.since).for_each(clock::has_been);
+        live.iter().filter_map(|process| process.since).for_each(clock::advance_to);
         for process in live {
             // Launched or requested before this could be read.
             if self.busy.contains_key(&process.id) {
@@ -209,6 +210,7 @@ impl StepLoop {
     }
 
     fn forget(&mut self, id: NodeId) {
+        // A single bar: both are to be removed.
         if self.watching.remove(&id) | self.gated.remove(&id) {
             self.pollers.forget(id);
         }
@@ -222,24 +224,24 @@ impl StepLoop {
         let (root, kind) = match self.cx.store.place(id) {
             Ok(Some(place)) => place,
             Ok(None) => {
-                self.is_free(id);
+                self.clear_stuck(id);
                 return;
             }
             Err(error) => {
                 tracing::error!(process = %id, %error, "the process could not be read");
-                return self.is_stuck(id, &error);
+                return self.mark_stuck(id, &error);
             }
         };
         self.enqueue(id, root, kind);
     }
 
-    fn is_stuck(&mut self, id: NodeId, error: &store::Error) {
+    fn mark_stuck(&mut self, id: NodeId, error: &store::Error) {
         self.timers.set(id, STORE_RETRY);
         self.stuck.insert(id);
         self.tell_trouble(Some(error));
     }
 
-    fn is_free(&mut self, id: NodeId) {
+    fn clear_stuck(&mut self, id: NodeId) {
         if self.stuck.remove(&id) {
             self.tell_trouble(None);
         }
@@ -321,7 +323,7 @@ impl StepLoop {
             tree.into_iter().rev().for_each(|id| self.take(Event::Kill(id)));
         }
         if !matches!(driven.then, Then::Stuck(_)) {
-            self.is_free(id);
+            self.clear_stuck(id);
         }
         match driven.then {
             // Observations that arrived meanwhile are taken in first.
@@ -336,7 +338,7 @@ impl StepLoop {
             }
             Then::After(delay) if delay.is_zero() => drop(self.again.insert(id)),
             Then::After(delay) => self.timers.set(id, delay),
-            Then::Stuck(error) => self.is_stuck(id, &error),
+            Then::Stuck(error) => self.mark_stuck(id, &error),
             Then::Ended => {
                 self.cx.holds.forget(id);
                 self.cx.board.tell(id);

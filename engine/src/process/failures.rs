@@ -47,7 +47,7 @@ impl Failures {
     pub(crate) fn wait(&self) -> Option<Duration> {
         let next_try = self.next_try?;
         if let Some(failed) = self.planned.and_then(|planned| next_try.checked_sub(planned).ok()) {
-            clock::has_been(failed);
+            clock::advance_to(failed);
         }
         let wait = Duration::try_from(next_try.duration_since(clock::steady())).ok();
         let wait = wait.filter(|wait| !wait.is_zero())?;

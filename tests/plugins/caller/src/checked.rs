@@ -123,7 +123,7 @@ fn fit(n: &i64, by: &i64, _: &BTreeMap<String, f64>, bad: &mut Problems) {
 /// The rest has the sign of `n`.
 #[calcfunction(name = "caller.parts", exit = PartsExit, validate = fit)]
 pub fn parts(
-    /// The dividend.
+    /// What is divided
     n: i64,
     /// By what
     #[port(default = 2, validate = is_not_null)]
