@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     computers::Event,
-    executor::event_loop::{Gauges, Executor},
+    executor::event_loop::{Executor, Gauges},
     owner::{Builder, Context},
     process::{Launch, Launched, in_words},
     rpc::{ClientError, Request, Response, handlers as service, notify as tell},

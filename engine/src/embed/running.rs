@@ -11,7 +11,7 @@ use super::{RunError, foreground::launch_alone};
 use crate::{
     computers::Event,
     daemon::crash_blame::Suspects,
-    executor::event_loop::{Gauges, Executor},
+    executor::event_loop::{Executor, Gauges},
     owner::{Context, Owner},
     process::{Launch, Launched},
     rpc::{ClientError, server::Server, socket},
