@@ -31,7 +31,7 @@ struct Wish {
     first: u64,
     seconds: u64,
     schedules: u64,
-    /// Fewer are a failure: nothing would be shown.
+    /// It goes on until so many were tried, however long that takes. Fewer are a failure.
     at_least: u64,
     /// Show one seed's run.
     is_replay: bool,
@@ -106,10 +106,10 @@ fn campaign(wish: Wish) -> ExitCode {
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) && begin.elapsed() < Duration::from_secs(wish.seconds)
-                {
+                while !is_over.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= wish.schedules {
+                    let is_late = begin.elapsed() >= Duration::from_secs(wish.seconds);
+                    if number >= wish.schedules || is_late && number >= wish.at_least {
                         break;
                     }
                     let seed = wish.first.wrapping_add(number);

@@ -40,7 +40,8 @@ const AT_ONCE: usize = 3;
 /// Time for which the engine is simulated with fresh seeds, s; and with `--full`.
 const SIMULATED: u64 = 300;
 const SIMULATED_FULL: u64 = 1800;
-/// The lanes: which cells run one after the other, the longest first. What is no cell goes before those of the last.
+/// The lanes: the cells that run one after the other. What is no cell comes after those of the last: it needs the
+/// processors, which the cells leave free while they wait.
 const LANES: &[&[&str]] = &[&["local+direct"], &["local+slurm"], &["ssh+slurm"], &["ssh+direct"]];
 
 /// Runs the chore.
@@ -162,12 +163,12 @@ impl Suite<'_> {
 
     /// Shares out the parts that run; of the others it is noted why they don't.
     fn lanes<'s>(&mut self, suites: &'s [String], wanted: &Wanted) -> Vec<Vec<What<'s>>> {
-        let mut before = Vec::new();
+        let (mut unit, mut waiting) = (Vec::new(), Vec::new());
         if self.takes("unit tests", wanted.unit()) {
-            before.push(What::Unit);
+            unit.push(What::Unit);
         }
         self.order.push("doc tests".to_owned());
-        before.push(What::Docs);
+        unit.push(What::Docs);
         if suites.is_empty() {
             let why = format!("missing: the tests of {CONFORMANCE}");
             self.report.failed_part("conformance", Duration::ZERO, &why);
@@ -175,7 +176,7 @@ impl Suite<'_> {
         for suite in suites {
             let take = if self.choice.leaves_out_suite(suite) { Take::No } else { wanted.suite(suite) };
             if self.takes(&format!("conformance: {suite}"), take) {
-                before.push(What::Conformance(suite));
+                waiting.push(What::Conformance(suite));
             }
         }
         let mut lanes = vec![Vec::new(); LANES.len()];
@@ -188,7 +189,7 @@ impl Suite<'_> {
             }
         }
         if let Some(last) = lanes.last_mut() {
-            last.splice(0..0, before);
+            last.extend(waiting.into_iter().chain(unit));
         }
         lanes.retain(|lane: &Vec<_>| !lane.is_empty());
         lanes

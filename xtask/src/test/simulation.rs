@@ -30,8 +30,8 @@ pub(super) struct Outcome {
 }
 
 impl Simulation {
-    /// Starts one that lasts so long. It takes only what others leave of the processors, but a schedule a second must
-    /// come about.
+    /// Starts one that lasts so long, and until a schedule a second was tried. It takes only what others leave of the
+    /// processors.
     pub(super) fn start(workspace: &Workspace, seconds: u64) -> Result<Simulation> {
         let said = NamedTempFile::new().context("could not make a temporary file")?;
         let to = |file: &Path| File::options().append(true).open(file).context("could not open it again");
