@@ -15,7 +15,7 @@ use super::{
 /// Loads the plugin file `path` in a child (`exe plugin-host path`), asks for its manifest, and checks that.
 ///
 /// # Errors
-/// Those of [`elf::inspect`] and [`manifest::check`]; `Crashed` and `TimedOut` when the child died or hung;
+/// Returns the errors of [`elf::inspect`] and [`manifest::check`]; `Crashed` and `TimedOut` when the child died or hung;
 /// `Load` with the system's words; `InitFailed`, `Refused`, `Panicked`, `BadReply`, `Io`.
 ///
 /// # Cancel safety

@@ -193,7 +193,7 @@ impl<'a> Calcjob<'a> {
     /// Moves to the step after the end of its job: *stash* or *retrieve*.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Returns the errors of the store.
     pub(crate) fn go_after_job(&mut self) -> StepResult {
         let stashes = self.options()?.stash.is_some();
         self.go(if stashes { Step::Stash } else { Step::Retrieve });

@@ -45,7 +45,7 @@ pub fn no_links(root: &Path, path: &str) -> Result<PathBuf, String> {
 /// Returns all inputs of a process, with their small files written below `dir`.
 ///
 /// # Errors
-/// Those of the store and the disk.
+/// Returns the errors of the store and the disk.
 pub fn inputs(reader: &Reader, process: NodeId, dir: &Path) -> Result<Inputs> {
     let mut inputs = Inputs::new();
     for link in reader.incoming(process)? {
@@ -74,7 +74,7 @@ pub fn job_inputs(reader: &Reader, process: NodeId, dir: &Path) -> Result<Inputs
 /// Returns the files of a stored node: path inside it -> readable path.
 ///
 /// # Errors
-/// Those of the store and the disk.
+/// Returns the errors of the store and the disk.
 pub fn node_files(reader: &Reader, node: NodeId, dir: &Path) -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for file in reader.files(node)? {
@@ -87,7 +87,7 @@ pub fn node_files(reader: &Reader, node: NodeId, dir: &Path) -> Result<BTreeMap<
 /// Returns the same for a node that is not stored yet.
 ///
 /// # Errors
-/// Those of the disk.
+/// Returns the errors of the disk.
 pub fn new_files(reader: &Reader, files: &[FileContent], dir: &Path) -> Result<BTreeMap<String, String>> {
     files.iter().map(|file| Ok((file.path.clone(), lend(reader, &file.content, &file.path, dir)?))).collect()
 }
@@ -108,7 +108,7 @@ fn lend(reader: &Reader, content: &Content, path: &str, dir: &Path) -> Result<St
 /// repository, which is on the same file system.
 ///
 /// # Errors
-/// Those of the store and the disk.
+/// Returns the errors of the store and the disk.
 pub fn folder(reader: &Reader, node: NodeId, dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).map_err(|error| Error::from_io("lend folder", dir, error))?;
     for file in reader.files(node)? {

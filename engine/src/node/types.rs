@@ -19,7 +19,7 @@ pub struct Declared {
 /// first.
 ///
 /// # Errors
-/// Those of the store.
+/// Returns the errors of the store.
 pub fn declared_types(reader: &Reader) -> Result<Vec<Declared>> {
     let plugins = reader.plugins()?;
     let mut all: Vec<Declared> = offered(&plugins).flat_map(declared_by).collect();
@@ -34,7 +34,7 @@ pub fn declared_types(reader: &Reader) -> Result<Vec<Declared>> {
 /// Returns the declaration of a data type that counts: that of the plugin with this digest, else the newest.
 ///
 /// # Errors
-/// Those of the store.
+/// Returns the errors of the store.
 pub fn declared_type(reader: &Reader, name: &str, first: Option<&str>) -> Result<Option<Declared>> {
     let mut all = declared_types(reader)?;
     all.retain(|each| each.data_type.name == name);
@@ -99,7 +99,7 @@ pub fn check_typed_body(reader: &Reader, data_type: &str, body: &Value, files: u
 /// Adds the newest version to a body that was written by hand, unless it has one.
 ///
 /// # Errors
-/// Those of the store.
+/// Returns the errors of the store.
 pub(crate) fn with_version(reader: &Reader, data_type: &str, body: Value, first: &str) -> Result<Value> {
     match body {
         Value::Map(mut entries) if data_type.contains('.') && !entries.contains_key(VERSION_KEY) => {

@@ -74,7 +74,7 @@ pub struct Report {
 /// Runs a plan, and the same launches without its faults. Violations are in the report's `wrongs`.
 ///
 /// # Errors
-/// Those of the disk where the scratch files are.
+/// Returns the errors of the disk where the scratch files are.
 pub fn try_out(plan: &Plan, watch: Watch) -> Result<Report> {
     let mut report = run(plan, watch)?;
     let ideal = run(&plan.without_faults(), Watch::Off)?;
@@ -92,7 +92,7 @@ pub fn try_out(plan: &Plan, watch: Watch) -> Result<Report> {
 /// Runs a plan on this thread, in virtual time.
 ///
 /// # Errors
-/// Those of the disk where the scratch files are.
+/// Returns the errors of the disk where the scratch files are.
 pub fn run(plan: &Plan, watch: Watch) -> Result<Report> {
     let disk = |error| crate::store::Error::from_io("simulate", &scratch_root(), error);
     let home = tempfile::Builder::new().prefix("ferry-sim-").tempdir_in(scratch_root()).map_err(disk)?;

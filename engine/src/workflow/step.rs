@@ -76,7 +76,7 @@ impl<'a> Workflow<'a> {
     /// Otherwise a commit could succeed unnoticed, and the processes that the step launched would never be woken.
     ///
     /// # Errors
-    /// Those of a step; nothing is committed then.
+    /// Returns the errors of a step; nothing is committed then.
     ///
     /// # Cancel safety
     /// Dropping it is like a crash. Either the step is taken again, or its commit has succeeded and the processes

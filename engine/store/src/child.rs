@@ -39,7 +39,7 @@ impl Child {
     /// Sends a signal to this very program. Returns false if it is gone and nothing was sent.
     ///
     /// # Errors
-    /// Those of `pidfd_send_signal`, such as a program of another user.
+    /// Returns the errors of `pidfd_send_signal`, such as a program of another user.
     pub fn signal(&self, signal: Signal) -> io::Result<bool> {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(false) };
         // The descriptor is opened before the start time is checked, so it can't refer to another program.

@@ -27,7 +27,7 @@ impl Paths {
     /// Makes the profile's directories, readable by this user only.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Returns the errors of the disk.
     pub fn create(&self) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
@@ -89,7 +89,7 @@ impl Paths {
     /// Makes a fresh directory there, which is removed when dropped.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Returns the errors of the disk.
     pub fn scratch(&self, what: &str) -> io::Result<tempfile::TempDir> {
         tempfile::Builder::new().prefix(&format!("{what}-")).tempdir_in(self.scratch_dir())
     }

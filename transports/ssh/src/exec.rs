@@ -52,7 +52,7 @@ impl Runner {
     /// Runs a command to its end.
     ///
     /// # Errors
-    /// Those of [`Transport::exec`](ferry_engine_core::transport::Transport::exec).
+    /// Returns the errors of [`Transport::exec`](ferry_engine_core::transport::Transport::exec).
     pub(crate) async fn exec(&self, command: &Command) -> Result<Output> {
         if command.spare && !self.connection.has_spare(EXEC).await? {
             return Err(

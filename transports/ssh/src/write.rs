@@ -17,7 +17,7 @@ const AHEAD: usize = 64;
 /// Writes all of `from` to `path`, and reports its progress. Returns the number of bytes.
 ///
 /// # Errors
-/// Those of [`Transport::write`](ferry_engine_core::transport::Transport::write).
+/// Returns the errors of [`Transport::write`](ferry_engine_core::transport::Transport::write).
 pub(crate) async fn write(
     sftp: &Arc<Sftp>,
     operation: &'static str,

@@ -28,7 +28,7 @@ pub(super) struct Binary {
 /// Returns the number of tests, and of those among them that the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Listed {
-    /// Those whose name contains the filter.
+    /// Number of those whose name contains the filter.
     pub(super) wanted: u64,
     /// The others.
     pub(super) others: u64,

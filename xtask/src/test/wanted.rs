@@ -10,12 +10,12 @@ use super::{CONFORMANCE, MATRIX};
 /// The package whose integration tests start sshds of their own.
 const SSH: &str = "ferry-transport-ssh";
 
-/// Which tests the user wants.
+/// The tests that the user wants.
 #[derive(Debug)]
 pub(super) enum Wanted {
     /// Every one.
     All,
-    /// Those with a name, counted by part.
+    /// The tests with a name, counted by part.
     Named {
         /// Unit tests, and integration tests of single crates.
         unit: Listed,

@@ -316,7 +316,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// where the tree names a file or link. Idempotent.
     ///
     /// # Errors
-    /// Those of [`Tree::check`], before anything is written. `NotADirectory` for a file or link where the tree
+    /// Returns the errors of [`Tree::check`], before anything is written. `NotADirectory` for a file or link where the tree
     /// needs a directory, `IsADirectory` for the converse, `NotFound` for a local file that is missing.
     async fn put_tree(&self, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()>;
 

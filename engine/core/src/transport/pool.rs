@@ -80,7 +80,7 @@ impl Transports {
     /// settings open a new one.
     ///
     /// # Errors
-    /// Those of [`Factory::open`].
+    /// Returns the errors of [`Factory::open`].
     pub async fn get(&self, computer: &Computer) -> Result<Arc<dyn Transport>> {
         let factory = self.factory(&computer.transport)?.clone();
         let slot = {
