@@ -25,10 +25,10 @@ pub(super) struct Binary {
     dir: PathBuf,
 }
 
-/// Returns the number of tests, and of those among them that the user asked for.
+/// Numbers of tests: those that the user asked for, and the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Listed {
-    /// Number of those whose name contains the filter.
+    /// Tests whose name contains the filter.
     pub(super) wanted: u64,
     /// The others.
     pub(super) others: u64,
