@@ -296,7 +296,6 @@ pub struct OwnerStatus {
     pub schedulers: Vec<SchedulerTrouble>,
     /// Environment variables that matter for reaching computers, as they were at its start.
     pub environment: std::collections::BTreeMap<String, String>,
+    /// Names of those variables, set or not. Empty from an owner that does not tell.
+    pub watched: Vec<String>,
 }
-
-/// Environment variables shown by `status`, since a change after the daemon's start has no effect on it.
-pub const WATCHED_VARIABLES: &[&str] = &["SSH_AUTH_SOCK", "PATH", "SLURM_CONF"];

@@ -15,7 +15,7 @@ pub(crate) mod server;
 pub(crate) mod socket;
 
 pub use client::{Answered, ClientError, Connection, call};
-pub use message::{Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response, WATCHED_VARIABLES};
+pub use message::{Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response};
 
 use crate::VERSION;
 

@@ -2,6 +2,7 @@
 //! vanishes costs its own connection only.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use crate::{
     executor::event_loop::Gauges,
     owner::Context,
     rpc::{
-        Hello, OwnerStatus, Request, Response, WATCHED_VARIABLES,
+        Hello, OwnerStatus, Request, Response,
         codec::{read_message, write_message},
         handlers as service, hello, notify as tell,
     },
@@ -32,6 +33,8 @@ const PEER: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(300);
 /// Longest `Wait`, in seconds.
 const LONGEST_WAIT: u64 = 60;
+/// Variables shown by `status` beside those of the schedulers: a change after the daemon's start has no effect on it.
+const WATCHED_VARIABLES: [&str; 2] = ["SSH_AUTH_SOCK", "PATH"];
 
 /// The state of the owner that the server needs.
 #[derive(Debug)]
@@ -132,7 +135,8 @@ impl Server {
     }
 
     fn status(&self) -> OwnerStatus {
-        let value = |name: &&str| std::env::var(name).ok().map(|value| ((*name).to_owned(), value));
+        let watched = self.watched_variables();
+        let value = |name: &String| std::env::var(name).ok().map(|value| (name.clone(), value));
         OwnerStatus {
             pid: std::process::id(),
             role: self.role.to_owned(),
@@ -149,7 +153,16 @@ impl Server {
                 .into_iter()
                 .map(|(digest, pid)| (digest.to_string(), pid))
                 .collect(),
-            environment: WATCHED_VARIABLES.iter().filter_map(value).collect(),
+            environment: watched.iter().filter_map(value).collect(),
+            watched,
         }
+    }
+
+    fn watched_variables(&self) -> Vec<String> {
+        let schedulers = self.cx.schedulers.values();
+        let named: BTreeSet<_> =
+            schedulers.flat_map(|scheduler| scheduler.capabilities().environment).collect();
+        let others = named.into_iter().filter(|name| !WATCHED_VARIABLES.contains(*name));
+        WATCHED_VARIABLES.iter().chain(others).map(|name| (*name).to_owned()).collect()
     }
 }

@@ -29,6 +29,7 @@ impl Dialect for Slurm {
             poll_floor: Duration::from_secs(5),
             directives: directives::MARKERS,
             resources: header::RESOURCES,
+            environment: &["SLURM_CONF"],
             ..Capabilities::default()
         }
     }

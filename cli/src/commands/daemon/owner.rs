@@ -6,7 +6,7 @@ use ferry_engine::{
     computers::SchedulerTrouble,
     daemon::{Death, Supervision},
     profile::Paths,
-    rpc::{Connection, OwnerStatus, Request, Response, WATCHED_VARIABLES},
+    rpc::{Connection, OwnerStatus, Request, Response},
     store::{Lock, clock_words},
 };
 use serde_json::{Value, json};
@@ -199,8 +199,28 @@ pub(crate) fn memory(pid: u32) -> Option<u64> {
 }
 
 /// Variables that matter for reaching computers, and that are not what they were when the owner started.
-pub(crate) fn changed_environment(status: &OwnerStatus) -> Vec<&'static str> {
+pub(crate) fn changed_environment(status: &OwnerStatus) -> Vec<&str> {
     let ours = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    let changed = |name: &&&str| status.environment.get(**name).cloned() != ours(name);
-    WATCHED_VARIABLES.iter().filter(changed).copied().collect()
+    let changed = |name: &&str| status.environment.get(*name).cloned() != ours(name);
+    // An older owner names only those that are set.
+    let others = status.environment.keys().filter(|name| !status.watched.contains(name));
+    status.watched.iter().chain(others).map(String::as_str).filter(changed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_the_owner_has_otherwise_is_told() {
+        let (name, other) = ("FERRY_TEST_OF_A_VARIABLE", "FERRY_TEST_OF_NONE");
+        let set = |watched: &[&str]| OwnerStatus {
+            environment: [(name.to_owned(), "then".to_owned())].into(),
+            watched: watched.iter().map(|name| (*name).to_owned()).collect(),
+            ..OwnerStatus::default()
+        };
+        assert_eq!(changed_environment(&set(&[other, name])), [name]);
+        assert_eq!(changed_environment(&set(&[])), [name], "an older owner");
+        assert_eq!(changed_environment(&OwnerStatus::default()).len(), 0);
+    }
 }

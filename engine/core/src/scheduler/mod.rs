@@ -346,6 +346,9 @@ pub struct Capabilities {
     pub directives: Directives,
     /// Resources that a job may ask for in `resources` beside machines, processes and cores.
     pub resources: &'static [ResourceKey],
+    /// Environment variables that its commands depend on. `ferry status` warns if one has changed since the daemon
+    /// started.
+    pub environment: &'static [&'static str],
 }
 
 /// Returns whether an error is one of the link to the host, and not of its scheduler.
