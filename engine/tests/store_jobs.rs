@@ -58,7 +58,10 @@ fn who_lives_is_watched_by_the_same_job_and_token() {
             let process = store.process(id).unwrap();
             assert_eq!((process.state, process.job_id.as_deref()), (State::Waiting, Some(job)));
             let checkpoint = checkpoint(&process);
-            assert_eq!((checkpoint.step, checkpoint.attempt, checkpoint.forgotten), (Step::Update, 0, 0));
+            assert_eq!(
+                (checkpoint.step, checkpoint.attempts.attempt, checkpoint.forgotten),
+                (Step::Update, 0, 0)
+            );
             let submission = checkpoint.submission.unwrap();
             assert_eq!(submission.token, token);
             assert_eq!(Some(&submission.dir), checkpoint.dir.as_ref());

@@ -1,12 +1,15 @@
 //! The saved state of a calcjob between its steps. Stored as JSON in the process's row, with a version.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use ferry_plugin_proto::{JobDescription, JobReport, Verdict, WantedFile};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::scheduler::{Extras, JobRef, Submission};
+use crate::{
+    scheduler::{Extras, JobRef, Submission},
+    step::Attempts,
+};
 
 /// The version this program writes.
 pub const VERSION: u32 = 1;
@@ -124,11 +127,6 @@ impl Held {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
-}
-
 fn is_none(extras: &Extras) -> bool {
     *extras == Extras::default()
 }
@@ -140,21 +138,9 @@ pub struct Checkpoint {
     pub version: u32,
     /// The step to do next, or that is being done.
     pub step: Step,
-    /// Failures of this step so far that count.
-    #[serde(default)]
-    pub attempt: u32,
-    /// The time of the next attempt.
-    #[serde(default)]
-    pub next_try: Option<Timestamp>,
-    /// The delay of the planned retry. It never waits longer than that, even if the clock is changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub planned: Option<Duration>,
-    /// The last error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// Failures of this step that were due to the host, as far as the process could tell.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub host_failures: u32,
+    /// The failed attempts at this step.
+    #[serde(flatten)]
+    pub attempts: Attempts,
     /// The job that the plugin prepared.
     #[serde(default)]
     pub job: Option<JobDescription>,
@@ -192,9 +178,6 @@ pub struct Checkpoint {
     /// The report on the end of the job.
     #[serde(default)]
     pub report: Option<JobReport>,
-    /// Plugin hosts that died on this step.
-    #[serde(default)]
-    pub deaths: u32,
     /// The state of its stash, if it has the option `stash`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stash: Option<Stashing>,
@@ -211,11 +194,7 @@ impl Default for Checkpoint {
         Checkpoint {
             version: VERSION,
             step: Step::default(),
-            attempt: 0,
-            next_try: None,
-            planned: None,
-            last_error: None,
-            host_failures: 0,
+            attempts: Attempts::default(),
             job: None,
             dir: None,
             digest: None,
@@ -228,7 +207,6 @@ impl Default for Checkpoint {
             held: None,
             forgotten: 0,
             report: None,
-            deaths: 0,
             stash: None,
             monitors: BTreeMap::new(),
             stopped: None,
@@ -257,12 +235,7 @@ impl Checkpoint {
     /// Moves to a step, and clears the failures of the last one.
     pub fn go(&mut self, step: Step) {
         self.step = step;
-        self.attempt = 0;
-        self.next_try = None;
-        self.planned = None;
-        self.last_error = None;
-        self.host_failures = 0;
-        self.deaths = 0;
+        self.attempts = Attempts::default();
         self.refused = None;
     }
 }

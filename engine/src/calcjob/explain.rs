@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::{Checkpoint, Step};
 use crate::{
     owner::{RetryPlan, parked_status},
-    process::{Failures, State},
+    process::State,
+    step::Attempts,
     store::{HostRow, Process},
 };
 
@@ -39,7 +40,7 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         Kind::CalcJob => Checkpoint::read(process.checkpoint.as_deref()).unwrap_or_default(),
         _ => Checkpoint::default(),
     };
-    let failures = Failures::read(process.checkpoint.as_deref());
+    let attempts = Attempts::read(process.checkpoint.as_deref());
     let wait = if process.paused { None } else { host_wait(process, &saved, host) };
     let status = process.status.clone().filter(|_| !process.state.is_terminal());
     let since = if wait.is_some() { host_since(host) } else { saved.unclear_since };
@@ -48,10 +49,10 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         next: next(process, &saved, wait.is_some()),
         waiting_for: join(process, status, wait),
         since: Some(since.unwrap_or(process.modified)),
-        attempt: failures.attempt,
+        attempt: attempts.attempt,
         max_attempts: plan.attempts,
-        next_try: failures.next_try.or(process.wake).or(probe).filter(|_| !process.paused),
-        last_error: failures.last_error,
+        next_try: attempts.next_try.or(process.wake).or(probe).filter(|_| !process.paused),
+        last_error: attempts.last_error,
     })
 }
 
@@ -95,7 +96,7 @@ fn next(process: &Process, saved: &Checkpoint, waits_for_host: bool) -> String {
     if saved.unclear_since.is_some() {
         return format!("it is looked up again, until it clears or `ferry process resubmit {id}` decides");
     }
-    if saved.next_try.is_some() {
+    if saved.attempts.next_try.is_some() {
         return format!("{step} is tried again");
     }
     match (process.kind, process.state) {
@@ -191,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_paused_process_is_not_tried_again_by_itself() {
-        let saved = Checkpoint { attempt: 5, next_try: Some(Timestamp::MAX), ..Checkpoint::default() };
+        let attempts = Attempts { attempt: 5, next_try: Some(Timestamp::MAX), ..Attempts::default() };
+        let saved = Checkpoint { attempts, ..Checkpoint::default() };
         let waits = Process { wake: Some(Timestamp::MAX), ..process(&saved, "x") };
         let told = |process: &Process| explain(process, &HostRow::default(), &PLAN).unwrap();
         assert_eq!(told(&waits).next_try, Some(Timestamp::MAX));
@@ -201,7 +203,8 @@ mod tests {
 
     #[test]
     fn attempts_and_the_last_error_are_told() {
-        let saved = Checkpoint { attempt: 2, last_error: Some("why".into()), ..Checkpoint::default() };
+        let attempts = Attempts { attempt: 2, last_error: Some("why".into()), ..Attempts::default() };
+        let saved = Checkpoint { attempts, ..Checkpoint::default() };
         let told = explain(&process(&saved, "x"), &HostRow::default(), &PLAN).unwrap();
         assert_eq!((told.attempt, told.max_attempts, told.last_error.as_deref()), (2, 5, Some("why")));
     }

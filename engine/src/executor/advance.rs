@@ -10,14 +10,13 @@ use crate::{
     calcjob::{Calcjob, JobWatch, Next, Observation, Step},
     computers::Submitters,
     executor::{
+        failure::{self, STORE_RETRY},
         kill::{BY_USER, kill_calcjob, kill_workflow},
         observe::begin,
-        plain,
-        settle::settle,
     },
     owner::Context,
-    process::{Failures, State, is_workflow},
-    step::{StepError, StepResult, run_calcfunction},
+    process::{State, is_workflow},
+    step::{Attempts, StepError, StepResult, run_calcfunction},
     store::{self, Change, Level, NodeId, Process},
     workflow::{Advance, Workflow, last_wishes},
 };
@@ -62,9 +61,6 @@ impl From<Then> for Driven {
     }
 }
 
-/// Time until a step whose commit failed is run again.
-pub(crate) const STORE_RETRY: Duration = Duration::from_secs(5);
-
 /// Drives a process as far as it can go now.
 ///
 /// # Cancel safety
@@ -94,14 +90,14 @@ pub(crate) async fn drive(
         return Then::Idle.into();
     }
     if !process.kill_requested
-        && let Some(wait) = Failures::read(process.checkpoint.as_deref()).wait()
+        && let Some(wait) = Attempts::read(process.checkpoint.as_deref()).wait()
     {
         return Then::After(wait).into();
     }
     match reuse(cx, &process).await {
         Ok(true) => return Driven { caller, ..Then::Ended.into() },
         Ok(false) => {}
-        Err(error) => return plain::settle(cx, id, error).await.into(),
+        Err(error) => return failure::failed(cx, id, error).await.into(),
     }
     let driven = match process.kind {
         Kind::CalcJob => drive_calcjob(cx, submitters, process, observation, interrupt).await.into(),
@@ -122,7 +118,7 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
     };
     match result {
         Ok(()) => Then::Ended,
-        Err(error) => plain::settle(cx, process.id, error).await,
+        Err(error) => failure::failed(cx, process.id, error).await,
     }
 }
 
@@ -134,7 +130,7 @@ async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify)
     }
     let mut flow = match Workflow::new(cx, process) {
         Ok(flow) => flow,
-        Err(error) => return plain::settle(cx, id, error).await.into(),
+        Err(error) => return failure::failed(cx, id, error).await.into(),
     };
     match flow.advance(interrupt).await {
         Ok(Advance::Rests(None)) => Then::Idle.into(),
@@ -144,7 +140,7 @@ async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify)
             let then = if ended { Then::Ended } else { Then::After(Duration::ZERO) };
             Driven { born, killed, ..then.into() }
         }
-        Err(error) => plain::settle(cx, id, error).await.into(),
+        Err(error) => failure::failed(cx, id, error).await.into(),
     }
 }
 
@@ -183,7 +179,6 @@ async fn drive_calcjob(
     observation: Option<Observation>,
     interrupt: &Notify,
 ) -> Then {
-    let id = process.id;
     let kill = process.kill_requested;
     let mut job = match Calcjob::new(cx, submitters, process.clone()) {
         Ok(job) => job,
@@ -212,11 +207,7 @@ async fn drive_calcjob(
         }
         Ok(Next::Hold) => Then::Idle,
         Ok(Next::Step) => Then::After(Duration::ZERO),
-        Err(error) => match settle(&mut job, error).await {
-            Ok(then) => then,
-            Err(StepError::Store(error)) => store_trouble(id, error),
-            Err(_) => Then::After(STORE_RETRY),
-        },
+        Err(error) => failure::calcjob_failed(&mut job, error).await,
     }
 }
 

@@ -27,7 +27,8 @@ use crate::{
     daemon::crash_blame::Suspects,
     executor::{
         StoreTrouble,
-        advance::{Driven, STORE_RETRY, Then, drive},
+        advance::{Driven, Then, drive},
+        failure::STORE_RETRY,
         fair_queue::Ready,
         timers::Timers,
     },

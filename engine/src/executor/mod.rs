@@ -6,12 +6,10 @@
 
 pub(crate) mod advance;
 pub(crate) mod event_loop;
+pub(crate) mod failure;
 pub(crate) mod fair_queue;
 pub(crate) mod kill;
 pub(crate) mod observe;
-pub(crate) mod plain;
-pub(crate) mod retry;
-pub(crate) mod settle;
 pub(crate) mod timers;
 mod trouble;
 

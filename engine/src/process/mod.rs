@@ -1,7 +1,6 @@
 //! Processes: their states, the ports of their types, and their launch.
 
 mod declared;
-mod failures;
 mod fields;
 mod foreign;
 mod interface;
@@ -15,7 +14,6 @@ mod spec;
 mod stash;
 
 pub(crate) use declared::check_declared;
-pub(crate) use failures::Failures;
 pub use ferry_engine_core::process::State;
 pub(crate) use launch::{Calling, DEPTH, PINS, in_words, is_workflow, prepare_called};
 pub use launch::{InputValue, Launch, Launched, Metadata, Prepared, Refusal, check, prepare};

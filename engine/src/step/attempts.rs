@@ -1,5 +1,5 @@
-//! The failures of a process's present step, as its saved state holds them. The names are the same for all kinds
-//! of process, so that they can be explained without knowing the kind.
+//! The failed attempts at a process's present step. All kinds of process have them in their saved state, under the
+//! same names, so that they can be explained without knowing the kind.
 
 use std::time::Duration;
 
@@ -8,35 +8,49 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 
-/// Failures of the present step.
+/// Failed attempts at the present step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Failures {
+pub struct Attempts {
     /// Number of failures that use up an attempt.
-    pub(crate) attempt: u32,
+    pub attempt: u32,
     /// Time of the next try.
-    pub(crate) next_try: Option<Timestamp>,
-    /// Delay that was planned before the next try.
-    pub(crate) planned: Option<Duration>,
+    pub next_try: Option<Timestamp>,
+    /// Delay that was planned before the next try. It never waits longer than that, even if the clock is changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Duration>,
     /// The last error.
-    pub(crate) last_error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
     /// Number of plugin hosts that died during the step.
-    pub(crate) deaths: u32,
+    pub deaths: u32,
+    /// Number of failures that were due to the computer, as far as the process could tell.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub host_failures: u32,
 }
 
-impl Failures {
-    /// Reads the failures from a saved state; returns none if the state is missing or unreadable.
-    pub(crate) fn read(checkpoint: Option<&str>) -> Failures {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// The fields that are left out of a saved state where they are empty.
+const LEFT_OUT: [&str; 3] = ["planned", "last_error", "host_failures"];
+
+impl Attempts {
+    /// Reads the attempts from a saved state; returns none if the state is missing or unreadable.
+    pub(crate) fn read(checkpoint: Option<&str>) -> Attempts {
         checkpoint.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 
-    /// Returns the saved state with these failures in it, and all else unchanged.
+    /// Returns the saved state with these attempts in it, and all else unchanged.
     pub(crate) fn write(&self, checkpoint: Option<&str>) -> String {
         let saved = checkpoint.and_then(|text| serde_json::from_str(text).ok());
         let mut saved = saved.unwrap_or_else(|| serde_json::json!({ "version": 1 }));
         if let (Some(saved), Ok(serde_json::Value::Object(own))) =
             (saved.as_object_mut(), serde_json::to_value(self))
         {
+            saved.retain(|key, _| !LEFT_OUT.contains(&key.as_str()));
             saved.extend(own);
         }
         saved.to_string()
@@ -61,13 +75,15 @@ mod tests {
 
     #[test]
     fn they_live_beside_what_else_is_saved() {
-        let failures = Failures { attempt: 2, last_error: Some("why".into()), ..Failures::default() };
-        let saved = failures.write(Some(r#"{"version": 1, "steps": 7}"#));
-        assert_eq!(Failures::read(Some(&saved)), failures);
+        let attempts = Attempts { attempt: 2, last_error: Some("why".into()), ..Attempts::default() };
+        let saved = attempts.write(Some(r#"{"version": 1, "steps": 7}"#));
+        assert_eq!(Attempts::read(Some(&saved)), attempts);
         let value: serde_json::Value = serde_json::from_str(&saved).unwrap();
         assert_eq!(value["steps"], 7);
-        assert_eq!(Failures::read(Some(&failures.write(None))), failures);
-        assert_eq!(Failures::read(None), Failures::default());
+        assert_eq!(Attempts::read(Some(&attempts.write(None))), attempts);
+        assert_eq!(Attempts::read(None), Attempts::default());
+        let cleared = Attempts::default().write(Some(&saved));
+        assert_eq!(Attempts::read(Some(&cleared)), Attempts::default());
     }
 
     #[tokio::test(start_paused = true)]
@@ -75,12 +91,12 @@ mod tests {
         clock::simulated::set("2026-01-01T00:00:00Z".parse().unwrap());
         let planned = Duration::from_secs(20);
         let next_try = clock::now().checked_add(Duration::from_secs(3620)).ok();
-        let failures = Failures { next_try, planned: Some(planned), ..Failures::default() };
-        assert_eq!(failures.wait(), Some(planned));
+        let attempts = Attempts { next_try, planned: Some(planned), ..Attempts::default() };
+        assert_eq!(attempts.wait(), Some(planned));
         tokio::time::advance(Duration::from_secs(15)).await;
-        assert_eq!(failures.wait(), Some(Duration::from_secs(5)), "it is not put off again at each look");
+        assert_eq!(attempts.wait(), Some(Duration::from_secs(5)), "it is not put off again at each look");
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(failures.wait(), None);
+        assert_eq!(attempts.wait(), None);
         clock::simulated::clear();
     }
 }

@@ -1,0 +1,162 @@
+//! Carries verdicts out: the row's change, the line of the report, and the time of the next try.
+
+use std::time::Duration;
+
+use super::{Case, JobStep, Noted, STORE_RETRY, Verdict};
+use crate::{
+    calcjob::{self, Calcjob},
+    clock,
+    executor::advance::{Then, end_plain, store_trouble},
+    owner::{Context, RetryPlan, parked_status},
+    process::State,
+    step::{Attempts, StepError, StepResult},
+    store::{Change, Level, NodeId, Process},
+};
+
+/// Time until a step is retried whose host was in trouble and is well again.
+const HOST_RETRY: Duration = Duration::from_secs(2);
+
+/// Handles the error of a calcjob's step.
+pub(in crate::executor) async fn calcjob_failed(job: &mut Calcjob<'_>, error: StepError) -> Then {
+    let verdict = judge_calcjob(job, error).await;
+    match carry_out(job, verdict).await {
+        Ok(then) => then,
+        Err(StepError::Store(error)) => store_trouble(job.process.id, error),
+        Err(_) => Then::After(STORE_RETRY),
+    }
+}
+
+/// Handles the error of a function or a workflow.
+pub(in crate::executor) async fn failed(cx: &Context, id: NodeId, error: StepError) -> Then {
+    // The step may have changed its row.
+    let process = match cx.store.process(id) {
+        Ok(process) => process,
+        Err(error) => return store_trouble(id, error),
+    };
+    let attempts = Attempts::read(process.checkpoint.as_deref());
+    let case = Case {
+        job: None,
+        attempts: &attempts,
+        plan: RetryPlan::of(&cx.settings, None),
+        seed: process.uuid.as_u128(),
+        now: clock::steady(),
+    };
+    match case.verdict(error) {
+        Verdict::Stuck(error) => store_trouble(id, error),
+        Verdict::Again(delay) => Then::After(delay),
+        Verdict::Except(text) => end_plain(cx, process, State::Excepted, text).await,
+        Verdict::Retry { noted, status, delay } => {
+            let process = Process { status: status.or_else(|| process.status.clone()), ..process };
+            put_off(cx, process, noted, Then::After(delay)).await
+        }
+        Verdict::Pause { attempts, reason } => {
+            let line = format!("paused: {reason}");
+            let process = Process { paused: true, status: Some(reason), ..process };
+            put_off(cx, process, Noted { attempts, line }, Then::Idle).await
+        }
+        // Of calcjobs alone.
+        Verdict::Park(_) => Then::After(STORE_RETRY),
+        Verdict::Wait { delay, .. } => Then::After(delay),
+    }
+}
+
+async fn judge_calcjob(job: &Calcjob<'_>, error: StepError) -> Verdict {
+    let names_cluster =
+        job.state.submission.as_ref().is_some_and(|submission| !submission.extras.clusters.is_empty());
+    let step = JobStep {
+        name: job.state.step.as_str(),
+        computer: job.computer(),
+        is_elsewhere: names_cluster || job.cx.has_other_clusters(job.computer()),
+    };
+    if let Some(text) = step.doubts_host(&error) {
+        job.cx.host_failed(step.computer, job.epoch, text).await;
+    }
+    let row = job.process.computer.as_deref().and_then(|label| job.cx.store.computer(label).ok());
+    let case = Case {
+        job: Some(step),
+        attempts: &job.state.attempts,
+        plan: RetryPlan::of(&job.cx.settings, row.as_ref().map(|row| &row.config)),
+        seed: job.process.uuid.as_u128(),
+        now: clock::steady(),
+    };
+    case.verdict(error)
+}
+
+async fn carry_out(job: &mut Calcjob<'_>, verdict: Verdict) -> StepResult<Then> {
+    match verdict {
+        Verdict::Stuck(error) => Err(StepError::Store(error)),
+        Verdict::Again(delay) => Ok(Then::After(delay)),
+        Verdict::Park(noted) => park(job, noted).await,
+        Verdict::Wait { status, delay } => {
+            if job.process.status.as_deref() != Some(&status) {
+                job.process.state = State::Waiting;
+                job.process.status = Some(status);
+                job.commit(Vec::new()).await?;
+            }
+            Ok(Then::After(delay))
+        }
+        Verdict::Retry { noted, status, delay } => {
+            if status.is_some() {
+                job.process.state = State::Waiting;
+                job.process.status = status;
+            }
+            job.state.attempts = noted.attempts;
+            let line = job.log(Level::Warning, noted.line);
+            job.commit(vec![line]).await?;
+            Ok(Then::After(delay))
+        }
+        Verdict::Pause { attempts, reason } => {
+            let line = job.log(Level::Error, format!("paused: {reason}"));
+            job.state.attempts = attempts;
+            job.process.paused = true;
+            job.process.state = State::Waiting;
+            job.process.status = Some(reason);
+            job.commit(vec![line]).await?;
+            Ok(Then::Idle)
+        }
+        Verdict::Except(text) => calcjob::end_excepted(job, text).await.map(|()| Then::Ended),
+    }
+}
+
+/// Parks a calcjob, without a timer, until its computer is well and enabled.
+async fn park(job: &mut Calcjob<'_>, noted: Option<Noted>) -> StepResult<Then> {
+    let computer = job.computer().to_owned();
+    let status = parked_status(&computer);
+    let is_news = noted.is_some()
+        || job.process.status.as_deref() != Some(&status)
+        || job.process.state == State::Created;
+    if is_news {
+        let line = noted.map(|noted| {
+            job.state.attempts = noted.attempts;
+            job.log(Level::Warning, noted.line)
+        });
+        job.process.state = State::Waiting;
+        job.process.status = Some(status);
+        job.commit(line.into_iter().collect()).await?;
+    }
+    // Last, so that a wake that comes at once finds everything written.
+    match job.cx.health.park(&computer, job.process.id, job.is_new_work()) {
+        true => Ok(Then::Idle),
+        false => Ok(Then::After(HOST_RETRY)),
+    }
+}
+
+/// Stores that a function or a workflow waits after a failure.
+async fn put_off(cx: &Context, mut process: Process, noted: Noted, then: Then) -> Then {
+    let id = process.id;
+    let mut changes = vec![Change::Log { process: id, level: Level::Warning, message: noted.line }];
+    if process.state == State::Created {
+        process.state = State::Running;
+        changes.push(Change::Update(Box::new(process.clone())));
+        process.version += 1;
+    }
+    process.state = State::Waiting;
+    // The next owner finds it by its timer, as it finds other waiting processes.
+    process.wake = Some(noted.attempts.next_try.unwrap_or_else(clock::now));
+    process.checkpoint = Some(noted.attempts.write(process.checkpoint.as_deref()));
+    changes.push(Change::Update(Box::new(process)));
+    match cx.store.commit(changes).await {
+        Ok(_) => then,
+        Err(error) => store_trouble(id, error),
+    }
+}
