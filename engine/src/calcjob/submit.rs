@@ -55,7 +55,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
     let told = share::told(job, &config, &options);
     let missing = || StepError::Except("the work directory is not known".into());
     let submission = Submission {
-        token: ids::fresh().to_string(),
+        token: ids::token(),
         dir: job.state.dir.clone().ok_or_else(missing)?,
         script: options.submit_script_filename,
         digest: job.state.digest.clone().ok_or_else(missing)?,

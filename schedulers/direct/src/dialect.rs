@@ -69,6 +69,7 @@ impl Dialect for Direct {
             poll_floor: Duration::from_millis(100),
             resources: &[ResourceKey { name: "num_gpus", kind: ResourceKind::Count }],
             tells_of_ends: true,
+            passes_arguments: true,
             ..Capabilities::default()
         }
     }

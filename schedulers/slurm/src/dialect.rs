@@ -26,6 +26,7 @@ impl Dialect for Slurm {
             // A controller that was killed may have forgotten jobs that still run.
             listing_is_authoritative: false,
             has_clusters: true,
+            passes_arguments: true,
             poll_floor: Duration::from_secs(5),
             directives: directives::MARKERS,
             resources: header::RESOURCES,

@@ -179,11 +179,7 @@ pub(crate) fn found(job: &Submission, cluster: Option<&str>, output: &Output) ->
     let client::Rows { lines, complaint } = client::rows("find", output, &text)?;
     let (queue, accounts) = accounting::split(&lines);
     let listed = listed("find", queue)?;
-    let is_known = |one: &Listed| job.earlier.iter().any(|known| known.id.number() == one.id.number());
-    let ours = listed.iter().find(|one| one.bears(&job.token));
-    // A site that renames jobs leaves them their directory, which the jobs of earlier attempts had as well.
-    let ours = ours.or_else(|| listed.iter().find(|one| one.works_in(&job.dir) && !is_known(one)));
-    if let Some(found) = ours {
+    if let Some(found) = job.among(&listed) {
         let cluster = found.id.cluster().or(cluster);
         return Ok(Listing::Job(JobId::in_cluster(found.id.number(), cluster)));
     }

@@ -7,6 +7,7 @@
 //! | `sentinel` | upload | the directory is this job's and whole |
 //! | `submit-TOKEN/` | wrapper, or recovery | only its maker may call the scheduler for this token |
 //! | `submit-TOKEN/host` | wrapper | the host that it ran on |
+//! | `submit-TOKEN/script` | wrapper | the job script with the token in it, where the scheduler passes no arguments |
 //! | `submit-TOKEN/clusters` | wrapper | other clusters that its environment may send the job to |
 //! | `submit-TOKEN/{out,err,rc}` | wrapper | the scheduler's answer; `rc` comes last, by one write, and counts once it is not empty |
 //! | `submit-TOKEN/recovered` | recovery | no submission with this token will ever happen |
@@ -27,6 +28,7 @@ use std::{
     time::Duration,
 };
 
+use super::job_script::TAKES_TOKEN;
 use super::login::Start;
 use super::{Error, ErrorKind, JobFailure, JobId, JobRef, Recorded, Result, Submission};
 use crate::transport::{self, Command, Output, Transport, quote, quote_path};
@@ -82,6 +84,15 @@ pub(super) enum Walks {
     AtOnce(usize),
 }
 
+/// The way in which the token reaches the script of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tokens {
+    /// As an argument that the scheduler passes on.
+    Argument,
+    /// In a copy of the script, which the wrapper makes before it calls the scheduler.
+    Copy,
+}
+
 /// Returns the command that submits: a detached wrapper for all jobs, then a report of what each recorded.
 /// `prelude` is the dialect's own text, run before the first submission.
 pub(super) fn submit_command(
@@ -89,44 +100,63 @@ pub(super) fn submit_command(
     jobs: &[(&Submission, String)],
     start: Start,
     walks: Walks,
+    tokens: Tokens,
 ) -> Command {
+    let (copied, script) = match tokens {
+        Tokens::Argument => ("", ""),
+        Tokens::Copy => (" && k \"$ferry_c/script\"", " \"$ferry_c/script\""),
+    };
     // A dialect's text may use any short name for itself.
     let mut wrapper = format!(
         "ferry_begun=$1 ferry_made=; {HOST}\nt() {{ {UPTIME}; [ $((u - ferry_begun)) -le {LAST_BEGIN} ]; }}\n"
     );
-    wrapper.push_str(
-        r#"s() {
-    c=.ferry/submit-$3 o=
+    wrapper += &format!(
+        r#"s() {{
+    ferry_c=.ferry/submit-$3 o=
     case $ferry_made in
-    *"/submit-$3"*) o=1; [ ! -e "$1/$c/host" ] || return;;
-    *) [ ! -e "$1/$c" ] || return;;
+    *"/submit-$3"*) o=1; [ ! -e "$1/$ferry_c/host" ] || return;;
+    *) [ ! -e "$1/$ferry_c" ] || return;;
     esac
-    if t && cd "$1" && { d=; IFS= read -r d < .ferry/sentinel; [ "$d" = "$2" ]; }; then
-        [ -n "$o" ] || mkdir "$c" 2> /dev/null || return
+    if t && cd "$1" && {{ d=; IFS= read -r d < .ferry/sentinel; [ "$d" = "$2" ]; }}; then
+        [ -n "$o" ] || mkdir "$ferry_c" 2> /dev/null || return
     else
         # Nobody was asked: a claim of ours goes back.
-        [ -z "$o" ] || rmdir "$1/$c"
+        [ -z "$o" ] || rmdir "$1/$ferry_c"
         return
     fi
     # Without room for an answer nothing is asked, and the claim goes back.
-    { printf '%s\n' "$h" > "$c/host" && : > "$c/out" && : > "$c/err"; } 2> /dev/null || { rm -rf "$c"; return; }
-    f "$3" > "$c/out" 2> "$c/err" < /dev/null
+    {{ printf '%s\n' "$h" > "$ferry_c/host" && : > "$ferry_c/out" && : > "$ferry_c/err"{copied}; }} 2> /dev/null || {{ rm -rf "$ferry_c"; return; }}
+    f "$3"{script} > "$ferry_c/out" 2> "$ferry_c/err" < /dev/null
     # One write, so that it is there whole or empty, which says nothing: no program to rename it.
-    printf '%s\n' "$?" > "$c/rc"
-}
-j() { case $1 in
+    printf '%s\n' "$?" > "$ferry_c/rc"
+}}
+j() {{ case $1 in
 "#,
     );
     let (mut report, mut claims) = (String::from(PRINT), Vec::new());
     for (number, (job, submit)) in jobs.iter().enumerate() {
         let (dir, token) = (quote_path(&job.dir), quote(&job.token));
-        wrapper += &format!("{number}) f() {{ {submit}\n}}\ns {dir} {} {token};;\n", quote(&job.digest));
+        let copy = match tokens {
+            Tokens::Argument => String::new(),
+            Tokens::Copy => format!("k() {{ {}; }}\n", copy(job)),
+        };
+        wrapper +=
+            &format!("{number}) f() {{ {submit}\n}}\n{copy}s {dir} {} {token};;\n", quote(&job.digest));
         report += &format!("echo '#{number}'\n{}", report_claim(&dir, &token));
         claims.push(format!("{dir}/.ferry/submit-{token}"));
     }
     wrapper += "esac; }\n";
     wrapper += &format!("{prelude}\n{}", walk(jobs.len(), walks, &claims));
     start.command(&wrapper, &claims, &report, WRAPPER_DEADLINE)
+}
+
+/// Returns shell text that copies the script of a job to `$1`, with the token in place of the argument that its
+/// start gate reads. A copy is as good as the script wherever it is read: a scheduler may keep it or run it.
+fn copy(job: &Submission) -> String {
+    let gate = TAKES_TOKEN.replace('$', "\\$");
+    let edit = format!("1,/^{gate}$/s/^{gate}$/ferry_token={}/", job.token);
+    let script = quote_path(&Path::new(".").join(&job.script));
+    format!("LC_ALL=C sed {} {script} > \"$1\" && chmod u+x \"$1\"", quote(&edit))
 }
 
 /// Returns the end of a wrapper: the submissions that it begins, in their order.
@@ -458,6 +488,51 @@ mod tests {
             assert_eq!(matches!(&answers[0], Answer::Recorded(_)), is_answer, "{rc:?}");
             assert_eq!(matches!(&answers[0], Answer::Nothing), !is_answer, "{rc:?}");
         }
+    }
+
+    /// Submits a job with a shell, by a text that shows the script it was given and runs it; returns its output.
+    fn submitted(token: &str, dir: &Path) -> String {
+        let job = Submission {
+            token: token.into(),
+            dir: dir.into(),
+            script: "-job's.sh".into(),
+            digest: "d".into(),
+            ..Submission::default()
+        };
+        let text = "printf '%s\\n' \"$2\"; \"./$2\" no argument counts".to_owned();
+        let start = Start { is_login: false, is_local: true };
+        let command = submit_command("", &[(&job, text)], start, Walks::AtOnce(1), Tokens::Copy);
+        let argv = &command.argv;
+        let ended = std::process::Command::new(&argv[0]).args(&argv[1..]).status().unwrap();
+        assert!(ended.success());
+        let answer = |name: &str| {
+            std::fs::read_to_string(dir.join(format!(".ferry/submit-{token}/{name}"))).unwrap_or_default()
+        };
+        answer("out") + &answer("err")
+    }
+
+    #[test]
+    fn each_submission_has_a_script_with_its_own_token() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(".ferry")).unwrap();
+        std::fs::write(dir.path().join(".ferry/sentinel"), "d\n").unwrap();
+        // A line of the user's that looks like the gate's stays as it is.
+        let job = super::super::JobTemplate {
+            dir: dir.path().into(),
+            digest: "d".into(),
+            prepend: vec![format!(
+                "cat << 'EOF'\n{TAKES_TOKEN}\nEOF\nread -r t j r < .ferry/run; echo \"$t\""
+            )],
+            ..super::super::JobTemplate::default()
+        };
+        let text = super::super::script(&job, &[], &Default::default(), "ferry_job=$$ ferry_restart=0", &[]);
+        std::fs::write(dir.path().join("-job's.sh"), text).unwrap();
+        let first = submitted("fone", dir.path());
+        assert_eq!(first, format!(".ferry/submit-fone/script\n{TAKES_TOKEN}\nfone\n"));
+        // The same job again, with another token: told apart by the gate.
+        assert_eq!(submitted("ftwo", dir.path()), ".ferry/submit-ftwo/script\n");
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(".ferry").join(name)).unwrap();
+        assert!(read("run").starts_with("fone ") && read("fenced").starts_with("ftwo "));
     }
 
     #[test]

@@ -300,12 +300,14 @@ impl<D: Dialect> Scheduler for CliScheduler<D> {
 
     async fn submit(&self, via: &dyn Transport, jobs: &[Submission], at_once: usize) -> Vec<Result<JobId>> {
         let mut results = Vec::with_capacity(jobs.len());
-        let walks = if self.capabilities().has_queue { Walks::AtOnce(at_once) } else { Walks::Quick };
+        let Capabilities { has_queue, passes_arguments, .. } = self.capabilities();
+        let walks = if has_queue { Walks::AtOnce(at_once) } else { Walks::Quick };
+        let token = if passes_arguments { claim::Tokens::Argument } else { claim::Tokens::Copy };
         for batch in jobs.chunks(claim::BATCH) {
             let texts: Vec<_> = batch.iter().map(|job| (job, self.dialect.submit_text(job))).collect();
             let start = self.start(via, batch);
             let prelude = self.dialect.prelude(&batch.iter().collect::<Vec<_>>());
-            match via.exec(&claim::submit_command(&prelude, &texts, start, walks)).await {
+            match via.exec(&claim::submit_command(&prelude, &texts, start, walks, token)).await {
                 Ok(output) => {
                     let answers = claim::parse_submit(&output.text(), batch.len());
                     let jobs = batch.iter().zip(&answers);

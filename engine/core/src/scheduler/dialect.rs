@@ -58,7 +58,8 @@ pub struct Query<'a> {
     pub by_id: bool,
 }
 
-/// The result of a listing.
+/// The result of a listing. The states of jobs count in any case. What the listing lacks counts only where it
+/// proves absence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Queue {
     /// The jobs. Their ids need not name the cluster that was asked.
@@ -69,11 +70,47 @@ pub struct Queue {
     pub notices: Vec<String>,
 }
 
-/// The commands and answers of a command-line scheduler. Pure: builds commands and reads their output.
-pub trait Dialect: fmt::Debug + Send + Sync + 'static {
-    /// Returns what the scheduler can do.
-    fn capabilities(&self) -> Capabilities;
+impl Queue {
+    /// Looks for the job of a submission: the one that bears its token, else one that works in its directory and is
+    /// not of an earlier attempt. The job is absent only if the listing proves it, and if every listed job shows
+    /// something by which it could be told; otherwise the listing can't tell.
+    pub fn find(&self, job: &Submission, cluster: Option<&str>) -> Listing {
+        if let Some(found) = job.among(&self.listed) {
+            let cluster = found.id.cluster().or(cluster);
+            return Listing::Job(JobId::in_cluster(found.id.number(), cluster));
+        }
+        if !self.proves_absence {
+            let notices = self.notices.iter().map(|notice| format!(": {notice}")).collect::<String>();
+            return Listing::Blind(format!("the listing may lack jobs{notices}"));
+        }
+        match self.listed.iter().find(|one| !one.has_witness()) {
+            Some(one) => Listing::Blind(format!(
+                "the listing shows neither name, comment nor directory of job {}",
+                one.id
+            )),
+            None => Listing::Absent,
+        }
+    }
+}
 
+/// The commands and answers of a command-line scheduler. Pure: builds commands and reads their output.
+///
+/// Eight methods are required. One listing ([`Dialect::queue_command`]) tells the states of jobs, counts those of
+/// others, and finds a job by its token. The provided methods are for schedulers that can do more, or better.
+///
+/// # How the token reaches the job
+///
+/// Each submission has a token of its own ([`Submission::token`]). It travels in two ways, and needs both:
+///
+/// - *In the scheduler's listing*, as the job's name or in its comment. A token begins with a letter and has 15
+///   lower-case letters and digits, so a name that may have no more than that is the token alone. Where names may
+///   be longer, [`Submission::name`] puts a label for people in front of it.
+/// - *Into the script*, which compares it at the start gate. Many schedulers pass no arguments to a script. So by
+///   default the wrapper makes a copy of the script that has the token in it, for this submission alone, and
+///   [`Dialect::submit_text`] finds its path in `$2`. A scheduler that does pass arguments says so in
+///   [`Capabilities::passes_arguments`]. No copy is made there, and the text submits [`Submission::script`] with
+///   the token, its own `$1`, as the script's first argument.
+pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Returns the scheduler's own lines of the job script, which come before those of the user, and what its
     /// submission needs beside them.
     ///
@@ -85,6 +122,94 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// Returns shell text for the job script that sets `ferry_job` to the job's id and `ferry_restart` to the
     /// number of times that the scheduler started it again. It must not print.
     fn identity(&self) -> &'static str;
+
+    /// Returns shell text that submits the job. The wrapper runs it in the work directory. `$1` is the token, and
+    /// `$2` the path of the script to submit, from there (see [`Dialect`]; where the scheduler passes arguments,
+    /// it is `job.script` instead). Its output and exit status are recorded, and read by [`Dialect::parse_submit`].
+    ///
+    /// Where the environment may send the job to other clusters, the text first writes their names, one a line, to
+    /// `.ferry/submit-TOKEN/clusters`.
+    fn submit_text(&self, job: &Submission) -> String;
+
+    /// Reads a recorded answer. An id beside a non-zero status counts.
+    ///
+    /// # Errors
+    /// - `Permanent` only for words that are known to be final.
+    /// - `Busy` for "not now"; `Full` and `Quota` for a limit on the number of jobs.
+    /// - `Unreachable` for trouble of the scheduler itself.
+    /// - `Ambiguous` for a lost answer, and `Unrecognized` for unknown words. Both have an unknown effect, since
+    ///   the job may have been accepted all the same.
+    fn parse_submit(&self, recorded: &Recorded) -> Result<JobId>;
+
+    /// Returns one command that lists jobs, including ended ones as far as the scheduler remembers them.
+    fn queue_command(&self, query: &Query<'_>) -> Command;
+
+    /// Reads the output of [`Dialect::queue_command`].
+    ///
+    /// # Errors
+    /// `Unreachable` or `Unreadable`; a failed listing is never an empty queue.
+    fn parse_queue(&self, query: &Query<'_>, output: &Output) -> Result<Queue>;
+
+    /// Returns one command that cancels all these jobs of a cluster. Their ids were just seen to belong to them.
+    fn cancel_command(&self, cluster: Option<&str>, jobs: &[JobRef]) -> Command;
+
+    /// Reads the output of [`Dialect::cancel_command`]: one result for each job, in order.
+    fn parse_cancel(&self, jobs: &[JobRef], output: &Output) -> Vec<Result<()>>;
+
+    /// Returns what the scheduler can do. By default it has a queue, which is listed every 10 s at most, and whose
+    /// listing alone does not prove that a job has ended.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { has_queue: true, poll_floor: Duration::from_secs(10), ..Capabilities::default() }
+    }
+
+    /// Returns a command that looks for the token of a submission among the jobs of a cluster. By default it lists
+    /// the queue.
+    fn find_command(&self, job: &Submission, cluster: Option<&str>) -> Command {
+        let _ = job;
+        self.queue_command(&Query { cluster, jobs: &[], by_id: false })
+    }
+
+    /// Reads the output of [`Dialect::find_command`]. By default as [`Queue::find`] does.
+    ///
+    /// # Errors
+    /// `Unreachable` or `Unreadable`; never `Absent` from a failed command.
+    fn parse_find(&self, job: &Submission, cluster: Option<&str>, output: &Output) -> Result<Listing> {
+        let query = Query { cluster, jobs: &[], by_id: false };
+        Ok(self.parse_queue(&query, output)?.find(job, cluster))
+    }
+
+    /// Returns how long after the first look a second one must confirm an absence: longer than it takes a job that
+    /// was accepted to be listed.
+    fn grace(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    /// Returns one command that asks for the ends of jobs of a cluster that no listing shows any more; `None`
+    /// where the scheduler keeps no history.
+    fn history_command(&self, cluster: Option<&str>, jobs: &[JobRef]) -> Option<Command> {
+        let _ = (cluster, jobs);
+        None
+    }
+
+    /// Reads the output of [`Dialect::history_command`]: only jobs that are known to have ended. Entries that
+    /// can't be read are left out, since this only adds to a listing that has answered.
+    fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
+        let _ = (jobs, output);
+        BTreeMap::new()
+    }
+
+    /// Returns one command that asks which of these jobs the scheduler itself cancelled before their script
+    /// started; `None` where it never does so. All are in one cluster.
+    fn given_up_command(&self, cluster: Option<&str>, jobs: &[JobRef]) -> Option<Command> {
+        let _ = (cluster, jobs);
+        None
+    }
+
+    /// Reads the output of [`Dialect::given_up_command`]. A job whose entry can't be read is left out.
+    fn parse_given_up(&self, jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
+        let _ = (jobs, output);
+        BTreeSet::new()
+    }
 
     /// Returns shell text for the job script that does what the scheduler does not: it enforces limits, and ends
     /// what a job leaves behind. The script reads it after it has taken its gate and before it starts anything. If
@@ -159,75 +284,52 @@ pub trait Dialect: fmt::Debug + Send + Sync + 'static {
         let _ = jobs;
         String::new()
     }
+}
 
-    /// Returns shell text that submits the job. The wrapper runs it in the work directory with the token as `$1`.
-    /// Its output and exit status are recorded, and read by [`Dialect::parse_submit`].
-    ///
-    /// Where the environment may send the job to other clusters, the text first writes their names, one a line, to
-    /// `.ferry/submit-TOKEN/clusters`.
-    fn submit_text(&self, job: &Submission) -> String;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Reads a recorded answer. An id beside a non-zero status counts.
-    ///
-    /// # Errors
-    /// - `Permanent` only for words that are known to be final.
-    /// - `Busy` for "not now"; `Full` and `Quota` for a limit on the number of jobs.
-    /// - `Unreachable` for trouble of the scheduler itself.
-    /// - `Ambiguous` for a lost answer, and `Unrecognized` for unknown words. Both have an unknown effect, since
-    ///   the job may have been accepted all the same.
-    fn parse_submit(&self, recorded: &Recorded) -> Result<JobId>;
-
-    /// Returns a command that looks for the token of a submission among the jobs of a cluster.
-    fn find_command(&self, job: &Submission, cluster: Option<&str>) -> Command;
-
-    /// Reads the output of [`Dialect::find_command`].
-    ///
-    /// # Errors
-    /// `Unreachable` or `Unreadable`; never `Absent` from a failed command.
-    fn parse_find(&self, job: &Submission, cluster: Option<&str>, output: &Output) -> Result<Listing>;
-
-    /// Returns how long after the first look a second one must confirm an absence.
-    fn grace(&self) -> Duration;
-
-    /// Returns one command that lists jobs, including ended ones as far as the scheduler remembers them.
-    fn queue_command(&self, query: &Query<'_>) -> Command;
-
-    /// Reads the output of [`Dialect::queue_command`].
-    ///
-    /// # Errors
-    /// `Unreachable` or `Unreadable`; a failed listing is never an empty queue.
-    fn parse_queue(&self, query: &Query<'_>, output: &Output) -> Result<Queue>;
-
-    /// Returns one command that asks for the ends of jobs of a cluster that no listing shows any more; `None`
-    /// where the scheduler keeps no history.
-    fn history_command(&self, cluster: Option<&str>, jobs: &[JobRef]) -> Option<Command> {
-        let _ = (cluster, jobs);
-        None
+    fn listed(id: &str, name: &str, dir: Option<&str>) -> Listed {
+        Listed {
+            dir: dir.map(Into::into),
+            ..Listed::named(JobId(id.into()), name.into(), JobStatus::default())
+        }
     }
 
-    /// Reads the output of [`Dialect::history_command`]: only jobs that are known to have ended. Entries that
-    /// can't be read are left out, since this only adds to a listing that has answered.
-    fn parse_history(&self, jobs: &[JobRef], output: &Output) -> BTreeMap<JobRef, JobStatus> {
-        let _ = (jobs, output);
-        BTreeMap::new()
+    fn find(listed: Vec<Listed>, proves_absence: bool) -> Listing {
+        let earlier = JobRef { id: JobId("1".into()), token: "fold".into(), dir: "/w".into() };
+        let job = Submission {
+            token: "ftoken".into(),
+            dir: "/w".into(),
+            earlier: vec![earlier],
+            ..Submission::default()
+        };
+        Queue { listed, proves_absence, ..Queue::default() }.find(&job, None)
     }
 
-    /// Returns one command that asks which of these jobs the scheduler itself cancelled before their script
-    /// started; `None` where it never does so. All are in one cluster.
-    fn given_up_command(&self, cluster: Option<&str>, jobs: &[JobRef]) -> Option<Command> {
-        let _ = (cluster, jobs);
-        None
+    #[test]
+    fn a_token_is_found_in_a_listing_by_name_or_by_directory() {
+        let job = |id: &str| Listing::Job(JobId(id.into()));
+        assert_eq!(find(vec![listed("7", "ftoken", None)], true), job("7"));
+        assert_eq!(find(vec![listed("7;b", "ferry-1-ftoken", None)], false), job("7;b"));
+        assert_eq!(find(vec![listed("7", "renamed", Some("/w"))], true), job("7"));
+        let both = vec![listed("6", "renamed", Some("/w")), listed("7", "ftoken", None)];
+        assert_eq!(find(both, true), job("7"), "a name says more than a directory");
+        assert_eq!(
+            find(vec![listed("1", "renamed", Some("/w"))], true),
+            Listing::Absent,
+            "an earlier attempt"
+        );
     }
 
-    /// Reads the output of [`Dialect::given_up_command`]. A job whose entry can't be read is left out.
-    fn parse_given_up(&self, jobs: &[JobRef], output: &Output) -> BTreeSet<JobRef> {
-        let _ = (jobs, output);
-        BTreeSet::new()
+    #[test]
+    fn a_listing_that_can_t_tell_never_says_absent() {
+        let is_blind = |listing| matches!(listing, Listing::Blind(_));
+        assert!(is_blind(find(Vec::new(), false)));
+        assert!(is_blind(find(vec![listed("7", "other", None)], false)));
+        assert!(is_blind(find(vec![listed("7", "", None), listed("8", "other", None)], true)));
+        assert_eq!(find(vec![listed("7", "other", None)], true), Listing::Absent);
+        assert_eq!(find(Vec::new(), true), Listing::Absent);
     }
-
-    /// Returns one command that cancels all these jobs of a cluster. Their ids were just seen to belong to them.
-    fn cancel_command(&self, cluster: Option<&str>, jobs: &[JobRef]) -> Command;
-
-    /// Reads the output of [`Dialect::cancel_command`]: one result for each job, in order.
-    fn parse_cancel(&self, jobs: &[JobRef], output: &Output) -> Vec<Result<()>>;
 }

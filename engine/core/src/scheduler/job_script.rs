@@ -17,10 +17,14 @@ use super::{
 };
 use crate::transport::{quote, quote_path};
 
-/// Exit status of a script that found its directory or sentinel missing.
+/// Exit status of a script that found its directory or sentinel missing, or has no token.
 pub(super) const NO_DIRECTORY: i32 = 97;
 /// Exit status of a second copy that found the start gate taken.
 pub(super) const FENCED: i32 = 98;
+
+/// The line of every script that takes the token. For a scheduler that passes no arguments, the wrapper copies the
+/// script and writes the token in its place (see `claim.rs`). It must be a whole line.
+pub(super) const TAKES_TOKEN: &str = "ferry_token=$1";
 
 /// First line of a script whose computer names none.
 pub(super) const SHEBANG: &str = "#!/bin/sh";
@@ -36,7 +40,8 @@ const PASSED: &str = "HUP INT QUIT USR1 USR2 ALRM TERM URG XCPU";
 /// - `guard` is shell text that the one copy which runs reads before it starts anything (see
 ///   [`Dialect::guard`](super::Dialect::guard)).
 ///
-/// The script expects the submission's token as `$1`.
+/// The script expects the submission's token as `$1`. The copy of it that a scheduler gets which passes no arguments
+/// has it inside.
 pub fn script(
     job: &JobTemplate,
     header: &[String],
@@ -146,7 +151,8 @@ fn gate(job: &JobTemplate, identity: &str) -> String {
     format!(
         r#"
 # ferry's start gate: this job runs once, whoever submitted it how often.
-ferry_token=$1
+{TAKES_TOKEN}
+[ -n "$ferry_token" ] || {{ echo "ferry: this script was started without the token of its submission" >&2; exit {NO_DIRECTORY}; }}
 ferry_dir={dir}
 cd "$ferry_dir" || exit {NO_DIRECTORY}
 ferry_digest=

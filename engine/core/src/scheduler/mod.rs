@@ -101,7 +101,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A submission attempt: what must be on disk before anything is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
-    /// Fresh for every attempt; the end of the job's name, and part of its comment. Only `[0-9a-z-]`.
+    /// Fresh for every attempt ([`ids::token`](crate::ids::token)); the end of the job's name, and part of its
+    /// comment. Only `[0-9a-z-]`: a letter and 14 letters or digits, or a uuid in what was stored before.
     pub token: String,
     /// The beginning of the job's name, for people. Empty in what was stored before there were such names.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -342,6 +343,9 @@ pub struct Capabilities {
     /// True if its jobs report their ends, so that [`Scheduler::watch`] can wait for them. A listing disturbs no
     /// other user.
     pub tells_of_ends: bool,
+    /// True if a submission can give its script the token as an argument. Otherwise each submission gets a copy of
+    /// the script, see [`Dialect`].
+    pub passes_arguments: bool,
     /// Lines of a job script that it reads as directives.
     pub directives: Directives,
     /// Resources that a job may ask for in `resources` beside machines, processes and cores.

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use super::{JobId, JobRef, JobStatus, Listed};
+use super::{JobId, JobRef, JobStatus, Listed, Submission};
 
 /// The jobs asked about, indexed by their ids.
 pub(super) struct Wanted<'a> {
@@ -52,6 +52,22 @@ impl Listed {
     /// Returns whether it works in a directory.
     pub fn works_in(&self, dir: &Path) -> bool {
         self.dir.as_deref() == Some(dir)
+    }
+
+    /// Returns whether the listing shows anything of it that could be a witness.
+    pub(super) fn has_witness(&self) -> bool {
+        !self.name.is_empty() || !self.comment.is_empty() || self.dir.is_some()
+    }
+}
+
+impl Submission {
+    /// Returns the job of this submission among listed ones, where its id is not known: the one that bears the
+    /// token. A site that renames jobs leaves them their directory, which jobs of earlier attempts had as well; so
+    /// one that works there counts if it is none of those.
+    pub fn among<'a>(&self, listed: &'a [Listed]) -> Option<&'a Listed> {
+        let is_earlier = |one: &Listed| self.earlier.iter().any(|job| job.id.number() == one.id.number());
+        let bears = listed.iter().find(|one| one.bears(&self.token));
+        bears.or_else(|| listed.iter().find(|one| one.works_in(&self.dir) && !is_earlier(one)))
     }
 }
 

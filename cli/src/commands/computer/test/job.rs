@@ -7,13 +7,13 @@ use std::{
 };
 
 use ferry_engine::{
+    ids,
     scheduler::{
         Cancelled, CommandLine, JobId, JobRef, JobState, JobTemplate, Resources, Submission, markers,
     },
     transport::{QUIET, Tree, TreeEntry},
 };
 use tokio::io::AsyncReadExt;
-use uuid::Uuid;
 
 use super::{Bench, Check, shorten};
 use crate::output;
@@ -102,7 +102,7 @@ async fn tried(bench: &Bench, dir: &Path, limit: Duration) -> Result<Check, Trou
 }
 
 async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
-    let token = Uuid::now_v7().to_string();
+    let token = ids::token();
     let template = template(bench, dir, &token);
     let script = bench.scheduler.script(&template).map_err(|error| {
         Trouble::before(
