@@ -6,6 +6,8 @@
 
 mod breaker;
 mod command;
+mod error;
+mod metadata;
 mod path;
 mod pattern;
 mod pool;
@@ -15,7 +17,6 @@ mod tree;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -23,155 +24,17 @@ use tokio::io::AsyncRead;
 
 pub use breaker::{Breaker, Pace, Phase, Trouble};
 pub use command::{Command, Output};
+pub use error::{Error, ErrorKind, Result};
+pub use metadata::{Capabilities, Entry, FileKind, Metadata};
 pub use path::{check_path, fresh_name};
 pub use pattern::Pattern;
 pub use pool::{Factory, Setting, Transports};
 pub use quote::{quote, quote_path};
 pub use tree::{Tree, TreeEntry};
 
-use crate::error;
-
 /// Returns whether the result of [`Transport::whoami`] is a number, since the user has no name there.
 pub fn is_nameless(user: &str) -> bool {
     !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Kinds of transport error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// No such file or directory.
-    NotFound,
-    /// Something is there already.
-    AlreadyExists,
-    /// A directory that should be empty is not.
-    NotEmpty,
-    /// A file where a directory is needed.
-    NotADirectory,
-    /// A directory where a file is needed.
-    IsADirectory,
-    /// Permission denied.
-    PermissionDenied,
-    /// No space left, or a quota is used up.
-    StorageFull,
-    /// A relative or empty path, or a name that leaves its directory.
-    InvalidPath,
-    /// The operation took longer than it was given.
-    TimedOut,
-    /// The host can't be reached, or the connection was lost: trouble of the host, not of the process.
-    Unreachable,
-    /// The credentials or the host key were refused. Never retried automatically.
-    Authentication,
-    /// The host is known to be in trouble, or is disabled: nothing was tried.
-    CircuitOpen,
-    /// This transport can't do it.
-    Unsupported,
-    /// Wrong settings.
-    Config,
-    /// Anything else.
-    Other,
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ErrorKind::NotFound => "not found",
-            ErrorKind::AlreadyExists => "already exists",
-            ErrorKind::NotEmpty => "directory not empty",
-            ErrorKind::NotADirectory => "not a directory",
-            ErrorKind::IsADirectory => "is a directory",
-            ErrorKind::PermissionDenied => "permission denied",
-            ErrorKind::StorageFull => "no space left",
-            ErrorKind::InvalidPath => "invalid path",
-            ErrorKind::TimedOut => "timed out",
-            ErrorKind::Unreachable => "unreachable",
-            ErrorKind::Authentication => "authentication failed",
-            ErrorKind::CircuitOpen => "not tried",
-            ErrorKind::Unsupported => "unsupported",
-            ErrorKind::Config => "wrong settings",
-            ErrorKind::Other => "failed",
-        })
-    }
-}
-
-/// A transport's error.
-pub type Error = error::Error<ErrorKind>;
-/// A transport's result.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-impl Error {
-    /// Makes the transport error for an I/O error during `operation` on `path`.
-    pub fn from_io(operation: &'static str, path: &Path, source: std::io::Error) -> Self {
-        use std::io::ErrorKind as Io;
-        let kind = match source.kind() {
-            Io::NotFound => ErrorKind::NotFound,
-            Io::AlreadyExists => ErrorKind::AlreadyExists,
-            Io::DirectoryNotEmpty => ErrorKind::NotEmpty,
-            Io::NotADirectory => ErrorKind::NotADirectory,
-            Io::IsADirectory => ErrorKind::IsADirectory,
-            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::PermissionDenied,
-            Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::StorageFull,
-            Io::InvalidInput | Io::InvalidFilename => ErrorKind::InvalidPath,
-            Io::TimedOut => ErrorKind::TimedOut,
-            _ => ErrorKind::Other,
-        };
-        let error = Error::new(kind, operation).with("path", path.display()).source(source);
-        if matches!(kind, ErrorKind::StorageFull | ErrorKind::TimedOut | ErrorKind::Other) {
-            error.later()
-        } else {
-            error
-        }
-    }
-}
-
-/// The optional features of a transport.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Capabilities {
-    /// True if commands run on this very machine, so that local tools may look at its children and files.
-    pub is_local: bool,
-    /// True if [`Transport::rename`] refuses an existing target atomically.
-    pub atomic_no_replace: bool,
-    /// True if names need not be UTF-8.
-    pub any_bytes_in_names: bool,
-}
-
-/// The kind of file that a path names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Dir,
-    /// A symbolic link.
-    Symlink,
-    /// A pipe, socket or device.
-    Other,
-}
-
-/// The metadata of a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metadata {
-    /// The kind of file.
-    pub kind: FileKind,
-    /// Size in bytes.
-    pub size: u64,
-    /// Permission bits, `0o7777` at the most.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Last modification, by the remote side's clock.
-    pub modified: SystemTime,
-}
-
-/// One name in a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The name alone.
-    pub name: std::ffi::OsString,
-    /// Its metadata, without following a link.
-    pub metadata: Metadata,
 }
 
 /// A callback that gets the number of bytes moved since its last call. The numbers add up to the size of what was
