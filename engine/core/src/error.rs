@@ -66,6 +66,13 @@ impl<K> Error<K> {
         self
     }
 
+    /// Names the operation of which the failed one was a part.
+    #[must_use]
+    pub fn during(mut self, operation: &'static str) -> Self {
+        self.inner.operation = operation;
+        self
+    }
+
     /// Adds context, such as the path.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {

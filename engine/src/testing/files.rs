@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::transport::{Entry, ErrorKind, FileKind, Metadata, Pattern, Tree, TreeEntry};
+use crate::transport::{Entry, ErrorKind, FileKind, Metadata, Tree, TreeEntry};
 
 /// Most links that are followed in one path.
 const LINKS_MAX: u32 = 40;
@@ -211,26 +211,6 @@ impl Files {
             self.put(place, kind, mode);
         }
         Ok(())
-    }
-
-    /// Returns the paths that match a pattern, sorted.
-    pub(super) fn glob(&self, pattern: &Path) -> Vec<PathBuf> {
-        let mut found = vec![PathBuf::from("/")];
-        for part in pattern.components().filter(|part| matches!(part, Component::Normal(_))) {
-            let name = part.as_os_str();
-            found = match Pattern::read(name) {
-                None => found.into_iter().map(|dir| dir.join(name)).collect(),
-                Some(pattern) => found.iter().flat_map(|dir| self.matching(dir, &pattern)).collect(),
-            };
-        }
-        found.retain(|path| self.stat(path, false).is_ok());
-        found.sort();
-        found
-    }
-
-    fn matching(&self, dir: &Path, pattern: &Pattern) -> Vec<PathBuf> {
-        let names = self.list(dir).unwrap_or_default().into_iter().map(|entry| entry.name);
-        names.filter(|name: &OsString| pattern.matches(name)).map(|name| dir.join(name)).collect()
     }
 
     /// Makes directories below a root, following no link.

@@ -1,4 +1,4 @@
-//! The suite on the local transport, plain and with a login shell.
+//! The suite on the local transport, plain, with a login shell, and with its overrides hidden.
 //!
 //! It runs in a child whose home is a temporary directory: the user's own login files must not decide what
 //! is tested, and must not be run, and killed in the middle, hundreds of times.
@@ -26,6 +26,7 @@ fn main() -> io::Result<ExitCode> {
     }
     let mut trials = transport::suite("local", || open(false));
     trials.extend(transport::suite("local-login-shell", || open(true)));
+    trials.extend(transport::suite_without_overrides("local-provided", || open(false)));
     trials.push(Trial::test("transport/local-login-shell/login_files_are_read", login_files_are_read));
     Ok(run(&Arguments::from_args(), trials).exit_code())
 }

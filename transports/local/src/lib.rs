@@ -25,7 +25,6 @@ mod exec;
 mod fault;
 mod fetch;
 mod files;
-mod glob;
 mod group;
 mod output;
 mod rename;

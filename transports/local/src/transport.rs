@@ -10,14 +10,14 @@ use std::{
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
     Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Reader, Result,
-    Transport, Tree, check_path, is_nameless,
+    Transport, Tree, check_path, is_nameless, provided,
 };
 use tokio::{
     io::AsyncRead,
     sync::{OnceCell, Semaphore, SemaphorePermit},
 };
 
-use crate::{Config, copy, exec, fault::At, fetch, files, glob, rename, tree, user, work, write};
+use crate::{Config, copy, exec, fault::At, fetch, files, rename, tree, user, work, write};
 
 /// Most children at a time: each takes three descriptors, and a process may have about a thousand.
 const CHILDREN: usize = 64;
@@ -182,16 +182,12 @@ impl Transport for Local {
         job.await.map_err(Error::effect_unknown)
     }
 
-    async fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>> {
-        self.on("glob", pattern, glob::glob).await
-    }
-
     async fn whoami(&self) -> Result<String> {
-        let _child = self.permit("whoami", &self.children).await?;
+        self.check_open("whoami")?;
         if let Some(user) = self.user.get() {
             return Ok(user.clone());
         }
-        let user = user::whoami().await?;
+        let user = provided::whoami(self).await?;
         // A user without a name may get one again, once the user directory is back.
         if !is_nameless(&user) {
             let _ = self.user.set(user.clone());

@@ -1,21 +1,6 @@
-//! The user on this machine, and the user's shell.
+//! The user's shell on this machine.
 
 use std::path::Path;
-
-use ferry_engine_core::transport::{Command, Result};
-
-use crate::{Config, exec};
-
-/// Returns the user's name, or the number where the user has none. `id` asks the user directory of this machine;
-/// reading `/etc/passwd` would not.
-pub(crate) async fn whoami() -> Result<String> {
-    let output = exec::exec(Config::default(), &Command::new(["id", "-un"]).no_login_shell()).await?;
-    let name = output.text().trim().to_owned();
-    if output.status == 0 && !name.is_empty() {
-        return Ok(name);
-    }
-    Ok(rustix::process::geteuid().as_raw().to_string())
-}
 
 /// Returns the user's own shell in a directory. The directory is an argument, so nothing in it is read as script.
 pub(crate) fn shell_command(dir: &Path) -> Vec<String> {
@@ -25,7 +10,10 @@ pub(crate) fn shell_command(dir: &Path) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use ferry_engine_core::transport::Command;
+
     use super::*;
+    use crate::{Config, exec};
 
     #[tokio::test]
     async fn the_shell_opens_in_the_directory() {

@@ -49,36 +49,6 @@ pub(crate) async fn mkdir(sftp: &Sftp, dir: &Path) -> Result<()> {
     }
 }
 
-/// Makes a directory and its parents: looks upwards for one that exists, then makes the rest.
-pub(crate) async fn mkdirs(sftp: &Sftp, operation: &'static str, dir: &Path) -> Result<()> {
-    let mut missing = Vec::new();
-    for above in dir.ancestors() {
-        match sftp.facts(operation, STAT, above).await? {
-            Ok(facts) if facts.kind == FileKind::Dir => break,
-            Ok(_) => return Err(is(ErrorKind::NotADirectory, operation, above)),
-            Err(status) if status.code == Status::NO_SUCH_FILE => missing.push(above),
-            Err(status) => return Err(fault(operation, above, status)),
-        }
-    }
-    for dir in missing.into_iter().rev() {
-        if let Err(status) = sftp.act(operation, Request::new(MKDIR).path(dir).mode(None)).await? {
-            made_meanwhile(sftp, operation, dir, status).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Handles a failed mkdir: another process may have made the directory since; anything but a directory is in the
-/// way.
-async fn made_meanwhile(sftp: &Sftp, operation: &'static str, dir: &Path, status: Status) -> Result<()> {
-    match sftp.facts(operation, STAT, dir).await? {
-        Ok(facts) if facts.kind == FileKind::Dir => Ok(()),
-        Ok(_) => Err(is(ErrorKind::NotADirectory, operation, dir)),
-        // This may be a link to nowhere.
-        Err(_) => explain(sftp, operation, dir, status, |_| Some(ErrorKind::AlreadyExists)).await,
-    }
-}
-
 pub(crate) async fn remove_file(sftp: &Sftp, path: &Path) -> Result<()> {
     match sftp.act("remove_file", Request::new(REMOVE).path(path)).await? {
         Ok(()) => Ok(()),

@@ -1,21 +1,14 @@
-//! Work that a command on the remote side does best: removing and copying trees, and the user's name.
+//! Work that a command on the remote side does best: removing trees.
 
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
-use ferry_engine_core::transport::{Command, Error, ErrorKind, FileKind, Output, Result, fresh_name};
+use ferry_engine_core::transport::{Error, ErrorKind, Output, Result};
 
-use crate::{
-    exec::Runner,
-    fault::{fault, is},
-    files,
-    script::Job,
-    sftp::{LSTAT, STAT, Sftp},
-};
+use crate::{exec::Runner, script::Job};
 
 /// Most time that work on whole trees may take.
 const TREE: Duration = Duration::from_secs(60 * 60);
@@ -50,33 +43,6 @@ pub(crate) fn remove_later(runner: Runner, path: PathBuf) {
     });
 }
 
-/// Copies a file or a tree, which is made under a temporary name, then put in place.
-pub(crate) async fn copy(runner: &Runner, sftp: Arc<Sftp>, from: &Path, to: &Path) -> Result<()> {
-    const OPERATION: &str = "copy";
-    if sftp.facts(OPERATION, LSTAT, to).await?.is_ok() {
-        return Err(is(ErrorKind::AlreadyExists, OPERATION, to));
-    }
-    sftp.facts(OPERATION, LSTAT, from).await?.map_err(|status| fault(OPERATION, from, status))?;
-    let parent = to.parent().unwrap_or(Path::new("/"));
-    match sftp.facts(OPERATION, STAT, parent).await? {
-        Ok(facts) if facts.kind == FileKind::Dir => {}
-        Ok(_) => return Err(is(ErrorKind::NotADirectory, OPERATION, parent)),
-        Err(status) => return Err(fault(OPERATION, parent, status)),
-    }
-    // Its session may be the only one.
-    drop(sftp);
-    let draft = Leftover { runner: runner.clone(), path: Some(to.with_file_name(fresh_name())) };
-    let Some(path) = draft.path.as_deref() else { return Ok(()) };
-    let output = run(runner, &["cp", "-RPp", "--"], &[from, path]).await?;
-    if output.status != 0 {
-        return Err(said(OPERATION, from, &output));
-    }
-    let sftp = runner.sftp.get(&runner.connection, OPERATION).await?;
-    files::rename(&sftp, OPERATION, path, to).await?;
-    draft.keep();
-    Ok(())
-}
-
 /// Runs words on paths, with untranslated messages.
 async fn run(runner: &Runner, words: &[&str], paths: &[&Path]) -> Result<Output> {
     let words = ["env", "LC_ALL=C"].iter().chain(words).map(OsStr::new);
@@ -86,17 +52,7 @@ async fn run(runner: &Runner, words: &[&str], paths: &[&Path]) -> Result<Output>
 /// Returns a remote program's message as an error.
 pub(crate) fn said(operation: &'static str, path: &Path, output: &Output) -> Error {
     let text = output.error_text();
-    let kinds = [
-        ("Permission denied", ErrorKind::PermissionDenied),
-        ("Operation not permitted", ErrorKind::PermissionDenied),
-        ("Read-only file system", ErrorKind::PermissionDenied),
-        ("No space left", ErrorKind::StorageFull),
-        ("Disk quota", ErrorKind::StorageFull),
-        ("No such file", ErrorKind::NotFound),
-        ("into itself", ErrorKind::InvalidPath),
-    ];
-    let kind =
-        kinds.iter().find(|(words, _)| text.contains(words)).map_or(ErrorKind::Other, |(_, kind)| *kind);
+    let kind = ErrorKind::of_text(&text).unwrap_or(ErrorKind::Other);
     let first = text.lines().next().unwrap_or("it did not say why").to_owned();
     Error::new(kind, operation).with("path", path.display()).source(std::io::Error::other(first))
 }
@@ -120,17 +76,4 @@ impl Drop for Leftover {
             remove_later(self.runner.clone(), path);
         }
     }
-}
-
-/// Returns the user's name, or the number where the user has none.
-pub(crate) async fn whoami(runner: &Runner) -> Result<String> {
-    // Without a name `id` prints the number and fails.
-    let command = Command::sh("name=$(id -un 2> /dev/null) && printf '%s\\n' \"$name\" || id -u");
-    let output = runner.exec(&command.no_login_shell()).await?;
-    let name = output.text().trim().to_owned();
-    if output.status == 0 && !name.is_empty() {
-        return Ok(name);
-    }
-    let unknown = Error::new(ErrorKind::Other, "whoami").message("`id` does not say who the user is");
-    Err(unknown.with("stderr", output.error_text()))
 }

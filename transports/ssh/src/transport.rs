@@ -1,14 +1,14 @@
 //! [`Ssh`]: the trait's methods, each delegated to its own module.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
-    Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Reader, Result,
-    Transport, Tree, check_path, is_nameless,
+    Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, Reader, Result, Transport, Tree,
+    check_path, is_nameless, provided,
 };
 use tokio::{io::AsyncRead, sync::OnceCell};
 
@@ -16,7 +16,7 @@ use crate::{
     Config,
     connection::Connection,
     exec::Runner,
-    fetch, files, glob, remote,
+    files, remote,
     sftp::{Sftp, open_reader},
     shell, tree, write,
 };
@@ -38,6 +38,12 @@ impl Ssh {
     async fn sftp(&self, operation: &'static str, paths: &[&Path]) -> Result<Arc<Sftp>> {
         self.check(operation, paths)?;
         self.runner.sftp.get(&self.runner.connection, operation).await
+    }
+
+    /// Writes a tree as one stream; returns false if the far side can't unpack it.
+    async fn stream(&self, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<bool> {
+        self.mkdirs(to).await?;
+        tree::stream(&self.runner, tree, to, progress).await
     }
 
     fn check(&self, operation: &'static str, paths: &[&Path]) -> Result<()> {
@@ -83,11 +89,6 @@ impl Transport for Ssh {
         files::mkdir(&sftp, dir).await.map_err(in_doubt)
     }
 
-    async fn mkdirs(&self, dir: &Path) -> Result<()> {
-        let sftp = self.sftp("mkdirs", &[dir]).await?;
-        files::mkdirs(&sftp, "mkdirs", dir).await.map_err(in_doubt)
-    }
-
     async fn remove_file(&self, path: &Path) -> Result<()> {
         let sftp = self.sftp("remove_file", &[path]).await?;
         files::remove_file(&sftp, path).await.map_err(in_doubt)
@@ -106,11 +107,6 @@ impl Transport for Ssh {
     async fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         let sftp = self.sftp("rename", &[from, to]).await?;
         files::rename(&sftp, "rename", from, to).await.map_err(in_doubt)
-    }
-
-    async fn copy(&self, from: &Path, to: &Path) -> Result<()> {
-        let sftp = self.sftp("copy", &[from, to]).await?;
-        remote::copy(&self.runner, sftp, from, to).await.map_err(in_doubt)
     }
 
     async fn symlink(&self, target: &Path, link: &Path) -> Result<()> {
@@ -136,31 +132,27 @@ impl Transport for Ssh {
         executable: bool,
     ) -> Result<u64> {
         let sftp = self.sftp("write", &[path]).await?;
-        write::write(&sftp, "write", path, from, executable, QUIET).await.map_err(in_doubt)
+        write::write(&sftp, path, from, executable).await.map_err(in_doubt)
     }
 
     async fn put_tree(&self, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()> {
         tree.check()?;
         self.check("put_tree", &[to])?;
-        tree::put(&self.runner, tree, to, progress).await.map_err(Error::effect_unknown)
-    }
-
-    async fn get_files(&self, pairs: &[(PathBuf, PathBuf)], progress: Progress<'_>) -> Result<()> {
-        let paths: Vec<&Path> = pairs.iter().flat_map(|(far, local)| [&**far, &**local]).collect();
-        let sftp = self.sftp("get_files", &paths).await?;
-        fetch::get_files(&sftp, pairs, progress).await.map_err(Error::effect_unknown)
-    }
-
-    async fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>> {
-        glob::glob(&self.sftp("glob", &[pattern]).await?, pattern).await
+        if tree::is_worth_a_stream(tree) {
+            let streamed = self.stream(tree, to, progress).await;
+            if streamed.map_err(|error| error.during("put_tree").effect_unknown())? {
+                return Ok(());
+            }
+        }
+        provided::put_tree(self, tree, to, progress).await
     }
 
     async fn whoami(&self) -> Result<String> {
-        self.runner.connection.check("whoami")?;
+        self.check("whoami", &[])?;
         if let Some(user) = self.user.get() {
             return Ok(user.clone());
         }
-        let user = remote::whoami(&self.runner).await?;
+        let user = provided::whoami(self).await?;
         // A user without a name may get one again, once the user directory is back.
         if !is_nameless(&user) {
             let _ = self.user.set(user.clone());

@@ -1,27 +1,27 @@
 //! Writing a tree below a directory without ever following a link there.
 //!
-//! A few entries are written one by one over SFTP. Many are sent as one tar stream into a fresh hidden directory
+//! A few entries are written one by one, as every transport does it. Many are sent as one tar stream into a fresh hidden directory
 //! inside the target. From there they are moved into place, a whole directory at a time where the target has none
 //! of that name. SFTP has no open directories. So a link is noticed if it existed before, but not if it is made
 //! between check and move.
 
-use std::{collections::BTreeSet, io, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ferry_engine_core::transport::{
-    Error, ErrorKind, FileKind, Progress, Result, Tree, TreeEntry, fresh_name,
+    Error, ErrorKind, FileKind, Progress, Result, Tree, TreeEntry, fresh_name, provided::open_local,
 };
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
 use crate::{
-    draft::{FarDraft, mode},
+    draft::mode,
     exec::Runner,
-    fault::{explain, fault, is},
+    fault::explain,
     files,
     remote::Leftover,
     script::Job,
-    sftp::{LSTAT, MKDIR, RENAME, RMDIR, Request, Sftp},
-    tar, write,
+    sftp::{LSTAT, RENAME, RMDIR, Request, Sftp},
+    tar,
 };
 
 const PUT_TREE: &str = "put_tree";
@@ -35,89 +35,25 @@ const PIECES: usize = 4;
 /// Most time that unpacking may take.
 const UNPACKING: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Writes a tree whose names were checked.
-pub(crate) async fn put(runner: &Runner, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()> {
-    let sftp = runner.sftp.get(&runner.connection, PUT_TREE).await?;
-    files::mkdirs(&sftp, PUT_TREE, to).await?;
-    if tree.entries.len() < STREAM_FROM {
-        return one_by_one(&sftp, tree, to, progress).await;
-    }
-    // The stream's session may be the only one.
-    drop(sftp);
+/// Returns whether a stream is quicker than the round trips of single entries.
+pub(crate) fn is_worth_a_stream(tree: &Tree) -> bool {
+    tree.entries.len() >= STREAM_FROM
+}
+
+/// Streams a tree whose names were checked into a directory that exists; returns false, and has done nothing, if
+/// there is no `tar` to unpack it.
+pub(crate) async fn stream(runner: &Runner, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<bool> {
     let stage = to.join(fresh_name());
     let leftover = Leftover { runner: runner.clone(), path: Some(stage.clone()) };
-    let is_unpacked = unpack(runner, tree, &stage, progress).await?;
-    let sftp = runner.sftp.get(&runner.connection, PUT_TREE).await?;
-    if !is_unpacked {
-        drop(leftover);
-        return one_by_one(&sftp, tree, to, progress).await;
+    if !unpack(runner, tree, &stage, progress).await? {
+        return Ok(false);
     }
+    let sftp = runner.sftp.get(&runner.connection, PUT_TREE).await?;
     Merge { sftp: &sftp, stage: &stage, to }.all(tree).await?;
     if sftp.act(PUT_TREE, Request::new(RMDIR).path(&stage)).await?.is_ok() {
         leftover.keep();
     }
-    Ok(())
-}
-
-/// Returns all directories of a tree, parents first.
-fn directories(tree: &Tree) -> BTreeSet<&Path> {
-    let own = tree.entries.iter().filter(|(_, entry)| matches!(entry, TreeEntry::Dir));
-    let own = own.map(|(name, _)| name.as_path());
-    let above = tree.entries.keys().flat_map(|name| name.ancestors().skip(1));
-    own.chain(above).filter(|path| !path.as_os_str().is_empty()).collect()
-}
-
-async fn one_by_one(sftp: &Arc<Sftp>, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()> {
-    for dir in directories(tree) {
-        let dir = to.join(dir);
-        if let Err(status) = sftp.act(PUT_TREE, Request::new(MKDIR).path(&dir).mode(None)).await? {
-            match sftp.facts(PUT_TREE, LSTAT, &dir).await? {
-                Ok(facts) if facts.kind == FileKind::Dir => {}
-                Ok(_) => return Err(is(ErrorKind::NotADirectory, PUT_TREE, &dir)),
-                Err(_) => return Err(fault(PUT_TREE, &dir, status)),
-            }
-        }
-    }
-    for (name, entry) in &tree.entries {
-        put_entry(sftp, entry, &to.join(name), progress).await?;
-    }
-    Ok(())
-}
-
-async fn put_entry(sftp: &Arc<Sftp>, entry: &TreeEntry, to: &Path, progress: Progress<'_>) -> Result<()> {
-    match entry {
-        TreeEntry::Dir => {}
-        TreeEntry::Symlink(target) => {
-            let draft = FarDraft::of(sftp, to);
-            let link = files::link_request(target, draft.path());
-            sftp.act(PUT_TREE, link).await?.map_err(|status| fault(PUT_TREE, to, status))?;
-            draft.replace(PUT_TREE, to).await?;
-        }
-        TreeEntry::Bytes { bytes, executable } => {
-            write::write(sftp, PUT_TREE, to, &mut &bytes[..], *executable, progress).await?;
-        }
-        TreeEntry::File { from, executable } => {
-            let (mut file, _) = open_local(from).await?;
-            write::write(sftp, PUT_TREE, to, &mut file, *executable, progress).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Opens a regular local file.
-async fn open_local(path: &Path) -> Result<(tokio::fs::File, u64)> {
-    let at = |error| Error::from_io(PUT_TREE, path, error);
-    // Checked before it is opened: opening a pipe would wait for its writer.
-    let facts = tokio::fs::metadata(path).await.map_err(at)?;
-    if facts.is_dir() {
-        return Err(at(io::ErrorKind::IsADirectory.into()));
-    }
-    if !facts.is_file() {
-        let special =
-            Error::new(ErrorKind::Unsupported, PUT_TREE).message("a pipe, socket or device, not a file");
-        return Err(special.with("path", path.display()));
-    }
-    Ok((tokio::fs::File::open(path).await.map_err(at)?, facts.len()))
+    Ok(true)
 }
 
 /// Streams the tree into a new directory; returns false if there is no `tar` to unpack it.
@@ -165,7 +101,7 @@ struct Stream<'a> {
 
 impl Stream<'_> {
     async fn tree(&mut self, tree: &Tree) -> Result<(), Cut> {
-        for dir in directories(tree) {
+        for dir in tree.directories() {
             self.put(&tar::header(dir, tar::Kind::Dir)).await?;
         }
         for (name, entry) in &tree.entries {
@@ -193,7 +129,7 @@ impl Stream<'_> {
     }
 
     async fn file(&mut self, name: &Path, from: &Path, mode: u32) -> Result<(), Cut> {
-        let (mut file, size) = open_local(from).await?;
+        let (mut file, size) = open_local(PUT_TREE, from).await?;
         self.put(&tar::header(name, tar::Kind::File { size, mode })).await?;
         let mut left = size;
         let mut chunk = Vec::with_capacity(PIECE);
@@ -233,7 +169,7 @@ struct Merge<'a> {
 impl Merge<'_> {
     async fn all(&self, tree: &Tree) -> Result<()> {
         let mut moved: Vec<&Path> = Vec::new();
-        for dir in directories(tree) {
+        for dir in tree.directories() {
             if !is_below(dir, &moved) && self.dir(dir).await? {
                 moved.push(dir);
             }

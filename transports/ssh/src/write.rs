@@ -11,36 +11,33 @@ use crate::{
     sftp::{CHUNK, FLAG_NEW, Handle, LSTAT, OPEN, Pending, Reply, Request, Sftp},
 };
 
+const WRITE: &str = "write";
 /// Requests in flight: more than a server's window holds would only wait in our own memory.
 const AHEAD: usize = 64;
 
-/// Writes all of `from` to `path`, and reports its progress. Returns the number of bytes.
+/// Writes all of `from` to `path`. Returns the number of bytes.
 ///
 /// # Errors
 /// Returns the errors of [`Transport::write`](ferry_engine_core::transport::Transport::write).
 pub(crate) async fn write(
     sftp: &Arc<Sftp>,
-    operation: &'static str,
     path: &Path,
     from: &mut (dyn AsyncRead + Send + Unpin),
     executable: bool,
-    progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<u64> {
     let draft = FarDraft::of(sftp, path);
-    let mut upload = Upload::begin(sftp, operation, path, &draft, executable).await?;
+    let mut upload = Upload::begin(sftp, path, &draft, executable).await?;
     let mut chunk = Vec::with_capacity(CHUNK);
-    while fill(from, &mut chunk).await.map_err(|error| unread(operation, path, error))? {
+    while fill(from, &mut chunk).await.map_err(|error| unread(path, error))? {
         upload.send(&chunk).await?;
-        progress(chunk.len() as u64);
     }
     let total = upload.finish().await?;
-    draft.replace(operation, path).await?;
+    draft.replace(WRITE, path).await?;
     Ok(total)
 }
 
 /// A draft that is being written.
 struct Upload<'a> {
-    operation: &'static str,
     path: &'a Path,
     handle: Handle,
     offset: u64,
@@ -51,32 +48,31 @@ impl<'a> Upload<'a> {
     /// Looks at the target and opens the draft in one round trip.
     async fn begin(
         sftp: &Arc<Sftp>,
-        operation: &'static str,
         path: &'a Path,
         draft: &FarDraft,
         executable: bool,
     ) -> Result<Self> {
-        let target = sftp.ask(operation, Request::new(LSTAT).path(path));
+        let target = sftp.ask(WRITE, Request::new(LSTAT).path(path));
         let open = Request::new(OPEN).path(draft.path()).number(FLAG_NEW).mode(Some(mode(executable)));
-        let handle = sftp.handle(operation, open).await?;
+        let handle = sftp.handle(WRITE, open).await?;
         // The rename at the end would refuse it too, but only after all the bytes.
         if let Reply::Attributes(facts) = target.wait().await?
             && facts.kind == FileKind::Dir
         {
-            return Err(is(ErrorKind::IsADirectory, operation, path));
+            return Err(is(ErrorKind::IsADirectory, WRITE, path));
         }
         let handle = match handle {
             Ok(handle) => handle,
-            Err(status) => return explain_parent(sftp, operation, path, status).await,
+            Err(status) => return explain_parent(sftp, WRITE, path, status).await,
         };
-        Ok(Upload { operation, path, handle, offset: 0, queue: VecDeque::new() })
+        Ok(Upload { path, handle, offset: 0, queue: VecDeque::new() })
     }
 
     async fn send(&mut self, chunk: &[u8]) -> Result<()> {
         while self.queue.len() >= AHEAD {
             self.settle().await?;
         }
-        let pending = self.handle.write(self.operation, self.offset, chunk).await;
+        let pending = self.handle.write(WRITE, self.offset, chunk).await;
         self.queue.push_back(pending);
         self.offset += chunk.len() as u64;
         Ok(())
@@ -87,19 +83,19 @@ impl<'a> Upload<'a> {
         let Some(pending) = self.queue.pop_front() else { return Ok(()) };
         match pending.done().await? {
             Ok(()) => Ok(()),
-            Err(status) => explain_parent(&self.handle.sftp, self.operation, self.path, status).await,
+            Err(status) => explain_parent(&self.handle.sftp, WRITE, self.path, status).await,
         }
     }
 
     /// Waits for all answers, and closes the file in the same round trip.
     async fn finish(mut self) -> Result<u64> {
         let queue = std::mem::take(&mut self.queue);
-        let Upload { operation, path, handle, offset, .. } = self;
+        let Upload { path, handle, offset, .. } = self;
         let sftp = handle.sftp.clone();
-        let closed = handle.close(operation);
+        let closed = handle.close(WRITE);
         for pending in queue.into_iter().chain([closed]) {
             if let Err(status) = pending.done().await? {
-                return explain_parent(&sftp, operation, path, status).await;
+                return explain_parent(&sftp, WRITE, path, status).await;
             }
         }
         Ok(offset)
@@ -117,7 +113,7 @@ pub(crate) async fn fill(
     Ok(!chunk.is_empty())
 }
 
-fn unread(operation: &'static str, path: &Path, error: std::io::Error) -> Error {
-    let unread = Error::new(ErrorKind::Other, operation).message("what was to be written could not be read");
+fn unread(path: &Path, error: std::io::Error) -> Error {
+    let unread = Error::new(ErrorKind::Other, WRITE).message("what was to be written could not be read");
     unread.with("path", path.display()).source(error)
 }

@@ -1,4 +1,4 @@
-//! The published suite for transports, on a real sshd of our own: plain, and with a login shell.
+//! The published suite for transports, on a real sshd of our own: plain, with a login shell, and with its overrides hidden.
 
 mod support;
 
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     };
     let mut trials = suite("ssh", false);
     trials.extend(suite("ssh-login-shell", true));
+    trials.extend(transport::suite_without_overrides("ssh-provided", move || open(sshd.clone(), false)));
     run(&Arguments::from_args(), trials).exit_code()
 }
 

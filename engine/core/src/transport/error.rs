@@ -40,6 +40,23 @@ pub enum ErrorKind {
     Other,
 }
 
+impl ErrorKind {
+    /// Guesses the kind from what a program of the far side said in the locale C. It is the last resort, for what no
+    /// look at the files can tell: a full disk, a forbidden change.
+    pub fn of_text(text: &str) -> Option<ErrorKind> {
+        let kinds = [
+            ("Permission denied", ErrorKind::PermissionDenied),
+            ("Operation not permitted", ErrorKind::PermissionDenied),
+            ("Read-only file system", ErrorKind::PermissionDenied),
+            ("No space left", ErrorKind::StorageFull),
+            ("Disk quota", ErrorKind::StorageFull),
+            ("No such file", ErrorKind::NotFound),
+            ("into itself", ErrorKind::InvalidPath),
+        ];
+        kinds.iter().find(|(words, _)| text.contains(words)).map(|(_, kind)| *kind)
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -11,6 +11,7 @@ mod metadata;
 mod path;
 mod pattern;
 mod pool;
+pub mod provided;
 mod quote;
 mod tree;
 
@@ -59,11 +60,12 @@ pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
 /// # Cancel safety
 /// A dropped future leaves no channel, child or half-written target name behind. Its completed work on the remote
 /// side stays.
+///
+/// # Required and provided methods
+/// Files and commands are required. The others are [`provided`] over them; override one where you know a faster way.
+/// What they promise stays the same.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// Returns its optional features.
-    fn capabilities(&self) -> Capabilities;
-
     /// Runs a command in a process group of its own, and waits for its end. Background children that still hold
     /// its output are not waited for: their output up to then is included, and they live on.
     ///
@@ -104,12 +106,6 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// `AlreadyExists` if the path names anything; `NotFound` without a parent.
     async fn mkdir(&self, dir: &Path) -> Result<()>;
 
-    /// Makes a directory and its parents; existing ones, and links to them, are fine. Idempotent.
-    ///
-    /// # Errors
-    /// `AlreadyExists` or `NotADirectory` if a file is in the way.
-    async fn mkdirs(&self, dir: &Path) -> Result<()>;
-
     /// Removes a file or a link; the link's target stays.
     ///
     /// # Errors
@@ -122,10 +118,6 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// `NotFound`, `NotEmpty`; `NotADirectory`, also for a link to one.
     async fn remove_dir(&self, dir: &Path) -> Result<()>;
 
-    /// Removes a file, a link, or a directory with everything below it, following no link. A missing path is fine,
-    /// so it is idempotent.
-    async fn remove_tree(&self, path: &Path) -> Result<()>;
-
     /// Renames within one file system.
     ///
     /// # Errors
@@ -133,14 +125,6 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// included: nothing is replaced, and a directory is never moved *into* another. `Unsupported` if the target
     /// is on another file system and the remote side says so.
     async fn rename(&self, from: &Path, to: &Path) -> Result<()>;
-
-    /// Copies a file or a tree on the remote side: links as links, permission bits kept. The target appears whole
-    /// or not at all where the remote side allows.
-    ///
-    /// # Errors
-    /// `AlreadyExists` if the target names anything; `NotFound`, also if the target's parent is missing.
-    /// A tree with pipes, sockets or devices in it may be `Unsupported`. Copying a directory into itself fails.
-    async fn copy(&self, from: &Path, to: &Path) -> Result<()>;
 
     /// Makes `link` point to `target`, which is absolute and need not exist.
     ///
@@ -174,6 +158,35 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         executable: bool,
     ) -> Result<u64>;
 
+    /// Returns its optional features; none by default.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    /// Makes a directory and its parents; existing ones, and links to them, are fine. Idempotent.
+    ///
+    /// # Errors
+    /// `AlreadyExists` or `NotADirectory` if a file is in the way.
+    async fn mkdirs(&self, dir: &Path) -> Result<()> {
+        provided::mkdirs(self, dir).await
+    }
+
+    /// Removes a file, a link, or a directory with everything below it, following no link. A missing path is fine,
+    /// so it is idempotent.
+    async fn remove_tree(&self, path: &Path) -> Result<()> {
+        provided::remove_tree(self, path).await
+    }
+
+    /// Copies a file or a tree on the remote side: links as links, permission bits kept. The target appears whole
+    /// or not at all where the remote side allows.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the target names anything; `NotFound`, also if the target's parent is missing.
+    /// A tree with pipes, sockets or devices in it may be `Unsupported`. Copying a directory into itself fails.
+    async fn copy(&self, from: &Path, to: &Path) -> Result<()> {
+        provided::copy(self, from, to).await
+    }
+
     /// Writes a tree into the directory `to`, which is made with its parents if needed, and may be reached through
     /// links. Below `to` no link is ever followed. Existing entries stay, except that a file or link is replaced
     /// where the tree names a file or link. Idempotent.
@@ -181,7 +194,9 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Returns the errors of [`Tree::check`], before anything is written. `NotADirectory` for a file or link where the tree
     /// needs a directory, `IsADirectory` for the converse, `NotFound` for a local file that is missing.
-    async fn put_tree(&self, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()>;
+    async fn put_tree(&self, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()> {
+        provided::put_tree(self, tree, to, progress).await
+    }
 
     /// Fetches files, given as (remote, local) pairs. Local parents are made; each local file or link is replaced
     /// by one rename. Follows links on the remote side, writes plain files. Idempotent.
@@ -189,7 +204,9 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `NotFound` for a remote file that is missing, `IsADirectory` for a directory on either side, `Unsupported`
     /// for a pipe, socket or device. Files before the failing one may have been fetched.
-    async fn get_files(&self, pairs: &[(PathBuf, PathBuf)], progress: Progress<'_>) -> Result<()>;
+    async fn get_files(&self, pairs: &[(PathBuf, PathBuf)], progress: Progress<'_>) -> Result<()> {
+        provided::get_files(self, pairs, progress).await
+    }
 
     /// Returns the paths that match a pattern, sorted; an empty list if nothing matches or the directory is
     /// missing.
@@ -197,14 +214,21 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// `*`, `?` and `[..]` (`[!..]` for the others, `[*]` for a star) match within one name. A leading dot must be
     /// written. There is no escape character, and a `[` without its `]` stands for itself. Links are followed on
     /// the way, and match also if they lead nowhere.
-    async fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>>;
+    async fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>> {
+        provided::glob(self, pattern).await
+    }
 
     /// Returns the user's name on the remote side. It is the number where the user has no name ([`is_nameless`]),
     /// as in a container or while the user directory is down.
-    async fn whoami(&self) -> Result<String>;
+    async fn whoami(&self) -> Result<String> {
+        provided::whoami(self).await
+    }
 
-    /// Returns a local command line that opens an interactive shell in a directory of the remote side.
-    fn shell_command(&self, dir: &Path) -> Vec<String>;
+    /// Returns a local command line that opens an interactive shell in a directory of the remote side; empty, as by
+    /// default, if there is no such way.
+    fn shell_command(&self, _dir: &Path) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Ends the connection; later calls are `Unreachable`. Dropping does the same, without waiting.
     async fn close(&self) {}

@@ -1,7 +1,7 @@
 //! A tree of files to be written, and the check of its names that every transport shares.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -95,6 +95,14 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// Returns all directories, parents first: those that are entries, and those above an entry.
+    pub fn directories(&self) -> BTreeSet<&Path> {
+        let own = self.entries.iter().filter(|(_, entry)| matches!(entry, TreeEntry::Dir));
+        let own = own.map(|(name, _)| name.as_path());
+        let above = self.entries.keys().flat_map(|name| name.ancestors().skip(1));
+        own.chain(above).filter(|path| !path.as_os_str().is_empty()).collect()
     }
 
     fn parent_fault(&self, path: &Path) -> Option<&'static str> {

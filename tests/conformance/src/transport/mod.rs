@@ -11,6 +11,7 @@ mod exec;
 mod files;
 mod glob;
 mod names;
+mod provided;
 mod removal;
 mod rename;
 mod site;
@@ -33,6 +34,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use crate::harness;
 use case::Case;
+pub use provided::WithoutOverrides;
 use site::Site;
 
 /// The most that a case may take: beyond it, something hangs.
@@ -60,6 +62,29 @@ where
     G: Send + 'static,
 {
     let named = cases().into_iter().map(|case| (case.name.clone(), case));
+    harness::trials(&format!("transport/{name}"), named, build, run)
+}
+
+/// Returns the cases about methods that [`Transport`] provides, on a transport whose overrides are hidden. They are
+/// named as those of [`suite`].
+///
+/// # Panics
+/// As [`suite`].
+pub fn suite_without_overrides<B, F, G>(name: &str, build: B) -> Vec<Trial>
+where
+    B: Fn() -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Fixture<G>, Failed>>,
+    G: Send + 'static,
+{
+    let named = cases().into_iter().filter(|case| provided::concerns(&case.name));
+    let named = named.map(|case| (case.name.clone(), case));
+    let build = move || {
+        let built = build();
+        async {
+            let Fixture { transport, scratch, guard } = built.await?;
+            Ok(Fixture { transport: Arc::new(WithoutOverrides(transport)), scratch, guard })
+        }
+    };
     harness::trials(&format!("transport/{name}"), named, build, run)
 }
 
