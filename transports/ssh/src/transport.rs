@@ -1,14 +1,11 @@
 //! [`Ssh`]: the trait's methods, each delegated to its own module.
 
-use std::{
-    path::Path,
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
-    Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, Reader, Result, Transport, Tree,
-    check_path, is_nameless, provided,
+    Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, Reader, Result, Transport,
+    Tree, check_path, is_nameless, provided,
 };
 use tokio::{io::AsyncRead, sync::OnceCell};
 

@@ -46,12 +46,7 @@ struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     /// Looks at the target and opens the draft in one round trip.
-    async fn begin(
-        sftp: &Arc<Sftp>,
-        path: &'a Path,
-        draft: &FarDraft,
-        executable: bool,
-    ) -> Result<Self> {
+    async fn begin(sftp: &Arc<Sftp>, path: &'a Path, draft: &FarDraft, executable: bool) -> Result<Self> {
         let target = sftp.ask(WRITE, Request::new(LSTAT).path(path));
         let open = Request::new(OPEN).path(draft.path()).number(FLAG_NEW).mode(Some(mode(executable)));
         let handle = sftp.handle(WRITE, open).await?;

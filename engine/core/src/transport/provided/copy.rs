@@ -47,7 +47,8 @@ async fn check<T: Transport + ?Sized>(via: &T, from: &Path, to: &Path) -> Result
     }
     via.lstat(from).await?;
     if to.starts_with(from) {
-        let inside = Error::new(ErrorKind::InvalidPath, COPY).message("a directory can't be copied into itself");
+        let inside =
+            Error::new(ErrorKind::InvalidPath, COPY).message("a directory can't be copied into itself");
         return Err(inside.with("path", to.display()));
     }
     let parent = to.parent().unwrap_or(Path::new("/"));
@@ -106,7 +107,8 @@ mod tests {
         let paths = paths.map(|path| Path::new(OsStr::from_bytes(path)));
         let script = format!("{}printf '%s\\0' \"$@\"", arguments(&paths));
         let output = process::Command::new("sh").args(["-c", &script]).output().unwrap();
-        let expect: Vec<u8> = paths.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
+        let expect: Vec<u8> =
+            paths.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"].concat()).collect();
         assert_eq!(output.stdout, expect);
     }
 }

@@ -39,12 +39,7 @@ pub async fn get_files<T: Transport + ?Sized>(
     fetched.map(drop).map_err(|error| error.during(GET_FILES).effect_unknown())
 }
 
-async fn get<T: Transport + ?Sized>(
-    via: &T,
-    far: &Path,
-    local: &Path,
-    progress: Progress<'_>,
-) -> Result<()> {
+async fn get<T: Transport + ?Sized>(via: &T, far: &Path, local: &Path, progress: Progress<'_>) -> Result<()> {
     let mut file = via.read(far, 0).await?;
     let unread =
         |error| Error::new(ErrorKind::Other, GET_FILES).with("path", far.display()).source(error).later();

@@ -68,9 +68,8 @@ async fn matches<T: Transport + ?Sized>(
 
 /// Returns the paths that name something.
 async fn existing<T: Transport + ?Sized>(via: &T, paths: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
-    let jobs = paths.iter().map(|path| {
-        Box::pin(async move { exists(via.lstat(path).await) }) as Job<'_, bool>
-    });
+    let jobs =
+        paths.iter().map(|path| Box::pin(async move { exists(via.lstat(path).await) }) as Job<'_, bool>);
     let exist = at_once(AT_ONCE, jobs).await?;
     Ok(paths.into_iter().zip(exist).filter_map(|(path, exists)| exists.then_some(path)).collect())
 }

@@ -38,20 +38,16 @@ pub async fn put_tree<T: Transport + ?Sized>(
     put(via, tree, to, progress).await.map_err(|error| error.during(PUT_TREE).effect_unknown())
 }
 
-async fn put<T: Transport + ?Sized>(
-    via: &T,
-    tree: &Tree,
-    to: &Path,
-    progress: Progress<'_>,
-) -> Result<()> {
+async fn put<T: Transport + ?Sized>(via: &T, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()> {
     via.mkdirs(to).await?;
     for dir in tree.directories() {
         make_dir(via, &to.join(dir)).await?;
     }
-    let jobs = tree.entries.iter().filter(|(_, entry)| !matches!(entry, TreeEntry::Dir)).map(|(name, entry)| {
-        let to = to.join(name);
-        Box::pin(async move { put_entry(via, entry, &to, progress).await }) as Job<'_, ()>
-    });
+    let jobs =
+        tree.entries.iter().filter(|(_, entry)| !matches!(entry, TreeEntry::Dir)).map(|(name, entry)| {
+            let to = to.join(name);
+            Box::pin(async move { put_entry(via, entry, &to, progress).await }) as Job<'_, ()>
+        });
     at_once(AT_ONCE, jobs).await.map(drop)
 }
 
