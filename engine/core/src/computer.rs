@@ -170,7 +170,7 @@ impl Computer {
         if wants_name && is_nameless(user) {
             let Computer { label, work_dir, .. } = self;
             return Err(format!(
-                "computer `{label}`: the user {user} has no name there, and work_dir `{work_dir}` wants one"
+                "computer `{label}`: work_dir `{work_dir}` needs a user name, but user {user} has none there"
             ));
         }
         Ok(self.work_dir.replace("{username}", user))

@@ -43,7 +43,7 @@ impl FromStr for Digest {
             return Ok(Digest(text.to_owned()));
         }
         Err(Error::new(ErrorKind::BadReply, "plugin digest")
-            .message(format!("`{text}` is not a digest: want 64 lower-case hexadecimal digits")))
+            .message(format!("`{text}` is not a digest: expected 64 lower-case hexadecimal digits")))
     }
 }
 

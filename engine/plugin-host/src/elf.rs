@@ -73,7 +73,7 @@ fn read_header(file: &[u8]) -> Result<&Header> {
         let what = "built for a machine that is 32-bit or big-endian";
         return Err(error(ErrorKind::WrongMachine, what).help("build the plugin on this kind of machine"));
     }
-    Header::parse(file).map_err(|_| error(ErrorKind::NotElf, "its ELF file header makes no sense"))
+    Header::parse(file).map_err(|_| error(ErrorKind::NotElf, "its ELF file header is invalid"))
 }
 
 fn check_machine(header: &Header) -> Result<()> {
@@ -84,7 +84,7 @@ fn check_machine(header: &Header) -> Result<()> {
         return Err(error(ErrorKind::WrongMachine, message).help("build the plugin on this kind of machine"));
     }
     if header.e_type(LE) != elf::ET_DYN {
-        return Err(error(ErrorKind::NotAPlugin, "not a plugin of ferry (it is no shared library)")
+        return Err(error(ErrorKind::NotAPlugin, "not a ferry plugin (not a shared library)")
             .help("build it with crate-type = [\"cdylib\"]"));
     }
     Ok(())
@@ -104,7 +104,7 @@ fn check_extent(what: &str, offset: u64, size: u64, file: &[u8]) -> Result<()> {
 
 fn read_facts(sections: &Sections<'_>, file: &[u8]) -> Result<Facts> {
     let not_a_plugin = |why: &str| {
-        error(ErrorKind::NotAPlugin, format!("not a plugin of ferry ({why})"))
+        error(ErrorKind::NotAPlugin, format!("not a ferry plugin ({why})"))
             .help("build it with ferry_plugin::export_plugin!")
     };
     let (_, section) = sections
@@ -144,7 +144,7 @@ fn check_symbol(sections: &Sections<'_>, segments: &[ProgramHeader64<LE>], file:
     let name = abi::SYMBOL.strip_suffix(b"\0").unwrap_or(abi::SYMBOL);
     let shown = String::from_utf8_lossy(name);
     let missing = |why: &str| {
-        error(ErrorKind::NotAPlugin, format!("not a plugin of ferry ({why})"))
+        error(ErrorKind::NotAPlugin, format!("not a ferry plugin ({why})"))
             .help("build it with ferry_plugin::export_plugin!")
     };
     let symbols = sections
@@ -155,7 +155,8 @@ fn check_symbol(sections: &Sections<'_>, segments: &[ProgramHeader64<LE>], file:
         return Err(missing(&format!("its symbol {shown} is not data")));
     }
     if symbol.st_size(LE) < FROZEN_PREFIX {
-        let message = format!("its symbol {shown} has {} bytes, want {FROZEN_PREFIX}", symbol.st_size(LE));
+        let message =
+            format!("its symbol {shown} has {} bytes, expected {FROZEN_PREFIX}", symbol.st_size(LE));
         return Err(error(ErrorKind::TooSmall, message));
     }
     let prefix = segments
@@ -175,16 +176,16 @@ fn find<'a>(symbols: &SymbolTable<'a, Header>, name: &[u8]) -> Option<&'a Sym64<
 /// Checks the prefix on the file's bytes, as is done again in memory before the first call.
 fn check_prefix(prefix: &[u8]) -> Result<()> {
     let [m0, m1, m2, m3, m4, m5, m6, m7, a0, a1, _, _, s0, s1, s2, s3] = *prefix else {
-        return Err(error(ErrorKind::NotAPlugin, "its descriptor is cut"));
+        return Err(error(ErrorKind::NotAPlugin, "its descriptor is truncated"));
     };
     if [m0, m1, m2, m3, m4, m5, m6, m7] != abi::MAGIC {
-        return Err(error(ErrorKind::NotAPlugin, "its descriptor does not begin with ferry's mark"));
+        return Err(error(ErrorKind::NotAPlugin, "its descriptor does not begin with ferry's magic bytes"));
     }
     check_abi(u16::from_le_bytes([a0, a1]))?;
     let size = u32::from_le_bytes([s0, s1, s2, s3]) as usize;
     let want = size_of::<abi::Descriptor>();
     if size < want {
-        return Err(error(ErrorKind::TooSmall, format!("its descriptor has {size} bytes, want {want}")));
+        return Err(error(ErrorKind::TooSmall, format!("its descriptor has {size} bytes, expected {want}")));
     }
     Ok(())
 }
@@ -225,8 +226,11 @@ fn error(kind: ErrorKind, message: impl Into<String>) -> Error {
 }
 
 fn truncated(what: &str, len: usize) -> Error {
-    error(ErrorKind::Truncated, format!("the file is cut: {what} would lie beyond its end at {len} bytes"))
-        .help("copy or build the file again")
+    error(
+        ErrorKind::Truncated,
+        format!("the file is truncated: {what} would lie beyond its end at {len} bytes"),
+    )
+    .help("copy or build the file again")
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Head {
 }
 
 fn too_long(len: usize) -> io::Error {
-    let message = format!("a message of {len} bytes, at most {PAYLOAD_MAX} are allowed");
+    let message = format!("the message has {len} bytes; at most {PAYLOAD_MAX} are allowed");
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 

@@ -213,7 +213,7 @@ impl Host {
                 "the plugin was built with an SDK that does not know this request".into(),
             ),
             status::NEED => {
-                (ErrorKind::BadReply, "the plugin asks for data that this request has not".into())
+                (ErrorKind::BadReply, "the plugin asked for data that this request does not have".into())
             }
             _ => (ErrorKind::BadReply, format!("the plugin answered with {}", said())),
         };

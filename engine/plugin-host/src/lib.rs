@@ -89,7 +89,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::NotElf => "not an ELF file",
             ErrorKind::Truncated => "truncated file",
             ErrorKind::WrongMachine => "built for another machine",
-            ErrorKind::NotAPlugin => "not a plugin of ferry",
+            ErrorKind::NotAPlugin => "not a ferry plugin",
             ErrorKind::Abi => "built for another version of ferry",
             ErrorKind::TooSmall => "descriptor too small",
             ErrorKind::PanicAbort => "built with panic=abort",

@@ -43,7 +43,7 @@ impl Library {
         let dir = dir.canonicalize().map_err(failed)?;
         let metadata = fs::metadata(&dir).map_err(failed)?;
         if metadata.uid() != geteuid().as_raw() {
-            return Err(unsafe_path("plugin library", &dir, "it belongs to somebody else"));
+            return Err(unsafe_path("plugin library", &dir, "it belongs to another user"));
         }
         if metadata.mode() & 0o777 != 0o700 {
             fs::set_permissions(&dir, Permissions::from_mode(0o700)).map_err(failed)?;
@@ -95,7 +95,7 @@ impl Library {
             _ => changed("can't be read").source(error),
         })?;
         if Digest::of(&bytes) != *digest {
-            return Err(changed("is not what it was"));
+            return Err(changed("has changed"));
         }
         elf::inspect(&bytes)
     }
@@ -131,7 +131,7 @@ fn check_directory(file: &Path) -> Result<()> {
     let Some(dir) = file.parent() else { return Ok(()) };
     let mode = fs::metadata(dir).map_err(|error| super::io_error("plugin file", dir, error))?.mode();
     if mode & 0o002 != 0 && mode & 0o1000 == 0 {
-        let error = unsafe_path("plugin file", dir, "everybody may replace files in its directory");
+        let error = unsafe_path("plugin file", dir, "anyone can replace files in its directory");
         return Err(error.help(format!("move it elsewhere, or: chmod o-w {}", dir.display())));
     }
     Ok(())
@@ -160,11 +160,11 @@ fn check_metadata(path: &Path, metadata: &fs::Metadata) -> Result<()> {
         return Err(too_large(path));
     }
     if metadata.uid() != geteuid().as_raw() && metadata.uid() != 0 {
-        let error = unsafe_path("plugin file", path, "it belongs to somebody else");
+        let error = unsafe_path("plugin file", path, "it belongs to another user");
         return Err(error.help("copy it, if you trust its owner, and install the copy"));
     }
     if metadata.mode() & 0o022 != 0 {
-        let error = unsafe_path("plugin file", path, "others may write it");
+        let error = unsafe_path("plugin file", path, "other users can write to it");
         return Err(error.help(format!("chmod go-w {}", path.display())));
     }
     Ok(())

@@ -55,7 +55,8 @@ impl Loaded {
         // null. A plugin that lies all the same ends this host and nothing else.
         let descriptor = unsafe { &*descriptor };
         if descriptor.codec != abi::CODEC_MESSAGEPACK {
-            let message = format!("the plugin's messages have codec {}, want MessagePack", descriptor.codec);
+            let message =
+                format!("the plugin's messages have codec {}, expected MessagePack", descriptor.codec);
             return Err(refusal(ErrorKind::Abi, message));
         }
         let host = Box::leak(Box::new(host_api(line, max_level)));
@@ -90,10 +91,10 @@ impl Loaded {
             _ if out.msg.len > frame::PAYLOAD_MAX => {
                 // Its length is absurd, so its `free` is not called either.
                 let len = std::mem::ManuallyDrop::new(out).msg.len;
-                Answer::broken(format!("a reply of {len} bytes, at most {} are allowed", frame::PAYLOAD_MAX))
+                Answer::broken(format!("a reply of {len} bytes; at most {} are allowed", frame::PAYLOAD_MAX))
             }
             status::OK..=status::UNKNOWN_METHOD => Answer { tag: code.cast_unsigned(), payload: out.msg },
-            _ => Answer::broken(format!("the status {code}, which means nothing")),
+            _ => Answer::broken(format!("the unknown status {code}")),
         }
     }
 
@@ -149,7 +150,7 @@ fn check_prefix(descriptor: *const Descriptor) -> Result<()> {
         )
     };
     if magic != abi::MAGIC {
-        return Err(refusal(ErrorKind::NotAPlugin, "its descriptor does not begin with ferry's mark"));
+        return Err(refusal(ErrorKind::NotAPlugin, "its descriptor does not begin with ferry's magic bytes"));
     }
     if major != abi::ABI_MAJOR {
         let message = format!("built for ABI {major}, this ferry speaks {}", abi::ABI_MAJOR);
@@ -157,7 +158,10 @@ fn check_prefix(descriptor: *const Descriptor) -> Result<()> {
     }
     let want = size_of::<Descriptor>();
     if (size as usize) < want {
-        return Err(refusal(ErrorKind::TooSmall, format!("its descriptor has {size} bytes, want {want}")));
+        return Err(refusal(
+            ErrorKind::TooSmall,
+            format!("its descriptor has {size} bytes, expected {want}"),
+        ));
     }
     Ok(())
 }

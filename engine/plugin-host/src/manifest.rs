@@ -35,7 +35,7 @@ pub fn refused(manifest: &Manifest, message: String) -> Error {
     Error::new(ErrorKind::BadReply, "plugin manifest")
         .message(message)
         .with("plugin", format!("{} {}", manifest.plugin, manifest.version))
-        .help("this is for the plugin's author to mend")
+        .help("only the plugin's author can fix this")
 }
 
 fn check_types(types: &[ProcessType]) -> Result<(), String> {
@@ -43,12 +43,12 @@ fn check_types(types: &[ProcessType]) -> Result<(), String> {
     for each in types {
         if !is_full_name(&each.name) {
             return Err(format!(
-                "process type `{}`: a name is `plugin.type`, of a-z, 0-9, `_` and `-`, parted by dots",
+                "process type `{}`: a name is `plugin.type`, of a-z, 0-9, `_` and `-`, separated by dots",
                 each.name
             ));
         }
         if let Some(alias) = each.aliases.iter().find(|alias| !is_dotted(alias)) {
-            return Err(format!("process type `{}`: `{alias}` can't be an alias", each.name));
+            return Err(format!("process type `{}`: `{alias}` is not a valid alias", each.name));
         }
         for name in std::iter::once(&each.name).chain(&each.aliases) {
             if !names.insert(name) {
@@ -65,20 +65,20 @@ fn check_data_types(types: &[DataType]) -> Result<(), String> {
     for DataType { name, version, reads, writes, .. } in types {
         if !is_full_name(name) {
             return Err(format!(
-                "data type `{name}`: a name is `library.type`, of a-z, 0-9, `_` and `-`, parted by dots"
+                "data type `{name}`: a name is `library.type`, of a-z, 0-9, `_` and `-`, separated by dots"
             ));
         }
         if !names.insert(name) {
             return Err(format!("the data type `{name}` is declared twice"));
         }
         if *version == 0 {
-            return Err(format!("data type `{name}`: versions count from 1"));
+            return Err(format!("data type `{name}`: versions start at 1"));
         }
         let is_word = |word: &&String| {
             !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         };
         if let Some(word) = reads.iter().chain(writes).find(|word| !is_word(word)) {
-            return Err(format!("data type `{name}`: `{word}` can't be a file format: want a-z and 0-9"));
+            return Err(format!("data type `{name}`: `{word}` is not a valid file format: use a-z and 0-9"));
         }
     }
     Ok(())
@@ -89,10 +89,10 @@ fn check_monitors(monitors: &[MonitorType]) -> Result<(), String> {
     for each in monitors {
         let wrong = |message: String| Err(format!("monitor `{}`: {message}", each.name));
         if !is_full_name(&each.name) {
-            return wrong("a name is `plugin.monitor`, of a-z, 0-9, `_` and `-`, parted by dots".into());
+            return wrong("a name is `plugin.monitor`, of a-z, 0-9, `_` and `-`, separated by dots".into());
         }
         if let Some(alias) = each.aliases.iter().find(|alias| !is_dotted(alias)) {
-            return wrong(format!("`{alias}` can't be an alias"));
+            return wrong(format!("`{alias}` is not a valid alias"));
         }
         if !std::iter::once(&each.name).chain(&each.aliases).all(|name| names.insert(name)) {
             return wrong("another monitor claims one of its names".into());
@@ -115,7 +115,9 @@ fn check_exit_codes(codes: &[ExitCode]) -> Result<(), String> {
             return Err(format!("exit code {status} ({label}): those below {STATUS_MIN} are ferry's own"));
         }
         if !is_identifier(label) {
-            return Err(format!("exit code {status}: `{label}` can't be a label, want ERROR_..."));
+            return Err(format!(
+                "exit code {status}: `{label}` is not a valid label: it must begin with ERROR_"
+            ));
         }
         if !statuses.insert(status) {
             return Err(format!("exit code {status} is declared twice"));
@@ -135,7 +137,7 @@ fn check_ports(kind: &str, namespace: &Namespace, depth: usize) -> Result<(), St
     for (name, port) in &namespace.ports {
         if !is_identifier(name) || name.contains("__") {
             return Err(format!(
-                "{kind} port `{name}`: want letters, digits and single underscores, no digit in front"
+                "{kind} port `{name}`: use letters, digits and single underscores, and no digit at the start"
             ));
         }
         if let Some(range) = &port.range
@@ -209,7 +211,7 @@ mod tests {
         }
         says(&problem(|m| m.types[1].name = "qe.pw".into()), "two process types claim the name `qe.pw`");
         says(&problem(|m| m.types[1].aliases = vec!["qe.pw".into()]), "claim the name `qe.pw`");
-        says(&problem(|m| m.types[1].aliases = vec!["../x".into()]), "can't be an alias");
+        says(&problem(|m| m.types[1].aliases = vec!["../x".into()]), "is not a valid alias");
     }
 
     #[test]
@@ -221,8 +223,8 @@ mod tests {
         };
         assert_eq!(with("core.x", 1, &["cif"]), "fine");
         says(&with("int", 1, &[]), "a name is `library.type`");
-        says(&with("core.x", 0, &[]), "versions count from 1");
-        says(&with("core.x", 1, &["../x"]), "can't be a file format");
+        says(&with("core.x", 0, &[]), "versions start at 1");
+        says(&with("core.x", 1, &["../x"]), "is not a valid file format");
         let twice = DataType { name: "core.x".into(), version: 1, ..DataType::default() };
         says(&problem(|m| m.data_types = vec![twice.clone(), twice]), "declared twice");
     }
@@ -238,7 +240,7 @@ mod tests {
         for (codes, part) in [
             (vec![code(0, "OK")], "below 200 are ferry's own"),
             (vec![code(110, "ERROR_X")], "below 200 are ferry's own"),
-            (vec![code(300, "not good")], "can't be a label"),
+            (vec![code(300, "not good")], "is not a valid label"),
             (vec![code(300, "ERROR_X"), code(300, "ERROR_Y")], "300 is declared twice"),
             (vec![code(300, "ERROR_X"), code(301, "ERROR_X")], "`ERROR_X` is declared twice"),
             (vec![code(300, "ERROR_X"), code(400, "ERROR_Y")], "fine"),

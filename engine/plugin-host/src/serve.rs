@@ -72,7 +72,7 @@ fn take_socket() -> io::Result<UnixStream> {
     let stdin = io::stdin();
     let mode = rustix::fs::fstat(&stdin)?.st_mode;
     if FileType::from_raw_mode(mode) != FileType::Socket {
-        return Err(io::Error::other("started by ferry's daemon, not by hand"));
+        return Err(io::Error::other("this command is for ferry's daemon, not for use by hand"));
     }
     let socket = rustix::io::fcntl_dupfd_cloexec(&stdin, FD_MIN)?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;

@@ -281,7 +281,7 @@ fn write_computer(db: &Connection, config: &Computer, replace: bool, now: i64) -
         .map_err(|source| Error::new(ErrorKind::Rule, "store computer").source(source))?;
     match (existing, replace) {
         (Some(_), false) => Err(Error::new(ErrorKind::Exists, "computer setup")
-            .message(format!("a computer called `{}` is there already", config.label))
+            .message(format!("a computer called `{}` already exists", config.label))
             .help("choose another label, or change it with `ferry computer configure`")),
         (None, true) => Err(Error::new(ErrorKind::NotFound, "computer configure")
             .message(format!("no computer is called `{}`", config.label))),
@@ -343,8 +343,10 @@ fn process_files(
 fn check_open(db: &Connection, batch: &Batch, process: NodeId) -> Result<()> {
     let is_process = db.prepare_cached("SELECT 1 FROM process WHERE id = ?1")?.exists([process.0])?;
     if !is_process || batch.is_sealed(db, process)? {
-        return Err(Error::new(ErrorKind::Rule, "store files")
-            .message(format!("the files of node {process} change no more: it is data, or has ended")));
+        return Err(Error::new(ErrorKind::Rule, "store files").message(format!(
+            "the files of node {process} can't change any more: it is a data node, or a process \
+             that has ended"
+        )));
     }
     Ok(())
 }

@@ -128,7 +128,7 @@ fn pause(store: &Path) -> Result<()> {
     let db = Connection::open(store)?;
     db.execute(
         "UPDATE process SET paused = 1, version = version + 1,
-             status = 'paused: this store is a backup, the original may be at it'
+             status = 'paused: this store is a backup, and the original may still advance this process'
          WHERE state IN ('created', 'running', 'waiting')",
         [],
     )?;

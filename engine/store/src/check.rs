@@ -21,12 +21,12 @@ const RULES: &[(&str, &str)] = &[
     (
         // As the CHECK constraints of the tables, which SQLite ignores on a read-only connection.
         "word",
-        "SELECT 'process ' || id || ' is `' || state || '`, which is no state' FROM process
+        "SELECT 'process ' || id || ' has the unknown state `' || state || '`' FROM process
          WHERE state NOT IN ('created', 'running', 'waiting', 'finished', 'excepted', 'killed')
          UNION ALL
-         SELECT 'node ' || id || ' is of the kind `' || kind || '`, which is none' FROM node WHERE kind NOT IN ('data', 'process')
+         SELECT 'node ' || id || ' has the unknown kind `' || kind || '`' FROM node WHERE kind NOT IN ('data', 'process')
          UNION ALL
-         SELECT 'the link from ' || source || ' to ' || target || ' is of the type `' || type || '`, which is none' FROM link
+         SELECT 'the link from ' || source || ' to ' || target || ' has the unknown type `' || type || '`' FROM link
          WHERE type NOT IN ('input_calc', 'input_work', 'create', 'return', 'call_calc', 'call_work')",
     ),
     ("owner", "SELECT 'the row of the owner is missing' WHERE NOT EXISTS (SELECT 1 FROM owner)"),
@@ -51,9 +51,9 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "json",
-        "SELECT 'node ' || id || ' has a value that is no JSON' FROM node WHERE NOT json_valid(body)
+        "SELECT 'node ' || id || ' has a value that is not JSON' FROM node WHERE NOT json_valid(body)
          UNION ALL
-         SELECT 'process ' || id || ' has a checkpoint that is no JSON' FROM process
+         SELECT 'process ' || id || ' has a checkpoint that is not JSON' FROM process
          WHERE checkpoint IS NOT NULL AND NOT json_valid(checkpoint)",
     ),
     (
@@ -97,7 +97,7 @@ const RULES: &[(&str, &str)] = &[
         "SELECT 'file `' || f.path || '` of node ' || f.node || ' and its object differ in size'
          FROM node_file f JOIN object o ON o.digest = f.digest WHERE o.size <> f.size
          UNION ALL
-         SELECT 'object ' || digest || ' is shorter or longer than its size says' FROM object
+         SELECT 'object ' || digest || ' does not have its recorded size' FROM object
          WHERE bytes IS NOT NULL AND length(bytes) <> size",
     ),
 ];

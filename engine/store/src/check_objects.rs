@@ -47,7 +47,7 @@ impl SqliteReader {
         let found = fs::metadata(&path).map(|found| found.len());
         Ok(match found {
             Ok(length) if length >= end => None,
-            Ok(_) => Some(format!("is cut: {} is too short", path.display())),
+            Ok(_) => Some(format!("is truncated: {} is too short", path.display())),
             // It may have moved since the row was read.
             Err(_) => self.open_place(digest).map(|_| None)?,
         })
@@ -57,7 +57,7 @@ impl SqliteReader {
         let mut hasher = blake3::Hasher::new();
         match io::copy(&mut self.open_place(digest)?, &mut hasher) {
             Ok(_) if hasher.finalize().to_string() == digest => Ok(None),
-            Ok(_) => Ok(Some("has other bytes than were stored".into())),
+            Ok(_) => Ok(Some("does not match its digest".into())),
             Err(error) => Ok(Some(format!("can't be read: {error}"))),
         }
     }

@@ -100,13 +100,13 @@ pub(super) fn delete(db: &Connection, deletion: &Deletion) -> Result<()> {
     let more = nodes.iter().filter(|node| !seen.contains(node)).count();
     if more > 0 {
         return Err(Error::new(ErrorKind::Conflict, "delete")
-            .message(format!("the graph has grown: {more} more nodes would go"))
-            .help("look again what would go, with `--dry-run`"));
+            .message(format!("the graph has grown: {more} more nodes would be deleted"))
+            .help("check again with `--dry-run` what would be deleted"));
     }
     let ids = serde_json::to_string(&nodes)
         .map_err(|source| Error::new(ErrorKind::Other, "delete").source(source))?;
     refuse(db, &ids, LIVE, "has not ended", "wait for its end, or `ferry process kill` it first")?;
-    refuse(db, &ids, ORPHANS, "has a job that is still to be cancelled", "wait until its computer answers")?;
+    refuse(db, &ids, ORPHANS, "has a job that is yet to be cancelled", "wait until its computer answers")?;
     STATEMENTS.iter().try_for_each(|sql| db.execute(sql, [&ids]).map(drop))?;
     Ok(())
 }
@@ -126,7 +126,10 @@ fn refuse(db: &Connection, ids: &str, sql: &str, why: &str, help: &str) -> Resul
     let some: Vec<_> = found.iter().take(10).map(String::as_str).collect();
     let rest = if found.len() > some.len() { ", ..." } else { "" };
     Err(Error::new(ErrorKind::Rule, "delete")
-        .message(format!("nothing was deleted: a process that would go {why}: {}{rest}", some.join(", ")))
+        .message(format!(
+            "nothing was deleted: a process that would be deleted {why}: {}{rest}",
+            some.join(", ")
+        ))
         .help(help))
 }
 

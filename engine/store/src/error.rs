@@ -48,15 +48,15 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Exists => "already exists",
             ErrorKind::Conflict => "changed meanwhile",
             ErrorKind::Rule => "not allowed",
-            ErrorKind::Limit => "no room under a limit",
+            ErrorKind::Limit => "a limit is reached",
             ErrorKind::Full => "no space left on the disk of the store",
-            ErrorKind::ReadOnly => "the store can't be written",
+            ErrorKind::ReadOnly => "the store is not writable",
             ErrorKind::Corrupt => "the store is damaged",
             ErrorKind::Newer => "the store is newer than this ferry",
             ErrorKind::Older => "the store is older than this ferry",
             ErrorKind::NetworkFileSystem => "the store is on a network file system",
             ErrorKind::Owned => "the profile is in use",
-            ErrorKind::Fenced => "another owner has taken the store over",
+            ErrorKind::Fenced => "another owner has taken over the store",
             ErrorKind::Other => "failed",
         })
     }
@@ -68,10 +68,10 @@ pub struct Error(error::Error<ErrorKind>);
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Advice for a damaged store.
-pub(super) const DAMAGED: &str = "`ferry storage check` tells what is damaged and what is whole; then restore a backup \
-     (`ferry storage backup` makes them), or move the profile away to begin a new one";
+pub(super) const DAMAGED: &str = "`ferry storage check` shows what is damaged and what is intact; then restore a \
+     backup (made by `ferry storage backup`), or move the profile away and start a new one";
 /// Advice for a full disk.
-const FULL: &str = "free some space, then repeat; nothing stored was harmed";
+const FULL: &str = "free some space, then try again; all stored data are intact";
 /// Advice for a disk that can't be written.
 const READ_ONLY: &str = "the file system or the permissions of the profile's directory forbid writing: make it writable for this user";
 

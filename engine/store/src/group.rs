@@ -101,7 +101,7 @@ impl Committer {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Fenced, "commit")
-            .message("another owner has taken the store over; this one writes no more")
+            .message("another owner has taken over the store; this one no longer writes")
             .with("epoch", self.epoch)
             .with("epoch of the store", now)
             .help("end this program: `ferry daemon status` shows who owns the profile"))

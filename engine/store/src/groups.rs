@@ -49,7 +49,7 @@ pub(super) fn write(db: &Connection, label: &str, change: &GroupChange, now: i64
             let taken = id(db, new).is_ok_and(|other| other != group);
             if taken {
                 return Err(Error::new(ErrorKind::Exists, "group relabel")
-                    .message(format!("a group called `{new}` is there already")));
+                    .message(format!("a group called `{new}` already exists")));
             }
             db.execute("UPDATE node_group SET label = ?2 WHERE id = ?1", params![group, new])?;
         }
@@ -81,7 +81,7 @@ pub(super) fn make(
     )?;
     if made == 0 && !if_missing {
         return Err(Error::new(ErrorKind::Exists, "group create")
-            .message(format!("a group called `{label}` is there already")));
+            .message(format!("a group called `{label}` already exists")));
     }
     Ok(())
 }

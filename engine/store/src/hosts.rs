@@ -83,8 +83,8 @@ impl HostRow {
     pub fn warning(&self, computer: &str) -> Option<String> {
         let notice = self.notice.as_ref()?;
         Some(format!(
-            "computer `{computer}`: its scheduler answers, but complains: {notice}; a job that it does not list counts \
-             as absent only when it is asked for by its id"
+            "computer `{computer}`: its scheduler answers with a warning: {notice}; until that is gone, a job that \
+             is not listed counts as gone only after it was asked for by its id"
         ))
     }
 
@@ -118,15 +118,15 @@ impl BreakerState {
         };
         match self.next_probe {
             _ if self.needs_user && self.state == "open" => format!(
-                "waiting for computer `{computer}`: it refuses since {since} ({error}); that is not tried again by \
-                 itself: mend it, then `ferry computer enable {computer}`; {waiting}"
+                "waiting for computer `{computer}`: access refused since {since} ({error}); ferry does not retry \
+                 this: fix the cause, then `ferry computer enable {computer}`; {waiting}"
             ),
             Some(next) if self.state == "open" => format!(
                 "waiting for computer `{computer}`: unreachable since {since} ({error}), next try {}, {waiting}",
                 clock_words(next)
             ),
             _ => format!(
-                "waiting for computer `{computer}`: unreachable since {since} ({error}), tried again now, {waiting}"
+                "waiting for computer `{computer}`: unreachable since {since} ({error}), retrying now, {waiting}"
             ),
         }
     }
@@ -136,7 +136,8 @@ impl Disabled {
     fn explain(&self, computer: &str) -> String {
         let reason = if self.reason.is_empty() { String::new() } else { format!(" ({})", self.reason) };
         format!(
-            "computer `{computer}` is disabled since {}{reason}; `ferry computer enable {computer}` lets it go on",
+            "computer `{computer}` has been disabled since {}{reason}; `ferry computer enable {computer}` resumes \
+             its work",
             clock_words(self.since)
         )
     }

@@ -154,19 +154,23 @@ fn judge(link: &NewLink<'_>, source: &End, target: &End) -> Result<(), String> {
     if (source.side, target.side) != (from, to) {
         let found = format!("{} to {}", source.side.as_str(), target.side.as_str());
         let wanted = format!("{} to {}", from.as_str(), to.as_str());
-        return Err(format!("it joins {found}, but leads from {wanted}"));
+        return Err(format!("it would join {found}, but must lead from {wanted}"));
     }
     if let Some(sealed) = [source, target].into_iter().find(|end| end.sealed) {
         return Err(format!("process {} has ended and takes no more links", sealed.id));
     }
     match (link.link_type, target.is_new) {
-        (LinkType::Return, true) => Err("a workflow makes no data: it returns what is there already".into()),
+        (LinkType::Return, true) => Err("a workflow creates no data: it returns existing nodes".into()),
         (LinkType::Return, false) | (_, true) => Ok(()),
-        (LinkType::Create, false) => Err("what a calculation makes is new with its link".into()),
-        (LinkType::InputCalc | LinkType::InputWork, false) => {
-            Err("a process gets its inputs with its start, not later".into())
+        (LinkType::Create, false) => {
+            Err("a node that exists already can't become an output of a calculation".into())
         }
-        (LinkType::CallCalc | LinkType::CallWork, false) => Err("a process is new with its call".into()),
+        (LinkType::InputCalc | LinkType::InputWork, false) => {
+            Err("a process gets its inputs when it is created, not later".into())
+        }
+        (LinkType::CallCalc | LinkType::CallWork, false) => {
+            Err("a process that exists already can't be called".into())
+        }
     }
 }
 
@@ -174,13 +178,16 @@ fn judge(link: &NewLink<'_>, source: &End, target: &End) -> Result<(), String> {
 fn taken(link: &NewLink<'_>, source: &End, target: &End) -> String {
     match link.link_type {
         LinkType::InputCalc | LinkType::InputWork => {
-            format!("process {} has an input of this label already", target.id)
+            format!("process {} already has an input with this label", target.id)
         }
         LinkType::Create => {
-            format!("node {} has a creator, or process {} an output of this label", target.id, source.id)
+            format!(
+                "node {} already has a creator, or process {} an output with this label",
+                target.id, source.id
+            )
         }
-        LinkType::Return => format!("process {} has an output of this label already", source.id),
-        LinkType::CallCalc | LinkType::CallWork => format!("process {} has a caller already", target.id),
+        LinkType::Return => format!("process {} already has an output with this label", source.id),
+        LinkType::CallCalc | LinkType::CallWork => format!("process {} already has a caller", target.id),
     }
 }
 
@@ -197,7 +204,7 @@ pub fn label_problem(label: &str) -> Option<String> {
         |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
     (!label.split('.').all(is_word)).then(|| {
         format!(
-            "`{label}` is no name for a link: letters, digits, `_` and `-` make one, in parts joined by dots"
+            "`{label}` is not a valid link label: use letters, digits, `_` and `-`, in parts separated by dots"
         )
     })
 }

@@ -112,7 +112,7 @@ fn refuse_network_file_system(file: &File, path: &Path) -> Result<()> {
     match network_name(info.f_type as u64 & 0xffff_ffff) {
         None => Ok(()),
         Some(name) => Err(Error::new(ErrorKind::NetworkFileSystem, "lock profile")
-            .message(format!("{name} can't keep a store safe"))
+            .message(format!("{name} is a network file system, which can't keep a store safe"))
             .with("path", path.display())
             .help("set FERRY_HOME to a directory on a local disk")),
     }

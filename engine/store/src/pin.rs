@@ -29,7 +29,7 @@ impl Pin {
         take(
             dir,
             FlockOperation::NonBlockingLockShared,
-            "the store is being tidied (`ferry storage maintain`)",
+            "the store is being maintained (`ferry storage maintain`)",
         )
     }
 
@@ -41,7 +41,7 @@ impl Pin {
         take(
             dir,
             FlockOperation::NonBlockingLockExclusive,
-            "a backup is being made, or the store is tidied already",
+            "a backup is being made, or the store is already being maintained",
         )
     }
 }
@@ -59,10 +59,9 @@ fn take(dir: &Path, how: FlockOperation, busy: &'static str) -> Result<Pin> {
         .map_err(failed)?;
     match rustix::fs::flock(&file, how) {
         Ok(()) => Ok(Pin { _file: file }),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(ErrorKind::Owned, "lock objects")
-            .message(busy)
-            .later()
-            .help("repeat it in a while")),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(Error::new(ErrorKind::Owned, "lock objects").message(busy).later().help("try again later"))
+        }
         Err(error) => Err(failed(error.into())),
     }
 }

@@ -105,6 +105,6 @@ fn lost(digest: &str, failure: Option<(PathBuf, io::Error)>) -> Error {
     let error = Error::new(ErrorKind::Corrupt, "open object").with("digest", digest).help(DAMAGED);
     match failure {
         Some((path, source)) => error.with("path", path.display()).source(source),
-        None => error.message("the bytes of an object are not those that were stored"),
+        None => error.message("the bytes of an object do not match its digest"),
     }
 }

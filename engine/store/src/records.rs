@@ -228,7 +228,7 @@ impl FromStr for LinkType {
         [L::InputCalc, L::InputWork, L::Create, L::Return, L::CallCalc, L::CallWork]
             .into_iter()
             .find(|link| link.as_str() == word)
-            .ok_or_else(|| format!("`{word}` is no kind of link"))
+            .ok_or_else(|| format!("unknown link type `{word}`"))
     }
 }
 

@@ -48,8 +48,10 @@ pub(super) fn check_for_reading(db: &Connection) -> Result<()> {
         0 => Err(Error::new(ErrorKind::NotFound, "open store").message("the store is empty")),
         VERSION => Ok(()),
         older => Err(Error::new(ErrorKind::Older, "open store")
-            .message(format!("the store has format {older}, and no owner has brought it to {VERSION} yet"))
-            .help("`ferry status` does, or if a daemon of an older ferry runs `ferry daemon restart`")),
+            .message(format!("the store has format {older} and was not migrated to format {VERSION} yet"))
+            .help(
+                "run `ferry status`; if a daemon of an older ferry is running, run `ferry daemon restart`",
+            )),
     }
 }
 

@@ -184,14 +184,14 @@ pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {
         None => return Err(Error::new(ErrorKind::NotFound, "resume").with("process", process)),
         Some((state, _)) if state != "excepted" => {
             return rule(
-                &format!("it is {state}; only an excepted process is resumed"),
-                "a failed one is submitted anew; a paused one goes on with `ferry process play`",
+                &format!("it is {state}; only an excepted process can be resumed"),
+                "submit a failed one again; `ferry process play` continues a paused one",
             );
         }
         Some((_, Some(caller))) if caller != "excepted" => {
             return rule(
-                &format!("the process that called it is {caller} and has taken notice"),
-                "resume its caller, if that is excepted, or submit it anew on its own",
+                &format!("the process that called it is {caller} and has already handled its end"),
+                "resume its caller, if that is excepted, or submit it again on its own",
             );
         }
         Some(_) => {}

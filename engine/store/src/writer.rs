@@ -80,7 +80,7 @@ fn commit_group(committer: &Committer, group: Vec<Request>) {
             }
         }
         Err(error) => {
-            tracing::error!(%error, batches = group.len(), "commit failed; nobody was acknowledged");
+            tracing::error!(%error, batches = group.len(), "commit failed; none of its changes were stored");
             for request in group {
                 let _ = request.reply.send(Err(for_one_more(&error)));
             }

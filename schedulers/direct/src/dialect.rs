@@ -77,7 +77,7 @@ impl Dialect for Direct {
     fn header(&self, job: &JobTemplate) -> Result<Header> {
         if job.resources.machines > 1 {
             return Err(Error::new(ErrorKind::Permanent, "direct").message(format!(
-                "a direct scheduler has one machine, {} were asked for",
+                "a direct scheduler has one machine, but {} were requested",
                 job.resources.machines
             )));
         }
@@ -261,7 +261,7 @@ impl Dialect for Direct {
             let (host, _, _) = answer("cancel", output, &text)?;
             let id = ChildId::parse(&job.id).ok_or_else(|| {
                 Error::new(ErrorKind::Permanent, "cancel")
-                    .message(format!("`{}` is no id of a direct job", job.id))
+                    .message(format!("`{}` is not a job id of the direct scheduler", job.id))
             })?;
             if id.host != host {
                 return Err(Error::new(ErrorKind::Unreachable, "cancel")

@@ -77,8 +77,10 @@ pub(crate) fn found(job: &Submission, lines: &[&str]) -> Answer {
         // Without accounting, or without that command, only the queue can answer.
         Some("127") => Answer::Absent,
         _ if complaints.contains("accounting storage is disabled") => Answer::Absent,
-        Some("124" | "137") | None => Answer::Silent("the accounting does not answer".to_owned()),
-        Some(_) => Answer::Silent(format!("the accounting does not answer: {}", client::said(&complaints))),
+        Some("124" | "137") | None => Answer::Silent("Slurm's accounting does not answer".to_owned()),
+        Some(_) => {
+            Answer::Silent(format!("Slurm's accounting does not answer: {}", client::said(&complaints)))
+        }
     }
 }
 

@@ -28,9 +28,9 @@ pub(crate) const MARKERS: Directives = Directives { own: &[MARKER, "#BB", "#DW"]
 /// Options that would make a submission more or less than one job of this user, with the reason. Others that would
 /// (`--wrap`, `--help`, `--version`) have no effect in a script; tested with 22.05.8.
 const REFUSED: &[(&str, &str)] = &[
-    ("array", "it makes many jobs of one, and ferry follows one: submit a process for each"),
-    ("hetjob", "it makes several jobs of one, and ferry follows one"),
-    ("packjob", "it makes several jobs of one, and ferry follows one"),
+    ("array", "it turns one submission into many jobs, and ferry follows one: submit a process for each"),
+    ("hetjob", "it turns one submission into several jobs, and ferry follows one"),
+    ("packjob", "it turns one submission into several jobs, and ferry follows one"),
     ("test-only", "nothing would be submitted"),
     ("uid", "the job would be another user's, whose jobs ferry neither sees nor ends"),
     ("wait", "`sbatch` would not answer before the job's end: ferry waits for it by itself"),
@@ -98,7 +98,7 @@ pub(crate) fn check(job: &JobTemplate) -> Result<(), String> {
 }
 
 fn refusal(line: &str, what: &str, why: &str) -> String {
-    format!("`{}`: {what} can't be used with ferry, since {why}; take it out", line.trim_end())
+    format!("`{}`: {what} can't be used with ferry, since {why}; remove it", line.trim_end())
 }
 
 /// Returns the variables by which a login gives defaults for these options. To `sbatch` a variable overrides a

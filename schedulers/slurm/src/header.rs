@@ -40,7 +40,7 @@ pub(crate) fn lines(job: &JobTemplate) -> Result<Vec<String>> {
     }
     if let Some(priority) = &job.priority {
         let nice: i64 = priority.trim().parse().map_err(|_| {
-            refuse(format!("`{priority}` is no priority: Slurm wants a whole number for --nice"))
+            refuse(format!("invalid priority `{priority}`: Slurm expects a whole number for --nice"))
         })?;
         lines.push(format!("nice={nice}"));
     }
@@ -89,7 +89,7 @@ fn memory(job: &JobTemplate) -> Result<Option<String>> {
     let per_core = job.resources.count("memory_per_core_kb");
     match (per_core, job.asked_memory_kb) {
         (Some(_), Some(_)) => Err(refuse(
-            "both max_memory_kb and resources.memory_per_core_kb are given, and Slurm takes one of them"
+            "both max_memory_kb and resources.memory_per_core_kb are given, but Slurm takes only one of them"
                 .to_owned(),
         )),
         (Some(kb), None) => Ok(Some(format!("mem-per-cpu={}M", kb.div_ceil(1024)))),
@@ -111,7 +111,7 @@ fn time(seconds: u64) -> Result<String> {
 fn word<'a>(option: &str, value: &'a str) -> Result<&'a str> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'\\#".contains(c);
     if value.is_empty() || value.contains(odd) {
-        return Err(refuse(format!("`{value}` is no name of a Slurm {option}")));
+        return Err(refuse(format!("`{value}` is not a valid value for --{option}")));
     }
     Ok(value)
 }
@@ -205,25 +205,25 @@ mod tests {
         );
         let both = JobTemplate { resources: asks, asked_memory_kb: Some(5_000_000), ..job.clone() };
         let told: Result<Vec<String>, String> = lines(&both);
-        assert!(told.unwrap_err().contains("Slurm takes one of them"));
+        assert!(told.unwrap_err().contains("Slurm takes only one of them"));
         let odd = Resources { more: [("licenses".to_owned(), "a b".into())].into(), ..job.resources.clone() };
         let told: Result<Vec<String>, String> = lines(&JobTemplate { resources: odd, ..job });
-        assert_eq!(told.unwrap_err(), "`a b` is no name of a Slurm licenses");
+        assert_eq!(told.unwrap_err(), "`a b` is not a valid value for --licenses");
     }
 
     #[test]
     fn what_slurm_can_t_express_is_refused() {
         let queue = JobTemplate { queue_name: Some("a --wrap=rm".into()), ..one() };
-        check(&queue, Err("`a --wrap=rm` is no name of a Slurm partition"));
+        check(&queue, Err("`a --wrap=rm` is not a valid value for --partition"));
         let priority = JobTemplate { priority: Some("high".into()), ..one() };
-        check(&priority, Err("`high` is no priority: Slurm wants a whole number for --nice"));
+        check(&priority, Err("invalid priority `high`: Slurm expects a whole number for --nice"));
         let time = JobTemplate { max_wallclock_seconds: Some(0), ..one() };
         check(&time, Err("a wall time of 0 s leaves no time to run"));
         let none = JobTemplate { resources: Resources::default(), ..one() };
         check(&none, Err("a job needs at least one machine, one process and one core"));
         let array = JobTemplate { prepend: vec!["#SBATCH -a 1-3\nx".into()], ..one() };
-        let why = "`#SBATCH -a 1-3`: --array can't be used with ferry, since it makes many jobs of one, and ferry \
-                   follows one: submit a process for each; take it out";
+        let why = "`#SBATCH -a 1-3`: --array can't be used with ferry, since it turns one submission into many jobs, \
+             and ferry follows one: submit a process for each; remove it";
         check(&array, Err(why));
         let file = JobTemplate { stdout: "a\\b".into(), ..one() };
         check(&file, Err("the file name `a\\b` can't be given to Slurm"));

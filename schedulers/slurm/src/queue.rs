@@ -186,7 +186,7 @@ pub(crate) fn found(job: &Submission, cluster: Option<&str>, output: &Output) ->
     Ok(match accounting::found(job, accounts) {
         accounting::Answer::Job(id) => Listing::Job(JobId::in_cluster(&id.0, cluster)),
         accounting::Answer::Absent => match complaint {
-            Some(complaint) => Listing::Blind(format!("squeue complains beside its answer: {complaint}")),
+            Some(complaint) => Listing::Blind(format!("squeue answered with a warning: {complaint}")),
             None => Listing::Absent,
         },
         accounting::Answer::Silent(reason) => Listing::Blind(reason),

@@ -174,53 +174,55 @@ const SIZES: &[&str] = &[
 /// Reasons for which a pending job waits for a person, and the advice to that person. Slurm writes those of some
 /// launches with blanks or with underscores.
 const HELD: &[(&str, &str)] = &[
-    ("JobHeldUser", "its user holds it: `scontrol release` lets it go on"),
-    ("JobHeldAdmin", "an administrator holds it: ask the cluster's people"),
-    ("JobHoldMaxRequeue", "it was started anew too often: find out why, then `scontrol release` it"),
-    ("DependencyNeverSatisfied", "what it depends on did not end as it should have: kill the process"),
+    ("JobHeldUser", "held by its user: `scontrol release` it"),
+    ("JobHeldAdmin", "held by an administrator: ask the site's support"),
+    ("JobHoldMaxRequeue", "it was requeued too often: find out why, then `scontrol release` it"),
+    ("DependencyNeverSatisfied", "a job that it depends on did not end as required: kill the process"),
     (
         "launch_failed_requeued_held",
-        "a node could not launch it: ask the cluster's people why, then `scontrol release` it",
+        "a node could not launch it: ask the site's support why, then `scontrol release` it",
     ),
     (
         "user_env_retrieval_failed_requeued_held",
-        "a node could not read your login environment in time: mend or shorten your login files, then `scontrol release` it",
+        "a node could not read your login environment in time: fix or shorten your login files, then `scontrol \
+         release` it",
     ),
-    ("BadConstraints", "no node has what it asks for: kill the process, and ask for something else"),
-    ("Constraints", "no node has what it asks for: kill the process, and ask for something else"),
+    ("BadConstraints", "no node has what it requests: kill the process, and request something else"),
+    ("Constraints", "no node has what it requests: kill the process, and request something else"),
     (
         "InvalidAccount",
         "its account is not valid there any more: `scontrol update` another one, or kill the process",
     ),
     (
         "AccountNotAllowed",
-        "its partition does not take its account: `scontrol update` one of the two, or kill the process",
+        "its partition does not accept its account: `scontrol update` one of the two, or kill the process",
     ),
     ("InvalidQOS", "its QOS is not valid there any more: `scontrol update` another one, or kill the process"),
     (
         "QOSNotAllowed",
-        "its partition does not take its QOS: `scontrol update` one of the two, or kill the process",
+        "its partition does not accept its QOS: `scontrol update` one of the two, or kill the process",
     ),
     (
         "PartitionTimeLimit",
-        "it asks for more time than its partition allows: `scontrol update` its TimeLimit, or kill the process",
+        "it requests more time than its partition allows: `scontrol update` its TimeLimit, or kill the process",
     ),
     (
         "PartitionNodeLimit",
-        "it asks for more nodes than its partition allows, or for some that are down: look with `sinfo`, else kill the process",
+        "it requests more nodes than its partition allows, or some that are down: check with `sinfo`, or kill the \
+         process",
     ),
     (
         "PartitionConfig",
-        "its partition has no nodes for what it asks for: look with `sinfo`, else kill the process",
+        "its partition has no nodes for what it requests: check with `sinfo`, or kill the process",
     ),
     ("ReservationDeleted", "its reservation is gone: `scontrol update` another one, or kill the process"),
     ("ReservationInvalid", "its reservation is gone: `scontrol update` another one, or kill the process"),
-    ("DeadLine", "it can not end before its deadline: `scontrol update` the deadline, or kill the process"),
+    ("DeadLine", "it can't end before its deadline: `scontrol update` the deadline, or kill the process"),
     (
         "BurstBufferOperation",
         "its burst buffer failed: find out why, then `scontrol release` it, or kill the process",
     ),
-    ("AccountingPolicy", "an accounting rule forbids it: ask the cluster's people, or kill the process"),
+    ("AccountingPolicy", "an accounting rule forbids it: ask the site's support, or kill the process"),
 ];
 
 /// Reasons that are sentences, by their beginning, and the names that mean the same: `squeue`'s `%r` prints the
@@ -232,7 +234,7 @@ const SENTENCES: &[(&str, &str)] = &[
 
 /// The advice about a job that is larger than one job may be, and was accepted all the same.
 const TOO_LARGE: &str =
-    "it asks for more, or less, than one job may have there: `scontrol update` it, or kill the process";
+    "it requests more, or less, than one job may have there: `scontrol update` it, or kill the process";
 
 /// Returns the kind of limit that a word names; `None` for a word that names none.
 pub(crate) fn limit(word: &str) -> Option<Limit> {

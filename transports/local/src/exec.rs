@@ -120,7 +120,7 @@ impl Running {
 /// Returns the argv to start: the command's own, or that of a login shell that becomes it.
 fn words(config: Config, command: &Command) -> Result<Vec<OsString>> {
     if command.argv.is_empty() {
-        return Err(Error::new(ErrorKind::Other, EXEC).message("the command has no words"));
+        return Err(Error::new(ErrorKind::Other, EXEC).message("the command is empty"));
     }
     let mut words = Vec::new();
     if config.applies(command) {

@@ -44,7 +44,7 @@ pub(crate) fn chmod(path: &Path, mode: u32) -> io::Result<()> {
 /// Removes a file, a link, or a directory with everything below it. A missing path is fine.
 pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     if path.parent().is_none() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "all of the file system is too much"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "refusing to remove the root directory"));
     }
     let removed = fs::symlink_metadata(path).and_then(|metadata| {
         if metadata.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }

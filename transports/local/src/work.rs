@@ -19,7 +19,11 @@ impl Line {
     /// `Interrupted` when the future was dropped, so that the job can clean up and end.
     pub(crate) fn moved(&self, bytes: u64) -> io::Result<()> {
         let told = if bytes == 0 { !self.0.is_closed() } else { self.0.send(bytes).is_ok() };
-        if told { Ok(()) } else { Err(io::Error::new(io::ErrorKind::Interrupted, "nobody waits for it")) }
+        if told {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::Interrupted, "the operation was cancelled"))
+        }
     }
 
     /// Checks whether the future still waits.
@@ -55,5 +59,8 @@ pub(crate) async fn long<T: Send + 'static>(
 
 /// Returns the error for a job that panicked, or that the runtime's end interrupted.
 fn lost(operation: &'static str, error: task::JoinError) -> Error {
-    Error::new(ErrorKind::Other, operation).message("the file work was lost").source(error).effect_unknown()
+    Error::new(ErrorKind::Other, operation)
+        .message("the file operation was lost")
+        .source(error)
+        .effect_unknown()
 }

@@ -65,6 +65,6 @@ async fn fill(from: &mut (dyn AsyncRead + Send + Unpin), chunk: &mut Vec<u8>) ->
 }
 
 fn unread(path: &Path, error: io::Error) -> Error {
-    let unread = Error::new(ErrorKind::Other, WRITE).message("what was to be written could not be read");
+    let unread = Error::new(ErrorKind::Other, WRITE).message("the data to write could not be read");
     unread.with("path", path.display()).source(error)
 }

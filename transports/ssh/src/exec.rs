@@ -305,7 +305,7 @@ async fn feed(write: &ChannelWriteHalf<Msg>, script: Vec<u8>, mut input: mpsc::R
         write.eof().await
     };
     if let Err(error) = fed.await {
-        tracing::debug!(%error, "a command took no more input");
+        tracing::debug!(%error, "a command stopped reading its input");
     }
 }
 

@@ -101,23 +101,23 @@ impl HostKeys {
             return Err(self.refuse("the host key is not known", key).help(help));
         }
         self.remember(key).map_err(|error| {
-            self.refuse("the new host key can't be written down", key)
+            self.refuse("the new host key can't be saved", key)
                 .source(error)
                 .help(format!("or do it by hand: {}", self.accept()))
         })?;
-        tracing::info!(host = %self.name, fingerprint = %fingerprint(key), "a new host key is now known");
+        tracing::info!(host = %self.name, fingerprint = %fingerprint(key), "saved a new host key");
         Ok(())
     }
 
     fn changed(&self, key: &PublicKey, place: &str) -> Error {
         let file = place.rsplit_once(':').map_or(place, |(file, _)| file);
         let forget = format!("ssh-keygen -R {} -f {}", quote(&self.name), quote(file));
-        self.refuse("the host key has changed: somebody may be in between, or the host was set up anew", key)
-            .with("known", place)
-            .help(format!(
-                "ask the site; only if the new fingerprint is right: {forget} && {}",
-                self.accept()
-            ))
+        self.refuse(
+            "the host key has changed: someone may be intercepting the connection, or the host was reinstalled",
+            key,
+        )
+        .with("known", place)
+        .help(format!("ask the site; only if the new fingerprint is right: {forget} && {}", self.accept()))
     }
 
     fn revoked(&self, key: &PublicKey, place: &str) -> Error {
@@ -152,7 +152,8 @@ impl HostKeys {
     fn remember(&self, key: &PublicKey) -> io::Result<()> {
         let file = self.file().ok_or_else(|| io::Error::other("no known_hosts file is configured"))?;
         let salt = self.trust.hash.then(random::salt);
-        let line = known_hosts::line(&self.name, key, salt).ok_or_else(|| io::Error::other("an odd key"))?;
+        let line = known_hosts::line(&self.name, key, salt)
+            .ok_or_else(|| io::Error::other("the key can't be written in OpenSSH's format"))?;
         if let Some(parent) = file.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         }

@@ -77,7 +77,7 @@ impl KeyFile {
         if let Some(private) = &self.private {
             return Ok(private.clone());
         }
-        let prompt = prompt.ok_or("it needs a passphrase, and nobody is there to ask")?.clone();
+        let prompt = prompt.ok_or("it needs a passphrase, and there is no terminal to ask for it")?.clone();
         let path = self.path.clone();
         let asked = tokio::task::spawn_blocking(move || unlock(&path, &prompt)).await;
         asked.map_err(|_| "asking for its passphrase failed".to_owned())?
@@ -88,7 +88,8 @@ fn unlock(path: &Path, prompt: &Prompt) -> Result<Arc<PrivateKey>, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     for _ in 0..TRIES {
         let question = format!("Passphrase for {}: ", path.display());
-        let secret = prompt(&question).ok_or("it needs a passphrase, and nobody is there to ask")?;
+        let secret =
+            prompt(&question).ok_or("it needs a passphrase, and there is no terminal to ask for it")?;
         if let Ok(private) = keys::decode_secret_key(&text, Some(&secret)) {
             return Ok(Arc::new(private));
         }

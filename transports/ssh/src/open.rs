@@ -62,7 +62,7 @@ impl Opener<'_> {
     ) -> Pin<Box<dyn Future<Output = Result<Opened>> + Send + 'a>> {
         Box::pin(async move {
             if depth > DEPTH {
-                let circle = Error::new(ErrorKind::Config, "connect").message("ProxyJump leads in a circle");
+                let circle = Error::new(ErrorKind::Config, "connect").message("ProxyJump is circular");
                 return Err(circle.with("host", endpoint.address()));
             }
             pace::wait(&endpoint.host, endpoint.port, &endpoint.user, self.config.safe_interval).await;
@@ -104,10 +104,10 @@ impl Opener<'_> {
         let failed = || Error::new(ErrorKind::Unreachable, "jump").with("host", endpoint.address()).later();
         let channel = timeout(endpoint.timeout, channel)
             .await
-            .map_err(|_| failed().message("the host on the way does not answer"))?
+            .map_err(|_| failed().message("the jump host does not answer"))?
             .map_err(|error| {
                 failed()
-                    .message("the host on the way can't reach it, or may not")
+                    .message("the jump host can't reach it, or is not allowed to")
                     .source(error)
                     .help("try `ssh -J` by hand; the jump host must allow TCP forwarding")
             })?;
@@ -153,7 +153,7 @@ async fn wake(handle: &Handle<Client>) {
         channel.close().await
     };
     if !matches!(timeout(std::time::Duration::from_secs(2), session).await, Ok(Ok(()))) {
-        tracing::debug!("the host on the way starts no session");
+        tracing::debug!("the jump host starts no session");
     }
 }
 
@@ -161,18 +161,19 @@ fn not_greeted(endpoint: &Endpoint, error: &russh::Error, gone: &Gone) -> Error 
     let failed = Error::new(ErrorKind::Unreachable, "handshake").with("host", endpoint.address());
     match error {
         russh::Error::NoCommonAlgo { kind, theirs, .. } => failed
-            .message(format!("the server offers no {kind:?} algorithm that ferry has"))
+            .message(format!("the server offers no {kind:?} algorithm that ferry supports"))
             .with("offered", theirs.join(", "))
             .help("ask the site to update its server"),
-        russh::Error::Version => failed
-            .message("what answers there does not speak SSH 2")
-            .help("is `port` the port of an SSH server?"),
+        russh::Error::Version => {
+            failed.message("the server does not speak SSH 2").help("is `port` the port of an SSH server?")
+        }
         _ => {
             let reason = gone.reason().map_or_else(|| error.to_string(), |reason| reason.to_string());
             failed
-                .message(format!("the server hung up before the log-in: {reason}"))
+                .message(format!("the server closed the connection before the log-in: {reason}"))
                 .help(
-                    "it may limit how often one connects: wait a little; or is `port` not that of a server?",
+                    "it may limit how often you connect: wait a little; or check that `port` is that of an SSH \
+                     server",
                 )
                 .later()
         }
@@ -181,8 +182,8 @@ fn not_greeted(endpoint: &Endpoint, error: &russh::Error, gone: &Gone) -> Error 
 
 fn silent(endpoint: &Endpoint) -> Error {
     Error::new(ErrorKind::Unreachable, "handshake")
-        .message(format!("the server did not greet within {:?}", endpoint.timeout))
+        .message(format!("the server sent no SSH greeting within {:?}", endpoint.timeout))
         .with("host", endpoint.address())
-        .help("it hangs, or is no SSH server: is `port` right? The setting `timeout` gives it longer")
+        .help("it hangs, or is not an SSH server: is `port` right? The setting `timeout` allows it more time")
         .later()
 }

@@ -62,7 +62,7 @@ pub(crate) async fn resolve(question: Question<'_>) -> Result<Resolved> {
         Ok(Ok(output)) if output.status.success() => Ok(parse(&String::from_utf8_lossy(&output.stdout))),
         Ok(Ok(output)) => {
             let said = String::from_utf8_lossy(&output.stderr).trim().replace(['\r', '\n'], "; ");
-            Err(failed(ErrorKind::Config).message(said).help("mend ~/.ssh/config; `ssh -G HOST` must work"))
+            Err(failed(ErrorKind::Config).message(said).help("fix ~/.ssh/config; `ssh -G HOST` must work"))
         }
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(defaults()),
         Ok(Err(error)) => Err(failed(ErrorKind::Other).source(error).later()),

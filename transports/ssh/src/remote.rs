@@ -18,7 +18,7 @@ pub(crate) async fn remove_tree(runner: &Runner, path: &Path) -> Result<()> {
     const OPERATION: &str = "remove_tree";
     if path.parent().is_none() {
         return Err(
-            Error::new(ErrorKind::InvalidPath, OPERATION).message("all of the file system is too much")
+            Error::new(ErrorKind::InvalidPath, OPERATION).message("refusing to remove the root directory")
         );
     }
     let output = run(runner, &["rm", "-rf", "--"], &[path]).await?;

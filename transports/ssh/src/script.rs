@@ -79,7 +79,7 @@ impl Job {
     /// `InvalidPath` for the working directory, `Other` for words that can't be expressed; effect none.
     pub(crate) fn script(&self, token: &Token) -> Result<Vec<u8>> {
         if self.argv.is_empty() {
-            return Err(unsayable("the command has no words"));
+            return Err(unsayable("the command is empty"));
         }
         if let Some(dir) = &self.cwd {
             check_path("exec", dir)?;

@@ -220,7 +220,7 @@ impl Connection {
 
     fn busy(&self, operation: &'static str) -> Error {
         Error::new(ErrorKind::TimedOut, operation)
-            .message(format!("the server gave no session within {PATIENCE:?}"))
+            .message(format!("the server opened no session within {PATIENCE:?}"))
             .with("host", self.endpoint.address())
             .help("its `MaxSessions` is low, or commands hang there")
             .later()

@@ -139,7 +139,7 @@ impl Stream<'_> {
             let at = |error| Error::from_io(PUT_TREE, from, error);
             let read = (&mut file).take(wanted).read_to_end(&mut chunk).await.map_err(at)?;
             if read == 0 {
-                return Err(at(io::Error::other("it became shorter while it was read")).into());
+                return Err(at(io::Error::other("it shrank while it was being read")).into());
             }
             self.put(&chunk).await?;
             (self.progress)(read as u64);

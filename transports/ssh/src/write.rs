@@ -109,6 +109,6 @@ pub(crate) async fn fill(
 }
 
 fn unread(path: &Path, error: std::io::Error) -> Error {
-    let unread = Error::new(ErrorKind::Other, WRITE).message("what was to be written could not be read");
+    let unread = Error::new(ErrorKind::Other, WRITE).message("the data to write could not be read");
     unread.with("path", path.display()).source(error)
 }

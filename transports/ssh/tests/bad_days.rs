@@ -108,7 +108,7 @@ mod hosts {
         set(&mut computer, "port", port);
         set(&mut computer, "timeout", 1.5);
         let start = Instant::now();
-        let silent = refused(&computer, ErrorKind::Unreachable, &["did not greet", "timeout"]);
+        let silent = refused(&computer, ErrorKind::Unreachable, &["no SSH greeting", "timeout"]);
         let accept = async {
             let _held = listener.accept().await;
             sleep(Duration::from_secs(60)).await;
@@ -482,7 +482,7 @@ mod lost {
         assert!(far.exec(&Command::new(["true"])).await.is_err());
         far.close().await;
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
-        refused(&computer, ErrorKind::Unreachable, &["did not greet"]).await;
+        refused(&computer, ErrorKind::Unreachable, &["no SSH greeting"]).await;
         sshd.signal("CONT");
         works(&open(&computer).await.expect("it is back")).await;
     }
@@ -553,7 +553,7 @@ mod ways {
         let sshd = Sshd::with(Options { config: "AllowTcpForwarding no".into(), ..Options::default() });
         let mut computer = sshd.computer();
         set(&mut computer, "proxy_jump", format!("127.0.0.1:{}", sshd.port));
-        refused(&computer, ErrorKind::Unreachable, &["host on the way", "ssh -J"]).await;
+        refused(&computer, ErrorKind::Unreachable, &["jump host", "ssh -J"]).await;
         let (_taken, port) = closed_port();
         set(&mut computer, "proxy_jump", format!("127.0.0.1:{port}"));
         refused(&computer, ErrorKind::Unreachable, &["refused"]).await;

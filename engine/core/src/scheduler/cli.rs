@@ -252,15 +252,15 @@ impl<T> Results<T> {
 }
 
 /// The reason why two listings without the job are not enough.
-const UNPROVEN: &str = "the scheduler does not list it, but this computer was not seen yet to share work directories \
-                        with its jobs and to keep their names: `ferry computer test --job` shows that";
+const UNPROVEN: &str = "the scheduler does not list it, but no test job has shown yet that jobs of this computer see \
+     their work directories and keep their names: run `ferry computer test --job`";
 
 fn missing(job: &Submission) -> Recovery {
     Recovery::Unclear(format!("the work directory {} or its sentinel is missing", job.dir.display()))
 }
 
 fn unclaimed(reason: &str) -> Recovery {
-    Recovery::Unclear(format!("the work directory takes no mark of ours: {reason}"))
+    Recovery::Unclear(format!("cannot write to the work directory: {reason}"))
 }
 
 fn ambiguous(message: &str) -> Error {

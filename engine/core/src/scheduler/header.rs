@@ -101,7 +101,7 @@ fn unread(of: &str, text: &str, directives: &Directives) -> Vec<String> {
         } else if directives.is_other(line) {
             let own = directives.own.first().copied().unwrap_or_default();
             told.push(format!(
-                "{of}: `{shown}` is another scheduler's directive and counts for nothing: write it with {own}"
+                "{of}: `{shown}` is another scheduler's directive and is ignored: write it with {own}"
             ));
         }
     }

@@ -73,7 +73,7 @@ impl std::str::FromStr for Rate {
 
     /// Reads `50/2min`, `10/s`, `1/30s`, `100/h`.
     fn from_str(text: &str) -> Result<Rate, String> {
-        let wrong = || format!("`{text}` is no rate; write it as `50/2min`, `10/s` or `100/h`");
+        let wrong = || format!("invalid rate `{text}`: write it as `50/2min`, `10/s` or `100/h`");
         let (permits, time) = text.split_once('/').ok_or_else(wrong)?;
         let permits: u32 = permits.trim().parse().ok().filter(|n| *n > 0).ok_or_else(wrong)?;
         let time = time.trim();

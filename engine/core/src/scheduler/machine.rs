@@ -281,20 +281,20 @@ impl Lack {
         let Lack { kind, total, .. } = self;
         match kind {
             Kind::Cores => format!(
-                "{wants} are more than the {total} of computer `{computer}`: ask for fewer in `resources`, or let it run \
-                 more at once: `ferry computer configure {computer} --num-cores N` (or `unlimited`)"
+                "{wants} requested, but computer `{computer}` has only {total}: request fewer in `resources`, or let \
+                 it run more at once with `ferry computer configure {computer} --num-cores N` (or `unlimited`)"
             ),
             Kind::Memory => format!(
-                "{wants} are more than the {total} kB of computer `{computer}`: ask for less in `max_memory_kb`, or \
-                 `ferry computer configure {computer} --memory-kb N`"
+                "{wants} requested, but computer `{computer}` has only {total} kB: request less in `max_memory_kb`, \
+                 or raise the limit with `ferry computer configure {computer} --memory-kb N`"
             ),
             Kind::Gpus if *total == 0 => format!(
-                "{wants} wanted, and computer `{computer}` has none that its login may see: declare them with `ferry \
-                 computer configure {computer} --num-gpus N`, or look at the login's CUDA_VISIBLE_DEVICES"
+                "{wants} requested, but the login of computer `{computer}` sees none: declare them with `ferry \
+                 computer configure {computer} --num-gpus N`, or check the login's CUDA_VISIBLE_DEVICES"
             ),
             Kind::Gpus => format!(
-                "{wants} are more than the {total} of computer `{computer}`: ask for fewer in `resources.num_gpus`, or \
-                 `ferry computer configure {computer} --num-gpus N`"
+                "{wants} requested, but computer `{computer}` has only {total}: request fewer in \
+                 `resources.num_gpus`, or raise the number with `ferry computer configure {computer} --num-gpus N`"
             ),
         }
     }
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(Capacity::default().lack(&demand(99, 99, 0), &used), None, "nobody bounds it");
         assert!(capacity.never(&demand(9, 0, 0)).unwrap().for_ever("ws").contains("--num-cores"));
         let none = Capacity::default().never(&demand(1, 0, 1)).unwrap().for_ever("ws");
-        assert!(none.contains("has none that its login may see"), "{none}");
+        assert!(none.contains("the login of computer `ws` sees none"), "{none}");
     }
 
     #[test]

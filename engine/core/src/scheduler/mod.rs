@@ -71,7 +71,7 @@ pub enum ErrorKind {
     Ambiguous,
     /// The host or the scheduler's daemon can't be reached: not the job's fault.
     Unreachable,
-    /// The scheduler refused in unknown words: look it up, try it a few times, then ask a person.
+    /// The scheduler refused with an unknown message: look it up, try it a few times, then ask a person.
     Unrecognized,
     /// The scheduler's answer can't be read.
     Unreadable,
@@ -87,7 +87,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Quota => "a limit on the number of jobs is reached",
             ErrorKind::Ambiguous => "outcome unknown",
             ErrorKind::Unreachable => "unreachable",
-            ErrorKind::Unrecognized => "refused in unknown words",
+            ErrorKind::Unrecognized => "refused with an unknown message",
             ErrorKind::Unreadable => "unreadable answer",
         })
     }

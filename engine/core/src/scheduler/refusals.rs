@@ -59,7 +59,7 @@ impl Refusals {
             .filter(|(_, text)| text.chars().filter(|c| c.is_alphanumeric()).count() < LEAST)
             .map(|(list, text)| {
                 format!(
-                    "refusals.{list}: `{text}` has less than {LEAST} letters, which almost any refusal has"
+                    "refusals.{list}: `{text}` has fewer than {LEAST} letters and would match almost any refusal"
                 )
             })
             .collect();
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(refusals(&["budget"], &["state a project"]).problems(), Vec::<String>::new());
         let problems = refusals(&["*", "no", "budget"], &["budget", " "]).problems();
         assert_eq!(problems.len(), 4, "{problems:?}");
-        assert!(problems[0].starts_with("refusals.busy: `*` has less than 4 letters"), "{problems:?}");
+        assert!(problems[0].starts_with("refusals.busy: `*` has fewer than 4 letters"), "{problems:?}");
         assert!(problems[3].contains("`budget` can't be both"), "{problems:?}");
     }
 }

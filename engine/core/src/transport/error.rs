@@ -73,7 +73,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Authentication => "authentication failed",
             ErrorKind::CircuitOpen => "not tried",
             ErrorKind::Unsupported => "unsupported",
-            ErrorKind::Config => "wrong settings",
+            ErrorKind::Config => "invalid settings",
             ErrorKind::Other => "failed",
         })
     }

@@ -107,7 +107,10 @@ impl Tree {
 
     fn parent_fault(&self, path: &Path) -> Option<&'static str> {
         let is_file = |above| !matches!(self.entries.get(above), None | Some(TreeEntry::Dir));
-        path.ancestors().skip(1).any(is_file).then_some("the name lies below an entry that is no directory")
+        path.ancestors()
+            .skip(1)
+            .any(is_file)
+            .then_some("the name lies below an entry that is not a directory")
     }
 }
 

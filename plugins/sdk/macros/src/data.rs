@@ -92,7 +92,7 @@ impl About {
     fn version(&self) -> syn::Result<u32> {
         match &self.version {
             Some(version) => match version.base10_parse()? {
-                0 => Err(syn::Error::new(version.span(), "versions count from 1")),
+                0 => Err(syn::Error::new(version.span(), "versions start at 1")),
                 version => Ok(version),
             },
             None => Ok(1),

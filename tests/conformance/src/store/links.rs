@@ -50,7 +50,7 @@ async fn an_input_has_one_source(bench: Bench) -> Outcome {
     for kind in [CalcJob, WorkChain] {
         let twice = with_inputs(Uuid::now_v7(), kind, &[(a, "x"), (b, "x")]);
         let error = bench.refused(twice, ErrorKind::Rule).await?;
-        assert!(error.to_string().contains("an input of this label"), "{error}");
+        assert!(error.to_string().contains("an input with this label"), "{error}");
         bench.started(kind, &[(a, "x"), (b, "y")]).await?;
     }
     Ok(())

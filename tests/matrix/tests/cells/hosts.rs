@@ -503,7 +503,7 @@ fn refused_credentials_wait_for_the_user(cell: &Cell) -> Result {
     let ids: Vec<String> =
         (0..5).map(|_| cell.submit(&ferry, &["arithmetic.add_job", "x=1", "y=1"])).collect::<Result<_>>()?;
     for id in &ids {
-        let shown = until(&ferry, id, "told", |shown| waits_for(shown, "it refuses since"))?;
+        let shown = until(&ferry, id, "told", |shown| waits_for(shown, "access refused since"))?;
         check(shown["next_try"].is_null() && shown["paused"] == false, || format!("{shown:#}"))?;
     }
     // The right key again: changed settings are tried at once.

@@ -47,7 +47,7 @@ fn a_user_without_a_name_passes_computer_test() -> Result {
     let named = format!("{scratch}/{{username}}");
     nameless(&["computer", "configure", "localhost", "-n", "--work-dir", &named])?.expect(0)?;
     let answer = nameless(&["computer", "test", "localhost"])?.expect(1)?;
-    check(answer.stdout.contains("has no name there, and work_dir"), || answer.stdout)
+    check(answer.stdout.contains("has none there"), || answer.stdout)
 }
 
 /// A job of Slurm in which a daemon runs; cancelled with this.

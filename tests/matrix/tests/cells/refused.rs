@@ -113,7 +113,7 @@ fn a_site_names_its_own_words() -> Result {
     let ferry = Profile::new()?;
     let fakes = proven(&ferry)?;
     let wrong = ["computer", "configure", "fake", "-n", "--refusals", "busy: ['*']"];
-    ferry.ferry(&wrong)?.expect(2)?.says(&["refusals.busy", "less than 4 letters"])?;
+    ferry.ferry(&wrong)?.expect(2)?.says(&["refusals.busy", "fewer than 4 letters"])?;
     let busy = "busy: no budget left until *";
     ferry.ok(&["computer", "configure", "fake", "-n", "--refusals", busy])?;
     let shown = ferry.json(&["computer", "show", "fake"])?;

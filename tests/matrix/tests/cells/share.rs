@@ -150,16 +150,16 @@ fn what_never_fits_is_refused_or_pauses() -> Result {
     let wide = ["--option", "resources.num_cores_per_machine=3"];
     // The host was not asked yet, so this is reported when the job comes to it.
     let id = sleeper(&ferry, "0.1", &wide)?;
-    told(&ferry, &id, "3 cores are more than the 2 of computer `localhost`")?;
+    told(&ferry, &id, "3 cores requested, but computer `localhost` has only 2")?;
     let shown = ferry.json(&["process", "show", &id])?;
     check(shown["paused"] == true, || format!("{shown:#}"))?;
     let submit = [&["submit", "shell.run", "command=true"], &wide[..]].concat();
     ferry.ferry(&submit)?.expect(2)?.says(&[
-        "3 cores are more than the 2 of computer `localhost`",
+        "3 cores requested, but computer `localhost` has only 2",
         "ferry computer configure localhost --num-cores N",
     ])?;
     let gpu = ["submit", "shell.run", "command=true", "--option", "resources.num_gpus=1"];
-    ferry.ferry(&gpu)?.expect(2)?.says(&["1 GPU wanted", "--num-gpus N"])?;
+    ferry.ferry(&gpu)?.expect(2)?.says(&["1 GPU requested", "--num-gpus N"])?;
     configure(&ferry, &["--num-cores", "3"])?;
     ferry.ok(&["process", "play", &id])?;
     good(&ferry, &[id])
@@ -221,7 +221,7 @@ fn gpus_are_those_that_the_login_may_see() -> Result {
     check(printed.trim() == "MIG-a\n1", || printed.clone())?;
     // Four are declared, and two of them seen.
     let three = ["submit", "shell.run", "command=true", "--option", "resources.num_gpus=3"];
-    ferry.ferry(&three)?.expect(2)?.says(&["3 GPUs are more than the 2 of computer `localhost`"]).map(drop)
+    ferry.ferry(&three)?.expect(2)?.says(&["3 GPUs requested, but computer `localhost` has only 2"]).map(drop)
 }
 
 /// A machine that was set up again has its new resources, over its next connection.

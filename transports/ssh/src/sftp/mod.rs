@@ -144,7 +144,7 @@ impl Pending {
         let failed = |kind, message: &str| Error::new(kind, self.operation).message(message).later();
         match self.connection.alive(self.operation, timeout(PATIENCE, self.reply)).await? {
             Ok(Ok(Some(reply))) => Ok(reply),
-            Ok(Ok(None)) => Err(failed(ErrorKind::Other, "the server's answer makes no sense")),
+            Ok(Ok(None)) => Err(failed(ErrorKind::Other, "the server's answer is invalid")),
             Ok(Err(_)) => Err(failed(ErrorKind::Unreachable, "the SFTP session ended")),
             Err(_) => Err(failed(
                 ErrorKind::TimedOut,
@@ -443,7 +443,7 @@ impl Carrier {
                 match next(&mut buffer) {
                     Ok(Some(packet)) => self.deliver(packet),
                     Ok(None) => break,
-                    Err(noise) => return tracing::warn!(noise, "the SFTP session speaks nonsense"),
+                    Err(noise) => return tracing::warn!(noise, "invalid data in the SFTP session"),
                 }
             }
         }

@@ -75,7 +75,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let own = path.to_owned();
     let lost =
-        |error| Error::new(ErrorKind::Other, operation).message("the file work was lost").source(error);
+        |error| Error::new(ErrorKind::Other, operation).message("the file operation was lost").source(error);
     let done = spawn_blocking(move || job(&own)).await.map_err(lost)?;
     done.map_err(|error| Error::from_io(operation, path, error))
 }

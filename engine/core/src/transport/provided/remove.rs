@@ -20,7 +20,7 @@ pub async fn remove_tree<T: Transport + ?Sized>(via: &T, path: &Path) -> Result<
     check_path(REMOVE_TREE, path)?;
     if path.parent().is_none() {
         let all = Error::new(ErrorKind::InvalidPath, REMOVE_TREE);
-        return Err(all.message("all of the file system is too much"));
+        return Err(all.message("refusing to remove the root directory"));
     }
     let Some(found) = there(via.lstat(path).await).map_err(|error| error.during(REMOVE_TREE))? else {
         return Ok(());

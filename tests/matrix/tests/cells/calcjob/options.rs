@@ -131,7 +131,7 @@ fn directives_reach_the_header() -> Result {
 fn what_makes_no_job_or_many_is_refused() -> Result {
     let bench = Bench::without_daemon()?;
     const ARRAY: &str = "#SBATCH -a 1-3\nmodule load c";
-    const WHY: &[&str] = &["`#SBATCH -a 1-3`", "many jobs of one"];
+    const WHY: &[&str] = &["`#SBATCH -a 1-3`", "one submission into many jobs"];
     set_up_slurm(&bench, "cluster", &["--prepend-text", ARRAY])?.expect(2)?.says(WHY)?;
     set_up_slurm(&bench, "cluster", &[])?.expect(0)?;
     let configure = ["computer", "configure", "cluster", "-n", "--prepend-text", ARRAY];
