@@ -50,7 +50,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Rule => "not allowed",
             ErrorKind::Limit => "a limit is reached",
             ErrorKind::Full => "no space left on the disk of the store",
-            ErrorKind::ReadOnly => "the store is not writable",
+            ErrorKind::ReadOnly => "the store can't be written to",
             ErrorKind::Corrupt => "the store is damaged",
             ErrorKind::Newer => "the store is newer than this ferry",
             ErrorKind::Older => "the store is older than this ferry",

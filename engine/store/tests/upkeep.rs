@@ -229,7 +229,7 @@ async fn damage_is_found_and_named() {
     assert!(expected.iter().all(|part| quick.contains(part)), "{quick}");
     assert!(!quick.contains(&digests[2]), "{quick}");
     let full = named(true);
-    assert!(full.contains(&digests[2]) && full.contains("other bytes"), "{full}");
+    assert!(full.contains(&digests[2]) && full.contains("does not match its digest"), "{full}");
     assert!(!full.contains(&digests[3]), "{full}");
 }
 
@@ -271,7 +271,7 @@ async fn links_and_words_that_no_rule_allows_are_found() {
     db.pragma_update(None, "ignore_check_constraints", true).unwrap();
     db.execute("UPDATE process SET state = 'asleep' WHERE id = ?1", [calc]).unwrap();
     let found = reader(&paths).check(false).unwrap();
-    let told = format!("process {calc} is `asleep`");
+    let told = format!("process {calc} has the unknown state `asleep`");
     assert!(found.iter().any(|finding| finding.rule == "word" && finding.what.contains(&told)), "{found:?}");
 }
 

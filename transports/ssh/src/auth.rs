@@ -252,7 +252,7 @@ impl<'a> Attempt<'a> {
                 if remaining_methods.is_empty()
                     && (self.handle.is_closed() || self.gone.reason().is_some()) =>
             {
-                self.note(what, "the server hung up");
+                self.note(what, "the server closed the connection");
                 Err(self.lost(&russh::Error::Disconnect))
             }
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
@@ -262,7 +262,7 @@ impl<'a> Attempt<'a> {
                 Ok(self.note(what, came))
             }
             Err(error) => {
-                self.note(what, "the server hung up");
+                self.note(what, "the server closed the connection");
                 Err(self.lost(&error))
             }
         }

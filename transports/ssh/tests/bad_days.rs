@@ -132,7 +132,7 @@ mod hosts {
             }
         };
         tokio::select! {
-            _ = refused(&computer, ErrorKind::Unreachable, &["hung up", "wait"]) => {}
+            _ = refused(&computer, ErrorKind::Unreachable, &["closed the connection", "wait"]) => {}
             () = hang_up => {}
         }
     }
@@ -580,7 +580,7 @@ mod ways {
         drop(far);
         eventually("the command's end", async || running(&word) == 0).await;
         set(&mut computer, "proxy_command", "exit 3");
-        refused(&computer, ErrorKind::Unreachable, &["hung up"]).await;
+        refused(&computer, ErrorKind::Unreachable, &["closed the connection"]).await;
     }
 
     #[tokio::test]

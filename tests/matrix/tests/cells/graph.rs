@@ -74,7 +74,7 @@ fn groups_are_changed_in_every_way() -> Result {
     ferry.ok(&["group", "move-nodes", "b", "c", "--all"])?;
     expect("c", &[1, 5])?;
     expect("b", &[])?;
-    ferry.ferry(&["group", "relabel", "c", "b"])?.expect(1)?.says(&["`b` is there already"])?;
+    ferry.ferry(&["group", "relabel", "c", "b"])?.expect(1)?.says(&["`b` already exists"])?;
     ferry.ok(&["group", "relabel", "c", "d"])?;
     ferry.ok(&["group", "description", "d", "other words"])?;
     check(ferry.ok(&["group", "description", "d"])? == "other words", || "not its description".into())?;

@@ -47,7 +47,7 @@ fn files_that_are_no_plugins_are_refused() -> Result {
     ferry.ferry(&["plugin", "install", text(&place)])?.expect(1)?.says(&["text.so", "ELF"])?;
     let libc = ["/lib/x86_64-linux-gnu/libm.so.6", "/lib/aarch64-linux-gnu/libm.so.6"];
     if let Some(libm) = libc.iter().find(|path| std::path::Path::new(path).exists()) {
-        ferry.ferry(&["plugin", "install", libm])?.expect(1)?.says(&["not a plugin"])?;
+        ferry.ferry(&["plugin", "install", libm])?.expect(1)?.says(&["not a ferry plugin"])?;
     }
     ferry
         .ferry(&["plugin", "install", text(&plugin("other_abi")?)])?
