@@ -26,16 +26,10 @@ pub(crate) async fn reuse(cx: &Context, process: &Process) -> StepResult<bool> {
     let line = format!("took over the results of process {} ({})", source.id, source.uuid);
     changes.push(Change::Log { process: process.id, level: Level::Report, message: line });
     changes.push(Change::TakenFrom { process: process.id, source: source.uuid });
-    let running = Process { state: State::Running, status: None, ..process.clone() };
-    let ended = Process {
-        state: State::Finished,
-        exit_status: source.exit_status,
-        exit_message: source.exit_message,
-        work_dir: source.work_dir,
-        version: process.version + 1,
-        ..running.clone()
-    };
-    changes.extend([running, ended].map(|row| Change::Update(Box::new(row))));
+    let mut process = process.clone();
+    changes.extend(process.start());
+    changes.extend(process.finish_like(&source));
+    changes.push(process.update());
     cx.store.commit(changes).await?;
     Ok(true)
 }

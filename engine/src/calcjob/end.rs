@@ -5,10 +5,9 @@ use ferry_plugin_proto::{Exit, JobReport};
 use super::Calcjob;
 use crate::{
     crash,
-    process::State,
     scheduler::{JobFailure, JobStatus, Marker},
     step::StepResult,
-    store::{Change, Level},
+    store::{BY_USER, Change},
 };
 
 /// Exit code of a job that ended without an exit marker: its computer stopped, or it was killed hard.
@@ -16,45 +15,34 @@ const LOST: u32 = 140;
 /// Exit code of a job that was cancelled, but not by ferry.
 pub(super) const CANCELLED: u32 = 143;
 
-pub(super) async fn finish(job: &mut Calcjob<'_>, changes: Vec<Change>) -> StepResult {
-    job.process.exit_status = Some(0);
-    end(job, State::Finished, changes).await
-}
-
-pub(super) async fn finish_with(job: &mut Calcjob<'_>, exit: Exit, mut changes: Vec<Change>) -> StepResult {
-    let text = match exit.label.as_str() {
-        "" => exit.message.clone(),
-        label => format!("{label}: {}", exit.message),
-    };
-    changes.push(job.log(Level::Error, format!("finished with exit code {}: {text}", exit.status)));
-    job.process.exit_status = Some(exit.status);
-    job.process.exit_message = Some(text);
-    end(job, State::Finished, changes).await
+/// Finishes the process: with success, or with an exit code.
+pub(super) async fn finish(
+    job: &mut Calcjob<'_>,
+    exit: Option<&Exit>,
+    mut changes: Vec<Change>,
+) -> StepResult {
+    changes.extend(job.process.finish(exit));
+    end(job, changes).await
 }
 
 pub(super) async fn except(job: &mut Calcjob<'_>, message: String, mut changes: Vec<Change>) -> StepResult {
-    changes.push(job.log(Level::Error, format!("excepted: {message}")));
-    job.process.exit_message = Some(message);
-    end(job, State::Excepted, changes).await
+    changes.extend(job.process.except(message));
+    end(job, changes).await
 }
 
 /// Ends a process as killed, on the user's request.
-pub(crate) async fn end_killed(job: &mut Calcjob<'_>, message: &str, mut changes: Vec<Change>) -> StepResult {
-    job.process.exit_message = Some(message.to_owned());
-    changes.push(job.log(Level::Report, message));
-    end(job, State::Killed, changes).await?;
+pub(crate) async fn end_killed(job: &mut Calcjob<'_>, mut changes: Vec<Change>) -> StepResult {
+    changes.extend(job.process.kill(BY_USER));
+    end(job, changes).await?;
     crash::point("kill.stored");
     Ok(())
 }
 
-async fn end(job: &mut Calcjob<'_>, state: State, mut changes: Vec<Change>) -> StepResult {
-    changes.push(Change::DropTicket(job.process.id));
+async fn end(job: &mut Calcjob<'_>, mut changes: Vec<Change>) -> StepResult {
     // An excepted process may be resumed, and then needs them.
-    if state != State::Excepted {
+    if job.process.is_over() {
         changes.extend(job.forget_excluded());
     }
-    job.process.state = state;
-    job.process.status = None;
     job.commit(changes).await?;
     // The staging files are needed no more; after a crash they are removed at the next start.
     let _ = std::fs::remove_dir_all(job.cx.paths.staging(&job.process.uuid));

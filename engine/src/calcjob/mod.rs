@@ -54,7 +54,7 @@ use crate::{
     clock,
     computers::Submitters,
     owner::Context,
-    process::{Options, State},
+    process::Options,
     scheduler::Bounds,
     step::{StepError, StepResult},
     store::{Change, Level, Process},
@@ -157,11 +157,11 @@ impl<'a> Calcjob<'a> {
             serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
         let previous = self.process.checkpoint.replace(json);
         // An excepted process may be resumed.
-        if matches!(self.process.state, State::Finished | State::Killed) {
+        if self.process.is_over() {
             self.process.checkpoint = None;
         }
         let is_ticket_freed = changes.iter().any(|change| matches!(change, Change::DropTicket(_)));
-        changes.push(Change::Update(Box::new(self.process.clone())));
+        changes.push(self.process.update());
         match self.cx.store.commit(changes).await {
             Ok(_) => {
                 self.process.version += 1;
@@ -180,8 +180,7 @@ impl<'a> Calcjob<'a> {
     /// Moves to a step: the process is running, and waits for nothing.
     pub(crate) fn go(&mut self, step: Step) {
         self.state.go(step);
-        self.process.state = State::Running;
-        self.process.status = Some(step.as_str().to_owned());
+        self.process.run(Some(step.as_str().to_owned()));
     }
 
     /// Returns the change that drops files excluded from the provenance. Use it once no upload can come any more.
@@ -202,7 +201,7 @@ impl<'a> Calcjob<'a> {
 
     /// Returns a line for the process's report.
     pub(crate) fn log(&self, level: Level, message: impl Into<String>) -> Change {
-        Change::Log { process: self.process.id, level, message: message.into() }
+        self.process.log(level, message)
     }
 
     /// Notes that the outcome of the submission is unclear. Returns since when.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     clock, crash,
     node::lend::is_inside,
-    process::{MONITORS, State, Watcher},
+    process::{MONITORS, Watcher},
     step::{StepError, StepResult},
     store::{Change, Level},
     transport::{ErrorKind, FileKind, Transport},
@@ -268,8 +268,7 @@ pub(super) async fn cancelled(job: &mut Calcjob<'_>) -> StepResult {
     if let Some(stopped) = &mut job.state.stopped {
         stopped.cancelled = true;
     }
-    job.process.state = State::Waiting;
-    job.process.status = Some("waiting for the end of its job, which a monitor has stopped".into());
+    job.process.wait("waiting for the end of its job, which a monitor has stopped");
     job.commit(Vec::new()).await?;
     crash::point("monitor.cancelled");
     Ok(())

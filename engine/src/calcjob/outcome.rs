@@ -26,7 +26,6 @@ pub(crate) async fn store_outcome(job: &mut Calcjob<'_>, mut outcome: Outcome, r
     // A monitor that stopped the job has precedence. The exit code of the calculation says more than that of its
     // stash, which the report mentions anyway.
     match monitor::exit(job).or(outcome.exit).or(engine_exit).or_else(|| stash::exit(job)).or(added.exit) {
-        Some(exit) => end::finish_with(job, exit, changes).await,
-        None => end::finish(job, changes).await,
+        exit => end::finish(job, exit.as_ref(), changes).await,
     }
 }

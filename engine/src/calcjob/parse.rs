@@ -24,7 +24,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let store = &job.cx.store;
     let found = store.outgoing(job.process.id)?.into_iter().find(|link| link.label == "retrieved");
     let Some(retrieved) = found.map(|link| link.target) else {
-        end::finish_with(job, nothing_retrieved(), Vec::new()).await?;
+        end::finish(job, Some(&nothing_retrieved()), Vec::new()).await?;
         return Ok(Next::Ended);
     };
     let description = job.state.job.clone().unwrap_or_default();

@@ -9,13 +9,12 @@ use ferry_plugin_proto::Exit;
 use super::{
     Calcjob, Next,
     checkpoint::{Held, Lack, Refused},
-    end::finish_with,
+    end::finish,
     submit::recover,
 };
 use crate::{
     computers::Lane,
     error::Effect,
-    process::State,
     scheduler::{self, Error, ErrorKind, Refusal, Submission},
     step::{StepError, StepResult},
     store::{Change, Level},
@@ -124,7 +123,8 @@ fn as_the_site_says(job: &Calcjob<'_>, error: Error) -> StepResult<Error> {
 }
 
 async fn end(job: &mut Calcjob<'_>, status: u32, label: &str, words: String) -> StepResult<Next> {
-    finish_with(job, Exit { status, label: label.into(), message: words }, Vec::new()).await?;
+    let exit = Exit { status, label: label.into(), message: words };
+    finish(job, Some(&exit), Vec::new()).await?;
     // The reason for the hold is gone: those who waited with it try now.
     job.cx.holds.passed(job.process.id);
     Ok(Next::Ended)
@@ -148,8 +148,7 @@ async fn not_now(job: &mut Calcjob<'_>, words: String, lack: Option<Lack>) -> St
     let line = (held.is_none() || job.state.held != held).then(|| job.log(Level::Report, text.clone()));
     job.state.submission = None;
     job.state.held.clone_from(&held);
-    job.process.state = State::Waiting;
-    job.process.status = Some(text);
+    job.process.wait(text);
     job.commit(line.into_iter().chain([Change::DropTicket(job.process.id)]).collect()).await?;
     let Some(held) = held else {
         job.cx.holds.forget(job.process.id);
@@ -185,8 +184,7 @@ pub(super) async fn is_turn(job: &mut Calcjob<'_>) -> StepResult<bool> {
         let status = "waiting behind others of its account, partition and quality of service: the scheduler takes no \
                       more jobs of those now";
         if job.process.status.as_deref() != Some(status) {
-            job.process.state = State::Waiting;
-            job.process.status = Some(status.into());
+            job.process.wait(status);
             job.commit(Vec::new()).await?;
         }
     }

@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Calcjob, Next, Step, refused, share};
 use crate::{
     crash, ids,
-    process::State,
     scheduler::{Bounds, Demand, JobId, JobRef, Limits, Recovery, Submission},
     step::{StepError, StepResult},
     store::{self, Change, Level},
@@ -79,8 +78,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         demand,
     };
     job.state.submission = Some(submission.clone());
-    job.process.state = State::Running;
-    job.process.status = Some("submit".into());
+    job.process.run(Some(Step::Submit.as_str().to_owned()));
     match job.commit(std::iter::once(ticket).chain(told).collect()).await {
         Err(StepError::Store(error)) if *error.kind() == store::ErrorKind::Limit => {
             job.state.submission = None;
@@ -131,8 +129,7 @@ async fn wait_at_gate(
     demand: &Demand,
 ) -> StepResult<Option<Submission>> {
     let lack = share::lack(job, computer, demand)?;
-    job.process.state = State::Waiting;
-    job.process.status = Some(lack.unwrap_or_else(|| format!("waiting for a queue slot on {computer}")));
+    job.process.wait(lack.unwrap_or_else(|| format!("waiting for a queue slot on {computer}")));
     job.commit(Vec::new()).await?;
     Ok(None)
 }
@@ -205,8 +202,7 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
     }
     job.state.unclear_since = None;
     job.process.job_id = Some(owner.id.0);
-    job.process.state = State::Waiting;
-    job.process.status = Some("waiting for its job".into());
+    job.process.wait("waiting for its job");
     job.state.go(Step::Update);
     job.commit(vec![line, ticket]).await
 }
@@ -218,8 +214,7 @@ pub(super) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Ne
     job.cx.holds.passed(job.process.id);
     job.process.job_id = Some(job.normal(&id).0);
     job.state.go(Step::Update);
-    job.process.state = State::Waiting;
-    job.process.status = Some("waiting for its job".into());
+    job.process.wait("waiting for its job");
     job.commit(Vec::new()).await?;
     crash::point("submit.stored");
     Ok(Next::Step)

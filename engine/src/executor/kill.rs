@@ -78,14 +78,14 @@ pub(crate) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
     let Some(intent) = job.open_submission() else {
         // Best effort: its name belongs to one try alone, so leftovers do no harm.
         let _ = timeout(LAST_TRY, calcjob::discard_stash(job)).await;
-        return calcjob::end_killed(job, BY_USER, Vec::new()).await;
+        return calcjob::end_killed(job, Vec::new()).await;
     };
     if !job.process.kill_forced {
         calcjob::cancel_submission(job, &intent).await?;
-        return calcjob::end_killed(job, BY_USER, Vec::new()).await;
+        return calcjob::end_killed(job, Vec::new()).await;
     }
     let why = match timeout(LAST_TRY, calcjob::cancel_submission(job, &intent)).await {
-        Ok(Ok(())) => return calcjob::end_killed(job, BY_USER, Vec::new()).await,
+        Ok(Ok(())) => return calcjob::end_killed(job, Vec::new()).await,
         Ok(Err(StepError::Store(error))) => return Err(StepError::Store(error)),
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("its computer did not answer within {} s", LAST_TRY.as_secs()),
@@ -98,7 +98,7 @@ pub(crate) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
         job.log(Level::Warning, line),
         Change::Orphan { process: job.process.id, computer, job_id, submission: Box::new(intent) },
     ];
-    calcjob::end_killed(job, BY_USER, changes).await?;
+    calcjob::end_killed(job, changes).await?;
     job.cx.orphaned.notify_one();
     Ok(())
 }

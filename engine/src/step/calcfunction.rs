@@ -10,7 +10,7 @@ use crate::{
     owner::Context,
     process::State,
     step::{Added, Roots, StepError, StepResult, add_outputs, find_type},
-    store::{Change, Level, Process},
+    store::{Level, Process},
 };
 
 /// Duration below which a function is never shown as running.
@@ -39,39 +39,16 @@ pub(crate) async fn run(cx: &Arc<Context>, mut process: Process) -> StepResult {
     let roots = Roots { sandbox: Some(sandbox), ..Roots::default() };
     let Added { mut changes, exit } =
         add_outputs(&cx.store, &process_type, process.uuid, &outcome, roots).await?;
-    let id = process.id;
-    let log = |level, message| Change::Log { process: id, level, message };
-    if process.state == State::Created {
-        changes.push(begin(&mut process));
-    }
-    changes.extend(outcome.reports.into_iter().map(|line| log(Level::Report, line)));
-    process.state = State::Finished;
-    process.exit_status = Some(0);
-    if let Some(exception) = outcome.exception {
-        changes.push(log(Level::Error, format!("excepted: {exception}")));
-        process.state = State::Excepted;
-        process.exit_status = None;
-        process.exit_message = Some(exception);
-    } else if let Some(exit) = outcome.exit.or(exit) {
-        let text =
-            if exit.label.is_empty() { exit.message } else { format!("{}: {}", exit.label, exit.message) };
-        changes.push(log(Level::Error, format!("finished with exit code {}: {text}", exit.status)));
-        process.exit_status = Some(exit.status);
-        process.exit_message = Some(text);
-    }
-    process.status = None;
-    changes.push(Change::Update(Box::new(process)));
+    changes.extend(process.start());
+    changes.extend(outcome.reports.into_iter().map(|line| process.log(Level::Report, line)));
+    changes.extend(match outcome.exception {
+        Some(exception) => process.except(exception),
+        None => process.finish(outcome.exit.or(exit).as_ref()),
+    });
+    changes.push(process.update());
     cx.store.commit(changes).await?;
     crash::point("function.stored");
     Ok(())
-}
-
-/// Sets the state to *running*, and returns the change.
-fn begin(process: &mut Process) -> Change {
-    process.state = State::Running;
-    let change = Change::Update(Box::new(process.clone()));
-    process.version += 1;
-    change
 }
 
 /// Calls the plugin. A slow function is shown as running; for a quick one that change is part of the last commit.
@@ -85,8 +62,7 @@ async fn call(cx: &Context, process: &mut Process, work: &Work) -> StepResult<Wo
             reply = &mut reply => return Ok(reply?),
             () = tokio::time::sleep(QUICK) => {}
         }
-        let change = begin(process);
-        cx.store.commit(vec![change]).await?;
+        cx.store.commit(process.start().into_iter().collect()).await?;
     }
     Ok(reply.await?)
 }

@@ -3,6 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    clock,
+    step::{StepError, StepResult},
+};
+
 /// The version this program writes.
 pub(super) const VERSION: u32 = 1;
 
@@ -36,6 +41,31 @@ pub(super) struct Waiting {
     pub until: Option<Timestamp>,
     /// The time since which it waits.
     pub since: Timestamp,
+}
+
+impl Waiting {
+    /// Begins to wait for these calls, or for a time in microseconds.
+    ///
+    /// # Errors
+    /// `Except` for a wait that nothing would end.
+    pub(super) fn new(calls: Vec<String>, any: bool, until: Option<i64>) -> StepResult<Waiting> {
+        let until = until.map(Timestamp::from_microsecond).transpose();
+        let until = until.map_err(|error| StepError::Except(format!("it waits until no time: {error}")))?;
+        if calls.is_empty() && until.is_none() {
+            return Err(StepError::Except("it waits for nothing: neither for a call nor for a time".into()));
+        }
+        Ok(Waiting { calls, any, until, since: clock::steady() })
+    }
+
+    /// Returns the reason for the wait, in words.
+    pub(super) fn in_words(&self) -> String {
+        match (self.calls.len(), self.until) {
+            (0, Some(until)) => format!("waits until {until}"),
+            (1, _) => "waits for a process that it called".to_owned(),
+            (count, _) if self.any => format!("waits for the first of {count} processes that it called"),
+            (count, _) => format!("waits for {count} processes that it called"),
+        }
+    }
 }
 
 impl Default for Checkpoint {

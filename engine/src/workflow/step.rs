@@ -9,7 +9,6 @@ use std::{
 use ferry_plugin_proto::{
     Ended, Exit, Inputs, Node as PluginNode, ProcessType, StepEvent, StepReply, StepRequest, Then,
 };
-use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{
@@ -160,28 +159,28 @@ impl<'a> Workflow<'a> {
     async fn settle(&mut self, worked: Worked) -> StepResult<Advance> {
         let Worked { process_type, effects, state, position, then } = worked;
         let mut changes = effects.changes;
-        self.begin(&mut changes);
+        if let Some(started) = self.process.start() {
+            changes.insert(0, started);
+        }
         self.state.steps += 1;
         self.state.state = state;
         self.state.cleans |= effects.cleans;
         let waited = self.state.waiting.take();
         self.process.wake = None;
-        self.process.status = position;
         match (effects.wrong_output, then) {
-            (Some(exit), _) => self.finish(Some(exit), &mut changes),
-            (None, Then::Continue) => self.process.state = State::Running,
+            (Some(exit), _) => changes.extend(self.process.finish(Some(&exit))),
+            (None, Then::Continue) => self.process.run(position),
             (None, Then::Wait { calls, any, until }) => {
                 self.check_calls(&calls, waited, &effects.launched)?;
-                self.wait(calls, any, until)?;
+                self.wait(position, Waiting::new(calls, any, until)?);
             }
             (None, Then::Finish(exit)) => {
                 let missing = missing_output(&process_type, &effects.outputs);
-                self.finish(exit.or(missing), &mut changes);
+                changes.extend(self.process.finish(exit.or(missing).as_ref()));
             }
             (None, Then::Except(text)) => {
                 self.state = Checkpoint::read(self.process.checkpoint.as_deref()).unwrap_or_default();
-                changes.push(self.log(Level::Error, format!("excepted: {text}")));
-                self.end(State::Excepted, text);
+                changes.extend(self.process.except(text));
             }
         }
         if self.process.state == State::Finished {
@@ -189,9 +188,7 @@ impl<'a> Workflow<'a> {
                 .extend(self.state.cleans.then_some(Change::Clean { process: self.process.id, below: true }));
         }
         if let Some(reason) = effects.pause.filter(|_| !self.process.state.is_terminal()) {
-            changes.push(self.log(Level::Report, format!("paused: {reason}")));
-            self.process.paused = true;
-            self.process.status = Some(reason);
+            changes.push(self.process.pause(Level::Report, reason));
         }
         let killed = changes.iter().filter_map(|change| match change {
             Change::RequestKill { process, .. } => Some(*process),
@@ -203,15 +200,6 @@ impl<'a> Workflow<'a> {
             self.cx.hurry_cleaner();
         }
         Ok(Advance::Stepped { born, killed, ended: self.process.state.is_terminal() })
-    }
-
-    /// Stores a created process as running before any other change.
-    fn begin(&mut self, changes: &mut Vec<Change>) {
-        if self.process.state == State::Created {
-            self.process.state = State::Running;
-            changes.insert(0, Change::Update(Box::new(self.process.clone())));
-            self.process.version += 1;
-        }
     }
 
     /// Refuses to wait for a call that was never made. Calls that were waited for before were made, and are not
@@ -231,44 +219,11 @@ impl<'a> Workflow<'a> {
         Ok(())
     }
 
-    fn wait(&mut self, calls: Vec<String>, any: bool, until: Option<i64>) -> StepResult {
-        let until = until.map(Timestamp::from_microsecond).transpose();
-        let until = until.map_err(|error| StepError::Except(format!("it waits until no time: {error}")))?;
-        if calls.is_empty() && until.is_none() {
-            return Err(StepError::Except("it waits for nothing: neither for a call nor for a time".into()));
-        }
-        let what = match (calls.len(), until) {
-            (0, Some(until)) => format!("waits until {until}"),
-            (1, _) => "waits for a process that it called".to_owned(),
-            (count, _) if any => format!("waits for the first of {count} processes that it called"),
-            (count, _) => format!("waits for {count} processes that it called"),
-        };
-        let position = self.process.status.take().map(|name| format!("{name}: ")).unwrap_or_default();
-        self.process.status = Some(position + &what);
-        self.process.state = State::Waiting;
-        self.process.wake = until;
-        self.state.waiting = Some(Waiting { calls, any, until, since: clock::steady() });
-        Ok(())
-    }
-
-    fn finish(&mut self, exit: Option<Exit>, changes: &mut Vec<Change>) {
-        self.process.exit_status = Some(exit.as_ref().map_or(0, |exit| exit.status));
-        let text = exit.map(|exit| match exit.label.as_str() {
-            "" => (exit.status, exit.message),
-            label => (exit.status, format!("{label}: {}", exit.message)),
-        });
-        self.process.status = None;
-        self.process.state = State::Finished;
-        if let Some((status, text)) = text {
-            changes.push(self.log(Level::Error, format!("finished with exit code {status}: {text}")));
-            self.process.exit_message = Some(text);
-        }
-    }
-
-    fn end(&mut self, state: State, message: String) {
-        self.process.state = state;
-        self.process.status = None;
-        self.process.exit_message = Some(message);
+    fn wait(&mut self, position: Option<String>, waiting: Waiting) {
+        let position = position.map(|name| format!("{name}: ")).unwrap_or_default();
+        self.process.wait(format!("{position}{}", waiting.in_words()));
+        self.process.wake = waiting.until;
+        self.state.waiting = Some(waiting);
     }
 
     /// Commits a step; returns the processes that it launched. A violation of the store's rules is the plugin's
@@ -297,21 +252,20 @@ impl<'a> Workflow<'a> {
     async fn commit(&mut self, mut changes: Vec<Change>) -> StepResult<Vec<NodeId>> {
         let json =
             serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
-        let done = matches!(self.process.state, State::Finished | State::Killed);
         if self.process.state == State::Waiting && self.event()?.is_some() {
             // The event that it waits for has come already. One of the known ends is not counted, so that the row
             // is not at rest if this owner dies before the next step.
             self.process.woken -= 1;
         }
-        self.process.checkpoint = (!done).then_some(json);
-        changes.push(Change::Update(Box::new(self.process.clone())));
+        self.process.checkpoint = (!self.process.is_over()).then_some(json);
+        changes.push(self.process.update());
         let made = self.cx.store.commit(changes).await?;
         self.process.version += 1;
         Ok(made)
     }
 
     pub(super) fn log(&self, level: Level, message: impl Into<String>) -> Change {
-        Change::Log { process: self.process.id, level, message: message.into() }
+        self.process.log(level, message)
     }
 }
 

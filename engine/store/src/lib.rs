@@ -39,6 +39,7 @@ mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tickets;
+mod transition;
 mod tree;
 mod writer;
 
@@ -71,6 +72,7 @@ pub use records::{
     NodeKind, Orphan, PluginRow, Process, Ticket,
 };
 pub use sqlite::SqliteStore;
+pub use transition::BY_USER;
 
 /// A store opened by its owner, for reading and writing. Dereferences to its [`Reader`].
 #[async_trait]
