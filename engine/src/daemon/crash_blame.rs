@@ -26,7 +26,6 @@ use crate::{
     daemon::{Death, Supervision},
     executor::advance as drive,
     owner::Context,
-    process::State,
     profile::Paths,
     store::{Change, Level, NodeId, Process, Result},
 };
@@ -143,7 +142,7 @@ async fn except(cx: &Arc<Context>, process: Process, death: &Death) {
         _ => false,
     };
     if !ended {
-        drive::end_plain(cx, process, State::Excepted, message).await;
+        drive::except_plain(cx, process, message).await;
     }
 }
 
@@ -209,6 +208,7 @@ mod tests {
     use super::*;
     use crate::{
         owner::{Builder, Schedulers},
+        process::State,
         store::NewProcess,
     };
 

@@ -11,13 +11,13 @@ use crate::{
     computers::Submitters,
     executor::{
         failure::{self, STORE_RETRY},
-        kill::{BY_USER, kill_calcjob, kill_workflow},
+        kill::{kill_calcjob, kill_workflow},
         observe::begin,
     },
     owner::Context,
-    process::{State, is_workflow},
+    process::is_workflow,
     step::{Attempts, StepError, StepResult, run_calcfunction},
-    store::{self, Change, Level, NodeId, Process},
+    store::{self, BY_USER, Change, NodeId, Process},
     workflow::{Advance, Workflow, last_wishes},
 };
 
@@ -109,7 +109,7 @@ pub(crate) async fn drive(
 
 async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify) -> Then {
     if process.kill_requested {
-        return end_plain(cx, process, State::Killed, BY_USER.into()).await;
+        return kill_plain(cx, process).await;
     }
     let result = tokio::select! {
        biased;
@@ -144,23 +144,28 @@ async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify)
     }
 }
 
-pub(crate) async fn end_plain(cx: &Context, mut process: Process, state: State, message: String) -> Then {
-    let id = process.id;
-    process.state = state;
-    process.status = None;
-    process.exit_message = Some(message.clone());
-    let line =
-        Change::Log { process: id, level: Level::Error, message: format!("{}: {message}", state.as_str()) };
-    // An excepted process may be resumed.
-    let wishes =
-        (state == State::Killed && is_workflow(process.kind)).then(|| last_wishes(&process)).flatten();
-    let changes = [line, Change::Update(Box::new(process))].into_iter().chain(wishes);
-    match cx.store.commit(changes.collect()).await {
+/// Ends a process that has no job, at a user's request.
+pub(crate) async fn kill_plain(cx: &Context, mut process: Process) -> Then {
+    // Read from its checkpoint, which the end clears.
+    let wishes = if is_workflow(process.kind) { last_wishes(&process) } else { None };
+    let changes = process.kill(BY_USER).into_iter().chain(wishes).collect();
+    commit_end(cx, &process, changes).await
+}
+
+/// Ends a process that has no job, or whose job can't be told from its checkpoint, by an error.
+pub(crate) async fn except_plain(cx: &Context, mut process: Process, text: String) -> Then {
+    let changes = process.except(text);
+    commit_end(cx, &process, changes).await
+}
+
+async fn commit_end(cx: &Context, process: &Process, mut changes: Vec<Change>) -> Then {
+    changes.push(process.update());
+    match cx.store.commit(changes).await {
         Ok(_) => {
             cx.hurry_cleaner();
             Then::Ended
         }
-        Err(error) => store_trouble(id, error),
+        Err(error) => store_trouble(process.id, error),
     }
 }
 
@@ -182,7 +187,7 @@ async fn drive_calcjob(
     let kill = process.kill_requested;
     let mut job = match Calcjob::new(cx, submitters, process.clone()) {
         Ok(job) => job,
-        Err(StepError::Except(text)) => return end_plain(cx, process, State::Excepted, text).await,
+        Err(StepError::Except(text)) => return except_plain(cx, process, text).await,
         Err(_) => return Then::After(STORE_RETRY),
     };
     let result = if kill {

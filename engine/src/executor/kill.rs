@@ -7,18 +7,15 @@ use tokio::time::timeout;
 
 use crate::{
     calcjob::{self, Calcjob, Step},
-    executor::advance::{Then, end_plain, store_trouble},
+    executor::advance::{Then, kill_plain, store_trouble},
     owner::Context,
-    process::{State, is_workflow},
+    process::is_workflow,
     step::{StepError, StepResult},
     store::{Change, Level, NodeId, Process},
 };
 
 /// Time that a forced kill tries to cancel the job before it leaves that to the reaper.
 const LAST_TRY: Duration = Duration::from_secs(5);
-
-/// The exit message of a process that was killed.
-pub(crate) const BY_USER: &str = "killed by the user";
 
 /// Ends a workflow after all processes that it called. The kill request has reached those in its own transaction.
 pub(crate) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
@@ -28,17 +25,15 @@ pub(crate) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
     };
     let live = children.iter().filter(|child| !child.state.is_terminal()).count();
     if live == 0 {
-        return end_plain(cx, process, State::Killed, BY_USER.into()).await;
+        return kill_plain(cx, process).await;
     }
     let status = format!("to be killed, when the {live} live processes that it called have ended");
     if process.status.as_deref() != Some(&status) {
-        if process.state == State::Created {
-            process.state = State::Running;
-        }
+        let mut changes: Vec<Change> = process.start().into_iter().collect();
         process.status = Some(status);
-        let id = process.id;
-        if let Err(error) = cx.store.commit(vec![Change::Update(Box::new(process))]).await {
-            return store_trouble(id, error);
+        changes.push(process.update());
+        if let Err(error) = cx.store.commit(changes).await {
+            return store_trouble(process.id, error);
         }
     }
     Then::Idle
@@ -56,7 +51,7 @@ pub(crate) async fn kill_at_rest(cx: &Arc<Context>, tops: &[i64]) {
             if is_workflow(process.kind) {
                 kill_workflow(cx, process).await;
             } else {
-                end_plain(cx, process, State::Killed, BY_USER.into()).await;
+                kill_plain(cx, process).await;
             }
         }
     }

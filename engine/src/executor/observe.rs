@@ -15,8 +15,7 @@ use crate::{
 /// Starts a created process, or takes in what was observed of the job of a waiting one.
 pub(crate) async fn begin(job: &mut Calcjob<'_>, observation: Option<Observation>) -> StepResult {
     if job.process.state == State::Created {
-        job.process.state = State::Running;
-        job.process.status = Some(job.state.step.as_str().to_owned());
+        job.process.run(Some(job.state.step.as_str().to_owned()));
         return job.commit(Vec::new()).await;
     }
     match observation {

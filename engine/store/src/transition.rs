@@ -16,6 +16,7 @@
 
 use ferry_engine_core::process::State;
 use ferry_plugin_proto::{Exit, Kind};
+use jiff::Timestamp;
 
 use super::{Change, Level, Process};
 
@@ -56,6 +57,25 @@ impl Process {
     pub fn wait(&mut self, status: impl Into<String>) {
         self.enter(State::Waiting);
         self.status = Some(status.into());
+    }
+
+    /// Waits for a time. The next owner finds it by its timer, as it finds other waiting processes.
+    pub fn wait_until(&mut self, time: Timestamp) {
+        self.enter(State::Waiting);
+        self.wake = Some(time);
+    }
+
+    /// Waits for its next try after a failure, `at` this time. Returns the line of the report. A calcjob without a new
+    /// status is about to try again, and stays as it is.
+    #[must_use]
+    pub fn retry(&mut self, at: Timestamp, status: Option<String>, line: String) -> Change {
+        if self.kind != Kind::CalcJob {
+            self.wait_until(at);
+        }
+        if let Some(status) = status {
+            self.wait(status);
+        }
+        self.log(Level::Warning, line)
     }
 
     /// Pauses until a user lets it continue. Returns the line of the report.
@@ -138,8 +158,6 @@ impl Process {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::NodeId;
 

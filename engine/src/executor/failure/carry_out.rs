@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Case, JobStep, Noted, STORE_RETRY, Verdict};
 use crate::{
     calcjob::{self, Calcjob},
     clock,
-    executor::advance::{Then, end_plain, store_trouble},
+    executor::advance::{Then, except_plain, store_trouble},
     owner::{Context, RetryPlan, parked_status},
     process::State,
     step::{Attempts, StepError, StepResult},
@@ -44,15 +46,19 @@ pub(in crate::executor) async fn failed(cx: &Context, id: NodeId, error: StepErr
     match case.verdict(error) {
         Verdict::Stuck(error) => store_trouble(id, error),
         Verdict::Again(delay) => Then::After(delay),
-        Verdict::Except(text) => end_plain(cx, process, State::Excepted, text).await,
+        Verdict::Except(text) => except_plain(cx, process, text).await,
         Verdict::Retry { noted, status, delay } => {
-            let process = Process { status: status.or_else(|| process.status.clone()), ..process };
-            put_off(cx, process, noted, Then::After(delay)).await
+            put_off(cx, process, noted.attempts, Then::After(delay), |process, at| {
+                process.retry(at, status, noted.line)
+            })
+            .await
         }
         Verdict::Pause { attempts, reason } => {
-            let line = format!("paused: {reason}");
-            let process = Process { paused: true, status: Some(reason), ..process };
-            put_off(cx, process, Noted { attempts, line }, Then::Idle).await
+            put_off(cx, process, attempts, Then::Idle, |process, at| {
+                process.wait_until(at);
+                process.pause(Level::Warning, reason)
+            })
+            .await
         }
         // Of calcjobs alone.
         Verdict::Park(_) => Then::After(STORE_RETRY),
@@ -89,28 +95,22 @@ async fn carry_out(job: &mut Calcjob<'_>, verdict: Verdict) -> StepResult<Then> 
         Verdict::Park(noted) => park(job, noted).await,
         Verdict::Wait { status, delay } => {
             if job.process.status.as_deref() != Some(&status) {
-                job.process.state = State::Waiting;
-                job.process.status = Some(status);
+                job.process.wait(status);
                 job.commit(Vec::new()).await?;
             }
             Ok(Then::After(delay))
         }
         Verdict::Retry { noted, status, delay } => {
-            if status.is_some() {
-                job.process.state = State::Waiting;
-                job.process.status = status;
-            }
+            let line =
+                job.process.retry(noted.attempts.next_try.unwrap_or_else(clock::now), status, noted.line);
             job.state.attempts = noted.attempts;
-            let line = job.log(Level::Warning, noted.line);
             job.commit(vec![line]).await?;
             Ok(Then::After(delay))
         }
         Verdict::Pause { attempts, reason } => {
-            let line = job.log(Level::Error, format!("paused: {reason}"));
             job.state.attempts = attempts;
-            job.process.paused = true;
-            job.process.state = State::Waiting;
-            job.process.status = Some(reason);
+            job.process.wait(&*reason);
+            let line = job.process.pause(Level::Error, reason);
             job.commit(vec![line]).await?;
             Ok(Then::Idle)
         }
@@ -130,8 +130,7 @@ async fn park(job: &mut Calcjob<'_>, noted: Option<Noted>) -> StepResult<Then> {
             job.state.attempts = noted.attempts;
             job.log(Level::Warning, noted.line)
         });
-        job.process.state = State::Waiting;
-        job.process.status = Some(status);
+        job.process.wait(status);
         job.commit(line.into_iter().collect()).await?;
     }
     // Last, so that a wake that comes at once finds everything written.
@@ -141,22 +140,20 @@ async fn park(job: &mut Calcjob<'_>, noted: Option<Noted>) -> StepResult<Then> {
     }
 }
 
-/// Stores that a function or a workflow waits after a failure.
-async fn put_off(cx: &Context, mut process: Process, noted: Noted, then: Then) -> Then {
-    let id = process.id;
-    let mut changes = vec![Change::Log { process: id, level: Level::Warning, message: noted.line }];
-    if process.state == State::Created {
-        process.state = State::Running;
-        changes.push(Change::Update(Box::new(process.clone())));
-        process.version += 1;
-    }
-    process.state = State::Waiting;
-    // The next owner finds it by its timer, as it finds other waiting processes.
-    process.wake = Some(noted.attempts.next_try.unwrap_or_else(clock::now));
-    process.checkpoint = Some(noted.attempts.write(process.checkpoint.as_deref()));
-    changes.push(Change::Update(Box::new(process)));
+/// Stores that a function or a workflow waits after a failure, as `wait` says.
+async fn put_off(
+    cx: &Context,
+    mut process: Process,
+    attempts: Attempts,
+    then: Then,
+    wait: impl FnOnce(&mut Process, Timestamp) -> Change,
+) -> Then {
+    let mut changes: Vec<Change> = process.start().into_iter().collect();
+    changes.push(wait(&mut process, attempts.next_try.unwrap_or_else(clock::now)));
+    process.checkpoint = Some(attempts.write(process.checkpoint.as_deref()));
+    changes.push(process.update());
     match cx.store.commit(changes).await {
         Ok(_) => then,
-        Err(error) => store_trouble(id, error),
+        Err(error) => store_trouble(process.id, error),
     }
 }
