@@ -25,7 +25,7 @@ pub(crate) async fn store_outcome(job: &mut Calcjob<'_>, mut outcome: Outcome, r
     }
     // A monitor that stopped the job has precedence. The exit code of the calculation says more than that of its
     // stash, which the report mentions anyway.
-    match monitor::exit(job).or(outcome.exit).or(engine_exit).or_else(|| stash::exit(job)).or(added.exit) {
-        exit => end::finish(job, exit.as_ref(), changes).await,
-    }
+    let exit =
+        monitor::exit(job).or(outcome.exit).or(engine_exit).or_else(|| stash::exit(job)).or(added.exit);
+    end::finish(job, exit.as_ref(), changes).await
 }
