@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use super::{Change, Level, Process};
 
-/// Who wished for most kills, as [`Process::kill`] says it.
+/// The one who wishes for a kill, as [`Process::kill`] says it.
 pub const BY_USER: &str = "the user";
 
 impl Process {
