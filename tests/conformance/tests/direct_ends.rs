@@ -248,7 +248,12 @@ async fn a_stopped_job_can_be_ended(shell: &str) -> Outcome {
     until("it runs", || lives(&job.dir.join("pid"))).await?;
     let shell = job.id.0.rsplit(':').nth(1).ok_or("no pid")?.to_owned();
     std::process::Command::new("kill").args(["-STOP", &shell]).status()?;
-    assert_eq!(bench.status(&job).await?.ok_or("absent")?.state, JobState::Suspended);
+    // `kill` returns before the signal has stopped anything.
+    let begin = Instant::now();
+    while bench.status(&job).await?.ok_or("absent")?.state != JobState::Suspended {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it is never called suspended");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     end(&bench, &job).await?;
     assert!(!lives(&job.dir.join("pid")));
     Ok(())
