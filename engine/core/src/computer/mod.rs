@@ -1,14 +1,23 @@
 //! A computer: host, transport, scheduler and work directory, with all its settings.
 
+mod cores;
+mod pace;
+mod refusals;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    back_off::BackOff,
-    scheduler::{Cores, Refusals},
-    transport::{Pace, is_nameless},
-};
+pub use cores::Cores;
+pub use pace::Pace;
+pub use refusals::{Refusal, Refusals};
+
+use crate::back_off::BackOff;
+
+/// Returns whether the result of [`whoami`](crate::transport::Transport::whoami) is a number, since the user has no name there.
+pub fn is_nameless(user: &str) -> bool {
+    !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 /// Settings of a computer, with AiiDA's names. Stored as they are; the label is unique in a profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -11,14 +11,11 @@
 //! assert_eq!(lack.on("workstation"), "2 cores on workstation: 7 of 8 in use");
 //! ```
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
-use crate::computer::Computer;
+use crate::computer::{Computer, Cores};
 
 /// The resources that one job takes of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,62 +51,6 @@ impl Machine {
             !name.is_empty() && (is_number || name.starts_with("GPU-") || name.starts_with("MIG-"))
         };
         names.take_while(is_device).map(str::to_owned).collect()
-    }
-}
-
-/// The number of cores that a user lets jobs have at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cores {
-    /// As many as the jobs want.
-    Unlimited,
-    /// At most this number.
-    Count(u32),
-}
-
-/// The word for [`Cores::Unlimited`] in a computer's settings.
-const UNLIMITED: &str = "unlimited";
-
-impl std::str::FromStr for Cores {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Cores, String> {
-        let count = || text.trim().parse().ok().filter(|count| *count > 0).map(Cores::Count);
-        let cores = if text.trim() == UNLIMITED { Some(Cores::Unlimited) } else { count() };
-        cores.ok_or_else(|| format!("`{text}` is neither a number of at least 1 nor `{UNLIMITED}`"))
-    }
-}
-
-impl fmt::Display for Cores {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cores::Unlimited => f.write_str(UNLIMITED),
-            Cores::Count(count) => write!(f, "{count}"),
-        }
-    }
-}
-
-impl Serialize for Cores {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Cores::Unlimited => serializer.serialize_str(UNLIMITED),
-            Cores::Count(count) => serializer.serialize_u32(*count),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Cores {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cores, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Said {
-            Number(u32),
-            Text(String),
-        }
-        let text = match Said::deserialize(deserializer)? {
-            Said::Number(count) => count.to_string(),
-            Said::Text(text) => text,
-        };
-        text.parse().map_err(|text| de::Error::custom(format!("num_cores: {text}")))
     }
 }
 

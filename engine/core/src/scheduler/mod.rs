@@ -14,7 +14,6 @@ mod job_script;
 mod limits;
 mod login;
 mod machine;
-mod refusals;
 mod resources;
 mod template;
 mod watch;
@@ -30,6 +29,7 @@ use std::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use crate::computer::{Cores, Refusal, Refusals};
 pub use claim::WRAPPER_DEADLINE;
 pub use claim::{Fenced, Marker, Markers, fence, markers};
 pub use cli::CliScheduler;
@@ -42,8 +42,7 @@ pub use job_script::{script, without_login};
 pub use limits::Bucket;
 pub use limits::{Bounds, Limits, Rate, Usage};
 pub use login::starts_by_login;
-pub use machine::{Capacity, Cores, Demand, GPU_VARIABLES, InUse, Lack, Machine, gpu_environment};
-pub use refusals::{Refusal, Refusals};
+pub use machine::{Capacity, Demand, GPU_VARIABLES, InUse, Lack, Machine, gpu_environment};
 pub use resources::{ResourceKey, ResourceKind};
 pub use template::{CommandLine, JobTemplate, Resources};
 pub use watch::WatchEnd;

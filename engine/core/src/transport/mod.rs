@@ -23,7 +23,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
-pub use breaker::{Breaker, Pace, Phase, Trouble};
+pub use breaker::{Breaker, Phase, Trouble};
 pub use command::{Command, Output};
 pub use error::{Error, ErrorKind, Result};
 pub use metadata::{Capabilities, Entry, FileKind, Metadata};
@@ -33,10 +33,7 @@ pub use pool::{Factory, Setting, Transports};
 pub use quote::{quote, quote_path};
 pub use tree::{Tree, TreeEntry};
 
-/// Returns whether the result of [`Transport::whoami`] is a number, since the user has no name there.
-pub fn is_nameless(user: &str) -> bool {
-    !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit())
-}
+pub use crate::computer::{Pace, is_nameless};
 
 /// A callback that gets the number of bytes moved since its last call. The numbers add up to the size of what was
 /// moved. It is called from any task, and must be quick.
