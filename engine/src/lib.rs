@@ -3,6 +3,7 @@
 //! The engine owns files, timers, storage and concurrency, and defines the traits that transports and
 //! schedulers implement. It knows no transport, scheduler or plugin by name.
 
+pub mod admission;
 mod blocking;
 pub mod caching;
 pub mod calcjob;
@@ -14,6 +15,7 @@ pub mod node;
 pub mod owner;
 pub mod process;
 pub mod rpc;
+mod spec;
 pub mod step;
 #[cfg(feature = "testing")]
 pub mod testing;

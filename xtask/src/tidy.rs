@@ -1,12 +1,13 @@
-//! `cargo xtask tidy`: checks that the compiler doesn't make. Dependencies between crates, manifests that
-//! inherit and name nothing unused, files that state their purpose, `unsafe` in its directories, a map that names every room, short
-//! sentences.
+//! `cargo xtask tidy`: checks that the compiler doesn't make. Dependencies between crates and between
+//! the rooms of a crate, manifests that inherit and name nothing unused, files that state their purpose, `unsafe` in
+//! its directories, a map that names every room, short sentences.
 
 mod arrows;
 mod dependencies;
 mod docs;
 mod manifests;
 mod openers;
+mod rooms;
 mod sentences;
 mod sources;
 
@@ -27,6 +28,7 @@ struct Findings {
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let mut findings = Findings::default();
     findings.problems.extend(arrows::check(&workspace.members));
+    findings.problems.extend(rooms::check(&workspace.root)?);
     findings.problems.extend(manifests::check(workspace)?);
     findings.problems.extend(dependencies::check(workspace)?);
     findings.problems.extend(docs::check(workspace)?);

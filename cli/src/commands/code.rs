@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Subcommand;
 use ferry_engine::{
-    calcjob::code,
+    node::code,
     node::lend::is_inside,
     process::find_type,
     rpc::{Request, Response},

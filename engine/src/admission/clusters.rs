@@ -8,7 +8,8 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{clock, computers::SchedulerTrouble};
+use super::SchedulerTrouble;
+use crate::clock;
 
 /// A computer, and a cluster of it that is not its home cluster.
 type Place = (String, Option<String>);

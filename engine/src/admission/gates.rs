@@ -10,44 +10,34 @@
 //! any of them. The sharing is worked out anew for each listing, since a host may report later which queue it
 //! is.
 
+mod learned;
 mod line;
 mod machine;
+mod pass;
+mod queue;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, mpsc},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
-use self::machine::{Place, Waiting};
+pub(crate) use self::line::News;
+use self::{
+    learned::{FORGET, Learned},
+    pass::Admitted,
+    queue::Queue,
+};
 use crate::{
-    calcjob::Observation,
-    computers::Event,
-    owner::Context,
-    scheduler::{Bounds, Bucket, Demand, InUse, Limits, Usage},
-    store::{Change, GateState, NodeId, QueueId, Reader, Result, Sharing},
+    scheduler::{Bounds, Bucket, Demand},
+    store::{Change, GateState, NodeId, QueueId, Reader, Sharing},
 };
 
-/// Most processes admitted after one listing; the next listing is fresher.
-const BATCH: usize = 64;
-/// Time after which an unused grant is void, for example because its process was paused.
-const LEAVE: Duration = Duration::from_secs(120);
 /// Interval at which waiting processes' places in the line are written.
 const TELL: Duration = Duration::from_secs(3);
-/// Time until one job more than the scheduler took is tried. It doubles after each refusal, up to the second
-/// constant.
-const PROBE: Duration = Duration::from_secs(5);
-const RARELY: Duration = Duration::from_secs(60);
-/// Time until a learnt bound that proved too small is raised again.
-const RAISE: Duration = Duration::from_secs(1);
-/// Time without a refusal after which a bound learnt from the scheduler is forgotten.
-const FORGET: Duration = Duration::from_secs(600);
 
 /// The parts of a listing that the gate needs.
 #[derive(Debug, Clone, Copy)]
@@ -60,48 +50,14 @@ pub(crate) struct Seen {
     pub(crate) listed: jiff::Timestamp,
 }
 
-/// A bound learnt from the scheduler's refusals.
-#[derive(Debug)]
-struct Clamp {
-    bound: u32,
-    /// Time at which it was set or raised last.
-    raised: Instant,
-    /// Time at which it was set.
-    taught: Instant,
-    /// Time until it is raised next.
-    wait: Duration,
-    /// Amount by which it was raised last; 0 if it was not raised since it was set.
-    step: u32,
-}
-
-impl Clamp {
-    /// Sets the bound after the scheduler refused a job while `bound` jobs were active.
-    fn taught(bound: u32, before: Option<&Clamp>) -> Clamp {
-        let now = Instant::now();
-        // If several jobs were on their way together, only the first refusal says anything about the last
-        // probe.
-        let wait = before.map_or(PROBE, |before| match before.step {
-            0 => before.wait,
-            1 => (before.wait * 2).clamp(PROBE, RARELY),
-            _ => PROBE,
-        });
-        Clamp { bound, raised: now, taught: now, wait, step: 0 }
-    }
-
-    /// Raises the bound by one if it was held for long enough, and by ever more while the scheduler takes all
-    /// jobs.
-    fn probe(&mut self, active: u32, under_way: u32) {
-        // Jobs below the bound, or on their way, tell more than a probe would.
-        if under_way > 0 || active < self.bound || self.raised.elapsed() < self.wait {
-            return;
-        }
-        if self.step > 0 {
-            self.wait = RAISE;
-        }
-        self.step = (self.step * 2).clamp(1, BATCH as u32);
-        self.bound = active + self.step;
-        self.raised = Instant::now();
-    }
+/// The outcome of one round of admissions.
+pub(crate) struct Round {
+    /// The processes that were admitted.
+    pub(crate) passed: Vec<NodeId>,
+    /// The bounds under which they were admitted.
+    pub(crate) bounds: Bounds,
+    /// The reason for waiting of each process that still waits, and the usage for `limit show`, if they are due.
+    pub(crate) news: Option<News>,
 }
 
 /// The gates of all computers.
@@ -128,52 +84,11 @@ struct Gate {
     /// Waiting processes, older ones first.
     wanting: BTreeSet<NodeId>,
     granted: BTreeMap<NodeId, Instant>,
-    clamp: Option<Clamp>,
+    clamp: Option<Learned>,
     /// Waiting processes whose jobs the scheduler refused last.
     refused: BTreeSet<NodeId>,
     told: Option<Instant>,
     shown: Option<GateState>,
-}
-
-/// The usage of a queue.
-#[derive(Debug)]
-struct Queue {
-    sharing: Sharing,
-    usage: Usage,
-    /// Processes with a ticket.
-    holders: HashSet<NodeId>,
-    /// Their share of the machine.
-    in_use: InUse,
-}
-
-impl Queue {
-    fn read(store: &Reader, computer: &str, foreign: (u32, u32)) -> Result<Queue> {
-        let sharing = store.sharing(computer)?;
-        let (foreign_queued, foreign_active) = foreign;
-        let mut usage = Usage { foreign_queued, foreign_active, ..Usage::default() };
-        let (mut holders, mut in_use) = (HashSet::new(), InUse::default());
-        for label in sharing.labels() {
-            for ticket in store.tickets(label)? {
-                usage.queued += u32::from(ticket.queued);
-                usage.active += 1;
-                holders.insert(ticket.process);
-                ticket.add_to(&mut in_use);
-            }
-        }
-        Ok(Queue { sharing, usage, holders, in_use })
-    }
-}
-
-/// The processes that were admitted, and the state that waiting processes are shown.
-struct Admitted {
-    passed: Vec<NodeId>,
-    bounds: Bounds,
-    limits: Limits,
-    usage: Usage,
-    /// Share of the machine of the processes that hold tickets or were admitted.
-    in_use: InUse,
-    clamp: Option<u32>,
-    listed: jiff::Timestamp,
 }
 
 impl Gates {
@@ -231,7 +146,7 @@ impl Gates {
         gate.wanting.insert(process);
         gate.told = None;
         if let Some(bound) = active {
-            gate.clamp = Some(Clamp::taught(bound, gate.clamp.as_ref()));
+            gate.clamp = Some(Learned::taught(bound, gate.clamp.as_ref()));
             // It is tried after the others.
             gate.refused.insert(process);
         }
@@ -264,34 +179,28 @@ impl Gates {
     }
 
     /// Admits the processes that the limits leave room for, at this computer and at those that share its
-    /// queue. It is called after a listing by one of them. Returns whether any process was admitted.
-    pub(crate) async fn admit(
+    /// queue. It is called after a listing by one of them. Returns the processes that were admitted, with their
+    /// bounds, and the changes to be stored; `None` if no process waits or the computer is not open.
+    pub(crate) fn admit(
         &self,
-        cx: &Context,
+        store: &Reader,
         computer: &str,
         seen: Seen,
-        events: &mpsc::UnboundedSender<Event>,
-    ) -> bool {
-        let is_open = |label: &str| cx.health.admits(label) && !cx.health.is_disabled(label);
+        is_open: impl Fn(&str) -> bool,
+    ) -> Option<Round> {
         if !self.is_wanted(computer) || !is_open(computer) {
-            return false;
+            return None;
         }
-        let Ok(queue) = Queue::read(&cx.store, computer, seen.foreign) else { return false };
-        let admitted = self.lock().admit(&queue, &seen, is_open);
-        for process in &admitted.passed {
-            let _ = events.send(Event::Observed(*process, Observation::Granted(admitted.bounds)));
-        }
-        self.tell(cx, &queue.sharing, &admitted).await;
-        !admitted.passed.is_empty()
+        let queue = Queue::read(store, computer, seen.foreign).ok()?;
+        let mut inner = self.lock();
+        let admitted = inner.admit(&queue, &seen, is_open);
+        let news = inner.news(&queue.sharing, &admitted);
+        Some(Round { passed: admitted.passed, bounds: admitted.bounds, news })
     }
 
-    /// Writes the reason for waiting for each process that still waits, and the usage for `limit show`.
-    async fn tell(&self, cx: &Context, sharing: &Sharing, admitted: &Admitted) {
-        let Some(news) = self.lock().news(sharing, admitted) else { return };
-        match cx.store.commit(news.changes).await {
-            Ok(_) => self.lock().was_told(news.states),
-            Err(error) => tracing::warn!(%error, "the line at the gate could not be stored"),
-        }
+    /// Records that the news of a round were stored.
+    pub(crate) fn was_told(&self, states: Vec<(String, GateState)>) {
+        self.lock().was_told(states);
     }
 
     /// Returns the status changes for the waiting processes while none can be admitted.
@@ -319,77 +228,6 @@ impl Inner {
     /// computers.
     fn clamp(&self, sharing: &Sharing) -> Option<u32> {
         self.of(sharing).filter_map(|(_, gate)| Some(gate.clamp.as_ref()?.bound)).min()
-    }
-
-    fn admit(&mut self, queue: &Queue, seen: &Seen, is_open: impl Fn(&str) -> bool) -> Admitted {
-        let limits = queue.sharing.limits();
-        let under_way = self.under_way(&queue.sharing);
-        self.each(&queue.sharing, |gate| gate.probe(queue.usage.active, under_way));
-        let clamp = self.clamp(&queue.sharing);
-        let bounds = limits.bounds(&queue.usage, seen.has_queue, clamp);
-        let passed = self.pass(queue, &limits, bounds, is_open);
-        // Processes admitted a moment ago take up room as well.
-        let under_way = self.under_way(&queue.sharing);
-        let Usage { queued, active, .. } = queue.usage;
-        let usage = Usage { queued: queued + under_way, active: active + under_way, ..queue.usage };
-        let in_use = self.in_use(queue);
-        Admitted { passed, bounds, limits, usage, in_use, clamp, listed: seen.listed }
-    }
-
-    fn under_way(&self, sharing: &Sharing) -> u32 {
-        self.of(sharing).map(|(_, gate)| gate.granted.len() as u32).sum()
-    }
-
-    fn pass(
-        &mut self,
-        queue: &Queue,
-        limits: &Limits,
-        bounds: Bounds,
-        is_open: impl Fn(&str) -> bool,
-    ) -> Vec<NodeId> {
-        let now = Instant::now();
-        let is_leave = |process: &NodeId, at: &mut Instant| {
-            !queue.holders.contains(process) && now.duration_since(*at) < LEAVE
-        };
-        self.each(&queue.sharing, |gate| gate.granted.retain(is_leave));
-        let under_way = self.under_way(&queue.sharing);
-        let room = bounds.room(&queue.usage).map_or(u32::MAX, |room| room.saturating_sub(under_way));
-        let open = self.of(&queue.sharing).filter(|(label, _)| is_open(label));
-        let mut line: Vec<Waiting> = open
-            .flat_map(|(label, gate)| {
-                let (refused, fresh) =
-                    gate.wanting.iter().partition::<Vec<_>, _>(|p| gate.refused.contains(p));
-                let line: Vec<_> = fresh.into_iter().chain(refused).take(BATCH).copied().collect();
-                line.into_iter().map(|process| (process, label.to_owned()))
-            })
-            .collect();
-        // Older ones first, except those that the scheduler has just refused: others may ask for less.
-        line.sort_by_cached_key(|(process, label)| {
-            (self.gates.get(label).is_some_and(|gate| gate.refused.contains(process)), *process)
-        });
-        let mut line = self.fitting(queue, line);
-        let wanted = room.min(line.len().min(BATCH) as u32);
-        line.truncate(self.permits(&queue.sharing.queue, limits, wanted, now) as usize);
-        for (process, label, place) in &line {
-            let gate = self.gates.entry(label.clone()).or_default();
-            gate.leave(*process);
-            // A process whose demand can never be met takes no room: it is only admitted to fail.
-            if *place != Place::Never {
-                gate.granted.insert(*process, now);
-            }
-        }
-        line.into_iter().map(|(process, ..)| process).collect()
-    }
-
-    /// Returns the number of processes that the rate admits, out of `wanted` that there is room for. A full
-    /// queue uses up no permits.
-    fn permits(&mut self, queue: &QueueId, limits: &Limits, wanted: u32, now: Instant) -> u32 {
-        let Some(rate) = limits.rate else { return wanted };
-        let bucket = self.buckets.entry(queue.clone()).or_insert_with(|| Bucket::new(rate, now));
-        if bucket.rate() != rate {
-            *bucket = Bucket::new(rate, now);
-        }
-        bucket.take(wanted, now)
     }
 
     fn was_told(&mut self, states: Vec<(String, GateState)>) {
@@ -421,7 +259,12 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{computer::Computer, scheduler::Machine};
+    use std::collections::HashSet;
+
+    use crate::{
+        computer::Computer,
+        scheduler::{InUse, Machine, Usage},
+    };
 
     const SEEN: Seen = Seen { foreign: (0, 0), has_queue: true, listed: jiff::Timestamp::UNIX_EPOCH };
 
@@ -560,7 +403,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(passed(&gates, &both).len(), 2);
         let free = queue(vec![computer("a", None, None), computer("b", None, None)], 4);
-        gates.lock().gates.entry("b".into()).or_default().clamp = Some(Clamp::taught(9, None));
+        gates.lock().gates.entry("b".into()).or_default().clamp = Some(Learned::taught(9, None));
         assert!(gates.is_clamped(&free.sharing));
         assert_eq!(passed(&gates, &free).len(), 2, "9 but for 4 with tickets and 3 with leave");
     }
@@ -571,7 +414,7 @@ mod tests {
         gate.granted.remove(&NodeId(process));
         gate.wanting.insert(NodeId(process));
         gate.refused.insert(NodeId(process));
-        gate.clamp = Some(Clamp::taught(bound, gate.clamp.as_ref()));
+        gate.clamp = Some(Learned::taught(bound, gate.clamp.as_ref()));
     }
 
     #[tokio::test(start_paused = true)]

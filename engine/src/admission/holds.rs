@@ -12,9 +12,11 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::{calcjob::Held, clock, computers::SchedulerTrouble, store::NodeId};
+use super::SchedulerTrouble;
+use crate::{clock, store::NodeId};
 
 /// The first and the longest delay before one of the waiting processes tries again.
 const SOONEST: Duration = Duration::from_secs(5);
@@ -25,6 +27,24 @@ const PART: u32 = 3;
 const LOST: Duration = Duration::from_secs(90);
 /// The number of processes that try at once after a success.
 const MORE: usize = 4;
+
+/// A refusal by which the process's job is held back. The process tries again when its turn comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The scheduler's words.
+    pub words: String,
+    /// True if the number of jobs was the reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quota: bool,
+}
+
+impl Held {
+    /// Returns the words that this refusal shares with others of its lane; `None` if the number of jobs was the
+    /// reason.
+    pub(crate) fn reason(&self) -> Option<String> {
+        (!self.quota).then(|| self.words.clone())
+    }
+}
 
 /// The settings that jobs share which are refused together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{ProcessType, Value};
 use serde::Serialize;
 
-use crate::process::counts_for_cache;
+use crate::spec::counts_for_cache;
 use crate::store::{FileContent, LinkType, Node, NodeFile, NodeKind, Process, Reader, Result};
 
 /// The version of the digest, raised when the same ingredients must no longer give the same digest.

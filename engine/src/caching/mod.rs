@@ -9,7 +9,6 @@
 //! Workflows reuse nothing themselves; the calculations that they call do.
 
 pub(crate) mod fingerprint;
-pub(crate) mod reuse;
 pub(crate) mod rules;
 
 pub use fingerprint::Ingredients;

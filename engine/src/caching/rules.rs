@@ -4,8 +4,10 @@ use ferry_plugin_proto::ProcessType;
 use serde::{Deserialize, Serialize};
 
 use super::Ingredients;
+use ferry_engine_core::process::State;
+
 use crate::{
-    process::{State, is_workflow},
+    spec::is_workflow,
     store::{LinkType, Node, Process, ProcessFilter, Reader, Result},
     transport::Pattern,
 };

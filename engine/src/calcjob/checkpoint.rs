@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    admission::Held,
     scheduler::{Extras, JobRef, Submission},
     step::Attempts,
 };
@@ -107,24 +108,6 @@ pub enum Lack {
     Queue,
     /// An account, a partition or a quality of service has as many jobs as it may.
     Quota,
-}
-
-/// A refusal by which the process's job is held back. The process tries again when its turn comes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// The scheduler's words.
-    pub words: String,
-    /// True if the number of jobs was the reason.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub quota: bool,
-}
-
-impl Held {
-    /// Returns the words that this refusal shares with others of its lane; `None` if the number of jobs was the
-    /// reason.
-    pub(crate) fn reason(&self) -> Option<String> {
-        (!self.quota).then(|| self.words.clone())
-    }
 }
 
 fn is_none(extras: &Extras) -> bool {

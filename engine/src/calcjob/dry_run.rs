@@ -15,12 +15,12 @@ use super::{
     layout::{Phase, phases},
     material::Material,
     prepare::{self, Taken},
+    rehearse::Rehearsal,
     script::{Parts, template},
 };
 use crate::{
     blocking,
     owner::Context,
-    process::Rehearsal,
     step::{StepError, StepResult},
     transport::{Tree, TreeEntry},
 };

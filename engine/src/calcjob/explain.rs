@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Checkpoint, Step};
 use crate::{
-    owner::{RetryPlan, parked_status},
+    owner::{Context, RetryPlan, parked_status},
     process::State,
     step::Attempts,
     store::{HostRow, Process},
@@ -29,6 +29,15 @@ pub struct Explanation {
     pub last_error: Option<String>,
     /// The next action, in words.
     pub next: String,
+}
+
+/// Returns the reason why a process waits, with what is known about its computer.
+pub(crate) fn waiting_reason(cx: &Context, process: &Process) -> Option<String> {
+    let label = process.computer.as_deref().unwrap_or_default();
+    let host = cx.store.host(label).unwrap_or_default();
+    // Attempts are not reported here.
+    let told = explain(process, &host, &RetryPlan::of(&cx.settings, None));
+    told.map_or_else(|| process.status.clone(), |told| told.waiting_for)
 }
 
 /// Explains a process that has not ended; `None` for one that has.

@@ -12,8 +12,9 @@ use std::{
 
 use ferry_plugin_proto::{CopyStage, JobDescription, JobFile, Source};
 
-use super::{code, material::Material};
+use super::material::Material;
 use crate::{
+    node::code::is_portable,
     step::{StepError, StepResult},
     store::{Content, FileContent, Reader},
     transport::{Tree, TreeEntry},
@@ -78,7 +79,7 @@ fn portable(
     laid: &mut Laid,
 ) -> StepResult<Vec<PathBuf>> {
     let mut programs = Vec::new();
-    for item in material.codes(job)?.into_iter().filter(|item| code::is_portable(&item.body)) {
+    for item in material.codes(job)?.into_iter().filter(|item| is_portable(&item.body)) {
         let program = item.text("filepath_executable");
         for file in &item.files {
             laid.file(Path::new(&file.path), entry(reader, file, file.path == program)?)?;

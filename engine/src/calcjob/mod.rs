@@ -5,7 +5,7 @@
 
 mod cancel;
 mod checkpoint;
-pub mod code;
+mod code;
 mod dry_run;
 mod end;
 mod explain;
@@ -18,6 +18,7 @@ mod parse;
 mod place;
 mod prepare;
 mod refused;
+mod rehearse;
 mod remote;
 mod resubmit;
 mod retrieve;
@@ -25,24 +26,26 @@ mod script;
 mod share;
 mod stash;
 mod submit;
+mod submit_batch;
 mod unstash;
 mod update;
 mod upload;
 mod watch;
 
+pub use crate::spec::import::IMPORTED;
 pub(crate) use cancel::{all_jobs, cancel_jobs, cancel_submission, find_alive};
-pub use checkpoint::{Checkpoint, Held, Step, VERSION};
+pub use checkpoint::{Checkpoint, Step, VERSION};
 pub use dry_run::DryRun;
 pub(crate) use dry_run::dry_run;
 pub(crate) use end::{end_excepted, end_killed, report};
+pub(crate) use explain::waiting_reason;
 pub use explain::{Explanation, explain};
-pub use import::IMPORTED;
-pub(crate) use import::{FOLDER, add_port, for_plugin};
-pub(crate) use material::{Item, contents};
 pub use place::is_its_own;
+pub(crate) use rehearse::rehearse;
 pub(crate) use resubmit::request_resubmit;
 pub(crate) use stash::discard as discard_stash;
 pub(crate) use submit::{adopt, find_job, recovery_delay};
+pub use submit_batch::Submitters;
 pub use watch::JobWatch;
 pub(crate) use watch::Observation;
 
@@ -52,10 +55,9 @@ use jiff::Timestamp;
 
 use crate::{
     clock,
-    computers::Submitters,
     owner::Context,
-    process::Options,
     scheduler::Bounds,
+    spec::Options,
     step::{StepError, StepResult},
     store::{Change, Level, Process},
 };

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     clock, crash,
     node::lend::is_inside,
-    process::{MONITORS, Watcher},
+    spec::{MONITORS, Watcher},
     step::{StepError, StepResult},
     store::{Change, Level},
     transport::{ErrorKind, FileKind, Transport},

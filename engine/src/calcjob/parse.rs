@@ -5,14 +5,18 @@ use std::fs;
 use ferry_plugin_proto::{Inputs, Outcome, Task, Work, WorkReply};
 
 use super::{
-    Calcjob, Next, Step, end, import, monitor,
+    Calcjob, Next, Step, end, monitor,
     outcome::store_outcome,
+    prepare::job_inputs,
     retrieve::{RETRIEVED, TEMPORARY, nothing_retrieved},
 };
 use crate::{
     crash,
     node::lend,
-    process::Parser,
+    spec::{
+        Parser,
+        import::{for_plugin, is_import},
+    },
     step::{Roots, StepError, StepResult, find_type},
 };
 
@@ -41,7 +45,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     // The store's own copy, not the staged one: after a crash the staged one may be partial.
     let files = folder.path().join(RETRIEVED);
     lend::folder(store, retrieved, &files)?;
-    let inputs = lend::job_inputs(store, job.process.id, &folder.path().join("inputs"))?;
+    let inputs = job_inputs(store, job.process.id, &folder.path().join("inputs"))?;
     let (parser, inputs) = parser(job, inputs)?;
     let options = job.options()?;
     let all_options = job.cx.store.node(job.process.id)?.body.get("options").cloned().unwrap_or_default();
@@ -79,9 +83,9 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
 fn parser(job: &Calcjob<'_>, mut inputs: Inputs) -> StepResult<(Parser, Inputs)> {
     let store = &job.cx.store;
     let body = store.node(job.process.id)?.body;
-    if import::is_import(&body) {
+    if is_import(&body) {
         let own = find_type(store, &job.process.plugin, &job.process.process_type)?;
-        import::for_plugin(&own, &mut inputs);
+        for_plugin(&own, &mut inputs);
     }
     match Parser::of(&body).map_err(StepError::Except)? {
         Some(parser) => {

@@ -9,26 +9,27 @@ use std::{
 };
 
 use ferry_plugin_proto::{
-    JobDescription, Node, Program, RemoteItem, Retrieve, Source, Task, Value, Work, WorkReply,
+    Inputs, JobDescription, Node, Program, RemoteItem, Retrieve, Source, Task, Value, Work, WorkReply,
 };
 
 use super::{Calcjob, Next, Step, import, outcome::store_outcome};
 use crate::{
     blocking, crash,
     node::lend,
+    spec::{import::for_plugin, is_monitor},
     step::{Roots, StepError, StepResult, find_type},
-    store::{Change, FileContent, Level, Objects},
+    store::{self, Change, FileContent, Level, NodeId, Objects, Reader},
 };
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let folder = job.cx.scratch("prepare")?;
     let sandbox = folder.path().join("sandbox");
     fs::create_dir(&sandbox).map_err(|error| StepError::Later(error.to_string()))?;
-    let mut inputs = lend::job_inputs(&job.cx.store, job.process.id, &folder.path().join("inputs"))?;
+    let mut inputs = job_inputs(&job.cx.store, job.process.id, &folder.path().join("inputs"))?;
     let imported = import::folder(job, &inputs)?;
     if imported.is_some() {
         let process_type = find_type(&job.cx.store, &job.process.plugin, &job.process.process_type)?;
-        import::for_plugin(&process_type, &mut inputs);
+        for_plugin(&process_type, &mut inputs);
     }
     let places = inputs.values().map(|node| (node.uuid.clone(), place(node))).collect();
     let uuids: BTreeSet<String> = inputs.values().map(|node| node.uuid.clone()).collect();
@@ -221,6 +222,14 @@ pub(super) fn take_in(objects: &Objects, sandbox: &Path, mut job: JobDescription
         }
     }
     Ok(Taken { description: job, files })
+}
+
+/// Returns the inputs of a calcjob as its plugin sees them: without its monitors, and with small files written below
+/// `dir`.
+pub(super) fn job_inputs(reader: &Reader, process: NodeId, dir: &Path) -> store::Result<Inputs> {
+    let mut inputs = lend::inputs(reader, process, dir)?;
+    inputs.retain(|name, _| !is_monitor(name));
+    Ok(inputs)
 }
 
 /// Returns a path below a directory, if no part of it is a link.

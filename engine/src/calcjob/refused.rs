@@ -8,12 +8,12 @@ use ferry_plugin_proto::Exit;
 
 use super::{
     Calcjob, Next,
-    checkpoint::{Held, Lack, Refused},
+    checkpoint::{Lack, Refused},
     end::finish,
     submit::recover,
 };
 use crate::{
-    computers::Lane,
+    admission::{Held, Lane},
     error::Effect,
     scheduler::{self, Error, ErrorKind, Refusal, Submission},
     step::{StepError, StepResult},

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{Inputs, Kind};
 use tempfile::TempDir;
 
-use super::{
-    Launch, Options, Refusal,
-    launch::{judged, lent, problem},
-};
+use super::material::{Item, contents};
 use crate::{
-    calcjob::{Item, contents},
     owner::Context,
+    process::{Launch, Refusal, judged, lent, problem},
+    spec::Options,
 };
 
 /// A calcjob that could be launched, for a dry run of it.

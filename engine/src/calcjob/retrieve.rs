@@ -13,7 +13,7 @@ use super::{Calcjob, Next, Step, import, monitor, outcome::store_outcome, prepar
 use crate::{
     blocking, crash, ids,
     node::lend,
-    process::Options,
+    spec::Options,
     step::{Roots, StepError, StepResult},
     store::{Change, FileContent, Level, LinkType, NewData, Objects},
     transport::{ErrorKind, FileKind, QUIET, Transport},

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     computer::{Computer, MPIRUN_NUMBERS},
-    process::Options,
     scheduler::{CommandLine, JobTemplate, Resources},
+    spec::Options,
     step::{StepError, StepResult},
 };
 

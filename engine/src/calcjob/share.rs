@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::Calcjob;
 use crate::{
     computer::Computer,
-    process::Options,
     scheduler::{Demand, gpu_environment},
+    spec::Options,
     step::{StepError, StepResult},
     store::{Change, Level},
 };

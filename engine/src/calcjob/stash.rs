@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     crash, ids,
-    process::{Stash, StashMode},
+    spec::{Stash, StashMode},
     step::{StepError, StepResult},
     store::{Change, Level},
     transport::{self, Command, ErrorKind, Transport},

@@ -8,7 +8,7 @@ use ferry_plugin_proto::Value;
 
 use super::{Calcjob, retrieve::matches};
 use crate::{
-    process::{StashMode, UnstashTarget},
+    spec::{StashMode, UnstashTarget},
     step::{StepError, StepResult},
     store::LinkType,
     transport::{Command, Transport},

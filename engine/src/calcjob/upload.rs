@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     crash, ids,
-    process::Options,
     scheduler::{JobScript, unread_of_job},
+    spec::Options,
     step::{StepError, StepResult},
     store::{Change, ComputerRow, FileContent, Level},
     transport::{self, Command, ErrorKind, QUIET, Transport, TreeEntry, quote_path},

@@ -1,21 +1,12 @@
 //! Work on computers, whichever process wants it: poll their jobs, admit submissions, submit in batches, probe hosts
 //! in trouble, and clean up.
 
-pub(crate) mod admission;
+mod admit;
 pub(crate) mod cancel_orphans;
-pub(crate) mod clusters;
-pub(crate) mod holds;
 pub(crate) mod pace;
 pub(crate) mod poller;
 pub(crate) mod prober;
-pub(crate) mod queues;
 pub(crate) mod remove_work_dirs;
-pub(crate) mod submit_batch;
-mod trouble;
-
-pub(crate) use holds::Lane;
-pub use submit_batch::Submitters;
-pub use trouble::SchedulerTrouble;
 
 use crate::{calcjob::Observation, store::NodeId};
 

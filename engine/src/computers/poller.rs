@@ -24,8 +24,9 @@ use watcher::Watcher;
 
 use crate::back_off::BackOff;
 use crate::{
+    admission::Seen,
     calcjob::{JobWatch, Observation},
-    computers::{Event, admission::Seen, pace::Pace},
+    computers::{Event, admit::admit, pace::Pace},
     owner::Context,
     scheduler::{self, JobRef, JobState, JobStatus, Marker, Scheduler},
     store::{Change, HostChange, Level, NodeId},
@@ -262,8 +263,7 @@ impl Poller {
                 if let Some(error) = held {
                     self.hold(&error).await;
                 }
-                let granted =
-                    is_whole && self.cx.gates.admit(&self.cx, &self.computer, seen, &self.events).await;
+                let granted = is_whole && admit(&self.cx, &self.computer, seen, &self.events).await;
                 self.pace.looked(start, floor, changed || granted, self.is_wanted());
             }
             Err(error) => self.failed(&error, epoch, start).await,

@@ -10,14 +10,12 @@
 //! A worker asks the kernel for SIGTERM at its supervisor's death, so no unsupervised worker remains.
 
 use std::{
-    fs, io,
+    io,
     process::{Command, ExitStatus},
     time::Duration,
 };
 
-use jiff::Timestamp;
 use rustix::process::Signal;
-use serde::{Deserialize, Serialize};
 use tokio::{
     process,
     signal::unix::{self, SignalKind},
@@ -28,7 +26,7 @@ use crate::back_off::BackOff;
 use crate::{
     child::Child,
     crash,
-    daemon::{Death, NOT_STARTED, exit_cause::oom_kills},
+    owner::{Death, NOT_STARTED, Supervision, exit_cause::oom_kills},
     profile::Paths,
     rpc::ClientError,
     store::Lock,
@@ -40,44 +38,6 @@ const WAITS: BackOff = BackOff { first: Duration::from_secs(1), longest: Duratio
 const HEALTHY: Duration = Duration::from_secs(300);
 /// Time that a worker may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-
-/// The supervisor's state, in a file of the profile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Supervision {
-    /// The supervisor itself.
-    pub supervisor: Child,
-    /// The worker, while there is one.
-    #[serde(default)]
-    pub worker: Option<Child>,
-    /// Workers started after the first.
-    #[serde(default)]
-    pub restarts: u32,
-    /// Time at which the next one is started, while there is none.
-    #[serde(default)]
-    pub next_start: Option<Timestamp>,
-    /// The last death of a worker; kept from one supervisor to the next.
-    #[serde(default)]
-    pub last_death: Option<Death>,
-}
-
-impl Supervision {
-    /// Reads the state that the last supervisor of a profile has written; it may have ended.
-    pub fn read(paths: &Paths) -> Option<Supervision> {
-        serde_json::from_slice(&fs::read(paths.supervision()).ok()?).ok()
-    }
-
-    /// Returns the running supervisor, if there is one, and the state that it has written.
-    pub fn living(paths: &Paths) -> Option<(Child, Option<Supervision>)> {
-        let (child, _) = Lock::holding(&paths.supervisor_lock())?;
-        Some((child, Supervision::read(paths).filter(|told| told.supervisor == child)))
-    }
-
-    pub(crate) fn write(&self, paths: &Paths) -> io::Result<()> {
-        let new = paths.supervision().with_extension("new");
-        fs::write(&new, serde_json::to_vec(self)?)?;
-        fs::rename(new, paths.supervision())
-    }
-}
 
 /// The end of a supervisor's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

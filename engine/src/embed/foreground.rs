@@ -162,7 +162,7 @@ async fn watch_own(
     let mut patience = None;
     loop {
         if let Ok(process) = running.cx.store.process(NodeId(id)) {
-            let now = (process.state, running.cx.status(&process));
+            let now = (process.state, crate::calcjob::waiting_reason(&running.cx, &process));
             if shown.as_ref() != Some(&now) {
                 observer(RunEvent::Changed { state: now.0, status: now.1.clone() });
                 shown = Some(now);

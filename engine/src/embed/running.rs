@@ -10,7 +10,7 @@ use tokio::{
 use super::{RunError, foreground::launch_alone};
 use crate::{
     computers::Event,
-    daemon::crash_blame::Suspects,
+    executor::crash_blame::Suspects,
     executor::event_loop::{Executor, Gauges},
     owner::{Context, Owner},
     process::{Launch, Launched},

@@ -6,17 +6,17 @@ use ferry_plugin_proto::Kind;
 use tokio::sync::Notify;
 
 use crate::{
-    caching::reuse::reuse,
-    calcjob::{Calcjob, JobWatch, Next, Observation, Step},
-    computers::Submitters,
+    calcjob::{Calcjob, JobWatch, Next, Observation, Step, Submitters},
     executor::{
+        cache_hit::reuse,
+        calcfunction,
         failure::{self, STORE_RETRY},
         kill::{kill_calcjob, kill_workflow},
         observe::begin,
     },
     owner::Context,
-    process::is_workflow,
-    step::{Attempts, StepError, StepResult, run_calcfunction},
+    spec::is_workflow,
+    step::{Attempts, StepError, StepResult},
     store::{self, BY_USER, Change, NodeId, Process},
     workflow::{Advance, Workflow, last_wishes},
 };
@@ -113,7 +113,7 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
     }
     let result = tokio::select! {
        biased;
-        result = run_calcfunction(cx, process.clone()) => result,
+        result = calcfunction::run(cx, process.clone()) => result,
         () = interrupt.notified() => return Then::After(Duration::ZERO),
     };
     match result {

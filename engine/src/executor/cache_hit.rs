@@ -3,7 +3,8 @@
 use crate::{
     caching::rules as caching,
     owner::Context,
-    process::{State, is_workflow},
+    process::State,
+    spec::is_workflow,
     step::StepResult,
     store::{Change, FileContent, Level, LinkType, NewData, Node, Process},
 };

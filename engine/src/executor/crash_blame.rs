@@ -20,12 +20,11 @@ use ferry_plugin_proto::Kind;
 use tokio::time::Instant;
 
 use crate::{
+    calcjob::Submitters,
     calcjob::{self, Calcjob},
     child::Child,
-    computers::Submitters,
-    daemon::{Death, Supervision},
     executor::advance as drive,
-    owner::Context,
+    owner::{Context, Death, Supervision},
     profile::Paths,
     store::{Change, Level, NodeId, Process, Result},
 };

@@ -18,13 +18,12 @@ use tokio::{
 };
 
 use crate::{
-    calcjob::Observation,
+    calcjob::{Observation, Submitters},
     clock,
     computers::{
-        Event, Submitters, cancel_orphans as reaper, poller::Pollers, prober::watch_hosts,
-        remove_work_dirs as cleaner,
+        Event, cancel_orphans as reaper, poller::Pollers, prober::watch_hosts, remove_work_dirs as cleaner,
     },
-    daemon::crash_blame::Suspects,
+    executor::crash_blame::Suspects,
     executor::{
         StoreTrouble,
         advance::{Driven, Then, drive},
@@ -33,7 +32,7 @@ use crate::{
         timers::Timers,
     },
     owner::Context,
-    process::is_workflow,
+    spec::is_workflow,
     store::{self, NodeId},
 };
 

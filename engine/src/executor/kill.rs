@@ -9,7 +9,7 @@ use crate::{
     calcjob::{self, Calcjob, Step},
     executor::advance::{Then, kill_plain, store_trouble},
     owner::Context,
-    process::is_workflow,
+    spec::is_workflow,
     step::{StepError, StepResult},
     store::{Change, Level, NodeId, Process},
 };

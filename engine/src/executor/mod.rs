@@ -5,6 +5,9 @@
 //! many processes may wait.
 
 pub(crate) mod advance;
+mod cache_hit;
+mod calcfunction;
+pub(crate) mod crash_blame;
 pub(crate) mod event_loop;
 pub(crate) mod failure;
 pub(crate) mod fair_queue;

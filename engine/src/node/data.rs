@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ferry_plugin_proto::{Value, npy::Header};
 
-use crate::calcjob::code;
+use super::code;
 
 /// Names of the engine's own data types.
 pub const BASE_TYPES: &[&str] = &[

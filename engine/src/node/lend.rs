@@ -11,10 +11,7 @@ use std::{
 
 use ferry_plugin_proto::{Inputs, Node as PluginNode};
 
-use crate::{
-    process::is_monitor,
-    store::{Content, Error, FileContent, LinkType, NodeId, Reader, Result},
-};
+use crate::store::{Content, Error, FileContent, LinkType, NodeId, Reader, Result};
 
 /// Returns whether a relative path stays inside its directory: plain names only, at least one.
 pub fn is_inside(path: &str) -> bool {
@@ -58,16 +55,6 @@ pub fn inputs(reader: &Reader, process: NodeId, dir: &Path) -> Result<Inputs> {
             PluginNode { uuid: node.uuid.to_string(), data_type: node.node_type, value: node.body, files };
         inputs.insert(link.label, lent);
     }
-    Ok(inputs)
-}
-
-/// Returns the same for a calcjob, without its monitors: its plugin does not see them.
-///
-/// # Errors
-/// As [`inputs`].
-pub fn job_inputs(reader: &Reader, process: NodeId, dir: &Path) -> Result<Inputs> {
-    let mut inputs = inputs(reader, process, dir)?;
-    inputs.retain(|name, _| !is_monitor(name));
     Ok(inputs)
 }
 

@@ -1,5 +1,6 @@
 //! Nodes: the base data types and those that plugins declare, and the graph that nodes and links make.
 
+pub mod code;
 mod convert;
 mod data;
 mod graph;

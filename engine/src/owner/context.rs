@@ -7,15 +7,14 @@ use ferry_plugin_proto::{Check, StepReply, StepRequest, Validate, Validated, Wor
 use tokio::sync::Notify;
 
 use crate::{
-    calcjob,
+    admission::{Clusters, Gates, Holds},
     computer::Computer,
-    computers::{admission::Gates, clusters::Clusters, holds::Holds, queues::Queues},
-    owner::{Health, RetryPlan, Settings, retry_until_done::Tried, waiters::Board},
+    owner::{Health, Settings, learn_queue::Queues, retry_until_done::Tried, waiters::Board},
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
     scheduler::{Demand, InUse, Scheduler},
     step::{StepError, StepResult},
-    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Process, Result, Sharing, SqliteStore, Store},
+    store::{ComputerRow, Error, ErrorKind, Lock, Objects, Result, Sharing, SqliteStore, Store},
     transport::{self, Transport, Transports, Trouble},
 };
 
@@ -271,15 +270,6 @@ impl Context {
             let known: Vec<_> = self.schedulers.keys().copied().collect();
             format!("no scheduler is called `{name}`; this ferry has: {}", known.join(", "))
         })
-    }
-
-    /// Returns the reason why a process waits, with what is known about its computer.
-    pub(crate) fn status(&self, process: &Process) -> Option<String> {
-        let label = process.computer.as_deref().unwrap_or_default();
-        let host = self.store.host(label).unwrap_or_default();
-        // Attempts are not reported here.
-        let told = calcjob::explain(process, &host, &RetryPlan::of(&self.settings, None));
-        told.map_or_else(|| process.status.clone(), |told| told.waiting_for)
     }
 
     /// Returns whether the listings and the start gate of a computer can be trusted. They always can where the

@@ -117,7 +117,7 @@ pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
     }
     if !KNOWN.iter().any(|known| known.key == key) {
         let keys: Vec<_> = KNOWN.iter().map(|known| known.key).collect();
-        let hint = crate::process::closest_name(key, keys.iter().copied()).map_or_else(
+        let hint = crate::spec::closest_name(key, keys.iter().copied()).map_or_else(
             || format!("there are: {}", keys.join(", ")),
             |close| format!("did you mean `{close}`?"),
         );

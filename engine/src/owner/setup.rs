@@ -12,7 +12,7 @@ use crate::{
     computer::Computer,
     owner::Context,
     plugin::{self, Admitted, probe},
-    process::check_declared,
+    spec::check_declared,
     store::{Change, Error, ErrorKind, PluginRow, Result, SET_UP},
 };
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use ferry_plugin_proto::{Check, Inputs, Problem, ProcessType};
 
-use super::{Refusal, monitors::input_ports, spec::lookup};
+use super::Refusal;
 use crate::{
     node::declared_type,
     owner::Context,
+    spec::{input_ports, lookup_port},
     store::{PluginRow, Result},
 };
 
@@ -41,7 +42,7 @@ fn by_plugin<'a>(
     // The plugin itself reads a port that takes certain types, when it validates.
     let reads = |port: &str, data_type: &str| {
         let declares = plugin.manifest.data_types.iter().any(|known| known.name == data_type);
-        declares && lookup(&ports, port).is_some_and(|port| !port.port.types.is_empty())
+        declares && lookup_port(&ports, port).is_some_and(|port| !port.port.types.is_empty())
     };
     let mut foreign: BTreeMap<String, Inputs> = BTreeMap::new();
     for port in new {

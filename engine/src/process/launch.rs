@@ -12,22 +12,21 @@ use ferry_plugin_proto::{Kind, Problem, ProcessType, Value, to_value};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub(super) use self::{ask::lent, examine::Examined};
+pub(crate) use self::{ask::lent, examine::Examined};
 use self::{
     ask::{ask_all, with_told},
     examine::examine,
     given::Resolved,
 };
-use super::{monitors::MONITORS, parser::PARSER, spec::active_plugins, stash::Unstash};
 use crate::{
     caching::{
         Ingredients,
         fingerprint::{new_digest, stored_digest},
         rules::NO_CACHE,
     },
-    calcjob::IMPORTED,
     ids,
     owner::Context,
+    spec::{IMPORTED, MONITORS, Unstash, is_workflow, parser::PARSER, ports::active_plugins},
     store::{Caller, Change, FileContent, LinkType, NewProcess, Reader},
 };
 
@@ -77,7 +76,7 @@ pub struct Metadata {
     pub description: String,
     /// Label of the computer a calcjob runs on.
     pub computer: Option<String>,
-    /// [`Options`](super::Options) of a calcjob.
+    /// [`Options`](crate::spec::Options) of a calcjob.
     pub options: BTreeMap<String, Value>,
     /// True if it must run itself, whatever the settings say about taking over results.
     pub disable_cache: bool,
@@ -199,7 +198,7 @@ pub(crate) async fn prepare_called(
 }
 
 /// Examines a launch, and asks its plugin to validate it.
-pub(super) async fn judged(
+pub(crate) async fn judged(
     cx: &Context,
     launch: &Launch,
     calling: Option<&Calling<'_>>,
@@ -283,11 +282,6 @@ pub(crate) const PINS: &str = "pins";
 /// The entry of a called workflow's body with the number of processes above it.
 pub(crate) const DEPTH: &str = "depth";
 
-/// Returns whether processes of this kind call others.
-pub(crate) fn is_workflow(kind: Kind) -> bool {
-    matches!(kind, Kind::WorkChain | Kind::WorkFunction)
-}
-
 fn call_link(calling: &Calling<'_>, kind: Kind, target: Uuid) -> Change {
     let link_type = if is_workflow(kind) { LinkType::CallWork } else { LinkType::CallCalc };
     Change::Link { source: calling.uuid, target, link_type, label: calling.label.clone() }
@@ -308,7 +302,7 @@ fn changes(process: NewProcess, resolved: BTreeMap<String, Resolved>, groups: &[
     changes
 }
 
-pub(super) fn problem(port: &str, message: impl Into<String>) -> Problem {
+pub(crate) fn problem(port: &str, message: impl Into<String>) -> Problem {
     Problem { port: port.to_owned(), message: message.into() }
 }
 

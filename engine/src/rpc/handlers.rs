@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use super::plugin_admin;
 use crate::{
-    calcjob, crash, ids,
+    calcjob::{self, rehearse},
+    crash, ids,
     node::check_typed_body,
     owner::{Context, settings},
-    process::{Launch, Launched, Refusal, prepare, rehearse},
+    process::{Launch, Launched, Refusal, prepare},
     rpc::{Request, Response, computer_admin as steer, launch_many as many},
     scheduler::Limits,
     store::{Change, Error, GroupChange, NewData, NodeId, Process},
@@ -106,7 +107,7 @@ pub(crate) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
         Request::Wait { process, .. } => cx.store.process(NodeId(process)).map(|process| Response::Process {
             mark: mark(&process),
             state: process.state,
-            status: cx.status(&process),
+            status: calcjob::waiting_reason(cx, &process),
         }),
         Request::Attach(_) => Ok(Response::Done),
         Request::Status => Ok(Response::Status(Box::default())),

@@ -5,9 +5,9 @@ use ferry_plugin_proto::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    admission::SchedulerTrouble,
     calcjob::DryRun,
     computer::Computer,
-    computers::SchedulerTrouble,
     executor::StoreTrouble,
     process::{Launch, Launched, State},
     store::{CommentChange, Deletion, FileContent, GroupChange, NodeId, Stage, Tidied},

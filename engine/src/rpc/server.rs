@@ -128,7 +128,7 @@ impl Server {
             let mark = service::mark(&row);
             let over = mark != seen || row.state.is_terminal();
             if over || !matches!(timeout_at(deadline, commits.changed()).await, Ok(Ok(()))) {
-                let status = self.cx.status(&row);
+                let status = crate::calcjob::waiting_reason(&self.cx, &row);
                 return Response::Process { mark, state: row.state, status };
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ferry_plugin_proto::{Problem, Value};
 
-use super::spec::closest;
+use super::ports::closest;
 use crate::node::describe;
 
 /// A map that is being read.

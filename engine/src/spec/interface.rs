@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use ferry_plugin_proto::{ExitCode, Interface, Kind, Namespace, ProcessType};
 
-use super::spec::{FlatPort, find_pinned_type, flatten, lookup};
+use super::ports::{FlatPort, find_pinned_type, flatten, lookup};
 use crate::store::{PluginRow, Reader};
 
 /// Returns the type of a child, from the plugin files of its call tree. A type of another plugin must still be
@@ -14,7 +14,7 @@ use crate::store::{PluginRow, Reader};
 ///
 /// # Errors
 /// Returns a text for the user if the type is unknown, claimed by two plugins, or no longer compatible.
-pub(super) fn find_called_type(
+pub(crate) fn find_called_type(
     reader: &Reader,
     name: &str,
     caller: &str,

@@ -4,16 +4,15 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
-use ferry_plugin_proto::{Inputs, Kind, MonitorType, Node, Port, Problem, ProcessType, Validate, Value};
+use ferry_plugin_proto::{Inputs, Kind, MonitorType, Node, Port, Problem, ProcessType, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Refusal, coerce,
     fields::Fields,
-    flatten,
-    spec::{FlatPort, choose, judge, lookup, unknown_port},
+    import::add_port,
+    ports::{FlatPort, choose, coerce, flatten, judge, lookup, unknown_port},
 };
-use crate::{calcjob::add_port, owner::Context, store::PluginRow};
+use crate::store::PluginRow;
 
 /// The name of the namespace, and of the entry of a process's body that lists its monitors.
 pub(crate) const MONITORS: &str = "monitors";
@@ -57,7 +56,7 @@ pub(crate) fn is_monitor(name: &str) -> bool {
 
 /// Reads the monitors among the inputs, given as (name, value). Returns them in the order in which they are
 /// called. Disabled ones are checked and left out.
-pub(super) fn read_monitors<'a>(
+pub(crate) fn read_monitors<'a>(
     plugins: &[PluginRow],
     inputs: impl Iterator<Item = (&'a str, &'a Value)>,
     problems: &mut Vec<Problem>,
@@ -152,24 +151,6 @@ fn read_kwargs(
 
 fn node(data_type: String, value: Value) -> Node {
     Node { data_type, value, ..Node::default() }
-}
-
-/// Asks the plugins of monitors to validate their `kwargs`.
-///
-/// # Errors
-/// Returns an error of a plugin's host.
-pub(super) async fn ask_monitors(cx: &Context, watchers: &[Watcher]) -> Result<Vec<Problem>, Refusal> {
-    let mut problems = Vec::new();
-    for watcher in watchers {
-        let request = Validate { process_type: watcher.name.clone(), inputs: watcher.kwargs.clone() };
-        let judged = cx.validate(&watcher.plugin, &request).await?;
-        let place = format!("{MONITORS}.{}.kwargs", watcher.key);
-        problems.extend(judged.problems.into_iter().map(|Problem { port, message }| {
-            let port = if port.is_empty() { place.clone() } else { format!("{place}.{port}") };
-            Problem { port, message }
-        }));
-    }
-    Ok(problems)
 }
 
 #[cfg(test)]

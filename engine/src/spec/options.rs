@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Resources,
-    spec::closest,
+    ports::closest,
     stash::{self, Stash, Unstash},
 };
 use crate::{node::lend::is_inside, scheduler::Demand};

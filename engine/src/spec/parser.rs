@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{Inputs, Kind, Node, Problem, ProcessType};
 use serde::{Deserialize, Serialize};
 
-use super::{coerce, flatten, spec::lookup};
+use super::ports::{coerce, flatten, lookup};
 use crate::store::PluginRow;
 
 /// The entry of a process's body for its parser.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{Problem, Value};
 use serde::{Deserialize, Serialize};
 
-use super::spec::closest;
+use super::ports::closest;
 use crate::scheduler::ResourceKey;
 
 /// The resources of a job. Any two of the first three determine the third.

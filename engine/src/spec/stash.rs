@@ -76,7 +76,7 @@ pub struct Unstash {
 
 impl Unstash {
     /// Returns whether the files go to another calculation than the one that takes them out.
-    pub(super) fn is_for_others(&self) -> bool {
+    pub(crate) fn is_for_others(&self) -> bool {
         self.unstash_target_mode == UnstashTarget::OriginalPlace
     }
 }
@@ -91,7 +91,7 @@ pub enum UnstashTarget {
 }
 
 /// Returns all problems with an option of this module; none for any other option.
-pub(super) fn problems(key: &str, value: &Value, port: &str) -> Vec<Problem> {
+pub(crate) fn problems(key: &str, value: &Value, port: &str) -> Vec<Problem> {
     match (key, value) {
         (_, Value::Null) => Vec::new(),
         ("stash", value) => stash_problems(value, port),
@@ -163,7 +163,7 @@ pub(crate) fn is_pattern(path: &str) -> bool {
 
 /// Returns the problem with taking files out of a stash, if there is one. The inputs are given as (data type,
 /// computer).
-pub(super) fn check_unstash<'a>(
+pub(crate) fn check_unstash<'a>(
     unstash: Option<&Unstash>,
     inputs: impl Iterator<Item = (&'a str, Option<&'a str>)>,
     computer: Option<&str>,

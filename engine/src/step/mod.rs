@@ -2,11 +2,9 @@
 //! plugin's answer. A calcfunction is one such step and nothing else.
 
 mod attempts;
-mod calcfunction;
 mod error;
 mod outputs;
 
 pub use attempts::Attempts;
-pub(crate) use calcfunction::run as run_calcfunction;
 pub use error::{StepError, StepResult};
 pub(crate) use outputs::{Added, Roots, add_outputs, find_type};

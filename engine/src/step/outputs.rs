@@ -9,7 +9,7 @@ use super::{StepError, StepResult};
 use crate::{
     blocking, ids,
     node::{check_typed_body, lend},
-    process::{flatten, lookup_port},
+    spec::{flatten, lookup_port},
     store::{Change, Content, FileContent, LinkType, NewData, NodeFile, Reader, label_problem},
 };
 

@@ -94,7 +94,7 @@ impl Context {
             gates: Default::default(),
             holds: Default::default(),
             queues: Default::default(),
-            clusters: crate::computers::clusters::Clusters::default(),
+            clusters: Default::default(),
             orphaned: Notify::new(),
             cleanings: Notify::new(),
             board: Board::default(),

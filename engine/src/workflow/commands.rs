@@ -7,10 +7,8 @@ use uuid::Uuid;
 
 use super::step::Workflow;
 use crate::{
-    process::{
-        Calling, DEPTH, InputValue, Launch, Metadata, PINS, Refusal, flatten, in_words, lookup_port,
-        prepare_called, type_problem,
-    },
+    process::{Calling, DEPTH, InputValue, Launch, Metadata, PINS, Refusal, in_words, prepare_called},
+    spec::{flatten, lookup_port, type_problem},
     step::{StepError, StepResult},
     store::{Caller, Change, FileContent, Level, LinkType},
 };

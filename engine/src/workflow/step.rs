@@ -18,7 +18,8 @@ use super::{
 use crate::{
     clock, crash,
     owner::Context,
-    process::{State, flatten},
+    process::State,
+    spec::flatten,
     step::{StepError, StepResult, find_type},
     store::{Change, Child, ErrorKind, Level, LinkType, NodeId, Process},
 };

@@ -3,7 +3,7 @@
 use std::{env, fs};
 
 use ferry_engine::{
-    computers::SchedulerTrouble,
+    admission::SchedulerTrouble,
     daemon::{Death, Supervision},
     profile::Paths,
     rpc::{Connection, OwnerStatus, Request, Response},

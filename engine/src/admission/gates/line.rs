@@ -10,9 +10,9 @@ use crate::{
 };
 
 /// The changes to be written, and the states for `limit show` by label.
-pub(super) struct News {
-    pub(super) changes: Vec<Change>,
-    pub(super) states: Vec<(String, GateState)>,
+pub(crate) struct News {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) states: Vec<(String, GateState)>,
 }
 
 impl Inner {

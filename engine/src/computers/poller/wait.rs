@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 use super::{Poller, Word};
+use crate::computers::admit::admit;
 use crate::scheduler::{JobRef, Scheduler, WatchEnd};
 
 impl Poller {
@@ -58,7 +59,7 @@ impl Poller {
             && !self.cx.is_clamped(&self.computer).unwrap_or(true)
         {
             self.is_asked = false;
-            self.cx.gates.admit(&self.cx, &self.computer, seen, &self.events).await;
+            admit(&self.cx, &self.computer, seen, &self.events).await;
         }
     }
 

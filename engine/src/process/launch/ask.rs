@@ -8,13 +8,10 @@ use tempfile::TempDir;
 
 use super::{Examined, Refusal, given::Resolved};
 use crate::{
-    calcjob::for_plugin,
     node::lend,
     owner::Context,
-    process::{
-        foreign,
-        monitors::{ask_monitors, is_monitor},
-    },
+    process::foreign,
+    spec::{MONITORS, Watcher, import::for_plugin, is_monitor},
 };
 
 /// Returns the problems that the plugin reports, and those that the plugins of monitors report of their inputs.
@@ -49,8 +46,26 @@ async fn ask_plugin(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, R
     Ok(problems)
 }
 
+/// Asks the plugins of monitors to validate their `kwargs`.
+///
+/// # Errors
+/// Returns an error of a plugin's host.
+async fn ask_monitors(cx: &Context, watchers: &[Watcher]) -> Result<Vec<Problem>, Refusal> {
+    let mut problems = Vec::new();
+    for watcher in watchers {
+        let request = Validate { process_type: watcher.name.clone(), inputs: watcher.kwargs.clone() };
+        let judged = cx.validate(&watcher.plugin, &request).await?;
+        let place = format!("{MONITORS}.{}.kwargs", watcher.key);
+        problems.extend(judged.problems.into_iter().map(|Problem { port, message }| {
+            let port = if port.is_empty() { place.clone() } else { format!("{place}.{port}") };
+            Problem { port, message }
+        }));
+    }
+    Ok(problems)
+}
+
 /// Returns the inputs as the plugin sees them.
-pub(in super::super) fn lent(
+pub(crate) fn lent(
     cx: &Context,
     examined: &Examined,
     folder: &mut Option<TempDir>,

@@ -11,29 +11,30 @@ use super::{
     problem, whole,
 };
 use crate::{
-    calcjob::FOLDER,
-    process::{
-        Options, find_type,
+    spec::{
+        MONITORS, Options, Parser, Watcher, find_type, flatten,
+        import::FOLDER,
+        input_ports,
         interface::find_called_type,
-        monitors::{MONITORS, Watcher, input_ports, is_monitor, read_monitors},
-        parser::Parser,
-        spec::{find_pinned_type, flatten, lookup, offering},
+        is_monitor,
+        monitors::read_monitors,
+        ports::{find_pinned_type, lookup, offering},
         stash::check_unstash,
     },
     store::{PluginRow, Reader, label_problem},
 };
 
 /// A launch that was examined without running the plugin.
-pub(in super::super) struct Examined {
-    pub(in super::super) plugin: PluginRow,
-    pub(in super::super) process_type: ProcessType,
-    pub(in super::super) resolved: BTreeMap<String, Resolved>,
-    pub(in super::super) computer: Option<String>,
-    pub(in super::super) options: Options,
+pub(crate) struct Examined {
+    pub(crate) plugin: PluginRow,
+    pub(crate) process_type: ProcessType,
+    pub(crate) resolved: BTreeMap<String, Resolved>,
+    pub(crate) computer: Option<String>,
+    pub(crate) options: Options,
     /// The parser, if it is not the type's own.
     pub(super) parser: Option<Parser>,
     /// True if a finished run is only imported.
-    pub(in super::super) imported: bool,
+    pub(crate) imported: bool,
     /// The monitors of its job.
     pub(super) watchers: Vec<Watcher>,
     pub(super) problems: Vec<Problem>,

@@ -9,19 +9,19 @@ use super::{InputValue, Launch, problem};
 use crate::{
     ids,
     node::{check_typed_body, with_version},
-    process::{
+    spec::{
         coerce,
-        spec::{FlatPort, judge, lookup, unknown_port},
+        ports::{FlatPort, judge, lookup, unknown_port},
     },
     store::{FileContent, NewData, NodeKind, Reader, label_problem},
 };
 
 /// An input that was resolved: an existing node, or a new one, and its data for the plugin.
-pub(in super::super) struct Resolved {
-    pub(in super::super) uuid: Uuid,
-    pub(in super::super) new: Option<NewData>,
-    pub(in super::super) data_type: String,
-    pub(in super::super) value: Value,
+pub(crate) struct Resolved {
+    pub(crate) uuid: Uuid,
+    pub(crate) new: Option<NewData>,
+    pub(crate) data_type: String,
+    pub(crate) value: Value,
     pub(super) computer: Option<String>,
 }
 

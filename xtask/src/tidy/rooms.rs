@@ -1,0 +1,161 @@
+//! Arrows between the modules of a crate: each may name itself and those below it, by an ordered list. So no circle
+//! of files ties two rooms.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::sources;
+
+/// The modules of a crate's root, lowest first.
+struct House {
+    /// The directory of its sources.
+    dir: &'static str,
+    rooms: &'static [&'static str],
+}
+
+const HOUSES: &[House] = &[
+    House {
+        dir: "engine/src",
+        rooms: &[
+            "blocking",
+            "node",
+            "spec",
+            "caching",
+            "step",
+            "admission",
+            "owner",
+            "process",
+            "calcjob",
+            "computers",
+            "workflow",
+            "executor",
+            "rpc",
+            "embed",
+            "daemon",
+            "testing",
+        ],
+    },
+    House {
+        dir: "engine/core/src",
+        rooms: &["error", "clock", "ids", "back_off", "process", "computer", "transport", "scheduler"],
+    },
+];
+
+/// Returns every arrow that points upwards, and every module that the lists leave out or name in vain.
+pub(super) fn check(root: &Path) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for house in HOUSES {
+        let src = root.join(house.dir);
+        let mut seen = BTreeSet::new();
+        for path in sources::files(&src)? {
+            let name = path.strip_prefix(&src).unwrap_or(&path).to_string_lossy().into_owned();
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+            let room = name.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
+            if room == "lib" {
+                continue;
+            }
+            problems.extend(upward(house, &room, &name, &text));
+            seen.insert(room);
+        }
+        let listed = house.rooms.iter().map(|room| (*room).to_owned()).collect();
+        problems.extend(seen.difference(&listed).map(|room| {
+            format!("{}/{room}: has no place in the list of rooms in xtask/src/tidy/rooms.rs", house.dir)
+        }));
+        problems.extend(
+            listed
+                .difference(&seen)
+                .map(|room| format!("xtask/src/tidy/rooms.rs: there is no module `{room}` in {}", house.dir)),
+        );
+    }
+    Ok(problems)
+}
+
+/// Returns a problem for each module above its own that a file names. Its unit tests may name any.
+fn upward(house: &House, room: &str, name: &str, text: &str) -> Vec<String> {
+    let place = |room: &str| house.rooms.iter().position(|listed| *listed == room);
+    let Some(own) = place(room) else { return Vec::new() };
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let named = named(code);
+    let above = named.iter().filter(|named| place(named).is_some_and(|place| place > own));
+    above
+        .map(|named| format!("{}/{name}: names `crate::{named}`, which is above `{room}`", house.dir))
+        .collect()
+}
+
+/// Returns the first names of all paths that begin with `crate::`, those of `use crate::{...}` included. Comments do
+/// not count, since a doc link is no dependency.
+fn named(code: &str) -> BTreeSet<String> {
+    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let mut found = BTreeSet::new();
+    for (at, start) in code.match_indices("crate::") {
+        // Neither `$crate::` nor a longer word.
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$') {
+            continue;
+        }
+        let rest = &code[at + start.len()..];
+        match rest.strip_prefix('{') {
+            Some(list) => found.extend(heads(list)),
+            None => found.extend(head(rest)),
+        }
+    }
+    found
+}
+
+/// Returns the first names of the paths in a list, up to the brace that closes it.
+fn heads(list: &str) -> Vec<String> {
+    let (mut depth, mut heads, mut start) = (0_u32, Vec::new(), 0);
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                heads.extend(head(&list[start..at]));
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                heads.extend(head(&list[start..at]));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+fn head(path: &str) -> Option<String> {
+    let path = path.trim_start();
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+    (end > 0).then(|| path[..end].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUSE: House = House { dir: "a/src", rooms: &["low", "middle", "high"] };
+
+    #[test]
+    fn an_arrow_that_points_upwards_is_named() {
+        let text = "use crate::{low, middle::{X, high}, high::Y};\nfn f() { crate::low::g() }\n";
+        assert_eq!(
+            upward(&HOUSE, "middle", "middle/a.rs", text),
+            ["a/src/middle/a.rs: names `crate::high`, which is above `middle`"]
+        );
+        assert_eq!(upward(&HOUSE, "high", "high.rs", text), [""; 0]);
+    }
+
+    #[test]
+    fn comments_tests_and_macros_do_not_count() {
+        let text = "//! [x](crate::high)\nfn f() { $crate::high::g() }\n#[cfg(test)]\nmod tests { use crate::high; }";
+        assert_eq!(upward(&HOUSE, "low", "low.rs", text), [""; 0]);
+    }
+
+    #[test]
+    fn the_names_of_a_list_are_found() {
+        assert_eq!(named("use crate::{\n    a::{b, c},\n    d,\n};"), ["a", "d"].map(str::to_owned).into());
+    }
+}
