@@ -358,7 +358,7 @@ pub(crate) fn option(node: &Node, key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use ferry_engine::store::{Change, NewData, NewProcess, Objects, SqliteStore, Store};
+    use ferry_engine::store::{Attempts, Change, NewData, NewProcess, Objects, SqliteStore, Store};
 
     use super::*;
 
@@ -391,6 +391,8 @@ mod tests {
             root: NodeId(1),
             wake: None,
             woken: 0,
+            since: None,
+            attempts: Attempts::default(),
             crashes: 0,
         }
     }

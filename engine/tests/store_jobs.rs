@@ -59,7 +59,7 @@ fn who_lives_is_watched_by_the_same_job_and_token() {
             assert_eq!((process.state, process.job_id.as_deref()), (State::Waiting, Some(job)));
             let checkpoint = checkpoint(&process);
             assert_eq!(
-                (checkpoint.step, checkpoint.attempts.attempt, checkpoint.forgotten),
+                (checkpoint.step, process.attempts.attempt, checkpoint.forgotten),
                 (Step::Update, 0, 0)
             );
             let submission = checkpoint.submission.unwrap();

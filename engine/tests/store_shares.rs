@@ -35,7 +35,7 @@ fn jobs_that_run_count_for_a_core_each() {
     for id in RUNNING {
         let process = store.process(id).unwrap();
         let checkpoint = Checkpoint::read(process.checkpoint.as_deref()).unwrap();
-        assert_eq!((checkpoint.step, checkpoint.attempts.attempt), (Step::Update, 0));
+        assert_eq!((checkpoint.step, process.attempts.attempt), (Step::Update, 0));
         assert!(checkpoint.submission.unwrap().environment.is_empty());
     }
     let ws = store.computer("ws").unwrap().config;

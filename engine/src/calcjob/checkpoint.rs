@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     admission::Held,
     scheduler::{Extras, JobRef, Submission},
-    step::Attempts,
 };
 
 /// The version this program writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The steps of a calcjob, in order. Each is durable before the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -121,9 +120,6 @@ pub struct Checkpoint {
     pub version: u32,
     /// The step to do next, or that is being done.
     pub step: Step,
-    /// The failed attempts at this step.
-    #[serde(flatten)]
-    pub attempts: Attempts,
     /// The job that the plugin prepared.
     #[serde(default)]
     pub job: Option<JobDescription>,
@@ -177,7 +173,6 @@ impl Default for Checkpoint {
         Checkpoint {
             version: VERSION,
             step: Step::default(),
-            attempts: Attempts::default(),
             job: None,
             dir: None,
             digest: None,
@@ -204,7 +199,7 @@ impl Checkpoint {
     /// A text for the process's report: a newer version, or a damaged state.
     pub fn read(text: Option<&str>) -> Result<Checkpoint, String> {
         let Some(text) = text else { return Ok(Checkpoint::default()) };
-        let checkpoint: Checkpoint =
+        let mut checkpoint: Checkpoint =
             serde_json::from_str(text).map_err(|error| format!("the checkpoint can't be read: {error}"))?;
         if checkpoint.version > VERSION {
             return Err(format!(
@@ -212,13 +207,13 @@ impl Checkpoint {
                 checkpoint.version
             ));
         }
+        checkpoint.version = VERSION;
         Ok(checkpoint)
     }
 
-    /// Moves to a step, and clears the failures of the last one.
+    /// Moves to a step, and clears the refusal of the last one.
     pub fn go(&mut self, step: Step) {
         self.step = step;
-        self.attempts = Attempts::default();
         self.refused = None;
     }
 }
@@ -227,24 +222,30 @@ impl Checkpoint {
 mod tests {
     use super::*;
 
+    fn golden(text: &str) -> serde_json::Value {
+        serde_json::from_str(text).unwrap()
+    }
+
     #[test]
     fn what_version_1_wrote_is_read() {
-        let golden = include_str!("checkpoint_v1.json");
-        let read = Checkpoint::read(Some(golden)).unwrap();
+        // Its attempts are a column since version 2.
+        let read = Checkpoint::read(Some(include_str!("checkpoint_v1.json"))).unwrap();
+        assert_eq!(read, Checkpoint::read(Some(include_str!("checkpoint_v2.json"))).unwrap());
+    }
+
+    #[test]
+    fn what_version_2_wrote_is_read() {
+        let text = include_str!("checkpoint_v2.json");
+        let read = Checkpoint::read(Some(text)).unwrap();
         assert_eq!(read.step, Step::Submit);
         assert_eq!(read.submission.as_ref().unwrap().token, "01990000-0000-7000-8000-000000000000");
-        let again: serde_json::Value = serde_json::to_value(&read).unwrap();
-        assert_eq!(
-            again,
-            serde_json::from_str::<serde_json::Value>(golden).unwrap(),
-            "the stored format changed"
-        );
+        assert_eq!(serde_json::to_value(&read).unwrap(), golden(text), "the stored format changed");
     }
 
     #[test]
     fn a_newer_one_is_refused() {
         assert!(
-            Checkpoint::read(Some(r#"{"version": 2, "step": "upload"}"#))
+            Checkpoint::read(Some(r#"{"version": 3, "step": "upload"}"#))
                 .unwrap_err()
                 .contains("newer ferry")
         );

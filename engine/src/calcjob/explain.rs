@@ -8,7 +8,6 @@ use super::{Checkpoint, Step};
 use crate::{
     owner::{Context, RetryPlan, parked_status},
     process::State,
-    step::Attempts,
     store::{HostRow, Process},
 };
 
@@ -49,7 +48,7 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         Kind::CalcJob => Checkpoint::read(process.checkpoint.as_deref()).unwrap_or_default(),
         _ => Checkpoint::default(),
     };
-    let attempts = Attempts::read(process.checkpoint.as_deref());
+    let attempts = &process.attempts;
     let wait = if process.paused { None } else { host_wait(process, &saved, host) };
     let status = process.status.clone().filter(|_| !process.state.is_terminal());
     let since = if wait.is_some() { host_since(host) } else { saved.unclear_since };
@@ -61,7 +60,7 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         attempt: attempts.attempt,
         max_attempts: plan.attempts,
         next_try: attempts.next_try.or(process.wake).or(probe).filter(|_| !process.paused),
-        last_error: attempts.last_error,
+        last_error: attempts.last_error.clone(),
     })
 }
 
@@ -105,7 +104,7 @@ fn next(process: &Process, saved: &Checkpoint, waits_for_host: bool) -> String {
     if saved.unclear_since.is_some() {
         return format!("it is looked up again, until it clears or `ferry process resubmit {id}` decides");
     }
-    if saved.attempts.next_try.is_some() {
+    if process.kind == Kind::CalcJob && process.attempts.next_try.is_some() {
         return format!("{step} is tried again");
     }
     match (process.kind, process.state) {
@@ -123,7 +122,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::{BreakerState, Disabled, NodeId};
+    use crate::store::{Attempts, BreakerState, Disabled, NodeId};
 
     const PLAN: RetryPlan = RetryPlan { initial: Duration::from_secs(20), attempts: 5 };
 
@@ -155,6 +154,8 @@ mod tests {
             root: NodeId(12),
             wake: None,
             woken: 0,
+            since: None,
+            attempts: Attempts::default(),
             crashes: 0,
             kill_forced: false,
         }
@@ -202,8 +203,7 @@ mod tests {
     #[test]
     fn a_paused_process_is_not_tried_again_by_itself() {
         let attempts = Attempts { attempt: 5, next_try: Some(Timestamp::MAX), ..Attempts::default() };
-        let saved = Checkpoint { attempts, ..Checkpoint::default() };
-        let waits = Process { wake: Some(Timestamp::MAX), ..process(&saved, "x") };
+        let waits = Process { attempts, wake: Some(Timestamp::MAX), ..process(&Checkpoint::default(), "x") };
         let told = |process: &Process| explain(process, &HostRow::default(), &PLAN).unwrap();
         assert_eq!(told(&waits).next_try, Some(Timestamp::MAX));
         let paused = told(&Process { paused: true, ..waits });
@@ -213,8 +213,8 @@ mod tests {
     #[test]
     fn attempts_and_the_last_error_are_told() {
         let attempts = Attempts { attempt: 2, last_error: Some("why".into()), ..Attempts::default() };
-        let saved = Checkpoint { attempts, ..Checkpoint::default() };
-        let told = explain(&process(&saved, "x"), &HostRow::default(), &PLAN).unwrap();
+        let tried = Process { attempts, ..process(&Checkpoint::default(), "x") };
+        let told = explain(&tried, &HostRow::default(), &PLAN).unwrap();
         assert_eq!((told.attempt, told.max_attempts, told.last_error.as_deref()), (2, 5, Some("why")));
     }
 }

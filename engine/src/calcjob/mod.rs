@@ -181,8 +181,14 @@ impl<'a> Calcjob<'a> {
 
     /// Moves to a step: the process is running, and waits for nothing.
     pub(crate) fn go(&mut self, step: Step) {
-        self.state.go(step);
+        self.enter(step);
         self.process.run(Some(step.as_str().to_owned()));
+    }
+
+    /// Moves to a step, and forgets the failures of the last one.
+    pub(crate) fn enter(&mut self, step: Step) {
+        self.state.go(step);
+        self.process.progress();
     }
 
     /// Returns the change that drops files excluded from the provenance. Use it once no upload can come any more.

@@ -47,7 +47,7 @@ pub(super) async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Err
             look_up(job, intent).await
         }
         (ErrorKind::Unrecognized, _) => {
-            job.state.attempts.last_error = Some(words.clone());
+            job.process.attempts.last_error = Some(words.clone());
             let line = format!(
                 "the scheduler refused in words that ferry does not know: {words}; looking whether it is in"
             );

@@ -203,7 +203,7 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
     job.state.unclear_since = None;
     job.process.job_id = Some(owner.id.0);
     job.process.wait("waiting for its job");
-    job.state.go(Step::Update);
+    job.enter(Step::Update);
     job.commit(vec![line, ticket]).await
 }
 
@@ -213,7 +213,7 @@ pub(super) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Ne
     job.state.held = None;
     job.cx.holds.passed(job.process.id);
     job.process.job_id = Some(job.normal(&id).0);
-    job.state.go(Step::Update);
+    job.enter(Step::Update);
     job.process.wait("waiting for its job");
     job.commit(Vec::new()).await?;
     crash::point("submit.stored");

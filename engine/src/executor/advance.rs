@@ -16,7 +16,7 @@ use crate::{
     },
     owner::Context,
     spec::is_workflow,
-    step::{Attempts, StepError, StepResult},
+    step::{StepError, StepResult},
     store::{self, BY_USER, Change, NodeId, Process},
     workflow::{Advance, Workflow, last_wishes},
 };
@@ -90,7 +90,7 @@ pub(crate) async fn drive(
         return Then::Idle.into();
     }
     if !process.kill_requested
-        && let Some(wait) = Attempts::read(process.checkpoint.as_deref()).wait()
+        && let Some(wait) = process.attempts.wait()
     {
         return Then::After(wait).into();
     }

@@ -310,7 +310,7 @@ mod tests {
         count(&cx).await.unwrap();
         assert_eq!(cx.store.suspects().unwrap(), [(guilty, 1), (innocent, 1)]);
 
-        let progress = Change::Update(Box::new(cx.store.process(innocent).unwrap()));
+        let progress = cx.store.process(innocent).unwrap().update();
         cx.store.commit(vec![progress]).await.unwrap();
         assert_eq!(cx.store.suspects().unwrap(), [(guilty, 1)]);
         for life in 3..5 {

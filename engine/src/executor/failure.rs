@@ -15,8 +15,8 @@ pub(super) use carry_out::{calcjob_failed, failed};
 
 use crate::{
     owner::{LONGEST, RetryPlan},
-    step::{Attempts, StepError},
-    store::{self, clock_words},
+    step::StepError,
+    store::{self, Attempts, clock_words},
 };
 
 /// Time until a step whose commit failed is run again.

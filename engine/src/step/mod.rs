@@ -1,10 +1,8 @@
-//! Steps, as calcjobs, calcfunctions and workflows share them: their errors and failed attempts, and the outputs of a
-//! plugin's answer. A calcfunction is one such step and nothing else.
+//! Steps, as calcjobs, calcfunctions and workflows share them: their errors, and the outputs of a plugin's answer. A
+//! calcfunction is one such step and nothing else.
 
-mod attempts;
 mod error;
 mod outputs;
 
-pub use attempts::Attempts;
 pub use error::{StepError, StepResult};
 pub(crate) use outputs::{Added, Roots, add_outputs, find_type};

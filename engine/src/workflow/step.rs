@@ -167,7 +167,8 @@ impl<'a> Workflow<'a> {
         self.state.state = state;
         self.state.cleans |= effects.cleans;
         let waited = self.state.waiting.take();
-        self.process.wake = None;
+        (self.process.wake, self.process.since) = (None, None);
+        self.process.progress();
         match (effects.wrong_output, then) {
             (Some(exit), _) => changes.extend(self.process.finish(Some(&exit))),
             (None, Then::Continue) => self.process.run(position),
@@ -224,6 +225,7 @@ impl<'a> Workflow<'a> {
         let position = position.map(|name| format!("{name}: ")).unwrap_or_default();
         self.process.wait(format!("{position}{}", waiting.in_words()));
         self.process.wake = waiting.until;
+        self.process.since = waiting.until.map(|_| clock::steady());
         self.state.waiting = Some(waiting);
     }
 

@@ -234,9 +234,7 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
         .prepare_cached(concat!(
             "UPDATE process SET state = ?3, paused = iif(?14, 0, max(paused, ?4)), status = ?5,
                  exit_status = ?6, exit_message = ?7, job_id = ?8, scheduler_state = ?9, work_dir = ?10, checkpoint = ?11, version = ?2 + 1,
-                 wake = ?12, noticed = ?13,
-                 crashes = CASE WHEN crashes > 0 AND kind = 'calcjob' AND state = ?3 AND json_valid(?11)
-                     AND json_extract(checkpoint, '$.step') IS json_extract(?11, '$.step') THEN crashes ELSE 0 END
+                 wake = ?12, noticed = ?13, crashes = ?15, since = ?16, attempts = ?17
              WHERE id = ?1 AND version = ?2 AND ",
             tree::lives!()
         ))?
@@ -255,6 +253,9 @@ fn update(db: &Connection, process: &Process, now: i64) -> Result<()> {
             process.wake.filter(|_| !process.state.is_terminal()).map(|wake| wake.as_microsecond()),
             process.woken,
             process.state.is_terminal(),
+            process.crashes,
+            process.since.map(|since| since.as_microsecond()),
+            process.attempts.column()?,
         ])?;
     if changed == 0 {
         return Err(Error::new(ErrorKind::Conflict, "update process").with("process", process.id));

@@ -54,7 +54,10 @@ const RULES: &[(&str, &str)] = &[
         "SELECT 'node ' || id || ' has a value that is not JSON' FROM node WHERE NOT json_valid(body)
          UNION ALL
          SELECT 'process ' || id || ' has a checkpoint that is not JSON' FROM process
-         WHERE checkpoint IS NOT NULL AND NOT json_valid(checkpoint)",
+         WHERE checkpoint IS NOT NULL AND NOT json_valid(checkpoint)
+         UNION ALL
+         SELECT 'process ' || id || ' has attempts that are not JSON' FROM process
+         WHERE attempts IS NOT NULL AND NOT json_valid(attempts)",
     ),
     (
         "link",

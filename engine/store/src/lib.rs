@@ -5,6 +5,7 @@
 //! an epoch voids the pending writes of earlier owners.
 
 mod apply;
+mod attempts;
 mod backup;
 mod cache;
 mod change;
@@ -48,6 +49,7 @@ use std::{fmt::Debug, ops::Deref};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use attempts::Attempts;
 pub use backup::Backup;
 pub use cache::CacheEntry;
 pub use change::{Caller, Change, FileContent, NewData, NewProcess};

@@ -39,7 +39,7 @@ pub(super) const NODE: &str =
 pub(super) const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n.description, p.state, p.paused,
          p.kill_requested, p.plugin, p.status, p.exit_status, p.exit_message, p.job_id, p.scheduler_state,
          p.work_dir, c.label, p.checkpoint, p.version, n.created, n.modified, p.caller, p.call, p.root, p.wake,
-         p.woken, p.crashes
+         p.woken, p.crashes, p.since, p.attempts
      FROM process p JOIN node n ON n.id = p.id LEFT JOIN computer c ON c.id = n.computer";
 
 const PLUGIN: &str =
@@ -454,6 +454,8 @@ fn process(row: &Row<'_>) -> rusqlite::Result<Process> {
         wake: optional_time(row, 24)?,
         woken: row.get(25)?,
         crashes: row.get(26)?,
+        since: optional_time(row, 27)?,
+        attempts: optional_json(row, 28)?.unwrap_or_default(),
     })
 }
 
@@ -491,6 +493,14 @@ pub(super) fn unreadable(
 pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text).map_err(|error| unreadable(column, error))
+}
+
+fn optional_json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    let is_null = matches!(row.get_ref(column)?, rusqlite::types::ValueRef::Null);
+    if is_null { Ok(None) } else { json(row, column).map(Some) }
 }
 
 pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Attempts;
+
 use ferry_engine_core::{
     computer::Computer,
     process::State,
@@ -123,6 +125,10 @@ pub struct Process {
     pub wake: Option<Timestamp>,
     /// Number of its children that have ended; an update records this number as noticed.
     pub woken: i64,
+    /// Time since which it waits for its timer.
+    pub since: Option<Timestamp>,
+    /// Failed attempts at its present step.
+    pub attempts: Attempts,
     /// Number of owners that died while they were stepping it, since its last progress.
     pub crashes: u32,
     /// Number of changes of this row, except requests (kill, pause) and observations.

@@ -14,19 +14,30 @@
 //!   excepted, killed      finished, excepted, killed
 //! ```
 
-use ferry_engine_core::process::State;
+use ferry_engine_core::{clock, process::State};
 use ferry_plugin_proto::{Exit, Kind};
 use jiff::Timestamp;
 
-use super::{Change, Level, Process};
+use super::{Attempts, Change, Level, Process};
 
 /// The one who wishes for a kill, as [`Process::kill`] says it.
 pub const BY_USER: &str = "the user";
 
 impl Process {
-    /// Returns the change that stores this row as it stands now.
+    /// Returns the change that stores this row as it stands now. For a function or a workflow each commit is progress;
+    /// a calcjob may commit in the middle of a step.
     pub fn update(&self) -> Change {
-        Change::Update(Box::new(self.clone()))
+        let mut row = self.clone();
+        if row.kind != Kind::CalcJob {
+            row.crashes = 0;
+        }
+        Change::Update(Box::new(row))
+    }
+
+    /// Forgets the failures of the step before: it has got on.
+    pub fn progress(&mut self) {
+        self.attempts = Attempts::default();
+        self.crashes = 0;
     }
 
     /// Returns a line for its report.
@@ -65,13 +76,14 @@ impl Process {
         self.wake = Some(time);
     }
 
-    /// Waits for its next try after a failure, `at` this time. Returns the line of the report. A calcjob without a new
-    /// status is about to try again, and stays as it is.
+    /// Waits for its next try after a failure, with the attempts up to this one. Returns the line of the report. A
+    /// calcjob without a new status is about to try again, and stays as it is.
     #[must_use]
-    pub fn retry(&mut self, at: Timestamp, status: Option<String>, line: String) -> Change {
+    pub fn retry(&mut self, attempts: Attempts, status: Option<String>, line: String) -> Change {
         if self.kind != Kind::CalcJob {
-            self.wait_until(at);
+            self.wait_until(attempts.next_try.unwrap_or_else(clock::now));
         }
+        self.attempts = attempts;
         if let Some(status) = status {
             self.wait(status);
         }
@@ -140,9 +152,10 @@ impl Process {
         self.status = None;
         self.exit_status = exit_status;
         self.exit_message = exit_message;
-        self.wake = None;
+        (self.wake, self.since) = (None, None);
         if self.is_over() {
             self.checkpoint = None;
+            self.attempts = Attempts::default();
         }
         let ticket = (self.kind == Kind::CalcJob).then_some(Change::DropTicket(self.id));
         line.into_iter().chain(ticket).collect()
@@ -152,6 +165,9 @@ impl Process {
     fn enter(&mut self, next: State) {
         let is_legal = self.state == next || self.state.may_become(next);
         debug_assert!(is_legal, "process {} is {:?} and can't become {next:?}", self.id, self.state);
+        if self.state != next {
+            self.crashes = 0;
+        }
         self.state = next;
     }
 }
@@ -187,6 +203,8 @@ mod tests {
             root: NodeId(12),
             wake: None,
             woken: 0,
+            since: None,
+            attempts: Attempts::default(),
             crashes: 0,
             version: 0,
             created: Timestamp::UNIX_EPOCH,

@@ -22,7 +22,7 @@ pub(super) use lives;
 pub(super) const LIVE: &str = concat!(
     "SELECT id, root, wake, kind,
          kill_requested = 0 AND (paused OR (state = 'waiting' AND kind IN ('workchain', 'workfunction') AND woken = noticed)),
-         CASE WHEN wake IS NOT NULL AND json_valid(checkpoint) THEN json_extract(checkpoint, '$.waiting.since') END
+         since
      FROM process WHERE ",
     lives!(),
     " ORDER BY id"
@@ -36,7 +36,7 @@ pub(super) fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
         wake: optional_time(row, 2)?,
         kind: parse_kind(&row.get::<_, String>(3)?),
         at_rest: row.get(4)?,
-        since: row.get::<_, Option<String>>(5)?.and_then(|text| text.parse().ok()),
+        since: optional_time(row, 5)?,
     })
 }
 
@@ -157,8 +157,8 @@ pub(super) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Res
     take_down(db, top, what, is_new, now)?;
     db.prepare_cached(&format!(
         "{TREE} UPDATE process SET paused = ?2,
-             checkpoint = CASE WHEN ?2 OR checkpoint IS NULL THEN checkpoint
-                 ELSE json_set(checkpoint, '$.attempt', 0, '$.next_try', NULL) END
+             attempts = CASE WHEN ?2 OR attempts IS NULL THEN attempts
+                 ELSE json_set(attempts, '$.attempt', 0, '$.next_try', NULL) END
          WHERE id IN tree AND {} AND paused <> ?2",
         lives!()
     ))?
@@ -204,8 +204,8 @@ pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {
         "UPDATE process SET state = CASE WHEN checkpoint IS NULL THEN 'created' ELSE 'running' END,
              paused = 0, kill_requested = 0, status = NULL, exit_status = NULL, exit_message = NULL, crashes = 0,
              version = version + 1,
-             checkpoint = CASE WHEN checkpoint IS NULL THEN NULL
-                 ELSE json_set(checkpoint, '$.attempt', 0, '$.next_try', NULL, '$.deaths', 0) END
+             attempts = CASE WHEN attempts IS NULL THEN NULL
+                 ELSE json_set(attempts, '$.attempt', 0, '$.next_try', NULL, '$.deaths', 0) END
          WHERE id = ?1",
     )?
     .execute([process.0])?;

@@ -2,20 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use ferry_engine_core::process::State;
 use ferry_engine_store::{
-    Error, ErrorKind, LinkType, NodeId, Objects, ProcessFilter, Reader, SqliteReader, SqliteStore, Store,
+    Attempts, Change, Error, ErrorKind, LinkType, NodeId, Objects, ProcessFilter, Reader, SqliteReader,
+    SqliteStore, Store,
 };
 use ferry_plugin_proto::Value;
+use jiff::Timestamp;
 use rusqlite::Connection;
 
+const GOLDEN_V6: &str = include_str!("golden/store_v6.sql");
 const GOLDEN_V1: &str = include_str!("golden/store_v1.sql");
 const TO_V2: &str = include_str!("../src/schema_v2.sql");
 const TO_V3: &str = include_str!("../src/schema_v3.sql");
 const TO_V4: &str = include_str!("../src/schema_v4.sql");
-const FORMAT: i64 = 6;
+const FORMAT: i64 = 7;
 
 /// A store as ferry 0.1.0 left it, with the one large object that it names.
 fn v1(dir: &Path) -> Connection {
@@ -129,6 +132,86 @@ fn a_store_of_the_fourth_format_becomes_todays() {
     let sharing = store.reader().sharing("localhost").unwrap();
     assert_eq!(sharing.labels().collect::<Vec<_>>(), ["localhost"]);
     assert_eq!(format(dir.path()), FORMAT);
+}
+
+/// A store of the sixth format, as the first owner of today opens it.
+fn v6(dir: &Path) -> SqliteStore {
+    let db = Connection::open(dir.join("store.db")).unwrap();
+    db.execute_batch(GOLDEN_V6).unwrap();
+    drop(db);
+    assert_eq!(*read(dir).unwrap_err().kind(), ErrorKind::Older);
+    let store = open(dir).unwrap();
+    assert_eq!(format(dir), FORMAT);
+    store
+}
+
+/// Failed attempts were part of each kind's checkpoint: a process in the middle of its retries keeps them.
+#[tokio::test]
+async fn attempts_of_the_sixth_format_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = v6(dir.path());
+    let reader =
+        SqliteReader::open(&dir.path().join("store.db"), Objects::new(dir.path().join("objects"))).unwrap();
+    assert_eq!(reader.check(true).unwrap(), []);
+    let process = |id| store.reader().process(NodeId(id)).unwrap();
+    let started = "start plugin host: input/output error, path: /scratch/golden6/bin/ferry: No such file or \
+                   directory (os error 2)";
+    let job = "read: not a directory, path: /scratch/golden6/file/work/ee/86/01a22e62f9c37784bb79bd4494df/.ferry/sentinel: \
+               Not a directory (os error 20)";
+    let waits = [
+        (18, "2026-11-30T22:35:53.747845893Z", Duration::from_millis(3_585_600), job),
+        (23, "2026-11-30T22:35:50.38598812Z", Duration::from_millis(3_574_800), started),
+        (26, "2026-11-30T22:32:03.585533774Z", Duration::from_secs(3348), started),
+        (33, "2026-11-30T22:37:34.028036991Z", Duration::from_millis(3_675_600), started),
+    ];
+    for (id, next_try, planned, error) in waits {
+        let (next_try, planned, last_error) = (next_try.parse().ok(), Some(planned), Some(error.into()));
+        let kept = Attempts { attempt: 1, next_try, planned, last_error, ..Attempts::default() };
+        assert_eq!(process(id).attempts, kept, "{id}");
+    }
+    assert_eq!(process(11).attempts, Attempts { deaths: 2, ..Attempts::default() });
+    for id in [1, 5, 13, 21, 30] {
+        assert_eq!(process(id).attempts, Attempts::default(), "{id}");
+    }
+
+    // They go on as those of today: by the user's word, or by a step that succeeds.
+    store.commit(vec![pause(18, true), pause(18, false), Change::Resume(NodeId(11))]).await.unwrap();
+    let again = process(18).attempts;
+    assert_eq!((again.attempt, again.next_try, again.last_error.as_deref()), (0, None, Some(job)));
+    assert_eq!((process(11).state, process(11).attempts), (State::Created, Attempts::default()));
+    let mut gets_on = process(33);
+    gets_on.progress();
+    gets_on.run(None);
+    store.commit(vec![gets_on.update()]).await.unwrap();
+    assert_eq!(process(33).attempts, Attempts::default());
+}
+
+fn pause(id: i64, paused: bool) -> Change {
+    Change::Pause { process: NodeId(id), paused }
+}
+
+/// The time since which a workflow waits was part of its checkpoint.
+#[test]
+fn timers_of_the_sixth_format_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = v6(dir.path());
+    let live = store.reader().live_processes().unwrap();
+    let live = |id| live.iter().find(|live| live.id == NodeId(id)).unwrap();
+    let time = |text: &str| text.parse::<Timestamp>().ok();
+    assert_eq!(live(21).wake, time("2030-01-31T07:22:48.185289Z"));
+    assert_eq!(live(21).since, time("2026-11-30T21:36:08.220Z"), "to a millisecond");
+    assert_eq!(live(33).since, time("2026-11-30T21:36:12.462Z"));
+    assert_eq!((live(13).since, live(26).since), (None, None));
+    for id in [21, 33] {
+        let checkpoint = store.reader().process(NodeId(id)).unwrap().checkpoint.unwrap();
+        let words = ["\"steps\":1", "\"calls\":[]", "\"until\":\"20"];
+        assert!(words.iter().all(|word| checkpoint.contains(word)), "{checkpoint}");
+        assert!(
+            ["since", "attempt", "planned"].iter().all(|word| !checkpoint.contains(word)),
+            "{checkpoint}"
+        );
+    }
+    assert_eq!(store.reader().process(NodeId(23)).unwrap().checkpoint, None, "a function has no other state");
 }
 
 #[test]

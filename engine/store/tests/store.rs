@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ferry_engine_core::process::State;
 use ferry_engine_store::{
-    Change, Content, ErrorKind, FileContent, Level, LinkType, NewData, NewProcess, NodeId, Objects,
+    Change, Content, ErrorKind, FileContent, Level, LinkType, NewData, NewProcess, NodeId, Objects, Process,
     ProcessFilter, Reader, SqliteStore, Store,
 };
 use ferry_plugin_proto::{Kind, Value};
@@ -191,16 +191,19 @@ async fn a_step_that_is_begun_again_is_no_progress() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let id = store.commit(vec![process(Uuid::now_v7())]).await.unwrap()[0];
-    let step = async |name: &str| {
+    let commit = async |change: fn(&mut Process)| {
         let mut row = store.process(id).unwrap();
-        row.state = State::Running;
-        row.checkpoint = Some(format!("{{\"step\":\"{name}\"}}"));
-        store.commit(vec![Change::Update(Box::new(row))]).await.unwrap();
+        change(&mut row);
+        store.commit(vec![row.update()]).await.unwrap();
     };
-    step("upload").await;
-    store.commit(vec![Change::Crashed(id), Change::Crashed(id)]).await.unwrap();
-    step("upload").await;
+    let twice = || vec![Change::Crashed(id), Change::Crashed(id)];
+    commit(|row| row.run(None)).await;
+    store.commit(twice()).await.unwrap();
+    commit(|row| row.run(None)).await;
     assert_eq!(store.suspects().unwrap(), [(id, 2)]);
-    step("submit").await;
+    commit(Process::progress).await;
+    assert_eq!(store.suspects().unwrap(), []);
+    store.commit(twice()).await.unwrap();
+    commit(|row| row.wait("for its job")).await;
     assert_eq!(store.suspects().unwrap(), []);
 }

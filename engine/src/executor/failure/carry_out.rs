@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{Case, JobStep, Noted, STORE_RETRY, Verdict};
 use crate::{
     calcjob::{self, Calcjob},
@@ -11,7 +9,7 @@ use crate::{
     executor::advance::{Then, except_plain, store_trouble},
     owner::{Context, RetryPlan, parked_status},
     process::State,
-    step::{Attempts, StepError, StepResult},
+    step::{StepError, StepResult},
     store::{Change, Level, NodeId, Process},
 };
 
@@ -35,10 +33,9 @@ pub(in crate::executor) async fn failed(cx: &Context, id: NodeId, error: StepErr
         Ok(process) => process,
         Err(error) => return store_trouble(id, error),
     };
-    let attempts = Attempts::read(process.checkpoint.as_deref());
     let case = Case {
         job: None,
-        attempts: &attempts,
+        attempts: &process.attempts,
         plan: RetryPlan::of(&cx.settings, None),
         seed: process.uuid.as_u128(),
         now: clock::steady(),
@@ -48,14 +45,15 @@ pub(in crate::executor) async fn failed(cx: &Context, id: NodeId, error: StepErr
         Verdict::Again(delay) => Then::After(delay),
         Verdict::Except(text) => except_plain(cx, process, text).await,
         Verdict::Retry { noted, status, delay } => {
-            put_off(cx, process, noted.attempts, Then::After(delay), |process, at| {
-                process.retry(at, status, noted.line)
+            put_off(cx, process, Then::After(delay), |process| {
+                process.retry(noted.attempts, status, noted.line)
             })
             .await
         }
         Verdict::Pause { attempts, reason } => {
-            put_off(cx, process, attempts, Then::Idle, |process, at| {
-                process.wait_until(at);
+            put_off(cx, process, Then::Idle, |process| {
+                process.wait_until(clock::now());
+                process.attempts = attempts;
                 process.pause(Level::Warning, reason)
             })
             .await
@@ -80,7 +78,7 @@ async fn judge_calcjob(job: &Calcjob<'_>, error: StepError) -> Verdict {
     let row = job.process.computer.as_deref().and_then(|label| job.cx.store.computer(label).ok());
     let case = Case {
         job: Some(step),
-        attempts: &job.state.attempts,
+        attempts: &job.process.attempts,
         plan: RetryPlan::of(&job.cx.settings, row.as_ref().map(|row| &row.config)),
         seed: job.process.uuid.as_u128(),
         now: clock::steady(),
@@ -101,14 +99,12 @@ async fn carry_out(job: &mut Calcjob<'_>, verdict: Verdict) -> StepResult<Then> 
             Ok(Then::After(delay))
         }
         Verdict::Retry { noted, status, delay } => {
-            let line =
-                job.process.retry(noted.attempts.next_try.unwrap_or_else(clock::now), status, noted.line);
-            job.state.attempts = noted.attempts;
+            let line = job.process.retry(noted.attempts, status, noted.line);
             job.commit(vec![line]).await?;
             Ok(Then::After(delay))
         }
         Verdict::Pause { attempts, reason } => {
-            job.state.attempts = attempts;
+            job.process.attempts = attempts;
             job.process.wait(&*reason);
             let line = job.process.pause(Level::Error, reason);
             job.commit(vec![line]).await?;
@@ -127,7 +123,7 @@ async fn park(job: &mut Calcjob<'_>, noted: Option<Noted>) -> StepResult<Then> {
         || job.process.state == State::Created;
     if is_news {
         let line = noted.map(|noted| {
-            job.state.attempts = noted.attempts;
+            job.process.attempts = noted.attempts;
             job.log(Level::Warning, noted.line)
         });
         job.process.wait(status);
@@ -144,13 +140,11 @@ async fn park(job: &mut Calcjob<'_>, noted: Option<Noted>) -> StepResult<Then> {
 async fn put_off(
     cx: &Context,
     mut process: Process,
-    attempts: Attempts,
     then: Then,
-    wait: impl FnOnce(&mut Process, Timestamp) -> Change,
+    wait: impl FnOnce(&mut Process) -> Change,
 ) -> Then {
     let mut changes: Vec<Change> = process.start().into_iter().collect();
-    changes.push(wait(&mut process, attempts.next_try.unwrap_or_else(clock::now)));
-    process.checkpoint = Some(attempts.write(process.checkpoint.as_deref()));
+    changes.push(wait(&mut process));
     changes.push(process.update());
     match cx.store.commit(changes).await {
         Ok(_) => then,

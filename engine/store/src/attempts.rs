@@ -1,12 +1,14 @@
-//! The failed attempts at a process's present step. All kinds of process have them in their saved state, under the
-//! same names, so that they can be explained without knowing the kind.
+//! The failed attempts at a process's present step. They are a column of its row, as JSON, whatever its kind: so they
+//! are read, and forgotten when a user lets it continue, without a look into its checkpoint.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::clock;
+use ferry_engine_core::clock;
+
+use super::{Error, ErrorKind, Result};
 
 /// Failed attempts at the present step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,31 +36,20 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// The fields that are left out of a saved state where they are empty.
-const LEFT_OUT: [&str; 3] = ["planned", "last_error", "host_failures"];
-
 impl Attempts {
-    /// Reads the attempts from a saved state; returns none if the state is missing or unreadable.
-    pub(crate) fn read(checkpoint: Option<&str>) -> Attempts {
-        checkpoint.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-    }
-
-    /// Returns the saved state with these attempts in it, and all else unchanged.
-    pub(crate) fn write(&self, checkpoint: Option<&str>) -> String {
-        let saved = checkpoint.and_then(|text| serde_json::from_str(text).ok());
-        let mut saved = saved.unwrap_or_else(|| serde_json::json!({ "version": 1 }));
-        if let (Some(saved), Ok(serde_json::Value::Object(own))) =
-            (saved.as_object_mut(), serde_json::to_value(self))
-        {
-            saved.retain(|key, _| !LEFT_OUT.contains(&key.as_str()));
-            saved.extend(own);
+    /// Returns the text of the column; `None`: nothing has failed.
+    pub(super) fn column(&self) -> Result<Option<String>> {
+        if *self == Attempts::default() {
+            return Ok(None);
         }
-        saved.to_string()
+        serde_json::to_string(self)
+            .map(Some)
+            .map_err(|source| Error::new(ErrorKind::Rule, "store attempts").source(source))
     }
 
     /// Returns the time until the next try; `None` if it is due. The result is never longer than the planned
     /// delay, even if the clock was set back meanwhile.
-    pub(crate) fn wait(&self) -> Option<Duration> {
+    pub fn wait(&self) -> Option<Duration> {
         let next_try = self.next_try?;
         if let Some(failed) = self.planned.and_then(|planned| next_try.checked_sub(planned).ok()) {
             clock::advance_to(failed);
@@ -74,16 +65,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_live_beside_what_else_is_saved() {
-        let attempts = Attempts { attempt: 2, last_error: Some("why".into()), ..Attempts::default() };
-        let saved = attempts.write(Some(r#"{"version": 1, "steps": 7}"#));
-        assert_eq!(Attempts::read(Some(&saved)), attempts);
-        let value: serde_json::Value = serde_json::from_str(&saved).unwrap();
-        assert_eq!(value["steps"], 7);
-        assert_eq!(Attempts::read(Some(&attempts.write(None))), attempts);
-        assert_eq!(Attempts::read(None), Attempts::default());
-        let cleared = Attempts::default().write(Some(&saved));
-        assert_eq!(Attempts::read(Some(&cleared)), Attempts::default());
+    fn what_format_7_wrote_is_read() {
+        let golden = r#"{"attempt":2,"next_try":"2026-01-02T03:04:05Z","planned":{"secs":20,"nanos":0},"last_error":"why","deaths":1,"host_failures":4}"#;
+        let read: Attempts = serde_json::from_str(golden).unwrap();
+        assert_eq!((read.attempt, read.deaths, read.host_failures), (2, 1, 4));
+        assert_eq!(read.column().unwrap().as_deref(), Some(golden), "the stored format changed");
+        assert_eq!(Attempts::default().column().unwrap(), None);
     }
 
     #[tokio::test(start_paused = true)]
