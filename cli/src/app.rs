@@ -8,13 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use ferry_engine::{
     owner::Builder,
     plugin::{self, HOST_COMMAND},
     profile::Paths,
-    scheduler::Scheduler,
-    transport::Factory,
+    scheduler, transport,
 };
 use tokio::runtime::{self, Runtime};
 
@@ -45,23 +44,23 @@ impl App {
 /// The transports, schedulers and plugins of a ferry program.
 #[derive(Debug, Default)]
 pub struct AppBuilder {
-    transports: Vec<Arc<dyn Factory>>,
-    schedulers: Vec<(&'static str, Arc<dyn Scheduler>)>,
+    transports: Vec<Arc<dyn transport::Factory>>,
+    schedulers: Vec<Arc<dyn scheduler::Factory>>,
     plugins: Vec<PathBuf>,
 }
 
 impl AppBuilder {
     /// Knows a transport.
     #[must_use]
-    pub fn transport(mut self, factory: Arc<dyn Factory>) -> Self {
+    pub fn transport(mut self, factory: Arc<dyn transport::Factory>) -> Self {
         self.transports.push(factory);
         self
     }
 
-    /// Knows a scheduler, by the name that computer files use.
+    /// Knows a scheduler.
     #[must_use]
-    pub fn scheduler(mut self, (name, scheduler): (&'static str, Arc<dyn Scheduler>)) -> Self {
-        self.schedulers.push((name, scheduler));
+    pub fn scheduler(mut self, factory: Arc<dyn scheduler::Factory>) -> Self {
+        self.schedulers.push(factory);
         self
     }
 
@@ -83,8 +82,16 @@ impl AppBuilder {
             return list_crash_points();
         }
         logging::report_panics();
-        let cli = Cli::parse();
+        let cli = self.parse();
         panic::catch_unwind(AssertUnwindSafe(|| self.run(cli))).unwrap_or(ExitCode::FAILURE)
+    }
+
+    /// Reads the command line; ends the program if it is wrong, or asks for help.
+    fn parse(&self) -> Cli {
+        let known = computer::Known::new(&self.transports, &self.schedulers);
+        let command =
+            Cli::command().mut_subcommand("computer", |group| computer::with_settings(group, &known));
+        Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
     }
 
     fn run(self, cli: Cli) -> ExitCode {
@@ -116,7 +123,7 @@ impl AppBuilder {
         let builder = Builder {
             paths,
             transports: self.transports,
-            schedulers: self.schedulers.into_iter().collect(),
+            schedulers: self.schedulers,
             host_exe: home::executable(),
             bundled,
         };

@@ -9,7 +9,6 @@
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::{
-    collections::BTreeMap,
     env,
     path::Path,
     sync::Arc,
@@ -55,7 +54,7 @@ async fn open() -> Result<Engine, Failure> {
     let builder = Builder {
         paths: Paths::new(variable("FERRY_HOME")?, "default"),
         transports: Vec::new(),
-        schedulers: BTreeMap::new(),
+        schedulers: Default::default(),
         host_exe: variable("FERRY_BIN")?.into(),
         bundled: Vec::new(),
     };

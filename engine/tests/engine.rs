@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ferry_engine::{
     embed::Engine,
@@ -25,7 +25,7 @@ async fn engine(dir: &std::path::Path) -> Engine {
         store: Arc::new(store),
         plugins: Arc::new(ScriptedPlugins::default()),
         transports: Vec::new(),
-        schedulers: BTreeMap::new(),
+        schedulers: Default::default(),
     };
     Engine::of_parts(parts).unwrap()
 }

@@ -8,7 +8,7 @@ use ferry_engine::{
     node::lend::is_inside,
     process::find_type,
     rpc::{Request, Response},
-    scheduler::Texts,
+    scheduler::{Schedulers, Texts},
     store::{FileContent, Node, Reader},
 };
 use ferry_plugin_proto::{Value, to_value};
@@ -155,11 +155,12 @@ async fn create(session: &Session, kind: Option<&str>, flags: &Flags<CodeKeys>) 
 fn check_directives(session: &Session, reader: &Reader, kind: Kind, values: &Values) -> Result {
     let Some(label) = kind.computer(values) else { return Ok(()) };
     let computer = reader.computer(&label)?.config;
-    let Some(scheduler) = session.builder.schedulers.get(computer.scheduler.as_str()) else { return Ok(()) };
+    let known = Schedulers::new(session.builder.schedulers.iter().cloned());
+    let Ok(scheduler) = known.of(&computer) else { return Ok(()) };
     let text = |name: &str| values.get(name).and_then(|value| value.as_str()).unwrap_or_default();
     let texts = Texts { prepend: text("prepend_text"), append: text("append_text"), ..Texts::default() };
-    texts.unread(&**scheduler).iter().for_each(output::warn);
-    texts.check(&**scheduler).map_err(|error| Failure::usage(format!("prepend_text: {}", error.explained())))
+    texts.unread(&*scheduler).iter().for_each(output::warn);
+    texts.check(&*scheduler).map_err(|error| Failure::usage(format!("prepend_text: {}", error.explained())))
 }
 
 /// The kinds of code, by AiiDA's names.

@@ -49,7 +49,7 @@ pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission
 /// Trouble of the host; `Wait` for a job that can't be cancelled, or asked about, now.
 pub(crate) async fn cancel_jobs(cx: &Context, computer: &str, jobs: &[JobRef]) -> StepResult<Option<String>> {
     let (row, via) = cx.connect(Some(computer)).await?;
-    let scheduler = cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
+    let scheduler = cx.scheduler(&row.config).map_err(StepError::Pause)?;
     let results = scheduler.cancel(&*via, jobs).await;
     let mut left = None;
     for (job, result) in jobs.iter().zip(results) {
@@ -79,7 +79,7 @@ pub(crate) async fn find_alive(job: &mut Calcjob<'_>) -> StepResult<Option<(JobR
     let Some(intent) = job.open_submission() else { return Ok(None) };
     let jobs = job.jobs_of(&intent);
     let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
-    let scheduler = job.cx.scheduler(&row.config.scheduler).map_err(StepError::Pause)?;
+    let scheduler = job.cx.scheduler(&row.config).map_err(StepError::Pause)?;
     let answers = scheduler.ask(&*via, &jobs).await;
     for (one, answer) in jobs.into_iter().zip(answers) {
         match answer {

@@ -79,7 +79,7 @@ pub(crate) async fn dry_run(cx: &Context, rehearsal: Rehearsal, parent: &Path) -
     let mut own = vec![(PathBuf::from(".ferry/sentinel"), sentinel)];
     let script = (!description.skip_submit).then(|| options.submit_script_filename.clone());
     if let Some(name) = &script {
-        let scheduler = cx.scheduler(&config.scheduler).map_err(StepError::Except)?;
+        let scheduler = cx.scheduler(&config).map_err(StepError::Except)?;
         let name_of_job = "ferry-dry-run".to_owned();
         let parts = Parts {
             name: name_of_job,

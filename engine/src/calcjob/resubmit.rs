@@ -46,7 +46,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         return submitted(job, id).await;
     }
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
-    let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
+    let scheduler = job.cx.scheduler(&computer.config).map_err(StepError::Pause)?;
     match scheduler.fence(&*via, &intent).await? {
         Fenced::Runs(owner) => {
             job.state.resubmit = false;
@@ -67,7 +67,7 @@ async fn last_look(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Option<
         });
     };
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
-    let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
+    let scheduler = job.cx.scheduler(&computer.config).map_err(StepError::Pause)?;
     let reference = job.job_of(intent, JobId(id));
     let listed = scheduler.status(&*via, std::slice::from_ref(&reference)).await?;
     Ok(listed.contains_key(&reference).then_some(reference.id))

@@ -169,7 +169,7 @@ pub(crate) fn recovery_delay(since: jiff::Timestamp) -> Duration {
 /// Asks the scheduler about the outcome of an intent.
 pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Recovery> {
     let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
-    let scheduler = job.cx.scheduler(&computer.config.scheduler).map_err(StepError::Pause)?;
+    let scheduler = job.cx.scheduler(&computer.config).map_err(StepError::Pause)?;
     let intent = Submission {
         proven: job.cx.is_proven(&computer.config)?,
         earlier: job.state.earlier.clone(),

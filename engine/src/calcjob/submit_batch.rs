@@ -194,7 +194,7 @@ async fn submit(cx: &Context, computer: &str, jobs: &[Submission], width: &Width
     };
     match cx.connect(Some(computer)).await {
         Err(error) => failed(ErrorKind::Unreachable, error.to_string()),
-        Ok((row, via)) => match cx.scheduler(&row.config.scheduler) {
+        Ok((row, via)) => match cx.scheduler(&row.config) {
             Ok(scheduler) => {
                 let at_once = row.config.parallel_submits().min(width.0);
                 scheduler.submit(&*via, jobs, at_once).await

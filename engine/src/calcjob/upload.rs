@@ -106,7 +106,7 @@ fn make_script(job: &Calcjob<'_>, upload: &Upload<'_>) -> StepResult<Option<(Job
         return Ok(None);
     }
     let computer = &upload.computer.config;
-    let scheduler = job.cx.scheduler(&computer.scheduler).map_err(StepError::Pause)?;
+    let scheduler = job.cx.scheduler(computer).map_err(StepError::Pause)?;
     let parts = Parts {
         name: format!("ferry-{}", job.process.id),
         computer,

@@ -297,13 +297,13 @@ impl Poller {
                 return Err(error.later());
             }
         };
-        let scheduler = self.cx.scheduler(&row.config.scheduler).map_err(failed)?;
+        let scheduler = self.cx.scheduler(&row.config).map_err(failed)?;
         let held = self.cx.learn_queue(&row.config, &via).await.err();
         let jobs: Vec<JobRef> = self.watched.values().map(|watched| watched.watch.job.clone()).collect();
         // Our jobs are not foreign, whichever computer they belong to.
         let tokens = self.cx.store.tokens().map_err(|error| failed(error.to_string()))?;
         let survey = scheduler.survey(&*via, self.other_cluster(), &jobs, &tokens).await?;
-        self.sweep(&**scheduler, &*via, &survey.jobs).await;
+        self.sweep(&*scheduler, &*via, &survey.jobs).await;
         let (listed, proves_absence) = (survey.jobs, survey.proves_absence);
         let notice = (!survey.notices.is_empty()).then(|| survey.notices.join("; "));
         // The gate belongs to the home cluster.

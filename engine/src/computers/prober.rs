@@ -108,7 +108,7 @@ async fn try_out(cx: &Context, computer: &str) -> (Result<(), (Trouble, String)>
 }
 
 async fn ask(cx: &Context, row: &ComputerRow, via: &dyn Transport) -> Result<(), (Trouble, String)> {
-    let Ok(scheduler) = cx.scheduler(&row.config.scheduler) else { return Ok(()) };
+    let Ok(scheduler) = cx.scheduler(&row.config) else { return Ok(()) };
     match scheduler.list(via).await {
         Err(error)
             if matches!(

@@ -205,11 +205,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{
-        owner::{Builder, Schedulers},
-        process::State,
-        store::NewProcess,
-    };
+    use crate::{owner::Builder, process::State, store::NewProcess};
 
     #[test]
     fn the_file_tells_who_is_being_stepped() {
@@ -251,7 +247,7 @@ mod tests {
         let builder = Builder {
             paths: paths.clone(),
             transports: Vec::new(),
-            schedulers: Schedulers::new(),
+            schedulers: Vec::new(),
             host_exe: "/nonexistent".into(),
             bundled: Vec::new(),
         };

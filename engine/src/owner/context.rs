@@ -1,6 +1,6 @@
 //! The context of every step: the open store, plugin hosts, transports, schedulers and settings.
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use ferry_plugin_proto::{Check, StepReply, StepRequest, Validate, Validated, Work, WorkReply};
 
@@ -12,14 +12,11 @@ use crate::{
     owner::{Health, Settings, learn_queue::Queues, retry_until_done::Tried, waiters::Board},
     plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
     profile::Paths,
-    scheduler::{Demand, InUse, Scheduler},
+    scheduler::{self, Demand, InUse, Scheduler, Schedulers},
     step::{StepError, StepResult},
     store::{ComputerRow, Error, ErrorKind, Lock, Objects, Result, Sharing, SqliteStore, Store},
     transport::{self, Transport, Transports, Trouble},
 };
-
-/// Schedulers by name.
-pub type Schedulers = BTreeMap<&'static str, Arc<dyn Scheduler>>;
 
 /// The implementations and locations that a program provides to own a profile.
 #[derive(Debug, Clone)]
@@ -29,7 +26,7 @@ pub struct Builder {
     /// Known transports.
     pub transports: Vec<Arc<dyn transport::Factory>>,
     /// Known schedulers.
-    pub schedulers: Schedulers,
+    pub schedulers: Vec<Arc<dyn scheduler::Factory>>,
     /// The executable that answers `plugin-host PATH`.
     pub host_exe: PathBuf,
     /// Directories that hold bundled plugin files.
@@ -85,7 +82,7 @@ impl Owner {
         let context = Context {
             hosts: Arc::new(Hosts::new(hosts, library.clone())),
             transports: Transports::new(builder.transports),
-            schedulers: builder.schedulers,
+            schedulers: Schedulers::new(builder.schedulers),
             host_exe: builder.host_exe,
             bundled: builder.bundled,
             paths,
@@ -261,21 +258,21 @@ impl Context {
         }
     }
 
-    /// Returns the scheduler of this name, with or without the prefix `core.`.
+    /// Returns the scheduler of a computer.
     ///
     /// # Errors
-    /// Returns a text that lists the known schedulers.
-    pub fn scheduler(&self, name: &str) -> Result<&Arc<dyn Scheduler>, String> {
-        self.schedulers.get(name.strip_prefix("core.").unwrap_or(name)).ok_or_else(|| {
-            let known: Vec<_> = self.schedulers.keys().copied().collect();
-            format!("no scheduler is called `{name}`; this ferry has: {}", known.join(", "))
+    /// Returns a text that lists the known schedulers, or names the setting that does not fit.
+    pub fn scheduler(&self, computer: &Computer) -> Result<Arc<dyn Scheduler>, String> {
+        self.schedulers.of(computer).map_err(|error| match error.help_text() {
+            Some(help) => format!("{error}; {help}"),
+            None => error.to_string(),
         })
     }
 
     /// Returns whether the listings and the start gate of a computer can be trusted. They always can where the
     /// scheduler's listing is authoritative, elsewhere once a test job has proved it.
     pub(crate) fn is_proven(&self, computer: &Computer) -> Result<bool> {
-        let scheduler = self.scheduler(&computer.scheduler);
+        let scheduler = self.scheduler(computer);
         let is_obvious = scheduler.is_ok_and(|scheduler| scheduler.capabilities().listing_is_authoritative);
         Ok(is_obvious || self.store.host(&computer.label)?.is_proven(computer))
     }
@@ -306,7 +303,7 @@ impl Context {
 
     /// Returns whether jobs of a computer run side by side on the host that answers, and share its resources.
     pub(crate) fn shares_host(&self, computer: &Computer) -> bool {
-        self.scheduler(&computer.scheduler).is_ok_and(|scheduler| scheduler.capabilities().shares_host)
+        self.scheduler(computer).is_ok_and(|scheduler| scheduler.capabilities().shares_host)
     }
 
     /// Returns whether a process already waits for room on the machine that a job wants a share of.
@@ -336,7 +333,7 @@ impl Context {
     /// Returns the cluster that the scheduler of a computer uses by default, once it is known.
     pub(crate) fn home_cluster(&self, computer: &str) -> Option<String> {
         let row = self.store.computer(computer).ok()?;
-        let scheduler = self.scheduler(&row.config.scheduler).ok()?;
+        let scheduler = self.scheduler(&row.config).ok()?;
         let names = scheduler.capabilities().has_clusters;
         names.then(|| self.home_queue(&row.config).ok().flatten())?.map(|key| key.queue)
     }
@@ -344,7 +341,7 @@ impl Context {
     /// Learns the home cluster of a computer, if it is not known yet. Stored ids need it for their normal form. If
     /// it can't be learned now, the poller compares again.
     pub(crate) async fn learn_home(&self, computer: &Computer, via: &Arc<dyn Transport>) {
-        let scheduler = self.scheduler(&computer.scheduler);
+        let scheduler = self.scheduler(computer);
         let names = scheduler.is_ok_and(|scheduler| scheduler.capabilities().has_clusters);
         if names && self.home_cluster(&computer.label).is_none() {
             let _ = self.learn_queue(computer, via).await;

@@ -111,7 +111,7 @@ impl Context {
         computer: &Computer,
         via: &Arc<dyn Transport>,
     ) -> std::result::Result<(), String> {
-        let Ok(scheduler) = self.scheduler(&computer.scheduler) else { return Ok(()) };
+        let Ok(scheduler) = self.scheduler(computer) else { return Ok(()) };
         let (label, address) = (&computer.label, computer.address());
         let failed = |error: store::Error| error.to_string();
         let mut changes = Vec::new();

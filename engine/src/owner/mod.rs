@@ -12,7 +12,7 @@ pub(crate) mod setup;
 mod supervision;
 pub(crate) mod waiters;
 
-pub use context::{Builder, Context, Owner, Schedulers};
+pub use context::{Builder, Context, Owner};
 pub use exit_cause::{Death, NOT_STARTED};
 pub use health::Health;
 pub(crate) use health::parked_status;

@@ -159,7 +159,8 @@ impl Server {
     }
 
     fn watched_variables(&self) -> Vec<String> {
-        let schedulers = self.cx.schedulers.values();
+        let computers = self.cx.store.computers().unwrap_or_default();
+        let schedulers = computers.iter().filter_map(|row| self.cx.scheduler(&row.config).ok());
         let named: BTreeSet<_> =
             schedulers.flat_map(|scheduler| scheduler.capabilities().environment).collect();
         let others = named.into_iter().filter(|name| !WATCHED_VARIABLES.contains(*name));

@@ -7,10 +7,11 @@ use tokio::sync::Notify;
 
 use crate::{
     embed::{Engine, running::sweep},
-    owner::{Context, Health, Schedulers, Settings, waiters::Board},
+    owner::{Context, Health, Settings, waiters::Board},
     plugin::{Library, Plugins},
     profile::Paths,
     rpc::{Request, Response},
+    scheduler::Schedulers,
     store::{Error, ErrorKind, Result, Store},
     transport::{Factory, Transports},
 };

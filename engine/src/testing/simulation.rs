@@ -27,11 +27,10 @@ use crate::{
     clock,
     computer::Computer,
     ids,
-    owner::Schedulers,
     process::{InputValue, Launch, Metadata, State},
     profile::Paths,
     rpc::{HostAction, Request, Response},
-    scheduler::{Limits, QueueKey},
+    scheduler::{self, Limits, QueueKey, Ready, Schedulers},
     store::{Change, HostChange, NodeId, Objects, ProcessFilter, Result, SqliteStore, Store, proof_of},
     testing::{Parts, Stage},
     transport::Factory,
@@ -158,7 +157,7 @@ impl<'a> Director<'a> {
         let schedulers = settings.into_iter().map(|settings| {
             let name = settings.name;
             let scheduler = ScriptedScheduler::new(world.clone(), settings);
-            (name, Arc::new(scheduler) as Arc<dyn crate::scheduler::Scheduler>)
+            Arc::new(Ready::new(name, scheduler)) as Arc<dyn scheduler::Factory>
         });
         let transport: Arc<dyn Factory> = Arc::new(MemoryFactory::new(world.clone()));
         let tap = Arc::new(Tap::new(store, fate.clone()));
@@ -167,7 +166,7 @@ impl<'a> Director<'a> {
             store: tap.clone(),
             plugins: Arc::new(ScriptedPlugins::under(fate.clone(), plan.seed ^ 2)),
             transports: vec![transport],
-            schedulers: schedulers.collect::<Schedulers>(),
+            schedulers: Schedulers::new(schedulers),
         };
         Ok(Director {
             plan,

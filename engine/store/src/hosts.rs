@@ -98,15 +98,17 @@ impl HostRow {
 /// Returns the settings that a proof holds for.
 pub fn proof_of(computer: &Computer) -> String {
     let connection = serde_json::Value::Object(computer.connection.clone());
-    [
-        &computer.transport,
-        &computer.hostname,
-        &computer.scheduler,
-        &computer.work_dir,
-        &connection.to_string(),
-    ]
-    .map(String::as_str)
-    .join("\n")
+    let mut settings = vec![
+        computer.transport.clone(),
+        computer.hostname.clone(),
+        computer.scheduler.clone(),
+        computer.work_dir.clone(),
+        connection.to_string(),
+    ];
+    if !computer.scheduler_settings.is_empty() {
+        settings.push(serde_json::Value::Object(computer.scheduler_settings.clone()).to_string());
+    }
+    settings.join("\n")
 }
 
 impl BreakerState {

@@ -17,14 +17,14 @@ mod watch;
 
 use std::sync::Arc;
 
-use ferry_engine_core::scheduler::{CliScheduler, Scheduler};
+use ferry_engine_core::scheduler::{CliScheduler, Factory, Ready};
 
 pub use dialect::Direct;
 
 /// Its name in computer files.
-pub const NAME: &str = "direct";
+pub const NAME: &str = "core.direct";
 
 /// Returns the scheduler, ready for `App::scheduler`.
-pub fn register() -> (&'static str, Arc<dyn Scheduler>) {
-    (NAME, Arc::new(CliScheduler::new(Direct)))
+pub fn register() -> Arc<dyn Factory> {
+    Arc::new(Ready::new(NAME, CliScheduler::new(Direct)))
 }

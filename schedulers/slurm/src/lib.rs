@@ -34,14 +34,14 @@ mod submit;
 
 use std::sync::Arc;
 
-use ferry_engine_core::scheduler::{CliScheduler, Scheduler};
+use ferry_engine_core::scheduler::{CliScheduler, Factory, Ready};
 
 pub use dialect::Slurm;
 
 /// Its name in computer files.
-pub const NAME: &str = "slurm";
+pub const NAME: &str = "core.slurm";
 
 /// Returns the scheduler, ready for `App::scheduler`.
-pub fn register() -> (&'static str, Arc<dyn Scheduler>) {
-    (NAME, Arc::new(CliScheduler::new(Slurm)))
+pub fn register() -> Arc<dyn Factory> {
+    Arc::new(Ready::new(NAME, CliScheduler::new(Slurm)))
 }

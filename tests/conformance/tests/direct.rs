@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let trials = scheduler::suite("direct", || async {
         let dir = tempfile::tempdir()?;
         let transport = ferry_transport_local::register().open(&Computer::default()).await?;
-        let (_, scheduler) = ferry_scheduler_direct::register();
+        let scheduler = ferry_scheduler_direct::register().make(&Computer::default())?;
         Ok(Fixture { scheduler, transport, scratch: dir.path().into(), guard: dir })
     });
     run(&Arguments::from_args(), trials).exit_code()

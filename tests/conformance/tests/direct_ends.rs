@@ -18,7 +18,7 @@ use ferry_engine::{
 async fn bench() -> Outcome<(Bench, tempfile::TempDir)> {
     let dir = tempfile::Builder::new().prefix("direct ends").tempdir()?;
     let via = ferry_transport_local::register().open(&Computer::default()).await?;
-    let (_, scheduler) = ferry_scheduler_direct::register();
+    let scheduler = ferry_scheduler_direct::register().make(&Computer::default())?;
     Ok((Bench::new(scheduler, via, dir.path().into()), dir))
 }
 

@@ -75,7 +75,7 @@ fn suite() -> ExitCode {
 async fn open() -> Result<Fixture<tempfile::TempDir>, Failed> {
     let dir = tempfile::tempdir()?;
     let transport = ferry_transport_local::register().open(&Computer::default()).await?;
-    let (_, scheduler) = ferry_scheduler_slurm::register();
+    let scheduler = ferry_scheduler_slurm::register().make(&Computer::default())?;
     Ok(Fixture { scheduler, transport, scratch: dir.path().into(), guard: dir })
 }
 

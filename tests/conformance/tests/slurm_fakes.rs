@@ -124,7 +124,7 @@ async fn play(dir: &Path, case: Case) -> Outcome {
     fakes.put("scontrol", SCONTROL)?;
     let scratch = tempfile::tempdir()?;
     let via = ferry_transport_local::register().open(&Computer::default()).await?;
-    let (_, scheduler) = ferry_scheduler_slurm::register();
+    let scheduler = ferry_scheduler_slurm::register().make(&Computer::default())?;
     case(Bench::new(scheduler, via, scratch.path().into()), fakes).await
 }
 

@@ -51,6 +51,10 @@ fn rule(dir: &str) -> Option<May> {
         }
         ["engine", "store"] => May::Only(&["ferry-engine-core", "ferry-plugin-proto"], &[]),
         ["transports" | "schedulers", _] => May::Only(&["ferry-engine-core"], &["ferry-conformance"]),
+        // What a stranger writes: an example names only what its reader's own crate would.
+        ["examples", "dialect"] => {
+            May::Only(&["ferry-engine-core"], &["ferry-conformance", "ferry-transport-local"])
+        }
         ["plugins", "abi" | "proto"] | ["xtask"] => May::Only(&[], &[]),
         // It reads what `ferry plugin interface` writes, which is a message.
         ["plugins", "sdk", "macros"] => May::Only(&["ferry-plugin-proto"], &[]),
@@ -108,6 +112,8 @@ mod tests {
         check("schedulers/direct", "d", &[("ferry-transport-local", false)], 1);
         check("schedulers/direct", "d", &[("ferry-conformance", true)], 0);
         check("schedulers/direct", "d", &[("ferry-conformance", false)], 1);
+        check("examples/dialect", "e", &[("ferry-engine-core", false), ("ferry-conformance", true)], 0);
+        check("examples/dialect", "e", &[("ferry-engine", false)], 1);
         check("cli", "ferry-cli", &[("ferry-engine", false), ("ferry-transport-local", false)], 0);
     }
 

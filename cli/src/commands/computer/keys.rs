@@ -173,15 +173,17 @@ pub(super) fn is_own(name: &str) -> bool {
     SETUP[..OWN].iter().any(|key| key.name == name)
 }
 
-/// Returns a computer with these settings changed.
+/// Returns a computer with these settings changed. Those of `scheduler` are its scheduler's, and all others that are
+/// not ferry's own are its transport's.
 ///
 /// # Errors
 /// Fails at a value that does not fit, by name.
-pub(super) fn apply(computer: &Computer, values: Values) -> Result<Computer> {
+pub(super) fn apply(computer: &Computer, values: Values, scheduler: &[&str]) -> Result<Computer> {
     let mut fields = serde_json::to_value(computer).unwrap_or_default();
     for (name, value) in values {
         match is_own(&name) {
             true => fields[name] = value,
+            false if scheduler.contains(&name.as_str()) => fields["scheduler_settings"][name] = value,
             false => fields["connection"][name] = value,
         }
     }
@@ -262,17 +264,26 @@ mod tests {
     #[test]
     fn connection_settings_are_kept_apart() {
         let json = r#"{"label": "x", "transport": "core.local", "work_dir": "/w", "use_login_shell": true}"#;
-        let computer = apply(&Computer::default(), values(json)).unwrap();
+        let computer = apply(&Computer::default(), values(json), &[]).unwrap();
         assert_eq!(computer.transport, "local");
         assert!(computer.connection_flag("use_login_shell"));
         assert_eq!(problems(&computer), Vec::<String>::new());
     }
 
     #[test]
+    fn settings_of_a_scheduler_are_kept_apart() {
+        let json = r#"{"scheduler": "mysite.pbs", "server": "pbs01", "timeout": 3}"#;
+        let computer = apply(&Computer::default(), values(json), &["server"]).unwrap();
+        assert_eq!(computer.scheduler, "mysite.pbs");
+        assert_eq!(computer.scheduler_settings, values(r#"{"server": "pbs01"}"#));
+        assert_eq!(computer.connection, values(r#"{"timeout": 3}"#));
+    }
+
+    #[test]
     fn every_problem_is_named() {
         let json = r#"{"label": "a b", "work_dir": "x/{user}", "shebang": "bash", "submit_rate": "fast", "max_parallel_submits": 0,
                        "mpirun_command": "mpirun -np {tot_num_procs}"}"#;
-        let computer = apply(&Computer::default(), values(json)).unwrap();
+        let computer = apply(&Computer::default(), values(json), &[]).unwrap();
         let problems = problems(&computer);
         assert_eq!(problems.len(), 7);
         assert!(problems[6].contains("0 is not between 1"), "{problems:?}");
@@ -280,16 +291,16 @@ mod tests {
             problems[3].contains("{tot_num_procs}") && problems[3].contains("{tot_num_mpiprocs}"),
             "{problems:?}"
         );
-        assert!(apply(&computer, values(r#"{"mpiprocs_per_machine": 99999999999}"#)).is_err());
+        assert!(apply(&computer, values(r#"{"mpiprocs_per_machine": 99999999999}"#), &[]).is_err());
     }
 
     #[test]
     fn what_jobs_may_have_of_a_machine_is_read_and_judged() {
         let json = r#"{"label": "x", "work_dir": "/w", "num_cores": "unlimited", "num_gpus": 2, "gpu_devices": "0, MIG-a"}"#;
-        let computer = apply(&Computer::default(), values(json)).unwrap();
+        let computer = apply(&Computer::default(), values(json), &[]).unwrap();
         assert_eq!((computer.num_cores, computer.num_gpus), (Some(Cores::Unlimited), Some(2)));
         assert_eq!(problems(&computer), Vec::<String>::new());
-        let computer = apply(&computer, values(r#"{"num_cores": 4, "gpu_devices": "first"}"#)).unwrap();
+        let computer = apply(&computer, values(r#"{"num_cores": 4, "gpu_devices": "first"}"#), &[]).unwrap();
         assert_eq!(computer.num_cores, Some(Cores::Count(4)));
         assert!(problems(&computer)[0].starts_with("gpu_devices: `first` is not a list"));
     }
@@ -297,13 +308,14 @@ mod tests {
     #[test]
     fn a_site_s_own_words_are_kept_and_judged() {
         let json = r#"{"label": "x", "work_dir": "/w", "refusals": {"busy": ["no budget left"]}}"#;
-        let computer = apply(&Computer::default(), values(json)).unwrap();
+        let computer = apply(&Computer::default(), values(json), &[]).unwrap();
         assert_eq!(computer.refusals.busy, ["no budget left"]);
         assert_eq!(problems(&computer), Vec::<String>::new());
         let json = r#"{"refusals": {"busy": ["*"], "final": ["state a project"]}}"#;
-        let wrong = problems(&apply(&computer, values(json)).unwrap());
+        let wrong = problems(&apply(&computer, values(json), &[]).unwrap());
         assert!(wrong.len() == 1 && wrong[0].starts_with("refusals.busy: `*`"), "{wrong:?}");
-        let unknown = apply(&computer, values(r#"{"refusals": {"bussy": ["no budget left"]}}"#)).unwrap_err();
+        let unknown =
+            apply(&computer, values(r#"{"refusals": {"bussy": ["no budget left"]}}"#), &[]).unwrap_err();
         assert!(unknown.lines[0].contains("unknown field `bussy`"), "{:?}", unknown.lines);
     }
 

@@ -2,6 +2,7 @@
 
 mod host;
 mod keys;
+mod known;
 mod setup;
 mod test;
 
@@ -9,8 +10,8 @@ use clap::Subcommand;
 use ferry_engine::store::{ComputerRow, HostRow};
 use serde_json::{Value, json};
 
-pub(crate) use self::host::to_json as host_json;
 use self::keys::{ConfigureKeys, SetupKeys};
+pub(crate) use self::{host::to_json as host_json, known::Known};
 use super::shares::Shares;
 use crate::{
     config_file::Flags,
@@ -66,6 +67,14 @@ pub(crate) enum ComputerCommand {
         #[arg(long, default_value_t = 300, value_name = "SECONDS")]
         timeout: u64,
     },
+}
+
+/// Adds to the help of `computer setup` and `computer configure` what this program's own transports and schedulers
+/// read.
+pub(crate) fn with_settings(command: clap::Command, known: &Known) -> clap::Command {
+    let Some(text) = known.only_in_files() else { return command };
+    let add = |command: clap::Command| command.after_help(text.clone());
+    command.mut_subcommand("setup", add).mut_subcommand("configure", add)
 }
 
 /// Runs a command of this group.
@@ -130,7 +139,7 @@ async fn show(session: &Session, label: &str) -> Result {
         let text = text(computer.get(name).filter(|value| !value.is_null())?);
         (!text.is_empty()).then_some((name, text))
     };
-    // Keys of a third party's transport follow those that have a fixed order.
+    // Keys of a third party's transport or scheduler follow those that have a fixed order.
     let ordered: Vec<&str> = ["id", "uuid", "created"].into_iter().chain(keys::names()).collect();
     let others = computer.as_object().into_iter().flatten();
     let others = others.filter(|(name, value)| {
@@ -142,7 +151,7 @@ async fn show(session: &Session, label: &str) -> Result {
     output::details(ordered.iter().filter_map(|name| said(name)).chain(others).chain(in_use).chain(state))
 }
 
-/// Returns all settings under the names that files use, connection settings among them.
+/// Returns all settings under the names that files use, those of transport and scheduler among them.
 fn to_json(computer: &ComputerRow, host: &HostRow) -> Value {
     let mut fields = json!({
         "id": computer.id,
@@ -153,10 +162,12 @@ fn to_json(computer: &ComputerRow, host: &HostRow) -> Value {
     let (Some(fields_map), Value::Object(mut settings)) = (fields.as_object_mut(), settings) else {
         return fields;
     };
-    let connection = settings.remove("connection");
+    let others = ["connection", "scheduler_settings"].map(|of| settings.remove(of));
     fields_map.extend(settings);
-    if let Some(Value::Object(connection)) = connection {
-        fields_map.extend(connection);
+    for of in others.into_iter().flatten() {
+        if let Value::Object(of) = of {
+            fields_map.extend(of);
+        }
     }
     fields_map.insert("host".into(), host::to_json(host));
     fields

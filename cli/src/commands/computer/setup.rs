@@ -2,16 +2,18 @@
 
 use ferry_engine::{
     computer::Computer,
-    owner::Builder,
     rpc::Request,
     scheduler::{Scheduler, Texts},
-    transport::Transports,
+    transport::{Setting, Transports},
 };
 use serde_json::Value;
 
-use super::keys::{self, ConfigureKeys, SetupKeys};
+use super::{
+    keys::{self, ConfigureKeys, SetupKeys},
+    known::Known,
+};
 use crate::{
-    config_file::{Accepted, Ask, Flags, Keys, Values, Wanted, complete},
+    config_file::{Accepted, Ask, Flags, Values, Wanted, complete},
     error::{Failure, Result},
     output::{self, Format},
     session::Session,
@@ -20,12 +22,12 @@ use crate::{
 
 /// Sets up a new computer.
 pub(super) async fn setup(session: &Session, flags: &Flags<SetupKeys>) -> Result {
-    let transports = transports(&session.builder);
-    let names = known_names::<SetupKeys>(&transports)?;
+    let known = Known::of(&session.builder);
+    let names = known.names::<SetupKeys>();
     let mut values = flags.values(&Accepted { names: &names, unused: keys::UNUSED }).await?;
-    let wanted = wanted(&values, &transports);
+    let wanted = wanted(&values, &known.transports);
     complete(&mut values, &wanted, flags.ask(session))?;
-    let computer = build(&session.builder, &transports, &Computer::default(), values)?;
+    let computer = build(&known, &Computer::default(), values)?;
     store(session, computer, false).await
 }
 
@@ -36,22 +38,22 @@ pub(super) async fn configure(
     unset: &[String],
     flags: &Flags<ConfigureKeys>,
 ) -> Result {
-    let transports = transports(&session.builder);
+    let known = Known::of(&session.builder);
     let label = names.last().map(String::as_str).unwrap_or_default();
     let mut computer = session.reader().await?.computer(label)?.config;
     if names.len() == 2 && bare(&names[0]) != computer.transport {
         return Err(Failure::usage(format!("computer `{label}` has the transport {}", computer.transport))
             .help(format!("ferry computer configure {} {label} ...", computer.transport)));
     }
-    let known = known_names::<ConfigureKeys>(&transports)?;
+    let names_of_keys = known.names::<ConfigureKeys>();
     let mut unused = keys::UNUSED.to_vec();
     unused.extend(["label", "transport"].map(|name| (name, "`computer configure` does not change it")));
-    let mut values = flags.values(&Accepted { names: &known, unused: &unused }).await?;
+    let mut values = flags.values(&Accepted { names: &names_of_keys, unused: &unused }).await?;
     if flags.is_empty() && unset.is_empty() {
-        ask_connection(&mut values, &computer, &transports, flags.ask(session))?;
+        ask_connection(&mut values, &computer, &known.transports, flags.ask(session))?;
     }
-    reset(&mut computer, unset, &known)?;
-    let computer = build(&session.builder, &transports, &computer, values)?;
+    reset(&mut computer, unset, &names_of_keys)?;
+    let computer = build(&known, &computer, values)?;
     store(session, computer, true).await
 }
 
@@ -67,24 +69,8 @@ async fn store(session: &Session, computer: Computer, replace: bool) -> Result {
     Ok(())
 }
 
-fn transports(builder: &Builder) -> Transports {
-    Transports::new(builder.transports.iter().cloned())
-}
-
 fn bare(name: &str) -> &str {
     name.strip_prefix("core.").unwrap_or(name)
-}
-
-/// Returns all keys that a file may hold: the command's, and those that a known transport reads.
-fn known_names<K: Keys>(transports: &Transports) -> Result<Vec<&'static str>> {
-    let mut names: Vec<_> = K::KEYS.iter().map(|key| key.name).collect();
-    for name in transports.names() {
-        let settings = transports.factory(name)?.settings();
-        let more: Vec<_> =
-            settings.iter().map(|setting| setting.key).filter(|key| !names.contains(key)).collect();
-        names.extend(more);
-    }
-    Ok(names)
 }
 
 /// Returns the settings that a new computer should have, with ferry's defaults.
@@ -135,11 +121,12 @@ fn reset(computer: &mut Computer, unset: &[String], known: &[&str]) -> Result {
             return Err(Failure::usage(format!("--unset: no setting is called `{name}`; {hint}")));
         }
         computer.connection.remove(&name);
+        computer.scheduler_settings.remove(&name);
         if keys::is_own(&name) {
             values.insert(name.clone(), defaults.get(&name).cloned().unwrap_or(Value::Null));
         }
     }
-    *computer = keys::apply(computer, values)?;
+    *computer = keys::apply(computer, values, &[])?;
     Ok(())
 }
 
@@ -151,33 +138,36 @@ fn directives(computer: &Computer, scheduler: &dyn Scheduler) -> Option<String> 
 }
 
 /// Makes the computer with these values, and checks it as a whole.
-fn build(
-    builder: &Builder,
-    transports: &Transports,
-    base: &Computer,
-    mut values: Values,
-) -> Result<Computer> {
-    let transport = values.get("transport").and_then(Value::as_str).unwrap_or(&base.transport).to_owned();
-    let factory = transports.factory(&transport).map_err(|error| Failure { status: 2, ..error.into() })?;
-    let reads: Vec<_> = factory.settings().iter().map(|setting| setting.key).collect();
+fn build(known: &Known, base: &Computer, mut values: Values) -> Result<Computer> {
+    let named = |key: &str, base: &str| values.get(key).and_then(Value::as_str).unwrap_or(base).to_owned();
+    let transport = named("transport", &base.transport);
+    let scheduler = named("scheduler", &base.scheduler);
+    let factory =
+        known.transports.factory(&transport).map_err(|error| Failure { status: 2, ..error.into() })?;
+    // A scheduler that is not known is a problem among the others.
+    let scheduler = known.schedulers.factory(&scheduler).map(|scheduler| scheduler.settings());
+    let keys = |settings: &[Setting]| settings.iter().map(|setting| setting.key).collect::<Vec<_>>();
+    let (reads, of_scheduler) = (keys(factory.settings()), keys(scheduler.unwrap_or_default()));
     values.retain(|name, _| {
-        let used = keys::is_own(name) || reads.contains(&name.as_str());
+        let name = name.as_str();
+        let used = keys::is_own(name) || reads.contains(&name) || of_scheduler.contains(&name);
         if !used {
             output::warn(format!("`{name}` is not used by the transport {}", factory.name()));
         }
         used
     });
-    let computer = keys::apply(base, values)?;
+    let mut computer = keys::apply(base, values, &of_scheduler)?;
+    // Those of a scheduler that it had before mean nothing to this one. What both read, both get.
+    computer.scheduler_settings.retain(|name, _| of_scheduler.contains(&name.as_str()));
+    let shared = computer.scheduler_settings.iter().filter(|(name, _)| reads.contains(&name.as_str()));
+    computer.connection.extend(shared.map(|(name, value)| (name.clone(), value.clone())));
     let mut problems = keys::problems(&computer);
-    if let Some(scheduler) = builder.schedulers.get(computer.scheduler.as_str()) {
-        problems.extend(directives(&computer, &**scheduler));
-    } else {
-        let known: Vec<_> = builder.schedulers.keys().copied().collect();
-        problems.push(format!(
-            "scheduler: no scheduler is called `{}`; this ferry has: {}",
-            computer.scheduler,
-            known.join(", ")
-        ));
+    match known.schedulers.of(&computer) {
+        Ok(scheduler) => problems.extend(directives(&computer, &*scheduler)),
+        Err(error) => problems.push(match error.help_text() {
+            Some(help) => format!("scheduler: {error}; {help}"),
+            None => format!("scheduler: {error}"),
+        }),
     }
     if let Some((first, others)) = problems.split_first() {
         let mut failure = Failure::usage(first);

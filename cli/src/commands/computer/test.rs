@@ -10,7 +10,7 @@ use std::{fmt::Display, path::PathBuf, sync::Arc, time::Duration};
 use ferry_engine::{
     computer::Computer,
     rpc::{HostAction, Request},
-    scheduler::Scheduler,
+    scheduler::{Scheduler, Schedulers},
     transport::{Transport, Transports},
 };
 use serde_json::{Value, json};
@@ -139,15 +139,11 @@ fn unreachable(label: &str) -> String {
 }
 
 async fn open(session: &Session, computer: Computer, via: Arc<dyn Transport>) -> Result<Bench, Check> {
-    let Some(scheduler) = session.builder.schedulers.get(computer.scheduler.as_str()).cloned() else {
-        let known: Vec<_> = session.builder.schedulers.keys().copied().collect();
-        let help = format!("this ferry has: {}", known.join(", "));
-        return Err(Check::failed(
-            "connect",
-            format!("no scheduler is called `{}`", computer.scheduler),
-            help,
-        ));
-    };
+    let known = Schedulers::new(session.builder.schedulers.iter().cloned());
+    let scheduler = known.of(&computer).map_err(|error| {
+        let help = error.help_text().unwrap_or("`ferry computer configure` changes it").to_owned();
+        Check::failed("connect", &error, help)
+    })?;
     let user = via.whoami().await.map_err(|error| {
         Check::failed("connect", &error, error.help_text().unwrap_or(&unreachable(&computer.label)))
     })?;

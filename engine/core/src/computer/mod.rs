@@ -31,7 +31,7 @@ pub struct Computer {
     pub description: String,
     /// Name of the transport, without `core.`.
     pub transport: String,
-    /// Name of the scheduler, without `core.`.
+    /// Name of the scheduler, as its author gave it; without `core.` if it is one of ferry's own.
     pub scheduler: String,
     /// First line of job scripts.
     pub shebang: String,
@@ -79,6 +79,9 @@ pub struct Computer {
     pub probe_max: Option<f64>,
     /// The transport's own settings (`use_login_shell`, `username`, ...).
     pub connection: serde_json::Map<String, serde_json::Value>,
+    /// The scheduler's own settings, see [`setting`](crate::scheduler::setting).
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    pub scheduler_settings: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Default for Computer {
@@ -112,6 +115,7 @@ impl Default for Computer {
             probe_initial: None,
             probe_max: None,
             connection: serde_json::Map::new(),
+            scheduler_settings: serde_json::Map::new(),
         }
     }
 }
@@ -137,7 +141,8 @@ impl Computer {
         names.map(|(name, _)| name).find(|name| !MPIRUN_NUMBERS.contains(name))
     }
 
-    /// Returns the destination of its jobs: scheduler, transport, user, host and port, and the proxy on the way.
+    /// Returns the destination of its jobs: scheduler with its settings, transport, user, host and port, and the proxy
+    /// on the way.
     /// It identifies the queue until the host has named it.
     pub fn address(&self) -> String {
         let bare = |name: &str| name.strip_prefix("core.").unwrap_or(name).to_owned();
@@ -154,8 +159,12 @@ impl Computer {
             .filter(|way| !way.is_empty())
             .map(|way| format!(" through {way}"))
             .collect();
+        let settings = match self.scheduler_settings.is_empty() {
+            true => String::new(),
+            false => format!(" {}", serde_json::Value::Object(self.scheduler_settings.clone())),
+        };
         format!(
-            "{} at {}{}{} by {}{through}",
+            "{}{settings} at {}{}{} by {}{through}",
             bare(&self.scheduler),
             user.unwrap_or_default(),
             self.hostname,
@@ -236,5 +245,9 @@ mod tests {
         assert_eq!(address("core.ssh", full), "slurm at me@login1:2222 by ssh");
         let jump = serde_json::json!({"username": "", "proxy_jump": "gate"});
         assert_eq!(address("ssh", jump), "slurm at login1 by ssh through gate");
+        let mut pbs =
+            Computer { scheduler: "mysite.pbs".into(), hostname: "h".into(), ..Computer::default() };
+        pbs.scheduler_settings.insert("server".into(), "pbs01".into());
+        assert_eq!(pbs.address(), r#"mysite.pbs {"server":"pbs01"} at h by local"#);
     }
 }

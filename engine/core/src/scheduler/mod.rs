@@ -7,6 +7,7 @@
 mod claim;
 mod cli;
 mod dialect;
+mod factory;
 mod failure;
 mod header;
 mod job;
@@ -34,6 +35,7 @@ pub use claim::WRAPPER_DEADLINE;
 pub use claim::{Fenced, Marker, Markers, fence, markers};
 pub use cli::CliScheduler;
 pub use dialect::{Dialect, Header, Listing, Query, Queue, Recorded};
+pub use factory::{Factory, Ready, Schedulers, setting};
 pub use failure::JobFailure;
 pub use header::unread_of_job;
 pub use header::{Directives, Texts};

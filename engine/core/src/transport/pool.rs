@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, OnceCell};
 use super::{Error, ErrorKind, Result, Transport};
 use crate::computer::Computer;
 
-/// A setting of a transport, for set-up commands.
+/// A setting of a transport or a scheduler, for set-up commands.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// Its key in a computer file.

@@ -1,13 +1,13 @@
 //! The poller between two polls. It takes in messages, admits processes that the last poll left room for, and
 //! holds a watch over its jobs where they report their ends.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::{Poller, Word};
 use crate::computers::admit::admit;
-use crate::scheduler::{JobRef, Scheduler, WatchEnd};
+use crate::scheduler::{JobRef, WatchEnd};
 
 impl Poller {
     /// Waits for the next poll, and takes in messages meanwhile. Returns false if the executor has ended.
@@ -71,7 +71,7 @@ impl Poller {
             return;
         }
         let Ok(row) = self.cx.store.computer(&self.computer) else { return };
-        let Some(scheduler) = self.scheduler(&row.config.scheduler) else { return };
+        let Ok(scheduler) = self.cx.scheduler(&row.config) else { return };
         let Some(via) = self.cx.transports.opened(&row.config).await else { return };
         if self.cx.health.admits(&self.computer) {
             let to_watch = self.watched.values().filter(|watched| !watched.is_left);
@@ -83,14 +83,10 @@ impl Poller {
         }
     }
 
-    fn scheduler(&self, name: &str) -> Option<Arc<dyn Scheduler>> {
-        self.cx.scheduler(name).ok().cloned()
-    }
-
     /// Returns the least time between two polls, and whether jobs of the computer report their ends.
     fn manner(&self) -> (Duration, bool) {
         let computer = self.cx.store.computer(&self.computer).ok().map(|row| row.config);
-        let scheduler = computer.as_ref().and_then(|config| self.scheduler(&config.scheduler));
+        let scheduler = computer.as_ref().and_then(|config| self.cx.scheduler(config).ok());
         let capabilities = scheduler.map(|scheduler| scheduler.capabilities());
         let own = capabilities.map_or(Duration::from_secs(10), |capabilities| capabilities.poll_floor);
         let floor = computer.and_then(|config| config.poll_interval()).unwrap_or(own);

@@ -17,7 +17,7 @@ pub(super) fn refused(cx: &Context, examined: &Examined) -> Vec<Problem> {
     }
     let computer = examined.computer.as_deref().and_then(|label| cx.store.computer(label).ok());
     let Some(config) = computer.map(|row| row.config) else { return Vec::new() };
-    let Ok(scheduler) = cx.scheduler(&config.scheduler) else { return Vec::new() };
+    let Ok(scheduler) = cx.scheduler(&config) else { return Vec::new() };
     let options = &examined.options;
     let own = [
         ("metadata.computer", Texts { prepend: &config.prepend_text, ..Texts::default() }),
@@ -32,7 +32,7 @@ pub(super) fn refused(cx: &Context, examined: &Examined) -> Vec<Problem> {
         let text = input.value.get("prepend_text").and_then(Value::as_str)?;
         Some((port.as_str(), Texts { prepend: text, ..Texts::default() }))
     });
-    own.into_iter().chain(codes).filter_map(|(port, texts)| judge(&**scheduler, port, &texts)).collect()
+    own.into_iter().chain(codes).filter_map(|(port, texts)| judge(&*scheduler, port, &texts)).collect()
 }
 
 fn judge(scheduler: &dyn Scheduler, port: &str, texts: &Texts<'_>) -> Option<Problem> {

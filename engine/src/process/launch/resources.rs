@@ -15,7 +15,7 @@ pub(super) fn refused(cx: &Context, examined: &Examined) -> Vec<Problem> {
     let Some((sharing, config)) = sharing.as_ref().and_then(|all| Some((all, all.computers.first()?))) else {
         return Vec::new();
     };
-    let Ok(scheduler) = cx.scheduler(&config.scheduler) else { return Vec::new() };
+    let Ok(scheduler) = cx.scheduler(config) else { return Vec::new() };
     let Examined { options, .. } = examined;
     let unknown = options.resources.unknown(scheduler.capabilities().resources);
     let told =
