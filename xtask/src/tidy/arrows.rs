@@ -55,6 +55,12 @@ fn rule(dir: &str) -> Option<May> {
         ["examples", "dialect"] => {
             May::Only(&["ferry-engine-core"], &["ferry-conformance", "ferry-transport-local"])
         }
+        ["examples", "embed"] => May::Only(
+            &["ferry-engine", "ferry-plugin-proto", "ferry-scheduler-direct", "ferry-transport-local"],
+            &[],
+        ),
+        ["examples", "plugin"] => May::Only(&["ferry-plugin"], &[]),
+        ["examples", "plugin", "file"] => May::ItsLibrary,
         ["plugins", "abi" | "proto"] | ["xtask"] => May::Only(&[], &[]),
         // It reads what `ferry plugin interface` writes, which is a message.
         ["plugins", "sdk", "macros"] => May::Only(&["ferry-plugin-proto"], &[]),
@@ -114,6 +120,8 @@ mod tests {
         check("schedulers/direct", "d", &[("ferry-conformance", false)], 1);
         check("examples/dialect", "e", &[("ferry-engine-core", false), ("ferry-conformance", true)], 0);
         check("examples/dialect", "e", &[("ferry-engine", false)], 1);
+        check("examples/embed", "e", &[("ferry-engine", false), ("ferry-transport-local", false)], 0);
+        check("examples/plugin", "e", &[("ferry-engine", false)], 1);
         check("cli", "ferry-cli", &[("ferry-engine", false), ("ferry-transport-local", false)], 0);
     }
 
