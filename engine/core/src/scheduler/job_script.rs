@@ -17,7 +17,7 @@ use super::{
 };
 use crate::transport::{quote, quote_path};
 
-/// Exit status of a script that found its directory or sentinel missing, or has no token.
+/// Exit status of a script that found its directory or sentinel missing.
 pub(super) const NO_DIRECTORY: i32 = 97;
 /// Exit status of a second copy that found the start gate taken.
 pub(super) const FENCED: i32 = 98;
@@ -152,7 +152,6 @@ fn gate(job: &JobTemplate, identity: &str) -> String {
         r#"
 # ferry's start gate: this job runs once, whoever submitted it how often.
 {TAKES_TOKEN}
-[ -n "$ferry_token" ] || {{ echo "ferry: this script was started without the token of its submission" >&2; exit {NO_DIRECTORY}; }}
 ferry_dir={dir}
 cd "$ferry_dir" || exit {NO_DIRECTORY}
 ferry_digest=
