@@ -116,17 +116,19 @@ fn outputs(reader: &Reader, process: &Process) -> Result<Vec<Link>> {
     Ok(links.filter(|link| link.link_type == LinkType::Create).collect())
 }
 
-/// Prints the end of a process and its outputs: values, and the texts of files.
+/// Prints the end of a process and its outputs: values, and the text of a single file.
 fn print(reader: &Reader, process: &Process) -> Result {
     let mut out = io::stdout().lock();
     let exit = process.exit_message.as_deref().unwrap_or("no complaint");
     writeln!(out, "process {}: {}, {exit}", process.id, process.state.as_str())?;
     for link in outputs(reader, process)? {
         let node = reader.node(link.target)?;
-        let mut shown = serde_json::to_string(&node.body)?;
-        for file in reader.files(node.id)? {
-            shown.clear();
-            reader.open_object(&file.digest)?.read_to_string(&mut shown)?;
+        let files = reader.files(node.id)?;
+        let mut shown = String::new();
+        match files.as_slice() {
+            [] => shown = serde_json::to_string(&node.body)?,
+            [file] => drop(reader.open_object(&file.digest)?.read_to_string(&mut shown)?),
+            many => shown = format!("{} files", many.len()),
         }
         writeln!(out, "  {} = {}", link.label, shown.trim_end())?;
     }

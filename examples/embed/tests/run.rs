@@ -32,7 +32,7 @@ fn a_function_a_command_and_a_job_of_a_plugin_give_their_results() {
         String::from_utf8(output.stdout).unwrap()
     };
     let first = run();
-    for line in ["  sum = 5\n", "  stdout = three plain words\n", "  words = 3\n"] {
+    for line in ["  result = 5\n", "  stdout = three plain words\n", "  words = 3\n"] {
         assert!(first.contains(line), "{first}");
     }
     // The profile is there again for the next run, whose processes follow the earlier ones.
