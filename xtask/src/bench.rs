@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: throughput, memory and start-up of a release build, each beside a baseline of the same
 //! run, since an absolute figure says more about the machine than about ferry. `--cluster` adds jobs on a
 //! private Slurm beside a bare `sbatch` loop, and SSH beside OpenSSH. `engine` measures the engine without
-//! jobs, `direct` jobs on the machine itself, `workflows` workchains with jobs and without, `slurm` the jobs on
+//! jobs, by itself and through plugin hosts, `direct` jobs on the machine itself, `workflows` workchains with jobs and without, `slurm` the jobs on
 //! Slurm alone.
 //!
 //! It prints figures and whether each aim is met; a missed aim is no failure.
@@ -9,6 +9,7 @@
 mod bare;
 mod direct;
 mod engine;
+mod hosts;
 mod memory;
 mod slurm;
 mod ssh;

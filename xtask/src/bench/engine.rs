@@ -1,4 +1,5 @@
-//! `cargo xtask bench engine`: the engine alone, without jobs, beside what SQLite itself does on this disk.
+//! `cargo xtask bench engine`: the engine without jobs, alone and through plugin hosts, beside what SQLite itself does
+//! on this disk.
 //!
 //! Processes of `tests/plugins/script` end at once, step, or wait; each has its input and its links, and every
 //! commit is synced.
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::hosts;
 use super::table::{Aim, Table, median};
 use crate::ferry::{self, Ferry};
 use crate::interrupt::Interrupt;
@@ -46,7 +48,8 @@ pub(super) struct Bench<'a> {
 /// Runs all figures.
 pub(super) fn run(workspace: &Workspace, interrupt: &Interrupt, table: &mut Table) -> Result<()> {
     let bench = Bench::build(workspace, interrupt)?;
-    bench.throughput(table)?;
+    let noops = bench.throughput(table)?;
+    hosts::report(&bench, noops, table)?;
     bench.chain(table)?;
     bench.waiting(table)?;
     bench.large(table)
@@ -103,7 +106,7 @@ impl<'a> Bench<'a> {
         serde_json::from_slice(&output.stdout).context("engine_bench did not print JSON")
     }
 
-    fn throughput(&self, table: &mut Table) -> Result<()> {
+    fn throughput(&self, table: &mut Table) -> Result<f64> {
         let ferry = self.profile()?;
         let noop = self.figure(&ferry, &["noop", &NOOPS.to_string()])?;
         let rate = f64::from(NOOPS) / float(&noop, "seconds")?;
@@ -114,7 +117,7 @@ impl<'a> Bench<'a> {
         table.judge("processes that end at once", rate, "/s", &baseline, Aim::AtLeast(3000.0));
         table.judge("their batches, of SQLite's", 2.0 * rate / raw, "", &baseline, Aim::AtLeast(0.25));
         table.note("the processes, of SQLite's batches", rate / raw, "", &baseline);
-        Ok(())
+        Ok(rate)
     }
 
     fn chain(&self, table: &mut Table) -> Result<()> {
