@@ -1,9 +1,10 @@
 //! Running a calcfunction: the plugin's work runs once or, after a crash, again; its outputs are committed once.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ferry_plugin_proto::{Task, Work, WorkReply};
 
+use super::sandbox::Sandbox;
 use crate::{
     crash,
     node::lend,
@@ -24,11 +25,9 @@ const QUICK: Duration = Duration::from_millis(100);
 /// # Cancel safety
 /// May be dropped at any time; it then runs again.
 pub(crate) async fn run(cx: &Arc<Context>, mut process: Process) -> StepResult {
-    let folder = cx.scratch("call")?;
-    let sandbox = folder.path().join("sandbox");
-    fs::create_dir(&sandbox).map_err(|error| StepError::Later(error.to_string()))?;
-    let inputs = lend::inputs(&cx.store, process.id, &folder.path().join("inputs"))?;
-    let task = Task::Call { sandbox: sandbox.to_string_lossy().into_owned() };
+    let sandbox = Sandbox::new(cx)?;
+    let inputs = lend::inputs(&cx.store, process.id, sandbox.inputs())?;
+    let task = Task::Call { sandbox: sandbox.path().to_string_lossy().into_owned() };
     let work = Work { process_type: process.process_type.clone(), inputs, task };
     let WorkReply::Outcome(outcome) = call(cx, &mut process, &work).await? else {
         return Err(StepError::Except("the plugin answered a call with a job".into()));
@@ -36,7 +35,7 @@ pub(crate) async fn run(cx: &Arc<Context>, mut process: Process) -> StepResult {
     crash::point("function.worked");
 
     let process_type = find_type(&cx.store, &process.plugin, &process.process_type)?;
-    let roots = Roots { sandbox: Some(sandbox), ..Roots::default() };
+    let roots = Roots { sandbox: Some(sandbox.path().to_owned()), ..Roots::default() };
     let Added { mut changes, exit } =
         add_outputs(&cx.store, &process_type, process.uuid, &outcome, roots).await?;
     changes.extend(process.start());

@@ -13,6 +13,7 @@ pub(crate) mod failure;
 pub(crate) mod fair_queue;
 pub(crate) mod kill;
 pub(crate) mod observe;
+mod sandbox;
 pub(crate) mod timers;
 mod trouble;
 
