@@ -7,22 +7,20 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use ferry_engine_core::transport::{Command, Error, ErrorKind, Output, Result};
+use ferry_engine_core::transport::{
+    Command, Error, ErrorKind, Output, Result,
+    shell::{
+        marks::{Ending, Stream, Token},
+        script::{self, BOOTSTRAP, Job},
+    },
+};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client::Msg};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::{
-    Config,
-    connection::Connection,
-    marks::{Ending, Stream, Token},
-    open,
-    script::{self, BOOTSTRAP, Job},
-    session::Slot,
-    sftp::Cache,
-};
+use crate::{Config, connection::Connection, open, session::Slot, sftp::Cache};
 
 const EXEC: &str = "exec";
 /// Time for which marks may still come when the channel says that the script is over.

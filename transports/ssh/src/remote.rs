@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine_core::transport::{Error, ErrorKind, Output, Result};
+use ferry_engine_core::transport::{Error, ErrorKind, Output, Result, shell::script::Job};
 
-use crate::{exec::Runner, script::Job};
+use crate::exec::Runner;
 
 /// Most time that work on whole trees may take.
 const TREE: Duration = Duration::from_secs(60 * 60);

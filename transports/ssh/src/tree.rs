@@ -10,6 +10,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use ferry_engine_core::transport::{
     Error, ErrorKind, FileKind, Progress, Result, Tree, TreeEntry, fresh_name, provided::open_local,
+    shell::script::Job,
 };
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
@@ -19,7 +20,6 @@ use crate::{
     fault::explain,
     files,
     remote::Leftover,
-    script::Job,
     sftp::{LSTAT, RENAME, RMDIR, Request, Sftp},
     tar,
 };

@@ -13,6 +13,7 @@ mod pattern;
 mod pool;
 pub mod provided;
 mod quote;
+pub mod shell;
 mod tree;
 
 use std::{

@@ -3,10 +3,8 @@
 //! A mark is `RS token:word RS`, where RS is the byte 0x1e and the token is new for each command. So no output of
 //! a login file or a command is taken for one.
 
-use crate::random;
-
 /// Most bytes that are kept of a stream.
-pub(crate) const BOUND: usize = 64 << 20;
+pub const BOUND: usize = 64 << 20;
 /// Most bytes that are kept of the output before the first mark.
 const NOISE: usize = 64 << 10;
 const RS: u8 = 0x1e;
@@ -15,25 +13,28 @@ const LONGEST: usize = 64;
 
 /// The token that distinguishes one command's marks from everything else.
 #[derive(Debug, Clone)]
-pub(crate) struct Token(String);
+pub struct Token(String);
 
 impl Token {
-    pub(crate) fn new() -> Self {
-        Token(format!("{:016x}", random::number()))
+    /// Makes a fresh one.
+    #[expect(clippy::new_without_default, reason = "no token is a default: each is fresh")]
+    pub fn new() -> Self {
+        let (head, tail) = uuid::Uuid::new_v4().as_u64_pair();
+        Token(format!("{:016x}", head ^ tail))
     }
 
     /// Returns the shell command that prints the mark of the process group; `value` is shell text.
-    pub(crate) fn print_group(&self, value: &str) -> String {
+    pub fn print_group(&self, value: &str) -> String {
         self.print("p", value)
     }
 
     /// Returns the shell command that prints the mark before the output.
-    pub(crate) fn print_begin(&self) -> String {
+    pub fn print_begin(&self) -> String {
         self.print("b", "")
     }
 
     /// Returns the shell command that prints the mark behind the output.
-    pub(crate) fn print_end(&self, value: &str) -> String {
+    pub fn print_end(&self, value: &str) -> String {
         self.print("e", value)
     }
 
@@ -44,7 +45,7 @@ impl Token {
 
 /// The end of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// The command ran, and this is its exit status.
     Status(i32),
     /// The working directory does not exist.
@@ -57,7 +58,7 @@ pub(crate) enum Ending {
 
 /// One stream of a command: its own output, without noise and marks, up to a bound.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub struct Stream {
     token: Token,
     /// Bytes that may still contain a mark.
     pending: Vec<u8>,
@@ -69,13 +70,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(token: Token) -> Self {
+    /// Makes one that has received nothing yet.
+    pub fn new(token: Token) -> Self {
         let (pending, kept) = (Vec::new(), Vec::new());
         Stream { token, pending, kept, dropped: 0, has_begun: false, group: None, ending: None }
     }
 
     /// Takes bytes that were received.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
         if self.ending.is_some() {
             return;
         }
@@ -100,17 +102,22 @@ impl Stream {
     }
 
     /// Returns the process group, once it is known.
-    pub(crate) fn group(&self) -> Option<u32> {
+    pub fn group(&self) -> Option<u32> {
         self.group
     }
 
     /// Returns the end, once it is known.
-    pub(crate) fn ending(&self) -> Option<Ending> {
+    pub fn ending(&self) -> Option<Ending> {
         self.ending
     }
 
+    /// Takes the bytes that are kept so far; later ones are kept after them.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.kept)
+    }
+
     /// Returns the kept bytes, and the number of dropped ones.
-    pub(crate) fn finish(mut self) -> (Vec<u8>, u64) {
+    pub fn finish(mut self) -> (Vec<u8>, u64) {
         let rest = self.pending.len();
         if self.ending.is_none() {
             self.settle(rest);
@@ -119,7 +126,7 @@ impl Stream {
     }
 
     /// Returns the last part of it as text, for error messages.
-    pub(crate) fn tail(&self) -> String {
+    pub fn tail(&self) -> String {
         let bytes = if self.kept.is_empty() { &self.pending } else { &self.kept };
         let start = bytes.len().saturating_sub(400);
         String::from_utf8_lossy(&bytes[start..]).trim().to_owned()
@@ -137,9 +144,6 @@ impl Stream {
         match word.split_at_checked(1) {
             Some(("p", group)) => self.group = group.parse().ok(),
             Some(("b", _)) => {
-                if !self.kept.is_empty() {
-                    tracing::debug!(bytes = self.kept.len(), "the login files print");
-                }
                 self.kept.clear();
                 self.has_begun = true;
             }

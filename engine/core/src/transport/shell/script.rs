@@ -2,7 +2,7 @@
 //!
 //! The server gets one constant line that means the same to every shell. `sh` then reads the script from its
 //! standard input, so neither the login shell's quoting nor the length of an argument matters. The script frames
-//! the command's output with marks ([`crate::marks`]). Output before the first mark is that of login files. The
+//! the command's output with marks ([`super::marks`]). Output before the first mark is that of login files. The
 //! last mark carries the exit status, behind all output of the command.
 //!
 //! ```text
@@ -20,12 +20,13 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine_core::transport::{Command, Error, ErrorKind, Result, check_path, quote};
+use super::marks::Token;
+use crate::transport::{Command, Error, ErrorKind, Result, check_path, quote};
 
-use crate::marks::Token;
-
-/// The line that the server is asked to run.
-pub(crate) const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r _ferry && eval "$_ferry"'"#;
+/// The text that reads a script from standard input and runs it.
+pub const READ_SCRIPT: &str = r#"IFS= read -r _ferry && eval "$_ferry""#;
+/// The same as a line for any login shell.
+pub const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r _ferry && eval "$_ferry"'"#;
 
 /// Shell text that finds the group, which may differ from the shell's own pid behind a forced command.
 const GROUP: &str = "_f=;{ read -r _f _f _f _f _fg _f </proc/$$/stat; } 2>/dev/null||_fg=$$;";
@@ -37,25 +38,42 @@ const LOGIN: &str = r#"cd -- "$1" && shift && exec "$@""#;
 
 /// The job to run: a [`Command`], or ferry's own words that need not be UTF-8.
 #[derive(Debug, Clone)]
-pub(crate) struct Job {
-    pub(crate) argv: Vec<OsString>,
-    pub(crate) cwd: Option<PathBuf>,
-    pub(crate) env: BTreeMap<String, String>,
-    pub(crate) timeout: Duration,
-    pub(crate) use_login_shell: bool,
+pub struct Job {
+    /// Program and arguments; the arguments alone if there is a text.
+    pub argv: Vec<OsString>,
+    /// A shell text to run in place of a program, without newlines. It finds its arguments in `$1`, `$2`, ..
+    pub text: Option<&'static str>,
+    /// Working directory.
+    pub cwd: Option<PathBuf>,
+    /// Variables set on top of the login's environment.
+    pub env: BTreeMap<String, String>,
+    /// The most time that it may take.
+    pub timeout: Duration,
+    /// True to run it through the user's login files.
+    pub use_login_shell: bool,
 }
 
 impl Job {
     /// Makes a job of words alone, run without login files.
-    pub(crate) fn new<W: AsRef<OsStr>>(argv: impl IntoIterator<Item = W>, timeout: Duration) -> Self {
+    pub fn new<W: AsRef<OsStr>>(argv: impl IntoIterator<Item = W>, timeout: Duration) -> Self {
         let argv = argv.into_iter().map(|word| word.as_ref().to_owned()).collect();
-        Job { argv, cwd: None, env: BTreeMap::new(), timeout, use_login_shell: false }
+        Job { argv, text: None, cwd: None, env: BTreeMap::new(), timeout, use_login_shell: false }
+    }
+
+    /// Makes a job of a shell text and its arguments.
+    pub fn text<W: AsRef<OsStr>>(
+        text: &'static str,
+        words: impl IntoIterator<Item = W>,
+        timeout: Duration,
+    ) -> Self {
+        Job { text: Some(text), ..Job::new(words, timeout) }
     }
 
     /// Makes the job of a command.
-    pub(crate) fn of(command: &Command, use_login_shell: bool) -> Self {
+    pub fn of(command: &Command, use_login_shell: bool) -> Self {
         Job {
             argv: command.argv.iter().map(OsString::from).collect(),
+            text: None,
             cwd: command.cwd.clone(),
             env: command.env.clone(),
             timeout: command.timeout,
@@ -64,7 +82,7 @@ impl Job {
     }
 
     /// Returns the command for messages, cut if it is long.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         let words: Vec<String> = self.argv.iter().map(|word| quote(&word.to_string_lossy())).collect();
         let line = words.join(" ");
         match line.char_indices().nth(200) {
@@ -77,8 +95,8 @@ impl Job {
     ///
     /// # Errors
     /// `InvalidPath` for the working directory, `Other` for words that can't be expressed; effect none.
-    pub(crate) fn script(&self, token: &Token) -> Result<Vec<u8>> {
-        if self.argv.is_empty() {
+    pub fn script(&self, token: &Token) -> Result<Vec<u8>> {
+        if self.argv.is_empty() && self.text.is_none() {
             return Err(unsayable("the command is empty"));
         }
         if let Some(dir) = &self.cwd {
@@ -97,8 +115,11 @@ impl Job {
         if !self.use_login_shell {
             line.text(&format!("{};{} >&4;", token.print_begin(), token.print_begin()));
         }
-        line.text("(exec");
+        line.text(if self.text.is_some() { "(set --" } else { "(exec" });
         words.iter().for_each(|word| line.word(word));
+        if let Some(text) = self.text {
+            line.text(";").text(text);
+        }
         line.text(") 2>&4 4>&-;_fs=$?;");
         line.text(&format!("{};{} >&4;exit $_fs", token.print_end("$_fs"), token.print_end("$_fs")));
         Ok(line.finish())
@@ -123,13 +144,15 @@ impl Job {
     }
 }
 
-/// Returns the command that ends a process group: TERM, then KILL after a grace of two seconds.
-pub(crate) fn end_group(group: u32) -> String {
-    format!(
-        "exec /bin/sh -c 'kill -s TERM -- -{group} 2>/dev/null;i=0;\
-         while [ $i -lt 20 ]&&kill -s 0 -- -{group} 2>/dev/null;do sleep 0.1||sleep 1;i=$((i+1));done;\
-         kill -s KILL -- -{group} 2>/dev/null'"
-    )
+/// The text that ends the process group `$1`: TERM, then KILL after a grace of two seconds. In this form, the one for
+/// which no `--` is needed, every `kill` takes a group.
+pub const END_GROUP: &str = "kill -TERM \"-$1\" 2>/dev/null;i=0;\
+    while [ $i -lt 20 ]&&kill -0 \"-$1\" 2>/dev/null;do sleep 0.1||sleep 1;i=$((i+1));done;\
+    kill -KILL \"-$1\" 2>/dev/null";
+
+/// Returns the command that ends a process group, for any login shell.
+pub fn end_group(group: u32) -> String {
+    format!("exec /bin/sh -c '{END_GROUP}' sh {group}")
 }
 
 fn unsayable(message: &str) -> Error {
@@ -193,7 +216,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::marks::{Ending, Stream};
+    use crate::transport::shell::marks::{Ending, Stream};
 
     /// Runs a script as a server would, and reads its marks.
     fn run(shell: &str, command: &Command) -> (Output, Stream, Stream) {
