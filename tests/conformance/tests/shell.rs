@@ -1,67 +1,29 @@
-//! The suite on the transport over nothing but a shell: with this machine's `sh`, and with busybox for `sh` and for all
-//! programs, where it is installed.
+//! The suite on the transport over nothing but a shell, as the example of a transport makes it: with this machine's
+//! `sh`, and with busybox for `sh` and for all programs, where it is installed.
 
 use std::{
     fs, io,
-    os::unix::{fs::symlink, process::ExitStatusExt},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{ExitCode, Stdio},
-    sync::Arc,
+    process::{Command, ExitCode},
 };
 
 use ferry_conformance::{
     libtest_mimic::{Arguments, Completion, Failed, Trial, run},
     transport::{self, Fixture},
 };
-use ferry_engine::transport::{
-    Error, ErrorKind, Result,
-    shell::{Session, Shell, ShellTransport},
-};
-use tokio::process::Command;
+use ferry_engine::computer::Computer;
 
 /// Parts of the names of cases that show nothing new with other programs, and take long.
 const SAME: &[&str] = &["/streams/", "/concurrency/", "/trees/two_thousand_files"];
 
-/// Starts programs on this machine; shells are those of a busybox, if one is given.
-#[derive(Debug)]
-struct Here {
-    busybox: Option<PathBuf>,
-}
-
-#[async_trait::async_trait]
-impl Shell for Here {
-    async fn start(&self, words: &[&str]) -> Result<Session> {
-        let mut command = match &self.busybox {
-            None => Command::new(words[0]),
-            Some(programs) => Command::new(programs.join("sh")),
-        };
-        if let Some(programs) = &self.busybox {
-            command.env("PATH", programs);
-        }
-        command.args(&words[1..]).process_group(0).kill_on_drop(true);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let failed = |error: io::Error| Error::new(ErrorKind::Unreachable, "start").source(error).later();
-        let mut child = command.spawn().map_err(failed)?;
-        let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
-            return Err(failed(io::Error::other("a stream is missing")));
-        };
-        let status = Box::pin(async move {
-            let status = child.wait().await.ok()?;
-            status.code().or(status.signal().map(|signal| 128 + signal))
-        });
-        Ok(Session { stdin: Box::new(stdin), stdout: Box::new(stdout), stderr: Box::new(stderr), status })
-    }
-}
-
 fn main() -> io::Result<ExitCode> {
-    let mut trials = transport::suite("shell", || open(None));
+    let mut trials = transport::suite("shell", || open("env".to_owned()));
     let programs = tempfile::tempdir()?;
-    match busybox() {
+    match ["/bin/busybox", "/usr/bin/busybox"].iter().map(Path::new).find(|path| path.exists()) {
         Some(busybox) => {
-            install(&busybox, programs.path())?;
-            let path = programs.path().to_owned();
-            let mut others = transport::suite("shell-busybox", move || open(Some(path.clone())));
+            let through = install(busybox, programs.path())?;
+            let mut others = transport::suite("shell-busybox", move || open(through.clone()));
             others.retain(|trial| !SAME.iter().any(|part| trial.name().contains(part)));
             trials.extend(others);
         }
@@ -72,24 +34,28 @@ fn main() -> io::Result<ExitCode> {
     Ok(run(&Arguments::from_args(), trials).exit_code())
 }
 
-async fn open(busybox: Option<PathBuf>) -> std::result::Result<Fixture<impl Sized>, Failed> {
+fn computer(through: String) -> Computer {
+    let mut computer = Computer { label: "here".into(), ..Computer::default() };
+    computer.connection.insert("through".into(), through.into());
+    computer
+}
+
+async fn open(through: String) -> Result<Fixture<impl Sized>, Failed> {
     let dir = tempfile::tempdir()?;
     Ok(Fixture {
-        transport: Arc::new(ShellTransport::new(Here { busybox }, false)),
-        scratch: dir.path().to_owned(),
+        transport: ferry_example_transport::register().open(&computer(through)).await?,
+        scratch: PathBuf::from(dir.path()),
         guard: dir,
     })
 }
 
-fn busybox() -> Option<PathBuf> {
-    ["/bin/busybox", "/usr/bin/busybox"].iter().map(PathBuf::from).find(|path| path.exists())
-}
-
-/// Makes a directory in which every program is busybox.
-fn install(busybox: &Path, dir: &Path) -> io::Result<()> {
-    let listed = std::process::Command::new(busybox).arg("--list").output()?;
+/// Makes a directory in which every program is busybox, and a command that starts its shell in place of `/bin/sh`.
+fn install(busybox: &Path, dir: &Path) -> io::Result<String> {
+    let listed = Command::new(busybox).arg("--list").output()?;
     for name in String::from_utf8_lossy(&listed.stdout).lines() {
         symlink(busybox, dir.join(name))?;
     }
-    fs::metadata(dir.join("sh")).map(drop)
+    let start = dir.join("start-shell");
+    fs::write(&start, "shift\nexec sh \"$@\"\n")?;
+    Ok(format!("env PATH={0} {0}/sh {1}", dir.display(), start.display()))
 }

@@ -57,7 +57,7 @@ struct LocalFactory;
 #[async_trait]
 impl Factory for LocalFactory {
     fn name(&self) -> &'static str {
-        "local"
+        "core.local"
     }
 
     fn settings(&self) -> &'static [Setting] {

@@ -93,7 +93,7 @@ impl fmt::Debug for SshFactory {
 #[async_trait]
 impl Factory for SshFactory {
     fn name(&self) -> &'static str {
-        "ssh"
+        "core.ssh"
     }
 
     fn settings(&self) -> &'static [Setting] {

@@ -61,6 +61,7 @@ fn rule(dir: &str) -> Option<May> {
         ),
         ["examples", "plugin"] => May::Only(&["ferry-plugin"], &[]),
         ["examples", "plugin", "file"] => May::ItsLibrary,
+        ["examples", "transport"] => May::Only(&["ferry-engine-core"], &["ferry-conformance"]),
         ["plugins", "abi" | "proto"] | ["xtask"] => May::Only(&[], &[]),
         // It reads what `ferry plugin interface` writes, which is a message.
         ["plugins", "sdk", "macros"] => May::Only(&["ferry-plugin-proto"], &[]),

@@ -29,7 +29,7 @@ pub struct Computer {
     pub hostname: String,
     /// For people.
     pub description: String,
-    /// Name of the transport, without `core.`.
+    /// Name of the transport, as its author gave it; without `core.` if it is one of ferry's own.
     pub transport: String,
     /// Name of the scheduler, as its author gave it; without `core.` if it is one of ferry's own.
     pub scheduler: String,

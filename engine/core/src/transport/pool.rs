@@ -24,7 +24,8 @@ pub struct Setting {
 /// Opens a kind of transport.
 #[async_trait]
 pub trait Factory: fmt::Debug + Send + Sync + 'static {
-    /// Returns its name in computer files, without `core.`.
+    /// Returns its name in computer files. Names that begin with `core.` are ferry's own. Any other belongs to its
+    /// author, who begins it with a word of their own, as in `mysite.docker`.
     fn name(&self) -> &'static str;
 
     /// Returns the connection settings that it reads.
@@ -64,12 +65,13 @@ impl Transports {
         self.factories.keys().copied().collect()
     }
 
-    /// Returns the factory of a name, with or without `core.` in front.
+    /// Returns the factory of a name. `ssh` stands for `core.ssh`, if there is one: that is the stored form.
     ///
     /// # Errors
     /// `Config`, listing the known ones.
     pub fn factory(&self, name: &str) -> Result<&Arc<dyn Factory>> {
-        self.factories.get(name.strip_prefix("core.").unwrap_or(name)).ok_or_else(|| {
+        let own = if name.contains('.') { None } else { self.factories.get(format!("core.{name}").as_str()) };
+        own.or_else(|| self.factories.get(name)).ok_or_else(|| {
             Error::new(ErrorKind::Config, "transport")
                 .message(format!("no transport is called `{name}`"))
                 .help(format!("this ferry has: {}", self.names().join(", ")))
@@ -107,5 +109,54 @@ impl Transports {
     /// Forgets a connection that was lost, so that the next [`Transports::get`] opens a new one.
     pub async fn forget(&self, label: &str) {
         self.open.lock().await.remove(label);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kind of transport that opens nothing.
+    #[derive(Debug)]
+    struct Named(&'static str);
+
+    #[async_trait]
+    impl Factory for Named {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        fn settings(&self) -> &'static [Setting] {
+            &[]
+        }
+
+        fn check(&self, _: &Computer) -> Result<()> {
+            Ok(())
+        }
+
+        async fn open(&self, _: &Computer) -> Result<Arc<dyn Transport>> {
+            Err(Error::new(ErrorKind::Unsupported, "open"))
+        }
+    }
+
+    #[test]
+    fn a_name_is_its_authors_and_only_core_may_be_left_out() {
+        let known = ["core.ssh", "core.local", "mysite.docker", "ssh", "other"];
+        let known = Transports::new(known.map(|name| Arc::new(Named(name)) as Arc<dyn Factory>));
+        let found = |name: &str| known.factory(name).map(|factory| factory.name());
+        for (asked, expect) in [
+            ("core.ssh", "core.ssh"),
+            ("ssh", "core.ssh"),
+            ("local", "core.local"),
+            ("mysite.docker", "mysite.docker"),
+            ("other", "other"),
+        ] {
+            assert_eq!(found(asked).unwrap(), expect, "{asked}");
+        }
+        for name in ["docker", "core.docker", "core.other", "mysite.ssh", ""] {
+            let error = found(name).unwrap_err().explained();
+            let list = "this ferry has: core.local, core.ssh, mysite.docker, other, ssh";
+            assert_eq!(error, format!("no transport is called `{name}` ({list})"));
+        }
     }
 }
