@@ -27,7 +27,7 @@ const SESSIONS: usize = 16;
 /// Sessions that are kept free of commands that wait for long.
 const SPARE: usize = 8;
 
-/// What the operations share.
+/// The state that the operations share.
 #[derive(Debug)]
 pub(super) struct Sessions {
     pub(super) shell: Arc<dyn Shell>,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::transport::{Error, ErrorKind, Output};
 
-/// What exit codes of the texts mean. They begin where those of common programs end.
+/// The meanings of exit codes of the texts. They begin where those of common programs end.
 const CODES: [(i32, ErrorKind); 7] = [
     (60, ErrorKind::NotFound),
     (61, ErrorKind::AlreadyExists),
