@@ -45,7 +45,9 @@ pub(super) const LIST: &str = text!(
     r#"[ -d "$1" ]||{ [ -e "$1" ]&&exit 62;why "$1";};"#,
     r#"[ -r "$1" ]&&cd "$1"||exit 65;stat -c '%f %s %u %g %Y' .||exit 66;"#,
     // A name that has gone since is left out.
-    r#"find . ! -name . -prune -exec sh -c 'stat -c "$0" "$@" 2>/dev/null;:' '%f %s %u %g %Y %n' {} +"#,
+    r#"find . ! -name . -prune -exec sh -c 'stat -c "$0" "$@" 2>/dev/null;:' "#,
+    r#"'%f %s %u %g %Y %n' {} + 2>/dev/null&&exit 0;"#,
+    r#"echo "the directory changes all the time, or can not be read" >&2;exit 70"#,
 );
 pub(super) const MKDIR: &str = text!(r#"mkdir "$1"&&exit 0;is "$1"&&exit 61;blame "$1""#);
 pub(super) const MKDIRS: &str = text!(

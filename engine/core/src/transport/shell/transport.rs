@@ -23,6 +23,8 @@ use crate::transport::{
 /// Most time that work on single names may take, and on a whole tree.
 const QUICK: Duration = Command::TIMEOUT;
 const TREE: Duration = Duration::from_secs(60 * 60);
+/// Most times that a directory is listed while names in it come and go.
+const LISTINGS: u32 = 10;
 
 /// A computer behind a [`Shell`].
 #[derive(Debug)]
@@ -110,8 +112,15 @@ impl Transport for ShellTransport {
     }
 
     async fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
-        let output = self.look("list", text::LIST, dir).await?;
-        entries(&output.stdout).ok_or_else(|| unclear("list", dir))
+        let mut attempts = 1;
+        loop {
+            let listed = self.look("list", text::LIST, dir).await;
+            match listed {
+                // A `find` that misses a name that has just gone lists again.
+                Err(error) if *error.kind() == ErrorKind::Other && attempts < LISTINGS => attempts += 1,
+                listed => return entries(&listed?.stdout).ok_or_else(|| unclear("list", dir)),
+            }
+        }
     }
 
     async fn mkdir(&self, dir: &Path) -> Result<()> {
