@@ -137,7 +137,7 @@ pub(crate) async fn dry_run(session: &Session, mut launch: Launch) -> Result {
             output::note("nothing was started; these files would go to the job:");
             done.files.iter().try_for_each(|file| output::line(done.dir.join(file).to_string_lossy()))
         }
-        other => Err(Failure::new(format!("the owner of the profile answered oddly: {other:?}"))),
+        other => Err(Failure::new(format!("unexpected response from the daemon: {other:?}"))),
     }
 }
 

@@ -90,5 +90,5 @@ fn to_json(launched: &Launched) -> Value {
 }
 
 fn odd(response: &Response) -> Failure {
-    Failure::new(format!("the owner of the profile answered oddly: {response:?}"))
+    Failure::new(format!("unexpected response from the daemon: {response:?}"))
 }

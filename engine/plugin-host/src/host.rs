@@ -225,7 +225,7 @@ impl Host {
             Silence::Died => {
                 self.await_death().await;
                 let end = self.put_down().await;
-                let how = end.map_or_else(|| "nobody knows how".into(), describe);
+                let how = end.map_or_else(|| "the cause is unknown".into(), describe);
                 self.last_words(ErrorKind::Crashed, format!("died while {what}: {how}"))
             }
             Silence::Garbled(how) => {
@@ -237,7 +237,10 @@ impl Host {
 
     async fn overdue(&mut self, what: &str, limit: Duration) -> Error {
         self.put_down().await;
-        self.last_words(ErrorKind::TimedOut, format!("{what} took longer than {limit:?}; its host was ended"))
+        self.last_words(
+            ErrorKind::TimedOut,
+            format!("{what} took longer than {limit:?}; its plugin host was killed"),
+        )
     }
 
     fn error(&self, kind: ErrorKind, message: String) -> Error {

@@ -208,7 +208,7 @@ impl Gates {
         let mut inner = self.lock();
         let Some(gate) = inner.gates.get_mut(computer) else { return Vec::new() };
         gate.shown = None;
-        let status = format!("waiting for a queue slot on {computer}, {why}; trying again");
+        let status = format!("waiting for a queue slot on {computer}, {why}; retrying");
         gate.wanting.iter().map(|process| line::told(*process, status.clone())).collect()
     }
 }

@@ -99,7 +99,7 @@ pub(crate) fn check_setting(key: &str, value: Option<&str>) -> std::result::Resu
     match patterns(value).find(|pattern| !pattern.chars().all(is_good)) {
         None => Ok(()),
         Some(bad) => Err(format!(
-            "`{key}` is a list of process types with `,` between, where `*` stands for anything; `{bad}` is none"
+            "`{key}` is a list of process types separated by `,`, where `*` stands for anything; `{bad}` is not one"
         )),
     }
 }
@@ -122,7 +122,7 @@ pub(crate) fn obstacle(reader: &Reader, source: &Process) -> Result<Option<Strin
         return Ok(Some(format!("it is {}, and only a finished one has results", source.state.as_str())));
     }
     if reader.cache_entry(source.id)?.is_some_and(|entry| !entry.reusable) {
-        return Ok(Some("a user has forbidden it (`ferry cache invalidate`)".to_owned()));
+        return Ok(Some("a user has forbidden its reuse (`ferry cache invalidate`)".to_owned()));
     }
     let status = source.exit_status.unwrap_or(0);
     let plugin = reader.plugin(&source.plugin)?;

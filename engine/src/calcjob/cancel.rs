@@ -25,7 +25,7 @@ pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission
             Recovery::NeverSubmitted => {}
             Recovery::Unclear(reason) => {
                 let since = job.mark_unclear();
-                let status = format!("kill pending: whether it was submitted is unclear: {reason}");
+                let status = format!("kill pending: it is unknown whether the job was submitted: {reason}");
                 return Err(StepError::Wait(status, recovery_delay(since)));
             }
         }
@@ -56,7 +56,7 @@ pub(crate) async fn cancel_jobs(cx: &Context, computer: &str, jobs: &[JobRef]) -
         match result {
             Ok(Cancelled::Over) => {}
             Ok(Cancelled::Ending(raw)) => {
-                left = Some(format!("job {} was cancelled and has not ended yet ({raw})", job.id));
+                left = Some(format!("job {} was cancelled but has not ended yet ({raw})", job.id));
             }
             Err(error) if *error.kind() == ErrorKind::Unreachable && !cx.has_other_clusters(computer) => {
                 return Err(error.into());
@@ -88,7 +88,7 @@ pub(crate) async fn find_alive(job: &mut Calcjob<'_>) -> StepResult<Option<(JobR
             Ok(_) => {}
             Err(error) => {
                 let since = job.mark_unclear();
-                let status = format!("what became of job {} is not known: {error}; asked again", one.id);
+                let status = format!("the state of job {} is unknown: {error}; asking again", one.id);
                 return Err(StepError::Wait(status, recovery_delay(since)));
             }
         }

@@ -59,7 +59,7 @@ pub(crate) async fn dry_run(cx: &Context, rehearsal: Rehearsal, parent: &Path) -
         WorkReply::Job(description) => description,
         WorkReply::Outcome(outcome) => return Err(StepError::Except(refusal(outcome))),
         WorkReply::Wanted(_) | WorkReply::Judged(_) => {
-            return Err(StepError::Except("the plugin answered prepare with something else".into()));
+            return Err(StepError::Except("the plugin's answer to `prepare` is of the wrong kind".into()));
         }
     };
     prepare::check(&description, &uuids)
@@ -141,7 +141,7 @@ fn numbered(parent: &Path) -> io::Result<PathBuf> {
             made => return made.map(|()| dir),
         }
     }
-    Err(io::Error::other("today's numbers are used up: remove old dry runs"))
+    Err(io::Error::other("there is no free number left for today: remove old dry runs"))
 }
 
 /// Writes a tree; returns its files.

@@ -68,8 +68,8 @@ fn engine_exit(marker: &Marker, status: Option<&JobStatus>, computer: &str) -> O
         format!("the job ended without an exit status: it was killed, or its computer stopped{how}")
     } else {
         format!(
-            "the job ended before its script began{how}: it was cancelled, or the compute nodes do not see its \
-             work directory; `ferry computer test {computer} --job` tells"
+            "the job ended before its script began{how}: it was cancelled, or the compute nodes do not see its work \
+             directory; check with `ferry computer test {computer} --job`"
         )
     };
     Some(Exit { status: LOST, label: "ERROR_SCHEDULER_NODE_FAILURE".into(), message })
@@ -82,10 +82,10 @@ fn failed(failure: JobFailure, has_begun: bool, how: &str) -> Exit {
         JobFailure::OutOfWalltime => (120, "ERROR_SCHEDULER_OUT_OF_WALLTIME", "the job ran out of time"),
         JobFailure::NodeFailure => (LOST, "ERROR_SCHEDULER_NODE_FAILURE", "a machine of the job failed"),
         JobFailure::LostInReboot => {
-            (141, "ERROR_LOST_IN_REBOOT", "the job's machine was started anew while it ran")
+            (141, "ERROR_LOST_IN_REBOOT", "the job's machine was restarted while it ran")
         }
         JobFailure::Preempted => {
-            (142, "ERROR_SCHEDULER_PREEMPTED", "the job had to make room for one of higher priority")
+            (142, "ERROR_SCHEDULER_PREEMPTED", "the job was preempted by one of higher priority")
         }
         JobFailure::Cancelled if has_begun => {
             (CANCELLED, "ERROR_SCHEDULER_CANCELLED", "the job was cancelled while it ran")

@@ -93,26 +93,29 @@ fn join(process: &Process, status: Option<String>, wait: Option<String>) -> Opti
 fn next(process: &Process, saved: &Checkpoint, waits_for_host: bool) -> String {
     let (id, step) = (process.id, saved.step.as_str());
     if process.kill_requested {
-        return "it is killed as soon as its computer allows".into();
+        return "it will be killed as soon as its computer is reachable".into();
     }
     if process.paused {
         return format!("nothing, until `ferry process play {id}`");
     }
     if waits_for_host {
-        return format!("{step}, by itself, as soon as its computer is well and enabled");
+        return format!("{step}, automatically, as soon as its computer is reachable and enabled");
     }
     if saved.unclear_since.is_some() {
-        return format!("it is looked up again, until it clears or `ferry process resubmit {id}` decides");
+        return format!(
+            "its submission is looked up again, until the outcome is known or you decide with `ferry \
+             process resubmit {id}`"
+        );
     }
     if process.kind == Kind::CalcJob && process.attempts.next_try.is_some() {
-        return format!("{step} is tried again");
+        return format!("{step} is retried");
     }
     match (process.kind, process.state) {
         (Kind::CalcJob, _) if saved.step == Step::Update => {
-            "its job is asked about, then its files are retrieved".into()
+            "its job's state is queried; after its end the files are retrieved".into()
         }
         (Kind::CalcJob, _) => step.into(),
-        (_, State::Waiting) => "it goes on when what it waits for has come".into(),
+        (_, State::Waiting) => "it continues when what it waits for has happened".into(),
         _ => "its next step".into(),
     }
 }

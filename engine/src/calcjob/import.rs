@@ -31,7 +31,7 @@ pub(super) async fn begin(
     reports: Vec<String>,
     folder: PathBuf,
 ) -> StepResult<Next> {
-    let line = format!("imports what was run in {} on computer `{}`", folder.display(), job.computer());
+    let line = format!("importing the run in {} on computer `{}`", folder.display(), job.computer());
     let mut changes = vec![job.log(Level::Report, line)];
     changes.extend(reports.into_iter().map(|line| job.log(Level::Report, line)));
     job.state.job = Some(JobDescription {

@@ -58,8 +58,11 @@ pub(super) fn phases(
             CopyStage::Remote => {}
         }
         if let Some(program) = programs.iter().find(|program| laid.replaced.contains(*program)) {
-            let text =
-                format!("the job writes a file `{}`, which is a portable code's program", program.display());
+            let text = format!(
+                "the job would write the file `{}`, which is the program of a portable \
+                     code",
+                program.display()
+            );
             return Err(StepError::Except(text));
         }
     }
@@ -147,7 +150,7 @@ impl Laid {
         if path.as_os_str().is_empty() || self.is_dir(path) {
             let shown = if path.as_os_str().is_empty() { Path::new(".") } else { path };
             return Err(StepError::Except(format!(
-                "a file can't take the place of the directory `{}`: name the file inside it",
+                "a file can't replace the directory `{}`: give a file name inside it",
                 shown.display()
             )));
         }
@@ -211,7 +214,7 @@ mod tests {
         for steps in
             [[("a", true), ("a", false)], [("a/b", false), ("a", false)], [("", false), ("x", false)]]
         {
-            assert!(laid(&steps).unwrap_err().contains("place of the directory"), "{steps:?}");
+            assert!(laid(&steps).unwrap_err().contains("can't replace the directory"), "{steps:?}");
         }
         for steps in [[("a", false), ("a/b", false)], [("a", false), ("a", true)]] {
             assert!(laid(&steps).unwrap_err().contains("where the file `a` is"), "{steps:?}");

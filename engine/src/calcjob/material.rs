@@ -69,7 +69,7 @@ impl Material {
     pub(super) fn node(&self, uuid: &str) -> StepResult<&Item> {
         self.nodes
             .get(uuid)
-            .ok_or_else(|| StepError::Except(format!("node {uuid} is no input of this process")))
+            .ok_or_else(|| StepError::Except(format!("node {uuid} is not an input of this process")))
     }
 
     /// Returns the codes that a job runs, each once, in the order of its commands.

@@ -119,8 +119,8 @@ pub(super) async fn round(job: &mut Calcjob<'_>) -> StepResult {
                 *state =
                     Monitoring { last: Some(now), failures, disabled: failures >= FAILURES, ..state.clone() };
                 let then = match failures >= FAILURES {
-                    true => format!("it is left out after {FAILURES} failures in a row"),
-                    false => "the job goes on, and it is asked again".to_owned(),
+                    true => format!("it is disabled after {FAILURES} consecutive failures"),
+                    false => "the job continues, and the monitor will be asked again".to_owned(),
                 };
                 let line = format!("monitor `{}` ({}) failed: {why}; {then}", watcher.key, watcher.name);
                 changes.push(job.log(Level::Warning, line));
@@ -146,7 +146,7 @@ fn obey(job: &mut Calcjob<'_>, watcher: &Watcher, verdict: Verdict) -> Vec<Chang
     match verdict.action {
         MonitorAction::Kill => {
             let line = format!("{name} stops the job{said}");
-            job.process.status = Some("its job is stopped, as a monitor decided".into());
+            job.process.status = Some("a monitor requested the end of its job".into());
             job.state.stopped = Some(Stopped { monitor: watcher.key.clone(), verdict, cancelled: false });
             vec![job.log(Level::Warning, line)]
         }
@@ -158,7 +158,7 @@ fn obey(job: &mut Calcjob<'_>, watcher: &Watcher, verdict: Verdict) -> Vec<Chang
         }
         MonitorAction::DisableSelf => {
             job.state.monitors.entry(watcher.key.clone()).or_default().disabled = true;
-            vec![job.log(Level::Report, format!("{name} looks at the job no more{said}"))]
+            vec![job.log(Level::Report, format!("{name} stops monitoring the job{said}"))]
         }
     }
 }
@@ -169,7 +169,7 @@ async fn ask(job: &mut Calcjob<'_>, watcher: &Watcher) -> Result<Judged, Trouble
         Some(wanted) => wanted,
         None => match work(job, watcher, Task::Want {}).await? {
             WorkReply::Wanted(wanted) => wanted,
-            _ => return Err(Trouble::Failed("it does not say what it wants to see".into())),
+            _ => return Err(Trouble::Failed("it does not say which files it needs".into())),
         },
     };
     if let Some(bad) = wanted.iter().find(|wanted| !is_inside(&wanted.path)) {
@@ -181,7 +181,7 @@ async fn ask(job: &mut Calcjob<'_>, watcher: &Watcher) -> Result<Judged, Trouble
     let task = Task::Watch { job: running(job), files };
     let judged = match work(job, watcher, task).await? {
         WorkReply::Judged(judged) => judged,
-        _ => return Err(Trouble::Failed("it does not judge".into())),
+        _ => return Err(Trouble::Failed("it gave no verdict".into())),
     };
     match judged.exception {
         Some(exception) => Err(Trouble::Failed(exception)),
@@ -218,7 +218,7 @@ async fn fetch(job: &Calcjob<'_>, wanted: &[WantedFile], to: &Path) -> Result<Ve
     for wanted in wanted {
         for place in matches(&*via, &dir, &wanted.path).await? {
             if seen.len() >= FILES_MAX {
-                return Err(Trouble::Failed(format!("it wants to see more than {FILES_MAX} files")));
+                return Err(Trouble::Failed(format!("it requests more than {FILES_MAX} files")));
             }
             let name = place.strip_prefix(&dir).unwrap_or(&place).to_string_lossy().into_owned();
             let local = to.join(seen.len().to_string());

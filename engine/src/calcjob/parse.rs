@@ -66,7 +66,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let outcome = match job.cx.work(&parser.plugin, &work).await? {
         WorkReply::Outcome(outcome) => outcome,
         _ => Outcome {
-            exception: Some("the plugin answered parse with something else".into()),
+            exception: Some("the plugin's answer to `parse` is of the wrong kind".into()),
             ..Outcome::default()
         },
     };

@@ -45,7 +45,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
             Ok(Next::Ended)
         }
         WorkReply::Wanted(_) | WorkReply::Judged(_) => {
-            Err(StepError::Except("the plugin answered prepare with something else".into()))
+            Err(StepError::Except("the plugin's answer to `prepare` is of the wrong kind".into()))
         }
         WorkReply::Job(mut description) => {
             let reports = std::mem::take(&mut description.reports);
@@ -97,7 +97,7 @@ pub(super) fn check(job: &JobDescription, inputs: &BTreeSet<String>) -> Result<(
             inside("remote item", &item.target)?;
         }
         if !inputs.contains(&item.node) {
-            return Err(format!("prepare: {} is no input of this process", item.node));
+            return Err(format!("prepare: {} is not an input of this process", item.node));
         }
         if !item.path.is_empty() && !lend::is_inside(&item.path) {
             return Err(format!("prepare: `{}` is not a path inside a remote folder", item.path));
@@ -120,7 +120,7 @@ pub(super) fn check(job: &JobDescription, inputs: &BTreeSet<String>) -> Result<(
         }
         match &run.program {
             Program::Code(uuid) if !inputs.contains(uuid) => {
-                return Err(format!("prepare: code {uuid} is no input of this process"));
+                return Err(format!("prepare: code {uuid} is not an input of this process"));
             }
             Program::Command(command) if command.is_empty() => return Err("prepare: an empty command".into()),
             _ => {}
@@ -149,8 +149,8 @@ pub(super) fn check_places(
         found.map(|(item, place)| {
             let place = place.unwrap_or_default();
             format!(
-                "prepare: `{}` is to be {verb} from computer `{place}`, and the job runs on `{computer}`: only what is \
-                 on its own computer is at hand; run it on `{place}`, or give the files as a folder",
+                "prepare: `{}` is to be {verb} from computer `{place}`, but the job runs on `{computer}`, which \
+                 can't reach it: run the job on `{place}`, or give the files as a folder",
                 item.target
             )
         })
@@ -168,7 +168,7 @@ fn unmatched(excluded: &[String], files: &[FileContent]) -> Vec<String> {
         files.iter().any(|file| file.path == *path || file.path.starts_with(&below))
     };
     let line =
-        |path: &String| format!("`{path}` was to be left out of the provenance, and is not in the sandbox");
+        |path: &String| format!("`{path}` is to be left out of the provenance, but is not in the sandbox");
     excluded.iter().filter(|path| !is_there(path)).map(line).collect()
 }
 
@@ -178,7 +178,7 @@ fn check_source(source: &Source, inputs: &BTreeSet<String>) -> Result<(), String
             Err(format!("prepare: `{path}` leaves the sandbox"))
         }
         Source::Node { uuid, .. } if !inputs.contains(uuid) => {
-            Err(format!("prepare: {uuid} is no input of this process"))
+            Err(format!("prepare: {uuid} is not an input of this process"))
         }
         Source::Retrieved(_) | Source::Temporary(_) => Err("prepare: nothing is retrieved yet".into()),
         _ => Ok(()),
@@ -269,7 +269,7 @@ fn walk(root: &Path) -> StepResult<Walked> {
                 found.files.push((name, metadata.permissions().mode() & 0o100 != 0));
             } else {
                 return Err(StepError::Except(format!(
-                    "the plugin left `{name}`, which is a link or no plain file; only plain files are taken"
+                    "the plugin left `{name}`, which is a link or another special file; only regular files are taken"
                 )));
             }
         }

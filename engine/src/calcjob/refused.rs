@@ -49,7 +49,8 @@ pub(super) async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Err
         (ErrorKind::Unrecognized, _) => {
             job.process.attempts.last_error = Some(words.clone());
             let line = format!(
-                "the scheduler refused in words that ferry does not know: {words}; looking whether it is in"
+                "the scheduler refused with a message that ferry does not know: {words}; checking whether the job \
+                 was accepted"
             );
             job.state.refused = Some(Refused { words, busy: false, lack: None });
             let line = job.log(Level::Warning, line);
@@ -91,8 +92,8 @@ pub(super) async fn settle(job: &mut Calcjob<'_>) -> StepResult<Option<Next>> {
         Some(refused) if refused.busy => not_now(job, refused.words, refused.lack).await.map(Some),
         // Costs an attempt, in the same commit that clears the refusal.
         Some(refused) => Err(StepError::Later(format!(
-            "{} (nothing was submitted, and ferry does not know what these words mean; if they mean \"not now\" or \
-             \"never\", put them under `refusals` of computer `{}`)",
+            "{} (nothing was submitted; ferry does not know this message: if it means \"not now\" or \"never\", add \
+             it to `refusals` of computer `{}`)",
             refused.words,
             job.computer()
         ))),
@@ -134,13 +135,13 @@ async fn end(job: &mut Calcjob<'_>, status: u32, label: &str, words: String) -> 
 /// to try again, and lets others pass.
 async fn not_now(job: &mut Calcjob<'_>, words: String, lack: Option<Lack>) -> StepResult<Next> {
     let text = match lack {
-        Some(Lack::Queue) => format!("the scheduler takes no more jobs now: {words}"),
+        Some(Lack::Queue) => format!("the scheduler accepts no more jobs now: {words}"),
         Some(Lack::Quota) => format!(
-            "the scheduler takes no more jobs of this account, partition and quality of service now: {words}; tried \
-             again by itself, and costs no try"
+            "the scheduler accepts no more jobs of this account, partition and quality of service now: {words}; \
+             ferry keeps trying, which does not count as a retry"
         ),
         None => format!(
-            "the scheduler does not take the job now: {words}; tried again by itself, and costs no try"
+            "the scheduler does not accept the job now: {words}; ferry keeps trying, which does not count as a retry"
         ),
     };
     let held = (lack != Some(Lack::Queue)).then(|| Held { words, quota: lack.is_some() });
@@ -181,8 +182,8 @@ pub(super) async fn is_turn(job: &mut Calcjob<'_>) -> StepResult<bool> {
         job.cx.gates.forget(job.computer(), job.process.id);
     }
     if is_new {
-        let status = "waiting behind others of its account, partition and quality of service: the scheduler takes no \
-                      more jobs of those now";
+        let status = "waiting behind others with the same account, partition and quality of service: the scheduler \
+             accepts no more of their jobs now";
         if job.process.status.as_deref() != Some(status) {
             job.process.wait(status);
             job.commit(Vec::new()).await?;

@@ -38,7 +38,7 @@ pub(super) async fn bring(
             via.mkdirs(to.parent().unwrap_or(root)).await?;
             via.symlink(&from, &to).await.map_err(|error| match error.kind() {
                 ErrorKind::AlreadyExists => StepError::Except(format!(
-                    "`{}` can't become a link: something is there already",
+                    "`{}` can't become a link: something with that name already exists",
                     item.target
                 )),
                 _ => error.into(),
@@ -54,14 +54,17 @@ fn inner(target: &str) -> &str {
 }
 
 fn name(path: &Path) -> StepResult<&std::ffi::OsStr> {
-    path.file_name().ok_or_else(|| StepError::Except(format!("`{}` has no name to keep", path.display())))
+    path.file_name()
+        .ok_or_else(|| StepError::Except(format!("`{}` has no name that could be kept", path.display())))
 }
 
 /// Refuses a target in `.ferry`, which holds ferry's own files: the start gate and the sentinel of another job
 /// would stop this one.
 fn keep_out(root: &Path, to: &Path) -> StepResult {
     match to.strip_prefix(root).is_ok_and(|inside| inside.starts_with(".ferry")) {
-        true => Err(StepError::Except("nothing can be copied to `.ferry`, which is ferry's own".into())),
+        true => {
+            Err(StepError::Except("nothing can be copied to `.ferry`, which is reserved for ferry".into()))
+        }
         false => Ok(()),
     }
 }
@@ -78,7 +81,7 @@ async fn sources(
     let node = material.node(&item.node)?;
     let folder = node.text("path");
     if !folder.starts_with('/') {
-        return Err(StepError::Except(format!("{} is no remote folder", node.name)));
+        return Err(StepError::Except(format!("{} is not a remote folder", node.name)));
     }
     let place = if item.path.is_empty() { PathBuf::from(folder) } else { Path::new(folder).join(&item.path) };
     if item.path.contains(['*', '?', '[']) {
@@ -95,8 +98,8 @@ async fn sources(
     };
     match (is_there, verb) {
         (false, "copy") => Err(StepError::Pause(format!(
-            "{} is to be copied to `{}`, and is not there: {} was cleaned, or its job did not write it; nothing was \
-             submitted; put it back and `ferry process play` goes on, or `ferry process kill`",
+            "{} is to be copied to `{}`, but does not exist: {} was cleaned, or its job did not write it; nothing \
+             was submitted; restore it and `ferry process play`, or `ferry process kill`",
             place.display(),
             item.target,
             node.name

@@ -20,10 +20,10 @@ pub(crate) fn request_resubmit(mut process: Process) -> Result<Process, String> 
         return Err(format!("process {id} has ended: {}", process.state.as_str()));
     }
     if process.kind != Kind::CalcJob {
-        return Err(format!("process {id} is no calcjob: it submits nothing"));
+        return Err(format!("process {id} is not a calcjob: it submits nothing"));
     }
     if process.kill_requested {
-        return Err(format!("process {id} is to be killed"));
+        return Err(format!("process {id} is being killed"));
     }
     let mut state = Checkpoint::read(process.checkpoint.as_deref())?;
     if state.submission.is_none() || state.unclear_since.is_none() {
@@ -77,7 +77,7 @@ async fn anew(job: &mut Calcjob<'_>, step: Step, token: &str) -> StepResult<Next
     let id = job.process.job_id.as_ref().map(|id| format!(" (job {id})")).unwrap_or_default();
     job.leave_behind();
     let line = format!(
-        "submitted anew by the user's decision; what became of submission {token}{id} stayed unclear"
+        "submitted again by the user's decision; the outcome of submission {token}{id} stayed unknown"
     );
     let line = job.log(Level::Warning, line);
     job.state.resubmit = false;

@@ -31,7 +31,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     }
     let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let dir =
-        job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is not known".into()))?;
+        job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is unknown".into()))?;
     import::look(job, &*via).await?;
     let description = job.state.job.clone().unwrap_or_default();
     let options = job.options()?;
@@ -71,7 +71,7 @@ pub(super) fn nothing_retrieved() -> Exit {
     Exit {
         status: 100,
         label: "ERROR_NO_RETRIEVED_FOLDER".into(),
-        message: "nothing was retrieved, not even what the scheduler writes".into(),
+        message: "nothing was retrieved, not even the scheduler's output".into(),
     }
 }
 
@@ -80,8 +80,8 @@ pub(super) fn nothing_retrieved() -> Exit {
 async fn still_there(job: &Calcjob<'_>, via: &dyn Transport, dir: &Path) -> StepResult {
     match via.stat(dir).await {
         Err(error) if *error.kind() == ErrorKind::NotFound => Err(StepError::Later(format!(
-            "the work directory {} is gone from computer `{}`: it was removed, or its file system is not mounted; the \
-             process goes on when it is back, else `ferry process kill {}`",
+            "the work directory {} is gone from computer `{}`: it was removed, or its file system is not mounted; \
+             the process continues when it is back; otherwise `ferry process kill {}`",
             dir.display(),
             job.computer(),
             job.process.id
@@ -149,7 +149,7 @@ async fn fetch(via: &dyn Transport, dir: &Path, list: &[Retrieve], to: &Path) ->
             let replaced = add(via, &place, &name, &mut pairs).await?;
             fetched.twice.extend(replaced.into_iter().map(|(name, old)| {
                 let old = old.strip_prefix(dir).unwrap_or(&old).display();
-                format!("several files are called `{name}` when they are retrieved; `{old}` is not kept")
+                format!("several retrieved files have the name `{name}`; `{old}` is not kept")
             }));
         }
     }

@@ -121,7 +121,7 @@ fn with_mpi(option: Option<bool>, run: &Run, code: Option<&Item>) -> StepResult<
     match said.iter().find(|(_, other)| other != wish) {
         None => Ok(*wish),
         Some((other, opposite)) => Err(StepError::Except(format!(
-            "{program}: {first} says {wish} about MPI, and {other} says {opposite}: leave it to one of them"
+            "{program}: {first} says {wish} about MPI, but {other} says {opposite}: set only one of them"
         ))),
     }
 }
@@ -137,7 +137,7 @@ fn command_line(run: &Run, parts: &Parts<'_>, mpirun: &[String]) -> StepResult<C
         if computer.mpirun_command.trim().is_empty() {
             let label = &computer.label;
             let text = format!(
-                "MPI is wanted, but computer `{label}` has no mpirun_command: `ferry computer configure {label} \
+                "MPI is requested, but computer `{label}` has no mpirun_command: `ferry computer configure {label} \
                  --mpirun-command ..`, then `ferry process play`"
             );
             return Err(StepError::Pause(text));

@@ -58,9 +58,9 @@ pub(super) fn told(job: &Calcjob<'_>, computer: &Computer, options: &Options) ->
     Some(job.log(
         Level::Report,
         format!(
-            "max_memory_kb: kept by a control group where ferry may make one with a memory limit; else the commands \
-             run under `ulimit -v {kb}`, a limit on addresses, and programs that reserve more than they use, as CUDA \
-             and Java do, fail under it: leave max_memory_kb out for them"
+            "max_memory_kb: enforced by a control group where ferry may create one with a memory limit; otherwise \
+             the commands run under `ulimit -v {kb}`, a limit on address space. Programs that reserve more than they \
+             use, as CUDA and Java do, fail under it: omit max_memory_kb for them"
         ),
     ))
 }

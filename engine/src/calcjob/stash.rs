@@ -63,7 +63,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let Some(wanted) = job.options()?.stash else { return leave(job, Vec::new()).await };
     let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     let dir =
-        job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is not known".into()))?;
+        job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is unknown".into()))?;
     let target = target(&wanted, &job.process.uuid);
     let changes = match put_aside(job, &*via, &dir, &wanted, &target).await {
         Ok(missing) => {
@@ -74,7 +74,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         }
         Err(Trouble::Step(error)) => return Err(error),
         Err(Trouble::Failed(why)) => {
-            let line = format!("stash: {why}; the results are retrieved all the same");
+            let line = format!("stash: {why}; the results are retrieved nevertheless");
             job.state.stash.get_or_insert_default().failed = Some(why);
             vec![job.log(Level::Error, line)]
         }
@@ -128,7 +128,7 @@ async fn put_aside(
         return Err(Trouble::Failed(format!("not in the work directory: {}", missing.join(", "))));
     }
     if names.is_empty() {
-        let why = format!("nothing of its source_list is in the work directory: {}", missing.join(", "));
+        let why = format!("none of its source_list is in the work directory: {}", missing.join(", "));
         return Err(Trouble::Failed(why));
     }
     let is_there = exists(via, target).await?;
@@ -138,7 +138,7 @@ async fn put_aside(
         Some(earlier) => via.remove_tree(&draft(target, &earlier)).await?,
         None if is_there => {
             return Err(Trouble::Failed(format!(
-                "{} is there already, and not of this calculation",
+                "{} already exists, and is not of this calculation",
                 target.display()
             )));
         }

@@ -52,7 +52,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
     };
     share::check(job, &computer, &demand)?;
     let told = share::told(job, &config, &options);
-    let missing = || StepError::Except("the work directory is not known".into());
+    let missing = || StepError::Except("the work directory is unknown".into());
     let submission = Submission {
         token: ids::token(),
         dir: job.state.dir.clone().ok_or_else(missing)?,
@@ -104,7 +104,7 @@ async fn needs_leave(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> Step
     let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
     job.cx.learn_queue(&row.config, &via).await.map_err(|error| {
         let status = format!(
-            "waiting until {} says which queue it is and what its machine has, since limits may hold there: {error}",
+            "waiting until {} reports its queue and its machine's resources, since limits may apply there: {error}",
             row.config.label
         );
         StepError::Wait(status, Duration::from_secs(10))
@@ -150,8 +150,8 @@ pub(super) async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepRe
         Recovery::Unclear(reason) => {
             let since = job.mark_unclear();
             let status = format!(
-                "submitting: unclear since {}: {reason}; looked up again until it clears, or until you decide: \
-                 `ferry process resubmit {}`",
+                "submitting: unclear since {}: {reason}; it is looked up again until the outcome is known, or you \
+                 decide: `ferry process resubmit {}`",
                 since.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 job.process.id
             );
@@ -185,7 +185,7 @@ pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResu
 
 /// Adopts the copy of the job that took the start gate: it is the job from now on, with its token.
 pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
-    let line = job.log(Level::Warning, format!("job {} took the start gate and is adopted", owner.id));
+    let line = job.log(Level::Warning, format!("job {} passed the start gate and is adopted", owner.id));
     let config = job.cx.store.computer(job.computer())?.config;
     let demand = job.options()?.demand(config.mpiprocs_per_machine).unwrap_or_default();
     let ticket = Change::TakeTicket {

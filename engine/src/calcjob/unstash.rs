@@ -51,7 +51,7 @@ fn source(job: &Calcjob<'_>) -> StepResult<Source> {
             let mode = StashMode::of(text("stash_mode"))?;
             Some(Source { path: path("path")?, work_dir: path("work_dir")?, mode })
         };
-        return source().ok_or_else(|| StepError::Except(format!("node {} is no stash", node.id)));
+        return source().ok_or_else(|| StepError::Except(format!("node {} is not a stash", node.id)));
     }
     Err(StepError::Except("there is no stash among the inputs".into()))
 }

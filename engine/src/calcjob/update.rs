@@ -15,7 +15,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<JobWatch> {
     }
     if job.state.stopped.as_ref().is_some_and(|stopped| !stopped.cancelled) {
         let intent = job.open_submission();
-        let intent = intent.ok_or_else(|| StepError::Except("the job's submission is not known".into()))?;
+        let intent = intent.ok_or_else(|| StepError::Except("the job's submission is unknown".into()))?;
         cancel_submission(job, &intent).await?;
         monitor::cancelled(job).await?;
     }
@@ -24,7 +24,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<JobWatch> {
 
 /// Returns the input with which the poller watches the job.
 fn watch(job: &Calcjob<'_>) -> StepResult<JobWatch> {
-    let missing = || StepError::Except("the job's id is not known".into());
+    let missing = || StepError::Except("the job's id is unknown".into());
     let intent = job.state.submission.as_ref().ok_or_else(missing)?;
     let id = JobId(job.process.job_id.clone().ok_or_else(missing)?);
     Ok(JobWatch {

@@ -167,7 +167,7 @@ async fn publish(job: &Calcjob<'_>, upload: &Upload<'_>, phases: Vec<Phase>) -> 
     match sentinel(*via, dir).await {
         Ok(Some(found)) if found == *digest => Ok(Vec::new()),
         Ok(Some(_)) => {
-            Err(StepError::Pause(format!("the work directory {} is another job's", dir.display())))
+            Err(StepError::Pause(format!("the work directory {} belongs to another job", dir.display())))
         }
         _ => published,
     }
@@ -208,7 +208,7 @@ fn name_place(job: &Calcjob<'_>, error: transport::Error, staging: &Path) -> Ste
     let is_inside = path.contains(&format!("{}/", staging.display()));
     match error.kind() {
         ErrorKind::IsADirectory | ErrorKind::NotADirectory if is_inside => {
-            StepError::Except(format!("a file and a directory want the same name: {path}"))
+            StepError::Except(format!("a file and a directory have the same name: {path}"))
         }
         _ => name_work_dir(job, error),
     }
@@ -218,8 +218,9 @@ fn name_work_dir(job: &Calcjob<'_>, error: transport::Error) -> StepError {
     let computer = job.process.computer.as_deref().unwrap_or("localhost");
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::NotADirectory => StepError::Pause(format!(
-            "the work directory of computer `{computer}` can't be written: {error}; `ferry computer test {computer}` \
-             shows more, `ferry computer configure {computer} --work-dir DIR` chooses another; then `ferry process play {}`",
+            "the work directory of computer `{computer}` can't be written to: {error}; `ferry computer test \
+             {computer}` shows more, `ferry computer configure {computer} --work-dir DIR` chooses another; then \
+             `ferry process play {}`",
             job.process.id
         )),
         _ => error.into(),

@@ -20,7 +20,7 @@ pub(crate) async fn admit(
     if let Some(news) = round.news {
         match cx.store.commit(news.changes).await {
             Ok(_) => cx.gates.was_told(news.states),
-            Err(error) => tracing::warn!(%error, "the line at the gate could not be stored"),
+            Err(error) => tracing::warn!(%error, "the state of the waiting processes could not be stored"),
         }
     }
     !round.passed.is_empty()

@@ -33,7 +33,7 @@ async fn reap(cx: &Context, orphan: Orphan) -> Tried {
     match cx.store.commit(changes).await {
         Ok(_) => tried,
         Err(error) => {
-            tracing::warn!(%process, %error, "the end of an orphan could not be stored");
+            tracing::warn!(%process, %error, "the end of an orphaned job could not be stored");
             Tried::Failed
         }
     }
@@ -50,7 +50,9 @@ async fn cancel(cx: &Context, orphan: &Orphan) -> StepResult<String> {
                 Recovery::Found(id) => Some(id),
                 Recovery::NeverSubmitted => None,
                 Recovery::Unclear(reason) => {
-                    return Err(StepError::Later(format!("whether it was submitted is unclear: {reason}")));
+                    return Err(StepError::Later(format!(
+                        "it is unknown whether it was submitted: {reason}"
+                    )));
                 }
             }
         }
@@ -64,7 +66,7 @@ async fn cancel(cx: &Context, orphan: &Orphan) -> StepResult<String> {
     match calcjob::cancel_jobs(cx, &orphan.computer, &jobs).await? {
         None => {
             let ids: Vec<_> = jobs.iter().map(|job| job.id.to_string()).collect();
-            Ok(format!("job {} is cancelled, or had ended", ids.join(", ")))
+            Ok(format!("job {} was cancelled, or had already ended", ids.join(", ")))
         }
         Some(left) => Err(StepError::Later(left)),
     }

@@ -277,12 +277,12 @@ impl Poller {
             return;
         }
         if let Some(notice) = &notice {
-            tracing::warn!(computer = self.computer, notice, "the scheduler complains beside its answer");
+            tracing::warn!(computer = self.computer, notice, "the scheduler answers with a warning");
         }
         let change = HostChange::Notice(notice);
         let changes = vec![Change::Host { computer: self.computer.clone(), change }];
         if let Err(error) = self.cx.store.commit(changes).await {
-            tracing::warn!(%error, "a complaint of the scheduler could not be stored");
+            tracing::warn!(%error, "a warning of the scheduler could not be stored");
         }
     }
 
@@ -359,7 +359,8 @@ impl Poller {
         }
         for (job, result) in left.iter().zip(scheduler.cancel(via, &left).await) {
             if let Err(error) = result {
-                tracing::warn!(computer = self.computer, job = %job.id, %error, "what a job left could not be ended");
+                tracing::warn!(computer = self.computer, job = %job.id, %error, "processes that a job left behind \
+                     could not be ended");
             }
         }
     }
@@ -429,11 +430,11 @@ impl Poller {
 
     /// Stores for the processes at the gate that none is admitted until it is known whose limits hold.
     async fn hold(&self, error: &str) {
-        let changes = self.held(format!("whose host did not say yet which queue it is: {error}"));
+        let changes = self.held(format!("whose host has not reported its queue yet: {error}"));
         if !changes.is_empty()
             && let Err(error) = self.cx.store.commit(changes).await
         {
-            tracing::warn!(%error, "the line at the gate could not be stored");
+            tracing::warn!(%error, "the state of the waiting processes could not be stored");
         }
     }
 
@@ -456,10 +457,8 @@ impl Poller {
             None => format!("computer `{}`", self.computer),
             Some(cluster) => format!("cluster `{cluster}` of computer `{}`", self.computer),
         };
-        let status = format!(
-            "the answer of {place} about its jobs can't be used: {error}; asked again in {} s",
-            wait.as_secs()
-        );
+        let status =
+            format!("the job list of {place} can't be used: {error}; asking again in {} s", wait.as_secs());
         let change = |(process, watched): (&NodeId, &Watched)| Change::Observed {
             process: *process,
             status: Some(status.clone()),

@@ -82,7 +82,7 @@ async fn probe(cx: Arc<Context>, computer: String) {
         tried.unwrap_or_else(|_| (Err((Trouble::Passing, "no answer".to_owned())), Pace::default()));
     match &outcome {
         Ok(()) => tracing::info!(computer, "the computer answers again"),
-        Err((_, error)) => tracing::warn!(computer, error, "the computer is still in trouble"),
+        Err((_, error)) => tracing::warn!(computer, error, "the computer is still unreachable"),
     }
     cx.health.probed(&computer, outcome, pace);
 }

@@ -50,7 +50,7 @@ async fn clean(cx: &Context, cleaning: Cleaning) -> Tried {
             tried
         }
         Err(error) => {
-            tracing::warn!(%process, %error, "what came of a work directory could not be stored");
+            tracing::warn!(%process, %error, "the outcome of removing a work directory could not be stored");
             Tried::Failed
         }
     }

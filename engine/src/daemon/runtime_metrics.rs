@@ -20,7 +20,7 @@ pub(crate) async fn watch() {
         tokio::time::sleep_until(due).await;
         let late = due.elapsed();
         if late > LATE {
-            tracing::warn!(target: "runtime", ?late, "the runtime was held up, or this machine slept");
+            tracing::warn!(target: "runtime", ?late, "the runtime was blocked, or this machine was suspended");
         }
         if beat % LINE == 0 {
             tracing::debug!(

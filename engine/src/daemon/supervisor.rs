@@ -57,7 +57,8 @@ pub async fn supervise(paths: &Paths, worker: &dyn Fn() -> Command) -> Result<Su
     // Before the lock: the holder of the lock may be signalled.
     let signals = Signals::new().map_err(|error| failed("signals can't be handled", &error))?;
     let lock = Lock::take(&paths.supervisor_lock(), "supervisor")?;
-    let me = Child::me().ok_or_else(|| failed("who we are", &io::ErrorKind::NotFound.into()))?;
+    let me = Child::me()
+        .ok_or_else(|| failed("the supervisor's own identity", &io::ErrorKind::NotFound.into()))?;
     let last_death = Supervision::read(paths).and_then(|told| told.last_death);
     let told = Supervision { supervisor: me, worker: None, restarts: 0, next_start: None, last_death };
     let end = Supervisor { paths, signals, told, back_off: Deaths::default() }.run(worker).await;
@@ -111,11 +112,11 @@ impl Supervisor<'_> {
                         }
                         self.bury(Death::new(child, status, oom), began.elapsed())
                     }
-                    Err(error) => return Err(failed("the daemon can't be waited for", &error)),
+                    Err(error) => return Err(failed("waiting for the daemon failed", &error)),
                 },
                 Err(error) if self.told.restarts == 0 => return Err(error),
                 Err(error) => {
-                    tracing::error!(%error, "the daemon can't be started again");
+                    tracing::error!(%error, "the daemon can't be restarted");
                     self.back_off.next(Duration::ZERO)
                 }
             };
@@ -157,7 +158,7 @@ impl Supervisor<'_> {
                 () = until(deadline) => true,
             };
             if force {
-                tracing::warn!("the daemon does not stop and is ended by force; what it stored is safe");
+                tracing::warn!("the daemon does not stop and is killed; its stored data are safe");
                 process.start_kill()?;
             } else if let Some(child) = self.told.worker {
                 tracing::info!(pid = child.pid, "stopping the daemon");
@@ -172,7 +173,7 @@ impl Supervisor<'_> {
         let wait = self.back_off.next(lived);
         tracing::error!(
             pid = death.worker.pid,
-            "the daemon died: {death}; it is started again in {} s",
+            "the daemon died: {death}; it will be restarted in {} s",
             wait.as_secs()
         );
         self.told.last_death = Some(death);
@@ -198,7 +199,7 @@ impl Supervisor<'_> {
         let holder = Lock::holding(&self.paths.supervisor_lock());
         let ours = holder.is_some_and(|(holder, _)| holder == self.told.supervisor);
         if !ours {
-            tracing::error!("the profile was removed, so the daemon ends");
+            tracing::error!("the profile was removed, so the daemon exits");
         }
         ours
     }

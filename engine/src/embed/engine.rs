@@ -162,7 +162,9 @@ fn refused(response: Response) -> ClientError {
     match response {
         Response::Refused(problems) => ClientError { message: in_words(problems), help: None },
         Response::Failed { message, help } => ClientError { message, help },
-        other => ClientError { message: format!("an odd answer: {other:?}"), help: None },
+        other => {
+            ClientError { message: format!("unexpected response from the daemon: {other:?}"), help: None }
+        }
     }
 }
 
@@ -203,7 +205,7 @@ impl Blocking {
         let here = tokio::runtime::Handle::try_current();
         if here.is_ok_and(|here| here.id() == self.0.runtime.id()) {
             return Err(ClientError::new(
-                "a blocking call on a thread of the engine's own runtime would wait for itself",
+                "a blocking call on a thread of the engine's own runtime would deadlock",
                 "use the handle without `blocking()` there",
             ));
         }

@@ -112,7 +112,7 @@ fn is_daemon(builder: &Builder) -> bool {
 }
 
 fn unexpected(response: &Response) -> ClientError {
-    ClientError { message: format!("the owner of the profile answered oddly: {response:?}"), help: None }
+    ClientError { message: format!("unexpected response from the daemon: {response:?}"), help: None }
 }
 
 /// Launches a process where this program is the owner.
@@ -264,8 +264,8 @@ fn has_ended(builder: &Builder, id: i64) -> bool {
 }
 
 fn lost_sight(id: i64, error: ClientError) -> ClientError {
-    let message = format!("process {id} can't be followed any more: {}", error.message);
-    let next = format!("nothing of it is lost: `ferry process attach {id}` follows it again");
+    let message = format!("process {id} can no longer be followed: {}", error.message);
+    let next = format!("nothing is lost: `ferry process attach {id}` follows it again");
     let help = error.help.map_or_else(|| next.clone(), |help| format!("{help}; {next}"));
     ClientError { message, help: Some(help) }
 }

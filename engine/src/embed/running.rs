@@ -58,8 +58,8 @@ impl Running {
         let mut steps = Executor::new(cx.clone(), events.clone(), inbox, gauges.clone(), only);
         steps.suspects = Suspects::settle(&cx).await;
         let listener = socket::bind(&cx.paths.socket()).map_err(|error| ClientError {
-            message: format!("the socket {} can't be made: {error}", cx.paths.socket().display()),
-            help: Some("FERRY_HOME must be on a local disk that this user can write".into()),
+            message: format!("the socket {} can't be created: {error}", cx.paths.socket().display()),
+            help: Some("FERRY_HOME must be on a local disk to which this user can write".into()),
         })?;
         let server = Arc::new(Server {
             cx: cx.clone(),

@@ -173,7 +173,7 @@ pub(crate) fn store_trouble(process: NodeId, error: store::Error) -> Then {
     if *error.kind() == store::ErrorKind::Conflict {
         return Then::After(Duration::ZERO);
     }
-    tracing::error!(%process, %error, "the store took nothing; trying again");
+    tracing::error!(%process, %error, "commit failed; retrying");
     Then::Stuck(error)
 }
 

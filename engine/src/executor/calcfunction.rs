@@ -30,7 +30,7 @@ pub(crate) async fn run(cx: &Arc<Context>, mut process: Process) -> StepResult {
     let task = Task::Call { sandbox: sandbox.path().to_string_lossy().into_owned() };
     let work = Work { process_type: process.process_type.clone(), inputs, task };
     let WorkReply::Outcome(outcome) = call(cx, &mut process, &work).await? else {
-        return Err(StepError::Except("the plugin answered a call with a job".into()));
+        return Err(StepError::Except("the plugin's answer to a call is a job".into()));
     };
     crash::point("function.worked");
 

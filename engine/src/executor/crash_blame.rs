@@ -110,7 +110,7 @@ async fn count(cx: &Arc<Context>) -> Result<()> {
     let mut changes = vec![Change::Setting { key: COUNTED.into(), value: Some(name) }];
     for id in &ids {
         if cx.store.process(*id).is_ok_and(|process| !process.state.is_terminal()) {
-            let message = format!("the daemon died ({death}) while it stepped this process");
+            let message = format!("the daemon died ({death}) while it was working on this process");
             changes.push(Change::Crashed(*id));
             changes.push(Change::Log { process: *id, level: Level::Warning, message });
         }
@@ -127,7 +127,7 @@ async fn except(cx: &Arc<Context>, process: Process, death: &Death) {
     let id = process.id;
     let saved = calcjob::Checkpoint::read(process.checkpoint.as_deref()).ok();
     let step = saved.filter(|_| process.kind == Kind::CalcJob).map(|saved| saved.step.as_str());
-    let what = step.map_or("stepped it".to_owned(), |step| format!("was in its step `{step}`"));
+    let what = step.map_or("was working on it".to_owned(), |step| format!("was in its step `{step}`"));
     let when = death.time.strftime("%Y-%m-%dT%H:%M:%SZ");
     let message =
         format!("the daemon died {CRASHES} times while it {what}, the last time at {when}: {death}");

@@ -159,7 +159,7 @@ impl Executor {
         let live = match self.cx.store.live_processes() {
             Ok(live) => live,
             Err(error) => {
-                tracing::error!(%error, "unfinished processes could not be read; trying again");
+                tracing::error!(%error, "unfinished processes could not be read; retrying");
                 self.load_again = Some(Instant::now() + STORE_RETRY);
                 return self.tell_trouble(Some(&error));
             }
@@ -377,7 +377,7 @@ impl Executor {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
             tracing::warn!(
-                "some steps were dropped at the stop; their outcome is looked up at the next start"
+                "some steps were interrupted by the stop; their outcome is looked up at the next start"
             );
         }
     }

@@ -188,14 +188,14 @@ impl<'a> Case<'a> {
         attempts.host_failures += 1;
         let JobStep { name, computer, .. } = job;
         if !attempts.host_failures.is_multiple_of(HOST_FAILURES) {
-            let line = format!("{name}: computer `{computer}`: {text}; costs no attempt");
+            let line = format!("{name}: computer `{computer}`: {text}; does not count as a retry");
             attempts.last_error = Some(text);
             return Verdict::Park(Some(Noted { attempts, line }));
         }
         if is_of_scheduler {
             return self.retry_later(attempts, text, CLUSTER_LONGEST);
         }
-        let text = format!("{text} ({HOST_FAILURES} times, while computer `{computer}` answers)");
+        let text = format!("{text} ({HOST_FAILURES} times, although computer `{computer}` answers)");
         self.retry(attempts, text)
     }
 
@@ -203,7 +203,7 @@ impl<'a> Case<'a> {
     /// freed.
     fn full(&self, job: JobStep<'_>, text: &str) -> Verdict {
         let text = format!(
-            "no space or quota is left on computer `{}`: {text}; it goes on by itself when there is room",
+            "no space or quota is left on computer `{}`: {text}; it continues when there is space",
             job.computer
         );
         self.retry_later(self.attempts.clone(), text, LONGEST)
@@ -216,7 +216,7 @@ impl<'a> Case<'a> {
         if attempts.deaths >= DEATHS {
             return Verdict::Except(self.said(&format!("{text} ({DEATHS} times)")));
         }
-        let line = self.said(&format!("{text}; trying again"));
+        let line = self.said(&format!("{text}; retrying"));
         Verdict::Retry { noted: Noted { attempts, line }, status: None, delay: AFTER_A_DEATH }
     }
 }
@@ -285,21 +285,21 @@ mod tests {
         check(job, StepError::Later(x()), (2, 4, 1), "paused [3 4 1] upload failed 3 times: x");
         check(job, StepError::Pause(x()), (1, 2, 1), "paused [1 2 1] upload: x");
 
-        let parked = "parked [0 1 0] upload: computer `far`: x; costs no attempt";
+        let parked = "parked [0 1 0] upload: computer `far`: x; does not count as a retry";
         check(job, StepError::Host(x()), none, parked);
         check(job, StepError::Scheduler(x()), none, parked);
         let fifth =
-            "in 18s [1 5 0] upload failed (1 of 3): x (5 times, while computer `far` answers); next try T";
+            "in 18s [1 5 0] upload failed (1 of 3): x (5 times, although computer `far` answers); next try T";
         check(job, StepError::Host(x()), (0, 4, 0), fifth);
-        let last = "paused [3 5 0] upload failed 3 times: x (5 times, while computer `far` answers)";
+        let last = "paused [3 5 0] upload failed 3 times: x (5 times, although computer `far` answers)";
         check(job, StepError::Host(x()), (2, 4, 0), last);
         let longest = "in 60s [2 6 0] upload: x; next try T";
         check(job, StepError::Scheduler(x()), (2, 4, 0), longest);
 
-        let full = "in 18s [2 1 0] upload: no space or quota is left on computer `far`: x; it goes on by itself when \
-                    there is room; next try T";
+        let full = "in 18s [2 1 0] upload: no space or quota is left on computer `far`: x; it continues when there \
+                    is space; next try T";
         check(job, StepError::Full(x()), (2, 0, 0), full);
-        let died = "in 200ms [2 4 2] upload: x; trying again";
+        let died = "in 200ms [2 4 2] upload: x; retrying";
         check(job, StepError::Died(x()), (2, 4, 1), died);
         check(job, StepError::Died(x()), (0, 0, 2), "excepted: upload: x (3 times)");
         check(job, StepError::Except(x()), none, "excepted: upload: x");
@@ -332,7 +332,7 @@ mod tests {
             check(None, error(x()), (1, 0, 2), "in 36s [2 0 2] failed (2 of 3): x; next try T");
             check(None, error(x()), (2, 0, 0), "paused [3 0 0] failed 3 times: x");
         }
-        check(None, StepError::Died(x()), (1, 0, 1), "in 200ms [1 0 2] x; trying again");
+        check(None, StepError::Died(x()), (1, 0, 1), "in 200ms [1 0 2] x; retrying");
         check(None, StepError::Died(x()), (0, 0, 2), "excepted: x (3 times)");
         for error in [StepError::Except(x()), StepError::Pause(x())] {
             check(None, error, (0, 0, 0), "excepted: x");

@@ -27,7 +27,10 @@ pub(crate) async fn kill_workflow(cx: &Context, mut process: Process) -> Then {
     if live == 0 {
         return kill_plain(cx, process).await;
     }
-    let status = format!("to be killed, when the {live} live processes that it called have ended");
+    let status = match live {
+        1 => "kill pending: 1 process that it called has not ended yet".to_owned(),
+        many => format!("kill pending: {many} processes that it called have not ended yet"),
+    };
     if process.status.as_deref() != Some(&status) {
         let mut changes: Vec<Change> = process.start().into_iter().collect();
         process.status = Some(status);

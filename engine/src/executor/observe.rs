@@ -64,9 +64,9 @@ async fn ended(job: &mut Calcjob<'_>, mut report: JobReport) -> StepResult {
 fn dir_missing(job: &Calcjob<'_>) -> StepError {
     let (computer, process) = (job.computer(), job.process.id);
     StepError::Later(format!(
-        "job {} has ended, and its work directory {} is gone from computer `{computer}`: it was removed, or its file \
-         system is not mounted; the process goes on when it is back (`ferry process play {process}` if it was \
-         paused by then), else `ferry process kill {process}`",
+        "job {} has ended, but its work directory {} is gone from computer `{computer}`: it was removed, or its file \
+         system is not mounted; the process continues when it is back (`ferry process play {process}` if it is \
+         paused by then); otherwise `ferry process kill {process}`",
         job.process.job_id.as_deref().unwrap_or_default(),
         job.process.work_dir.as_deref().unwrap_or_default(),
     ))
@@ -89,14 +89,14 @@ async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
     let (id, process) = (job.process.job_id.clone().unwrap_or_default(), job.process.id);
     let why = if !job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)? {
         format!(
-            "the scheduler forgot job {id}, which left no trace of having begun, and this computer was not seen yet to \
-             share work directories with its jobs (`ferry computer test {} --job` shows that)",
+            "the scheduler forgot job {id}, which left no trace of a start, and no test job has shown yet that jobs \
+             of this computer see their work directories (`ferry computer test {} --job`)",
             job.computer(),
         )
     } else if job.state.forgotten >= FORGOTTEN {
         format!(
-            "the scheduler has forgotten {} jobs of this process before they began, last job {id}; ask its \
-             administrators, or look there yourself",
+            "the scheduler has forgotten {} jobs of this process before they started, most recently job {id}; ask \
+             the site's support, or check there yourself",
             FORGOTTEN + 1
         )
     } else {
@@ -105,7 +105,7 @@ async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
     };
     let since = job.mark_unclear();
     let status = format!(
-        "unclear since {}: {why}; `ferry process resubmit {process}` submits it anew, `ferry process kill --force \
+        "unclear since {}: {why}; `ferry process resubmit {process}` submits it again, `ferry process kill --force \
          {process}` ends the process",
         clock_words(since),
     );
@@ -122,7 +122,8 @@ async fn check_gone(job: &mut Calcjob<'_>) -> StepResult {
     if !is_present {
         calcjob::adopt(job, alive.clone()).await?;
     }
-    let status = format!("job {} is not listed, but lives ({raw}); it is watched on", alive.id);
+    let status =
+        format!("job {} is not listed, but still exists ({raw}); ferry continues to watch it", alive.id);
     Err(StepError::Wait(status, LIVES))
 }
 
@@ -141,7 +142,7 @@ async fn given_up(job: &mut Calcjob<'_>, report: JobReport) -> StepResult {
 /// Submits the job again, with a fresh token.
 async fn submit_anew(job: &mut Calcjob<'_>, what_it_did: &str) -> StepResult {
     let id = job.process.job_id.clone().unwrap_or_default();
-    let line = format!("the scheduler {what_it_did} job {id} before it began; submitting anew");
+    let line = format!("the scheduler {what_it_did} job {id} before it started; submitting it again");
     let line = job.log(Level::Warning, line);
     job.process.scheduler_state = None;
     job.leave_behind();

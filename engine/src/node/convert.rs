@@ -107,7 +107,7 @@ impl Converter<'_> {
     fn take(&self, sandbox: &Path, file: NewFile) -> Result<FileContent, ConvertError> {
         if !lend::is_inside(&file.path) {
             return Err(ConvertError::Refused(format!(
-                "the plugin names a file `{}`, which leaves its node",
+                "the plugin names a file `{}`, which is outside of its node",
                 file.path
             )));
         }
@@ -152,7 +152,7 @@ fn text(path: &Path) -> Result<String, ConvertError> {
 fn unfit(during: &str) -> ConvertError {
     ConvertError::Store(
         Error::new(ErrorKind::Other, "convert data")
-            .message("the plugin's answer makes no sense here")
+            .message("the plugin's answer does not fit the request")
             .with("during", during),
     )
 }

@@ -107,7 +107,7 @@ fn object(
             (None, _) if at.is_empty() && name == ferry_plugin_proto::VERSION_KEY => {}
             (None, Some(Value::Bool(false))) => {
                 let names: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-                return Err(format!("`{place}` has no meaning; known are: {}", names.join(", ")));
+                return Err(format!("`{place}` is unknown; expected one of: {}", names.join(", ")));
             }
             (None, Some(schema)) => judge(schema, value, &place)?,
             (None, None) => {}
@@ -215,7 +215,7 @@ mod tests {
         );
         says(
             r#"{"cell": [1, 2, 3], "sites": [{"n": 1, "m": 1}]}"#,
-            Err("`sites.0.m` has no meaning; known are: n"),
+            Err("`sites.0.m` is unknown; expected one of: n"),
         );
         says(
             r#"{"cell": [1, 2, 3], "sites": [{"n": 1.5}]}"#,

@@ -52,7 +52,7 @@ impl Builder {
             error.help(
                 known
                     .as_deref()
-                    .unwrap_or("FERRY_HOME must be a directory on a local disk that you can write"),
+                    .unwrap_or("FERRY_HOME must be a directory on a local disk to which you can write"),
             )
         })?;
         let lock = Lock::take(&self.paths.lock(), role)?;
@@ -210,7 +210,7 @@ impl Context {
         let turn = self.health.turn(label);
         let _turn = turn.lock().await;
         if !self.health.admits(label) {
-            return Err(circuit_open(label));
+            return Err(self.circuit_open(label));
         }
         match self.transports.get(&row.config).await {
             Ok(via) => Ok((row, via)),
@@ -219,9 +219,20 @@ impl Context {
                 let trouble = Trouble::of(&error).unwrap_or(Trouble::Passing);
                 tracing::warn!(computer = label, %error, "the computer can't be reached");
                 self.health.failed(label, None, trouble, &error.explained(), row.config.probe_pace());
-                Err(circuit_open(label))
+                Err(self.circuit_open(label))
             }
         }
+    }
+
+    fn circuit_open(&self, computer: &str) -> transport::Error {
+        let waiting = match self.health.waiting(computer) {
+            0 => String::new(),
+            1 => "; 1 process waits for it".to_owned(),
+            many => format!("; {many} processes wait for it"),
+        };
+        transport::Error::new(transport::ErrorKind::CircuitOpen, "connect")
+            .message(format!("computer `{computer}` is unreachable{waiting}"))
+            .later()
     }
 
     /// Notifies the gates that a ticket was returned and there may be room.
@@ -234,7 +245,7 @@ impl Context {
     pub(crate) async fn host_failed(&self, computer: &str, epoch: u64, error: &str) {
         let pace = self.store.computer(computer).map(|row| row.config.probe_pace()).unwrap_or_default();
         if self.health.failed(computer, Some(epoch), Trouble::Passing, error, pace) {
-            tracing::warn!(computer, error, "the computer is in trouble");
+            tracing::warn!(computer, error, "the computer is unreachable");
             self.transports.forget(computer).await;
         }
     }
@@ -361,14 +372,9 @@ impl Context {
     }
 }
 
-fn circuit_open(computer: &str) -> transport::Error {
-    transport::Error::new(transport::ErrorKind::CircuitOpen, "connect")
-        .message(format!("computer `{computer}` is in trouble, and waited for"))
-        .later()
-}
-
 fn parse(digest: &str) -> plugin::Result<Digest> {
     digest.parse().map_err(|_| {
-        plugin::Error::new(plugin::ErrorKind::Changed, "plugin").message(format!("`{digest}` is no digest"))
+        plugin::Error::new(plugin::ErrorKind::Changed, "plugin")
+            .message(format!("`{digest}` is not a digest"))
     })
 }

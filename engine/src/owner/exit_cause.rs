@@ -65,7 +65,7 @@ impl Death {
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.signal, self.code) {
-            (Some(_), _) if self.out_of_memory => f.write_str("killed by the kernel for want of memory"),
+            (Some(_), _) if self.out_of_memory => f.write_str("killed by the kernel: out of memory"),
             (Some(signal), _) => f.write_str(&signal_words(signal)),
             (None, Some(NOT_STARTED)) => f.write_str("it could not start"),
             (None, Some(code)) => write!(f, "exit status {code}"),
@@ -108,7 +108,7 @@ mod tests {
         check(11, false, ("signal 11 (SIGSEGV)", true));
         check(6, false, ("signal 6 (SIGABRT)", true));
         check(9, false, ("signal 9 (SIGKILL)", false));
-        check(9, true, ("killed by the kernel for want of memory", true));
+        check(9, true, ("killed by the kernel: out of memory", true));
         check(15, false, ("signal 15 (SIGTERM)", false));
         check(101 << 8, false, ("exit status 101", true));
         check(NOT_STARTED << 8, false, ("it could not start", false));

@@ -107,6 +107,11 @@ impl Health {
         self.hosts().get(computer).is_none_or(|host| host.breaker.admits())
     }
 
+    /// Returns the number of processes that wait until the computer is well.
+    pub(crate) fn waiting(&self, computer: &str) -> usize {
+        self.hosts().get(computer).map_or(0, |host| host.parked.len())
+    }
+
     /// Returns whether a computer gets no new work.
     pub(crate) fn is_disabled(&self, computer: &str) -> bool {
         self.hosts().get(computer).is_some_and(|host| host.disabled.is_some())

@@ -122,11 +122,11 @@ impl Context {
             changes.push(Change::Queue { address: address.clone(), key });
         }
         if scheduler.capabilities().shares_host {
-            let machine = answer(label, "say what its machine has", scheduler.machine(&**via)).await?;
+            let machine = answer(label, "report its machine's resources", scheduler.machine(&**via)).await?;
             // The user's own numbers apply to a machine that reports nothing.
             let machine = machine.unwrap_or_default();
             if self.store.machines().map_err(failed)?.get(&address) != Some(&machine) {
-                tracing::info!(computer = label, ?machine, "learned what its machine has");
+                tracing::info!(computer = label, ?machine, "learned its machine's resources");
                 changes.push(Change::Machine { address, machine });
             }
         }

@@ -24,13 +24,13 @@ pub fn target(key: &str) -> Option<&str> {
 pub fn check(target: &str, level: Option<&str>) -> Result<(), String> {
     if !target.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-')) {
         return Err(format!(
-            "`{target}` is no target of events: write a module path, as in `{KEY}.ferry_engine::executor`"
+            "`{target}` is not a log target: write a module path, as in `{KEY}.ferry_engine::executor`"
         ));
     }
     match level {
         Some(level) if !LEVELS.contains(&level) => {
             let key = if target.is_empty() { KEY.to_owned() } else { format!("{KEY}.{target}") };
-            Err(format!("`{key}` wants one of {}, got `{level}`", LEVELS.join(", ")))
+            Err(format!("`{key}` must be one of {}, got `{level}`", LEVELS.join(", ")))
         }
         _ => Ok(()),
     }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn wrong_levels_and_targets_are_refused_in_words() {
-        assert!(check("russh", Some("loud")).unwrap_err().contains("`log.level.russh` wants one of off"));
+        assert!(check("russh", Some("loud")).unwrap_err().contains("`log.level.russh` must be one of off"));
         assert!(check("a=b", Some("info")).unwrap_err().contains("module path"));
         assert_eq!(check("ferry_engine::executor", Some("trace")), Ok(()));
         assert_eq!((target("log.level"), target("log.levels"), target("log.level.")), (Some(""), None, None));

@@ -25,18 +25,18 @@ pub const KNOWN: &[Known] = &[
     Known {
         key: caching::DEFAULT,
         default: "false",
-        help: "whether calculations take over the results of earlier equal ones: true or false; at once",
+        help: "whether calculations take over the results of earlier equal ones: true or false; effective at once",
     },
     Known {
         key: caching::ENABLED_FOR,
         default: "",
-        help: "process types that do, with `,` between; `*` stands for anything; at once",
+        help: "process types that do, separated by `,`; `*` stands for anything; effective at once",
     },
-    Known { key: caching::DISABLED_FOR, default: "", help: "process types that do not; at once" },
+    Known { key: caching::DISABLED_FOR, default: "", help: "process types that do not; effective at once" },
     Known {
         key: log_levels::KEY,
         default: "info",
-        help: "what the daemon's log tells: off, error, warn, info, debug or trace; at once",
+        help: "level of the daemon's log: off, error, warn, info, debug or trace; effective at once",
     },
     Known {
         key: "log.level.russh",
@@ -62,11 +62,11 @@ pub const KNOWN: &[Known] = &[
         help: "wait after a first failure, s; doubles with each further one",
     },
     Known { key: "retry.attempts", default: "5", help: "failures of one step after which a process pauses" },
-    Known { key: "runner.tasks", default: "64", help: "processes stepped at the same time" },
+    Known { key: "runner.tasks", default: "64", help: "most processes advanced at the same time" },
     Known {
         key: "workflow.max_depth",
         default: "1000",
-        help: "levels of a call tree, so that workflows that call one another without end are noticed",
+        help: "most levels of a call tree, so that endless recursion of workflows is noticed",
     },
 ];
 
@@ -130,7 +130,7 @@ pub fn check(key: &str, value: Option<&str>) -> Result<(), String> {
         Some(Ok(number)) if number.is_finite() && number >= 0.0 => Ok(()),
         None => Ok(()),
         Some(_) => {
-            Err(format!("`{key}` wants a number that is not negative, got `{}`", value.unwrap_or_default()))
+            Err(format!("`{key}` must be a number that is not negative, got `{}`", value.unwrap_or_default()))
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn first_time(cx: &Context) -> Result<()> {
                     .message(error.to_string())
                     .later());
             }
-            tracing::warn!(file = %file.display(), %error, "a bundled plugin is left out");
+            tracing::warn!(file = %file.display(), %error, "a bundled plugin is not installed");
         }
     }
     if !cx.store.is_set_up()? {

@@ -166,7 +166,7 @@ pub(crate) async fn prepare_called(
 ) -> Result<Prepared, Refusal> {
     if launch.metadata.dry_run {
         let message =
-            "a dry run starts nothing: ask for it with `--dry-run`, for a calcjob that nobody calls";
+            "a dry run starts nothing: request it with `--dry-run`, for a calcjob that no workflow calls";
         return Err(Refusal::Problems(vec![problem("metadata.dry_run", message)]));
     }
     let examined = judged(cx, &launch, calling.as_ref()).await?;

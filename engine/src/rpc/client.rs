@@ -132,7 +132,7 @@ impl Connection {
         };
         let (who, look_first) = (
             format!("the owner of the profile (pid {})", self.peer.pid),
-            "what was asked may have been done, so look before you repeat it",
+            "the request may have been carried out, so check before you repeat it",
         );
         let child = Child::of(self.peer.pid);
         let exchange = async {
@@ -142,7 +142,7 @@ impl Connection {
         match patiently(child, limit, exchange).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(Unanswered::Gone(ClientError::new(
-                format!("{who} went away: {error}"),
+                format!("the connection to {who} was lost: {error}"),
                 format!("see `ferry daemon logs`; {look_first}"),
             ))),
             Err(silence) => Err(Unanswered::Silent(ClientError::new(
@@ -173,9 +173,9 @@ enum Silence {
 impl Silence {
     fn help(self) -> &'static str {
         match self {
-            Silence::Stopped => "`kill -CONT` lets it go on; `ferry daemon stop` ends it by force",
+            Silence::Stopped => "`kill -CONT` resumes it; `ferry daemon stop` kills it",
             Silence::TimedOut(_) => {
-                "see `ferry daemon logs`; `ferry daemon stop` ends it, by force if need be"
+                "see `ferry daemon logs`; `ferry daemon stop` ends it, by force if necessary"
             }
         }
     }
@@ -249,7 +249,7 @@ pub async fn call(builder: &Builder, request: Request) -> Result<(Response, Answ
         .map_or("another ferry".into(), |(pid, role)| format!("a ferry {role} (pid {pid})"));
     Err(ClientError::new(
         format!("{who} holds the profile but does not listen"),
-        "it may be starting or ending: try again; if it stays so, `ferry daemon stop` ends it by force",
+        "it may be starting or ending: try again; if that does not help, `ferry daemon stop` ends it by force",
     ))
 }
 

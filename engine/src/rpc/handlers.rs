@@ -169,7 +169,7 @@ fn code_is_taken(cx: &Context, data: &NewData) -> Option<String> {
     };
     let taken =
         cx.store.codes().ok()?.iter().any(|code| code.label == data.label && code.computer == data.computer);
-    taken.then(|| format!("a code called `{full}` is there already"))
+    taken.then(|| format!("a code called `{full}` already exists"))
 }
 
 async fn group(

@@ -38,8 +38,7 @@ async fn try_install(cx: &Context, file: &Path) -> plugin::Result<Response> {
         return Ok(Response::Failed { message, help });
     }
     if let Some(message) = disagreement(&row, &known) {
-        let help =
-            "what a data type looks like never changes within a version: give the new form a new `version`";
+        let help = "a data type never changes within a version: give the new form a new `version`";
         return Ok(Response::Failed { message, help: Some(help.into()) });
     }
     match cx.store.commit(vec![Change::Plugin(Box::new(row.clone()))]).await {
@@ -86,8 +85,11 @@ pub(crate) async fn remove(cx: &Context, name: &str) -> Response {
         return Response::Failed { message: format!("no plugin is called `{name}`"), help };
     }
     if named.iter().all(|row| row.bundled) {
-        let help = Some("it came with ferry; an installed plugin of the same name takes its place".into());
-        return Response::Failed { message: format!("plugin `{name}` is bundled and stays"), help };
+        let help = Some("it came with ferry; an installed plugin of the same name replaces it".into());
+        return Response::Failed {
+            message: format!("plugin `{name}` is bundled and can't be removed"),
+            help,
+        };
     }
     let change = Change::DeactivatePlugin { name: name.to_owned(), bundled: false };
     match cx.store.commit(vec![change]).await {

@@ -91,7 +91,7 @@ impl Server {
             Request::Stop => Response::Done,
             Request::HandOver if self.role == "run" => Response::Done,
             Request::HandOver => {
-                Response::Failed { message: "a daemon keeps its profile".into(), help: None }
+                Response::Failed { message: "a daemon does not hand over its profile".into(), help: None }
             }
             other => {
                 let response = service::handle(&self.cx, other.clone()).await;

@@ -24,7 +24,7 @@ fn check_type(process_type: &ProcessType) -> Result<(), String> {
         return Err(format!("its own {}: {}", problem.port, problem.message));
     }
     if process_type.kind == Kind::CalcJob && process_type.inputs.ports.contains_key(MONITORS) {
-        return Err(format!("input port `{MONITORS}`: that name is ferry's own, for monitors of the job"));
+        return Err(format!("input port `{MONITORS}`: that name is reserved for the job's monitors"));
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ mod tests {
                 one.inputs.ports.insert(MONITORS.into(), Port::default());
             })
         };
-        assert!(taken(Kind::CalcJob).contains("input port `monitors`: that name is ferry's own"));
+        assert!(taken(Kind::CalcJob).contains("input port `monitors`: that name is reserved"));
         assert_eq!(taken(Kind::CalcFunction), "fine");
     }
 }

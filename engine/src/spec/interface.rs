@@ -40,7 +40,8 @@ fn interface_of<'a>(caller: &'a PluginRow, name: &str) -> Option<&'a Interface> 
 /// Returns the message for a type that a plugin calls and no plugin offers.
 fn missing(caller: &PluginRow, interface: &Interface, why: &str) -> String {
     format!(
-        "{why}; plugin `{}` {} was built to call it as plugin `{}` {} had it: install that plugin and launch the tree again",
+        "{why}; plugin `{}` {} was built to call the version of plugin `{}` {}: install that plugin and launch the \
+         tree again",
         caller.name, caller.version, interface.plugin, interface.version
     )
 }
@@ -128,7 +129,7 @@ fn outputs(wanted: &Namespace, offered: &Namespace, wrong: &mut Vec<String>) {
         {
             wrong.push(format!("output `{name}` was {} and is {}", in_words(before), in_words(types)));
         } else if port.required && !now.required {
-            wrong.push(format!("output `{name}` was always there and may be missing"));
+            wrong.push(format!("output `{name}` was required and is now optional"));
         }
     }
 }
@@ -256,10 +257,7 @@ mod tests {
                 pw.inputs.ports.insert("code".into(), port(&["code"], true));
                 pw.outputs.ports.insert("energy".into(), port(&["float"], false));
             },
-            &[
-                "input `code` is new and required (code)",
-                "output `energy` was always there and may be missing",
-            ],
+            &["input `code` is new and required (code)", "output `energy` was required and is now optional"],
         );
     }
 }

@@ -51,7 +51,7 @@ impl Parser {
                     if !port.port.types.is_empty() && !port.port.types.iter().any(|t| t == data_type) =>
                 {
                     format!(
-                        "`{name}` wants {} as `{}`, and this process has {data_type}",
+                        "`{name}` needs {} as `{}`, but this process has {data_type}",
                         port.port.types.join(" or "),
                         port.name
                     )

@@ -111,8 +111,8 @@ fn stash_problems(value: &Value, port: &str) -> Vec<Problem> {
     let must_be_there = fields.flag("fail_on_missing") == Some(true);
     let sources = check_sources(&mut fields, "the work directory");
     for source in sources.iter().filter(|source| must_be_there && is_pattern(source)) {
-        let why = "a pattern with `fail_on_missing`: it can't be told whether something is missing";
-        fields.wrong("source_list", format!("`{source}` is {why}; write the names, or leave that key out"));
+        let why = "a pattern with `fail_on_missing`: it can't be known whether something is missing";
+        fields.wrong("source_list", format!("`{source}` is {why}; write the names, or omit that key"));
     }
     let words = StashMode::ALL.map(StashMode::as_str).join(", ");
     let mode = fields.text("stash_mode", &format!("one of {words}")).map(|word| (word, StashMode::of(word)));
@@ -175,7 +175,7 @@ pub(crate) fn check_unstash<'a>(
     let message = match stashes.as_slice() {
         [place] if computer.is_none() || *place == computer => return None,
         [place] => format!(
-            "the stash is on computer `{}`, and the calculation runs on `{}`",
+            "the stash is on computer `{}`, but the calculation runs on `{}`",
             place.unwrap_or_default(),
             computer.unwrap_or_default()
         ),

@@ -34,7 +34,7 @@ impl std::fmt::Display for StepError {
         match self {
             StepError::Store(error) => error.fmt(f),
             StepError::Stopping => f.write_str("the owner is ending"),
-            StepError::Parked => f.write_str("its computer is in trouble, or disabled"),
+            StepError::Parked => f.write_str("its computer is unreachable or disabled"),
             StepError::Host(text)
             | StepError::Scheduler(text)
             | StepError::Full(text)

@@ -53,7 +53,7 @@ pub(crate) async fn add_outputs(
     let mut wrong = Vec::new();
     for (label, node) in &outcome.outputs {
         let checked = match lookup_port(&ports, label) {
-            None => Err(format!("`{label}` is no output of `{}`", process_type.name)),
+            None => Err(format!("`{label}` is not an output of `{}`", process_type.name)),
             Some(port) if !port.port.types.is_empty() && !port.port.types.contains(&node.data_type) => {
                 Err(format!(
                     "output `{label}` is of type `{}`, not {}",
@@ -87,7 +87,7 @@ pub(crate) async fn add_outputs(
     let exit = if !wrong.is_empty() {
         exit(INVALID_OUTPUT, "ERROR_INVALID_OUTPUT", wrong.join("; "))
     } else if !missing.is_empty() {
-        let message = format!("the required output {} was not made", missing.join(", "));
+        let message = format!("the required output {} was not created", missing.join(", "));
         exit(MISSING_OUTPUT, "ERROR_MISSING_OUTPUT", message)
     } else {
         None
@@ -108,7 +108,10 @@ async fn make_node(
     let mut files = Vec::new();
     for file in &node.files {
         if !lend::is_inside(&file.path) {
-            return Err(StepError::Except(format!("output `{label}`: `{}` leaves its node", file.path)));
+            return Err(StepError::Except(format!(
+                "output `{label}`: `{}` is outside of its node",
+                file.path
+            )));
         }
         let content = content(reader, &file.source, roots).await?;
         files.push(FileContent { path: file.path.clone(), content, executable: false });

@@ -45,7 +45,8 @@ impl Waiting {
     /// `Except` for a wait that nothing would end.
     pub(super) fn new(calls: Vec<String>, any: bool, until: Option<i64>) -> StepResult<Waiting> {
         let until = until.map(Timestamp::from_microsecond).transpose();
-        let until = until.map_err(|error| StepError::Except(format!("it waits until no time: {error}")))?;
+        let until =
+            until.map_err(|error| StepError::Except(format!("it waits until an invalid time: {error}")))?;
         if calls.is_empty() && until.is_none() {
             return Err(StepError::Except("it waits for nothing: neither for a call nor for a time".into()));
         }

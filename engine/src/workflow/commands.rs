@@ -63,7 +63,7 @@ pub(super) async fn gather(
             Command::Launch(call) => launch(flow, &tree, *call, &mut effects).await?,
             Command::Kill(call) => {
                 let child = flow.cx.store.child(flow.process.id, &call)?.ok_or_else(|| {
-                    StepError::Except(format!("it kills `{call}`, which it has not launched before"))
+                    StepError::Except(format!("it kills `{call}`, which it has not launched"))
                 })?;
                 effects.changes.push(Change::RequestKill { process: child.id, force: false });
             }
@@ -191,7 +191,7 @@ fn output(
     effects: &mut Effects,
 ) -> StepResult {
     let target: Uuid =
-        node.parse().map_err(|_| StepError::Except(format!("output `{label}`: `{node}` is no uuid")))?;
+        node.parse().map_err(|_| StepError::Except(format!("output `{label}`: `{node}` is not a UUID")))?;
     let stored = flow
         .cx
         .store
@@ -199,7 +199,7 @@ fn output(
         .map_err(|error| StepError::Except(format!("output `{label}`: {error}")))?;
     let ports = flatten(&process_type.outputs);
     let wrong = match lookup_port(&ports, &label) {
-        None => Some(format!("`{label}` is no output of `{}`", process_type.name)),
+        None => Some(format!("`{label}` is not an output of `{}`", process_type.name)),
         Some(port) if !port.port.types.is_empty() && !port.port.types.contains(&stored.node_type) => {
             Some(format!("output `{label}`: {}", type_problem(&port.port.types, &stored.node_type)))
         }

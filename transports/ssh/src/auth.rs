@@ -333,7 +333,7 @@ impl<'a> Attempt<'a> {
         }
         let key =
             identities.keys.iter().find(|key| key.exists()).map_or(Path::new("~/.ssh/id_ed25519"), |k| k);
-        format!("let the key in: ssh-copy-id -i {} -p {port} {user}@{host}", key.display())
+        format!("install the key there: ssh-copy-id -i {} -p {port} {user}@{host}", key.display())
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting { key: "safe_interval", help: "least time between two connections, s (default: 15)" },
     Setting { key: "timeout", help: "most time for each step of connecting, s (default: 20)" },
-    Setting { key: "keepalive", help: "how often to look whether the connection lives, s (default: 10)" },
+    Setting { key: "keepalive", help: "how often to check that the connection is alive, s (default: 10)" },
 ];
 
 /// The policy for an unknown host key. A changed one is always refused.

@@ -53,7 +53,7 @@ async fn ask(paths: &Paths) -> Result<Option<OwnerStatus>, String> {
     };
     match connection.ask(&Request::Status).await {
         Ok(Response::Status(status)) => Ok(Some(*status)),
-        Ok(other) => Err(format!("the owner of the profile answered oddly: {other:?}")),
+        Ok(other) => Err(format!("unexpected response from the daemon: {other:?}")),
         Err(error) => Err(error.message),
     }
 }

@@ -98,7 +98,7 @@ async fn hurry(session: &Session, supervisor: Program) -> Result<Option<u32>> {
                 "the daemon's supervisor (pid {}) was stopped (SIGSTOP)",
                 supervisor.pid
             ))
-            .help("`kill -CONT` lets it go on; `ferry daemon stop` ends it by force"));
+            .help("`kill -CONT` resumes it; `ferry daemon stop` kills it"));
         }
         if let Some(pid) = listening(session).await {
             return Ok(Some(pid));

@@ -77,8 +77,8 @@ pub(super) fn judge(
 pub(super) fn odd(marker: &Marker, status: Option<&JobStatus>) -> Option<String> {
     if marker.is_removed {
         return Some(
-            "the job removed the folder `.ferry` of its work directory, where its end is recorded; its shell made it \
-             anew"
+            "the job removed the folder `.ferry` of its work directory, where its end is recorded; its shell created \
+             it again"
                 .into(),
         );
     }

@@ -117,7 +117,7 @@ fn resolve(reader: &Reader, port: &FlatPort, given: &InputValue, plugin: &str) -
                 && !types.contains(name)
                 && !known_type(name)
             {
-                return Err(format!("`{name}` is no value type that ferry knows"));
+                return Err(format!("`{name}` is not a value type that ferry knows"));
             }
             let (data_type, value) = coerce(types, data_type.as_deref(), value.clone())?;
             let value = with_version(reader, &data_type, value, plugin).map_err(|error| error.to_string())?;

@@ -271,9 +271,7 @@ impl<'a> Running<'a> {
             }
             Command::Kill(call) => {
                 let child = self.processes[index].called.get(&call).copied();
-                self.kill(
-                    child.ok_or_else(|| format!("it kills `{call}`, which it has not launched before"))?,
-                );
+                self.kill(child.ok_or_else(|| format!("it kills `{call}`, which it has not launched"))?);
                 Ok(())
             }
             Command::Output { label, node } => {

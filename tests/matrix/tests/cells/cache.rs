@@ -152,7 +152,7 @@ fn an_invalidated_result_is_left_alone() -> Result {
     bench.ferry.ok(&["cache", "invalidate", &id])?;
     let second = bench.job(&["x=4", "y=4"])?;
     is_own(&second)?;
-    check(bench.explained(&second)?.contains("a user has forbidden it"), || "not told".into())?;
+    check(bench.explained(&second)?.contains("a user has forbidden its reuse"), || "not told".into())?;
     bench.ferry.ok(&["cache", "invalidate", &second["id"].to_string()])?;
     bench.ferry.ok(&["cache", "validate", &id])?;
     is_taken(&bench.job(&["x=4", "y=4"])?, &first)

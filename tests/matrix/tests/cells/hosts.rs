@@ -307,7 +307,7 @@ fn what_slurm_gave_up_is_submitted_anew() -> Result {
     let shown = run()?;
     check(shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == 5, || format!("{shown:#}"))?;
     let report = ferry.ok(&["process", "report", &shown["id"].to_string()])?;
-    check(report.contains("gave up job 79 before it began; submitting anew"), || report)?;
+    check(report.contains("gave up job 79 before it started; submitting it again"), || report)?;
     // It was there all the time: a user cancelled it.
     fakes.put("scontrol", "echo 'BOOT_TIME               = 10'")?;
     let shown = run()?;

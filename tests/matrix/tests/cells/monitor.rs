@@ -171,8 +171,9 @@ fn a_bad_monitor_harms_no_job() -> Result {
         })?;
         let report = ferry.ok(&["process", "report", id])?;
         let failures = report.lines().filter(|line| line.contains("(script.moody) failed: ")).count();
-        let good =
-            failures == 3 && report.contains("it is left out after 3 failures") && report.contains(why);
+        let good = failures == 3
+            && report.contains("it is disabled after 3 consecutive failures")
+            && report.contains(why);
         check(good, || format!("{mood}: {report}"))?;
     }
     Ok(())

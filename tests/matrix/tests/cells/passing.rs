@@ -100,7 +100,7 @@ fn a_job_for_a_drained_partition_holds_up_nobody(cell: &Cell) -> Result {
     let words = ["arithmetic.add_job", "x=1", "y=1", "--option", "queue_name=short"];
     let held = cell.submit(&ferry, &words)?;
     let begun = Instant::now();
-    while !ferry.ok(&["process", "report", &held])?.contains("does not take the job now") {
+    while !ferry.ok(&["process", "report", &held])?.contains("does not accept the job now") {
         check(begun.elapsed() < Duration::from_secs(60), || "it was not refused".into())?;
         thread::sleep(Duration::from_millis(200));
     }

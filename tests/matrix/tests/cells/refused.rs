@@ -152,7 +152,7 @@ fn a_full_controller_is_looked_up_and_waited_for() -> Result {
     let shown = until(&ferry, &id, "refused twice", |_| calls(&fakes) >= 2)?;
     check(shown["paused"] == false && shown["attempt"] == 0, || format!("{shown:#}"))?;
     let report = ferry.ok(&["process", "report", &id])?;
-    check(report.contains("takes no more jobs now"), || report)?;
+    check(report.contains("accepts no more jobs now"), || report)?;
     fakes.put("sbatch", HONEST)?;
     ends_well(&ferry, &id)
 }

@@ -135,7 +135,7 @@ fn a_stash_that_fails_is_160() -> Result {
             format!("{mode}: no stdout")
         })?;
         let report = ferry.ok(&["process", "report", id])?;
-        check(report.contains("the results are retrieved all the same"), || report.clone())?;
+        check(report.contains("the results are retrieved nevertheless"), || report.clone())?;
     }
     let shown = ferry.json(&["process", "show", &missing])?;
     check(shown["exit_message"].to_string().contains("not in the work directory: gone"), || {

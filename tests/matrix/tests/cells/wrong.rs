@@ -39,7 +39,7 @@ fn exits(shown: &Value, status: u32, words: &[&str]) -> Result {
 fn an_output_that_is_not_declared_is_exit_10() -> Result {
     let ferry = with_daemon()?;
     let shown = ended(&ferry, &["caller.wrong", "x=1", "how=undeclared"])?;
-    exits(&shown, 10, &["ERROR_INVALID_OUTPUT", "`numbers.more` is no output of `caller.wrong`"])?;
+    exits(&shown, 10, &["ERROR_INVALID_OUTPUT", "`numbers.more` is not an output of `caller.wrong`"])?;
     let twice = ended(&ferry, &["caller.wrong", "x=1", "how=twice"])?;
     exits(&twice, 10, &["output `number` is returned twice"])
 }

@@ -40,7 +40,7 @@ pub(super) async fn write(
     executable: bool,
 ) -> Result<u64> {
     let unread = |error| {
-        let unread = Error::new(ErrorKind::Other, WRITE).message("what was to be written could not be read");
+        let unread = Error::new(ErrorKind::Other, WRITE).message("the data to write could not be read");
         unread.with("path", path.display()).source(error)
     };
     let first = piece(from).await.map_err(unread)?;

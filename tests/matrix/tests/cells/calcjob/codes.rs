@@ -64,8 +64,8 @@ fn wishes_about_mpi_that_differ_are_refused() -> Result {
     let plain = two_runs(&json!({}), &json!({}));
     let option = [&BOTH[..], &["--option", "withmpi=false"]].concat();
     let others = [
-        (&plugin, BOTH.to_vec(), "the plugin says false about MPI, and the code's `with_mpi` says true"),
-        (&plain, option, "the option `withmpi` says false about MPI, and the code's `with_mpi` says true"),
+        (&plugin, BOTH.to_vec(), "the plugin says false about MPI, but the code's `with_mpi` says true"),
+        (&plain, option, "the option `withmpi` says false about MPI, but the code's `with_mpi` says true"),
     ];
     for (job, words, expect) in others {
         let shown = bench.run(job, &words)?;
@@ -189,7 +189,9 @@ fn a_portable_code_comes_with_the_job() -> Result {
     over["sandbox"] = json!({"bin/run.sh": "other"});
     let shown = bench.run(&over, &["codes.one=carry"])?;
     let said = shown["exit_message"].as_str().unwrap_or_default();
-    check(shown["state"] == "excepted" && said.contains("portable code's program"), || format!("{shown:#}"))
+    check(shown["state"] == "excepted" && said.contains("the program of a portable code"), || {
+        format!("{shown:#}")
+    })
 }
 
 fn a_containerized_code_runs_in_its_engine() -> Result {

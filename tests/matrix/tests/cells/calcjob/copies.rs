@@ -182,7 +182,7 @@ fn a_file_can_t_take_the_place_of_a_directory() -> Result {
     let id = bench.copies(0, &[("pseudo/", "")], &[(BA, "pseudo/Ba.upf", "pseudo")], &[], &json!({}))?;
     let shown = bench.ended(&id)?;
     let said = shown["exit_message"].as_str().unwrap_or_default();
-    check(shown["state"] == "excepted" && said.contains("place of the directory `pseudo`"), || {
+    check(shown["state"] == "excepted" && said.contains("can't replace the directory `pseudo`"), || {
         format!("{shown:#}")
     })
 }
@@ -268,7 +268,7 @@ fn a_missing_remote_source_is_no_silence() -> Result {
     }
     let said = shown["waiting_for"].as_str().unwrap_or_default();
     check(said.contains("Ti.upf` ") || said.contains("Ti.upf is to be copied"), || format!("{shown:#}"))?;
-    check(said.contains("is not there") && said.contains("process play"), || format!("{shown:#}"))?;
+    check(said.contains("does not exist") && said.contains("process play"), || format!("{shown:#}"))?;
     bench.files("remote-0-0", &[("Ti.upf", "Ti")])?;
     bench.ferry.ok(&["process", "play", &id])?;
     let shown = bench.ended(&id)?;

@@ -115,7 +115,7 @@ fn a_nested_path_is_left_out_of_the_provenance() -> Result {
     let found = tree(&work_dir(&shown))?;
     check(found["nested/secret.txt"] == "s" && found["pot/a/POTCAR"] == "p", || format!("{found:?}"))?;
     let report = bench.report(&shown)?;
-    check(report.contains("`typo.txt` was to be left out"), || report)?;
+    check(report.contains("`typo.txt` is to be left out"), || report)?;
     bench.ferry.ok(&["storage", "check", "--full"]).map(drop)
 }
 

@@ -85,7 +85,10 @@ fn files_of_one_name_are_told() -> Result {
     let shown = bench.fine(&job, &[])?;
     check(bench.cat(&shown, "x")? == "2", || "not the second".into())?;
     let report = bench.report(&shown)?;
-    check(report.contains("several files are called `x`") && report.contains("`a/x` is not kept"), || report)
+    check(
+        report.contains("several retrieved files have the name `x`") && report.contains("`a/x` is not kept"),
+        || report,
+    )
 }
 
 fn a_temporary_file_is_seen_by_the_parser_alone() -> Result {
