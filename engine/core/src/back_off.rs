@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Waits that double with each failure in a row, up to the longest.
+/// Waits that double with each failure in a row, or grow with the age of the trouble, up to the longest.
 ///
 /// ```
 /// use ferry_engine_core::back_off::BackOff;
@@ -28,9 +28,29 @@ impl BackOff {
 
     /// Returns that wait, up to a tenth more or less by `seed`, so that many do not come back at once.
     pub fn spread(&self, failures: u32, seed: u64) -> Duration {
-        let plain = self.wait(failures).as_secs_f64();
-        Duration::try_from_secs_f64(plain * (0.9 + (seed % 201) as f64 / 1000.0)).unwrap_or(self.longest)
+        spread(self.wait(failures), seed)
     }
+
+    /// Returns the wait in trouble of this age: one in `parts` of it. It needs no count of failures, so it goes on
+    /// after a restart if only the beginning is stored. The waits of one process grow as fast as with a count, since
+    /// each makes the trouble older.
+    ///
+    /// ```
+    /// # use ferry_engine_core::back_off::BackOff;
+    /// # use std::time::Duration;
+    /// let back_off = BackOff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+    /// let waits = [0, 10, 100, 1000].map(|age| back_off.wait_by_age(Duration::from_secs(age), 2).as_secs());
+    /// assert_eq!(waits, [1, 5, 50, 60]);
+    /// ```
+    pub fn wait_by_age(&self, age: Duration, parts: u32) -> Duration {
+        (age / parts.max(1)).max(self.first).min(self.longest)
+    }
+}
+
+/// Returns a wait, up to a tenth more or less by `seed`.
+pub fn spread(wait: Duration, seed: u64) -> Duration {
+    let part = 0.9 + (seed % 201) as f64 / 1000.0;
+    Duration::try_from_secs_f64(wait.as_secs_f64() * part).unwrap_or(wait)
 }
 
 #[cfg(test)]

@@ -16,13 +16,16 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::SchedulerTrouble;
-use crate::{clock, store::NodeId};
+use crate::{
+    back_off::{BackOff, spread},
+    clock,
+    store::NodeId,
+};
 
-/// The first and the longest delay before one of the waiting processes tries again.
-const SOONEST: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(60);
+/// The delays before one of the waiting processes tries again.
+const WAITS: BackOff = BackOff { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
 /// Divisor: the interval is the time since the last success divided by this.
-const PART: u32 = 3;
+const PARTS: u32 = 3;
 /// Time after which a process that was sent to try counts as lost.
 const LOST: Duration = Duration::from_secs(90);
 /// The number of processes that try at once after a success.
@@ -99,9 +102,9 @@ impl Group {
 
     /// Returns the delay. It varies by a tenth, so that groups do not return at the same time.
     fn interval(&self, seed: NodeId, now: Instant) -> Duration {
-        let plain = (now.duration_since(self.since) / PART).clamp(SOONEST, LONGEST);
-        let part = 90 + seed.0.unsigned_abs().wrapping_mul(7) % 21;
-        plain.mul_f64(part as f64 / 100.0)
+        let wait = WAITS.wait_by_age(now.duration_since(self.since), PARTS);
+        // Ids in a row are far from one another.
+        spread(wait, seed.0.unsigned_abs().wrapping_mul(70))
     }
 
     /// Returns the time at which the next process may try; `None` if none waits.
@@ -171,7 +174,7 @@ impl Holds {
         let tries = is_first || (has_leave && held.is_some());
         if tries {
             group.trying.insert(process, now);
-            group.next = group.next.max(now + SOONEST);
+            group.next = group.next.max(now + WAITS.first);
         } else {
             group.waiting.push_back(process);
         }
@@ -223,7 +226,7 @@ impl Holds {
             // A process that was sent before and did not return was paused, for example.
             group.trying.clear();
             let sent = group.send(1, now);
-            let wait = sent.first().map_or(SOONEST, |process| group.interval(*process, now));
+            let wait = sent.first().map_or(WAITS.first, |process| group.interval(*process, now));
             group.next = now + wait;
             called.extend(sent);
         }

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Calcjob, Next, Step, refused, share};
 use crate::{
+    back_off::BackOff,
     crash, ids,
     scheduler::{Bounds, Demand, JobId, JobRef, Limits, Recovery, Submission},
     step::{StepError, StepResult},
@@ -160,10 +161,12 @@ pub(super) async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepRe
     }
 }
 
-/// Returns the wait before the next look: short at first, then growing, up to a minute.
+/// The waits between two looks at what became of a submission.
+const LOOKS: BackOff = BackOff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+
+/// Returns the wait before the next look, when the outcome is unclear since then.
 pub(crate) fn recovery_delay(since: jiff::Timestamp) -> Duration {
-    let age = crate::clock::now().duration_since(since).unsigned_abs();
-    (age / 2).clamp(Duration::from_secs(1), Duration::from_secs(60))
+    LOOKS.wait_by_age(crate::clock::now().duration_since(since).unsigned_abs(), 2)
 }
 
 /// Asks the scheduler about the outcome of an intent.

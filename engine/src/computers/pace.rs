@@ -7,6 +7,9 @@
 //! Where jobs report their ends there is no floor for news, since a poll disturbs no other user there. A
 //! reported end is checked at once, and again soon if the poll does not confirm it yet. Regular polling only
 //! finds the rest.
+//!
+//! This is no [`BackOff`](crate::back_off::BackOff): nothing has failed. The waits depend on the floor of each
+//! computer, on the duration of the last poll and on who waits for it, and end with the first news.
 
 use std::time::Duration;
 

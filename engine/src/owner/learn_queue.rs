@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    back_off::BackOff,
     computer::Computer,
     owner::Context,
     scheduler::{self, Cores, ErrorKind, Limits, QueueKey},
@@ -26,10 +27,8 @@ use crate::{
 
 /// Time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Shortest time until a host that did not answer is asked again.
-const AGAIN: Duration = Duration::from_secs(10);
-/// Longest time until such a host is asked again.
-const RARELY: Duration = Duration::from_secs(3600);
+/// The times until a host that did not answer is asked again.
+const AGAIN: BackOff = BackOff { first: Duration::from_secs(10), longest: Duration::from_secs(3600) };
 /// Time that submissions wait for a host that does not answer.
 const HOLD: Duration = Duration::from_secs(600);
 
@@ -57,9 +56,8 @@ impl Queues {
 
 impl Asked {
     fn is_due(&self) -> bool {
-        self.silent.is_none_or(|(since, tried)| {
-            tried.elapsed() >= (tried.duration_since(since) / 2).clamp(AGAIN, RARELY)
-        })
+        self.silent
+            .is_none_or(|(since, tried)| tried.elapsed() >= AGAIN.wait_by_age(tried.duration_since(since), 2))
     }
 }
 

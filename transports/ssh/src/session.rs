@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use ferry_engine_core::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::{
+    back_off::BackOff,
+    transport::{Error, ErrorKind, Result},
+};
 use russh::{
     Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf,
     client::{Handle, Msg},
@@ -33,6 +36,8 @@ const COURTESY: Duration = Duration::from_millis(300);
 const CLOSING: Duration = Duration::from_secs(30);
 /// Time for which a refused opening is repeated before it counts as a limit.
 const SOON: Duration = Duration::from_millis(300);
+/// The waits between two openings.
+const REOPEN: BackOff = BackOff { first: Duration::from_millis(5), longest: SOON };
 /// Time for which a learned limit is believed.
 const TRUST: Duration = Duration::from_secs(60);
 /// Number of sessions that the server must allow at the same time before one of them may be kept for long. The
@@ -143,7 +148,7 @@ impl Connection {
             if since > PATIENCE {
                 return Err(self.busy(operation));
             }
-            self.alive(operation, sleep((since / 2).clamp(Duration::from_millis(5), SOON))).await?;
+            self.alive(operation, sleep(REOPEN.wait_by_age(since, 2))).await?;
         }
     }
 

@@ -5,11 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::pass::BATCH;
+use crate::back_off::BackOff;
 
-/// Time until one job more than the scheduler took is tried. It doubles after each refusal, up to the second
-/// constant.
-const PROBE: Duration = Duration::from_secs(5);
-const RARELY: Duration = Duration::from_secs(60);
+/// The times until one job more than the scheduler took is tried.
+const PROBES: BackOff = BackOff { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
 /// Time until a learnt bound that proved too small is raised again.
 const RAISE: Duration = Duration::from_secs(1);
 /// Time without a refusal after which a bound learnt from the scheduler is forgotten.
@@ -23,8 +22,8 @@ pub(super) struct Learned {
     pub(super) raised: Instant,
     /// Time at which it was set.
     pub(super) taught: Instant,
-    /// Time until it is raised next.
-    pub(super) wait: Duration,
+    /// Refusals in a row of the first job above it.
+    refusals: u32,
     /// Amount by which it was raised last; 0 if it was not raised since it was set.
     pub(super) step: u32,
 }
@@ -35,23 +34,25 @@ impl Learned {
         let now = Instant::now();
         // If several jobs were on their way together, only the first refusal says anything about the last
         // probe.
-        let wait = before.map_or(PROBE, |before| match before.step {
-            0 => before.wait,
-            1 => (before.wait * 2).clamp(PROBE, RARELY),
-            _ => PROBE,
+        let refusals = before.map_or(1, |before| match before.step {
+            0 => before.refusals,
+            1 => before.refusals.saturating_add(1),
+            _ => 1,
         });
-        Learned { bound, raised: now, taught: now, wait, step: 0 }
+        Learned { bound, raised: now, taught: now, refusals, step: 0 }
+    }
+
+    /// Returns the time until it is raised next.
+    fn wait(&self) -> Duration {
+        if self.step > 1 { RAISE } else { PROBES.wait(self.refusals) }
     }
 
     /// Raises the bound by one if it was held for long enough, and by ever more while the scheduler takes all
     /// jobs.
     pub(super) fn probe(&mut self, active: u32, under_way: u32) {
         // Jobs below the bound, or on their way, tell more than a probe would.
-        if under_way > 0 || active < self.bound || self.raised.elapsed() < self.wait {
+        if under_way > 0 || active < self.bound || self.raised.elapsed() < self.wait() {
             return;
-        }
-        if self.step > 0 {
-            self.wait = RAISE;
         }
         self.step = (self.step * 2).clamp(1, BATCH as u32);
         self.bound = active + self.step;
