@@ -10,7 +10,7 @@ use tokio::{
 use super::{RunError, foreground::launch_alone};
 use crate::{
     computers::Event,
-    executor::crash_blame::Suspects,
+    executor::crash_blame,
     executor::event_loop::{Executor, Gauges},
     owner::{Context, Owner},
     process::{Launch, Launched},
@@ -56,7 +56,8 @@ impl Running {
         let (ends_sender, ends) = mpsc::unbounded_channel();
         let gauges = Arc::new(Gauges::default());
         let mut steps = Executor::new(cx.clone(), events.clone(), inbox, gauges.clone(), only);
-        steps.suspects = Suspects::settle(&cx).await;
+        let (suspects, stepping) = crash_blame::begin(&cx).await;
+        steps.blame(suspects, stepping);
         let listener = socket::bind(&cx.paths.socket()).map_err(|error| ClientError {
             message: format!("the socket {} can't be created: {error}", cx.paths.socket().display()),
             help: Some("FERRY_HOME must be on a local disk to which this user can write".into()),

@@ -40,10 +40,9 @@ const SLOT: usize = 8;
 /// Slots that name the owner: its pid, and its start time.
 const HEAD: usize = 2;
 
-/// The suspects, as the loop needs them.
+/// The turns of the suspects. Pure.
 #[derive(Debug, Default)]
 pub(crate) struct Suspects {
-    stepping: Option<Stepping>,
     /// Suspects not stepped yet since the crash.
     left: BTreeSet<NodeId>,
     /// The suspect whose turn it is, and the start of its turn.
@@ -51,16 +50,9 @@ pub(crate) struct Suspects {
 }
 
 impl Suspects {
-    /// Evaluates what the last owner left, and begins a new file. An error of the store is logged: no process may
-    /// wait for it.
-    pub(crate) async fn settle(cx: &Arc<Context>) -> Suspects {
-        if let Err(error) = count(cx).await {
-            tracing::error!(%error, "the last crash could not be counted");
-        }
-        let stepping = Stepping::create(&cx.paths)
-            .inspect_err(|error| tracing::warn!(%error, "a crash of this daemon will not be counted"));
-        let left = cx.store.suspects().unwrap_or_default().into_iter().map(|(id, _)| id).collect();
-        Suspects { stepping: stepping.ok(), left, turn: None }
+    /// Returns the turns of these suspects.
+    pub(crate) fn of(left: impl IntoIterator<Item = NodeId>) -> Suspects {
+        Suspects { left: left.into_iter().collect(), turn: None }
     }
 
     /// Returns the longest time that a suspect must wait for its turn; `None` if it may be stepped now.
@@ -77,25 +69,27 @@ impl Suspects {
         }
     }
 
-    /// Records that a process is being stepped from now on.
-    pub(crate) fn begin(&mut self, id: NodeId) {
-        if let Some(stepping) = &mut self.stepping {
-            stepping.begin(id);
-        }
-    }
-
     /// Records that a process is no longer being stepped, and this owner is alive. Returns the suspect whose turn
     /// is next.
     pub(crate) fn end(&mut self, id: NodeId) -> Option<NodeId> {
-        if let Some(stepping) = &mut self.stepping {
-            stepping.end(id);
-        }
         if !self.left.remove(&id) {
             return None;
         }
         self.turn = self.turn.filter(|(whose, _)| *whose != id);
         self.left.first().copied()
     }
+}
+
+/// Evaluates what the last owner left, and begins a new file. Without a file, a crash of this owner is not counted.
+/// An error of the store is logged: no process may wait for it.
+pub(crate) async fn begin(cx: &Arc<Context>) -> (Suspects, Option<Stepping>) {
+    if let Err(error) = count(cx).await {
+        tracing::error!(%error, "the last crash could not be counted");
+    }
+    let stepping = Stepping::create(&cx.paths)
+        .inspect_err(|error| tracing::warn!(%error, "a crash of this daemon will not be counted"));
+    let left = cx.store.suspects().unwrap_or_default().into_iter().map(|(id, _)| id);
+    (Suspects::of(left), stepping.ok())
 }
 
 /// Counts the last owner's death for the processes that it stepped, and excepts those with too many.
@@ -145,9 +139,9 @@ async fn except(cx: &Arc<Context>, process: Process, death: &Death) {
     }
 }
 
-/// The file of ids.
+/// The file of the ids that are being stepped.
 #[derive(Debug)]
-struct Stepping {
+pub(crate) struct Stepping {
     file: File,
     slots: HashMap<NodeId, usize>,
     free: Vec<usize>,
@@ -173,7 +167,8 @@ impl Stepping {
         Some((owner, ids.collect()))
     }
 
-    fn begin(&mut self, id: NodeId) {
+    /// Records that a process is being stepped from now on.
+    pub(crate) fn begin(&mut self, id: NodeId) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.len += 1;
             self.len - 1
@@ -182,7 +177,8 @@ impl Stepping {
         self.write(slot, id.0);
     }
 
-    fn end(&mut self, id: NodeId) {
+    /// Records that a process is no longer being stepped.
+    pub(crate) fn end(&mut self, id: NodeId) {
         if let Some(slot) = self.slots.remove(&id) {
             self.write(slot, 0);
             self.free.push(slot);
@@ -224,7 +220,7 @@ mod tests {
     #[test]
     fn suspects_take_turns_and_the_others_do_not_wait() {
         let (a, b, other, now) = (NodeId(1), NodeId(2), NodeId(3), Instant::now());
-        let mut suspects = Suspects { left: BTreeSet::from([a, b]), ..Suspects::default() };
+        let mut suspects = Suspects::of([a, b]);
         assert_eq!(suspects.not_yet(a, now), None);
         assert_eq!(suspects.not_yet(other, now), None);
         assert_eq!(suspects.not_yet(b, now), Some(TURN));
@@ -238,7 +234,7 @@ mod tests {
     #[test]
     fn a_long_step_lets_the_next_suspect_go_on() {
         let (a, b, now) = (NodeId(1), NodeId(2), Instant::now());
-        let mut suspects = Suspects { left: BTreeSet::from([a, b]), ..Suspects::default() };
+        let mut suspects = Suspects::of([a, b]);
         assert_eq!(suspects.not_yet(a, now), None);
         assert_eq!(suspects.not_yet(b, now + TURN), None);
     }
@@ -311,7 +307,7 @@ mod tests {
         assert_eq!(cx.store.suspects().unwrap(), [(guilty, 1)]);
         for life in 3..5 {
             died(&paths, life, 6, &[guilty]);
-            drop(Suspects::settle(&cx).await);
+            drop(begin(&cx).await);
         }
         let ended = cx.store.process(guilty).unwrap();
         assert_eq!(ended.state, State::Excepted);
