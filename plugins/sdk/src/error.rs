@@ -7,7 +7,7 @@ use std::{error::Error as StdError, fmt};
 
 use ferry_plugin_proto::Exit;
 
-use crate::CallFailed;
+use crate::workflow::flow::CallFailed;
 
 /// The result of an author's function.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;

@@ -118,91 +118,69 @@
 // The macros name this crate by its outer name, also in its own tests.
 extern crate self as ferry_plugin;
 
-mod any_input;
-mod array;
-mod calcfunction;
-mod calcjob;
-mod command;
-mod context;
-mod data;
-mod draft;
 mod error;
-mod exit;
 #[doc(hidden)]
 pub mod export;
-mod expose;
-mod file;
-mod finished;
-mod flow;
 mod glob;
 #[doc(hidden)]
 #[allow(unsafe_code, reason = "calls the functions that the host lends")]
 pub mod host;
-mod input;
-mod job;
-mod machine;
-mod monitor;
-mod node;
-mod option;
-mod output;
 mod path;
-mod plain;
-mod problems;
+mod ports;
 mod process;
-mod registry;
-mod report;
-mod restart;
-mod schema;
-mod shape;
-mod stored;
 pub mod testing;
-mod workchain;
+mod workflow;
 
-pub use any_input::AnyInput;
-pub use array::{Array, Arrays, DEFAULT_ARRAY, Items};
-pub use calcfunction::{RESULT, Returned};
-pub use calcjob::CalcJob;
-pub use command::Command;
-pub use context::{Context, Cx, Flow};
-pub use data::{Data, DataFiles, FileField, ReadFile, Upgrade, WriteFile};
-pub use draft::{CallMetadata, Draft, Fill, Given, InputsDraft, Ports};
 pub use error::{Error, Result};
-pub use exit::{ExitCodes, NoExit};
-pub use expose::Exposed;
 pub use ferry_plugin_abi as abi;
 pub use ferry_plugin_macros::{
     Data, ExitCodes, Inputs, Outputs, Schema, calcfunction, calcjob, interface, machine, monitor, outline,
     restart, workchain, workfunction,
 };
 pub use ferry_plugin_proto as proto;
-pub use file::{FileRef, Folder, SingleFile};
-pub use finished::Finished;
-pub use flow::{
-    CallFailed, Called, Either, First, FlowCx, Join, JoinAll, Joined, NodesOut, ReturnedNodes, Sleep, first,
-    join, join_all,
-};
-pub use host::{Level, stop_asked};
-pub use input::{InputField, Inputs, NoLeaf, PortType};
-pub use job::{Job, Pattern};
-pub use machine::{Machine, Steps};
-pub use monitor::{Look, Monitor, MonitorEntry, Verdict, View};
-pub use node::{AnyNode, Code, RemoteFolder, RemotePath, RemoteStash};
-pub use option::OptionDefaults;
-pub use output::{Accept, AnyOutput, IntoNode, OutputField, OutputSet, Outputs, OutputsDraft, Places};
+pub use ferry_plugin_proto::{CopyStage, Value};
+pub use host::{Level, report, stop_asked};
 pub use path::relative as relative_path;
-pub use plain::Json;
-pub use problems::Problems;
-pub use process::{OutputNodes, Process};
-pub use proto::{CopyStage, Value};
-pub use registry::{Failure, Plugin};
-pub use report::report;
-pub use restart::{
-    Escalation, Handler, JobFailure, Next, Override, Resource, Restart, RestartExit, RestartExits,
-    RestartInputs, RestartInputsDraft, RestartSettings, RestartSettingsDraft, Restarting,
+pub use ports::{
+    any_input::AnyInput,
+    array::{Array, Arrays, DEFAULT_ARRAY, Items},
+    data::{Data, DataFiles, FileField, ReadFile, Upgrade, WriteFile},
+    file::{FileRef, Folder, SingleFile},
+    input::{InputField, Inputs, NoLeaf, PortType},
+    node::{AnyNode, Code, RemoteFolder, RemotePath, RemoteStash},
+    node_ref::{Node, Stored},
+    output::{Accept, AnyOutput, IntoNode, OutputField, OutputSet, Outputs, OutputsDraft, Places},
+    problems::Problems,
+    scalars::Json,
+    schema::Schema,
 };
-pub use schema::Schema;
-pub use stored::{Node, Stored};
-pub use workchain::{Child, Condition, Outline, Predicate, Step, StepCx, StepReturn, Truth, WorkChain};
+pub use process::{
+    calcfunction::{RESULT, Returned},
+    calcjob::CalcJob,
+    command::Command,
+    exit::{ExitCodes, NoExit},
+    finished::Finished,
+    job::{Job, Pattern},
+    monitor::{Look, Monitor, MonitorEntry, Verdict, View},
+    option::OptionDefaults,
+    process_type::{OutputNodes, Process},
+    registry::{Failure, Plugin},
+};
+pub use workflow::{
+    context::{Context, Cx, Flow},
+    draft::{CallMetadata, Draft, Fill, Given, InputsDraft, Ports},
+    expose::Exposed,
+    flow::{
+        CallFailed, Called, Either, First, FlowCx, Join, JoinAll, Joined, NodesOut, ReturnedNodes, Sleep,
+        first, join, join_all,
+    },
+    machine::{Machine, Steps},
+    restart::{
+        Escalation, Handler, JobFailure, Next, Override, Resource, Restart, RestartExit, RestartExits,
+        RestartInputs, RestartInputsDraft, RestartSettings, RestartSettingsDraft, Restarting,
+    },
+    workchain::{Child, Condition, Outline, Predicate, Step, StepCx, StepReturn, Truth, WorkChain},
+};
 
 /// Version of this crate, as a plugin file states it.
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -227,19 +205,27 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod macros {
     pub use crate::{
-        calcfunction::CalcFunction,
-        data::{
-            DataEntry,
-            macros::{checked, data_from_node, data_into_node, data_types, give_data, lend_data, upgrade},
+        ports::{
+            data::{
+                DataEntry,
+                macros::{
+                    checked, data_from_node, data_into_node, data_types, give_data, lend_data, upgrade,
+                },
+            },
+            input::{
+                macros::{assert_number, body, choose, join, namespace_port},
+                validators::{assert_exposed, validate_all, validate_port},
+            },
+            node_ref::StoredFor,
+            schema::macros as schema,
         },
-        exit::declared_error,
-        flow::{IsCx, WorkFunction},
-        input::macros::{assert_number, body, choose, join, namespace_port},
-        input::validators::{assert_exposed, validate_all, validate_port},
-        monitor::MonitorEntry,
-        registry::{About, Entry, Needed, described},
-        schema::macros as schema,
-        stored::StoredFor,
+        process::{
+            calcfunction::CalcFunction,
+            exit::declared_error,
+            monitor::MonitorEntry,
+            registry::{About, Entry, Needed, described},
+        },
+        workflow::flow::{IsCx, WorkFunction},
     };
     pub use inventory;
 }

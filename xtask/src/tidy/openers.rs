@@ -9,7 +9,7 @@ const HELP: &[&str] = &[
     "plugins/arithmetic/",
     "plugins/data/",
     "plugins/shell/",
-    "plugins/sdk/src/restart/inputs.rs",
+    "plugins/sdk/src/workflow/restart/inputs.rs",
     "plugins/sdk/tests/",
 ];
 /// Derives that make help of the doc comments of fields and variants: those of clap, and those of ports.

@@ -2,7 +2,11 @@
 
 use ferry_plugin_proto::Namespace;
 
-use crate::{Error, OutputSet, Result, Returned};
+use crate::{
+    error::{Error, Result},
+    ports::output::OutputSet,
+    process::calcfunction::Returned,
+};
 
 /// Makes an end with outputs and an error: of a process that failed and still left some outputs.
 ///

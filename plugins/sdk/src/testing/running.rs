@@ -15,9 +15,9 @@ use ferry_plugin_proto::{
 
 use super::{Lender, Ran, Scratch, World, code, remote_folder, through_codec};
 use crate::{
-    PortType as _, flow,
-    input::macros::join,
-    registry::{Entry, all_entries},
+    ports::input::{PortType as _, macros::join},
+    process::registry::{Entry, all_entries},
+    workflow::flow,
 };
 
 /// Steps of one run, after which it is held to be endless.

@@ -14,10 +14,16 @@ use ferry_plugin_proto::{Call, Ended, Inputs as Nodes, Kind, Namespace, Node, Ou
 
 use super::running::{Running, Steps};
 use crate::{
-    Draft, Inputs, OutputNodes, PortType, Process, Returned,
-    input::read_inputs,
-    output::{OutputSet, Places},
-    registry,
+    ports::{
+        input::{Inputs, PortType, read_inputs},
+        output::{OutputSet, Places},
+    },
+    process::{
+        calcfunction::Returned,
+        process_type::{OutputNodes, Process},
+        registry,
+    },
+    workflow::draft::Draft,
 };
 
 /// Orders in which things happen that [`call`] tries.

@@ -1,0 +1,8 @@
+//! What the host that runs a call lends to it: a log, a query whether to stop, and the report of the process.
+
+pub(crate) mod report;
+mod services;
+
+pub use report::report;
+pub use services::{Level, log, stop_asked};
+pub(crate) use services::{connect, during};

@@ -1,0 +1,14 @@
+//! Ports: how fields of an author's structs become ports of the manifest, and values become nodes and come back.
+
+pub(crate) mod any_input;
+pub(crate) mod array;
+pub(crate) mod data;
+pub(crate) mod file;
+pub(crate) mod input;
+pub(crate) mod node;
+pub(crate) mod node_ref;
+pub(crate) mod output;
+mod probe_type;
+pub(crate) mod problems;
+pub(crate) mod scalars;
+pub(crate) mod schema;
