@@ -3,11 +3,13 @@
 //! `?` makes it of both. An exit code ends the process as *finished* with that code; any other error ends it
 //! as *excepted* with the error's text.
 
+mod call_failed;
+
+pub use call_failed::CallFailed;
+
 use std::{error::Error as StdError, fmt};
 
 use ferry_plugin_proto::Exit;
-
-use crate::workflow::flow::CallFailed;
 
 /// The result of an author's function.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;

@@ -131,7 +131,8 @@ mod process;
 pub mod testing;
 mod workflow;
 
-pub use error::{Error, Result};
+pub use error::{CallFailed, Error, Result};
+pub use export::plugin::{Failure, Plugin};
 pub use ferry_plugin_abi as abi;
 pub use ferry_plugin_macros::{
     Data, ExitCodes, Inputs, Outputs, Schema, calcfunction, calcjob, interface, machine, monitor, outline,
@@ -146,16 +147,19 @@ pub use ports::{
     array::{Array, Arrays, DEFAULT_ARRAY, Items},
     data::{Data, DataFiles, FileField, ReadFile, Upgrade, WriteFile},
     file::{FileRef, Folder, SingleFile},
+    given::{Fill, Given, InputsDraft, Ports},
     input::{InputField, Inputs, NoLeaf, PortType},
     node::{AnyNode, Code, RemoteFolder, RemotePath, RemoteStash},
     node_ref::{Node, Stored},
-    output::{Accept, AnyOutput, IntoNode, OutputField, OutputSet, Outputs, OutputsDraft, Places},
+    output::{Accept, AnyOutput, IntoNode, OutputField, OutputSet, Outputs, OutputsDraft},
+    output_nodes::{OutputNodes, RESULT},
+    places::Places,
     problems::Problems,
     scalars::Json,
     schema::Schema,
 };
 pub use process::{
-    calcfunction::{RESULT, Returned},
+    calcfunction::Returned,
     calcjob::CalcJob,
     command::Command,
     exit::{ExitCodes, NoExit},
@@ -163,16 +167,15 @@ pub use process::{
     job::{Job, Pattern},
     monitor::{Look, Monitor, MonitorEntry, Verdict, View},
     option::OptionDefaults,
-    process_type::{OutputNodes, Process},
-    registry::{Failure, Plugin},
+    process_type::Process,
 };
 pub use workflow::{
     context::{Context, Cx, Flow},
-    draft::{CallMetadata, Draft, Fill, Given, InputsDraft, Ports},
+    draft::{CallMetadata, Draft},
     expose::Exposed,
     flow::{
-        CallFailed, Called, Either, First, FlowCx, Join, JoinAll, Joined, NodesOut, ReturnedNodes, Sleep,
-        first, join, join_all,
+        Called, Either, First, FlowCx, Join, JoinAll, Joined, NodesOut, ReturnedNodes, Sleep, first, join,
+        join_all,
     },
     machine::{Machine, Steps},
     restart::{
@@ -214,7 +217,7 @@ pub mod macros {
             },
             input::{
                 macros::{assert_number, body, choose, join, namespace_port},
-                validators::{assert_exposed, validate_all, validate_port},
+                validators::{validate_all, validate_port},
             },
             node_ref::StoredFor,
             schema::macros as schema,
@@ -225,7 +228,10 @@ pub mod macros {
             monitor::MonitorEntry,
             registry::{About, Entry, Needed, described},
         },
-        workflow::flow::{IsCx, WorkFunction},
+        workflow::{
+            expose::assert_exposed,
+            flow::{IsCx, WorkFunction},
+        },
     };
     pub use inventory;
 }

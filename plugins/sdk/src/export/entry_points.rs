@@ -4,7 +4,6 @@
 use std::{
     any::Any,
     cell::RefCell,
-    fmt,
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook},
     ptr::addr_of_mut,
 };
@@ -12,8 +11,8 @@ use std::{
 use ferry_plugin_abi::{Buf, CallArgs, CallOut, FLAG_DEBUG, FLAG_PANIC_UNWIND, HostApi, status};
 
 use crate::{
+    export::plugin::Plugin,
     host::{self, Level},
-    process::registry::Plugin,
 };
 
 /// The note of a plugin file, aligned as ELF wants notes.
@@ -31,14 +30,6 @@ pub const fn flags(unwinds: bool, debug: bool) -> u32 {
 thread_local! {
     /// Text and place of this thread's last panic, from the hook to the funnel.
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// A description of the author's work on this thread, for a panic's message. It is empty if the place of
-    /// the panic is enough.
-    static DOING: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// Records the current work, so that a panic's message contains it.
-pub(crate) fn doing(what: fmt::Arguments<'_>) {
-    DOING.set(format!("{what}: "));
 }
 
 /// Implements a plugin's `init`: stores the host and reports panics to it.
@@ -103,7 +94,7 @@ fn answer(plugin: &Plugin, method: u32, request: &[u8]) -> (i32, Vec<u8>) {
 /// Runs `work`; a panic becomes a status and its text. An unwinding `extern "C"` frame would abort the host.
 fn contained(work: impl FnOnce() -> (i32, Vec<u8>)) -> (i32, Vec<u8>) {
     LAST_PANIC.take();
-    DOING.take();
+    host::begin();
     // The author's code keeps no state between calls that a panic could have left half-done.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(answer) => answer,
@@ -124,9 +115,7 @@ fn forget_safely(payload: Box<dyn Any + Send>) {
 
 fn on_panic(info: &PanicHookInfo<'_>) {
     let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
-    let doing = DOING.try_with(|doing| doing.try_borrow().map(|doing| doing.clone()).unwrap_or_default());
-    let (doing, text, place) =
-        (doing.unwrap_or_default(), text_of(info.payload()), place.unwrap_or_default());
+    let (doing, text, place) = (host::now_doing(), text_of(info.payload()), place.unwrap_or_default());
     let text = format!("{doing}{text}{place}");
     host::log(Level::Error, "panic", format_args!("{text}"));
     // A thread that is going away has no such slot any more; the log has the text.

@@ -1,6 +1,6 @@
 //! A plugin as a file: its C side, and the answers to the host's calls.
 
 mod entry_points;
+pub(crate) mod plugin;
 
-pub(crate) use entry_points::doing;
 pub use entry_points::{Note, call, flags, init, shutdown};

@@ -4,15 +4,13 @@ use std::{collections::BTreeMap, ops::Deref};
 
 use ferry_plugin_proto::{CallInput, Inputs as Nodes, Namespace, Port};
 
-use crate::{
-    ports::{
-        input::{InputField, NoLeaf, PortType, macros::join},
-        node::AnyNode,
-        node_ref::Node,
-        problems::Problems,
-    },
-    testing::Lender,
-    workflow::draft::{Fill, Ports},
+use crate::ports::{
+    given::{Fill, Ports},
+    input::{InputField, NoLeaf, PortType, macros::join},
+    lender::Lender,
+    node::AnyNode,
+    node_ref::Node,
+    problems::Problems,
 };
 
 /// A port of a stub that [`interface!`](crate::interface) made. It takes a value of any port type, or any

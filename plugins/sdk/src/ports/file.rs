@@ -11,11 +11,7 @@ use ferry_plugin_proto::{CallInput, NewFile, NewNode, Node, Source, Value};
 
 use crate::{
     path,
-    ports::{
-        input::PortType,
-        output::{IntoNode, Places},
-    },
-    testing::Lender,
+    ports::{input::PortType, lender::Lender, output::IntoNode, places::Places},
 };
 
 /// Largest file that travels inside a message, see `Source::Inline`.

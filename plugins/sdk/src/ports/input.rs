@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use ferry_plugin_proto::{CallInput, Inputs as Nodes, Namespace, NewNode, Node, Port, Range, Value};
 
-use crate::{ports::problems::Problems, testing::Lender, workflow::draft::InputsDraft};
+use crate::ports::{given::InputsDraft, lender::Lender, problems::Problems};
 
 /// A value that one data node holds.
 #[diagnostic::on_unimplemented(
@@ -260,6 +260,11 @@ pub(crate) fn read_inputs<I: Inputs>(nodes: &Nodes) -> Result<I, Problems> {
         Some(inputs) if bad.is_empty() => Ok(inputs),
         _ => Err(bad),
     }
+}
+
+/// Makes the error text for inputs that should have been refused before.
+pub(crate) fn unreadable(bad: Problems) -> String {
+    format!("the inputs can't be read: {bad}")
 }
 
 /// Checks that a namespace has a port with the dotted `name`.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use ferry_plugin_proto::{Node, Value};
 
-use crate::{ports::input::PortType, testing::Lender};
+use crate::ports::{input::PortType, lender::Lender};
 
 fn text(value: &Value, key: &str) -> String {
     value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -23,6 +23,23 @@ pub struct Code {
     pub executable: String,
     /// Everything else that is known of it.
     pub value: Value,
+}
+
+impl Code {
+    /// Makes a code of the label `pw@localhost` that no store knows.
+    pub(crate) fn stand_in(label: &str) -> Code {
+        let (name, computer) = label.split_once('@').unwrap_or((label, "localhost"));
+        let executable = format!("/usr/bin/{name}");
+        let body = [("label", name), ("computer", computer), ("filepath_executable", &executable)];
+        let value = Value::Map(body.map(|(key, text)| (key.to_owned(), Value::from(text))).into());
+        Code {
+            uuid: format!("code-{name}"),
+            label: name.to_owned(),
+            computer: computer.to_owned(),
+            executable,
+            value,
+        }
+    }
 }
 
 impl PortType for Code {

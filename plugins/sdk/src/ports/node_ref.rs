@@ -9,9 +9,9 @@ use crate::{
     error::{Error, Result},
     ports::{
         input::{PortType, macros::Number},
+        lender::Lender,
         output::{OutputField, OutputSet},
     },
-    testing::Lender,
 };
 
 /// A stored node that holds a `T`. A workflow gets it, passes it to the processes it calls, and returns it.

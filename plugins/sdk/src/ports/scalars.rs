@@ -5,13 +5,12 @@ use std::ops::{Deref, DerefMut};
 use ferry_plugin_proto::{NewNode, Node, Range, Value, from_value, to_value};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    ports::{
-        input::{PortType, macros::Number},
-        output::{IntoNode, Places},
-        probe_type,
-    },
-    testing::Lender,
+use crate::ports::{
+    input::{PortType, macros::Number},
+    lender::Lender,
+    output::IntoNode,
+    places::Places,
+    probe_type,
 };
 
 /// A serde type as a node: a map is a `dict`, a sequence a `list`.

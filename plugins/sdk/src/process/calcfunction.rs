@@ -2,27 +2,24 @@
 
 use std::path::Path;
 
-use ferry_plugin_proto::{Inputs as Nodes, Namespace, Task, WorkReply};
+use ferry_plugin_proto::{Inputs as Nodes, Kind, Namespace, Task, WorkReply};
 
 use crate::{
     error::{Error, Result},
     host::report,
     ports::{
-        input::{Inputs, read_inputs, validators::judge_inputs},
+        input::{Inputs, read_inputs, unreadable, validators::judge_inputs},
         node_ref::Node,
-        output::{IntoNode, OutputField, OutputSet, Places},
+        output::{IntoNode, OutputField, OutputSet},
+        output_nodes::{OutputNodes, RESULT},
+        places::Places,
         problems::Problems,
     },
     process::{
-        calcjob::unreadable,
         exit::ExitCodes,
-        process_type::OutputNodes,
-        registry::{Spec, Unable},
+        registry::{About, Entry, Spec, Unable, no_steps},
     },
 };
-
-/// The name of the output port of a function that returns one value.
-pub const RESULT: &str = "result";
 
 /// A return type of a calcfunction: a value, a struct that derives [`Outputs`](crate::Outputs), or a `Result`
 /// of either.
@@ -117,7 +114,21 @@ pub trait CalcFunction: 'static {
     }
 }
 
-pub(crate) fn spec<F: CalcFunction>() -> Spec {
+impl Entry {
+    /// Returns the entry of a calcfunction.
+    pub const fn calcfunction<F: CalcFunction>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::CalcFunction,
+            spec: spec::<F>,
+            validate: validate::<F>,
+            work: work::<F>,
+            step: no_steps,
+        }
+    }
+}
+
+fn spec<F: CalcFunction>() -> Spec {
     Spec {
         inputs: F::Inputs::namespace(),
         outputs: F::Returned::namespace(),
@@ -126,11 +137,11 @@ pub(crate) fn spec<F: CalcFunction>() -> Spec {
     }
 }
 
-pub(crate) fn validate<F: CalcFunction>(nodes: &Nodes) -> Problems {
+fn validate<F: CalcFunction>(nodes: &Nodes) -> Problems {
     judge_inputs(nodes, F::judge)
 }
 
-pub(crate) fn work<F: CalcFunction>(nodes: &Nodes, task: Task) -> Result<WorkReply, Unable> {
+fn work<F: CalcFunction>(nodes: &Nodes, task: Task) -> Result<WorkReply, Unable> {
     let Task::Call { sandbox } = task else {
         return Err(Unable("it is a calcfunction, which is called, not prepared or parsed"));
     };

@@ -3,14 +3,15 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use ferry_plugin_proto::{Inputs as Nodes, Task, Value, WorkReply};
+use ferry_plugin_proto::{Inputs as Nodes, Kind, Task, Value, WorkReply};
 
 use crate::{
     error::Result,
     host::report,
     ports::{
-        input::{Inputs, read_inputs, validators::judge_inputs},
-        output::{OutputSet, Outputs, OutputsDraft, Places},
+        input::{Inputs, read_inputs, unreadable, validators::judge_inputs},
+        output::{OutputSet, Outputs, OutputsDraft},
+        places::Places,
         problems::Problems,
     },
     process::{
@@ -18,7 +19,7 @@ use crate::{
         finished::Finished,
         job::Job,
         option::OptionDefaults,
-        registry::{Spec, Unable},
+        registry::{About, Entry, Spec, Unable, no_steps},
     },
 };
 
@@ -60,7 +61,21 @@ pub trait CalcJob: 'static {
     fn parse(inputs: &Self::Inputs, run: &Finished, out: &mut <Self::Outputs as Outputs>::Draft) -> Result;
 }
 
-pub(crate) fn spec<C: CalcJob>() -> Spec {
+impl Entry {
+    /// Returns the entry of a calcjob.
+    pub const fn calcjob<C: CalcJob>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::CalcJob,
+            spec: spec::<C>,
+            validate: validate::<C>,
+            work: work::<C>,
+            step: no_steps,
+        }
+    }
+}
+
+fn spec<C: CalcJob>() -> Spec {
     Spec {
         inputs: C::Inputs::namespace(),
         outputs: C::Outputs::namespace(),
@@ -116,9 +131,4 @@ fn parse<C: CalcJob>(nodes: &Nodes, run: &Finished, sandbox: &Path) -> WorkReply
     });
     outcome.reports = reports;
     WorkReply::Outcome(outcome)
-}
-
-/// Makes the error text for inputs that should have been refused before.
-pub(crate) fn unreadable(bad: Problems) -> String {
-    format!("the inputs can't be read: {bad}")
 }

@@ -11,14 +11,12 @@ use crate::{
     error::Result,
     host::report,
     ports::{
-        input::{Inputs, read_inputs},
-        output::{IntoNode, Places},
+        input::{Inputs, read_inputs, unreadable},
+        output::IntoNode,
+        places::Places,
         problems::Problems,
     },
-    process::{
-        calcjob::unreadable,
-        registry::{About, Unable},
-    },
+    process::registry::{About, Unable},
 };
 
 /// Looks at a running job from time to time, and may stop it. Implement it, under
@@ -325,7 +323,8 @@ fn judge<M: Monitor>(kwargs: &Nodes, job: RunningJob, files: Vec<SeenFile>) -> J
 
 /// Lets a monitor judge files of these names and texts, for [`testing::watch`](crate::testing::watch).
 pub(crate) fn try_out<M: Monitor>(
-    monitor: M,
+    monitor: &M,
+    kwargs: &Nodes,
     files: &[(&str, &str)],
     dir: &std::path::Path,
 ) -> Result<Option<Verdict>, String> {
@@ -340,7 +339,7 @@ pub(crate) fn try_out<M: Monitor>(
             seen.push(SeenFile { path: (*name).to_owned(), size: text.len() as u64, end });
         }
     }
-    let judged = judge::<M>(&crate::testing::nodes(&monitor), RunningJob::default(), seen);
+    let judged = judge::<M>(kwargs, RunningJob::default(), seen);
     match judged.exception {
         Some(exception) => Err(exception),
         None => Ok(judged.verdict.map(|said| Verdict { said, wrong: Vec::new() })),

@@ -1,12 +1,10 @@
 //! Process types as others call them: by a Rust type.
 
-use std::collections::BTreeMap;
-
-use ferry_plugin_proto::{self as proto, Ended, Kind, Namespace};
+use ferry_plugin_proto::{Ended, Kind, Namespace};
 
 use crate::{
     error::Result,
-    ports::input::Inputs,
+    ports::{input::Inputs, output_nodes::OutputNodes},
     process::registry::{self, About},
 };
 
@@ -50,24 +48,5 @@ pub trait Process: 'static {
         }
         let nodes = Self::Nodes::read_all(&ended.outputs, "");
         nodes.map_err(|message| format!("`{name}`: {message}").into())
-    }
-}
-
-/// Outputs of a process that ended, as stored nodes; made by `#[derive(Outputs)]`.
-pub trait OutputNodes: Sized + Clone {
-    /// Reads all of them.
-    ///
-    /// # Errors
-    /// Fails if a required output is missing: a process that failed may lack any.
-    fn read_all(nodes: &BTreeMap<String, proto::Node>, prefix: &str) -> Result<Self, String>;
-}
-
-/// The one output of a function that returns a value.
-impl<T: 'static> OutputNodes for crate::ports::node_ref::Node<T> {
-    fn read_all(nodes: &BTreeMap<String, proto::Node>, prefix: &str) -> Result<Self, String> {
-        crate::ports::node_ref::node_at(
-            nodes,
-            &crate::ports::input::macros::join(prefix, crate::process::calcfunction::RESULT),
-        )
     }
 }

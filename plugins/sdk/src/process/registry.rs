@@ -1,35 +1,15 @@
-//! The registry of a plugin: entries that `inventory` collects, that the manifest lists, and that are called
-//! by name.
+//! Entries of process types, which `inventory` collects: what the manifest lists and a call finds by name.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::collections::BTreeMap;
 
-use ferry_plugin_abi::{method, status};
 use ferry_plugin_proto::{
-    Check, DataReply, DataType, ExitCode, Inputs as Nodes, Interface, Kind, Manifest, Migrate, MonitorType,
-    Namespace, NewFile, PROTO, ProcessType, ReadData, StepReply, StepRequest, Task, Validate, Validated,
-    Value, Work, WorkReply, decode, encode,
+    ExitCode, Inputs as Nodes, Interface, Kind, Namespace, ProcessType, StepReply, StepRequest, Task, Value,
+    WorkReply, decode,
 };
 
 use serde::de::DeserializeOwned;
 
-use crate::{
-    ports::{
-        data::DataEntry,
-        file::{FileRef, SingleFile},
-        output::Places,
-        problems::Problems,
-    },
-    process::{
-        calcfunction::{self, CalcFunction},
-        calcjob::{self, CalcJob},
-        monitor::MonitorEntry,
-    },
-    workflow::{
-        flow::{self, WorkFunction},
-        machine::{self, Machine},
-        workchain::{self, WorkChain},
-    },
-};
+use crate::ports::problems::Problems;
 
 /// The arguments of a process type's attribute.
 #[derive(Debug)]
@@ -79,77 +59,17 @@ pub(crate) struct Unable(pub(crate) &'static str);
 /// One process type of some crate.
 #[derive(Debug)]
 pub struct Entry {
-    about: About,
-    kind: Kind,
-    spec: fn() -> Spec,
-    validate: fn(&Nodes) -> Problems,
-    work: fn(&Nodes, Task) -> Result<WorkReply, Unable>,
-    step: fn(&StepRequest) -> Result<StepReply, Unable>,
+    pub(crate) about: About,
+    pub(crate) kind: Kind,
+    pub(crate) spec: fn() -> Spec,
+    pub(crate) validate: fn(&Nodes) -> Problems,
+    pub(crate) work: fn(&Nodes, Task) -> Result<WorkReply, Unable>,
+    pub(crate) step: fn(&StepRequest) -> Result<StepReply, Unable>,
 }
 
 inventory::collect!(Entry);
 
 impl Entry {
-    /// Returns the entry of a calcjob.
-    pub const fn calcjob<C: CalcJob>(about: About) -> Self {
-        Entry {
-            about,
-            kind: Kind::CalcJob,
-            spec: calcjob::spec::<C>,
-            validate: calcjob::validate::<C>,
-            work: calcjob::work::<C>,
-            step: no_steps,
-        }
-    }
-
-    /// Returns the entry of a calcfunction.
-    pub const fn calcfunction<F: CalcFunction>(about: About) -> Self {
-        Entry {
-            about,
-            kind: Kind::CalcFunction,
-            spec: calcfunction::spec::<F>,
-            validate: calcfunction::validate::<F>,
-            work: calcfunction::work::<F>,
-            step: no_steps,
-        }
-    }
-
-    /// Returns the entry of a machine of steps.
-    pub const fn machine<M: Machine>(about: About) -> Self {
-        Entry {
-            about,
-            kind: Kind::WorkChain,
-            spec: machine::spec::<M>,
-            validate: machine::validate::<M>,
-            work: machine::work,
-            step: machine::step::<M>,
-        }
-    }
-
-    /// Returns the entry of a workfunction.
-    pub const fn workfunction<F: WorkFunction>(about: About) -> Self {
-        Entry {
-            about,
-            kind: Kind::WorkFunction,
-            spec: flow::spec::<F>,
-            validate: flow::validate::<F>,
-            work: flow::work,
-            step: flow::step::<F>,
-        }
-    }
-
-    /// Returns the entry of a workchain.
-    pub const fn workchain<W: WorkChain>(about: About) -> Self {
-        Entry {
-            about,
-            kind: Kind::WorkChain,
-            spec: workchain::spec::<W>,
-            validate: workchain::validate::<W>,
-            work: workchain::work,
-            step: workchain::step::<W>,
-        }
-    }
-
     /// Returns the kind of the process.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
@@ -170,7 +90,7 @@ impl Entry {
         (self.step)(request)
     }
 
-    fn krate(&self) -> &'static str {
+    pub(crate) fn krate(&self) -> &'static str {
         self.about.krate()
     }
 
@@ -189,7 +109,7 @@ impl Entry {
         self.about.full_name()
     }
 
-    fn describe(&self) -> ProcessType {
+    pub(crate) fn describe(&self) -> ProcessType {
         let spec = (self.spec)();
         ProcessType {
             name: self.name(),
@@ -206,7 +126,7 @@ impl Entry {
 }
 
 /// Returns the crate of a module path.
-fn crate_of(module: &'static str) -> &'static str {
+pub(crate) fn crate_of(module: &'static str) -> &'static str {
     module.split("::").next().unwrap_or_default()
 }
 
@@ -239,216 +159,7 @@ pub(crate) fn entry_of(about: &About) -> Option<&'static Entry> {
     all_entries().find(|entry| entry.name() == about.full_name())
 }
 
-/// A plugin: the entries of one crate. [`export_plugin!`](crate::export_plugin!) makes a file of one. A
-/// program that links a plugin's crate makes the plugin here.
-#[derive(Debug, Clone, Copy)]
-pub struct Plugin {
-    /// Its name.
-    pub name: &'static str,
-    /// The crate whose entries it offers. Those of other linked crates stay hidden.
-    pub krate: &'static str,
-    /// Its version.
-    pub version: &'static str,
-    /// One line for lists.
-    pub description: &'static str,
-}
-
-/// The reason why a call has no reply: a status of the ABI and a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// One of `ferry_plugin_abi::status`.
-    pub status: i32,
-    /// The reason as text.
-    pub message: String,
-}
-
-impl Failure {
-    fn error(message: impl Into<String>) -> Self {
-        Failure { status: status::ERROR, message: message.into() }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl Plugin {
-    /// Answers one call of the host.
-    ///
-    /// # Errors
-    /// Fails at an unreadable request, and at an unknown method or process type. Errors inside a process type
-    /// are part of the reply.
-    ///
-    /// # Panics
-    /// If the author's code does.
-    pub fn call(&self, method: u32, request: &[u8]) -> Result<Vec<u8>, Failure> {
-        match method {
-            method::MANIFEST => self.manifest().map(|manifest| encode(&manifest)),
-            method::VALIDATE => self.validate(&read(request)?).map(|validated| encode(&validated)),
-            method::WORK => self.work(read(request)?).map(|reply| encode(&reply)),
-            method::STEP => self.step(&read(request)?).map(|reply| encode(&reply)),
-            method::READ_DATA => self.read_data(&read(request)?).map(|reply| encode(&reply)),
-            method::MIGRATE => self.migrate(read(request)?).map(|reply| encode(&reply)),
-            method::CHECK => self.check(&read(request)?).map(|validated| encode(&validated)),
-            _ => Err(Failure {
-                status: status::UNKNOWN_METHOD,
-                message: format!(
-                    "plugin `{}` (SDK {}) has no method {method}",
-                    self.name,
-                    crate::SDK_VERSION
-                ),
-            }),
-        }
-    }
-
-    /// Returns the process types, sorted by name.
-    ///
-    /// # Errors
-    /// Fails if two process types have the same name.
-    pub fn manifest(&self) -> Result<Manifest, Failure> {
-        let mut types: Vec<ProcessType> = self.entries().map(Entry::describe).collect();
-        types.sort_by(|a, b| a.name.cmp(&b.name));
-        if let Some(twice) = types.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            let name = &twice[0].name;
-            return Err(Failure::error(format!(
-                "plugin `{}` has two process types called `{name}`: give one of them another `name`",
-                self.name
-            )));
-        }
-        let mut monitors: Vec<MonitorType> =
-            MonitorEntry::of_crate(self.krate).map(MonitorEntry::describe).collect();
-        monitors.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Manifest {
-            proto: PROTO,
-            plugin: self.name.to_owned(),
-            version: self.version.to_owned(),
-            description: self.description.to_owned(),
-            types,
-            interfaces: self.interfaces(),
-            monitors,
-            data_types: data_types()?,
-        })
-    }
-
-    /// Reads a file as a data type.
-    fn read_data(&self, request: &ReadData) -> Result<DataReply, Failure> {
-        let entry = self.find_data(&request.data_type)?;
-        let file =
-            SingleFile::named(&request.name, FileRef::from_path(&request.path)).map_err(Failure::error)?;
-        let mut places = Places::new(Path::new(&request.sandbox));
-        Ok((entry.read)(&request.format, &file, &mut places).map_or_else(DataReply::Refused, DataReply::Node))
-    }
-
-    /// Brings a data node into another form.
-    fn migrate(&self, request: Migrate) -> Result<DataReply, Failure> {
-        let Migrate::Data { node, format, sandbox } = request;
-        let entry = self.find_data(&node.data_type)?;
-        let mut places = Places::new(Path::new(&sandbox));
-        let reply = match format {
-            None => (entry.upgrade)(&node, &mut places).map(DataReply::Node),
-            Some(format) => (entry.write)(&node, &format).and_then(|bytes| {
-                let source = FileRef::from_bytes(bytes).into_source(&mut places)?;
-                Ok(DataReply::File(NewFile { path: format, source }))
-            }),
-        };
-        Ok(reply.unwrap_or_else(DataReply::Refused))
-    }
-
-    /// Judges data nodes.
-    fn check(&self, request: &Check) -> Result<Validated, Failure> {
-        let Check::Data(nodes) = request;
-        let mut bad = Problems::default();
-        for (port, node) in nodes {
-            if let Err(message) = (self.find_data(&node.data_type)?.check)(node) {
-                bad.at(port, message);
-            }
-        }
-        Ok(Validated { problems: bad.into_vec() })
-    }
-
-    /// Finds a data type. Data types belong to names, not to crates: all that are linked are declared.
-    fn find_data(&self, name: &str) -> Result<&'static DataEntry, Failure> {
-        inventory::iter::<DataEntry>
-            .into_iter()
-            .find(|entry| entry.name() == name)
-            .ok_or_else(|| Failure::error(format!("plugin `{}` has no data type `{name}`", self.name)))
-    }
-
-    /// Types of other plugins that the crate has stubs of.
-    fn interfaces(&self) -> Vec<Interface> {
-        let needed =
-            inventory::iter::<Needed>.into_iter().filter(|needed| crate_of(needed.module) == self.krate);
-        let mut interfaces: Vec<Interface> = needed.map(|needed| (needed.interface)()).collect();
-        interfaces.sort_by(|a, b| a.process_type.name.cmp(&b.process_type.name));
-        interfaces
-    }
-
-    fn validate(&self, request: &Validate) -> Result<Validated, Failure> {
-        if let Some(monitor) = self.monitor(&request.process_type) {
-            return Ok(Validated { problems: monitor.judge(&request.inputs).into_vec() });
-        }
-        let entry = self.find(&request.process_type)?;
-        Ok(Validated { problems: (entry.validate)(&request.inputs).into_vec() })
-    }
-
-    fn work(&self, request: Work) -> Result<WorkReply, Failure> {
-        let replied = match self.monitor(&request.process_type) {
-            Some(monitor) => monitor.do_work(&request.inputs, request.task),
-            None => (self.find(&request.process_type)?.work)(&request.inputs, request.task),
-        };
-        replied
-            .map_err(|Unable(why)| Failure::error(format!("`{}` can't do that: {why}", request.process_type)))
-    }
-
-    fn step(&self, request: &StepRequest) -> Result<StepReply, Failure> {
-        let entry = self.find(&request.process_type)?;
-        (entry.step)(request)
-            .map_err(|Unable(why)| Failure::error(format!("`{}` can't do that: {why}", request.process_type)))
-    }
-
-    fn entries(&self) -> impl Iterator<Item = &'static Entry> {
-        all_entries().filter(|entry| entry.krate() == self.krate)
-    }
-
-    fn monitor(&self, name: &str) -> Option<&'static MonitorEntry> {
-        MonitorEntry::of_crate(self.krate).find(|monitor| monitor.name() == name)
-    }
-
-    fn find(&self, name: &str) -> Result<&'static Entry, Failure> {
-        self.entries().find(|entry| entry.name() == name).ok_or_else(|| {
-            let mut known: Vec<String> = self.entries().map(Entry::name).collect();
-            known.sort();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Failure::error(format!("plugin `{}` has no process type `{name}`; it has: {known}", self.name))
-        })
-    }
-}
-
-/// Returns the data types of all linked crates, sorted by name.
-fn data_types() -> Result<Vec<DataType>, Failure> {
-    let mut types: Vec<DataType> =
-        inventory::iter::<DataEntry>.into_iter().map(DataEntry::describe).collect();
-    types.sort_by(|a, b| a.name.cmp(&b.name));
-    match types.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        Some(twice) => Err(Failure::error(format!(
-            "two structs derive `Data` as `{}`: give one of them another `name`",
-            twice[0].name
-        ))),
-        None => Ok(types),
-    }
-}
-
-fn no_steps(_: &StepRequest) -> Result<StepReply, Unable> {
+/// Takes no step: for what is done in one call.
+pub(crate) fn no_steps(_: &StepRequest) -> Result<StepReply, Unable> {
     Err(Unable("it is no machine of steps"))
-}
-
-fn read<T: serde::de::DeserializeOwned>(request: &[u8]) -> Result<T, Failure> {
-    decode(request).map_err(|error| Failure {
-        status: status::BAD_ARGUMENT,
-        message: format!("the request can't be read: {error}"),
-    })
 }

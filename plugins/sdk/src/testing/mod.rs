@@ -31,6 +31,7 @@ mod failing;
 mod running;
 mod world;
 
+pub use crate::ports::lender::Lender;
 pub use failing::{Failing, failing};
 pub use world::{Ran, World, call, world};
 
@@ -44,23 +45,23 @@ use std::{
 
 use ferry_plugin_abi::method;
 use ferry_plugin_proto::{
-    CallInput, Exit, Inputs as Nodes, JobDescription, JobReport, Manifest, NewNode, Node, Outcome, Problem,
-    Source, Task, Validated, Value, Work, WorkReply, decode, encode,
+    Exit, Inputs as Nodes, JobDescription, JobReport, Manifest, NewNode, Outcome, Problem, Source, Task,
+    Validated, Value, Work, WorkReply, decode, encode,
 };
 
 use crate::{
+    export::plugin::Plugin,
     ports::{
         data::Data,
-        file::{FileRef, SingleFile},
+        file::SingleFile,
         input::{Inputs, PortType},
         node::{AnyNode, Code, RemoteFolder},
-        output::Places,
+        places::Places,
         problems::Problems,
     },
     process::{
         calcjob::{self, CalcJob},
         monitor::{Monitor, Verdict},
-        registry::Plugin,
     },
 };
 
@@ -148,7 +149,7 @@ pub fn call_by_name(krate: &'static str, name: &str, inputs: Given) -> Parsed {
 /// Returns the monitor's error, in words.
 pub fn watch<M: Monitor>(monitor: M, files: &[(&str, &str)]) -> Result<Option<Verdict>, String> {
     let scratch = Scratch::new();
-    crate::process::monitor::try_out(monitor, files, scratch.path())
+    crate::process::monitor::try_out(&monitor, &nodes(&monitor), files, scratch.path())
 }
 
 /// Returns the reply of the method `validate` for any inputs to a process type of the crate `krate`.
@@ -221,17 +222,7 @@ pub fn write_data<T: Data>(value: &T, format: &str) -> Result<Vec<u8>, String> {
 
 /// Makes a code of the label `pw@localhost`.
 pub fn code(label: &str) -> Code {
-    let (name, computer) = label.split_once('@').unwrap_or((label, "localhost"));
-    let executable = format!("/usr/bin/{name}");
-    let body = [("label", name), ("computer", computer), ("filepath_executable", &executable)];
-    let value = Value::Map(body.map(|(key, text)| (key.to_owned(), Value::from(text))).into());
-    Code {
-        uuid: format!("code-{name}"),
-        label: name.to_owned(),
-        computer: computer.to_owned(),
-        executable,
-        value,
-    }
+    Code::stand_in(label)
 }
 
 /// Makes a remote folder on `localhost`.
@@ -370,77 +361,6 @@ impl Given {
     /// Returns the nodes. Their files are gone when this returns.
     pub fn into_nodes(self) -> Nodes {
         self.nodes
-    }
-}
-
-/// Plays the role of the engine that lends nodes: gives them uuids and puts their files somewhere.
-#[derive(Debug)]
-pub struct Lender {
-    dir: Option<PathBuf>,
-    lent: u32,
-}
-
-impl Lender {
-    /// Makes one that has no place for files, for values without any.
-    pub(crate) fn nowhere() -> Self {
-        Lender { dir: None, lent: 0 }
-    }
-
-    pub(crate) fn at(dir: &Path) -> Self {
-        Lender { dir: Some(dir.to_owned()), lent: 0 }
-    }
-
-    /// Returns whether the lender gave this uuid to its last node. False if the node kept its own.
-    pub(crate) fn is_fresh(&self, uuid: &str) -> bool {
-        self.lent > 0 && uuid == format!("node-{}", self.lent)
-    }
-
-    /// Returns a node without files.
-    pub fn lend_as(&mut self, data_type: &str, value: Value) -> Node {
-        self.lent += 1;
-        Node {
-            uuid: format!("node-{}", self.lent),
-            data_type: data_type.to_owned(),
-            value,
-            files: BTreeMap::new(),
-        }
-    }
-
-    /// Lends the input that a port was given.
-    pub(crate) fn lend_input(&mut self, input: &CallInput) -> Node {
-        match input {
-            CallInput::New(new) => self.lend_as(&new.data_type, new.value.clone()),
-            CallInput::Node(uuid) => Node { uuid: uuid.clone(), ..Node::default() },
-            CallInput::Code(label) => code(label).lend(self),
-        }
-    }
-
-    /// Returns a node with files, by path.
-    pub fn lend_files<'a>(
-        &mut self,
-        data_type: &str,
-        value: Value,
-        files: impl IntoIterator<Item = (&'a str, &'a FileRef)>,
-    ) -> Node {
-        let mut node = self.lend_as(data_type, value);
-        for (path, file) in files {
-            let local = self.put(&node.uuid, path, file);
-            node.files.insert(path.to_owned(), local.to_string_lossy().into_owned());
-        }
-        node
-    }
-
-    /// Puts a file below the folder. A file that is on disk already stays where it is.
-    fn put(&self, uuid: &str, path: &str, file: &FileRef) -> PathBuf {
-        if let Some(path) = file.path() {
-            return path.to_owned();
-        }
-        let Some(dir) = &self.dir else { return PathBuf::new() };
-        let target = dir.join(uuid).join(path);
-        let parent = target.parent().unwrap_or(dir);
-        let made = fs::create_dir_all(parent).and_then(|()| fs::write(&target, file.read()?));
-        made.unwrap_or_else(|error| panic!("can't lend `{path}` at {}: {error}", target.display()));
-        target
     }
 }
 

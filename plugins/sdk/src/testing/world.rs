@@ -16,13 +16,11 @@ use super::running::{Running, Steps};
 use crate::{
     ports::{
         input::{Inputs, PortType, read_inputs},
-        output::{OutputSet, Places},
+        output::OutputSet,
+        output_nodes::OutputNodes,
+        places::Places,
     },
-    process::{
-        calcfunction::Returned,
-        process_type::{OutputNodes, Process},
-        registry,
-    },
+    process::{calcfunction::Returned, process_type::Process, registry},
     workflow::draft::Draft,
 };
 

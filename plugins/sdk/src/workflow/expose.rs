@@ -45,18 +45,31 @@ use self::metadata::{METADATA, MONITORS};
 use crate::{
     error::Result,
     ports::{
+        given::{Fill, Ports},
         input::{InputField, Inputs, NoLeaf, check_name, macros::namespace_port},
+        lender::Lender,
         node_ref::Stored,
         output::{OutputField, OutputSet, Outputs, OutputsDraft},
+        output_nodes::OutputNodes,
         problems::Problems,
     },
-    process::{
-        process_type::{OutputNodes, Process},
-        registry,
-    },
-    testing::Lender,
-    workflow::draft::{CallMetadata, Draft, Fill, Ports},
+    process::{process_type::Process, registry},
+    workflow::draft::{CallMetadata, Draft},
 };
+
+/// Ports of a child, inputs or outputs.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no child's ports",
+    note = "`expose` stands on a `Draft<P>` among inputs, or an `Exposed<P>` among outputs"
+)]
+pub trait ChildPorts {}
+
+/// Does not compile for `expose` on something that is no child's ports.
+pub const fn assert_exposed<T: ChildPorts>() {}
+
+impl<P: Process> ChildPorts for Draft<P> {}
+impl<P> ChildPorts for Exposed<P> {}
+impl<T: ChildPorts> ChildPorts for Option<T> {}
 
 /// A namespace with the input ports of `P`; it reads as a draft that was given them.
 impl<P: Process> InputField for Draft<P> {

@@ -35,9 +35,8 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use called::{CallFailed, Called};
+pub use called::Called;
 pub use combine::{Either, First, Join, JoinAll, Joined, first, join, join_all};
 pub use cx::{FlowCx, Sleep};
 pub use function::{IsCx, NodesOut, ReturnedNodes, WorkFunction};
-pub(crate) use function::{spec, step, validate, work};
 pub(crate) use step::forget;

@@ -2,7 +2,8 @@
 //! them. Authors may also write such a state machine themselves.
 
 use ferry_plugin_proto::{
-    Call, Command, Inputs as Nodes, StepEvent, StepReply, StepRequest, Task, Then, WorkReply, decode, encode,
+    Call, Command, Inputs as Nodes, Kind, StepEvent, StepReply, StepRequest, Task, Then, WorkReply, decode,
+    encode,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -10,16 +11,15 @@ use crate::{
     error::Result,
     host::report,
     ports::{
-        input::{Inputs, read_inputs, validators::judge_inputs},
+        input::{Inputs, read_inputs, unreadable, validators::judge_inputs},
         node_ref::Stored,
         output::{OutputSet, Outputs},
         problems::Problems,
     },
     process::{
-        calcjob::unreadable,
         exit::ExitCodes,
         process_type::Process,
-        registry::{Spec, Unable},
+        registry::{About, Entry, Spec, Unable},
     },
     workflow::draft::Draft,
 };
@@ -159,7 +159,21 @@ impl Steps {
     }
 }
 
-pub(crate) fn spec<M: Machine>() -> Spec {
+impl Entry {
+    /// Returns the entry of a machine of steps.
+    pub const fn machine<M: Machine>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::WorkChain,
+            spec: spec::<M>,
+            validate: validate::<M>,
+            work: work,
+            step: step::<M>,
+        }
+    }
+}
+
+fn spec<M: Machine>() -> Spec {
     Spec {
         inputs: M::Inputs::namespace(),
         outputs: M::Outputs::namespace(),
@@ -168,15 +182,15 @@ pub(crate) fn spec<M: Machine>() -> Spec {
     }
 }
 
-pub(crate) fn validate<M: Machine>(nodes: &Nodes) -> Problems {
+fn validate<M: Machine>(nodes: &Nodes) -> Problems {
     judge_inputs(nodes, M::validate)
 }
 
-pub(crate) fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {
+fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {
     Err(Unable("it is a machine of steps, which is neither called nor prepared"))
 }
 
-pub(crate) fn step<M: Machine>(request: &StepRequest) -> Result<StepReply, Unable> {
+fn step<M: Machine>(request: &StepRequest) -> Result<StepReply, Unable> {
     let mut cx =
         Steps { process: request.process.clone(), time: request.time, commands: Vec::new(), position: None };
     let (result, reports) = report::collect(|| take::<M>(request, &mut cx));

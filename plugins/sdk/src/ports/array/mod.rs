@@ -181,8 +181,8 @@ impl Array {
 mod tests {
     use super::*;
     use crate::{
-        ports::input::PortType,
-        testing::{Lender, Scratch},
+        ports::{input::PortType, lender::Lender},
+        testing::Scratch,
     };
 
     fn npy(dtype: &str, fortran: bool, shape: &[usize], bytes: &[u8]) -> Vec<u8> {

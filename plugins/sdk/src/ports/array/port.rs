@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{CallInput, NewNode, Node, Value};
 
 use super::Array;
-use crate::{
-    ports::{
-        data::{DataFiles, FileField, give_files, new_files},
-        file::FileRef,
-        input::PortType,
-        output::{IntoNode, Places},
-    },
-    testing::Lender,
+use crate::ports::{
+    data::{DataFiles, FileField, give_files, new_files},
+    file::FileRef,
+    input::PortType,
+    lender::Lender,
+    output::IntoNode,
+    places::Places,
 };
 
 /// The name of the only array of a node, if it has no other: AiiDA's.

@@ -4,10 +4,7 @@ use ferry_plugin_proto::{CallInput, NewFile, NewNode, Node, VERSION_KEY, Value, 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Data, DataFiles};
-use crate::{
-    ports::{file::FileRef, output::Places},
-    testing::Lender,
-};
+use crate::ports::{file::FileRef, lender::Lender, places::Places};
 
 /// Upgrades a body to the version that `T` declares.
 fn upgraded<T: Data>(body: Value) -> Result<Value, String> {

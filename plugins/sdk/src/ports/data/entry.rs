@@ -6,7 +6,7 @@ use std::fmt;
 use ferry_plugin_proto::{DataType, NewNode, Node};
 
 use super::{Data, macros};
-use crate::ports::{file::SingleFile, output::Places};
+use crate::ports::{file::SingleFile, places::Places};
 
 /// One data type of some crate, whatever its Rust type.
 pub struct DataEntry {

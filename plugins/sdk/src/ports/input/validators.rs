@@ -6,11 +6,7 @@ use std::{fmt, marker::PhantomData};
 use ferry_plugin_proto::Inputs as Nodes;
 
 use super::{InputField, Inputs, read_inputs};
-use crate::{
-    ports::problems::Problems,
-    process::process_type::Process,
-    workflow::{draft::Draft, expose::Exposed},
-};
+use crate::ports::problems::Problems;
 
 /// Returns all problems of the inputs: ports that can't be read, those found by the validators of ports and
 /// namespaces, and, if all can be read, those found by `together`.
@@ -25,20 +21,6 @@ pub(crate) fn judge_inputs<I: Inputs>(nodes: &Nodes, together: impl FnOnce(&I, &
     }
     bad
 }
-
-/// Ports of a child, inputs or outputs.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no child's ports",
-    note = "`expose` stands on a `Draft<P>` among inputs, or an `Exposed<P>` among outputs"
-)]
-pub trait ChildPorts {}
-
-/// Does not compile for `expose` on something that is no child's ports.
-pub const fn assert_exposed<T: ChildPorts>() {}
-
-impl<P: Process> ChildPorts for Draft<P> {}
-impl<P> ChildPorts for Exposed<P> {}
-impl<T: ChildPorts> ChildPorts for Option<T> {}
 
 /// A function that judges a `T`: it returns what is wrong (`How` is then [`Says`]), or notes it ([`Notes`]).
 #[diagnostic::on_unimplemented(

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{Namespace, Node, Port, Value};
 
 use crate::{
-    ports::input::{PortType, macros::namespace_port},
-    workflow::draft::{CallMetadata, Ports},
+    ports::{
+        given::Ports,
+        input::{PortType, macros::namespace_port},
+    },
+    workflow::draft::CallMetadata,
 };
 
 /// The name of the namespace.

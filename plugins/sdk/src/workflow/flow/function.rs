@@ -1,6 +1,6 @@
 //! Workfunctions as process types: their ports, and how a request becomes a future.
 
-use ferry_plugin_proto::{Inputs as Nodes, Namespace, StepReply, StepRequest, Task, WorkReply};
+use ferry_plugin_proto::{Inputs as Nodes, Kind, Namespace, StepReply, StepRequest, Task, WorkReply};
 
 use super::{
     core::Core,
@@ -11,17 +11,15 @@ use super::{
 use crate::{
     error::{Error, Result},
     ports::{
-        input::{Inputs, PortType, read_inputs, validators::judge_inputs},
+        input::{Inputs, PortType, read_inputs, unreadable, validators::judge_inputs},
         node_ref::{Node, Stored},
         output::{OutputField, OutputSet, Outputs},
+        output_nodes::{OutputNodes, RESULT},
         problems::Problems,
     },
     process::{
-        calcfunction::RESULT,
-        calcjob::unreadable,
         exit::ExitCodes,
-        process_type::OutputNodes,
-        registry::{Spec, Unable},
+        registry::{About, Entry, Spec, Unable},
     },
 };
 
@@ -144,7 +142,21 @@ pub trait WorkFunction: 'static {
     }
 }
 
-pub(crate) fn spec<F: WorkFunction>() -> Spec {
+impl Entry {
+    /// Returns the entry of a workfunction.
+    pub const fn workfunction<F: WorkFunction>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::WorkFunction,
+            spec: spec::<F>,
+            validate: validate::<F>,
+            work: work,
+            step: step::<F>,
+        }
+    }
+}
+
+fn spec<F: WorkFunction>() -> Spec {
     Spec {
         inputs: F::Inputs::namespace(),
         outputs: F::Returned::namespace(),
@@ -153,15 +165,15 @@ pub(crate) fn spec<F: WorkFunction>() -> Spec {
     }
 }
 
-pub(crate) fn validate<F: WorkFunction>(nodes: &Nodes) -> Problems {
+fn validate<F: WorkFunction>(nodes: &Nodes) -> Problems {
     judge_inputs(nodes, F::judge)
 }
 
-pub(crate) fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {
+fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {
     Err(Unable("it is a workfunction, which takes steps and is neither called nor prepared"))
 }
 
-pub(crate) fn step<F: WorkFunction>(request: &StepRequest) -> Result<StepReply, Unable> {
+pub(super) fn step<F: WorkFunction>(request: &StepRequest) -> Result<StepReply, Unable> {
     Ok(steps::step(request, begin::<F>))
 }
 

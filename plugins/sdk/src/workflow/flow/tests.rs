@@ -17,7 +17,7 @@ use ferry_plugin_proto::{
     CallInput, Command, Ended, Node as PluginNode, StepEvent, StepReply, StepRequest, Then, Value,
 };
 
-use super::{WorkFunction, step};
+use super::{WorkFunction, function::step};
 use crate::{
     error::Result,
     ports::{file::SingleFile, input::Inputs, node_ref::Node},

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{JobFailure, Next, Restart, RestartInputs, handler::in_order};
 use crate::{
     error::Result,
-    export::doing,
+    host::doing,
     ports::problems::Problems,
     process::{exit::ExitCodes, process_type::Process},
     workflow::{

@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 use super::{Escalation, Resource, Restart};
 use crate::{
     ports::{
+        given::{Fill, InputsDraft, Ports},
         input::{InputField, Inputs, macros::join},
+        lender::Lender,
         problems::Problems,
         scalars::Json,
     },
-    testing::Lender,
-    workflow::draft::{Draft, Fill, InputsDraft, Ports},
+    workflow::draft::Draft,
 };
 
 /// Settings of every restart workchain.

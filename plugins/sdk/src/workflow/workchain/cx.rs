@@ -8,10 +8,10 @@ use super::Child;
 use crate::{
     error::Result,
     ports::{
-        input::read_inputs,
+        input::{read_inputs, unreadable},
         output::{OutputSet, Outputs, OutputsDraft},
     },
-    process::{calcjob::unreadable, process_type::Process},
+    process::process_type::Process,
     workflow::{draft::Draft, workchain::WorkChain},
 };
 

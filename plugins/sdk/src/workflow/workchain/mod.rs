@@ -17,7 +17,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use ferry_plugin_proto::{
-    Command, Exit, Inputs as Nodes, StepEvent, StepReply, StepRequest, Task, Then, WorkReply,
+    Command, Exit, Inputs as Nodes, Kind, StepEvent, StepReply, StepRequest, Task, Then, WorkReply,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -31,8 +31,7 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
-    export::doing,
-    host::report,
+    host::{doing, report},
     ports::{
         input::{Inputs, validators::judge_inputs},
         node_ref::Stored,
@@ -41,7 +40,7 @@ use crate::{
     },
     process::{
         exit::ExitCodes,
-        registry::{Spec, Unable},
+        registry::{About, Entry, Spec, Unable},
     },
 };
 
@@ -180,7 +179,21 @@ pub trait WorkChain: Serialize + DeserializeOwned + Default + Sized + 'static {
     }
 }
 
-pub(crate) fn spec<W: WorkChain>() -> Spec {
+impl Entry {
+    /// Returns the entry of a workchain.
+    pub const fn workchain<W: WorkChain>(about: About) -> Self {
+        Entry {
+            about,
+            kind: Kind::WorkChain,
+            spec: spec::<W>,
+            validate: validate::<W>,
+            work: work,
+            step: step::<W>,
+        }
+    }
+}
+
+fn spec<W: WorkChain>() -> Spec {
     Spec {
         inputs: W::Inputs::namespace(),
         outputs: W::Outputs::namespace(),
@@ -189,15 +202,15 @@ pub(crate) fn spec<W: WorkChain>() -> Spec {
     }
 }
 
-pub(crate) fn validate<W: WorkChain>(nodes: &Nodes) -> Problems {
+fn validate<W: WorkChain>(nodes: &Nodes) -> Problems {
     judge_inputs(nodes, W::validate)
 }
 
-pub(crate) fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {
+fn work(_: &Nodes, _: Task) -> Result<WorkReply, Unable> {
     Err(Unable("it is a workchain, which takes steps and is neither called nor prepared"))
 }
 
-pub(crate) fn step<W: WorkChain>(request: &StepRequest) -> Result<StepReply, Unable> {
+fn step<W: WorkChain>(request: &StepRequest) -> Result<StepReply, Unable> {
     Ok(turn::<W>(request).unwrap_or_else(|text| except(request, Vec::new(), text, None)))
 }
 

@@ -72,7 +72,7 @@ impl<W: WorkChain> Program<W> {
                 Some(Op::Step { name, take }) => return Ok(Next::Step { at, name, take }),
                 Some(Op::Jump(to)) => at = *to,
                 Some(Op::Unless { test, to, is_loop }) => {
-                    crate::export::doing(format_args!("the condition `{test}`"));
+                    crate::host::doing(format_args!("the condition `{test}`"));
                     let holds = (test.holds)(chain, cx).map_err(|error| in_condition(test, error))?;
                     if *is_loop && holds && begun.contains(&at) {
                         Err(format!(
