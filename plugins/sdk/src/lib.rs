@@ -132,7 +132,10 @@ pub mod testing;
 mod workflow;
 
 pub use error::{CallFailed, Error, Result};
-pub use export::plugin::{Failure, Plugin};
+pub use export::{
+    RUSTC, SDK_VERSION, TARGET,
+    plugin::{Failure, Plugin},
+};
 pub use ferry_plugin_abi as abi;
 pub use ferry_plugin_macros::{
     Data, ExitCodes, Inputs, Outputs, Schema, calcfunction, calcjob, interface, machine, monitor, outline,
@@ -184,13 +187,6 @@ pub use workflow::{
     },
     workchain::{Child, Condition, Outline, Predicate, Step, StepCx, StepReturn, Truth, WorkChain},
 };
-
-/// Version of this crate, as a plugin file states it.
-pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The compiler, as a plugin file states it. It is information only.
-pub const RUSTC: &str = env!("FERRY_PLUGIN_RUSTC");
-/// The target, as a plugin file states it.
-pub const TARGET: &str = env!("FERRY_PLUGIN_TARGET");
 
 /// Everything that a plugin's modules name: `use ferry_plugin::prelude::*`.
 pub mod prelude {

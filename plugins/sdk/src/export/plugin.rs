@@ -8,6 +8,7 @@ use ferry_plugin_proto::{
     ReadData, StepReply, StepRequest, Validate, Validated, Work, WorkReply, decode, encode,
 };
 
+use super::SDK_VERSION;
 use crate::{
     ports::{
         data::DataEntry,
@@ -78,11 +79,7 @@ impl Plugin {
             method::CHECK => self.check(&read(request)?).map(|validated| encode(&validated)),
             _ => Err(Failure {
                 status: status::UNKNOWN_METHOD,
-                message: format!(
-                    "plugin `{}` (SDK {}) has no method {method}",
-                    self.name,
-                    crate::SDK_VERSION
-                ),
+                message: format!("plugin `{}` (SDK {}) has no method {method}", self.name, SDK_VERSION),
             }),
         }
     }
