@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use ferry_engine_core::clock;
 
-use super::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Failed attempts at the present step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,9 +7,10 @@ use ferry_plugin_proto::{Kind, Value};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    CommentChange, Content, Deletion, GateState, GroupChange, HostChange, Level, LinkType, NodeId, PluginRow,
-    Process,
+use crate::{
+    objects::repository::Content,
+    records::{GateState, Level, LinkType, NodeId, PluginRow, Process},
+    tables::{comments::CommentChange, delete::Deletion, groups::GroupChange, hosts::HostChange},
 };
 use ferry_engine_core::{
     computer::Computer,

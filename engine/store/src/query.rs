@@ -10,10 +10,22 @@ use std::{
 use ferry_plugin_proto::Kind;
 use jiff::Timestamp;
 
-use super::{
-    CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
-    HostRow, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Objects, Orphan, PluginRow, Process,
-    Result, Sharing, SqliteReader, Ticket, queues,
+use crate::{
+    error::{Error, ErrorKind, Result},
+    objects::repository::{Content, Objects},
+    records::{
+        Child, ComputerRow, GateState, Group, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Orphan,
+        PluginRow, Process, Ticket,
+    },
+    sqlite::reader::SqliteReader,
+    tables::{
+        cache::CacheEntry,
+        cleaning::Cleaning,
+        comments::Comment,
+        delete::Follow,
+        hosts::HostRow,
+        queues::{self, Sharing},
+    },
 };
 use ferry_engine_core::{
     process::State,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Attempts;
+use crate::attempts::Attempts;
 
 use ferry_engine_core::{
     computer::Computer,

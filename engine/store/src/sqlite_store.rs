@@ -6,10 +6,17 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 #[cfg(feature = "testing")]
-use super::Finding;
-use super::{
-    Change, Error, ErrorKind, NodeId, Objects, Reader, Result, SqliteReader, Stage, Store, Tidied,
-    connections, group::Committer, maintain::Tidying, writer::Writer,
+use crate::upkeep::check::Finding;
+use crate::{
+    Store,
+    change::Change,
+    database::connections,
+    error::{Error, ErrorKind, Result},
+    objects::repository::Objects,
+    query::Reader,
+    records::NodeId,
+    sqlite::{group_commit::Committer, reader::SqliteReader, writer::Writer},
+    upkeep::maintain::{Stage, Tidied, Tidying},
 };
 
 /// An embedded store opened by its owner. Clones share it.

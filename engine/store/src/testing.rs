@@ -11,7 +11,14 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Change, Error, ErrorKind, NodeId, Reader, Result, Stage, Store, Tidied};
+use crate::{
+    Store,
+    change::Change,
+    error::{Error, ErrorKind, Result},
+    query::Reader,
+    records::NodeId,
+    upkeep::maintain::{Stage, Tidied},
+};
 
 /// The fault of one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

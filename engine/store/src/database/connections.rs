@@ -8,7 +8,10 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{Error, ErrorKind, Result, schema};
+use crate::{
+    database::schema,
+    error::{Error, ErrorKind, Result},
+};
 
 /// Time that a connection waits for another program's lock, ms.
 const BUSY_MS: u32 = 5000;
@@ -18,11 +21,11 @@ const STATEMENTS: usize = 64;
 const IDLE_MAX: usize = 4;
 
 /// A connection that reader and writer use in turn.
-pub(super) type Shared = Arc<Mutex<Connection>>;
+pub(crate) type Shared = Arc<Mutex<Connection>>;
 
 /// The connections for queries.
 #[derive(Debug)]
-pub(super) enum Connections {
+pub(crate) enum Connections {
     /// Read-only connections, opened as needed.
     Pool {
         /// The database.
@@ -37,13 +40,13 @@ pub(super) enum Connections {
 
 impl Connections {
     /// Opens a first connection.
-    pub(super) fn open(path: &Path) -> Result<Connections> {
+    pub(crate) fn open(path: &Path) -> Result<Connections> {
         let first = for_reading(path)?;
         Ok(Connections::Pool { path: path.to_owned(), idle: Mutex::new(vec![first]) })
     }
 
     /// Returns the database's file; `None` for a database in memory.
-    pub(super) fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Connections::Pool { path, .. } => Some(path),
             #[cfg(feature = "testing")]
@@ -52,7 +55,7 @@ impl Connections {
     }
 
     /// Runs a query. A connection on which a query failed is not used again.
-    pub(super) fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    pub(crate) fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         match self {
             #[cfg(feature = "testing")]
             Connections::Shared(shared) => Ok(query(&lock(shared))?),
@@ -71,7 +74,7 @@ impl Connections {
 }
 
 /// Locks a mutex. A panic elsewhere leaves a connection usable, since SQLite rolls back an open transaction.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -79,7 +82,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 ///
 /// SQLite keeps an index of its log beside the database, and can't read if it can't create that index. On a
 /// read-only disk, a store without a log is complete and does not change. So it is opened as immutable.
-pub(super) fn for_reading(path: &Path) -> Result<Connection> {
+pub(crate) fn for_reading(path: &Path) -> Result<Connection> {
     if !path.exists() {
         return Err(Error::new(ErrorKind::NotFound, "open store").with("path", path.display()));
     }
@@ -119,7 +122,7 @@ fn prepare_for_reading(db: rusqlite::Result<Connection>) -> Result<Connection> {
 }
 
 /// Opens the owner's connection, which syncs each commit.
-pub(super) fn for_writing(path: &Path) -> Result<Connection> {
+pub(crate) fn for_writing(path: &Path) -> Result<Connection> {
     let db = Connection::open(path)?;
     schema::check(&db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -130,7 +133,7 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
 
 /// Opens a database in memory, which ends with its connection.
 #[cfg(feature = "testing")]
-pub(super) fn in_memory() -> Result<Connection> {
+pub(crate) fn in_memory() -> Result<Connection> {
     let db = Connection::open_in_memory()?;
     prepare_for_writing(&db)?;
     // The readers use it too.

@@ -5,7 +5,7 @@
 
 use rusqlite::Connection;
 
-use super::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The migrations. Each one takes a store from its index to the next number. Never edit one that was released.
 const MIGRATIONS: &[&str] = &[
@@ -25,7 +25,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const APPLICATION_ID: i64 = 0x4652_5259;
 
 /// Checks that the database is a ferry store, and not of a newer ferry. Returns the version, 0 for an empty file.
-pub(super) fn check(db: &Connection) -> Result<i64> {
+pub(crate) fn check(db: &Connection) -> Result<i64> {
     let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (version, application) = (pragma("user_version")?, pragma("application_id")?);
     if version > 0 && application != APPLICATION_ID {
@@ -43,7 +43,7 @@ pub(super) fn check(db: &Connection) -> Result<i64> {
 
 /// Checks that the database can be read as it is. Fails as [`check`], and also for a store that no owner has
 /// migrated.
-pub(super) fn check_for_reading(db: &Connection) -> Result<()> {
+pub(crate) fn check_for_reading(db: &Connection) -> Result<()> {
     match check(db)? {
         // An owner has just created the file and not filled it yet.
         0 => Err(Error::new(ErrorKind::NotFound, "open store").message("the store is empty")),
@@ -57,7 +57,7 @@ pub(super) fn check_for_reading(db: &Connection) -> Result<()> {
 }
 
 /// Migrates the store to [`VERSION`]. Only the owner may call it.
-pub(super) fn migrate(db: &mut Connection) -> Result<()> {
+pub(crate) fn migrate(db: &mut Connection) -> Result<()> {
     let from = check(db)?;
     for (number, sql) in (1..).zip(MIGRATIONS).skip(from as usize) {
         let tx = db.transaction()?;

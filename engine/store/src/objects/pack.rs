@@ -17,35 +17,38 @@ use std::{
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
-use super::{Error, Objects, Result, objects::sync_dir};
+use crate::{
+    error::{Error, Result},
+    objects::repository::{Objects, sync_dir},
+};
 
 const HEADER: &[u8] = b"ferry pack 1\n";
 
 /// A pack that is being written and has no name yet. A crash leaves no file that is ever read.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     file: BufWriter<NamedTempFile>,
     size: u64,
     /// Digest and offset of each object in it.
-    pub(super) entries: Vec<(String, u64)>,
+    pub(crate) entries: Vec<(String, u64)>,
     target: PathBuf,
     name: String,
 }
 
 /// A pack that is on disk.
 #[derive(Debug)]
-pub(super) struct Pack {
+pub(crate) struct Pack {
     /// Name of its file.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its size in bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Digest and offset of each object in it.
-    pub(super) entries: Vec<(String, u64)>,
+    pub(crate) entries: Vec<(String, u64)>,
 }
 
 impl Draft {
     /// Begins a draft.
-    pub(super) fn begin(objects: &Objects) -> Result<Draft> {
+    pub(crate) fn begin(objects: &Objects) -> Result<Draft> {
         let name = format!("{}.pack", Uuid::now_v7());
         let target = objects.pack(&name);
         let failed = |source| Error::from_io("pack objects", &target, source);
@@ -58,7 +61,7 @@ impl Draft {
     }
 
     /// Adds an object. Returns false, and leaves it out of the entries, if its bytes do not match its digest.
-    pub(super) fn add(&mut self, digest: &str, size: u64, from: &mut dyn Read) -> Result<bool> {
+    pub(crate) fn add(&mut self, digest: &str, size: u64, from: &mut dyn Read) -> Result<bool> {
         self.write(format!("{digest} {size}\n").as_bytes())?;
         let offset = self.size;
         let mut hasher = blake3::Hasher::new();
@@ -83,7 +86,7 @@ impl Draft {
     }
 
     /// Syncs the draft and gives it its name, durably.
-    pub(super) fn finish(self) -> Result<Pack> {
+    pub(crate) fn finish(self) -> Result<Pack> {
         let Draft { file, size, entries, target, name } = self;
         let failed = |source| Error::from_io("pack objects", &target, source);
         let file = file.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed)?;

@@ -9,14 +9,14 @@ use std::{
 
 use rustix::fs::FlockOperation;
 
-use super::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Name of the lock file, in the directory of objects.
-pub(super) const NAME: &str = ".pin";
+pub(crate) const NAME: &str = ".pin";
 
 /// The lock, held while objects must stay in place, or while they are moved.
 #[derive(Debug)]
-pub(super) struct Pin {
+pub(crate) struct Pin {
     _file: File,
 }
 
@@ -25,7 +25,7 @@ impl Pin {
     ///
     /// # Errors
     /// Fails with `Owned` while maintenance runs.
-    pub(super) fn still(dir: &Path) -> Result<Pin> {
+    pub(crate) fn still(dir: &Path) -> Result<Pin> {
         take(
             dir,
             FlockOperation::NonBlockingLockShared,
@@ -37,7 +37,7 @@ impl Pin {
     ///
     /// # Errors
     /// Fails with `Owned` while a backup is being made.
-    pub(super) fn alone(dir: &Path) -> Result<Pin> {
+    pub(crate) fn alone(dir: &Path) -> Result<Pin> {
         take(
             dir,
             FlockOperation::NonBlockingLockExclusive,

@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Largest object that is stored as a row, bytes.
 pub const INLINE_MAX: u64 = 16 * 1024;
@@ -48,11 +48,11 @@ mod bytes_as_list_or_bytes {
     //! Bytes as MessagePack's own kind of bytes, without another dependency.
     use serde::{Deserializer, Serializer, de};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         struct Bytes;
         impl<'de> de::Visitor<'de> for Bytes {
             type Value = Vec<u8>;
@@ -78,7 +78,7 @@ mod bytes_as_list_or_bytes {
 }
 
 /// Name of the subdirectory for packs, in the directory of objects.
-pub(super) const PACKS: &str = "packs";
+pub(crate) const PACKS: &str = "packs";
 
 /// The directory of large objects. Most are a file each; the rows say which are together in a pack.
 #[derive(Debug, Clone)]
@@ -99,12 +99,12 @@ impl Objects {
     }
 
     /// Returns the directory itself.
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Returns the path of a pack.
-    pub(super) fn pack(&self, name: &str) -> PathBuf {
+    pub(crate) fn pack(&self, name: &str) -> PathBuf {
         self.dir.join(PACKS).join(name)
     }
 
@@ -142,7 +142,7 @@ impl Objects {
         self.put_reader(&mut file)
     }
 
-    pub(super) fn put_reader(&self, from: &mut dyn Read) -> Result<Content> {
+    pub(crate) fn put_reader(&self, from: &mut dyn Read) -> Result<Content> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| Error::from_io("store object", &path, source)
@@ -192,7 +192,7 @@ fn copy_hashing(from: &mut dyn Read, to: &mut File) -> io::Result<(String, u64)>
 }
 
 /// Renews the modification time of an object. Returns whether it exists.
-pub(super) fn freshen(path: &Path) -> bool {
+pub(crate) fn freshen(path: &Path) -> bool {
     let now = SystemTime::from(ferry_engine_core::clock::now());
     // A file of another user keeps its age.
     File::open(path).map(|file| file.set_modified(now)).is_ok()

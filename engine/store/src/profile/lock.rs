@@ -11,8 +11,8 @@ use std::{
 
 use rustix::fs::FlockOperation;
 
-use super::{Error, ErrorKind, Result};
-use crate::child::Child;
+use crate::error::{Error, ErrorKind, Result};
+use crate::profile::child::Child;
 
 /// The lock of the one program that steps, polls and writes. Dropping it releases the lock.
 #[derive(Debug)]

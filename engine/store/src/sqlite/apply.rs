@@ -4,18 +4,23 @@ use ferry_plugin_proto::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::{
-    Change, Content, Error, ErrorKind, FileContent, NewData, NewProcess, NodeId, NodeKind, Objects,
-    PluginRow, Process, Result, cache, cleaning, comments, delete, groups, hosts,
-    links::{self, Batch, NewLink},
-    queues,
-    tickets::{self, Wish},
-    tree,
+use crate::{
+    change::{Change, FileContent, NewData, NewProcess},
+    error::{Error, ErrorKind, Result},
+    objects::repository::{Content, Objects},
+    records::{NodeId, NodeKind, PluginRow, Process},
+    tables::{
+        cache, cleaning, comments, delete, groups, hosts,
+        links::{self, Batch, NewLink},
+        queues,
+        tickets::{self, Wish},
+        tree,
+    },
 };
 use ferry_engine_core::{computer::Computer, process::State};
 
 /// Applies one batch inside a transaction. Returns the numbers of the nodes that it created, in order.
-pub(super) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> Result<Vec<NodeId>> {
+pub(crate) fn apply(db: &Connection, objects: &Objects, changes: &[Change]) -> Result<Vec<NodeId>> {
     let mut made = Vec::new();
     let mut batch = Batch::default();
     let now = ferry_engine_core::clock::now().as_microsecond();

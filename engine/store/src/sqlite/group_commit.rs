@@ -6,18 +6,24 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
 
-use super::{
-    Change, Error, ErrorKind, NodeId, Objects, Result, apply,
-    connections::{self, Shared, lock},
-    schema,
+use crate::{
+    change::Change,
+    database::{
+        connections::{self, Shared, lock},
+        schema,
+    },
+    error::{Error, ErrorKind, Result},
+    objects::repository::Objects,
+    records::NodeId,
+    sqlite::apply,
 };
 
 /// The result of each batch of a group.
-pub(super) type Outcomes = Vec<Result<Vec<NodeId>>>;
+pub(crate) type Outcomes = Vec<Result<Vec<NodeId>>>;
 
 /// The single writing connection of an owner.
 #[derive(Debug)]
-pub(super) struct Committer {
+pub(crate) struct Committer {
     db: Shared,
     /// The file, to open the connection again; `None` for a database in memory.
     file: Option<PathBuf>,
@@ -28,7 +34,7 @@ pub(super) struct Committer {
 
 impl Committer {
     /// Migrates the store and raises the epoch, so that earlier owners can no longer write.
-    pub(super) fn begin(db: Connection, file: Option<&Path>, objects: Objects) -> Result<Committer> {
+    pub(crate) fn begin(db: Connection, file: Option<&Path>, objects: Objects) -> Result<Committer> {
         let mut db = db;
         schema::migrate(&mut db)?;
         let epoch = raise_epoch(&mut db)?;
@@ -43,24 +49,24 @@ impl Committer {
 
     /// Returns the connection, for readers that share it.
     #[cfg(feature = "testing")]
-    pub(super) fn shared(&self) -> Shared {
+    pub(crate) fn shared(&self) -> Shared {
         self.db.clone()
     }
 
     /// Returns a counter of the commits.
-    pub(super) fn commits(&self) -> watch::Receiver<u64> {
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
         self.commits.subscribe()
     }
 
     /// Commits a group. The outer error means that nothing was kept; an inner one means that this batch alone was
     /// rolled back.
-    pub(super) fn commit<'a>(&self, batches: impl Iterator<Item = &'a [Change]>) -> Result<Outcomes> {
+    pub(crate) fn commit<'a>(&self, batches: impl Iterator<Item = &'a [Change]>) -> Result<Outcomes> {
         self.transact(|tx| batches.map(|changes| self.apply(tx, changes)).collect())
     }
 
     /// Runs `work` in a transaction of its own, under the owner's epoch. After a failure the connection is ready
     /// for the next attempt, as soon as the cause is removed.
-    pub(super) fn transact<T>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
+    pub(crate) fn transact<T>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut db = lock(&self.db);
         let done = self.attempt(&mut db, work);
         match &done {
@@ -71,7 +77,7 @@ impl Committer {
     }
 
     /// Runs work that can't be part of a transaction.
-    pub(super) fn outside(&self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+    pub(crate) fn outside(&self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
         let mut db = lock(&self.db);
         self.check_epoch(&db)?;
         let done = work(&db);

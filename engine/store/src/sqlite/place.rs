@@ -11,14 +11,18 @@ use std::{
 
 use rusqlite::OptionalExtension;
 
-use super::{Content, Error, ErrorKind, Result, SqliteReader, error::DAMAGED, objects::freshen};
+use crate::{
+    error::{DAMAGED, Error, ErrorKind, Result},
+    objects::repository::{Content, freshen},
+    sqlite::reader::SqliteReader,
+};
 
 /// Number of times that a place is looked up.
 const LOOKS: usize = 3;
 
 /// The place of an object's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// In the row, with these bytes.
     Row(Vec<u8>),
     /// In a file named by the digest.
@@ -29,7 +33,7 @@ pub(super) enum Place {
 
 impl SqliteReader {
     /// Returns size and place of an object.
-    pub(super) fn locate(&self, digest: &str) -> Result<(u64, Place)> {
+    pub(crate) fn locate(&self, digest: &str) -> Result<(u64, Place)> {
         let sql = "SELECT o.size, o.bytes, p.name, o.offset FROM object o LEFT JOIN pack p ON p.id = o.pack
                    WHERE o.digest = ?1";
         self.with(|db| {
@@ -49,7 +53,7 @@ impl SqliteReader {
 
     /// Returns the file that must hold an object, and the least length of that file; `None` for an object in a
     /// row.
-    pub(super) fn extent(&self, digest: &str, size: u64, place: &Place) -> Option<(PathBuf, u64)> {
+    pub(crate) fn extent(&self, digest: &str, size: u64, place: &Place) -> Option<(PathBuf, u64)> {
         match place {
             Place::Row(_) => None,
             Place::File => Some((self.objects.path(digest), size)),
@@ -58,7 +62,7 @@ impl SqliteReader {
     }
 
     /// Opens an object.
-    pub(super) fn open_place(&self, digest: &str) -> Result<Box<dyn Read + Send>> {
+    pub(crate) fn open_place(&self, digest: &str) -> Result<Box<dyn Read + Send>> {
         let mut failure = None;
         for _ in 0..LOOKS {
             let (size, place) = self.locate(digest)?;
@@ -77,7 +81,7 @@ impl SqliteReader {
 
     /// Returns the path of a file that holds an object's bytes. An object that is elsewhere is written to that
     /// file first.
-    pub(super) fn place_as_file(&self, digest: &str) -> Result<PathBuf> {
+    pub(crate) fn place_as_file(&self, digest: &str) -> Result<PathBuf> {
         let path = self.objects.path(digest);
         if freshen(&path) {
             return Ok(path);

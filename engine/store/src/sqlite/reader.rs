@@ -11,11 +11,24 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use uuid::Uuid;
 
-use super::{
-    CacheEntry, Child, Cleaning, Comment, ComputerRow, Content, Error, ErrorKind, Follow, GateState, Group,
-    HostRow, Level, Link, Live, LogLine, Node, NodeFile, NodeFilter, NodeId, NodeKind, Objects, Orphan,
-    PluginRow, Process, ProcessFilter, Reads, Result, Ticket, cache, cleaning, comments,
-    connections::Connections, delete, hosts, list, place::Place, queues, tickets, tree,
+use crate::{
+    database::connections::Connections,
+    error::{Error, ErrorKind, Result},
+    objects::repository::{Content, Objects},
+    query::{NodeFilter, ProcessFilter, Reads},
+    records::{
+        Child, ComputerRow, GateState, Group, Level, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind,
+        Orphan, PluginRow, Process, Ticket,
+    },
+    sqlite::place::Place,
+    tables::{
+        cache::{self, CacheEntry},
+        cleaning::{self, Cleaning},
+        comments::{self, Comment},
+        delete::{self, Follow},
+        hosts::{self, HostRow},
+        lists, queues, tickets, tree,
+    },
 };
 use ferry_engine_core::{
     process::State,
@@ -26,17 +39,17 @@ use ferry_engine_core::{
 #[derive(Debug, Clone)]
 pub struct SqliteReader {
     connections: Arc<Connections>,
-    pub(super) objects: Objects,
+    pub(crate) objects: Objects,
     /// Cached manifests. The manifest of a digest never changes, and reading it costs more than the rest of a
     /// launch.
     manifests: Arc<Mutex<HashMap<String, Arc<Manifest>>>>,
 }
 
-pub(super) const NODE: &str =
+pub(crate) const NODE: &str =
     "SELECT n.id, n.uuid, n.kind, n.type, n.label, n.description, c.label, n.body, n.created, n.modified
      FROM node n LEFT JOIN computer c ON c.id = n.computer";
 
-pub(super) const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n.description, p.state, p.paused,
+pub(crate) const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n.description, p.state, p.paused,
          p.kill_requested, p.plugin, p.status, p.exit_status, p.exit_message, p.job_id, p.scheduler_state,
          p.work_dir, c.label, p.checkpoint, p.version, n.created, n.modified, p.caller, p.call, p.root, p.wake,
          p.woken, p.crashes, p.since, p.attempts
@@ -60,7 +73,10 @@ impl SqliteReader {
 
     /// Creates a reader on the writer's own connection.
     #[cfg(feature = "testing")]
-    pub(super) fn sharing(connection: super::connections::Shared, objects: Objects) -> SqliteReader {
+    pub(crate) fn sharing(
+        connection: crate::database::connections::Shared,
+        objects: Objects,
+    ) -> SqliteReader {
         SqliteReader {
             connections: Arc::new(Connections::Shared(connection)),
             objects,
@@ -68,12 +84,12 @@ impl SqliteReader {
         }
     }
 
-    pub(super) fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    pub(crate) fn with<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.connections.with(query)
     }
 
     /// Returns the database's file; `None` for a database in memory.
-    pub(super) fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.connections.path()
     }
 
@@ -148,12 +164,12 @@ impl Reads for SqliteReader {
     }
 
     fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>> {
-        let (sql, values) = list::processes(filter);
+        let (sql, values) = lists::processes(filter);
         self.with(|db| query_all(db, &sql, params_from_iter(values), process))
     }
 
     fn nodes(&self, filter: &NodeFilter) -> Result<Vec<Node>> {
-        let (sql, values) = list::nodes(filter);
+        let (sql, values) = lists::nodes(filter);
         self.with(|db| query_all(db, &sql, params_from_iter(values), node))
     }
 
@@ -387,7 +403,7 @@ impl Reads for SqliteReader {
     }
 }
 
-pub(super) fn query_all<T, P: rusqlite::Params>(
+pub(crate) fn query_all<T, P: rusqlite::Params>(
     db: &Connection,
     sql: &str,
     params: P,
@@ -397,7 +413,7 @@ pub(super) fn query_all<T, P: rusqlite::Params>(
 }
 
 /// Returns all computers, by label.
-pub(super) fn computers(db: &Connection) -> rusqlite::Result<Vec<ComputerRow>> {
+pub(crate) fn computers(db: &Connection) -> rusqlite::Result<Vec<ComputerRow>> {
     query_all(db, "SELECT id, uuid, config, created FROM computer ORDER BY label", [], |row| {
         Ok(ComputerRow {
             id: row.get(0)?,
@@ -483,14 +499,14 @@ fn plugin(row: &Row<'_>, manifest: Arc<Manifest>) -> rusqlite::Result<PluginRow>
     })
 }
 
-pub(super) fn unreadable(
+pub(crate) fn unreadable(
     column: usize,
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
 }
 
-pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(crate) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text).map_err(|error| unreadable(column, error))
 }
@@ -503,24 +519,24 @@ fn optional_json<T: serde::de::DeserializeOwned>(
     if is_null { Ok(None) } else { json(row, column).map(Some) }
 }
 
-pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+pub(crate) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     row.get_ref(column)?.as_str()?.parse().map_err(|error: uuid::Error| unreadable(column, error))
 }
 
-pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+pub(crate) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?).map_err(|error| unreadable(column, error))
 }
 
-pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub(crate) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let micros: Option<i64> = row.get(column)?;
     micros.map(|_| time(row, column)).transpose()
 }
 
-pub(super) fn parse_state(word: &str) -> State {
+pub(crate) fn parse_state(word: &str) -> State {
     State::read(word).unwrap_or(State::Excepted)
 }
 
-pub(super) fn parse_kind(word: &str) -> Kind {
+pub(crate) fn parse_kind(word: &str) -> Kind {
     [Kind::CalcFunction, Kind::CalcJob, Kind::WorkFunction, Kind::WorkChain]
         .into_iter()
         .find(|kind| kind.as_str() == word)

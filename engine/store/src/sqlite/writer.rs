@@ -8,7 +8,12 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Change, Error, ErrorKind, NodeId, Result, group::Committer};
+use crate::{
+    change::Change,
+    error::{Error, ErrorKind, Result},
+    records::NodeId,
+    sqlite::group_commit::Committer,
+};
 use ferry_engine_core::error::{Effect, Retry};
 
 /// Most batches that share a commit; it bounds the wait of the first one.
@@ -21,7 +26,7 @@ struct Request {
 
 /// The handle of the writing thread. Dropping it waits for queued batches, so that the file is closed after them.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     /// `None` only while it is being dropped.
     requests: Option<mpsc::Sender<Request>>,
     thread: Option<JoinHandle<()>>,
@@ -29,7 +34,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(committer: Arc<Committer>) -> Result<Writer> {
+    pub(crate) fn start(committer: Arc<Committer>) -> Result<Writer> {
         let (requests, inbox) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("ferry-store".into())
@@ -42,7 +47,7 @@ impl Writer {
     ///
     /// # Cancel safety
     /// A dropped call may still be committed.
-    pub(super) async fn commit(&self, changes: Vec<Change>) -> Result<Vec<NodeId>> {
+    pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<Vec<NodeId>> {
         let (reply, answer) = oneshot::channel();
         let gone = || Error::new(ErrorKind::Other, "store").message("the store's thread has ended");
         let queue = self.requests.as_ref().ok_or_else(gone)?;

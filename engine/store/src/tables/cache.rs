@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::{NodeId, Result};
+use crate::{error::Result, records::NodeId};
 
 /// Most candidates that are returned.
 const CANDIDATES: u32 = 20;
@@ -19,25 +19,25 @@ pub struct CacheEntry {
     pub taken_from: Option<Uuid>,
 }
 
-pub(super) fn write_hash(db: &Connection, process: i64, hash: &str) -> Result<()> {
+pub(crate) fn write_hash(db: &Connection, process: i64, hash: &str) -> Result<()> {
     db.prepare_cached("INSERT INTO cache (process, hash) VALUES (?1, ?2)")?
         .execute(params![process, hash])?;
     Ok(())
 }
 
-pub(super) fn write_taken(db: &Connection, process: NodeId, source: &Uuid) -> Result<()> {
+pub(crate) fn write_taken(db: &Connection, process: NodeId, source: &Uuid) -> Result<()> {
     db.prepare_cached("UPDATE cache SET taken_from = ?2 WHERE process = ?1")?
         .execute(params![process.0, source.to_string()])?;
     Ok(())
 }
 
-pub(super) fn write_reusable(db: &Connection, process: NodeId, reusable: bool) -> Result<()> {
+pub(crate) fn write_reusable(db: &Connection, process: NodeId, reusable: bool) -> Result<()> {
     db.prepare_cached("UPDATE cache SET reusable = ?2 WHERE process = ?1")?
         .execute(params![process.0, reusable])?;
     Ok(())
 }
 
-pub(super) fn entry(db: &Connection, process: NodeId) -> rusqlite::Result<Option<CacheEntry>> {
+pub(crate) fn entry(db: &Connection, process: NodeId) -> rusqlite::Result<Option<CacheEntry>> {
     let read = |row: &Row<'_>| {
         let taken_from: Option<String> = row.get(2)?;
         Ok(CacheEntry {
@@ -52,7 +52,7 @@ pub(super) fn entry(db: &Connection, process: NodeId) -> rusqlite::Result<Option
 }
 
 /// Returns candidates with this digest: first those that ran themselves, and newer ones before older ones.
-pub(super) fn candidates(db: &Connection, hash: &str) -> rusqlite::Result<Vec<NodeId>> {
+pub(crate) fn candidates(db: &Connection, hash: &str) -> rusqlite::Result<Vec<NodeId>> {
     let sql =
         "SELECT process FROM cache WHERE hash = ?1 ORDER BY taken_from IS NOT NULL, process DESC LIMIT ?2";
     db.prepare_cached(sql)?.query_map(params![hash, CANDIDATES], |row| row.get(0).map(NodeId))?.collect()

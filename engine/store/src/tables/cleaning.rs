@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{NodeId, Result};
+use crate::{error::Result, records::NodeId};
 
 /// The request to remove a calculation's work directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +28,13 @@ const WANTS: &str = "INSERT INTO cleaning (process, requested)
 /// A directory that was removed already stays so.
 const AGAIN: &str = " ON CONFLICT (process) DO UPDATE SET error = NULL WHERE cleaned IS NULL";
 
-pub(super) fn want(db: &Connection, process: NodeId, now: i64) -> Result<()> {
+pub(crate) fn want(db: &Connection, process: NodeId, now: i64) -> Result<()> {
     db.prepare_cached(&format!("{WANTS} p.id = ?1 {AGAIN}"))?.execute(params![process.0, now])?;
     Ok(())
 }
 
 /// Requests the removal for all calculations below a process.
-pub(super) fn want_below(db: &Connection, top: NodeId, now: i64) -> Result<()> {
+pub(crate) fn want_below(db: &Connection, top: NodeId, now: i64) -> Result<()> {
     db.prepare_cached(&format!(
         "WITH RECURSIVE tree (id) AS (
              SELECT id FROM process WHERE caller = ?1
@@ -47,7 +47,7 @@ pub(super) fn want_below(db: &Connection, top: NodeId, now: i64) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn tried(db: &Connection, process: NodeId, error: Option<&str>, now: i64) -> Result<()> {
+pub(crate) fn tried(db: &Connection, process: NodeId, error: Option<&str>, now: i64) -> Result<()> {
     db.prepare_cached(
         "UPDATE cleaning SET error = ?2, cleaned = CASE WHEN ?2 IS NULL THEN ?3 END WHERE process = ?1",
     )?
@@ -55,18 +55,18 @@ pub(super) fn tried(db: &Connection, process: NodeId, error: Option<&str>, now: 
     Ok(())
 }
 
-pub(super) fn forget(db: &Connection, process: NodeId) -> Result<()> {
+pub(crate) fn forget(db: &Connection, process: NodeId) -> Result<()> {
     db.prepare_cached("DELETE FROM cleaning WHERE process = ?1 AND cleaned IS NULL")?.execute([process.0])?;
     Ok(())
 }
 
 const COLUMNS: &str = "SELECT process, requested, cleaned, error FROM cleaning";
 
-pub(super) fn of(db: &Connection, process: NodeId) -> rusqlite::Result<Option<Cleaning>> {
+pub(crate) fn of(db: &Connection, process: NodeId) -> rusqlite::Result<Option<Cleaning>> {
     db.prepare_cached(&format!("{COLUMNS} WHERE process = ?1"))?.query_row([process.0], read).optional()
 }
 
-pub(super) fn pending(db: &Connection) -> rusqlite::Result<Vec<Cleaning>> {
+pub(crate) fn pending(db: &Connection) -> rusqlite::Result<Vec<Cleaning>> {
     let sql = format!("{COLUMNS} WHERE cleaned IS NULL ORDER BY requested, process");
     db.prepare_cached(&sql)?.query_map([], read)?.collect()
 }

@@ -5,9 +5,10 @@ use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    Error, ErrorKind, NodeId, Result,
-    read::{time, uuid},
+use crate::{
+    error::{Error, ErrorKind, Result},
+    records::NodeId,
+    sqlite::reader::{time, uuid},
 };
 
 /// A comment on a node.
@@ -53,10 +54,10 @@ pub enum CommentChange {
     Remove(i64),
 }
 
-pub(super) const OF_NODE: &str =
+pub(crate) const OF_NODE: &str =
     "SELECT id, uuid, node, author, text, created, modified FROM comment WHERE node = ?1 ORDER BY id";
 
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Comment> {
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Comment> {
     Ok(Comment {
         id: row.get(0)?,
         uuid: uuid(row, 1)?,
@@ -68,7 +69,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Comment> {
     })
 }
 
-pub(super) fn write(db: &Connection, change: &CommentChange, now: i64) -> Result<()> {
+pub(crate) fn write(db: &Connection, change: &CommentChange, now: i64) -> Result<()> {
     let (changed, what) = match change {
         CommentChange::Add { node, author, text } => {
             let sql = "INSERT INTO comment (uuid, node, author, text, created, modified)

@@ -16,7 +16,11 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, ErrorKind, LinkType, NodeId, Result, read::query_all};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    records::{LinkType, NodeId},
+    sqlite::reader::query_all,
+};
 
 /// The links that deletion follows, where there is a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +68,7 @@ pub struct Deletion {
 }
 
 /// Returns everything that is deleted with these nodes, by number.
-pub(super) fn closure(db: &Connection, roots: &[NodeId], follow: Follow) -> rusqlite::Result<Vec<NodeId>> {
+pub(crate) fn closure(db: &Connection, roots: &[NodeId], follow: Follow) -> rusqlite::Result<Vec<NodeId>> {
     let mut found: BTreeSet<i64> = roots.iter().map(|root| root.0).collect();
     let mut open: Vec<i64> = found.iter().copied().collect();
     while let Some(node) = open.pop() {
@@ -87,7 +91,7 @@ pub(super) fn closure(db: &Connection, roots: &[NodeId], follow: Follow) -> rusq
 /// # Errors
 /// Fails with `NotFound` for a node that does not exist, and with `Conflict` if more would be deleted than was
 /// examined. Fails with `Rule` for processes that have not ended, or whose jobs are still to be cancelled.
-pub(super) fn delete(db: &Connection, deletion: &Deletion) -> Result<()> {
+pub(crate) fn delete(db: &Connection, deletion: &Deletion) -> Result<()> {
     for root in &deletion.roots {
         if !db.prepare_cached("SELECT 1 FROM node WHERE id = ?1")?.exists([root.0])? {
             return Err(

@@ -3,7 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, ErrorKind, NodeId, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    records::NodeId,
+};
 
 /// A change of one group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +35,7 @@ pub enum GroupChange {
 ///
 /// # Errors
 /// Fails with `NotFound` if the group does not exist, or as each change does.
-pub(super) fn write(db: &Connection, label: &str, change: &GroupChange, now: i64) -> Result<()> {
+pub(crate) fn write(db: &Connection, label: &str, change: &GroupChange, now: i64) -> Result<()> {
     if let GroupChange::Make { description, if_missing } = change {
         return make(db, label, description, *if_missing, now);
     }
@@ -68,7 +71,7 @@ pub(super) fn write(db: &Connection, label: &str, change: &GroupChange, now: i64
 ///
 /// # Errors
 /// Fails with `Exists`, unless `if_missing`.
-pub(super) fn make(
+pub(crate) fn make(
     db: &Connection,
     label: &str,
     description: &str,
@@ -90,7 +93,7 @@ pub(super) fn make(
 ///
 /// # Errors
 /// Fails with `NotFound` if it does not exist.
-pub(super) fn id(db: &Connection, label: &str) -> Result<i64> {
+pub(crate) fn id(db: &Connection, label: &str) -> Result<i64> {
     db.prepare_cached("SELECT id FROM node_group WHERE label = ?1")?
         .query_row([label], |row| row.get(0))
         .optional()?

@@ -6,7 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use ferry_engine_core::computer::Computer;
 
 /// A breaker that is not closed.
@@ -146,7 +146,7 @@ impl Disabled {
 }
 
 /// Returns the state of the hosts of computers, by label.
-pub(super) fn read(db: &Connection) -> rusqlite::Result<BTreeMap<String, HostRow>> {
+pub(crate) fn read(db: &Connection) -> rusqlite::Result<BTreeMap<String, HostRow>> {
     db.prepare_cached("SELECT computer, breaker, disabled, proof, notice FROM host")?
         .query_map([], |row| Ok((row.get(0)?, host(row)?)))?
         .collect()
@@ -167,7 +167,7 @@ fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<O
 }
 
 /// Writes one change.
-pub(super) fn write(db: &Connection, computer: &str, change: &HostChange) -> Result<()> {
+pub(crate) fn write(db: &Connection, computer: &str, change: &HostChange) -> Result<()> {
     let failed = |source| Error::new(ErrorKind::Rule, "store host").source(source);
     let (column, text) = match change {
         HostChange::Breaker(state) => ("breaker", state.as_ref().map(serde_json::to_string).transpose()),

@@ -17,25 +17,29 @@ use ferry_plugin_proto::Kind;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::{Error, ErrorKind, LinkType, NodeId, Result, read::parse_kind};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    records::{LinkType, NodeId},
+    sqlite::reader::parse_kind,
+};
 use ferry_engine_core::process::State;
 
 /// The nodes and ends of the current batch.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     made: BTreeSet<i64>,
     ended: BTreeSet<i64>,
 }
 
 impl Batch {
     /// Records a new node, and returns its number.
-    pub(super) fn made(&mut self, node: NodeId) -> NodeId {
+    pub(crate) fn made(&mut self, node: NodeId) -> NodeId {
         self.made.insert(node.0);
         node
     }
 
     /// Records that a process ends in this batch; it is sealed once the batch is committed.
-    pub(super) fn ended(&mut self, process: NodeId) {
+    pub(crate) fn ended(&mut self, process: NodeId) {
         self.ended.insert(process.0);
     }
 
@@ -43,7 +47,7 @@ impl Batch {
     ///
     /// # Errors
     /// Returns an error of the store.
-    pub(super) fn is_sealed(&self, db: &Connection, process: NodeId) -> Result<bool> {
+    pub(crate) fn is_sealed(&self, db: &Connection, process: NodeId) -> Result<bool> {
         let state: Option<String> = db
             .prepare_cached("SELECT state FROM process WHERE id = ?1")?
             .query_row([process.0], |row| row.get(0))
@@ -93,18 +97,18 @@ struct End {
 }
 
 /// A link to be added.
-pub(super) struct NewLink<'a> {
-    pub(super) source: &'a Uuid,
-    pub(super) target: &'a Uuid,
-    pub(super) link_type: LinkType,
-    pub(super) label: &'a str,
+pub(crate) struct NewLink<'a> {
+    pub(crate) source: &'a Uuid,
+    pub(crate) target: &'a Uuid,
+    pub(crate) link_type: LinkType,
+    pub(crate) label: &'a str,
 }
 
 /// Adds a link.
 ///
 /// # Errors
 /// Fails with `NotFound` for a node that does not exist, and with `Rule`, naming the rule.
-pub(super) fn insert(db: &Connection, batch: &Batch, link: &NewLink<'_>) -> Result<()> {
+pub(crate) fn insert(db: &Connection, batch: &Batch, link: &NewLink<'_>) -> Result<()> {
     let (source, target) = (end(db, batch, link.source)?, end(db, batch, link.target)?);
     let refused = |message: String| {
         Error::new(ErrorKind::Rule, "store link")

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::types::Value as Sql;
 
-use super::{
-    NodeFilter, NodeKind, ProcessFilter,
-    read::{NODE, PROCESS},
+use crate::{
+    query::{NodeFilter, ProcessFilter},
+    records::NodeKind,
+    sqlite::reader::{NODE, PROCESS},
 };
 use ferry_engine_core::process::State;
 
@@ -64,7 +65,7 @@ impl Conditions {
 }
 
 /// Returns the query for a list of processes. The words of states are ferry's own.
-pub(super) fn processes(filter: &ProcessFilter) -> (String, Vec<Sql>) {
+pub(crate) fn processes(filter: &ProcessFilter) -> (String, Vec<Sql>) {
     let mut conditions = Conditions::default();
     if let Some(states) = of_states(&filter.states) {
         conditions.add(states, None);
@@ -93,7 +94,7 @@ fn of_states(states: &[State]) -> Option<String> {
     (!words.is_empty()).then(|| format!("{index}p.state IN ({})", words.join(", ")))
 }
 
-pub(super) fn nodes(filter: &NodeFilter) -> (String, Vec<Sql>) {
+pub(crate) fn nodes(filter: &NodeFilter) -> (String, Vec<Sql>) {
     let mut conditions = Conditions::default();
     conditions.flag("n.kind = 'data'", filter.kind == Some(NodeKind::Data));
     conditions.flag("n.kind = 'process'", filter.kind == Some(NodeKind::Process));

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::{ComputerRow, Error, ErrorKind, Result, read::json};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    records::ComputerRow,
+    sqlite::reader::json,
+};
 use ferry_engine_core::{
     computer::Computer,
     scheduler::{Capacity, Limits, Machine, QueueKey},
@@ -57,7 +61,7 @@ impl Sharing {
 
 /// Returns the computers that share the queue of the computer with this label; `None` if there is no such
 /// computer.
-pub(super) fn sharing(
+pub(crate) fn sharing(
     computers: Vec<ComputerRow>,
     known: &BTreeMap<String, QueueKey>,
     machines: &BTreeMap<String, Machine>,
@@ -74,14 +78,14 @@ pub(super) fn sharing(
 }
 
 /// Returns the hosts' reports of their machines, by the address at which they were asked.
-pub(super) fn machines(db: &Connection) -> rusqlite::Result<BTreeMap<String, Machine>> {
+pub(crate) fn machines(db: &Connection) -> rusqlite::Result<BTreeMap<String, Machine>> {
     db.prepare_cached("SELECT address, machine FROM machine")?
         .query_map([], |row| Ok((row.get(0)?, json(row, 1)?)))?
         .collect()
 }
 
 /// Writes a host's report of its machine.
-pub(super) fn write_machine(db: &Connection, address: &str, machine: &Machine) -> Result<()> {
+pub(crate) fn write_machine(db: &Connection, address: &str, machine: &Machine) -> Result<()> {
     let json = serde_json::to_string(machine)
         .map_err(|source| Error::new(ErrorKind::Rule, "store machine").source(source))?;
     db.prepare_cached(
@@ -93,14 +97,14 @@ pub(super) fn write_machine(db: &Connection, address: &str, machine: &Machine) -
 }
 
 /// Returns the hosts' queues, by the address at which they were asked.
-pub(super) fn read(db: &Connection) -> rusqlite::Result<BTreeMap<String, QueueKey>> {
+pub(crate) fn read(db: &Connection) -> rusqlite::Result<BTreeMap<String, QueueKey>> {
     db.prepare_cached("SELECT address, queue, uid FROM queue")?
         .query_map([], |row| Ok((row.get(0)?, QueueKey { queue: row.get(1)?, uid: row.get(2)? })))?
         .collect()
 }
 
 /// Writes the queue that a host has reported.
-pub(super) fn write(db: &Connection, address: &str, key: &QueueKey) -> Result<()> {
+pub(crate) fn write(db: &Connection, address: &str, key: &QueueKey) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO queue (address, queue, uid) VALUES (?1, ?2, ?3)
          ON CONFLICT (address) DO UPDATE SET queue = excluded.queue, uid = excluded.uid",

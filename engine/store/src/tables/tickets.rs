@@ -6,21 +6,26 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Error, ErrorKind, NodeId, Result, Sharing, Ticket, queues, read::computers};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    records::{NodeId, Ticket},
+    sqlite::reader::computers,
+    tables::queues::{self, Sharing},
+};
 use ferry_engine_core::scheduler::{Bounds, Demand, InUse, Usage};
 
 /// A ticket that is requested.
-pub(super) struct Wish<'a> {
-    pub(super) process: NodeId,
-    pub(super) computer: &'a str,
-    pub(super) token: &'a str,
+pub(crate) struct Wish<'a> {
+    pub(crate) process: NodeId,
+    pub(crate) computer: &'a str,
+    pub(crate) token: &'a str,
     /// The bounds; `None` if the job exists already, whatever the limits.
-    pub(super) bounds: Option<Bounds>,
-    pub(super) demand: &'a Demand,
+    pub(crate) bounds: Option<Bounds>,
+    pub(crate) demand: &'a Demand,
 }
 
 /// Takes a ticket. A process that has one keeps it, with its share of the machine.
-pub(super) fn take(db: &Connection, wish: &Wish<'_>, now: i64) -> Result<()> {
+pub(crate) fn take(db: &Connection, wish: &Wish<'_>, now: i64) -> Result<()> {
     let Wish { process, computer, token, bounds, demand } = wish;
     let kept = db
         .prepare_cached("UPDATE ticket SET token = ?2, queued = 1 WHERE process = ?1")?
@@ -92,7 +97,7 @@ fn in_use(db: &Connection, sharing: &Sharing) -> rusqlite::Result<InUse> {
 }
 
 /// Returns the tickets of a computer, by process.
-pub(super) fn of_computer(db: &Connection, computer: &str) -> rusqlite::Result<Vec<Ticket>> {
+pub(crate) fn of_computer(db: &Connection, computer: &str) -> rusqlite::Result<Vec<Ticket>> {
     db.prepare_cached(
         "SELECT process, token, queued, cores, memory_kb, gpus, devices FROM ticket
          WHERE computer = ?1 ORDER BY process",

@@ -2,9 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{
-    Caller, Child, Error, ErrorKind, Level, Live, NodeId, Orphan, Result,
-    read::{json, optional_time, parse_kind, parse_state, uuid},
+use crate::{
+    change::Caller,
+    error::{Error, ErrorKind, Result},
+    records::{Child, Level, Live, NodeId, Orphan},
+    sqlite::reader::{json, optional_time, parse_kind, parse_state, uuid},
 };
 use ferry_engine_core::scheduler::Submission;
 
@@ -15,11 +17,11 @@ macro_rules! lives {
         "(state = 'created' OR state = 'running' OR state = 'waiting')"
     };
 }
-pub(super) use lives;
+pub(crate) use lives;
 
 /// The query for live processes. A workflow that no child has woken since its last step is at rest, whatever its
 /// timer says.
-pub(super) const LIVE: &str = concat!(
+pub(crate) const LIVE: &str = concat!(
     "SELECT id, root, wake, kind,
          kill_requested = 0 AND (paused OR (state = 'waiting' AND kind IN ('workchain', 'workfunction') AND woken = noticed)),
          since
@@ -28,7 +30,7 @@ pub(super) const LIVE: &str = concat!(
     " ORDER BY id"
 );
 
-pub(super) fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
+pub(crate) fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
     let id = NodeId(row.get(0)?);
     Ok(Live {
         id,
@@ -40,13 +42,13 @@ pub(super) fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
     })
 }
 
-pub(super) const CHILDREN: &str = "SELECT p.id, n.uuid, p.call, p.state, p.exit_status, p.exit_message
+pub(crate) const CHILDREN: &str = "SELECT p.id, n.uuid, p.call, p.state, p.exit_status, p.exit_message
      FROM process p JOIN node n ON n.id = p.id WHERE p.caller = ?1 ORDER BY p.id";
 
-pub(super) const CHILD: &str = "SELECT p.id, n.uuid, p.call, p.state, p.exit_status, p.exit_message
+pub(crate) const CHILD: &str = "SELECT p.id, n.uuid, p.call, p.state, p.exit_status, p.exit_message
      FROM process p JOIN node n ON n.id = p.id WHERE p.caller = ?1 AND p.call = ?2";
 
-pub(super) fn child(row: &Row<'_>) -> rusqlite::Result<Child> {
+pub(crate) fn child(row: &Row<'_>) -> rusqlite::Result<Child> {
     Ok(Child {
         id: NodeId(row.get(0)?),
         uuid: uuid(row, 1)?,
@@ -62,7 +64,7 @@ const TREE: &str = "WITH RECURSIVE tree (id) AS (
          SELECT ?1 UNION ALL SELECT p.id FROM process p JOIN tree ON p.caller = tree.id
      )";
 
-pub(super) const LIVE_TREE: &str = concat!(
+pub(crate) const LIVE_TREE: &str = concat!(
     "WITH RECURSIVE tree (id) AS (
          SELECT ?1 UNION ALL SELECT p.id FROM process p JOIN tree ON p.caller = tree.id
      )
@@ -71,10 +73,10 @@ pub(super) const LIVE_TREE: &str = concat!(
     " ORDER BY id"
 );
 
-pub(super) const ORPHANS: &str =
+pub(crate) const ORPHANS: &str =
     "SELECT process, computer, job_id, submission, error FROM orphan ORDER BY since, process";
 
-pub(super) fn orphan(row: &Row<'_>) -> rusqlite::Result<Orphan> {
+pub(crate) fn orphan(row: &Row<'_>) -> rusqlite::Result<Orphan> {
     Ok(Orphan {
         process: NodeId(row.get(0)?),
         computer: row.get(1)?,
@@ -86,7 +88,7 @@ pub(super) fn orphan(row: &Row<'_>) -> rusqlite::Result<Orphan> {
 
 /// Records the caller of a new process. Requests to the caller (kill, pause) apply to the new process too, since
 /// their transaction could not see it.
-pub(super) fn called(db: &Connection, child: NodeId, caller: &Caller) -> Result<()> {
+pub(crate) fn called(db: &Connection, child: NodeId, caller: &Caller) -> Result<()> {
     let changed = db
         .prepare_cached(
             "UPDATE process SET caller = ?2, call = ?3, root = c.root, kill_requested = c.kill_requested,
@@ -109,7 +111,7 @@ pub(super) fn called(db: &Connection, child: NodeId, caller: &Caller) -> Result<
 }
 
 /// Wakes the caller of a process that has ended, in the same transaction.
-pub(super) fn ended(db: &Connection, process: NodeId) -> Result<()> {
+pub(crate) fn ended(db: &Connection, process: NodeId) -> Result<()> {
     db.prepare_cached(
         "UPDATE process SET woken = woken + 1 WHERE id = (SELECT caller FROM process WHERE id = ?1)",
     )?
@@ -117,7 +119,7 @@ pub(super) fn ended(db: &Connection, process: NodeId) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn kill(db: &Connection, top: NodeId, force: bool, now: i64) -> Result<()> {
+pub(crate) fn kill(db: &Connection, top: NodeId, force: bool, now: i64) -> Result<()> {
     touch(db, top, "kill_requested = 0", now)?;
     db.prepare_cached(&format!(
         "{TREE} UPDATE process SET kill_requested = max(kill_requested, ?2) WHERE id IN tree AND {}",
@@ -150,7 +152,7 @@ fn touch(db: &Connection, top: NodeId, whose: &str, now: i64) -> Result<()> {
 
 /// Pauses a tree or lets it continue. Like a kill, this is a request beside the row: a step that is running is
 /// committed, and the process then pauses.
-pub(super) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Result<()> {
+pub(crate) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Result<()> {
     let (what, is_new) =
         if paused { ("pause requested", "paused = 0") } else { ("play requested", "paused = 1") };
     touch(db, top, is_new, now)?;
@@ -170,7 +172,7 @@ pub(super) fn pause(db: &Connection, top: NodeId, paused: bool, now: i64) -> Res
 /// since a step that excepts returns nothing.
 const KEPT_OUTPUTS: &str = "('remote_folder', 'remote_stash', 'retrieved')";
 
-pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {
+pub(crate) fn resume(db: &Connection, process: NodeId) -> Result<()> {
     let rule = |message: &str, help: &str| {
         Err(Error::new(ErrorKind::Rule, "resume").message(message).with("process", process).help(help))
     };
@@ -212,7 +214,7 @@ pub(super) fn resume(db: &Connection, process: NodeId) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn orphaned(
+pub(crate) fn orphaned(
     db: &Connection,
     process: NodeId,
     computer: &str,
@@ -230,7 +232,7 @@ pub(super) fn orphaned(
     Ok(())
 }
 
-pub(super) fn reaped(db: &Connection, process: NodeId, error: Option<&str>) -> Result<()> {
+pub(crate) fn reaped(db: &Connection, process: NodeId, error: Option<&str>) -> Result<()> {
     match error {
         None => db.prepare_cached("DELETE FROM orphan WHERE process = ?1")?.execute([process.0])?,
         Some(error) => db

@@ -16,11 +16,16 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{
-    Error, ErrorKind, Objects, Result, SqliteReader, connections::for_reading, objects::sync_dir, pin::Pin,
-    read::query_all,
-};
 use crate::profile::Paths;
+use crate::{
+    database::connections::for_reading,
+    error::{Error, ErrorKind, Result},
+    objects::{
+        pin::Pin,
+        repository::{Objects, sync_dir},
+    },
+    sqlite::reader::{SqliteReader, query_all},
+};
 
 /// The contents of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,7 +2,11 @@
 
 use rusqlite::Connection;
 
-use super::{Result, SqliteReader, connections::for_reading, read::query_all};
+use crate::{
+    database::connections::for_reading,
+    error::Result,
+    sqlite::reader::{SqliteReader, query_all},
+};
 
 /// Most lines that one rule reports.
 const LINES: usize = 100;

@@ -2,7 +2,11 @@
 
 use std::{fs, io};
 
-use super::{Result, SqliteReader, check::Finding, read::query_all};
+use crate::{
+    error::Result,
+    sqlite::reader::{SqliteReader, query_all},
+    upkeep::check::Finding,
+};
 
 /// Objects examined between two queries.
 const CHUNK: i64 = 1000;
@@ -10,7 +14,7 @@ const CHUNK: i64 = 1000;
 impl SqliteReader {
     /// Returns findings for objects whose bytes are missing or truncated; with `full` also for those that were
     /// changed.
-    pub(super) fn objects_broken(&self, full: bool) -> Result<Vec<Finding>> {
+    pub(crate) fn objects_broken(&self, full: bool) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         let mut last = String::new();
         loop {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde::Serialize;
 
-use super::{Result, SqliteReader};
+use crate::{error::Result, sqlite::reader::SqliteReader};
 
 /// A store in figures; sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

@@ -20,13 +20,17 @@ use std::{
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Objects, Result, SqliteReader,
-    group::Committer,
-    objects::PACKS,
-    pack::{Draft, Pack},
-    pin::Pin,
-    read::query_all,
+use crate::{
+    error::Result,
+    objects::{
+        pack::{Draft, Pack},
+        pin::Pin,
+        repository::{Objects, PACKS},
+    },
+    sqlite::{
+        group_commit::Committer,
+        reader::{SqliteReader, query_all},
+    },
 };
 
 /// Age below which objects are kept: a command line may be about to name them.
@@ -95,9 +99,9 @@ impl std::ops::AddAssign for Tidied {
 }
 
 /// The parts that a step works with.
-pub(super) struct Tidying<'a> {
-    pub(super) committer: &'a Committer,
-    pub(super) reader: &'a SqliteReader,
+pub(crate) struct Tidying<'a> {
+    pub(crate) committer: &'a Committer,
+    pub(crate) reader: &'a SqliteReader,
 }
 
 impl Tidying<'_> {
@@ -105,7 +109,7 @@ impl Tidying<'_> {
     ///
     /// # Errors
     /// Returns an I/O error, or fails while a backup is being made.
-    pub(super) fn step(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)> {
+    pub(crate) fn step(&self, stage: Stage) -> Result<(Tidied, Option<Stage>)> {
         let _alone = Pin::alone(self.objects().dir())?;
         match stage {
             Stage::Rows => self.rows(),
@@ -298,7 +302,7 @@ fn old_files(dir: &Path) -> Vec<PathBuf> {
 fn files_in(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    files.map(|entry| entry.path()).filter(|path| !path.ends_with(super::pin::NAME)).collect()
+    files.map(|entry| entry.path()).filter(|path| !path.ends_with(crate::objects::pin::NAME)).collect()
 }
 
 fn is_old(path: &Path) -> bool {

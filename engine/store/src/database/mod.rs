@@ -1,0 +1,4 @@
+//! The SQLite file itself: its tables and their migrations, and the connections to it.
+
+pub(crate) mod connections;
+pub(crate) mod schema;
