@@ -3,83 +3,23 @@
 //! Nodes are named by UUID, so a batch can create a process, its inputs and the links between them without knowing
 //! their numbers.
 
-use ferry_plugin_proto::{Kind, Value};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    objects::repository::Content,
     records::{GateState, Level, LinkType, NodeId, PluginRow, Process},
-    tables::{comments::CommentChange, delete::Deletion, groups::GroupChange, hosts::HostChange},
+    tables::{
+        comments::CommentChange,
+        delete::Deletion,
+        groups::GroupChange,
+        hosts::HostChange,
+        nodes::{FileContent, NewData},
+        processes::NewProcess,
+    },
 };
 use ferry_engine_core::{
     computer::Computer,
     scheduler::{Bounds, Demand, Machine, QueueKey, Submission},
 };
-
-/// One file to be stored in a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileContent {
-    /// Relative path inside the node.
-    pub path: String,
-    /// Its bytes.
-    pub content: Content,
-    /// True if it is executable.
-    #[serde(default)]
-    pub executable: bool,
-}
-
-/// A data node to be stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewData {
-    /// Its UUID, chosen by the caller.
-    pub uuid: Uuid,
-    /// Its data type.
-    pub data_type: String,
-    /// Its label, for people.
-    pub label: String,
-    /// Its description, for people.
-    pub description: String,
-    /// Its value.
-    pub body: Value,
-    /// Its files.
-    pub files: Vec<FileContent>,
-    /// Label of its computer.
-    pub computer: Option<String>,
-}
-
-/// A process to be stored, in state *created*.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewProcess {
-    /// Its UUID, chosen by the caller.
-    pub uuid: Uuid,
-    /// Full name of its type.
-    pub process_type: String,
-    /// Kind of its type.
-    pub kind: Kind,
-    /// Its label, for people.
-    pub label: String,
-    /// Its description, for people.
-    pub description: String,
-    /// Digest of its plugin.
-    pub plugin: String,
-    /// Label of its computer.
-    pub computer: Option<String>,
-    /// Its metadata (options).
-    pub body: Value,
-    /// The call that created it, if there is one.
-    pub caller: Option<Caller>,
-}
-
-/// The caller of a process, and the name of the call. A second process under the same call is refused with
-/// `Exists`, so that a repeated step can't launch its children twice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The calling process.
-    pub process: NodeId,
-    /// The child's name among its calls.
-    pub call: String,
-}
 
 /// One write. The variants say which errors fail the whole batch.
 #[derive(Debug, Clone)]

@@ -23,11 +23,11 @@ mod transition;
 mod upkeep;
 
 pub use attempts::Attempts;
-pub use change::{Caller, Change, FileContent, NewData, NewProcess};
+pub use change::Change;
 pub use error::{Error, ErrorKind, Result};
 pub use objects::repository::{Content, INLINE_MAX, Objects};
 pub use profile::{child, lock::Lock};
-pub use query::{NodeFilter, ProcessFilter, Reader, Reads, SET_UP};
+pub use query::{Reader, Reads, SET_UP};
 pub use records::{
     Child, ComputerRow, GateState, Group, Level, Link, LinkType, Live, LogLine, Node, NodeFile, NodeId,
     NodeKind, Orphan, PluginRow, Process, Ticket,
@@ -43,7 +43,11 @@ pub use tables::{
     groups::GroupChange,
     hosts::{BreakerState, Disabled, HostChange, HostRow, clock_words, proof_of},
     links::label_problem,
+    lists::{NodeFilter, ProcessFilter},
+    nodes::{FileContent, NewData},
+    processes::NewProcess,
     queues::{QueueId, Sharing, queue_of},
+    tree::Caller,
 };
 pub use transition::BY_USER;
 pub use upkeep::{

@@ -3,27 +3,26 @@
 use std::{
     collections::{BTreeMap, HashSet},
     ops::Deref,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
 use ferry_plugin_proto::Kind;
-use jiff::Timestamp;
 
 use crate::{
     error::{Error, ErrorKind, Result},
     objects::repository::{Content, Objects},
     records::{
-        Child, ComputerRow, GateState, Group, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind, Orphan,
-        PluginRow, Process, Ticket,
+        Child, ComputerRow, GateState, Group, Link, Live, LogLine, Node, NodeFile, NodeId, Orphan, PluginRow,
+        Process, Ticket,
     },
-    sqlite::reader::SqliteReader,
     tables::{
         cache::CacheEntry,
         cleaning::Cleaning,
         comments::Comment,
         delete::Follow,
         hosts::HostRow,
+        lists::{NodeFilter, ProcessFilter},
         queues::{self, Sharing},
     },
 };
@@ -34,46 +33,6 @@ use ferry_engine_core::{
 
 /// The setting that records that a profile's first owner has set it up.
 pub const SET_UP: &str = "profile.set_up";
-
-/// The conditions of a list of processes. All must hold.
-#[derive(Debug, Clone, Default)]
-pub struct ProcessFilter {
-    /// One of these states; empty: any state.
-    pub states: Vec<State>,
-    /// Membership in this group.
-    pub group: Option<String>,
-    /// This type; `*`, `?` and `[...]` are wildcards.
-    pub process_type: Option<String>,
-    /// This label; `*`, `?` and `[...]` are wildcards.
-    pub label: Option<String>,
-    /// Creation at this time or later.
-    pub since: Option<Timestamp>,
-    /// An end with this exit status.
-    pub exit_status: Option<u32>,
-    /// True for processes that finished with a non-zero exit status.
-    pub failed: bool,
-    /// True for processes that are paused and have not ended.
-    pub paused: bool,
-    /// Greatest number of processes; the newest are returned.
-    pub limit: Option<usize>,
-}
-
-/// The conditions of a list of nodes. All must hold.
-#[derive(Debug, Clone, Default)]
-pub struct NodeFilter {
-    /// Data, or processes.
-    pub kind: Option<NodeKind>,
-    /// This type; `*`, `?` and `[...]` are wildcards.
-    pub node_type: Option<String>,
-    /// This label; `*`, `?` and `[...]` are wildcards.
-    pub label: Option<String>,
-    /// Membership in this group.
-    pub group: Option<String>,
-    /// Creation at this time or later.
-    pub since: Option<Timestamp>,
-    /// Greatest number of nodes; the newest are returned.
-    pub limit: Option<usize>,
-}
 
 /// The queries of a store. Each is answered from one snapshot, never waits for a writer, and sees every commit
 /// that was acknowledged before it began.
@@ -313,15 +272,6 @@ fn no_computer(computers: &[ComputerRow], label: &str) -> Error {
 pub struct Reader(Arc<dyn Reads>);
 
 impl Reader {
-    /// Opens an embedded store for reading.
-    ///
-    /// # Errors
-    /// Fails with `NotFound` if there is none, with `Newer` if a newer ferry created it, and with `Older` if no
-    /// owner has migrated it yet.
-    pub fn open(path: &Path, objects: Objects) -> Result<Reader> {
-        SqliteReader::open(path, objects).map(Reader::new)
-    }
-
     /// Creates a reader over an implementation of [`Reads`].
     pub fn new(reads: impl Reads) -> Reader {
         Reader(Arc::new(reads))

@@ -15,9 +15,9 @@ use rusqlite::Connection;
 
 const GOLDEN_V6: &str = include_str!("golden/store_v6.sql");
 const GOLDEN_V1: &str = include_str!("golden/store_v1.sql");
-const TO_V2: &str = include_str!("../src/schema_v2.sql");
-const TO_V3: &str = include_str!("../src/schema_v3.sql");
-const TO_V4: &str = include_str!("../src/schema_v4.sql");
+const TO_V2: &str = include_str!("../src/database/schema_v2.sql");
+const TO_V3: &str = include_str!("../src/database/schema_v3.sql");
+const TO_V4: &str = include_str!("../src/database/schema_v4.sql");
 const FORMAT: i64 = 7;
 
 /// A store as ferry 0.1.0 left it, with the one large object that it names.

@@ -7,27 +7,34 @@ use std::{
 };
 
 use ferry_plugin_proto::{Kind, Manifest};
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
-use uuid::Uuid;
 
 use crate::{
-    database::connections::Connections,
+    database::{
+        connections::Connections,
+        row::{json, parse_kind, parse_state, query_all, time, uuid},
+    },
     error::{Error, ErrorKind, Result},
     objects::repository::{Content, Objects},
-    query::{NodeFilter, ProcessFilter, Reads},
+    query::{Reader, Reads},
     records::{
-        Child, ComputerRow, GateState, Group, Level, Link, Live, LogLine, Node, NodeFile, NodeId, NodeKind,
-        Orphan, PluginRow, Process, Ticket,
+        Child, ComputerRow, GateState, Group, Level, Link, Live, LogLine, Node, NodeFile, NodeId, Orphan,
+        PluginRow, Process, Ticket,
     },
     sqlite::place::Place,
     tables::{
         cache::{self, CacheEntry},
         cleaning::{self, Cleaning},
         comments::{self, Comment},
+        computers,
         delete::{self, Follow},
         hosts::{self, HostRow},
-        lists, queues, tickets, tree,
+        links,
+        lists::{self, NodeFilter, ProcessFilter},
+        nodes::{self, SELECT as NODE},
+        plugins::{self, SELECT as INSTALLED},
+        processes::{self, SELECT as PROCESS},
+        queues, tickets, tree,
     },
 };
 use ferry_engine_core::{
@@ -45,18 +52,16 @@ pub struct SqliteReader {
     manifests: Arc<Mutex<HashMap<String, Arc<Manifest>>>>,
 }
 
-pub(crate) const NODE: &str =
-    "SELECT n.id, n.uuid, n.kind, n.type, n.label, n.description, c.label, n.body, n.created, n.modified
-     FROM node n LEFT JOIN computer c ON c.id = n.computer";
-
-pub(crate) const PROCESS: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n.description, p.state, p.paused,
-         p.kill_requested, p.plugin, p.status, p.exit_status, p.exit_message, p.job_id, p.scheduler_state,
-         p.work_dir, c.label, p.checkpoint, p.version, n.created, n.modified, p.caller, p.call, p.root, p.wake,
-         p.woken, p.crashes, p.since, p.attempts
-     FROM process p JOIN node n ON n.id = p.id LEFT JOIN computer c ON c.id = n.computer";
-
-const PLUGIN: &str =
-    "SELECT digest, name, version, origin, bundled, active, facts, installed, manifest FROM plugin";
+impl Reader {
+    /// Opens an embedded store for reading.
+    ///
+    /// # Errors
+    /// Fails with `NotFound` if there is none, with `Newer` if a newer ferry created it, and with `Older` if no
+    /// owner has migrated it yet.
+    pub fn open(path: &Path, objects: Objects) -> Result<Reader> {
+        SqliteReader::open(path, objects).map(Reader::new)
+    }
+}
 
 impl SqliteReader {
     /// Opens a store for reading.
@@ -100,21 +105,21 @@ impl SqliteReader {
             Some(manifest) => manifest.clone(),
             None => known.entry(digest).or_insert(Arc::new(json(row, 8)?)).clone(),
         };
-        plugin(row, manifest)
+        plugins::read(row, manifest)
     }
 
     fn links(&self, end: &str, node: NodeId) -> Result<Vec<Link>> {
         let sql = format!(
             "SELECT source, target, type, label FROM link WHERE {end} = ?1 ORDER BY label, source, target"
         );
-        self.with(|db| query_all(db, &sql, [node.0], link))
+        self.with(|db| query_all(db, &sql, [node.0], links::read))
     }
 }
 
 impl Reads for SqliteReader {
     fn node(&self, id: NodeId) -> Result<Node> {
         self.with(|db| {
-            db.prepare_cached(&format!("{NODE} WHERE n.id = ?1"))?.query_row([id.0], node).optional()
+            db.prepare_cached(&format!("{NODE} WHERE n.id = ?1"))?.query_row([id.0], nodes::read).optional()
         })?
         .ok_or_else(|| Error::new(ErrorKind::NotFound, "node").message(format!("no node has the id {id}")))
     }
@@ -129,13 +134,13 @@ impl Reads for SqliteReader {
                 // All that begin with it: `g` comes after every digit of a UUID.
                 let (from, to) = (name.to_ascii_lowercase(), format!("{}g", name.to_ascii_lowercase()));
                 let sql = format!("{NODE} WHERE n.uuid >= ?1 AND n.uuid < ?2 LIMIT 5");
-                let found = query_all(db, &sql, [from, to], node)?;
+                let found = query_all(db, &sql, [from, to], nodes::read)?;
                 if !found.is_empty() {
                     return Ok(found);
                 }
             }
             let sql = format!("{NODE} WHERE n.label = ?1 AND n.label <> '' LIMIT 5");
-            query_all(db, &sql, [name], node)
+            query_all(db, &sql, [name], nodes::read)
         })?;
         match matches.as_slice() {
             [one] => Ok(one.clone()),
@@ -151,12 +156,14 @@ impl Reads for SqliteReader {
     }
 
     fn codes(&self) -> Result<Vec<Node>> {
-        self.with(|db| query_all(db, &format!("{NODE} WHERE n.type = 'code' ORDER BY n.id"), [], node))
+        self.with(|db| query_all(db, &format!("{NODE} WHERE n.type = 'code' ORDER BY n.id"), [], nodes::read))
     }
 
     fn process(&self, id: NodeId) -> Result<Process> {
         self.with(|db| {
-            db.prepare_cached(&format!("{PROCESS} WHERE p.id = ?1"))?.query_row([id.0], process).optional()
+            db.prepare_cached(&format!("{PROCESS} WHERE p.id = ?1"))?
+                .query_row([id.0], processes::read)
+                .optional()
         })?
         .ok_or_else(|| {
             Error::new(ErrorKind::NotFound, "process").message(format!("no process has the id {id}"))
@@ -165,12 +172,12 @@ impl Reads for SqliteReader {
 
     fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>> {
         let (sql, values) = lists::processes(filter);
-        self.with(|db| query_all(db, &sql, params_from_iter(values), process))
+        self.with(|db| query_all(db, &sql, params_from_iter(values), processes::read))
     }
 
     fn nodes(&self, filter: &NodeFilter) -> Result<Vec<Node>> {
         let (sql, values) = lists::nodes(filter);
-        self.with(|db| query_all(db, &sql, params_from_iter(values), node))
+        self.with(|db| query_all(db, &sql, params_from_iter(values), nodes::read))
     }
 
     fn live_processes(&self) -> Result<Vec<Live>> {
@@ -305,7 +312,7 @@ impl Reads for SqliteReader {
     }
 
     fn computers(&self) -> Result<Vec<ComputerRow>> {
-        self.with(computers)
+        self.with(computers::all)
     }
 
     fn tickets(&self, computer: &str) -> Result<Vec<Ticket>> {
@@ -361,7 +368,7 @@ impl Reads for SqliteReader {
             "{NODE} JOIN group_member m ON m.node = n.id JOIN node_group g ON g.id = m.node_group
              WHERE g.label = ?1 ORDER BY n.id"
         );
-        self.with(|db| query_all(db, &sql, [group], node))
+        self.with(|db| query_all(db, &sql, [group], nodes::read))
     }
 
     fn comments(&self, node: NodeId) -> Result<Vec<Comment>> {
@@ -373,12 +380,12 @@ impl Reads for SqliteReader {
     }
 
     fn plugins(&self) -> Result<Vec<PluginRow>> {
-        let sql = format!("{PLUGIN} ORDER BY active DESC, bundled, name");
+        let sql = format!("{INSTALLED} ORDER BY active DESC, bundled, name");
         self.with(|db| query_all(db, &sql, [], |row| self.plugin_row(row)))
     }
 
     fn plugin(&self, digest: &str) -> Result<PluginRow> {
-        let sql = format!("{PLUGIN} WHERE digest = ?1");
+        let sql = format!("{INSTALLED} WHERE digest = ?1");
         self.with(|db| db.prepare_cached(&sql)?.query_row([digest], |row| self.plugin_row(row)).optional())?
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "plugin").with("digest", digest))
     }
@@ -401,144 +408,4 @@ impl Reads for SqliteReader {
         let sql = "SELECT value FROM setting WHERE key = ?1";
         self.with(|db| db.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional())
     }
-}
-
-pub(crate) fn query_all<T, P: rusqlite::Params>(
-    db: &Connection,
-    sql: &str,
-    params: P,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
-    db.prepare_cached(sql)?.query_map(params, read)?.collect()
-}
-
-/// Returns all computers, by label.
-pub(crate) fn computers(db: &Connection) -> rusqlite::Result<Vec<ComputerRow>> {
-    query_all(db, "SELECT id, uuid, config, created FROM computer ORDER BY label", [], |row| {
-        Ok(ComputerRow {
-            id: row.get(0)?,
-            uuid: uuid(row, 1)?,
-            config: json(row, 2)?,
-            created: time(row, 3)?,
-        })
-    })
-}
-
-fn node(row: &Row<'_>) -> rusqlite::Result<Node> {
-    let kind: String = row.get(2)?;
-    Ok(Node {
-        id: NodeId(row.get(0)?),
-        uuid: uuid(row, 1)?,
-        kind: if kind == "data" { NodeKind::Data } else { NodeKind::Process },
-        node_type: row.get(3)?,
-        label: row.get(4)?,
-        description: row.get(5)?,
-        computer: row.get(6)?,
-        body: json(row, 7)?,
-        created: time(row, 8)?,
-        modified: time(row, 9)?,
-    })
-}
-
-fn process(row: &Row<'_>) -> rusqlite::Result<Process> {
-    Ok(Process {
-        id: NodeId(row.get(0)?),
-        uuid: uuid(row, 1)?,
-        process_type: row.get(2)?,
-        kind: parse_kind(&row.get::<_, String>(3)?),
-        label: row.get(4)?,
-        description: row.get(5)?,
-        state: parse_state(&row.get::<_, String>(6)?),
-        paused: row.get(7)?,
-        kill_requested: row.get::<_, i64>(8)? > 0,
-        kill_forced: row.get::<_, i64>(8)? > 1,
-        plugin: row.get(9)?,
-        status: row.get(10)?,
-        exit_status: row.get(11)?,
-        exit_message: row.get(12)?,
-        job_id: row.get(13)?,
-        scheduler_state: row.get(14)?,
-        work_dir: row.get(15)?,
-        computer: row.get(16)?,
-        checkpoint: row.get(17)?,
-        version: row.get(18)?,
-        created: time(row, 19)?,
-        modified: time(row, 20)?,
-        caller: row.get::<_, Option<i64>>(21)?.map(NodeId),
-        call: row.get(22)?,
-        root: NodeId(row.get::<_, Option<i64>>(23)?.map_or_else(|| row.get(0), Ok)?),
-        wake: optional_time(row, 24)?,
-        woken: row.get(25)?,
-        crashes: row.get(26)?,
-        since: optional_time(row, 27)?,
-        attempts: optional_json(row, 28)?.unwrap_or_default(),
-    })
-}
-
-fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
-    let word: String = row.get(2)?;
-    Ok(Link {
-        source: NodeId(row.get(0)?),
-        target: NodeId(row.get(1)?),
-        link_type: word.parse().map_err(|error: String| unreadable(2, error))?,
-        label: row.get(3)?,
-    })
-}
-
-fn plugin(row: &Row<'_>, manifest: Arc<Manifest>) -> rusqlite::Result<PluginRow> {
-    Ok(PluginRow {
-        digest: row.get(0)?,
-        name: row.get(1)?,
-        version: row.get(2)?,
-        origin: row.get(3)?,
-        bundled: row.get(4)?,
-        active: row.get(5)?,
-        manifest,
-        facts: json(row, 6)?,
-        installed: time(row, 7)?,
-    })
-}
-
-pub(crate) fn unreadable(
-    column: usize,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
-}
-
-pub(crate) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text).map_err(|error| unreadable(column, error))
-}
-
-fn optional_json<T: serde::de::DeserializeOwned>(
-    row: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<Option<T>> {
-    let is_null = matches!(row.get_ref(column)?, rusqlite::types::ValueRef::Null);
-    if is_null { Ok(None) } else { json(row, column).map(Some) }
-}
-
-pub(crate) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
-    row.get_ref(column)?.as_str()?.parse().map_err(|error: uuid::Error| unreadable(column, error))
-}
-
-pub(crate) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_microsecond(row.get(column)?).map_err(|error| unreadable(column, error))
-}
-
-pub(crate) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    let micros: Option<i64> = row.get(column)?;
-    micros.map(|_| time(row, column)).transpose()
-}
-
-pub(crate) fn parse_state(word: &str) -> State {
-    State::read(word).unwrap_or(State::Excepted)
-}
-
-pub(crate) fn parse_kind(word: &str) -> Kind {
-    [Kind::CalcFunction, Kind::CalcJob, Kind::WorkFunction, Kind::WorkChain]
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
-        .unwrap_or(Kind::Unknown)
 }

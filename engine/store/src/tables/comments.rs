@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    database::row::{time, uuid},
     error::{Error, ErrorKind, Result},
     records::NodeId,
-    sqlite::reader::{time, uuid},
 };
 
 /// A comment on a node.

@@ -17,9 +17,9 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    database::row::query_all,
     error::{Error, ErrorKind, Result},
     records::{LinkType, NodeId},
-    sqlite::reader::query_all,
 };
 
 /// The links that deletion follows, where there is a choice.

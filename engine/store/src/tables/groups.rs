@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, ErrorKind, Result},
     records::NodeId,
+    tables::nodes,
 };
+
+use uuid::Uuid;
 
 /// A change of one group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,5 +114,11 @@ fn add(db: &Connection, group: i64, node: NodeId) -> Result<()> {
     }
     db.prepare_cached("INSERT OR IGNORE INTO group_member (node_group, node) VALUES (?1, ?2)")?
         .execute([group, node.0])?;
+    Ok(())
+}
+
+pub(crate) fn insert_member(db: &Connection, group: &str, node: &Uuid) -> Result<()> {
+    let (node, group) = (nodes::id_of(db, node)?, id(db, group)?);
+    db.execute("INSERT OR IGNORE INTO group_member (node_group, node) VALUES (?1, ?2)", [group, node])?;
     Ok(())
 }

@@ -14,13 +14,13 @@
 use std::collections::BTreeSet;
 
 use ferry_plugin_proto::Kind;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::{
+    database::row::{parse_kind, unreadable},
     error::{Error, ErrorKind, Result},
-    records::{LinkType, NodeId},
-    sqlite::reader::parse_kind,
+    records::{Link, LinkType, NodeId},
 };
 use ferry_engine_core::process::State;
 
@@ -210,5 +210,15 @@ pub fn label_problem(label: &str) -> Option<String> {
         format!(
             "`{label}` is not a valid link label: use letters, digits, `_` and `-`, in parts separated by dots"
         )
+    })
+}
+
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Link> {
+    let word: String = row.get(2)?;
+    Ok(Link {
+        source: NodeId(row.get(0)?),
+        target: NodeId(row.get(1)?),
+        link_type: word.parse().map_err(|error: String| unreadable(2, error))?,
+        label: row.get(3)?,
     })
 }

@@ -4,11 +4,50 @@ use jiff::Timestamp;
 use rusqlite::types::Value as Sql;
 
 use crate::{
-    query::{NodeFilter, ProcessFilter},
     records::NodeKind,
-    sqlite::reader::{NODE, PROCESS},
+    tables::{nodes::SELECT as NODE, processes::SELECT as PROCESS},
 };
 use ferry_engine_core::process::State;
+
+/// The conditions of a list of processes. All must hold.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessFilter {
+    /// One of these states; empty: any state.
+    pub states: Vec<State>,
+    /// Membership in this group.
+    pub group: Option<String>,
+    /// This type; `*`, `?` and `[...]` are wildcards.
+    pub process_type: Option<String>,
+    /// This label; `*`, `?` and `[...]` are wildcards.
+    pub label: Option<String>,
+    /// Creation at this time or later.
+    pub since: Option<Timestamp>,
+    /// An end with this exit status.
+    pub exit_status: Option<u32>,
+    /// True for processes that finished with a non-zero exit status.
+    pub failed: bool,
+    /// True for processes that are paused and have not ended.
+    pub paused: bool,
+    /// Greatest number of processes; the newest are returned.
+    pub limit: Option<usize>,
+}
+
+/// The conditions of a list of nodes. All must hold.
+#[derive(Debug, Clone, Default)]
+pub struct NodeFilter {
+    /// Data, or processes.
+    pub kind: Option<NodeKind>,
+    /// This type; `*`, `?` and `[...]` are wildcards.
+    pub node_type: Option<String>,
+    /// This label; `*`, `?` and `[...]` are wildcards.
+    pub label: Option<String>,
+    /// Membership in this group.
+    pub group: Option<String>,
+    /// Creation at this time or later.
+    pub since: Option<Timestamp>,
+    /// Greatest number of nodes; the newest are returned.
+    pub limit: Option<usize>,
+}
 
 /// Conditions, and the values of their placeholders in order.
 #[derive(Default)]

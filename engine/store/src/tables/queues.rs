@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 
 use crate::{
+    database::row::json,
     error::{Error, ErrorKind, Result},
     records::ComputerRow,
-    sqlite::reader::json,
 };
 use ferry_engine_core::{
     computer::Computer,

@@ -9,8 +9,10 @@ use rusqlite::{Connection, Row, params};
 use crate::{
     error::{Error, ErrorKind, Result},
     records::{NodeId, Ticket},
-    sqlite::reader::computers,
-    tables::queues::{self, Sharing},
+    tables::{
+        computers::all as computers,
+        queues::{self, Sharing},
+    },
 };
 use ferry_engine_core::scheduler::{Bounds, Demand, InUse, Usage};
 

@@ -3,12 +3,21 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
-    change::Caller,
+    database::row::{json, optional_time, parse_kind, parse_state, uuid},
     error::{Error, ErrorKind, Result},
     records::{Child, Level, Live, NodeId, Orphan},
-    sqlite::reader::{json, optional_time, parse_kind, parse_state, uuid},
 };
 use ferry_engine_core::scheduler::Submission;
+
+/// The caller of a process, and the name of the call. A second process under the same call is refused with
+/// `Exists`, so that a repeated step can't launch its children twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The calling process.
+    pub process: NodeId,
+    /// The child's name among its calls.
+    pub call: String,
+}
 
 /// Expands to the SQL condition that a process is live, in the form of the index of live processes. A list of
 /// three constants would cost a temporary table in each statement.

@@ -18,13 +18,13 @@ use rusqlite::Connection;
 
 use crate::profile::Paths;
 use crate::{
-    database::connections::for_reading,
+    database::{connections::for_reading, row::query_all},
     error::{Error, ErrorKind, Result},
     objects::{
         pin::Pin,
         repository::{Objects, sync_dir},
     },
-    sqlite::reader::{SqliteReader, query_all},
+    sqlite::reader::SqliteReader,
 };
 
 /// The contents of a backup.

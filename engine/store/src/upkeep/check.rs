@@ -3,9 +3,9 @@
 use rusqlite::Connection;
 
 use crate::{
-    database::connections::for_reading,
+    database::{connections::for_reading, row::query_all},
     error::Result,
-    sqlite::reader::{SqliteReader, query_all},
+    sqlite::reader::SqliteReader,
 };
 
 /// Most lines that one rule reports.

@@ -2,11 +2,7 @@
 
 use std::{fs, io};
 
-use crate::{
-    error::Result,
-    sqlite::reader::{SqliteReader, query_all},
-    upkeep::check::Finding,
-};
+use crate::{database::row::query_all, error::Result, sqlite::reader::SqliteReader, upkeep::check::Finding};
 
 /// Objects examined between two queries.
 const CHUNK: i64 = 1000;

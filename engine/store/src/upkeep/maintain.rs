@@ -21,16 +21,14 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    database::row::query_all,
     error::Result,
     objects::{
         pack::{Draft, Pack},
         pin::Pin,
         repository::{Objects, PACKS},
     },
-    sqlite::{
-        group_commit::Committer,
-        reader::{SqliteReader, query_all},
-    },
+    sqlite::{group_commit::Committer, reader::SqliteReader},
 };
 
 /// Age below which objects are kept: a command line may be about to name them.
