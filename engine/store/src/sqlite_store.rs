@@ -8,7 +8,6 @@ use tokio::sync::watch;
 #[cfg(feature = "testing")]
 use crate::upkeep::check::Finding;
 use crate::{
-    Store,
     change::Change,
     database::connections,
     error::{Error, ErrorKind, Result},
@@ -16,6 +15,7 @@ use crate::{
     query::Reader,
     records::NodeId,
     sqlite::{group_commit::Committer, reader::SqliteReader, writer::Writer},
+    store::Store,
     upkeep::maintain::{Stage, Tidied, Tidying},
 };
 

@@ -1,4 +1,4 @@
-//! What an owner of a store can do: commit changes, read, and keep it in order.
+//! The trait of a store as its owner has it: commits, reads and maintenance.
 
 use std::{fmt::Debug, ops::Deref};
 

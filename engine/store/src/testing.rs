@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
-    Store,
     change::Change,
     error::{Error, ErrorKind, Result},
     query::Reader,
     records::NodeId,
+    store::Store,
     upkeep::maintain::{Stage, Tidied},
 };
 

@@ -18,7 +18,11 @@ use ferry_engine_core::{clock, process::State};
 use ferry_plugin_proto::{Exit, Kind};
 use jiff::Timestamp;
 
-use super::{Attempts, Change, Level, Process};
+use crate::{
+    attempts::Attempts,
+    change::Change,
+    records::{Level, Process},
+};
 
 /// The one who wishes for a kill, as [`Process::kill`] says it.
 pub const BY_USER: &str = "the user";
@@ -175,7 +179,7 @@ impl Process {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::NodeId;
+    use crate::records::NodeId;
 
     fn row(kind: Kind, state: State) -> Process {
         Process {

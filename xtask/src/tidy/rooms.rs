@@ -42,6 +42,31 @@ const HOUSES: &[House] = &[
         dir: "engine/core/src",
         rooms: &["error", "clock", "ids", "back_off", "process", "computer", "transport", "scheduler"],
     },
+    House {
+        dir: "engine/store/src",
+        rooms: &[
+            "error",
+            "crash",
+            "attempts",
+            "profile",
+            "database",
+            "objects",
+            "records",
+            "tables",
+            "change",
+            "transition",
+            "query",
+            "sqlite",
+            "upkeep",
+            "store",
+            "sqlite_store",
+            "testing",
+        ],
+    },
+    House {
+        dir: "plugins/sdk/src",
+        rooms: &["error", "path", "glob", "host", "ports", "process", "workflow", "export", "testing"],
+    },
 ];
 
 /// Returns every arrow that points upwards, and every module that the lists leave out or name in vain.
@@ -55,7 +80,9 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
             let text =
                 fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
             let room = name.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
-            if room == "lib" {
+            let is_test =
+                path.components().any(|part| part.as_os_str() == "tests") || name.ends_with("tests.rs");
+            if room == "lib" || is_test {
                 continue;
             }
             problems.extend(upward(house, &room, &name, &text));
@@ -74,16 +101,23 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// Returns a problem for each module above its own that a file names. Its unit tests may name any.
+/// Returns a problem for each module above its own that a file names, and for each item that it names by the root.
+/// Its unit tests may name any.
 fn upward(house: &House, room: &str, name: &str, text: &str) -> Vec<String> {
     let place = |room: &str| house.rooms.iter().position(|listed| *listed == room);
     let Some(own) = place(room) else { return Vec::new() };
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let named = named(code);
     let above = named.iter().filter(|named| place(named).is_some_and(|place| place > own));
-    above
-        .map(|named| format!("{}/{name}: names `crate::{named}`, which is above `{room}`", house.dir))
-        .collect()
+    let above =
+        above.map(|named| format!("{}/{name}: names `crate::{named}`, which is above `{room}`", house.dir));
+    // What the root re-exports is for other crates: by its name nobody sees which way an arrow points.
+    let is_type =
+        |named: &&String| named.starts_with(char::is_uppercase) && named.contains(char::is_lowercase);
+    let by_root = named.iter().filter(is_type).map(|named| {
+        format!("{}/{name}: names `crate::{named}`; inside the crate, use the path of its room", house.dir)
+    });
+    above.chain(by_root).collect()
 }
 
 /// Returns the first names of all paths that begin with `crate::`, those of `use crate::{...}` included. Comments do
@@ -146,6 +180,14 @@ mod tests {
             ["a/src/middle/a.rs: names `crate::high`, which is above `middle`"]
         );
         assert_eq!(upward(&HOUSE, "high", "high.rs", text), [""; 0]);
+    }
+
+    #[test]
+    fn an_item_that_is_named_by_the_root_is_told() {
+        assert_eq!(
+            upward(&HOUSE, "low", "low.rs", "use crate::{Thing, low::Other};"),
+            ["a/src/low.rs: names `crate::Thing`; inside the crate, use the path of its room"]
+        );
     }
 
     #[test]

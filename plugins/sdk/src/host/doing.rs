@@ -1,4 +1,4 @@
-//! What the author's code on this thread is at, for the message of a panic.
+//! The work that the author's code does on this thread, for the message of a panic.
 
 use std::{cell::RefCell, fmt};
 

@@ -1,4 +1,4 @@
-//! What the host that runs a call lends to it: a log, a query whether to stop, and the report of the process.
+//! Services of the host that runs a call: a log, a query whether to stop, and the report of the process.
 
 mod doing;
 pub(crate) mod report;
