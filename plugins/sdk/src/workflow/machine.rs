@@ -167,7 +167,7 @@ impl Entry {
             kind: Kind::WorkChain,
             spec: spec::<M>,
             validate: validate::<M>,
-            work: work,
+            work,
             step: step::<M>,
         }
     }

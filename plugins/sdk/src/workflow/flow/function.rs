@@ -150,7 +150,7 @@ impl Entry {
             kind: Kind::WorkFunction,
             spec: spec::<F>,
             validate: validate::<F>,
-            work: work,
+            work,
             step: step::<F>,
         }
     }

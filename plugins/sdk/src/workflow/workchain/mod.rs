@@ -187,7 +187,7 @@ impl Entry {
             kind: Kind::WorkChain,
             spec: spec::<W>,
             validate: validate::<W>,
-            work: work,
+            work,
             step: step::<W>,
         }
     }
