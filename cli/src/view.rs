@@ -123,10 +123,10 @@ pub(crate) fn process_json_with(
         "next_try": explained.next_try.map(time),
         "last_error": explained.last_error,
         "next": live.then_some(explained.next),
-        "computer": process.computer,
-        "job_id": process.job_id,
-        "scheduler_state": process.scheduler_state,
-        "work_dir": process.work_dir,
+        "computer": process.computer(),
+        "job_id": process.job_id(),
+        "scheduler_state": process.scheduler_state(),
+        "work_dir": process.work_dir(),
         "plugin": process.plugin,
         "cached_from": reader.cache_entry(process.id)?.and_then(|entry| entry.taken_from),
     });
@@ -169,7 +169,7 @@ impl Explainer {
 
     /// Explains the state of a process; `None` for one that has ended.
     pub(crate) fn explain(&self, process: &Process) -> Option<Explanation> {
-        let label = process.computer.as_deref().unwrap_or_default();
+        let label = process.computer().unwrap_or_default();
         let host = self.hosts.get(label).cloned().unwrap_or_default();
         calcjob::explain(process, &host, self.plans.get(label).unwrap_or(&self.plan))
     }
@@ -358,7 +358,7 @@ pub(crate) fn option(node: &Node, key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use ferry_engine::store::{Attempts, Change, NewData, NewProcess, Objects, SqliteStore, Store};
+    use ferry_engine::store::{Attempts, Body, Change, NewData, NewProcess, Objects, SqliteStore, Store};
 
     use super::*;
 
@@ -377,21 +377,14 @@ mod tests {
             status: Some("a job".into()),
             exit_status,
             exit_message: None,
-            job_id: None,
-            scheduler_state: None,
-            work_dir: None,
-            computer: None,
-            checkpoint: None,
             version: 0,
             created: Timestamp::UNIX_EPOCH,
             modified: Timestamp::UNIX_EPOCH,
+            body: Body::of(Kind::CalcJob),
             kill_forced: false,
             caller: None,
             call: None,
             root: NodeId(1),
-            wake: None,
-            woken: 0,
-            since: None,
             attempts: Attempts::default(),
             crashes: 0,
         }

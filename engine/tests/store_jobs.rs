@@ -40,7 +40,7 @@ fn opened<T>(look: impl FnOnce(&Reader) -> T) -> T {
 }
 
 fn checkpoint(process: &Process) -> Checkpoint {
-    Checkpoint::read(process.checkpoint.as_deref()).unwrap()
+    Checkpoint::read(process.checkpoint()).unwrap()
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn who_lives_is_watched_by_the_same_job_and_token() {
         ];
         for (id, job, token) in jobs {
             let process = store.process(id).unwrap();
-            assert_eq!((process.state, process.job_id.as_deref()), (State::Waiting, Some(job)));
+            assert_eq!((process.state, process.job_id()), (State::Waiting, Some(job)));
             let checkpoint = checkpoint(&process);
             assert_eq!(
                 (checkpoint.step, process.attempts.attempt, checkpoint.forgotten),
@@ -76,7 +76,7 @@ fn an_intent_without_outcome_is_looked_up_and_not_sent_again() {
         let wishes = [true, false];
         for (id, to_be_killed) in UNCLEAR.into_iter().zip(wishes) {
             let process = store.process(id).unwrap();
-            assert_eq!((process.state, process.job_id.as_deref()), (State::Running, None));
+            assert_eq!((process.state, process.job_id()), (State::Running, None));
             assert_eq!(process.kill_requested, to_be_killed);
             let checkpoint = checkpoint(&process);
             assert_eq!((checkpoint.step, checkpoint.resubmit), (Step::Submit, false));

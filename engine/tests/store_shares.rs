@@ -34,7 +34,7 @@ fn jobs_that_run_count_for_a_core_each() {
     assert_eq!(seen, RUNNING.map(|id| (id, one)));
     for id in RUNNING {
         let process = store.process(id).unwrap();
-        let checkpoint = Checkpoint::read(process.checkpoint.as_deref()).unwrap();
+        let checkpoint = Checkpoint::read(process.checkpoint()).unwrap();
         assert_eq!((checkpoint.step, process.attempts.attempt), (Step::Update, 0));
         assert!(checkpoint.submission.unwrap().environment.is_empty());
     }

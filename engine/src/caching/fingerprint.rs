@@ -58,8 +58,7 @@ impl Ingredients {
             return Ok(None);
         };
         let node = reader.node(process.id)?;
-        let mut all =
-            Ingredients::of_type(process_type, process.computer.as_deref(), node.body.get("options"));
+        let mut all = Ingredients::of_type(process_type, process.computer(), node.body.get("options"));
         for link in reader.incoming(process.id)? {
             if link.link_type == LinkType::InputCalc {
                 all.input(&link.label, stored_digest(reader, &reader.node(link.source)?)?);

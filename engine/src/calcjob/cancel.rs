@@ -19,9 +19,9 @@ const ENDING: Duration = Duration::from_secs(2);
 /// # Errors
 /// `Wait` while it is not known whether there is a job, it can't be cancelled, or it has not ended yet.
 pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission) -> StepResult {
-    if job.process.job_id.is_none() {
+    if job.row.job_id.is_none() {
         match find_job(job, intent).await? {
-            Recovery::Found(id) => job.process.job_id = Some(job.normal(&id).0),
+            Recovery::Found(id) => job.row.job_id = Some(job.normal(&id).0),
             Recovery::NeverSubmitted => {}
             Recovery::Unclear(reason) => {
                 let since = job.mark_unclear();
@@ -48,7 +48,7 @@ pub(crate) async fn cancel_submission(job: &mut Calcjob<'_>, intent: &Submission
 /// # Errors
 /// Trouble of the host; `Wait` for a job that can't be cancelled, or asked about, now.
 pub(crate) async fn cancel_jobs(cx: &Context, computer: &str, jobs: &[JobRef]) -> StepResult<Option<String>> {
-    let (row, via) = cx.connect(Some(computer)).await?;
+    let (row, via) = cx.connect(computer).await?;
     let scheduler = cx.scheduler(&row.config).map_err(StepError::Pause)?;
     let results = scheduler.cancel(&*via, jobs).await;
     let mut left = None;
@@ -78,7 +78,7 @@ pub(crate) async fn cancel_jobs(cx: &Context, computer: &str, jobs: &[JobRef]) -
 pub(crate) async fn find_alive(job: &mut Calcjob<'_>) -> StepResult<Option<(JobRef, String)>> {
     let Some(intent) = job.open_submission() else { return Ok(None) };
     let jobs = job.jobs_of(&intent);
-    let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let (row, via) = job.cx.connect(job.computer()).await?;
     let scheduler = job.cx.scheduler(&row.config).map_err(StepError::Pause)?;
     let answers = scheduler.ask(&*via, &jobs).await;
     for (one, answer) in jobs.into_iter().zip(answers) {
@@ -111,7 +111,7 @@ impl Calcjob<'_> {
 
     /// Drops the present submission. Its job, if it had one, may turn up again and stays known.
     pub(crate) fn leave_behind(&mut self) {
-        let id = self.process.job_id.take().map(JobId);
+        let id = self.row.job_id.take().map(JobId);
         if let (Some(intent), Some(id)) = (self.state.submission.take(), id) {
             let job = self.job_of(&intent, id);
             self.state.earlier.push(job);
@@ -121,7 +121,7 @@ impl Calcjob<'_> {
     /// Prepares for a job that takes the place of the present one. The present one stays known: it may turn up
     /// again.
     pub(crate) fn displace(&mut self, owner: &JobRef) {
-        let present = self.state.submission.clone().zip(self.process.job_id.clone().map(JobId));
+        let present = self.state.submission.clone().zip(self.row.job_id.clone().map(JobId));
         let present = present.map(|(intent, id)| self.job_of(&intent, id));
         displace(&mut self.state.earlier, present, owner);
     }
@@ -138,7 +138,7 @@ impl Calcjob<'_> {
             Some(intent) => intent,
             None => {
                 let last = earlier.pop()?;
-                self.process.job_id = Some(last.id.0.clone());
+                self.row.job_id = Some(last.id.0.clone());
                 Submission::of_job(&last)
             }
         };
@@ -147,7 +147,7 @@ impl Calcjob<'_> {
 
     /// Returns every job that this process ever had, as far as its ids are known.
     fn jobs_of(&self, intent: &Submission) -> Vec<JobRef> {
-        let id = self.process.job_id.clone().map(JobId);
+        let id = self.row.job_id.clone().map(JobId);
         let home = self.cx.home_cluster(self.computer());
         all_jobs(intent, id, home.as_deref())
     }

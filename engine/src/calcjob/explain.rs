@@ -32,7 +32,7 @@ pub struct Explanation {
 
 /// Returns the reason why a process waits, with what is known about its computer.
 pub(crate) fn waiting_reason(cx: &Context, process: &Process) -> Option<String> {
-    let label = process.computer.as_deref().unwrap_or_default();
+    let label = process.computer().unwrap_or_default();
     let host = cx.store.host(label).unwrap_or_default();
     // Attempts are not reported here.
     let told = explain(process, &host, &RetryPlan::of(&cx.settings, None));
@@ -45,7 +45,7 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         return None;
     }
     let saved = match process.kind {
-        Kind::CalcJob => Checkpoint::read(process.checkpoint.as_deref()).unwrap_or_default(),
+        Kind::CalcJob => Checkpoint::read(process.checkpoint()).unwrap_or_default(),
         _ => Checkpoint::default(),
     };
     let attempts = &process.attempts;
@@ -59,7 +59,11 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         since: Some(since.unwrap_or(process.modified)),
         attempt: attempts.attempt,
         max_attempts: plan.attempts,
-        next_try: attempts.next_try.or(process.wake).or(probe).filter(|_| !process.paused),
+        next_try: attempts
+            .next_try
+            .or(process.flow().and_then(|flow| flow.wake))
+            .or(probe)
+            .filter(|_| !process.paused),
         last_error: attempts.last_error.clone(),
     })
 }
@@ -72,7 +76,7 @@ fn host_wait(process: &Process, saved: &Checkpoint, host: &HostRow) -> Option<St
         Step::Submit => saved.submission.is_none(),
         _ => false,
     };
-    host.explain(process.computer.as_deref()?, is_new).filter(|_| is_remote)
+    host.explain(process.computer()?, is_new).filter(|_| is_remote)
 }
 
 fn host_since(host: &HostRow) -> Option<Timestamp> {
@@ -83,7 +87,7 @@ fn host_since(host: &HostRow) -> Option<Timestamp> {
 /// Joins status and host trouble: the host's trouble replaces the plain words for it, and stands beside any
 /// others.
 fn join(process: &Process, status: Option<String>, wait: Option<String>) -> Option<String> {
-    let parked = parked_status(process.computer.as_deref().unwrap_or("localhost"));
+    let parked = parked_status(process.computer().unwrap_or_default());
     match (status, wait) {
         (Some(status), Some(wait)) if status != parked => Some(format!("{status}; {wait}")),
         (status, wait) => wait.or(status),
@@ -125,7 +129,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::{Attempts, BreakerState, Disabled, NodeId};
+    use crate::store::{Attempts, Body, BreakerState, Disabled, JobRow, NodeId};
 
     const PLAN: RetryPlan = RetryPlan { initial: Duration::from_secs(20), attempts: 5 };
 
@@ -144,20 +148,17 @@ mod tests {
             status: Some(status.into()),
             exit_status: None,
             exit_message: None,
-            job_id: None,
-            scheduler_state: None,
-            work_dir: None,
-            computer: Some("daint".into()),
-            checkpoint: serde_json::to_string(checkpoint).ok(),
             version: 0,
             created: Timestamp::UNIX_EPOCH,
             modified: Timestamp::UNIX_EPOCH,
+            body: Body::Calcjob(JobRow {
+                computer: "daint".into(),
+                checkpoint: serde_json::to_string(checkpoint).ok(),
+                ..JobRow::default()
+            }),
             caller: None,
             call: None,
             root: NodeId(12),
-            wake: None,
-            woken: 0,
-            since: None,
             attempts: Attempts::default(),
             crashes: 0,
             kill_forced: false,
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn a_paused_process_is_not_tried_again_by_itself() {
         let attempts = Attempts { attempt: 5, next_try: Some(Timestamp::MAX), ..Attempts::default() };
-        let waits = Process { attempts, wake: Some(Timestamp::MAX), ..process(&Checkpoint::default(), "x") };
+        let waits = Process { attempts, ..process(&Checkpoint::default(), "x") };
         let told = |process: &Process| explain(process, &HostRow::default(), &PLAN).unwrap();
         assert_eq!(told(&waits).next_try, Some(Timestamp::MAX));
         let paused = told(&Process { paused: true, ..waits });

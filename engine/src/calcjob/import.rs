@@ -39,7 +39,7 @@ pub(super) async fn begin(
         retrieve_temporary: description.retrieve_temporary,
         ..JobDescription::default()
     });
-    job.process.work_dir = Some(folder.to_string_lossy().into_owned());
+    job.row.work_dir = Some(folder.to_string_lossy().into_owned());
     job.state.dir = Some(folder);
     job.state.report = Some(JobReport { imported: true, ..JobReport::default() });
     job.go(Step::Retrieve);

@@ -59,14 +59,16 @@ use crate::{
     scheduler::Bounds,
     spec::Options,
     step::{StepError, StepResult},
-    store::{Change, Level, Process},
+    store::{Body, Change, JobRow, Level, Process},
 };
 
 /// A calcjob that is being worked on: its row, its saved state, and the context for its steps.
 pub(crate) struct Calcjob<'a> {
     pub(crate) cx: &'a Arc<Context>,
     pub(crate) submitters: &'a Submitters,
+    /// The head of its row; the body is `row`.
     pub(crate) process: Process,
+    pub(crate) row: JobRow,
     pub(crate) state: Checkpoint,
     /// The epoch of its computer's breaker when work on it began.
     pub(crate) epoch: u64,
@@ -101,11 +103,14 @@ impl<'a> Calcjob<'a> {
     pub(crate) fn new(
         cx: &'a Arc<Context>,
         submitters: &'a Submitters,
-        process: Process,
+        mut process: Process,
     ) -> StepResult<Self> {
-        let state = Checkpoint::read(process.checkpoint.as_deref()).map_err(StepError::Except)?;
-        let epoch = cx.health.epoch(process.computer.as_deref().unwrap_or_default());
-        Ok(Calcjob { cx, submitters, process, state, epoch, grant: None, is_running: false })
+        let Body::Calcjob(row) = std::mem::replace(&mut process.body, Body::Function) else {
+            return Err(StepError::Except("it is not a calcjob".into()));
+        };
+        let state = Checkpoint::read(row.checkpoint.as_deref()).map_err(StepError::Except)?;
+        let epoch = cx.health.epoch(&row.computer);
+        Ok(Calcjob { cx, submitters, process, row, state, epoch, grant: None, is_running: false })
     }
 
     /// Runs the step that is due.
@@ -132,7 +137,7 @@ impl<'a> Calcjob<'a> {
 
     /// Returns the label of its computer.
     pub(crate) fn computer(&self) -> &str {
-        self.process.computer.as_deref().unwrap_or("localhost")
+        &self.row.computer
     }
 
     /// Returns whether its next step would bring new work to its computer. A submission that may have happened is
@@ -157,13 +162,14 @@ impl<'a> Calcjob<'a> {
     pub(crate) async fn commit(&mut self, mut changes: Vec<Change>) -> StepResult {
         let json =
             serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
-        let previous = self.process.checkpoint.replace(json);
+        let previous = self.row.checkpoint.replace(json);
         // An excepted process may be resumed.
         if self.process.is_over() {
-            self.process.checkpoint = None;
+            self.row.checkpoint = None;
         }
         let is_ticket_freed = changes.iter().any(|change| matches!(change, Change::DropTicket(_)));
-        changes.push(self.process.update());
+        let body = Body::Calcjob(self.row.clone());
+        changes.push(Process { body, ..self.process.clone() }.update());
         match self.cx.store.commit(changes).await {
             Ok(_) => {
                 self.process.version += 1;
@@ -173,7 +179,7 @@ impl<'a> Calcjob<'a> {
                 Ok(())
             }
             Err(error) => {
-                self.process.checkpoint = previous;
+                self.row.checkpoint = previous;
                 Err(error.into())
             }
         }

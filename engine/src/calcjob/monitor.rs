@@ -200,9 +200,9 @@ fn running(job: &Calcjob<'_>) -> RunningJob {
         process: process.uuid.to_string(),
         process_type: process.process_type.clone(),
         computer: job.computer().to_owned(),
-        job_id: process.job_id.clone().unwrap_or_default(),
-        scheduler_state: process.scheduler_state.clone().unwrap_or_default(),
-        work_dir: process.work_dir.clone().unwrap_or_default(),
+        job_id: job.row.job_id.clone().unwrap_or_default(),
+        scheduler_state: job.row.scheduler_state.clone().unwrap_or_default(),
+        work_dir: job.row.work_dir.clone().unwrap_or_default(),
         time: clock::now().as_microsecond(),
     }
 }
@@ -212,7 +212,7 @@ async fn fetch(job: &Calcjob<'_>, wanted: &[WantedFile], to: &Path) -> Result<Ve
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let (_, via) = job.cx.connect(job.computer()).await?;
     let dir = job.state.dir.clone().unwrap_or_default();
     let mut seen: Vec<SeenFile> = Vec::new();
     for wanted in wanted {

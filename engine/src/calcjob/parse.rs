@@ -50,7 +50,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let options = job.options()?;
     let all_options = job.cx.store.node(job.process.id)?.body.get("options").cloned().unwrap_or_default();
     let mut report = job.state.report.clone().unwrap_or_default();
-    report.work_dir = job.process.work_dir.clone().unwrap_or_default();
+    report.work_dir = job.row.work_dir.clone().unwrap_or_default();
     report.scheduler_stdout = options.scheduler_stdout;
     report.scheduler_stderr = options.scheduler_stderr;
     let temporary = (!description.retrieve_temporary.is_empty()).then(|| staging.join(TEMPORARY));

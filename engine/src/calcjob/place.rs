@@ -22,7 +22,7 @@ pub(super) fn spread(base: &Path, uuid: &Uuid) -> PathBuf {
 /// Returns whether a process's work directory is named after it. Only such a directory may be removed with the
 /// process.
 pub fn is_its_own(process: &Process) -> bool {
-    let dir = process.work_dir.as_deref().map(Path::new);
+    let dir = process.work_dir().map(Path::new);
     dir.is_some_and(|dir| dir.is_absolute() && dir.ends_with(spread(Path::new(""), &process.uuid)))
 }
 

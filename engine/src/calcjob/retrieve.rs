@@ -29,7 +29,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         store_outcome(job, outcome, Roots::default()).await?;
         return Ok(Next::Ended);
     }
-    let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let (_, via) = job.cx.connect(job.computer()).await?;
     let dir =
         job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is unknown".into()))?;
     import::look(job, &*via).await?;

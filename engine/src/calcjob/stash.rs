@@ -61,7 +61,7 @@ impl From<transport::Error> for Trouble {
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let Some(wanted) = job.options()?.stash else { return leave(job, Vec::new()).await };
-    let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let (_, via) = job.cx.connect(job.computer()).await?;
     let dir =
         job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is unknown".into()))?;
     let target = target(&wanted, &job.process.uuid);
@@ -96,7 +96,7 @@ pub(crate) async fn discard(job: &Calcjob<'_>) -> StepResult {
     let (Step::Stash, Some(attempt), Some(wanted)) = (job.state.step, attempt, job.options()?.stash) else {
         return Ok(());
     };
-    let (_, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let (_, via) = job.cx.connect(job.computer()).await?;
     Ok(via.remove_tree(&draft(&target(&wanted, &job.process.uuid), &attempt)).await?)
 }
 

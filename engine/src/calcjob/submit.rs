@@ -28,7 +28,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         },
     };
     crash::point("submit.intended");
-    let computer = job.process.computer.clone().unwrap_or_default();
+    let computer = job.row.computer.clone();
     let sent = job.submitters.submit(&computer, intent.clone()).await;
     crash::point("submit.sent");
     match sent {
@@ -39,7 +39,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
 
 /// Stores the intent and its ticket before anything is sent. Returns `None` if the gate must let it through first.
 async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
-    let computer = job.process.computer.clone().unwrap_or_default();
+    let computer = job.row.computer.clone();
     let config = job.cx.store.computer(&computer)?.config;
     Limits::of(&config).map_err(|text| StepError::Pause(format!("submit_rate of `{computer}`: {text}")))?;
     let options = job.options()?;
@@ -102,7 +102,7 @@ async fn needs_leave(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> Step
     if job.cx.is_bounded(computer)? {
         return Ok(true);
     }
-    let (row, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let (row, via) = job.cx.connect(job.computer()).await?;
     job.cx.learn_queue(&row.config, &via).await.map_err(|error| {
         let status = format!(
             "waiting until {} reports its queue and its machine's resources, since limits may apply there: {error}",
@@ -171,7 +171,7 @@ pub(crate) fn recovery_delay(since: jiff::Timestamp) -> Duration {
 
 /// Asks the scheduler about the outcome of an intent.
 pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResult<Recovery> {
-    let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let (computer, via) = job.cx.connect(job.computer()).await?;
     let scheduler = job.cx.scheduler(&computer.config).map_err(StepError::Pause)?;
     let intent = Submission {
         proven: job.cx.is_proven(&computer.config)?,
@@ -181,7 +181,7 @@ pub(crate) async fn find_job(job: &Calcjob<'_>, intent: &Submission) -> StepResu
     job.cx.learn_home(&computer.config, &via).await;
     let found = scheduler.recover(&*via, &intent).await?;
     if !matches!(found, Recovery::Unclear(_)) {
-        job.submitters.settled(job.process.computer.as_deref().unwrap_or_default(), &intent.token);
+        job.submitters.settled(job.computer(), &intent.token);
     }
     Ok(found)
 }
@@ -204,7 +204,7 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
         submission.token = owner.token;
     }
     job.state.unclear_since = None;
-    job.process.job_id = Some(owner.id.0);
+    job.row.job_id = Some(owner.id.0);
     job.process.wait("waiting for its job");
     job.enter(Step::Update);
     job.commit(vec![line, ticket]).await
@@ -215,7 +215,7 @@ pub(super) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Ne
     // Done in any case: an earlier owner may have held it.
     job.state.held = None;
     job.cx.holds.passed(job.process.id);
-    job.process.job_id = Some(job.normal(&id).0);
+    job.row.job_id = Some(job.normal(&id).0);
     job.enter(Step::Update);
     job.process.wait("waiting for its job");
     job.commit(Vec::new()).await?;

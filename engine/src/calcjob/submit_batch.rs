@@ -96,7 +96,7 @@ impl Submitters {
 /// Returns the tokens of submissions that have begun and whose outcome is not stored.
 fn unsettled(cx: &Context, computer: &str) -> HashSet<String> {
     let tickets = cx.store.tickets(computer).unwrap_or_default();
-    let is_open = |process| cx.store.process(process).is_ok_and(|row| row.job_id.is_none());
+    let is_open = |process| cx.store.process(process).is_ok_and(|row| row.job_id().is_none());
     tickets.into_iter().filter(|ticket| is_open(ticket.process)).map(|ticket| ticket.token).collect()
 }
 
@@ -192,7 +192,7 @@ async fn submit(cx: &Context, computer: &str, jobs: &[Submission], width: &Width
     let failed = |kind: ErrorKind, text: String| {
         jobs.iter().map(|_| Err(Error::new(kind, "submit").message(text.clone()).later())).collect()
     };
-    match cx.connect(Some(computer)).await {
+    match cx.connect(computer).await {
         Err(error) => failed(ErrorKind::Unreachable, error.to_string()),
         Ok((row, via)) => match cx.scheduler(&row.config) {
             Ok(scheduler) => {

@@ -26,12 +26,12 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<JobWatch> {
 fn watch(job: &Calcjob<'_>) -> StepResult<JobWatch> {
     let missing = || StepError::Except("the job's id is unknown".into());
     let intent = job.state.submission.as_ref().ok_or_else(missing)?;
-    let id = JobId(job.process.job_id.clone().ok_or_else(missing)?);
+    let id = JobId(job.row.job_id.clone().ok_or_else(missing)?);
     Ok(JobWatch {
         process: job.process.id,
-        computer: job.process.computer.clone().unwrap_or_default(),
+        computer: job.row.computer.clone(),
         job: job.job_of(intent, id),
-        shown: job.process.scheduler_state.clone(),
+        shown: job.row.scheduler_state.clone(),
         status: job.process.status.clone(),
         look_in: monitor::due_in(job)?,
     })

@@ -42,7 +42,7 @@ struct Upload<'a> {
 }
 
 pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
-    let (computer, via) = job.cx.connect(job.process.computer.as_deref()).await?;
+    let (computer, via) = job.cx.connect(job.computer()).await?;
     let description = job.state.job.clone().ok_or_else(|| StepError::Except("no job was prepared".into()))?;
     let material = Material::stored(&job.cx.store, job.process.id, &description)?;
     let options = job.options()?;
@@ -215,7 +215,7 @@ fn name_place(job: &Calcjob<'_>, error: transport::Error, staging: &Path) -> Ste
 }
 
 fn name_work_dir(job: &Calcjob<'_>, error: transport::Error) -> StepError {
-    let computer = job.process.computer.as_deref().unwrap_or("localhost");
+    let computer = job.computer();
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::NotADirectory => StepError::Pause(format!(
             "the work directory of computer `{computer}` can't be written to: {error}; `ferry computer test \
@@ -244,7 +244,7 @@ async fn finish(job: &mut Calcjob<'_>, upload: Upload<'_>, odd: Vec<String>) -> 
         let body = vec![("computer", Value::from(label)), ("path", Value::from(path.as_str()))];
         changes.extend(made(job.process.uuid, "remote_folder", "remote_folder", body, label));
     }
-    job.process.work_dir = Some(path);
+    job.row.work_dir = Some(path);
     job.state.dir = Some(dir);
     job.state.digest = Some(digest);
     if description.skip_submit {

@@ -40,7 +40,7 @@ async fn reap(cx: &Context, orphan: Orphan) -> Tried {
 }
 
 async fn cancel(cx: &Context, orphan: &Orphan) -> StepResult<String> {
-    let (row, via) = cx.connect(Some(&orphan.computer)).await?;
+    let (row, via) = cx.connect(&orphan.computer).await?;
     let scheduler = cx.scheduler(&row.config).map_err(StepError::Pause)?;
     let found = match &orphan.job_id {
         Some(id) => Some(JobId(id.clone())),

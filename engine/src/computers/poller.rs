@@ -290,7 +290,7 @@ impl Poller {
         let failed = |text: String| {
             scheduler::Error::new(scheduler::ErrorKind::Unreadable, "poll").message(text).later()
         };
-        let (row, via) = match self.cx.connect(Some(&self.computer)).await {
+        let (row, via) = match self.cx.connect(&self.computer).await {
             Ok(connected) => connected,
             Err(error) => {
                 let error = scheduler::Error::new(scheduler::ErrorKind::Unreachable, "poll").source(error);

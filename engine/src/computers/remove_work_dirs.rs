@@ -63,11 +63,11 @@ async fn remove(cx: &Context, id: NodeId) -> Result<Option<String>, (String, Tri
     if !calcjob::is_its_own(&process) {
         return Ok(None);
     }
-    let dir = process.work_dir.clone().unwrap_or_default();
-    let computer = process.computer.as_deref().unwrap_or("localhost");
+    let dir = process.work_dir().unwrap_or_default().to_owned();
+    let computer = process.computer().unwrap_or_default();
     let epoch = cx.health.epoch(computer);
     let done: StepResult = async {
-        let (_, via) = cx.connect(Some(computer)).await?;
+        let (_, via) = cx.connect(computer).await?;
         Ok(via.remove_tree(Path::new(&dir)).await?)
     }
     .await;

@@ -207,9 +207,7 @@ async fn drive_calcjob(
     match result {
         Ok(Next::Ended) => Then::Ended,
         Ok(Next::Watch(watch)) => Then::Watch(watch),
-        Ok(Next::Gate { refused }) => {
-            Then::Gate { computer: job.process.computer.clone().unwrap_or_default(), refused }
-        }
+        Ok(Next::Gate { refused }) => Then::Gate { computer: job.row.computer.clone(), refused },
         Ok(Next::Hold) => Then::Idle,
         Ok(Next::Step) => Then::After(Duration::ZERO),
         Err(error) => failure::calcjob_failed(&mut job, error).await,

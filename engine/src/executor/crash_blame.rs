@@ -119,7 +119,7 @@ async fn count(cx: &Arc<Context>) -> Result<()> {
 
 async fn except(cx: &Arc<Context>, process: Process, death: &Death) {
     let id = process.id;
-    let saved = calcjob::Checkpoint::read(process.checkpoint.as_deref()).ok();
+    let saved = calcjob::Checkpoint::read(process.checkpoint()).ok();
     let step = saved.filter(|_| process.kind == Kind::CalcJob).map(|saved| saved.step.as_str());
     let what = step.map_or("was working on it".to_owned(), |step| format!("was in its step `{step}`"));
     let when = death.time.strftime("%Y-%m-%dT%H:%M:%SZ");

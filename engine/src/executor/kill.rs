@@ -62,7 +62,7 @@ pub(crate) async fn kill_at_rest(cx: &Arc<Context>, tops: &[i64]) {
 
 /// Returns whether a process may have a job that is not known to be over.
 fn may_have_job(process: &Process) -> bool {
-    let checkpoint = calcjob::Checkpoint::read(process.checkpoint.as_deref());
+    let checkpoint = calcjob::Checkpoint::read(process.checkpoint());
     process.kind == Kind::CalcJob
         && checkpoint.map_or(true, |saved| {
             (saved.submission.is_some() || !saved.earlier.is_empty())
@@ -88,8 +88,8 @@ pub(crate) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("its computer did not answer within {} s", LAST_TRY.as_secs()),
     };
-    let computer = job.process.computer.clone().unwrap_or_default();
-    let job_id = job.process.job_id.clone();
+    let computer = job.row.computer.clone();
+    let job_id = job.row.job_id.clone();
     let name = job_id.as_ref().map_or("its job, if there is one,".into(), |id| format!("its job {id}"));
     let line = format!("killed by force: {name} was not cancelled yet ({why}); ferry keeps trying");
     let changes = vec![

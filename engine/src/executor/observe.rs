@@ -49,7 +49,7 @@ async fn ended(job: &mut Calcjob<'_>, mut report: JobReport) -> StepResult {
         // It was stopped, so an early end is not a failure.
         report.engine_exit = None;
     }
-    job.process.scheduler_state = Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
+    job.row.scheduler_state = Some(report.scheduler_state.clone().unwrap_or_else(|| "done".into()));
     job.state.report = Some(report);
     job.state.unclear_since = None;
     job.go_after_job()?;
@@ -67,8 +67,8 @@ fn dir_missing(job: &Calcjob<'_>) -> StepError {
         "job {} has ended, but its work directory {} is gone from computer `{computer}`: it was removed, or its file \
          system is not mounted; the process continues when it is back (`ferry process play {process}` if it is \
          paused by then); otherwise `ferry process kill {process}`",
-        job.process.job_id.as_deref().unwrap_or_default(),
-        job.process.work_dir.as_deref().unwrap_or_default(),
+        job.row.job_id.as_deref().unwrap_or_default(),
+        job.row.work_dir.as_deref().unwrap_or_default(),
     ))
 }
 
@@ -86,7 +86,7 @@ async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
         return ended(job, JobReport::default()).await;
     }
     check_gone(job).await?;
-    let (id, process) = (job.process.job_id.clone().unwrap_or_default(), job.process.id);
+    let (id, process) = (job.row.job_id.clone().unwrap_or_default(), job.process.id);
     let why = if !job.cx.is_proven(&job.cx.store.computer(job.computer())?.config)? {
         format!(
             "the scheduler forgot job {id}, which left no trace of a start, and no test job has shown yet that jobs \
@@ -118,7 +118,7 @@ async fn vanished(job: &mut Calcjob<'_>) -> StepResult {
 /// Fails with `Wait` if one of them is alive, or if that can't be found out.
 async fn check_gone(job: &mut Calcjob<'_>) -> StepResult {
     let Some((alive, raw)) = calcjob::find_alive(job).await? else { return Ok(()) };
-    let is_present = job.process.job_id.as_deref() == Some(&*alive.id.0);
+    let is_present = job.row.job_id.as_deref() == Some(&*alive.id.0);
     if !is_present {
         calcjob::adopt(job, alive.clone()).await?;
     }
@@ -141,10 +141,10 @@ async fn given_up(job: &mut Calcjob<'_>, report: JobReport) -> StepResult {
 
 /// Submits the job again, with a fresh token.
 async fn submit_anew(job: &mut Calcjob<'_>, what_it_did: &str) -> StepResult {
-    let id = job.process.job_id.clone().unwrap_or_default();
+    let id = job.row.job_id.clone().unwrap_or_default();
     let line = format!("the scheduler {what_it_did} job {id} before it started; submitting it again");
     let line = job.log(Level::Warning, line);
-    job.process.scheduler_state = None;
+    job.row.scheduler_state = None;
     job.leave_behind();
     job.go(Step::Submit);
     job.commit(vec![line, Change::DropTicket(job.process.id)]).await

@@ -194,13 +194,9 @@ impl Context {
     /// # Errors
     /// Fails with `Config` if the computer no longer exists. Fails with `CircuitOpen` while its host is in
     /// trouble, or if this very call found that out; then no other call tries to connect.
-    pub async fn connect(
-        &self,
-        computer: Option<&str>,
-    ) -> transport::Result<(ComputerRow, Arc<dyn Transport>)> {
+    pub async fn connect(&self, label: &str) -> transport::Result<(ComputerRow, Arc<dyn Transport>)> {
         let gone =
             |error: Error| transport::Error::new(transport::ErrorKind::Config, "connect").source(error);
-        let label = computer.unwrap_or("localhost");
         let row = self.store.computer(label).map_err(gone)?;
         if let Some(via) = self.transports.opened(&row.config).await
             && self.health.admits(label)

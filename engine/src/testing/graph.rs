@@ -30,7 +30,7 @@ impl Writer<'_> {
             process.state.as_str(),
             process.exit_status,
             process.exit_message.as_deref().map(masked),
-            process.computer,
+            process.computer(),
         );
         let files = self.reader.files(id)?;
         let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();

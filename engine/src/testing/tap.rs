@@ -129,7 +129,7 @@ impl fmt::Display for Told<'_> {
         }
         for change in self.0 {
             match change {
-                Change::Update(row) => write!(f, "{:?}, ", row.checkpoint)?,
+                Change::Update(row) => write!(f, "{:?}, ", row.checkpoint())?,
                 other => write!(f, "{other:?}, ")?,
             }
         }

@@ -68,7 +68,7 @@ fn wrong_end(case: &Case<'_>, process: &Process, label: &str) -> Option<String> 
     if process.kind != Kind::CalcJob {
         return None;
     }
-    let dir = process.work_dir.as_deref().map(Path::new);
+    let dir = process.work_dir().map(Path::new);
     let truth = dir.and_then(|dir| case.truths.get(dir)).cloned().unwrap_or_default();
     match process.exit_status {
         Some(0) if truth.exit != Some(0) => told("wrong result, a success without a run"),

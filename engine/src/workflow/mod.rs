@@ -20,6 +20,6 @@ use crate::store::{Change, Process};
 
 /// Returns the change that a killed workflow asked for at its end, if any.
 pub(crate) fn last_wishes(process: &Process) -> Option<Change> {
-    let saved = checkpoint::Checkpoint::read(process.checkpoint.as_deref()).ok()?;
+    let saved = checkpoint::Checkpoint::read(process.checkpoint()).ok()?;
     saved.cleans.then_some(Change::Clean { process: process.id, below: true })
 }

@@ -68,7 +68,7 @@ impl<'a> Workflow<'a> {
     /// # Errors
     /// `Except` for a saved state that can't be read.
     pub(crate) fn new(cx: &'a Arc<Context>, process: Process) -> StepResult<Self> {
-        let state = Checkpoint::read(process.checkpoint.as_deref()).map_err(StepError::Except)?;
+        let state = Checkpoint::read(process.checkpoint()).map_err(StepError::Except)?;
         Ok(Workflow { cx, process, state })
     }
 
@@ -119,7 +119,8 @@ impl<'a> Workflow<'a> {
             return Ok(Some(if self.state.steps == 0 { StepEvent::Start } else { StepEvent::Continue }));
         };
         let timer = waiting.until.is_some_and(|until| until <= clock::steady());
-        let may_be_complete = waiting.any || self.process.woken >= waiting.calls.len() as i64;
+        let may_be_complete =
+            waiting.any || self.process.flow().is_some_and(|flow| flow.woken >= waiting.calls.len() as i64);
         if !timer && !may_be_complete {
             return Ok(None);
         }
@@ -167,7 +168,9 @@ impl<'a> Workflow<'a> {
         self.state.state = state;
         self.state.cleans |= effects.cleans;
         let waited = self.state.waiting.take();
-        (self.process.wake, self.process.since) = (None, None);
+        if let Some(flow) = self.process.flow_mut() {
+            (flow.wake, flow.since) = (None, None);
+        }
         self.process.progress();
         match (effects.wrong_output, then) {
             (Some(exit), _) => changes.extend(self.process.finish(Some(&exit))),
@@ -181,7 +184,7 @@ impl<'a> Workflow<'a> {
                 changes.extend(self.process.finish(exit.or(missing).as_ref()));
             }
             (None, Then::Except(text)) => {
-                self.state = Checkpoint::read(self.process.checkpoint.as_deref()).unwrap_or_default();
+                self.state = Checkpoint::read(self.process.checkpoint()).unwrap_or_default();
                 changes.extend(self.process.except(text));
             }
         }
@@ -224,8 +227,9 @@ impl<'a> Workflow<'a> {
     fn wait(&mut self, position: Option<String>, waiting: Waiting) {
         let position = position.map(|name| format!("{name}: ")).unwrap_or_default();
         self.process.wait(format!("{position}{}", waiting.in_words()));
-        self.process.wake = waiting.until;
-        self.process.since = waiting.until.map(|_| clock::steady());
+        if let Some(flow) = self.process.flow_mut() {
+            (flow.wake, flow.since) = (waiting.until, waiting.until.map(|_| clock::steady()));
+        }
         self.state.waiting = Some(waiting);
     }
 
@@ -255,12 +259,14 @@ impl<'a> Workflow<'a> {
     async fn commit(&mut self, mut changes: Vec<Change>) -> StepResult<Vec<NodeId>> {
         let json =
             serde_json::to_string(&self.state).map_err(|error| StepError::Except(error.to_string()))?;
-        if self.process.state == State::Waiting && self.event()?.is_some() {
-            // The event that it waits for has come already. One of the known ends is not counted, so that the row
-            // is not at rest if this owner dies before the next step.
-            self.process.woken -= 1;
+        // If the event that it waits for has come already, one of the known ends is not counted. So the row is not at
+        // rest if this owner dies before the next step.
+        let is_early = self.process.state == State::Waiting && self.event()?.is_some();
+        let is_over = self.process.is_over();
+        if let Some(flow) = self.process.flow_mut() {
+            flow.woken -= i64::from(is_early);
+            flow.checkpoint = (!is_over).then_some(json);
         }
-        self.process.checkpoint = (!self.process.is_over()).then_some(json);
         changes.push(self.process.update());
         let made = self.cx.store.commit(changes).await?;
         self.process.version += 1;

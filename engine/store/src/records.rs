@@ -105,28 +105,12 @@ pub struct Process {
     pub exit_status: Option<u32>,
     /// The reason why it failed, was excepted or was killed.
     pub exit_message: Option<String>,
-    /// Its job's id.
-    pub job_id: Option<String>,
-    /// The scheduler's own name for the job's state.
-    pub scheduler_state: Option<String>,
-    /// Its work directory on the computer.
-    pub work_dir: Option<String>,
-    /// Label of its computer.
-    pub computer: Option<String>,
-    /// Its checkpoint, as JSON in the format of its kind.
-    pub checkpoint: Option<String>,
     /// The process that called it.
     pub caller: Option<NodeId>,
     /// Its name among its caller's calls.
     pub call: Option<String>,
     /// The top of its call tree; the process itself if it has no caller.
     pub root: NodeId,
-    /// Time at which a timer wakes it. Its end clears it.
-    pub wake: Option<Timestamp>,
-    /// Number of its children that have ended; an update records this number as noticed.
-    pub woken: i64,
-    /// Time since which it waits for its timer.
-    pub since: Option<Timestamp>,
     /// Failed attempts at its present step.
     pub attempts: Attempts,
     /// Number of owners that died while they were stepping it, since its last progress.
@@ -137,6 +121,47 @@ pub struct Process {
     pub created: Timestamp,
     /// Time of its last change.
     pub modified: Timestamp,
+    /// The part that belongs to its kind.
+    pub body: Body,
+}
+
+/// The part of a process's row that belongs to its kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// A calculation on a computer.
+    Calcjob(JobRow),
+    /// A calculation in a plugin host. It has nothing of its own.
+    Function,
+    /// A process that calls others.
+    Workflow(FlowRow),
+}
+
+/// The row of a calcjob.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobRow {
+    /// Label of its computer.
+    pub computer: String,
+    /// Its job's id.
+    pub job_id: Option<String>,
+    /// The scheduler's own name for the job's state.
+    pub scheduler_state: Option<String>,
+    /// Its work directory on the computer.
+    pub work_dir: Option<String>,
+    /// The state between its steps, as JSON.
+    pub checkpoint: Option<String>,
+}
+
+/// The row of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FlowRow {
+    /// Time at which a timer wakes it. Its end clears it.
+    pub wake: Option<Timestamp>,
+    /// Time since which it waits for its timer.
+    pub since: Option<Timestamp>,
+    /// Number of its children that have ended; an update records this number as noticed.
+    pub woken: i64,
+    /// The state between its steps, as JSON.
+    pub checkpoint: Option<String>,
 }
 
 /// A process that has not ended, as an owner finds it.
@@ -188,7 +213,62 @@ pub struct Orphan {
     pub error: Option<String>,
 }
 
+impl Body {
+    /// Returns the body of a new process of this kind.
+    pub fn of(kind: Kind) -> Body {
+        match kind {
+            Kind::CalcJob => Body::Calcjob(JobRow { computer: "localhost".into(), ..JobRow::default() }),
+            Kind::WorkChain | Kind::WorkFunction => Body::Workflow(FlowRow::default()),
+            _ => Body::Function,
+        }
+    }
+}
+
 impl Process {
+    /// Returns the row of a calcjob.
+    pub fn job(&self) -> Option<&JobRow> {
+        if let Body::Calcjob(job) = &self.body { Some(job) } else { None }
+    }
+
+    /// Returns the row of a workflow.
+    pub fn flow(&self) -> Option<&FlowRow> {
+        if let Body::Workflow(flow) = &self.body { Some(flow) } else { None }
+    }
+
+    /// Returns the row of a workflow, to change it.
+    pub fn flow_mut(&mut self) -> Option<&mut FlowRow> {
+        if let Body::Workflow(flow) = &mut self.body { Some(flow) } else { None }
+    }
+
+    /// Returns the label of a calcjob's computer.
+    pub fn computer(&self) -> Option<&str> {
+        self.job().map(|job| job.computer.as_str())
+    }
+
+    /// Returns the id of a calcjob's job, once it is known.
+    pub fn job_id(&self) -> Option<&str> {
+        self.job()?.job_id.as_deref()
+    }
+
+    /// Returns the scheduler's own name for the state of a calcjob's job.
+    pub fn scheduler_state(&self) -> Option<&str> {
+        self.job()?.scheduler_state.as_deref()
+    }
+
+    /// Returns the work directory of a calcjob, once it is known.
+    pub fn work_dir(&self) -> Option<&str> {
+        self.job()?.work_dir.as_deref()
+    }
+
+    /// Returns the saved state of a calcjob or a workflow, as JSON in the format of its kind.
+    pub fn checkpoint(&self) -> Option<&str> {
+        match &self.body {
+            Body::Calcjob(job) => job.checkpoint.as_deref(),
+            Body::Workflow(flow) => flow.checkpoint.as_deref(),
+            Body::Function => None,
+        }
+    }
+
     /// Returns whether it finished with a non-zero exit status.
     pub fn is_failed(&self) -> bool {
         self.state == State::Finished && self.exit_status != Some(0)

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use crate::{
     attempts::Attempts,
     change::Change,
-    records::{Level, Process},
+    records::{Body, Level, Process},
 };
 
 /// The one who wishes for a kill, as [`Process::kill`] says it.
@@ -77,7 +77,9 @@ impl Process {
     /// Waits for a time. The next owner finds it by its timer, as it finds other waiting processes.
     pub fn wait_until(&mut self, time: Timestamp) {
         self.enter(State::Waiting);
-        self.wake = Some(time);
+        if let Some(flow) = self.flow_mut() {
+            flow.wake = Some(time);
+        }
     }
 
     /// Waits for its next try after a failure, with the attempts up to this one. Returns the line of the report. A
@@ -119,7 +121,9 @@ impl Process {
     /// Finishes as another process did, whose results it takes over.
     #[must_use]
     pub fn finish_like(&mut self, source: &Process) -> Vec<Change> {
-        self.work_dir.clone_from(&source.work_dir);
+        if let (Body::Calcjob(job), Body::Calcjob(of_source)) = (&mut self.body, &source.body) {
+            job.work_dir.clone_from(&of_source.work_dir);
+        }
         self.end(State::Finished, source.exit_status, source.exit_message.clone(), None)
     }
 
@@ -156,10 +160,17 @@ impl Process {
         self.status = None;
         self.exit_status = exit_status;
         self.exit_message = exit_message;
-        (self.wake, self.since) = (None, None);
         if self.is_over() {
-            self.checkpoint = None;
             self.attempts = Attempts::default();
+        }
+        let is_over = self.is_over();
+        match &mut self.body {
+            Body::Calcjob(job) => job.checkpoint = job.checkpoint.take().filter(|_| !is_over),
+            Body::Workflow(flow) => {
+                (flow.wake, flow.since) = (None, None);
+                flow.checkpoint = flow.checkpoint.take().filter(|_| !is_over);
+            }
+            Body::Function => {}
         }
         let ticket = (self.kind == Kind::CalcJob).then_some(Change::DropTicket(self.id));
         line.into_iter().chain(ticket).collect()
@@ -197,22 +208,23 @@ mod tests {
             status: None,
             exit_status: None,
             exit_message: None,
-            job_id: None,
-            scheduler_state: None,
-            work_dir: None,
-            computer: None,
-            checkpoint: None,
             caller: None,
             call: None,
             root: NodeId(12),
-            wake: None,
-            woken: 0,
-            since: None,
             attempts: Attempts::default(),
             crashes: 0,
             version: 0,
             created: Timestamp::UNIX_EPOCH,
             modified: Timestamp::UNIX_EPOCH,
+            body: Body::of(kind),
+        }
+    }
+
+    fn save(process: &mut Process) {
+        match &mut process.body {
+            Body::Calcjob(job) => job.checkpoint = Some("{}".into()),
+            Body::Workflow(flow) => flow.checkpoint = Some("{}".into()),
+            Body::Function => {}
         }
     }
 
@@ -230,12 +242,12 @@ mod tests {
         for kind in [Kind::CalcJob, Kind::CalcFunction, Kind::WorkChain] {
             let mut process = row(kind, State::Running);
             process.status = Some("parse".into());
-            process.checkpoint = Some("{}".into());
+            save(&mut process);
             let changes = process.finish(Some(&exit));
             assert_eq!(lines(&changes), [(Level::Error, "finished with exit code 310: ERROR_X: why")]);
             assert_eq!((process.state, process.exit_status), (State::Finished, Some(310)));
             assert_eq!(process.exit_message.as_deref(), Some("ERROR_X: why"));
-            assert_eq!((process.status, process.checkpoint), (None, None));
+            assert_eq!((process.status.as_deref(), process.checkpoint()), (None, None));
             let frees = changes.iter().any(|change| matches!(change, Change::DropTicket(_)));
             assert_eq!(frees, kind == Kind::CalcJob, "only a job holds a ticket");
         }
@@ -244,12 +256,12 @@ mod tests {
     #[test]
     fn the_other_ends_have_no_exit_status() {
         let mut process = row(Kind::WorkChain, State::Waiting);
-        process.checkpoint = Some("{}".into());
-        process.wake = Some(process.created);
+        save(&mut process);
+        process.wait_until(Timestamp::UNIX_EPOCH);
         assert_eq!(lines(&process.except("a bug")), [(Level::Error, "excepted: a bug")]);
         assert_eq!((process.state, process.exit_status), (State::Excepted, None));
-        assert_eq!((process.exit_message.as_deref(), process.wake), (Some("a bug"), None));
-        assert!(process.checkpoint.is_some(), "it may be resumed");
+        assert_eq!((process.exit_message.as_deref(), process.flow().unwrap().wake), (Some("a bug"), None));
+        assert!(process.checkpoint().is_some(), "it may be resumed");
 
         let mut process = row(Kind::CalcFunction, State::Created);
         assert_eq!(lines(&process.kill("the user")), [(Level::Report, "killed by the user")]);

@@ -93,7 +93,7 @@ fn choose(reader: &Reader, args: &CleanArgs) -> Result<Vec<Process>> {
             return Err(Failure::new(format!("{} has not ended", view::title(&process)))
                 .help(format!("wait for its end, or `ferry process kill {}`", process.id)));
         }
-        if process.work_dir.is_some() && !is_its_own(&process) {
+        if process.work_dir().is_some() && !is_its_own(&process) {
             return Err(Failure::new(format!("{} has no work directory of its own", view::title(&process)))
                 .help("it took over another calculation's results, or was imported: that directory stays"));
         }
@@ -107,7 +107,7 @@ fn choose(reader: &Reader, args: &CleanArgs) -> Result<Vec<Process>> {
     let mut kept = Vec::new();
     for process in chosen {
         let is_meant = process.kind == Kind::CalcJob
-            && args.computer.as_ref().is_none_or(|label| process.computer.as_ref() == Some(label))
+            && args.computer.as_ref().is_none_or(|label| process.computer() == Some(label.as_str()))
             && args.exit_code.is_none_or(|status| process.exit_status == Some(status));
         let is_gone = reader.cleaning(process.id)?.is_some_and(|cleaning| cleaning.cleaned.is_some());
         if is_meant && is_its_own(&process) && !is_gone {
@@ -151,10 +151,10 @@ fn told(session: &Session, reader: &Reader, chosen: &[Process]) -> Result {
         }
     }
     if session.format == Format::Json {
-        let one = |process: &&Process| json!({"id": process.id, "work_dir": process.work_dir});
+        let one = |process: &&Process| json!({"id": process.id, "work_dir": process.work_dir()});
         return output::json(&json!({"cleaned": gone.iter().map(one).collect::<Vec<_>>()}));
     }
-    gone.iter().try_for_each(|process| output::line(process.work_dir.as_deref().unwrap_or_default()))
+    gone.iter().try_for_each(|process| output::line(process.work_dir().unwrap_or_default()))
 }
 
 fn not_yet(reader: &Reader, left: &[Process], answered: Answered) -> Result<Failure> {
@@ -167,7 +167,7 @@ fn not_yet(reader: &Reader, left: &[Process], answered: Answered) -> Result<Fail
     };
     for process in left {
         let why = reader.cleaning(process.id)?.and_then(|cleaning| cleaning.error).unwrap_or_default();
-        let dir = process.work_dir.as_deref().unwrap_or_default();
+        let dir = process.work_dir().unwrap_or_default();
         failure.lines.push(format!("{}: {dir}: {why}", view::title(process)));
     }
     Ok(failure)

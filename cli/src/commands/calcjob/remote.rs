@@ -34,11 +34,11 @@ struct WorkDir {
 }
 
 async fn open(session: &Session, reader: &Reader, process: &Process) -> Result<WorkDir> {
-    let dir = process.work_dir.as_ref().map(PathBuf::from).ok_or_else(|| {
+    let dir = process.work_dir().map(PathBuf::from).ok_or_else(|| {
         Failure::new(format!("{} has no work directory yet", view::title(process)))
             .help(format!("it is {}", view::state(process)))
     })?;
-    let computer = reader.computer(process.computer.as_deref().unwrap_or("localhost"))?;
+    let computer = reader.computer(process.computer().unwrap_or("localhost"))?;
     let via = Transports::new(session.builder.transports.iter().cloned()).get(&computer.config).await?;
     Ok(WorkDir { via, dir })
 }
@@ -111,10 +111,10 @@ async fn copy(place: &WorkDir, file: &Path, offset: u64) -> Result<u64> {
 
 /// Waits until a process has a work directory, or has ended without.
 async fn begun(reader: &Reader, mut process: Process) -> Result<Process> {
-    if process.work_dir.is_none() && !process.state.is_terminal() {
+    if process.work_dir().is_none() && !process.state.is_terminal() {
         output::note(format!("{} has no work directory yet", view::title(&process)));
     }
-    while process.work_dir.is_none() && !process.state.is_terminal() {
+    while process.work_dir().is_none() && !process.state.is_terminal() {
         sleep(LOOK).await;
         output::check_reader();
         process = reader.process(process.id)?;
@@ -155,7 +155,7 @@ async fn tail(reader: &Reader, process: &Process, place: &WorkDir, file: &Path) 
 
 /// Returns whether the job of a process writes no more.
 fn has_ended(process: &Process) -> bool {
-    let step = Checkpoint::read(process.checkpoint.as_deref()).map(|checkpoint| checkpoint.step);
+    let step = Checkpoint::read(process.checkpoint()).map(|checkpoint| checkpoint.step);
     process.state.is_terminal() || matches!(step, Ok(Step::Stash | Step::Retrieve | Step::Parse))
 }
 

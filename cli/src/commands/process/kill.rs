@@ -105,8 +105,8 @@ fn not_yet(left: &[Process], answered: Answered, timeout: Duration, force: bool)
             .help(format!("`ferry process watch ID` shows when it comes true{harder}"))
     };
     failure.lines.extend(left.iter().map(|process| {
-        let job = process.job_id.as_ref().map(|job| format!(", job {job}")).unwrap_or_default();
-        let place = process.computer.as_ref().map(|computer| format!(" on {computer}")).unwrap_or_default();
+        let job = process.job_id().map(|job| format!(", job {job}")).unwrap_or_default();
+        let place = process.computer().map(|computer| format!(" on {computer}")).unwrap_or_default();
         let status = view::status(process).map(|status| format!(": {status}")).unwrap_or_default();
         format!("{} is {}{job}{place}{status}", view::title(process), view::state(process))
     }));

@@ -36,10 +36,10 @@ fn facts(reader: &Reader, process: &Process) -> Result<Vec<(&'static str, String
         ("label", Some(process.label.clone()).filter(|text| !text.is_empty())),
         ("description", Some(process.description.clone()).filter(|text| !text.is_empty())),
         ("status", process.exit_message.clone()),
-        ("computer", process.computer.clone()),
-        ("job id", process.job_id.clone()),
-        ("scheduler state", process.scheduler_state.clone()),
-        ("work directory", process.work_dir.clone()),
+        ("computer", process.computer().map(str::to_owned)),
+        ("job id", process.job_id().map(str::to_owned)),
+        ("scheduler state", process.scheduler_state().map(str::to_owned)),
+        ("work directory", process.work_dir().map(str::to_owned)),
     ];
     let mut facts = vec![
         ("id", process.id.to_string()),

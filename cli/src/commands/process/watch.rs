@@ -48,7 +48,7 @@ pub(super) async fn watch(session: &Session, names: &[String]) -> Result {
 
 /// Returns the facts whose change is worth a line.
 fn facts(process: &Process) -> (String, Option<&str>, Option<&str>) {
-    (view::state(process), view::status(process), process.scheduler_state.as_deref())
+    (view::state(process), view::status(process), process.scheduler_state())
 }
 
 /// Returns a change as one line, so that a script can read changes as they come.
@@ -61,7 +61,7 @@ pub(super) fn json(process: &Process, status: Option<String>) -> serde_json::Val
         "paused": process.paused,
         "exit_code": process.exit_status,
         "status": status,
-        "scheduler_state": process.scheduler_state,
+        "scheduler_state": process.scheduler_state(),
     })
 }
 

@@ -75,7 +75,7 @@ async fn judge_calcjob(job: &Calcjob<'_>, error: StepError) -> Verdict {
     if let Some(text) = step.doubts_host(&error) {
         job.cx.host_failed(step.computer, job.epoch, text).await;
     }
-    let row = job.process.computer.as_deref().and_then(|label| job.cx.store.computer(label).ok());
+    let row = job.cx.store.computer(job.computer()).ok();
     let case = Case {
         job: Some(step),
         attempts: &job.process.attempts,

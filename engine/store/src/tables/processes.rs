@@ -1,12 +1,13 @@
 //! Processes: their rows, their changes of state, and the files that they upload.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     database::row::{optional_json, optional_time, parse_kind, parse_state, time, uuid},
     error::{Error, ErrorKind, Result},
     objects::repository::Objects,
-    records::{NodeId, NodeKind, Process},
+    records::{Body, FlowRow, JobRow, NodeId, NodeKind, Process},
     tables::{
         links::Batch,
         nodes::{self, FileContent, NodeRow},
@@ -48,11 +49,12 @@ pub(crate) const SELECT: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n
      FROM process p JOIN node n ON n.id = p.id LEFT JOIN computer c ON c.id = n.computer";
 
 pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Process> {
+    let kind = parse_kind(&row.get::<_, String>(3)?);
     Ok(Process {
         id: NodeId(row.get(0)?),
         uuid: uuid(row, 1)?,
         process_type: row.get(2)?,
-        kind: parse_kind(&row.get::<_, String>(3)?),
+        kind,
         label: row.get(4)?,
         description: row.get(5)?,
         state: parse_state(&row.get::<_, String>(6)?),
@@ -63,22 +65,34 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Process> {
         status: row.get(10)?,
         exit_status: row.get(11)?,
         exit_message: row.get(12)?,
-        job_id: row.get(13)?,
-        scheduler_state: row.get(14)?,
-        work_dir: row.get(15)?,
-        computer: row.get(16)?,
-        checkpoint: row.get(17)?,
         version: row.get(18)?,
         created: time(row, 19)?,
         modified: time(row, 20)?,
         caller: row.get::<_, Option<i64>>(21)?.map(NodeId),
         call: row.get(22)?,
         root: NodeId(row.get::<_, Option<i64>>(23)?.map_or_else(|| row.get(0), Ok)?),
-        wake: optional_time(row, 24)?,
-        woken: row.get(25)?,
         crashes: row.get(26)?,
-        since: optional_time(row, 27)?,
         attempts: optional_json(row, 28)?.unwrap_or_default(),
+        body: body(row, kind)?,
+    })
+}
+
+fn body(row: &Row<'_>, kind: Kind) -> rusqlite::Result<Body> {
+    Ok(match Body::of(kind) {
+        Body::Calcjob(new) => Body::Calcjob(JobRow {
+            computer: row.get::<_, Option<_>>(16)?.unwrap_or(new.computer),
+            job_id: row.get(13)?,
+            scheduler_state: row.get(14)?,
+            work_dir: row.get(15)?,
+            checkpoint: row.get(17)?,
+        }),
+        Body::Workflow(_) => Body::Workflow(FlowRow {
+            wake: optional_time(row, 24)?,
+            since: optional_time(row, 27)?,
+            woken: row.get(25)?,
+            checkpoint: row.get(17)?,
+        }),
+        Body::Function => Body::Function,
     })
 }
 
@@ -114,6 +128,9 @@ pub(crate) fn update(db: &Connection, process: &Process, now: i64) -> Result<()>
             .message(format!("a process that is {} can't become {}", old.as_str(), process.state.as_str()))
             .with("process", process.id));
     }
+    let flow = process.flow();
+    let is_over = process.state.is_terminal();
+    let timer = |time: Option<Timestamp>| time.filter(|_| !is_over).map(Timestamp::as_microsecond);
     let changed = db
         .prepare_cached(concat!(
             "UPDATE process SET state = ?3, paused = iif(?14, 0, max(paused, ?4)), status = ?5,
@@ -130,15 +147,15 @@ pub(crate) fn update(db: &Connection, process: &Process, now: i64) -> Result<()>
             process.status,
             process.exit_status,
             process.exit_message,
-            process.job_id,
-            process.scheduler_state,
-            process.work_dir,
-            process.checkpoint,
-            process.wake.filter(|_| !process.state.is_terminal()).map(|wake| wake.as_microsecond()),
-            process.woken,
-            process.state.is_terminal(),
+            process.job_id(),
+            process.scheduler_state(),
+            process.work_dir(),
+            process.checkpoint(),
+            timer(flow.and_then(|flow| flow.wake)),
+            flow.map_or(0, |flow| flow.woken),
+            is_over,
             process.crashes,
-            process.since.map(|since| since.as_microsecond()),
+            timer(flow.and_then(|flow| flow.since)),
             process.attempts.column()?,
         ])?;
     if changed == 0 {

@@ -1,7 +1,7 @@
 //! Rows of processes: guarded by their version, moved by legal transitions only, steered by flags.
 
 use ferry_engine_core::process::State;
-use ferry_engine_store::{Change, ErrorKind, Level, NodeId, Process, ProcessFilter};
+use ferry_engine_store::{Body, Change, ErrorKind, Level, NodeId, Process, ProcessFilter};
 
 use ferry_plugin_proto::Kind;
 
@@ -35,7 +35,7 @@ async fn a_new_process_is_created_and_live(bench: Bench) -> Outcome {
     let (id, uuid) = bench.process().await?;
     let row = bench.reader.process(id)?;
     assert_eq!((row.uuid, row.state, row.paused, row.kill_requested), (uuid, State::Created, false, false));
-    assert_eq!((row.exit_status, row.checkpoint, row.root), (None, None, id));
+    assert_eq!((row.exit_status, row.checkpoint(), row.root), (None, None, id));
     Ok(())
 }
 
@@ -103,13 +103,14 @@ async fn nothing_follows_an_end(bench: Bench) -> Outcome {
 
 async fn an_end_clears_the_timer(bench: Bench) -> Outcome {
     for end in [State::Excepted, State::Killed, State::Finished] {
-        let id = one_in(&bench, State::Running).await?;
-        let mut row = bench.store.process(id)?;
-        row.wake = Some(row.created);
+        let id = bench.started(Kind::WorkChain, &[]).await?.0;
+        let mut row = bench.bring(id, &[State::Running]).await?;
+        let wake = |row: &Process| row.flow().and_then(|flow| flow.wake);
+        row.wait_until(row.created);
         bench.commit([update(row)]).await?;
-        assert!(bench.store.process(id)?.wake.is_some());
+        assert!(wake(&bench.store.process(id)?).is_some());
         let row = bench.bring(id, &[end]).await?;
-        assert_eq!(row.wake, None, "{end:?}");
+        assert_eq!(wake(&row), None, "{end:?}");
     }
     Ok(())
 }
@@ -177,7 +178,7 @@ async fn an_observation_changes_no_version(bench: Bench) -> Outcome {
     };
     bench.commit([seen.clone(), seen]).await?;
     let after = bench.store.process(id)?;
-    assert_eq!((after.version, after.scheduler_state.as_deref()), (before.version, Some("RUNNING")));
+    assert_eq!((after.version, after.scheduler_state()), (before.version, Some("RUNNING")));
     Ok(())
 }
 
@@ -264,7 +265,9 @@ async fn work_directories_are_cleaned_once_they_are_over(bench: Bench) -> Outcom
     let without = bench.called_by(top, Kind::CalcJob, "b").await?.0;
     for job in [live, ended] {
         let mut row = bench.store.process(job)?;
-        (row.state, row.work_dir) = (State::Running, Some("/w/ab/cd/rest".into()));
+        row.run(None);
+        let Body::Calcjob(of_job) = &mut row.body else { return Err("it is not a calcjob".into()) };
+        of_job.work_dir = Some("/w/ab/cd/rest".into());
         bench.commit([update(row)]).await?;
     }
     bench.bring(ended, &[State::Killed]).await?;

@@ -98,8 +98,8 @@ fn facts(reader: &Reader, drawn: &Drawn) -> Result<Value> {
             ("exit code", json!(process.exit_status)),
             ("exit message", json!(process.exit_message)),
             ("status", json!(process.status)),
-            ("job id", json!(process.job_id)),
-            ("work directory", json!(process.work_dir)),
+            ("job id", json!(process.job_id())),
+            ("work directory", json!(process.work_dir())),
             ("metadata", json!(node.body)),
         ]),
         None => {

@@ -80,7 +80,7 @@ fn tell(
 ) -> Result {
     let process = &tree.process;
     let status = explainer.status(process);
-    let facts = format!("{} {:?} {:?}", view::state(process), status, process.scheduler_state);
+    let facts = format!("{} {:?} {:?}", view::state(process), status, process.scheduler_state());
     if told.get(&process.id) != Some(&facts) {
         match format {
             Format::Json => {
