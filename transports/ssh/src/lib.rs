@@ -5,9 +5,9 @@
 //! credential.
 //!
 //! ```text
-//! open: endpoint (openssh, config) -> line -> client (host_key, known_hosts) -> auth (keys)
-//! used: transport -> files, write, fetch, tree, glob -> sftp -> session -> connection
-//!                 -> exec (script, marks), remote             -> session
+//! open: settings (endpoint, openssh, config) -> connection (proxy, client, auth) -> trust (host_key, known_hosts)
+//! used: transport -> files -> sftp -> connection (session)
+//!                 -> exec          -> connection (session)
 //! ```
 //!
 //! **Invariant:** russh's types do not leave this crate. Every channel is read without pause until both sides have
@@ -28,33 +28,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod auth;
-mod client;
-mod config;
 mod connection;
-mod draft;
-mod endpoint;
 mod exec;
-mod fault;
 mod files;
-mod home;
-mod host_key;
-mod keys;
-mod known_hosts;
-mod line;
-mod open;
-mod openssh;
-mod pace;
-mod prompt;
-mod random;
-mod remote;
-mod session;
+mod settings;
 mod sftp;
 mod shell;
-mod tar;
 mod transport;
-mod tree;
-mod write;
+mod trust;
 
 use std::{fmt, sync::Arc};
 
@@ -64,9 +45,9 @@ use ferry_engine_core::{
     transport::{Factory, Result, Setting, Transport},
 };
 
-pub use config::{Config, KeyPolicy};
-pub use keys::Prompt;
-pub use prompt::ask_on_terminal;
+pub use connection::keys::Prompt;
+pub use connection::prompt::ask_on_terminal;
+pub use settings::config::{Config, KeyPolicy};
 pub use transport::Ssh;
 
 /// Returns the factory for [`Transports::new`](ferry_engine_core::transport::Transports::new). Linking the crate
@@ -97,7 +78,7 @@ impl Factory for SshFactory {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        config::SETTINGS
+        settings::config::SETTINGS
     }
 
     fn check(&self, computer: &Computer) -> Result<()> {
@@ -106,7 +87,7 @@ impl Factory for SshFactory {
 
     async fn open(&self, computer: &Computer) -> Result<Arc<dyn Transport>> {
         let config = Config::read(computer)?;
-        let connection = open::open(&computer.hostname, &config, self.prompt.as_ref()).await?;
+        let connection = connection::open::open(&computer.hostname, &config, self.prompt.as_ref()).await?;
         Ok(Arc::new(Ssh::new(&computer.hostname, config, connection)))
     }
 }

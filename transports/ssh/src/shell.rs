@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ferry_engine_core::transport::quote_path;
 
-use crate::config::{Config, KeyPolicy};
+use crate::settings::config::{Config, KeyPolicy};
 
 /// Returns the local command line that opens a login shell in a remote directory, with the computer's settings.
 pub(crate) fn command(host: &str, config: &Config, dir: &Path) -> Vec<String> {

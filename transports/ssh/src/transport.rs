@@ -10,12 +10,12 @@ use ferry_engine_core::transport::{
 use tokio::{io::AsyncRead, sync::OnceCell};
 
 use crate::{
-    Config,
     connection::Connection,
-    exec::Runner,
-    files, remote,
+    exec::{Runner, remote},
+    files::{self, tree, write},
+    settings::config::Config,
     sftp::{Sftp, open_reader},
-    shell, tree, write,
+    shell,
 };
 
 /// A computer over SSH, as one user. Opened by the factory that [`register`](crate::register) returns.

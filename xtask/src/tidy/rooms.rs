@@ -67,6 +67,10 @@ const HOUSES: &[House] = &[
         dir: "plugins/sdk/src",
         rooms: &["error", "path", "glob", "host", "ports", "process", "workflow", "export", "testing"],
     },
+    House {
+        dir: "transports/ssh/src",
+        rooms: &["settings", "trust", "connection", "sftp", "exec", "files", "shell", "transport"],
+    },
 ];
 
 /// Returns every arrow that points upwards, and every module that the lists leave out or name in vain.

@@ -3,6 +3,7 @@
 //! Requests reach the server in the order in which they are sent, even if their sender has gone since. So a
 //! dropped file is closed, and a dropped draft removed, after all earlier requests about it.
 
+pub(crate) mod errors;
 mod packet;
 mod reader;
 
@@ -27,7 +28,7 @@ use tokio::{
 pub(crate) use packet::{Reply, Request, Status};
 pub(crate) use reader::open as open_reader;
 
-use crate::{connection::Connection, session::Slot};
+use crate::connection::{Connection, session::Slot};
 
 /// Time that an answer may take: file systems of clusters stall at times.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{CHUNK, FLAG_READ, Handle, OPEN, Pending, Reply, Request, STAT, Sftp, Status, odd};
-use crate::fault::fault;
+use crate::sftp::errors::fault;
 
 /// Requests ahead. Times [`CHUNK`], this fills a fast line of high latency.
 const AHEAD: usize = 64;

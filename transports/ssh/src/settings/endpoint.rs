@@ -4,7 +4,7 @@ use std::{env, path::PathBuf, time::Duration};
 
 use ferry_engine_core::transport::{Error, ErrorKind, Result};
 
-use crate::{
+use crate::settings::{
     config::{Config, KeyPolicy},
     home,
     openssh::{self, Question, Resolved},

@@ -18,10 +18,14 @@ use russh::keys::{
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
-    config::KeyPolicy,
-    endpoint::{Endpoint, Trust, Way},
-    known_hosts::{self, Line, Verdict},
-    random,
+    settings::{
+        config::KeyPolicy,
+        endpoint::{Endpoint, Trust, Way},
+    },
+    trust::{
+        known_hosts::{self, Line, Verdict},
+        random,
+    },
 };
 
 const HOST_KEY: &str = "host key";

@@ -14,7 +14,7 @@ use russh::{
 };
 use tokio::sync::watch;
 
-use crate::host_key::HostKeys;
+use crate::trust::host_key::HostKeys;
 
 /// Bytes that the server may send ahead on each channel. russh's 2 MiB halve a download at 50 ms round trip.
 const WINDOW: u32 = 16 << 20;

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::endpoint::Endpoint;
+use crate::settings::endpoint::Endpoint;
 
 /// A handle that can cut a line at any time.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{client::Client, connection::Connection};
+use crate::connection::{Connection, client::Client};
 
 /// Most sessions at a time, if the server allows them; OpenSSH's own default is 10.
 const MOST: usize = 8;

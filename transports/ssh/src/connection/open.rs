@@ -13,15 +13,18 @@ use tokio::{
 };
 
 use crate::{
-    auth,
-    client::{Client, Gone, Pulse},
-    config::Config,
-    connection::Connection,
-    endpoint::{Endpoint, Hop, Way},
-    host_key::HostKeys,
-    keys::Prompt,
-    line::{self, Cutter, Pipe},
-    pace,
+    connection::{
+        Connection, auth,
+        client::{Client, Gone, Pulse},
+        keys::Prompt,
+        pace,
+        proxy::{self, Cutter, Pipe},
+    },
+    settings::{
+        config::Config,
+        endpoint::{Endpoint, Hop, Way},
+    },
+    trust::host_key::HostKeys,
 };
 
 /// Most jump hosts on the way to a host: more means a circle in the configuration.
@@ -68,7 +71,7 @@ impl Opener<'_> {
             pace::wait(&endpoint.host, endpoint.port, &endpoint.user, self.config.safe_interval).await;
             match &endpoint.way {
                 Way::Direct => {
-                    let (stream, cutter) = line::dial(endpoint, endpoint.timeout).await?;
+                    let (stream, cutter) = proxy::dial(endpoint, endpoint.timeout).await?;
                     self.greet(endpoint, stream, cutter, None).await
                 }
                 Way::Command(command) => {
@@ -127,7 +130,7 @@ impl Opener<'_> {
     {
         let (gone, pulse) = (Gone::new(), Pulse::new());
         let host_keys = HostKeys::of(endpoint);
-        let config = crate::client::config(&host_keys);
+        let config = crate::connection::client::config(&host_keys);
         let (client, refusal) = Client::new(host_keys, gone.clone(), pulse.clone());
         let greeted = timeout(endpoint.timeout, client::connect_stream(config, stream, client)).await;
         if let Some(refusal) = refusal.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -6,9 +6,11 @@ use ferry_engine_core::transport::{Error, ErrorKind, FileKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
-    draft::{FarDraft, mode},
-    fault::{explain_parent, is},
-    sftp::{CHUNK, FLAG_NEW, Handle, LSTAT, OPEN, Pending, Reply, Request, Sftp},
+    files::temp_file::{FarDraft, mode},
+    sftp::{
+        CHUNK, FLAG_NEW, Handle, LSTAT, OPEN, Pending, Reply, Request, Sftp,
+        errors::{explain_parent, is},
+    },
 };
 
 const WRITE: &str = "write";

@@ -1,12 +1,17 @@
 //! Single files and directories: metadata, listing, making, removing, renaming.
 
+pub(crate) mod tar;
+pub(crate) mod temp_file;
+pub(crate) mod tree;
+pub(crate) mod write;
+
 use std::{path::Path, sync::Arc};
 
 use ferry_engine_core::transport::{Entry, ErrorKind, FileKind, Metadata, Result};
 
-use crate::{
-    fault::{explain, explain_parent, fault, is},
-    sftp::{LSTAT, MKDIR, OPENDIR, REMOVE, RENAME, RMDIR, Request, SETSTAT, STAT, SYMLINK, Sftp, Status},
+use crate::sftp::{
+    LSTAT, MKDIR, OPENDIR, REMOVE, RENAME, RMDIR, Request, SETSTAT, STAT, SYMLINK, Sftp, Status,
+    errors::{explain, explain_parent, fault, is},
 };
 
 /// The name of OpenSSH's rename that replaces, as in POSIX.

@@ -4,6 +4,8 @@
 //! If the caller goes away, the task goes on until the remote group has ended and the channel is closed on both
 //! sides.
 
+pub(crate) mod remote;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -20,7 +22,11 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::{Config, connection::Connection, open, session::Slot, sftp::Cache};
+use crate::{
+    connection::{Connection, open, session::Slot},
+    settings::config::Config,
+    sftp::Cache,
+};
 
 const EXEC: &str = "exec";
 /// Time for which marks may still come when the channel says that the script is over.

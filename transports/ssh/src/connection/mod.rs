@@ -1,5 +1,14 @@
 //! One open connection: its sessions, its end, and the watch over it.
 
+pub(crate) mod auth;
+pub(crate) mod client;
+pub(crate) mod keys;
+pub(crate) mod open;
+pub(crate) mod pace;
+pub(crate) mod prompt;
+pub(crate) mod proxy;
+pub(crate) mod session;
+
 use std::{sync::Arc, time::Duration};
 
 use ferry_engine_core::transport::{Error, ErrorKind, Result};
@@ -10,11 +19,13 @@ use tokio::{
 };
 
 use crate::{
-    client::{Client, Gone, Pulse},
-    endpoint::Endpoint,
-    line::Cutter,
-    open::Opened,
-    session::Slots,
+    connection::{
+        client::{Client, Gone, Pulse},
+        open::Opened,
+        proxy::Cutter,
+        session::Slots,
+    },
+    settings::endpoint::Endpoint,
 };
 
 /// Number of unanswered checks after which the peer counts as gone.

@@ -7,7 +7,7 @@ use ferry_engine_core::{
     transport::{Error, ErrorKind, Result, Setting},
 };
 
-use crate::home;
+use crate::settings::home;
 
 /// The settings that a computer file may have.
 pub(crate) const SETTINGS: &[Setting] = &[

@@ -15,13 +15,9 @@ use ferry_engine_core::transport::{
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
 use crate::{
-    draft::mode,
-    exec::Runner,
-    fault::explain,
-    files,
-    remote::Leftover,
-    sftp::{LSTAT, RENAME, RMDIR, Request, Sftp},
-    tar,
+    exec::{Runner, remote::Leftover},
+    files::{self, tar, temp_file::mode},
+    sftp::{LSTAT, RENAME, RMDIR, Request, Sftp, errors::explain},
 };
 
 const PUT_TREE: &str = "put_tree";
@@ -74,7 +70,7 @@ async fn unpack(runner: &Runner, tree: &Tree, stage: &Path, progress: Progress<'
     match output.status {
         0 => Ok(true),
         127 => Ok(false),
-        _ => Err(crate::remote::said(PUT_TREE, stage, &output)),
+        _ => Err(crate::exec::remote::said(PUT_TREE, stage, &output)),
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use tokio::{process::Command, time::timeout};
 
-use crate::home;
+use crate::settings::home;
 
 /// Most time that `ssh -G` may take: a `Match exec` may run any command.
 const PATIENCE: Duration = Duration::from_secs(10);

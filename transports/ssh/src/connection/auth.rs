@@ -17,10 +17,12 @@ use russh::{
 use tokio::{net::UnixStream, time::timeout};
 
 use crate::{
-    client::{Client, Gone},
-    endpoint::Endpoint,
-    host_key::fingerprint,
-    keys::{self, CertificateFile, KeyFile, Prompt},
+    connection::{
+        client::{Client, Gone},
+        keys::{self, CertificateFile, KeyFile, Prompt},
+    },
+    settings::endpoint::Endpoint,
+    trust::host_key::fingerprint,
 };
 
 const AUTH: &str = "log in";

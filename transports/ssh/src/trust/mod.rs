@@ -1,0 +1,5 @@
+//! The identity of a server: its key or certificate, held against the known hosts.
+
+pub(crate) mod host_key;
+pub(crate) mod known_hosts;
+pub(crate) mod random;
