@@ -12,11 +12,13 @@ use ferry_plugin_proto::{RemoteItem, Task, Work, WorkReply, to_value};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    layout::{Phase, phases},
-    material::Material,
     prepare::{self, Taken},
     rehearse::Rehearsal,
-    script::{Parts, template},
+    work_dir::{
+        job_inputs::Material,
+        layout::{Phase, phases},
+        script::{Parts, template},
+    },
 };
 use crate::{
     blocking,

@@ -3,56 +3,47 @@
 //! Each step is safe to run again: before it acts, it looks at what an earlier attempt left. It ends with one
 //! commit that holds its outcome and the name of the next step.
 
-mod cancel;
 mod checkpoint;
-mod code;
 mod dry_run;
 mod end;
 mod explain;
 mod import;
-mod layout;
-mod material;
 mod monitor;
 mod outcome;
 mod parse;
-mod place;
 mod prepare;
-mod refused;
 mod rehearse;
-mod remote;
-mod resubmit;
-mod retrieve;
-mod script;
-mod share;
-mod stash;
-mod submit;
-mod submit_batch;
-mod unstash;
+mod submission;
+mod transfer;
 mod update;
-mod upload;
 mod watch;
+mod work_dir;
 
 pub use crate::spec::import::IMPORTED;
-pub(crate) use cancel::{all_jobs, cancel_jobs, cancel_submission, find_alive};
 pub use checkpoint::{Checkpoint, Step, VERSION};
 pub use dry_run::DryRun;
 pub(crate) use dry_run::dry_run;
 pub(crate) use end::{end_excepted, end_killed, report};
 pub(crate) use explain::waiting_reason;
 pub use explain::{Explanation, explain};
-pub use place::is_its_own;
 pub(crate) use rehearse::rehearse;
-pub(crate) use resubmit::request_resubmit;
-pub(crate) use stash::discard as discard_stash;
-pub(crate) use submit::{adopt, find_job, recovery_delay};
-pub use submit_batch::Submitters;
+pub(crate) use submission::cancel::{all_jobs, cancel_jobs, cancel_submission, find_alive};
+pub(crate) use submission::resubmit::request_resubmit;
+pub(crate) use submission::submit::{adopt, find_job, recovery_delay};
+pub use submission::submit_batch::Submitters;
+pub(crate) use transfer::stash::discard as discard_stash;
 pub use watch::JobWatch;
 pub(crate) use watch::Observation;
+pub use work_dir::location::is_its_own;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use self::{
+    submission::{resubmit, submit},
+    transfer::{retrieve, stash, upload},
+};
 use crate::{
     clock,
     owner::Context,

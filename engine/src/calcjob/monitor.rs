@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use super::{
     Calcjob,
     checkpoint::{Monitoring, Stopped},
-    retrieve::matches,
+    transfer::retrieve::matches,
 };
 use crate::{
     clock, crash,

@@ -3,7 +3,7 @@
 
 use ferry_plugin_proto::Outcome;
 
-use super::{Calcjob, end, monitor, stash};
+use super::{Calcjob, end, monitor, transfer::stash};
 use crate::{
     step::{Roots, StepResult, add_outputs, find_type},
     store::{Change, Level},

@@ -8,7 +8,7 @@ use super::{
     Calcjob, Next, Step, end, monitor,
     outcome::store_outcome,
     prepare::job_inputs,
-    retrieve::{RETRIEVED, TEMPORARY, nothing_retrieved},
+    transfer::retrieve::{RETRIEVED, TEMPORARY, nothing_retrieved},
 };
 use crate::{
     crash,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ferry_plugin_proto::{Inputs, Kind};
 use tempfile::TempDir;
 
-use super::material::{Item, contents};
+use super::work_dir::job_inputs::{Item, contents};
 use crate::{
     owner::Context,
     process::{Launch, Refusal, judged, lent, problem},

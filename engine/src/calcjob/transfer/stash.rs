@@ -14,11 +14,11 @@ use std::{
 use ferry_plugin_proto::{Exit, Value};
 use uuid::Uuid;
 
-use super::{
+use crate::calcjob::{
     Calcjob, Next, Step,
     checkpoint::Stashing,
-    place::{made, spread},
-    retrieve::matches,
+    transfer::retrieve::matches,
+    work_dir::location::{made, spread},
 };
 use crate::{
     crash, ids,
@@ -59,7 +59,7 @@ impl From<transport::Error> for Trouble {
     }
 }
 
-pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+pub(crate) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let Some(wanted) = job.options()?.stash else { return leave(job, Vec::new()).await };
     let (_, via) = job.cx.connect(job.computer()).await?;
     let dir =
@@ -101,7 +101,7 @@ pub(crate) async fn discard(job: &Calcjob<'_>) -> StepResult {
 }
 
 /// Returns the exit code of a calculation whose stash failed.
-pub(super) fn exit(job: &Calcjob<'_>) -> Option<Exit> {
+pub(crate) fn exit(job: &Calcjob<'_>) -> Option<Exit> {
     let message = job.state.stash.as_ref()?.failed.clone()?;
     Some(Exit { status: FAILED, label: "ERROR_STASHING_FAILED".into(), message })
 }

@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Calcjob, Next, Step, refused, share};
+use crate::calcjob::{
+    Calcjob, Next, Step,
+    submission::{refused, share},
+};
 use crate::{
     back_off::BackOff,
     crash, ids,
@@ -14,7 +17,7 @@ use crate::{
     store::{self, Change, Level},
 };
 
-pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+pub(crate) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     if let Some(next) = refused::settle(job).await? {
         return Ok(next);
     }
@@ -135,7 +138,7 @@ async fn wait_at_gate(
     Ok(None)
 }
 
-pub(super) async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> {
+pub(crate) async fn recover(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> {
     match find_job(job, &intent).await? {
         Recovery::Found(id) => {
             tracing::info!(process = %job.process.id, job = %id, "recovered a submission");
@@ -210,7 +213,7 @@ pub(crate) async fn adopt(job: &mut Calcjob<'_>, owner: JobRef) -> StepResult {
     job.commit(vec![line, ticket]).await
 }
 
-pub(super) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
+pub(crate) async fn submitted(job: &mut Calcjob<'_>, id: JobId) -> StepResult<Next> {
     job.state.unclear_since = None;
     // Done in any case: an earlier owner may have held it.
     job.state.held = None;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ferry_plugin_proto::Value;
 
-use super::{Calcjob, retrieve::matches};
+use crate::calcjob::{Calcjob, transfer::retrieve::matches};
 use crate::{
     spec::{StashMode, UnstashTarget},
     step::{StepError, StepResult},
@@ -25,7 +25,7 @@ struct Source {
 }
 
 /// Unpacks the files that the option `unstash` names. `staging` becomes the work directory.
-pub(super) async fn run(job: &Calcjob<'_>, via: &dyn Transport, staging: &Path) -> StepResult {
+pub(crate) async fn run(job: &Calcjob<'_>, via: &dyn Transport, staging: &Path) -> StepResult {
     let Some(wanted) = job.options()?.unstash else { return Ok(()) };
     let source = source(job)?;
     let to = match wanted.unstash_target_mode {

@@ -1,7 +1,7 @@
 //! The user's decision about a submission whose outcome stays unclear: it is fenced off, then submitted again with
 //! a fresh token. If the old job turns up after all, the start gate lets only one of the two run.
 
-use super::{Calcjob, Checkpoint, Next, Step, adopt, find_job, submit::submitted};
+use crate::calcjob::{Calcjob, Checkpoint, Next, Step, adopt, find_job, submission::submit::submitted};
 use crate::{
     scheduler::{Fenced, JobId, Recovery, Submission},
     step::{StepError, StepResult},
@@ -35,7 +35,7 @@ pub(crate) fn request_resubmit(mut process: Process) -> Result<Process, String> 
 
 /// Takes a last look, fences the submission off, and goes back to *submit*, or to *upload* where the directory is
 /// gone.
-pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+pub(crate) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let Some(intent) = job.state.submission.clone() else {
         return anew(job, Step::Submit, "").await;
     };

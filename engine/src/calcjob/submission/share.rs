@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Calcjob;
+use crate::calcjob::Calcjob;
 use crate::{
     computer::Computer,
     scheduler::{Demand, gpu_environment},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Pauses a job that asks for more than its machine has in total.
-pub(super) fn check(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult {
+pub(crate) fn check(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult {
     let capacity = job.cx.store.sharing(computer)?.capacity(computer);
     match capacity.and_then(|capacity| capacity.never(demand)) {
         None => Ok(()),
@@ -26,7 +26,7 @@ pub(super) fn check(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepR
 }
 
 /// Tells the gate a job's demand. Returns the text about the wait, if the job waits for room on the machine.
-pub(super) fn lack(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult<Option<String>> {
+pub(crate) fn lack(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepResult<Option<String>> {
     let sharing = job.cx.store.sharing(computer)?;
     let config = sharing.computers.first().filter(|config| job.cx.shares_host(config));
     if config.is_none() {
@@ -39,7 +39,7 @@ pub(super) fn lack(job: &Calcjob<'_>, computer: &str, demand: &Demand) -> StepRe
 }
 
 /// Returns the variables that tell a job which GPUs are its own, once it has its ticket.
-pub(super) fn given(
+pub(crate) fn given(
     job: &Calcjob<'_>,
     computer: &str,
     demand: &Demand,
@@ -53,7 +53,7 @@ pub(super) fn given(
 }
 
 /// Returns a line for the report that says how the memory limit is enforced, since some programs fail under it.
-pub(super) fn told(job: &Calcjob<'_>, computer: &Computer, options: &Options) -> Option<Change> {
+pub(crate) fn told(job: &Calcjob<'_>, computer: &Computer, options: &Options) -> Option<Change> {
     let kb = options.max_memory_kb.filter(|_| job.cx.shares_host(computer))?;
     Some(job.log(
         Level::Report,

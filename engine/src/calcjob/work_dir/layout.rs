@@ -12,7 +12,7 @@ use std::{
 
 use ferry_plugin_proto::{CopyStage, JobDescription, JobFile, Source};
 
-use super::material::Material;
+use crate::calcjob::work_dir::job_inputs::Material;
 use crate::{
     node::code::is_portable,
     step::{StepError, StepResult},
@@ -25,7 +25,7 @@ const ORDER: [CopyStage; 3] = [CopyStage::Sandbox, CopyStage::Local, CopyStage::
 
 /// One step of filling a work directory.
 #[derive(Debug)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Write these files.
     Put(Tree),
     /// Copy and link files that are on the computer.
@@ -33,7 +33,7 @@ pub(super) enum Phase {
 }
 
 /// Returns the phases of an upload. `engine` are ferry's own files, which nothing replaces.
-pub(super) fn phases(
+pub(crate) fn phases(
     reader: &Reader,
     material: &Material,
     job: &JobDescription,
@@ -129,7 +129,7 @@ fn local(reader: &Reader, material: &Material, file: &JobFile, laid: &mut Laid) 
 }
 
 /// Returns the entry for a file, which is not copied if it is in the repository.
-pub(super) fn entry(reader: &Reader, file: &FileContent, executable: bool) -> StepResult<TreeEntry> {
+pub(crate) fn entry(reader: &Reader, file: &FileContent, executable: bool) -> StepResult<TreeEntry> {
     let executable = executable || file.executable;
     Ok(match &file.content {
         Content::Inline(bytes) => TreeEntry::Bytes { bytes: Arc::from(bytes.as_slice()), executable },

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Returns `<base>/ab/cd/<rest of the uuid>`, AiiDA's layout: it keeps directories small.
-pub(super) fn spread(base: &Path, uuid: &Uuid) -> PathBuf {
+pub(crate) fn spread(base: &Path, uuid: &Uuid) -> PathBuf {
     // The end of a v7 uuid is random; its head is the time, which would fill one directory.
     let uuid = uuid.simple().to_string();
     let (head, tail) = uuid.split_at(uuid.len() - 4);
@@ -27,7 +27,7 @@ pub fn is_its_own(process: &Process) -> bool {
 }
 
 /// Returns a node on a computer, and its link from the process that made it.
-pub(super) fn made(
+pub(crate) fn made(
     process: Uuid,
     label: &str,
     data_type: &str,

@@ -54,7 +54,7 @@ impl Material {
     ///
     /// # Errors
     /// The store's.
-    pub(super) fn stored(reader: &Reader, process: NodeId, job: &JobDescription) -> Result<Self> {
+    pub(crate) fn stored(reader: &Reader, process: NodeId, job: &JobDescription) -> Result<Self> {
         let mut nodes = BTreeMap::new();
         for uuid in named(job) {
             let node = reader.find_node(uuid)?;
@@ -66,14 +66,14 @@ impl Material {
     }
 
     /// Returns a node that the description names.
-    pub(super) fn node(&self, uuid: &str) -> StepResult<&Item> {
+    pub(crate) fn node(&self, uuid: &str) -> StepResult<&Item> {
         self.nodes
             .get(uuid)
             .ok_or_else(|| StepError::Except(format!("node {uuid} is not an input of this process")))
     }
 
     /// Returns the codes that a job runs, each once, in the order of its commands.
-    pub(super) fn codes(&self, job: &JobDescription) -> StepResult<Vec<&Item>> {
+    pub(crate) fn codes(&self, job: &JobDescription) -> StepResult<Vec<&Item>> {
         let mut seen = BTreeSet::new();
         let uuids = job.runs.iter().filter_map(|run| match &run.program {
             Program::Code(uuid) => Some(uuid),

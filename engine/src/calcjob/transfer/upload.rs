@@ -10,14 +10,15 @@ use std::{
 use ferry_plugin_proto::{JobDescription, Value};
 use uuid::Uuid;
 
-use super::{
+use crate::calcjob::{
     Calcjob, Next, Step,
-    layout::{Phase, phases},
-    material::Material,
-    place::{made, spread},
-    remote,
-    script::{Parts, template},
-    unstash,
+    transfer::{remote, unstash},
+    work_dir::{
+        job_inputs::Material,
+        layout::{Phase, phases},
+        location::{made, spread},
+        script::{Parts, template},
+    },
 };
 use crate::{
     crash, ids,
@@ -41,7 +42,7 @@ struct Upload<'a> {
     script: Option<JobScript>,
 }
 
-pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+pub(crate) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let (computer, via) = job.cx.connect(job.computer()).await?;
     let description = job.state.job.clone().ok_or_else(|| StepError::Except("no job was prepared".into()))?;
     let material = Material::stored(&job.cx.store, job.process.id, &description)?;

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use ferry_plugin_proto::{JobDescription, RemoteItem};
 
-use super::material::Material;
+use crate::calcjob::work_dir::job_inputs::Material;
 use crate::{
     step::{StepError, StepResult},
     transport::{ErrorKind, FileKind, Transport},
 };
 
 /// Does all the copies and links that a description asks for. Returns warnings for the report.
-pub(super) async fn bring(
+pub(crate) async fn bring(
     via: &dyn Transport,
     material: &Material,
     job: &JobDescription,

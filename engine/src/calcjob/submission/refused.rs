@@ -6,11 +6,11 @@
 
 use ferry_plugin_proto::Exit;
 
-use super::{
+use crate::calcjob::{
     Calcjob, Next,
     checkpoint::{Lack, Refused},
     end::finish,
-    submit::recover,
+    submission::submit::recover,
 };
 use crate::{
     admission::{Held, Lane},
@@ -26,7 +26,7 @@ const REFUSED: u32 = 130;
 const INVALID_ACCOUNT: u32 = 131;
 
 /// Goes on after a submission that failed.
-pub(super) async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Error) -> StepResult<Next> {
+pub(crate) async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Error) -> StepResult<Next> {
     let error = as_the_site_says(job, error)?;
     let words = error.to_string();
     match (error.kind(), error.effect()) {
@@ -76,14 +76,14 @@ pub(super) async fn failed(job: &mut Calcjob<'_>, intent: Submission, error: Err
 }
 
 /// Looks up a submission whose outcome is not known. If it never happened, the refusal before it counts.
-pub(super) async fn look_up(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> {
+pub(crate) async fn look_up(job: &mut Calcjob<'_>, intent: Submission) -> StepResult<Next> {
     let next = recover(job, intent).await?;
     Ok(settle(job).await?.unwrap_or(next))
 }
 
 /// Acts on a refusal that was looked up, when the job is known not to be accepted. Returns `None` if there was no
 /// refusal.
-pub(super) async fn settle(job: &mut Calcjob<'_>) -> StepResult<Option<Next>> {
+pub(crate) async fn settle(job: &mut Calcjob<'_>) -> StepResult<Option<Next>> {
     if job.state.submission.is_some() {
         return Ok(None);
     }
@@ -172,7 +172,7 @@ fn lane(job: &Calcjob<'_>) -> StepResult<Lane> {
 }
 
 /// Returns whether a process may try to submit: no other is held for the same reason, or its turn has come.
-pub(super) async fn is_turn(job: &mut Calcjob<'_>) -> StepResult<bool> {
+pub(crate) async fn is_turn(job: &mut Calcjob<'_>) -> StepResult<bool> {
     let is_new = job.state.held.is_none();
     if job.cx.holds.admits(job.process.id, &lane(job)?, job.state.held.as_ref(), job.grant.is_some()) {
         return Ok(true);

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use ferry_plugin_proto::{JobDescription, Program, Run, RunMode};
 
-use super::{
+use crate::calcjob::work_dir::{
     code,
-    material::{Item, Material},
+    job_inputs::{Item, Material},
 };
 use crate::{
     computer::{Computer, MPIRUN_NUMBERS},
@@ -16,19 +16,19 @@ use crate::{
 };
 
 /// The input of a script beside the description itself.
-pub(super) struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     /// The job's name in listings, for people.
-    pub(super) name: String,
-    pub(super) computer: &'a Computer,
-    pub(super) options: &'a Options,
-    pub(super) dir: &'a Path,
-    pub(super) digest: &'a str,
-    pub(super) material: &'a Material,
+    pub(crate) name: String,
+    pub(crate) computer: &'a Computer,
+    pub(crate) options: &'a Options,
+    pub(crate) dir: &'a Path,
+    pub(crate) digest: &'a str,
+    pub(crate) material: &'a Material,
 }
 
 /// Makes the template. The order of texts is AiiDA's: for prepend computer, codes, plugin, option; for append the
 /// reverse.
-pub(super) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<JobTemplate> {
+pub(crate) fn template(parts: &Parts<'_>, job: &JobDescription) -> StepResult<JobTemplate> {
     let Parts { name, computer, options, dir, digest, material } = parts;
     let codes = material.codes(job)?;
     let (machines, tasks_per_machine, total) =

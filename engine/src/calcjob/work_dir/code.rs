@@ -1,17 +1,17 @@
 //! The words that start a code's program in a job's script.
 
-use super::material::Item;
+use crate::calcjob::work_dir::job_inputs::Item;
 use crate::node::code::{CONTAINERIZED, is_portable, kind};
 
 /// Returns the word that starts its program in the work directory.
-pub(super) fn program(item: &Item) -> String {
+pub(crate) fn program(item: &Item) -> String {
     let path = item.text("filepath_executable");
     if is_portable(&item.body) { format!("./{path}") } else { path.to_owned() }
 }
 
 /// Returns the words of the engine that runs a container; none for a program outside of one. The image's name is
 /// one word, whatever characters it holds.
-pub(super) fn engine(item: &Item) -> Vec<String> {
+pub(crate) fn engine(item: &Item) -> Vec<String> {
     if kind(&item.body) != CONTAINERIZED {
         return Vec::new();
     }

@@ -9,7 +9,7 @@ use std::{
 
 use ferry_plugin_proto::{Exit, JobDescription, Retrieve, Value};
 
-use super::{Calcjob, Next, Step, import, monitor, outcome::store_outcome, prepare};
+use crate::calcjob::{Calcjob, Next, Step, import, monitor, outcome::store_outcome, prepare};
 use crate::{
     blocking, crash, ids,
     node::lend,
@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// Name of the directory for kept files, below the process's staging directory.
-pub(super) const RETRIEVED: &str = "retrieved";
+pub(crate) const RETRIEVED: &str = "retrieved";
 /// Name of the directory for the parser's temporary files, below the process's staging directory.
-pub(super) const TEMPORARY: &str = "temporary";
+pub(crate) const TEMPORARY: &str = "temporary";
 
-pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
+pub(crate) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     if let Some(outcome) = monitor::unparsed(job, false) {
         store_outcome(job, outcome, Roots::default()).await?;
         return Ok(Next::Ended);
@@ -67,7 +67,7 @@ pub(super) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
 }
 
 /// Returns AiiDA's exit code for a calculation of which nothing was retrieved.
-pub(super) fn nothing_retrieved() -> Exit {
+pub(crate) fn nothing_retrieved() -> Exit {
     Exit {
         status: 100,
         label: "ERROR_NO_RETRIEVED_FOLDER".into(),
@@ -160,7 +160,7 @@ async fn fetch(via: &dyn Transport, dir: &Path, list: &[Retrieve], to: &Path) ->
     Ok(fetched)
 }
 
-pub(super) async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<PathBuf>> {
+pub(crate) async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<PathBuf>> {
     let place = dir.join(pattern);
     if pattern.contains(['*', '?', '[']) {
         return Ok(via.glob(&place).await?);

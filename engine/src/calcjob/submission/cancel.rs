@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Calcjob, Step, find_job, recovery_delay};
+use crate::calcjob::{Calcjob, Step, find_job, recovery_delay};
 use crate::{
     crash,
     owner::Context,
