@@ -21,16 +21,16 @@ const BIG: u64 = 64 << 20;
 
 /// The reason why a file can't be taken.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum ContentError {
     /// Something is wrong with what was given; names the path.
     Given(String),
     /// The store has no room for it.
     Store(store::Error),
 }
 
-impl From<String> for Trouble {
+impl From<String> for ContentError {
     fn from(text: String) -> Self {
-        Trouble::Given(text)
+        ContentError::Given(text)
     }
 }
 
@@ -38,7 +38,11 @@ impl From<String> for Trouble {
 ///
 /// # Errors
 /// Fails if the path can't be read or is of the wrong kind, or if the disk is full.
-pub(super) async fn load(given: Given, reading: &Reading<'_>, plugin: &str) -> Result<InputValue, Trouble> {
+pub(super) async fn load(
+    given: Given,
+    reading: &Reading<'_>,
+    plugin: &str,
+) -> Result<InputValue, ContentError> {
     match given {
         Given::Read(path, format, types) => reading.read(&path, format.as_deref(), &types, plugin).await,
         at_hand => load_here(at_hand, reading.reader().objects()),
@@ -46,7 +50,7 @@ pub(super) async fn load(given: Given, reading: &Reading<'_>, plugin: &str) -> R
 }
 
 /// Loads an input that needs no plugin.
-pub(super) fn load_here(given: Given, objects: &Objects) -> Result<InputValue, Trouble> {
+pub(super) fn load_here(given: Given, objects: &Objects) -> Result<InputValue, ContentError> {
     match given {
         Given::Array(path) => array(&path, objects),
         Given::Read(path, ..) => Err(format!("{} needs a plugin that reads it", path.display()).into()),
@@ -65,7 +69,7 @@ fn text(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()))
 }
 
-fn file(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
+fn file(path: &Path, objects: &Objects) -> Result<InputValue, ContentError> {
     let name = path.file_name().ok_or_else(|| format!("{} is no file", path.display()))?;
     let name =
         name.to_str().ok_or_else(|| format!("the name of {} is not UTF-8", path.display()))?.to_owned();
@@ -77,7 +81,7 @@ fn file(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
 }
 
 /// Loads a `.npy` file as the only array of a node, under AiiDA's name for it.
-fn array(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
+fn array(path: &Path, objects: &Objects) -> Result<InputValue, ContentError> {
     const NAME: &str = "default";
     /// No head that is read is longer.
     const HEAD: u64 = 70_000;
@@ -95,13 +99,13 @@ fn array(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
     })
 }
 
-fn folder(path: &Path, objects: &Objects) -> Result<InputValue, Trouble> {
+fn folder(path: &Path, objects: &Objects) -> Result<InputValue, ContentError> {
     let files = directory(path, objects)?;
     Ok(InputValue::New { data_type: Some("folder".into()), value: Value::Map([].into()), files })
 }
 
 /// Takes the files of a directory into the repository.
-pub(super) fn directory(path: &Path, objects: &Objects) -> Result<Vec<FileContent>, Trouble> {
+pub(super) fn directory(path: &Path, objects: &Objects) -> Result<Vec<FileContent>, ContentError> {
     let root = fs::canonicalize(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
     if !root.is_dir() {
         return Err(format!("{} is not a directory", path.display()).into());
@@ -139,7 +143,7 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-fn take_in(place: &Path, inside: String, objects: &Objects) -> Result<FileContent, Trouble> {
+fn take_in(place: &Path, inside: String, objects: &Objects) -> Result<FileContent, ContentError> {
     use std::os::unix::fs::PermissionsExt;
     let facts = fs::metadata(place).map_err(|error| format!("can't read {}: {error}", place.display()))?;
     if !facts.is_file() {
@@ -149,8 +153,8 @@ fn take_in(place: &Path, inside: String, objects: &Objects) -> Result<FileConten
         output::note(format!("storing {} ({} MB)", place.display(), facts.len() / 1_000_000));
     }
     let content = objects.put_file(place).map_err(|error| match error.kind() {
-        ErrorKind::Full => Trouble::Store(error),
-        _ => Trouble::Given(error.to_string()),
+        ErrorKind::Full => ContentError::Store(error),
+        _ => ContentError::Given(error.to_string()),
     })?;
     Ok(FileContent { path: inside, content, executable: facts.permissions().mode() & 0o100 != 0 })
 }
@@ -167,7 +171,7 @@ mod tests {
         });
         match (found, expect) {
             (Ok(found), Ok(expect)) => assert_eq!(found, expect),
-            (Err(Trouble::Given(found)), Err(expect)) => assert!(found.contains(expect), "{found}"),
+            (Err(ContentError::Given(found)), Err(expect)) => assert!(found.contains(expect), "{found}"),
             (found, expect) => panic!("{found:?}, expected {expect:?}"),
         }
     }

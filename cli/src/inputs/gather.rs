@@ -13,7 +13,7 @@ use ferry_plugin_proto::{Problem, Value};
 
 use super::{
     Wish,
-    content::{self, Trouble},
+    content::{self, ContentError},
     metadata, plain, problem,
     reading::Reading,
     word::{self, Given},
@@ -144,8 +144,8 @@ impl<'a> Gathered<'a> {
         for (port, given) in self.inputs {
             match content::load(given, reading, plugin).await {
                 Ok(value) => drop(inputs.insert(port, value)),
-                Err(Trouble::Given(message)) => self.problems.push(problem(&port, message)),
-                Err(Trouble::Store(error)) => return Err(error),
+                Err(ContentError::Given(message)) => self.problems.push(problem(&port, message)),
+                Err(ContentError::Store(error)) => return Err(error),
             }
         }
         Ok((inputs, self.metadata, self.problems))

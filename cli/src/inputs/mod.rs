@@ -75,8 +75,8 @@ pub(crate) struct Wish {
 /// Fails if the directory can't be read, or has links in it (exit status 2), or if the disk is full (1).
 pub(crate) fn directory(objects: &Objects, dir: &Path) -> Result<Vec<FileContent>> {
     content::directory(dir, objects).map_err(|trouble| match trouble {
-        content::Trouble::Given(message) => Failure::usage(message),
-        content::Trouble::Store(error) => error.into(),
+        content::ContentError::Given(message) => Failure::usage(message),
+        content::ContentError::Store(error) => error.into(),
     })
 }
 

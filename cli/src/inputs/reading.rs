@@ -6,12 +6,12 @@ use std::{cell::OnceCell, path::Path};
 use ferry_engine::{
     node::{ConvertError, Converter, Declared, declared_type},
     owner::{Builder, Settings},
-    plugin::{HostSettings, Hosts, Library},
+    plugin::{Hosts, Library, PluginHostSettings},
     process::InputValue,
     store::Reader,
 };
 
-use super::content::Trouble;
+use super::content::ContentError;
 
 /// The store and the plugin hosts that read files of inputs.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl<'a> Reading<'a> {
             Some(hosts) => hosts,
             None => {
                 let library = Library::new(&self.builder.paths.plugins())?;
-                let settings = HostSettings::new(self.builder.host_exe.clone());
+                let settings = PluginHostSettings::new(self.builder.host_exe.clone());
                 self.hosts.get_or_init(|| Hosts::new(settings, library))
             }
         };
@@ -62,23 +62,23 @@ impl<'a> Reading<'a> {
         format: Option<&str>,
         types: &[String],
         plugin: &str,
-    ) -> Result<InputValue, Trouble> {
+    ) -> Result<InputValue, ContentError> {
         let mut declared = Vec::new();
         for name in types.iter().filter(|name| name.contains('.')) {
-            declared.extend(declared_type(self.reader, name, Some(plugin)).map_err(Trouble::Store)?);
+            declared.extend(declared_type(self.reader, name, Some(plugin)).map_err(ContentError::Store)?);
         }
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         let wanted = format.map(str::to_owned).or(ending);
         let reads =
             |each: &&Declared| wanted.as_ref().is_some_and(|format| each.data_type.reads.contains(format));
         let (Some(found), Some(format)) = (declared.iter().find(reads), &wanted) else {
-            return Err(Trouble::Given(unknown(path, wanted.as_deref(), types, &declared)));
+            return Err(ContentError::Given(unknown(path, wanted.as_deref(), types, &declared)));
         };
         // A host may have another working directory than this program.
         let place =
             std::fs::canonicalize(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
         if !place.is_file() {
-            return Err(Trouble::Given(format!("{} is not a regular file", path.display())));
+            return Err(ContentError::Given(format!("{} is not a regular file", path.display())));
         }
         let read = match self.converter() {
             Ok(converter) => converter.read(found, format, &place).await,
@@ -88,12 +88,12 @@ impl<'a> Reading<'a> {
             Ok((value, files)) => {
                 Ok(InputValue::New { data_type: Some(found.data_type.name.clone()), value, files })
             }
-            Err(ConvertError::Store(error)) => Err(Trouble::Store(error)),
+            Err(ConvertError::Store(error)) => Err(ContentError::Store(error)),
             Err(ConvertError::Refused(message)) => {
-                Err(Trouble::Given(format!("{}: {message}", path.display())))
+                Err(ContentError::Given(format!("{}: {message}", path.display())))
             }
             Err(ConvertError::Plugin(error)) => {
-                Err(Trouble::Given(format!("{} was not read: {}", path.display(), error.explained())))
+                Err(ContentError::Given(format!("{} was not read: {}", path.display(), error.explained())))
             }
         }
     }

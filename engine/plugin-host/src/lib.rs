@@ -32,7 +32,7 @@ pub use digest::Digest;
 pub use elf::Facts;
 pub use library::{Admitted, Library};
 pub use manifest::{check as check_manifest, refused as refused_manifest};
-pub use pool::{HostSettings, Hosts, Plugins};
+pub use pool::{Hosts, PluginHostSettings, Plugins};
 pub use probe::probe;
 pub use serve::host_main;
 pub use signal::signal_words;

@@ -99,7 +99,7 @@ impl Plugins for Hosts {
 
 /// Settings for running hosts.
 #[derive(Debug, Clone)]
-pub struct HostSettings {
+pub struct PluginHostSettings {
     /// The executable whose `plugin-host` command runs [`host_main`](super::host_main).
     pub exe: PathBuf,
     /// Most hosts of one digest.
@@ -110,10 +110,10 @@ pub struct HostSettings {
     pub start: Duration,
 }
 
-impl HostSettings {
+impl PluginHostSettings {
     /// Makes the default settings: as many hosts as cores, half a minute of idleness, ten seconds to start.
     pub fn new(exe: PathBuf) -> Self {
-        HostSettings {
+        PluginHostSettings {
             exe,
             max_hosts: std::thread::available_parallelism().map_or(1, Into::into),
             idle: Duration::from_secs(30),
@@ -130,7 +130,7 @@ pub struct Hosts {
 
 #[derive(Debug)]
 struct Inner {
-    settings: HostSettings,
+    settings: PluginHostSettings,
     library: Library,
     lanes: Mutex<HashMap<(Digest, Purpose), Arc<Lane>>>,
     census: Arc<Census>,
@@ -186,7 +186,7 @@ struct Entry {
 
 impl Hosts {
     /// Makes a pool without hosts yet, for the plugins of `library`.
-    pub fn new(settings: HostSettings, library: Library) -> Self {
+    pub fn new(settings: PluginHostSettings, library: Library) -> Self {
         let inner = Inner {
             settings,
             library,
@@ -466,7 +466,7 @@ mod tests {
     #[tokio::test]
     async fn a_digest_without_a_copy_is_told_from_a_crash() {
         let dir = tempfile::tempdir().unwrap();
-        let hosts = Hosts::new(HostSettings::new("/none".into()), Library::new(dir.path()).unwrap());
+        let hosts = Hosts::new(PluginHostSettings::new("/none".into()), Library::new(dir.path()).unwrap());
         let error = hosts.call(&Digest::of(b"x"), 0, &[], Duration::from_secs(1)).await.unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::Changed);
         hosts.shutdown().await;

@@ -101,8 +101,10 @@ pub(crate) fn new_digest(
     computer: Option<&str>,
     files: &[FileContent],
 ) -> String {
-    let mut files: Vec<_> =
-        files.iter().map(|file| (file.path.as_str(), file.content.identity().0, file.executable)).collect();
+    let mut files: Vec<_> = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.content.digest_and_size().0, file.executable))
+        .collect();
     files.sort();
     digest(&Content { data_type, body, computer, files })
 }

@@ -39,14 +39,14 @@ const BYTES_MAX: u64 = 16 << 20;
 const FILES_MAX: usize = 200;
 
 /// The reason why a monitor did not judge.
-enum Trouble {
+enum LookFailure {
     /// Trouble of the host or the store, or the end of the owner: no fault of the monitor.
     Step(StepError),
     /// A fault of the monitor.
     Failed(String),
 }
 
-impl<E: Into<StepError>> From<E> for Trouble {
+impl<E: Into<StepError>> From<E> for LookFailure {
     fn from(error: E) -> Self {
         match error.into() {
             error @ (StepError::Store(_)
@@ -54,8 +54,8 @@ impl<E: Into<StepError>> From<E> for Trouble {
             | StepError::Scheduler(_)
             | StepError::Parked
             | StepError::Full(_)
-            | StepError::Stopping) => Trouble::Step(error),
-            error => Trouble::Failed(error.to_string()),
+            | StepError::Stopping) => LookFailure::Step(error),
+            error => LookFailure::Failed(error.to_string()),
         }
     }
 }
@@ -113,8 +113,8 @@ pub(super) async fn round(job: &mut Calcjob<'_>) -> StepResult {
                     break;
                 }
             }
-            Err(Trouble::Step(error)) => return Err(error),
-            Err(Trouble::Failed(why)) => {
+            Err(LookFailure::Step(error)) => return Err(error),
+            Err(LookFailure::Failed(why)) => {
                 let failures = state.failures + 1;
                 *state =
                     Monitoring { last: Some(now), failures, disabled: failures >= FAILURES, ..state.clone() };
@@ -164,16 +164,16 @@ fn obey(job: &mut Calcjob<'_>, watcher: &Watcher, verdict: Verdict) -> Vec<Chang
 }
 
 /// Asks one monitor for its judgement.
-async fn ask(job: &mut Calcjob<'_>, watcher: &Watcher) -> Result<Judged, Trouble> {
+async fn ask(job: &mut Calcjob<'_>, watcher: &Watcher) -> Result<Judged, LookFailure> {
     let wanted = match job.state.monitors.get(&watcher.key).and_then(|state| state.wanted.clone()) {
         Some(wanted) => wanted,
         None => match work(job, watcher, Task::Want {}).await? {
             WorkReply::Wanted(wanted) => wanted,
-            _ => return Err(Trouble::Failed("it does not say which files it needs".into())),
+            _ => return Err(LookFailure::Failed("it does not say which files it needs".into())),
         },
     };
     if let Some(bad) = wanted.iter().find(|wanted| !is_inside(&wanted.path)) {
-        return Err(Trouble::Failed(format!("`{}` is not a path inside the work directory", bad.path)));
+        return Err(LookFailure::Failed(format!("`{}` is not a path inside the work directory", bad.path)));
     }
     let folder = job.cx.scratch("monitor")?;
     let files = fetch(job, &wanted, folder.path()).await?;
@@ -181,15 +181,15 @@ async fn ask(job: &mut Calcjob<'_>, watcher: &Watcher) -> Result<Judged, Trouble
     let task = Task::Watch { job: running(job), files };
     let judged = match work(job, watcher, task).await? {
         WorkReply::Judged(judged) => judged,
-        _ => return Err(Trouble::Failed("it gave no verdict".into())),
+        _ => return Err(LookFailure::Failed("it gave no verdict".into())),
     };
     match judged.exception {
-        Some(exception) => Err(Trouble::Failed(exception)),
+        Some(exception) => Err(LookFailure::Failed(exception)),
         None => Ok(judged),
     }
 }
 
-async fn work(job: &Calcjob<'_>, watcher: &Watcher, task: Task) -> Result<WorkReply, Trouble> {
+async fn work(job: &Calcjob<'_>, watcher: &Watcher, task: Task) -> Result<WorkReply, LookFailure> {
     let work = Work { process_type: watcher.name.clone(), inputs: watcher.kwargs.clone(), task };
     Ok(job.cx.look(&watcher.plugin, &work).await?)
 }
@@ -208,7 +208,7 @@ fn running(job: &Calcjob<'_>) -> RunningJob {
 }
 
 /// Fetches those of the wanted files that exist.
-async fn fetch(job: &Calcjob<'_>, wanted: &[WantedFile], to: &Path) -> Result<Vec<SeenFile>, Trouble> {
+async fn fetch(job: &Calcjob<'_>, wanted: &[WantedFile], to: &Path) -> Result<Vec<SeenFile>, LookFailure> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -218,7 +218,7 @@ async fn fetch(job: &Calcjob<'_>, wanted: &[WantedFile], to: &Path) -> Result<Ve
     for wanted in wanted {
         for place in matches(&*via, &dir, &wanted.path).await? {
             if seen.len() >= FILES_MAX {
-                return Err(Trouble::Failed(format!("it requests more than {FILES_MAX} files")));
+                return Err(LookFailure::Failed(format!("it requests more than {FILES_MAX} files")));
             }
             let name = place.strip_prefix(&dir).unwrap_or(&place).to_string_lossy().into_owned();
             let local = to.join(seen.len().to_string());
@@ -238,7 +238,7 @@ async fn fetch_one(
     place: &Path,
     bytes: u64,
     local: &Path,
-) -> Result<Option<u64>, Trouble> {
+) -> Result<Option<u64>, LookFailure> {
     let gone = |kind: &ErrorKind| matches!(kind, ErrorKind::NotFound | ErrorKind::IsADirectory);
     let facts = match via.stat(place).await {
         Ok(facts) if facts.kind == FileKind::File => facts,
@@ -256,9 +256,9 @@ async fn fetch_one(
         Err(error) => return Err(error.into()),
     };
     let mut end = Vec::new();
-    let host = |error: std::io::Error| Trouble::Step(StepError::Host(error.to_string()));
+    let host = |error: std::io::Error| LookFailure::Step(StepError::Host(error.to_string()));
     reader.take(bytes).read_to_end(&mut end).await.map_err(host)?;
-    let disk = |error: std::io::Error| Trouble::Failed(format!("{}: {error}", local.display()));
+    let disk = |error: std::io::Error| LookFailure::Failed(format!("{}: {error}", local.display()));
     fs::write(local, end).map_err(disk)?;
     Ok(Some(facts.size))
 }

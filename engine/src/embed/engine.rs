@@ -72,7 +72,7 @@ impl Engine {
             // A panic of the loop has been logged; the profile is released in any case.
             let _ = steps.await;
         }
-        self.handle.cx.hosts.shutdown().await;
+        self.handle.cx.plugin_hosts.shutdown().await;
     }
 }
 

@@ -82,7 +82,7 @@ impl Running {
         let _ = self.events.send(Event::Stop);
         let _ = self.steps.await;
         let _ = self.serving.await;
-        self.cx.hosts.shutdown().await;
+        self.cx.plugin_hosts.shutdown().await;
         let _ = std::fs::remove_file(self.cx.paths.socket());
     }
 }

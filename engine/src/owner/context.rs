@@ -10,7 +10,7 @@ use crate::{
     admission::{Clusters, Gates, Holds},
     computer::Computer,
     owner::{Health, Settings, learn_queue::Queues, retry_until_done::Tried, waiters::Board},
-    plugin::{self, Digest, HostSettings, Hosts, Library, Plugins},
+    plugin::{self, Digest, Hosts, Library, PluginHostSettings, Plugins},
     profile::Paths,
     scheduler::{self, Demand, InUse, Scheduler, Schedulers},
     step::{StepError, StepResult},
@@ -75,12 +75,12 @@ impl Owner {
             .map_err(|error| Error::new(ErrorKind::Other, "open plugins").message(error.to_string()))?;
         let settings = Settings::read(&store)?;
         let health = Health::load(&store)?;
-        let mut hosts = HostSettings::new(builder.host_exe.clone());
+        let mut hosts = PluginHostSettings::new(builder.host_exe.clone());
         if let Some(max) = settings.plugin_max_hosts {
             hosts.max_hosts = max;
         }
         let context = Context {
-            hosts: Arc::new(Hosts::new(hosts, library.clone())),
+            plugin_hosts: Arc::new(Hosts::new(hosts, library.clone())),
             transports: Transports::new(builder.transports),
             schedulers: Schedulers::new(builder.schedulers),
             host_exe: builder.host_exe,
@@ -114,7 +114,7 @@ pub struct Context {
     /// Its plugin files.
     pub library: Library,
     /// The children that run plugins.
-    pub hosts: Arc<dyn Plugins>,
+    pub plugin_hosts: Arc<dyn Plugins>,
     /// Connections to computers.
     pub transports: Transports,
     /// Known schedulers.
@@ -149,7 +149,7 @@ impl Context {
     /// # Errors
     /// Returns an error of the plugin's host.
     pub async fn validate(&self, digest: &str, request: &Validate) -> plugin::Result<Validated> {
-        self.hosts
+        self.plugin_hosts
             .validate(&parse(digest)?, request, Duration::from_secs(20).min(self.settings.plugin_timeout))
             .await
     }
@@ -160,7 +160,7 @@ impl Context {
     /// Returns an error of the plugin's host.
     pub async fn check_data(&self, digest: &str, request: &Check) -> plugin::Result<Validated> {
         let deadline = Duration::from_secs(20).min(self.settings.plugin_timeout);
-        self.hosts.check(&parse(digest)?, request, deadline).await
+        self.plugin_hosts.check(&parse(digest)?, request, deadline).await
     }
 
     /// Calls a plugin to work.
@@ -168,7 +168,7 @@ impl Context {
     /// # Errors
     /// Returns an error of the plugin's host.
     pub async fn work(&self, digest: &str, request: &Work) -> plugin::Result<WorkReply> {
-        self.hosts.work(&parse(digest)?, request, self.settings.plugin_timeout).await
+        self.plugin_hosts.work(&parse(digest)?, request, self.settings.plugin_timeout).await
     }
 
     /// Calls a monitor to look at a job. Monitors must be quick; a slow one is ended.
@@ -177,7 +177,7 @@ impl Context {
     /// Returns an error of the plugin's host.
     pub async fn look(&self, digest: &str, request: &Work) -> plugin::Result<WorkReply> {
         let deadline = Duration::from_secs(20).min(self.settings.plugin_timeout);
-        self.hosts.work(&parse(digest)?, request, deadline).await
+        self.plugin_hosts.work(&parse(digest)?, request, deadline).await
     }
 
     /// Calls a plugin to take one step. Steps must be quick; a slow one is ended.
@@ -186,7 +186,7 @@ impl Context {
     /// Returns an error of the plugin's host.
     pub async fn step(&self, digest: &str, request: &StepRequest) -> plugin::Result<StepReply> {
         let deadline = Duration::from_secs(20).min(self.settings.plugin_timeout);
-        self.hosts.step(&parse(digest)?, request, deadline).await
+        self.plugin_hosts.step(&parse(digest)?, request, deadline).await
     }
 
     /// Returns a computer and an open connection to it.

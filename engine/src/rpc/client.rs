@@ -262,6 +262,6 @@ async fn alone(owner: Owner, request: Request) -> Result<Response, ClientError> 
     let response = service::handle(&context, request).await;
     kill::kill_at_rest(&context, &killed).await;
     cleaner::clean_at_rest(&context, &cleaned).await;
-    context.hosts.shutdown().await;
+    context.plugin_hosts.shutdown().await;
     Ok(response)
 }

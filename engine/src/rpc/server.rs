@@ -148,7 +148,7 @@ impl Server {
             schedulers: self.cx.clusters.silent().into_iter().chain(self.cx.holds.told()).collect(),
             hosts: self
                 .cx
-                .hosts
+                .plugin_hosts
                 .running()
                 .into_iter()
                 .map(|(digest, pid)| (digest.to_string(), pid))

@@ -82,7 +82,7 @@ impl Context {
         let library = Library::new(&paths.plugins())
             .map_err(|error| Error::new(ErrorKind::Other, "open plugins").message(error.to_string()))?;
         Ok(Context {
-            hosts: plugins,
+            plugin_hosts: plugins,
             transports: Transports::new(transports),
             schedulers,
             settings: Settings::read(&store)?,

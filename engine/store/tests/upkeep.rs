@@ -49,7 +49,7 @@ async fn fill(store: &SqliteStore, numbers: std::ops::Range<usize>) -> Vec<Strin
     let mut digests = Vec::new();
     for number in numbers {
         let content = store.objects().put_bytes(bytes(number)).unwrap();
-        digests.push(content.identity().0);
+        digests.push(content.digest_and_size().0);
         let file = FileContent { path: "a".into(), content, executable: false };
         store.commit(vec![folder(vec![file])]).await.unwrap();
     }
@@ -158,7 +158,7 @@ async fn what_nothing_names_is_collected_when_it_is_old() {
     let store = open(&paths);
     let digests = fill(&store, 0..2).await;
     let path = |number| {
-        let (digest, _) = store.objects().put_bytes(bytes(number)).unwrap().identity();
+        let (digest, _) = store.objects().put_bytes(bytes(number)).unwrap().digest_and_size();
         store.objects().path(&digest)
     };
     let (young, old, renewed) = (path(100), path(101), path(102));

@@ -10,9 +10,9 @@ use std::{
 use ferry_engine_core::transport::Result;
 
 use crate::{
-    draft::Draft,
     fault::{At, special},
     files,
+    temp_file::TempFile,
     work::Line,
 };
 
@@ -24,15 +24,15 @@ pub(crate) fn copy(from: &Path, to: &Path, line: &Line) -> Result<()> {
         return Err(io::Error::from(io::ErrorKind::AlreadyExists)).at(COPY, to);
     }
     let metadata = fs::symlink_metadata(from).at(COPY, from)?;
-    let draft = Draft::of(to);
+    let temp = TempFile::of(to);
     if metadata.is_dir() {
-        fs::create_dir(draft.path()).at(COPY, to)?;
-        let root = fs::symlink_metadata(draft.path()).at(COPY, to)?;
-        directory(from, &metadata, draft.path(), &Copying { root: id(&root), line })?;
+        fs::create_dir(temp.path()).at(COPY, to)?;
+        let root = fs::symlink_metadata(temp.path()).at(COPY, to)?;
+        directory(from, &metadata, temp.path(), &Copying { root: id(&root), line })?;
     } else {
-        leaf(from, &metadata, draft.path(), line).at(COPY, from)?;
+        leaf(from, &metadata, temp.path(), line).at(COPY, from)?;
     }
-    draft.publish(to).at(COPY, to)
+    temp.publish(to).at(COPY, to)
 }
 
 /// The context of one copy.

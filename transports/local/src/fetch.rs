@@ -8,9 +8,9 @@ use std::{
 use ferry_engine_core::transport::Result;
 
 use crate::{
-    draft::{Draft, mode},
     fault::At,
     files,
+    temp_file::{TempFile, mode},
     work::Line,
 };
 
@@ -27,8 +27,8 @@ fn get(far: &Path, local: &Path, line: &Line) -> Result<()> {
     if let Some(parent) = local.parent() {
         fs::create_dir_all(parent).at(GET_FILES, parent)?;
     }
-    let draft = Draft::of(local);
-    let file = draft.create(mode(false)).at(GET_FILES, local)?;
+    let temp = TempFile::of(local);
+    let file = temp.create(mode(false)).at(GET_FILES, local)?;
     files::copy_bytes(&source, &file, line).at(GET_FILES, far)?;
-    draft.replace(local).at(GET_FILES, local)
+    temp.replace(local).at(GET_FILES, local)
 }

@@ -20,7 +20,6 @@
 
 mod config;
 mod copy;
-mod draft;
 mod exec;
 mod fault;
 mod fetch;
@@ -28,6 +27,7 @@ mod files;
 mod group;
 mod output;
 mod rename;
+mod temp_file;
 mod transport;
 mod tree;
 mod user;

@@ -18,7 +18,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{draft::mode, fault::At, files, work::Line};
+use crate::{fault::At, files, temp_file::mode, work::Line};
 
 const PUT_TREE: &str = "put_tree";
 
@@ -88,16 +88,16 @@ fn put_entry(dir: &OwnedFd, name: &OsStr, entry: &TreeEntry, path: &Path, line: 
     match entry {
         TreeEntry::Dir => Ok(()),
         TreeEntry::Symlink(target) => {
-            publish(dir, name, |draft| Ok(symlinkat(target, dir, draft)?)).at(PUT_TREE, path)
+            publish(dir, name, |temp| Ok(symlinkat(target, dir, temp)?)).at(PUT_TREE, path)
         }
-        TreeEntry::Bytes { bytes, executable } => publish(dir, name, |draft| {
-            create(dir, draft, *executable)?.write_all(bytes)?;
+        TreeEntry::Bytes { bytes, executable } => publish(dir, name, |temp| {
+            create(dir, temp, *executable)?.write_all(bytes)?;
             line.moved(bytes.len() as u64)
         })
         .at(PUT_TREE, path),
         TreeEntry::File { from, executable } => {
             let source = files::open(from).at(PUT_TREE, from)?;
-            publish(dir, name, |draft| files::copy_bytes(&source, &create(dir, draft, *executable)?, line))
+            publish(dir, name, |temp| files::copy_bytes(&source, &create(dir, temp, *executable)?, line))
                 .at(PUT_TREE, path)
         }
     }
@@ -105,11 +105,11 @@ fn put_entry(dir: &OwnedFd, name: &OsStr, entry: &TreeEntry, path: &Path, line: 
 
 /// Makes a file or link under a temporary name, then puts it in place. If either fails, nothing is left.
 fn publish(dir: &OwnedFd, name: &OsStr, make: impl FnOnce(&str) -> io::Result<()>) -> io::Result<()> {
-    let draft = fresh_name();
-    let published = make(&draft).and_then(|()| Ok(renameat(dir, &draft, dir, name)?));
+    let temp = fresh_name();
+    let published = make(&temp).and_then(|()| Ok(renameat(dir, &temp, dir, name)?));
     if published.is_err() {
         // It may not have been made at all.
-        let _ = unlinkat(dir, &draft, AtFlags::empty());
+        let _ = unlinkat(dir, &temp, AtFlags::empty());
     }
     published
 }

@@ -11,8 +11,8 @@ use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
-    draft::{Draft, mode},
     fault::At,
+    temp_file::{TempFile, mode},
     work,
 };
 
@@ -27,14 +27,14 @@ pub(crate) async fn write(
     executable: bool,
 ) -> Result<u64> {
     let target: Arc<Path> = path.into();
-    let (draft, file) = job(&target, move |target| begin(target, executable)).await?;
+    let (temp, file) = job(&target, move |target| begin(target, executable)).await?;
     let (mut total, mut chunk) = (0, Vec::with_capacity(CHUNK));
     while fill(from, &mut chunk).await.map_err(|error| unread(path, error))? {
         total += chunk.len() as u64;
         let file = file.clone();
         chunk = job(&target, move |_| (&*file).write_all(&chunk).map(|()| chunk)).await?;
     }
-    job(&target, |target| draft.replace(target)).await?;
+    job(&target, |target| temp.replace(target)).await?;
     Ok(total)
 }
 
@@ -46,14 +46,14 @@ async fn job<T: Send + 'static>(
     work::quick(WRITE, move || job(&target).at(WRITE, &target)).await
 }
 
-fn begin(target: &Path, executable: bool) -> io::Result<(Draft, Arc<File>)> {
+fn begin(target: &Path, executable: bool) -> io::Result<(TempFile, Arc<File>)> {
     // The rename at the end would refuse it too, but only after all the bytes.
     if fs::symlink_metadata(target).is_ok_and(|metadata| metadata.is_dir()) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let draft = Draft::of(target);
-    let file = draft.create(mode(executable))?;
-    Ok((draft, Arc::new(file)))
+    let temp = TempFile::of(target);
+    let file = temp.create(mode(executable))?;
+    Ok((temp, Arc::new(file)))
 }
 
 /// Fills an emptied chunk; returns false at the end of the stream.

@@ -34,27 +34,27 @@ const FAILED: u32 = 160;
 const LONG: Duration = Duration::from_secs(12 * 3600);
 
 /// The reason why nothing was stashed.
-enum Trouble {
+enum StashFailure {
     /// The step is tried again, or waits.
     Step(StepError),
     /// It can't be done.
     Failed(String),
 }
 
-impl From<StepError> for Trouble {
+impl From<StepError> for StashFailure {
     fn from(error: StepError) -> Self {
-        Trouble::Step(error)
+        StashFailure::Step(error)
     }
 }
 
-impl From<transport::Error> for Trouble {
+impl From<transport::Error> for StashFailure {
     fn from(error: transport::Error) -> Self {
         use ErrorKind as Kind;
         match error.kind() {
             Kind::Unreachable | Kind::TimedOut | Kind::Authentication | Kind::CircuitOpen => {
-                Trouble::Step(error.into())
+                StashFailure::Step(error.into())
             }
-            _ => Trouble::Failed(error.explained()),
+            _ => StashFailure::Failed(error.explained()),
         }
     }
 }
@@ -72,8 +72,8 @@ pub(crate) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
             changes.extend(node(job, &wanted, &dir, &target));
             changes
         }
-        Err(Trouble::Step(error)) => return Err(error),
-        Err(Trouble::Failed(why)) => {
+        Err(StashFailure::Step(error)) => return Err(error),
+        Err(StashFailure::Failed(why)) => {
             let line = format!("stash: {why}; the results are retrieved nevertheless");
             job.state.stash.get_or_insert_default().failed = Some(why);
             vec![job.log(Level::Error, line)]
@@ -122,14 +122,14 @@ async fn put_aside(
     dir: &Path,
     wanted: &Stash,
     target: &Path,
-) -> Result<Vec<String>, Trouble> {
+) -> Result<Vec<String>, StashFailure> {
     let (names, missing) = resolve(via, dir, &wanted.source_list).await?;
     if wanted.fail_on_missing && !missing.is_empty() {
-        return Err(Trouble::Failed(format!("not in the work directory: {}", missing.join(", "))));
+        return Err(StashFailure::Failed(format!("not in the work directory: {}", missing.join(", "))));
     }
     if names.is_empty() {
         let why = format!("none of its source_list is in the work directory: {}", missing.join(", "));
-        return Err(Trouble::Failed(why));
+        return Err(StashFailure::Failed(why));
     }
     let is_there = exists(via, target).await?;
     match job.state.stash.as_ref().and_then(|stash| stash.attempt.clone()) {
@@ -137,7 +137,7 @@ async fn put_aside(
         Some(_) if is_there => return Ok(missing),
         Some(earlier) => via.remove_tree(&draft(target, &earlier)).await?,
         None if is_there => {
-            return Err(Trouble::Failed(format!(
+            return Err(StashFailure::Failed(format!(
                 "{} already exists, and is not of this calculation",
                 target.display()
             )));
@@ -164,7 +164,7 @@ async fn publish(
     names: &BTreeSet<PathBuf>,
     draft: &Path,
     target: &Path,
-) -> Result<(), Trouble> {
+) -> Result<(), StashFailure> {
     via.mkdirs(draft.parent().unwrap_or(Path::new("/"))).await?;
     match wanted.stash_mode {
         StashMode::Copy => copy(via, dir, names, draft).await?,
@@ -181,7 +181,7 @@ fn draft(target: &Path, attempt: &str) -> PathBuf {
     target.with_file_name(format!(".stash-{name}-{attempt}"))
 }
 
-async fn exists(via: &dyn Transport, path: &Path) -> Result<bool, Trouble> {
+async fn exists(via: &dyn Transport, path: &Path) -> Result<bool, StashFailure> {
     match via.lstat(path).await {
         Ok(_) => Ok(true),
         Err(error) if *error.kind() == ErrorKind::NotFound => Ok(false),
@@ -219,7 +219,7 @@ async fn copy(
     dir: &Path,
     names: &BTreeSet<PathBuf>,
     draft: &Path,
-) -> Result<(), Trouble> {
+) -> Result<(), StashFailure> {
     via.mkdirs(draft).await?;
     for name in names {
         let to = draft.join(name);
@@ -237,7 +237,7 @@ async fn archive(
     wanted: &Stash,
     names: &BTreeSet<PathBuf>,
     draft: &Path,
-) -> Result<(), Trouble> {
+) -> Result<(), StashFailure> {
     use std::os::unix::ffi::OsStrExt;
     let mut words = vec!["tar".to_owned()];
     words.extend(packing(wanted.stash_mode).map(str::to_owned));
@@ -251,8 +251,10 @@ async fn archive(
     let output = via.exec(&command).await.map_err(|error| took_too_long(error, "tar"))?;
     match output.status {
         0 => Ok(()),
-        127 => Err(Trouble::Failed("there is no `tar` on the computer".to_owned())),
-        status => Err(Trouble::Failed(format!("tar ended with status {status}: {}", output.error_text()))),
+        127 => Err(StashFailure::Failed("there is no `tar` on the computer".to_owned())),
+        status => {
+            Err(StashFailure::Failed(format!("tar ended with status {status}: {}", output.error_text())))
+        }
     }
 }
 
@@ -266,9 +268,9 @@ fn packing(mode: StashMode) -> Option<&'static str> {
 }
 
 /// Converts an error of long work: a time-out is no trouble of the host.
-fn took_too_long(error: transport::Error, what: &str) -> Trouble {
+fn took_too_long(error: transport::Error, what: &str) -> StashFailure {
     match error.kind() {
-        ErrorKind::TimedOut => Trouble::Failed(format!("{what} took too long: {error}")),
+        ErrorKind::TimedOut => StashFailure::Failed(format!("{what} took too long: {error}")),
         _ => error.into(),
     }
 }

@@ -26,7 +26,7 @@ const HEADER: &[u8] = b"ferry pack 1\n";
 
 /// A pack that is being written and has no name yet. A crash leaves no file that is ever read.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub(crate) struct NewPack {
     file: BufWriter<NamedTempFile>,
     size: u64,
     /// Digest and offset of each object in it.
@@ -46,18 +46,18 @@ pub(crate) struct Pack {
     pub(crate) entries: Vec<(String, u64)>,
 }
 
-impl Draft {
-    /// Begins a draft.
-    pub(crate) fn begin(objects: &Objects) -> Result<Draft> {
+impl NewPack {
+    /// Begins a pack.
+    pub(crate) fn begin(objects: &Objects) -> Result<NewPack> {
         let name = format!("{}.pack", Uuid::now_v7());
         let target = objects.pack(&name);
         let failed = |source| Error::from_io("pack objects", &target, source);
         let dir = target.parent().unwrap_or(objects.dir());
         fs::create_dir_all(dir).map_err(failed)?;
         let file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(failed)?;
-        let mut draft = Draft { file: BufWriter::new(file), size: 0, entries: Vec::new(), target, name };
-        draft.write(HEADER)?;
-        Ok(draft)
+        let mut pack = NewPack { file: BufWriter::new(file), size: 0, entries: Vec::new(), target, name };
+        pack.write(HEADER)?;
+        Ok(pack)
     }
 
     /// Adds an object. Returns false, and leaves it out of the entries, if its bytes do not match its digest.
@@ -85,9 +85,9 @@ impl Draft {
         Ok(whole)
     }
 
-    /// Syncs the draft and gives it its name, durably.
+    /// Syncs the pack and gives it its name, durably.
     pub(crate) fn finish(self) -> Result<Pack> {
-        let Draft { file, size, entries, target, name } = self;
+        let NewPack { file, size, entries, target, name } = self;
         let failed = |source| Error::from_io("pack objects", &target, source);
         let file = file.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;

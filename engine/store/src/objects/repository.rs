@@ -36,7 +36,7 @@ pub enum Content {
 
 impl Content {
     /// Returns digest and size.
-    pub fn identity(&self) -> (String, u64) {
+    pub fn digest_and_size(&self) -> (String, u64) {
         match self {
             Content::Inline(bytes) => (blake3::hash(bytes).to_string(), bytes.len() as u64),
             Content::Object { digest, size } => (digest.clone(), *size),
@@ -215,7 +215,7 @@ mod tests {
 
         let big = vec![7; INLINE_MAX as usize + 1];
         let content = objects.put_bytes(big.clone()).unwrap();
-        let (digest, size) = content.identity();
+        let (digest, size) = content.digest_and_size();
         assert_eq!(digest, blake3::hash(&big).to_string());
         assert!(objects.has(&digest, size) && !objects.has(&digest, size + 1));
         assert_eq!(fs::metadata(objects.path(&digest)).unwrap().permissions().mode() & 0o777, 0o444);

@@ -119,7 +119,7 @@ pub(crate) fn insert_files(
     files: &[FileContent],
 ) -> Result<()> {
     for file in files {
-        let (digest, size) = file.content.identity();
+        let (digest, size) = file.content.digest_and_size();
         let bytes = match &file.content {
             Content::Inline(bytes) => Some(bytes),
             Content::Object { .. } if objects.has(&digest, size) || is_packed(db, &digest)? => None,

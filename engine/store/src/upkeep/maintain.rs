@@ -24,7 +24,7 @@ use crate::{
     database::row::query_all,
     error::Result,
     objects::{
-        pack::{Draft, Pack},
+        pack::{NewPack, Pack},
         pin::Pin,
         repository::{Objects, PACKS},
     },
@@ -183,11 +183,11 @@ impl Tidying<'_> {
 
     /// Writes a pack of these objects, wherever they are; damaged ones are counted and left out.
     fn write(&self, objects: &[(String, u64)]) -> Result<(Pack, Tidied)> {
-        let mut draft = Draft::begin(self.objects())?;
+        let mut new = NewPack::begin(self.objects())?;
         let mut tidied = Tidied { packs: 1, ..Tidied::default() };
         for (digest, size) in objects {
             let whole = match self.reader.open_place(digest) {
-                Ok(mut bytes) => draft.add(digest, *size, &mut bytes)?,
+                Ok(mut bytes) => new.add(digest, *size, &mut bytes)?,
                 Err(_) => false,
             };
             if whole {
@@ -196,7 +196,7 @@ impl Tidying<'_> {
                 tidied.damaged += 1;
             }
         }
-        Ok((draft.finish()?, tidied))
+        Ok((new.finish()?, tidied))
     }
 
     fn repack(&self) -> Result<(Tidied, Option<Stage>)> {
@@ -225,7 +225,7 @@ impl Tidying<'_> {
         Ok((tidied, Some(Stage::Repack)))
     }
 
-    /// Removes packs whose writing was interrupted before a row named them, and drafts.
+    /// Removes packs whose writing was interrupted before a row named them, and unfinished ones.
     fn remove_nameless_packs(&self) -> Result<Tidied> {
         let named: Vec<String> =
             self.reader.with(|db| query_all(db, "SELECT name FROM pack", [], |row| row.get(0)))?;

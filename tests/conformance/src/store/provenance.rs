@@ -261,7 +261,7 @@ async fn no_more_goes_than_was_seen(bench: Bench) -> Outcome {
 
 async fn deletion_leaves_nothing_behind(bench: Bench) -> Outcome {
     let content = bench.store.objects().put_bytes(vec![7; 100])?;
-    let digest = content.identity().0;
+    let digest = content.digest_and_size().0;
     let kept = bench.one(file(content.clone())).await?;
     let gone = bench.one(file(content)).await?;
     let uuid = bench.store.node(gone)?.uuid;

@@ -19,16 +19,16 @@ pub(crate) fn mode(executable: bool) -> u32 {
 
 /// A remote file. If it is dropped unpublished, it is removed, after all earlier requests about it.
 #[derive(Debug)]
-pub(crate) struct FarDraft {
+pub(crate) struct TempFile {
     sftp: Arc<Sftp>,
     path: PathBuf,
     is_published: bool,
 }
 
-impl FarDraft {
-    /// Makes a draft for `target`; no file is made yet.
+impl TempFile {
+    /// Makes one for `target`; no file is made yet.
     pub(crate) fn of(sftp: &Arc<Sftp>, target: &Path) -> Self {
-        FarDraft { sftp: sftp.clone(), path: target.with_file_name(fresh_name()), is_published: false }
+        TempFile { sftp: sftp.clone(), path: target.with_file_name(fresh_name()), is_published: false }
     }
 
     /// Returns the temporary path.
@@ -44,7 +44,7 @@ impl FarDraft {
     }
 }
 
-impl Drop for FarDraft {
+impl Drop for TempFile {
     fn drop(&mut self) {
         if !self.is_published {
             self.sftp.tell(Request::new(REMOVE).path(&self.path));

@@ -6,7 +6,7 @@ use ferry_engine_core::transport::{Error, ErrorKind, FileKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
-    files::temp_file::{FarDraft, mode},
+    files::temp_file::{TempFile, mode},
     sftp::{
         CHUNK, FLAG_NEW, Handle, LSTAT, OPEN, Pending, Reply, Request, Sftp,
         errors::{explain_parent, is},
@@ -27,18 +27,18 @@ pub(crate) async fn write(
     from: &mut (dyn AsyncRead + Send + Unpin),
     executable: bool,
 ) -> Result<u64> {
-    let draft = FarDraft::of(sftp, path);
-    let mut upload = Upload::begin(sftp, path, &draft, executable).await?;
+    let temp = TempFile::of(sftp, path);
+    let mut upload = Upload::begin(sftp, path, &temp, executable).await?;
     let mut chunk = Vec::with_capacity(CHUNK);
     while fill(from, &mut chunk).await.map_err(|error| unread(path, error))? {
         upload.send(&chunk).await?;
     }
     let total = upload.finish().await?;
-    draft.replace(WRITE, path).await?;
+    temp.replace(WRITE, path).await?;
     Ok(total)
 }
 
-/// A draft that is being written.
+/// A temporary file that is being written.
 struct Upload<'a> {
     path: &'a Path,
     handle: Handle,
@@ -47,10 +47,10 @@ struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    /// Looks at the target and opens the draft in one round trip.
-    async fn begin(sftp: &Arc<Sftp>, path: &'a Path, draft: &FarDraft, executable: bool) -> Result<Self> {
+    /// Looks at the target and opens the temporary file in one round trip.
+    async fn begin(sftp: &Arc<Sftp>, path: &'a Path, temp: &TempFile, executable: bool) -> Result<Self> {
         let target = sftp.ask(WRITE, Request::new(LSTAT).path(path));
-        let open = Request::new(OPEN).path(draft.path()).number(FLAG_NEW).mode(Some(mode(executable)));
+        let open = Request::new(OPEN).path(temp.path()).number(FLAG_NEW).mode(Some(mode(executable)));
         let handle = sftp.handle(WRITE, open).await?;
         // The rename at the end would refuse it too, but only after all the bytes.
         if let Reply::Attributes(facts) = target.wait().await?

@@ -1,7 +1,7 @@
 //! ferry's own SFTP client: many requests in flight on one session, answered in any order; names are bytes.
 //!
 //! Requests reach the server in the order in which they are sent, even if their sender has gone since. So a
-//! dropped file is closed, and a dropped draft removed, after all earlier requests about it.
+//! dropped file is closed, and a dropped temporary file removed, after all earlier requests about it.
 
 pub(crate) mod errors;
 mod packet;

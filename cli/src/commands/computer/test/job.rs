@@ -34,7 +34,7 @@ pub(super) async fn run(bench: &Bench, limit: Duration) -> Check {
     let dir = bench.fresh_dir();
     let (check, ended) = match tried(bench, &dir, limit).await {
         Ok(check) => (check, true),
-        Err(Trouble { detail, help, ended }) => (Check::failed(STEP, detail, help), ended),
+        Err(TestFailure { detail, help, ended }) => (Check::failed(STEP, detail, help), ended),
     };
     if !ended {
         return check;
@@ -45,20 +45,20 @@ pub(super) async fn run(bench: &Bench, limit: Duration) -> Check {
     }
 }
 
-struct Trouble {
+struct TestFailure {
     detail: String,
     help: String,
     /// Nothing runs any more in the directory.
     ended: bool,
 }
 
-impl Trouble {
-    fn before(detail: impl ToString, help: impl Into<String>) -> Trouble {
-        Trouble { detail: detail.to_string(), help: help.into(), ended: true }
+impl TestFailure {
+    fn before(detail: impl ToString, help: impl Into<String>) -> TestFailure {
+        TestFailure { detail: detail.to_string(), help: help.into(), ended: true }
     }
 }
 
-async fn tried(bench: &Bench, dir: &Path, limit: Duration) -> Result<Check, Trouble> {
+async fn tried(bench: &Bench, dir: &Path, limit: Duration) -> Result<Check, TestFailure> {
     let begin = Instant::now();
     let submission = upload(bench, dir).await?;
     let id = submit(bench, &submission).await?;
@@ -101,11 +101,11 @@ async fn tried(bench: &Bench, dir: &Path, limit: Duration) -> Result<Check, Trou
     ))
 }
 
-async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
+async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, TestFailure> {
     let token = ids::token();
     let template = template(bench, dir, &token);
     let script = bench.scheduler.script(&template).map_err(|error| {
-        Trouble::before(
+        TestFailure::before(
             &error,
             "the scheduler can't express the computer's settings: see `ferry computer show`",
         )
@@ -119,7 +119,7 @@ async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, Trouble> {
         .via
         .put_tree(&tree, dir, QUIET)
         .await
-        .map_err(|error| Trouble::before(&error, error.help_text().unwrap_or("see the step `files`")))?;
+        .map_err(|error| TestFailure::before(&error, error.help_text().unwrap_or("see the step `files`")))?;
     Ok(Submission {
         dir: dir.to_owned(),
         script: SCRIPT.into(),
@@ -167,21 +167,21 @@ fn template(bench: &Bench, dir: &Path, token: &str) -> JobTemplate {
     }
 }
 
-async fn submit(bench: &Bench, submission: &Submission) -> Result<JobId, Trouble> {
+async fn submit(bench: &Bench, submission: &Submission) -> Result<JobId, TestFailure> {
     let results = bench.scheduler.submit(&*bench.via, std::slice::from_ref(submission), 1).await;
     match results.into_iter().next() {
         Some(Ok(id)) => Ok(id),
-        Some(Err(error)) => Err(Trouble {
+        Some(Err(error)) => Err(TestFailure {
             detail: error.to_string(),
             help: error.help_text().unwrap_or("the scheduler's own words say why").to_owned(),
             ended: false,
         }),
-        None => Err(Trouble::before("the scheduler gave no answer", "test again")),
+        None => Err(TestFailure::before("the scheduler gave no answer", "test again")),
     }
 }
 
 /// Waits for the job's exit marker; its exit status, and whether it was listed under its name meanwhile.
-async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Result<(i32, bool), Trouble> {
+async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Result<(i32, bool), TestFailure> {
     let end = Instant::now() + limit;
     let floor = bench.scheduler.capabilities().poll_floor.max(Duration::from_millis(200));
     let pause = bench.computer.poll_interval().unwrap_or(floor).max(floor);
@@ -214,8 +214,8 @@ async fn wait(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Resul
 }
 
 /// Makes the error for a job that the scheduler has finished, but of which nothing is visible here.
-fn unseen(bench: &Bench, dir: &Path, job: &JobRef, raw: &str) -> Trouble {
-    Trouble {
+fn unseen(bench: &Bench, dir: &Path, job: &JobRef, raw: &str) -> TestFailure {
+    TestFailure {
         detail: format!("{} ended ({raw}) and left nothing in {}", job.id, dir.display()),
         help: format!(
             "do the compute nodes see {}? Choose a work_dir on a file system that they share with the login node",
@@ -225,16 +225,16 @@ fn unseen(bench: &Bench, dir: &Path, job: &JobRef, raw: &str) -> Trouble {
     }
 }
 
-async fn vanished(bench: &Bench, dir: &Path, job: &JobRef) -> Trouble {
+async fn vanished(bench: &Bench, dir: &Path, job: &JobRef) -> TestFailure {
     let words = read(bench, &dir.join(STDERR)).await;
-    Trouble {
+    TestFailure {
         detail: format!("{} ended without an exit marker{}", job.id, said(&words)),
         help: format!("is the computer's shebang `{}` that of a POSIX shell there?", bench.computer.shebang),
         ended: true,
     }
 }
 
-async fn too_late(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> Trouble {
+async fn too_late(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> TestFailure {
     let listed = bench.scheduler.status(&*bench.via, std::slice::from_ref(job)).await;
     let state = match listed {
         Ok(jobs) => jobs.get(job).map_or("the scheduler does not list it".into(), |status| {
@@ -245,7 +245,7 @@ async fn too_late(bench: &Bench, dir: &Path, job: &JobRef, limit: Duration) -> T
     };
     let cancelled = bench.scheduler.cancel(&*bench.via, std::slice::from_ref(job)).await;
     let ended = matches!(cancelled.first(), Some(Ok(Cancelled::Over)));
-    Trouble {
+    TestFailure {
         detail: format!("{} has no exit marker after {} s; {state}", job.id, limit.as_secs()),
         help: if ended {
             "it was cancelled; a longer `--timeout` waits longer".into()

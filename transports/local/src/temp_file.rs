@@ -18,15 +18,15 @@ pub(crate) fn mode(executable: bool) -> u32 {
 
 /// A temporary path beside a target. If it is dropped unpublished, the file or tree at it is removed.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub(crate) struct TempFile {
     path: PathBuf,
     is_published: bool,
 }
 
-impl Draft {
-    /// Makes a draft for `target`; no file is made yet.
+impl TempFile {
+    /// Makes one for `target`; no file is made yet.
     pub(crate) fn of(target: &Path) -> Self {
-        Draft { path: target.with_file_name(fresh_name()), is_published: false }
+        TempFile { path: target.with_file_name(fresh_name()), is_published: false }
     }
 
     /// Returns the temporary path.
@@ -54,7 +54,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for TempFile {
     fn drop(&mut self) {
         if !self.is_published {
             // An error can't be reported here; a leftover is hidden and harmless.
