@@ -8,7 +8,7 @@ use ferry_conformance::{
 };
 use ferry_engine::{
     computer::Computer,
-    testing::{MemoryFactory, PluginHostSettings, World, work_dir},
+    testing::{HostSettings, MemoryFactory, World, work_dir},
     transport::Factory,
 };
 
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 
 async fn open() -> Result<Fixture<()>, Failed> {
     let host = "memory";
-    let world = World::quiet(vec![PluginHostSettings::quiet(host)]);
+    let world = World::quiet(vec![HostSettings::quiet(host)]);
     let computer = Computer { hostname: host.into(), ..Computer::default() };
     let transport = MemoryFactory::new(world).open(&computer).await?;
     Ok(Fixture { transport, scratch: work_dir(host), guard: () })
