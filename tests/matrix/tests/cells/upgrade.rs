@@ -79,6 +79,9 @@ fn profile(cell: &Cell) -> Result<Profile> {
     )?;
     if cell.has_queue() {
         old(&ferry, &["computer", "test", &computer, "--job"])?;
+    } else {
+        // It is to submit many jobs at once. One that counts no cores does not know this option, and needs none.
+        let _ = old(&ferry, &["computer", "configure", &computer, "-n", "--num-cores", "unlimited"]);
     }
     Ok(ferry)
 }
