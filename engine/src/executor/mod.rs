@@ -4,7 +4,7 @@
 //! and in a poller's map. There are no worker slots: a bound on tasks limits how many steps run at once, never how
 //! many processes may wait.
 //!
-//! [`event_loop`] is the loop, [`core`] decides, [`advance`] takes one process as far as it goes, and [`failure`]
+//! `event_loop` is the loop, `core` decides, `advance` takes one process as far as it goes, and `failure`
 //! says what follows from an error.
 
 pub(crate) mod advance;
