@@ -79,7 +79,7 @@ fn fits(
 fn misfits(wanted: &ProcessType, offered: &ProcessType) -> Vec<String> {
     let mut wrong = Vec::new();
     if wanted.kind != offered.kind && (wanted.kind == Kind::CalcJob || offered.kind == Kind::Unknown) {
-        wrong.push(format!("it was a {} and is a {}", wanted.kind.as_str(), offered.kind.as_str()));
+        wrong.push(format!("it was a {} and is now a {}", wanted.kind.as_str(), offered.kind.as_str()));
     }
     inputs(&wanted.inputs, &offered.inputs, &mut wrong);
     outputs(&wanted.outputs, &offered.outputs, &mut wrong);
@@ -242,7 +242,7 @@ mod tests {
                 pw.exit_codes = vec![code(410, "ERROR_NO_INPUT")];
             },
             &[
-                "it was a calcjob and is a workchain",
+                "it was a calcjob and is now a workchain",
                 "input `ecut` took int and takes str",
                 "output `energy` was float and is float or dict",
                 "exit code 410 was ERROR_NOT_CONVERGED and is ERROR_NO_INPUT",

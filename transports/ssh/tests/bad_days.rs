@@ -397,7 +397,7 @@ mod servers {
                 eventually("the long command", async || running(&sleeper) == 1).await;
             } else {
                 let refused = timeout(LIMIT, watch).await.expect("it is refused at once").expect("no panic");
-                let error = refused.expect_err("there is no session to spare");
+                let error = refused.expect_err("no session is available");
                 assert_eq!(
                     (*error.kind(), error.effect()),
                     (ErrorKind::Unsupported, Effect::None),

@@ -73,7 +73,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `NotFound` or `NotADirectory`, effect none, for the working directory. `Unsupported`, effect none, for a
-    /// [`spare`](Command::spare) one where there is no session to spare. `TimedOut`, effect unknown: the command's
+    /// [`spare`](Command::spare) one where no session is available. `TimedOut`, effect unknown: the command's
     /// whole group was sent TERM, then KILL.
     ///
     /// # Cancel safety

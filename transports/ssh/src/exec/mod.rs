@@ -60,7 +60,7 @@ impl Runner {
     pub(crate) async fn exec(&self, command: &Command) -> Result<Output> {
         if command.spare && !self.connection.has_spare(EXEC).await? {
             return Err(
-                Error::new(ErrorKind::Unsupported, EXEC).message("the server has no session to spare")
+                Error::new(ErrorKind::Unsupported, EXEC).message("the server has no session available")
             );
         }
         let (sender, receiver) = mpsc::channel(1);
@@ -336,7 +336,7 @@ async fn end(
             message = read.wait() => outputs.take(message),
             () = runner.connection.ended() => return,
             () = sleep_until(deadline) => {
-                tracing::warn!(group = outputs.stdout.group(), "a command could not be ended on the far side");
+                tracing::warn!(group = outputs.stdout.group(), "a command could not be ended on the computer");
                 return;
             }
         }
@@ -368,7 +368,7 @@ async fn kill(runner: Runner, group: u32) {
             }
             own.close().await;
         }
-        Err(error) => tracing::warn!(%error, group, "a command can't be ended on the far side"),
+        Err(error) => tracing::warn!(%error, group, "a command can't be ended on the computer"),
     }
 }
 

@@ -153,7 +153,7 @@ pub(super) fn never_began(
 ) -> Error {
     let how = status.map_or_else(|| "it was lost".to_owned(), |status| format!("it ended with {status}"));
     let error = Error::new(ErrorKind::Unreachable, operation)
-        .message(format!("no shell began on the far side: {how}"))
+        .message(format!("no shell started on the computer: {how}"))
         .later();
     let said = [stderr.tail(), stdout.tail()].join(" ");
     if said.trim().is_empty() { error } else { error.with("it said", said.trim()) }

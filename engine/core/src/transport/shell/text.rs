@@ -127,10 +127,10 @@ pub(super) fn fault(operation: &'static str, path: &Path, output: &Output) -> Er
     match (told, said.lines().next()) {
         (None, Some(first)) => error.source(std::io::Error::other(first.to_owned())),
         (None, None) => {
-            error.source(std::io::Error::other(format!("the far side's shell ended with {}", output.status)))
+            error.source(std::io::Error::other(format!("the computer's shell ended with {}", output.status)))
         }
         (Some(ErrorKind::Unsupported), _) if matches!(operation, "stat" | "lstat" | "list") => error
-            .message("the far side's `stat` does not know `-c`")
+            .message("the computer's `stat` does not support `-c`")
             .help("it needs GNU coreutils or busybox"),
         (Some(ErrorKind::Unsupported), _) if operation == "rename" => {
             error.help("copy it, then remove it: it is on another file system")

@@ -91,7 +91,7 @@ impl Transport for ShellTransport {
         const EXEC: &str = "exec";
         self.sessions.check(EXEC)?;
         if command.spare && !self.sessions.has_spare() {
-            return Err(Error::new(ErrorKind::Unsupported, EXEC).message("there is no session to spare"));
+            return Err(Error::new(ErrorKind::Unsupported, EXEC).message("no session is available"));
         }
         let (sender, receiver) = mpsc::channel(1);
         if !command.stdin.is_empty() {
@@ -211,7 +211,10 @@ impl Transport for ShellTransport {
 }
 
 fn unclear(operation: &'static str, path: &Path) -> Error {
-    let unclear = Error::new(ErrorKind::Other, operation).message("the far side's `stat` is not understood");
+    let unclear = Error::new(ErrorKind::Other, operation).message(
+        "the output of the computer's `stat` is not \
+         understood",
+    );
     unclear.with("path", path.display())
 }
 
