@@ -35,7 +35,7 @@ pub(crate) enum Subcommand {
     /// Run the engine in virtual time under seeded faults, and hold what it left against the truth
     Simulate(SimulateFlags),
     /// Check arrows between crates, module docs, lints, licences and where `unsafe` stands
-    Tidy,
+    Tidy(TidyFlags),
 }
 
 /// Flags of `quick`.
@@ -178,6 +178,14 @@ pub(crate) struct SimulateFlags {
     /// Show the run of this seed alone
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seconds", "schedules", "first"])]
     pub(crate) seed: Option<u64>,
+}
+
+/// Flags of `tidy`.
+#[derive(Debug, Args)]
+pub(crate) struct TidyFlags {
+    /// Keep the texts that users read as they are now, in each crate's `texts.txt`
+    #[arg(long)]
+    pub(crate) renew_texts: bool,
 }
 
 #[cfg(test)]

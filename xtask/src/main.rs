@@ -61,6 +61,6 @@ fn dispatch(flags: Flags) -> Result<ExitCode> {
         Subcommand::Demo(flags) => demo::run(&workspace()?, &flags),
         Subcommand::Bench(flags) => bench::run(&workspace()?, &flags),
         Subcommand::Simulate(flags) => simulate::run(&workspace()?, &flags),
-        Subcommand::Tidy => tidy::run(&workspace()?),
+        Subcommand::Tidy(flags) => tidy::run(&workspace()?, &flags),
     }
 }

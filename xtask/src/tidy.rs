@@ -1,20 +1,23 @@
 //! `cargo xtask tidy`: checks that the compiler doesn't make. Dependencies between crates and between
 //! the rooms of a crate, manifests that inherit and name nothing unused, files that state their purpose, `unsafe` in
-//! its directories, a map that names every room, short sentences.
+//! its directories, a map that names every room, short sentences, and texts for users that somebody has read.
 
 mod arrows;
 mod dependencies;
 mod docs;
+mod literals;
 mod manifests;
 mod openers;
 mod rooms;
 mod sentences;
 mod sources;
+mod texts;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::flags::TidyFlags;
 use crate::workspace::Workspace;
 
 /// The results of the checks.
@@ -25,13 +28,14 @@ struct Findings {
 }
 
 /// Runs the chore.
-pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
+pub(crate) fn run(workspace: &Workspace, flags: &TidyFlags) -> Result<ExitCode> {
     let mut findings = Findings::default();
     findings.problems.extend(arrows::check(&workspace.members));
     findings.problems.extend(rooms::check(&workspace.root)?);
     findings.problems.extend(manifests::check(workspace)?);
     findings.problems.extend(dependencies::check(workspace)?);
     findings.problems.extend(docs::check(workspace)?);
+    findings.problems.extend(texts::check(workspace, flags.renew_texts)?);
     sources::check(&workspace.root, &mut findings)?;
     for warning in &findings.warnings {
         println!("warning: {warning}");
