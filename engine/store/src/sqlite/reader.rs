@@ -67,7 +67,7 @@ impl SqliteReader {
     /// Opens a store for reading.
     ///
     /// # Errors
-    /// Fails as [`Reader::open`](super::Reader::open) does.
+    /// Fails as [`Reader::open`](crate::Reader::open) does.
     pub fn open(path: &Path, objects: Objects) -> Result<SqliteReader> {
         Ok(SqliteReader {
             connections: Arc::new(Connections::open(path)?),
