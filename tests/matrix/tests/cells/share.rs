@@ -2,7 +2,7 @@
 //! ones show what they wait for.
 
 use std::{
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -99,18 +99,40 @@ fn a_computer_runs_what_its_cores_hold() -> Result {
 /// Small jobs come all the time, and leave the large one its turn.
 fn a_large_job_is_not_starved_by_small_ones() -> Result {
     let ferry = profile(&["--num-cores", "2"])?;
-    let first = [sleeper(&ferry, "1", &[])?, sleeper(&ferry, "2", &[])?];
+    let until = |name: &str| {
+        let file = ferry.scratch().join(name);
+        (file.clone(), format!("while ! [ -e '{}' ]; do sleep 0.1; done", file.display()))
+    };
+    let ((one, body_one), (two, body_two)) = (until("one"), until("two"));
+    let first = [shell(&ferry, &body_one, &[])?, shell(&ferry, &body_two, &[])?];
     let large = sleeper(&ferry, "0.1", &["--option", "resources.num_cores_per_machine=2"])?;
-    let small: Vec<String> = (0..8).map(|_| sleeper(&ferry, "0.5", &[])).collect::<Result<_>>()?;
-    told(&ferry, &small[7], "waiting for 1 core on localhost: ")?;
-    good(&ferry, std::slice::from_ref(&large))?;
-    let ended =
-        |id: &String| -> Result<bool> { Ok(ferry.json(&["process", "show", id])?["state"] == "finished") };
-    let overtook =
-        small.iter().map(ended).collect::<Result<Vec<bool>>>()?.into_iter().filter(|done| *done).count();
-    check(overtook == 0, || format!("{overtook} small jobs have overtaken the large one"))?;
-    good(&ferry, &first)?;
-    good(&ferry, &small)
+    let small: Vec<String> = (0..4).map(|_| sleeper(&ferry, "0.1", &[])).collect::<Result<_>>()?;
+    told(&ferry, &small[3], "waiting for 1 core on localhost: ")?;
+    // One core is free from here on: enough for a small job, too little for the large one.
+    fs::write(one, "").map_err(|error| error.to_string())?;
+    good(&ferry, &first[..1])?;
+    none_overtakes(&ferry, &large, &small, Duration::from_secs(3))?;
+    fs::write(two, "").map_err(|error| error.to_string())?;
+    none_overtakes(&ferry, &large, &small, LIMIT)?;
+    good(&ferry, &[&first[1..], std::slice::from_ref(&large), &small].concat())
+}
+
+/// Looks until the large job was submitted, or for this time, that no small one is submitted before it.
+fn none_overtakes(ferry: &Profile, large: &str, small: &[String], time: Duration) -> Result {
+    let has_job =
+        |id: &str| -> Result<bool> { Ok(ferry.json(&["process", "show", id])?["job_id"].is_string()) };
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        let overtook = small.iter().map(|id| has_job(id)).collect::<Result<Vec<bool>>>()?;
+        // Read last: whoever has a job by then that the large one lacks was submitted before it.
+        if has_job(large)? {
+            return Ok(());
+        }
+        check(!overtook.contains(&true), || {
+            format!("small jobs have overtaken the large one: {overtook:?}")
+        })?;
+    }
+    Ok(())
 }
 
 /// Even if the queue is polled rarely, a waiting job begins when the end is seen, not a poll later.
@@ -188,7 +210,7 @@ fn computers_of_one_machine_share_its_cores() -> Result {
 fn no_gpu_is_given_to_two_jobs() -> Result {
     let ferry = profile(&["--num-cores", "8", "--num-gpus", "2"])?;
     let locks = ferry.scratch().join("locks");
-    std::fs::create_dir(&locks).map_err(|error| error.to_string())?;
+    fs::create_dir(&locks).map_err(|error| error.to_string())?;
     // A job that finds its GPU taken fails.
     let body = format!(
         "for gpu in $(echo $CUDA_VISIBLE_DEVICES | tr , ' '); do mkdir {0}/$gpu || exit 9; done; sleep 2; \
