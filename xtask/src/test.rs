@@ -394,6 +394,9 @@ impl Suite<'_> {
         let verb: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
         let mut command = self.workspace.cargo(verb);
         command.args(["--no-fail-fast", "--workspace", "--features", TEST_FEATURES]);
+        if self.flags.full {
+            command.env("FERRY_FULL", "1");
+        }
         if nextest {
             command.args(["-E", expression]);
         } else {
