@@ -3,6 +3,7 @@
 //! its directories, a map that names every room, short sentences, and texts for users that somebody has read.
 
 mod arrows;
+mod code;
 mod dependencies;
 mod docs;
 mod literals;

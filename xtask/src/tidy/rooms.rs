@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use proc_macro2::{TokenStream, TokenTree};
 
+use super::code::{self, is_punct};
 use super::sources;
 
 /// The modules of a crate's root, lowest first.
@@ -89,7 +91,8 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
             if room == "lib" || is_test {
                 continue;
             }
-            problems.extend(upward(house, &room, &name, &text));
+            let code = code::of(&text).with_context(|| name.clone())?;
+            problems.extend(upward(house, &room, &name, code));
             seen.insert(room);
         }
         let listed = house.rooms.iter().map(|room| (*room).to_owned()).collect();
@@ -106,12 +109,11 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
 }
 
 /// Returns a problem for each module above its own that a file names, and for each item that it names by the root.
-/// Its unit tests may name any.
-fn upward(house: &House, room: &str, name: &str, text: &str) -> Vec<String> {
+fn upward(house: &House, room: &str, name: &str, code: TokenStream) -> Vec<String> {
     let place = |room: &str| house.rooms.iter().position(|listed| *listed == room);
     let Some(own) = place(room) else { return Vec::new() };
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    let named = named(code);
+    let mut named = BTreeSet::new();
+    names(code, &mut named);
     let above = named.iter().filter(|named| place(named).is_some_and(|place| place > own));
     let above =
         above.map(|named| format!("{}/{name}: names `crate::{named}`, which is above `{room}`", house.dir));
@@ -124,50 +126,30 @@ fn upward(house: &House, room: &str, name: &str, text: &str) -> Vec<String> {
     above.chain(by_root).collect()
 }
 
-/// Returns the first names of all paths that begin with `crate::`, those of `use crate::{...}` included. Comments do
-/// not count, since a doc link is no dependency.
-fn named(code: &str) -> BTreeSet<String> {
-    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    let mut found = BTreeSet::new();
-    for (at, start) in code.match_indices("crate::") {
-        // Neither `$crate::` nor a longer word.
-        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$') {
+/// Adds the first names of all paths that begin with `crate::`, those of `use crate::{...}` included.
+fn names(tokens: TokenStream, found: &mut BTreeSet<String>) {
+    let trees: Vec<_> = tokens.into_iter().collect();
+    for (at, tree) in trees.iter().enumerate() {
+        if let TokenTree::Group(group) = tree {
+            names(group.stream(), found);
+        }
+        let is_root = matches!(tree, TokenTree::Ident(ident) if ident == "crate");
+        // `$crate` is the crate of a macro's author.
+        let is_of_macro = at.checked_sub(1).is_some_and(|before| is_punct(&trees[before], '$'));
+        let colons = trees.iter().skip(at + 1).take_while(|tree| is_punct(tree, ':')).count();
+        if !is_root || is_of_macro || colons != 2 {
             continue;
         }
-        let rest = &code[at + start.len()..];
-        match rest.strip_prefix('{') {
-            Some(list) => found.extend(heads(list)),
-            None => found.extend(head(rest)),
+        match trees.get(at + 3) {
+            Some(TokenTree::Group(list)) => {
+                let paths: Vec<_> = list.stream().into_iter().collect();
+                let heads = paths.split(|tree| is_punct(tree, ',')).filter_map(<[_]>::first);
+                found.extend(heads.map(TokenTree::to_string));
+            }
+            Some(name) => drop(found.insert(name.to_string())),
+            None => {}
         }
     }
-    found
-}
-
-/// Returns the first names of the paths in a list, up to the brace that closes it.
-fn heads(list: &str) -> Vec<String> {
-    let (mut depth, mut heads, mut start) = (0_u32, Vec::new(), 0);
-    for (at, c) in list.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                heads.extend(head(&list[start..at]));
-                break;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                heads.extend(head(&list[start..at]));
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    heads
-}
-
-fn head(path: &str) -> Option<String> {
-    let path = path.trim_start();
-    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
-    (end > 0).then(|| path[..end].to_owned())
 }
 
 #[cfg(test)]
@@ -175,6 +157,10 @@ mod tests {
     use super::*;
 
     const HOUSE: House = House { dir: "a/src", rooms: &["low", "middle", "high"] };
+
+    fn upward(house: &House, room: &str, name: &str, text: &str) -> Vec<String> {
+        super::upward(house, room, name, code::of(text).unwrap())
+    }
 
     #[test]
     fn an_arrow_that_points_upwards_is_named() {
@@ -202,6 +188,8 @@ mod tests {
 
     #[test]
     fn the_names_of_a_list_are_found() {
-        assert_eq!(named("use crate::{\n    a::{b, c},\n    d,\n};"), ["a", "d"].map(str::to_owned).into());
+        let mut found = BTreeSet::new();
+        names(code::of("use crate::{\n    a::{b, c},\n    d,\n};").unwrap(), &mut found);
+        assert_eq!(found, ["a", "d"].map(str::to_owned).into());
     }
 }

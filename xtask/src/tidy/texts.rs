@@ -106,7 +106,9 @@ fn of_crate(workspace: &Workspace, member: &Member) -> Result<BTreeSet<String>> 
             continue;
         }
         let source = fs::read_to_string(&path).with_context(|| format!("could not read {name}"))?;
-        found.extend(literals::of(&source).iter().flat_map(|literal| texts(literal)));
+        found.extend(
+            literals::of(&source).with_context(|| name.clone())?.iter().flat_map(|literal| texts(literal)),
+        );
     }
     Ok(found)
 }
