@@ -14,7 +14,7 @@ use ferry_plugin::prelude::*;
 pub struct WordsInputs {
     /// The text whose words are counted
     pub text: SingleFile,
-    /// How many words it must have
+    /// Smallest number of words
     #[port(default = 1, range(0..))]
     pub least: i64,
 }
@@ -22,7 +22,7 @@ pub struct WordsInputs {
 /// The outputs of [`Words`].
 #[derive(Outputs)]
 pub struct WordsOutputs {
-    /// How many words the text has
+    /// Number of words in the text
     pub words: i64,
 }
 

@@ -16,14 +16,14 @@
 //! pub struct WordsInputs {
 //!     /// The text whose words are counted
 //!     pub text: SingleFile,
-//!     /// How many words it must have
+//!     /// Smallest number of words
 //!     #[port(default = 1, range(0..))]
 //!     pub least: i64,
 //! }
 //!
 //! #[derive(Outputs)]
 //! pub struct WordsOutputs {
-//!     /// How many words the text has
+//!     /// Number of words in the text
 //!     pub words: i64,
 //! }
 //!

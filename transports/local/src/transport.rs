@@ -10,11 +10,11 @@ use std::{
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
     Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Reader, Result,
-    Transport, Tree, check_path, is_nameless, provided,
+    Transport, Tree, check_path, provided,
 };
 use tokio::{
     io::AsyncRead,
-    sync::{OnceCell, Semaphore, SemaphorePermit},
+    sync::{Semaphore, SemaphorePermit},
 };
 
 use crate::{Config, copy, exec, fault::At, fetch, files, rename, tree, user, work, write};
@@ -31,7 +31,7 @@ pub struct Local {
     is_closed: AtomicBool,
     children: Semaphore,
     jobs: Semaphore,
-    user: OnceCell<String>,
+    user: provided::User,
 }
 
 impl Local {
@@ -42,7 +42,7 @@ impl Local {
             is_closed: AtomicBool::new(false),
             children: Semaphore::new(CHILDREN),
             jobs: Semaphore::new(JOBS),
-            user: OnceCell::new(),
+            user: provided::User::default(),
         }
     }
 
@@ -184,15 +184,7 @@ impl Transport for Local {
 
     async fn whoami(&self) -> Result<String> {
         self.check_open("whoami")?;
-        if let Some(user) = self.user.get() {
-            return Ok(user.clone());
-        }
-        let user = provided::whoami(self).await?;
-        // A user without a name may get one again, once the user directory is back.
-        if !is_nameless(&user) {
-            let _ = self.user.set(user.clone());
-        }
-        Ok(user)
+        self.user.name(self).await
     }
 
     fn shell_command(&self, dir: &Path) -> Vec<String> {

@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
     Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, Reader, Result, Transport,
-    Tree, check_path, is_nameless, provided,
+    Tree, check_path, provided,
 };
-use tokio::{io::AsyncRead, sync::OnceCell};
+use tokio::io::AsyncRead;
 
 use crate::{
     connection::Connection,
@@ -22,13 +22,16 @@ use crate::{
 #[derive(Debug)]
 pub struct Ssh {
     runner: Runner,
-    user: OnceCell<String>,
+    user: provided::User,
 }
 
 impl Ssh {
     pub(crate) fn new(host: &str, config: Config, connection: Arc<Connection>) -> Self {
         let (host, config) = (Arc::from(host), Arc::new(config));
-        Ssh { runner: Runner { connection, sftp: Arc::default(), host, config }, user: OnceCell::new() }
+        Ssh {
+            runner: Runner { connection, sftp: Arc::default(), host, config },
+            user: provided::User::default(),
+        }
     }
 
     /// Checks the paths, and returns the SFTP session.
@@ -146,15 +149,7 @@ impl Transport for Ssh {
 
     async fn whoami(&self) -> Result<String> {
         self.check("whoami", &[])?;
-        if let Some(user) = self.user.get() {
-            return Ok(user.clone());
-        }
-        let user = provided::whoami(self).await?;
-        // A user without a name may get one again, once the user directory is back.
-        if !is_nameless(&user) {
-            let _ = self.user.set(user.clone());
-        }
-        Ok(user)
+        self.user.name(self).await
     }
 
     fn shell_command(&self, dir: &Path) -> Vec<String> {

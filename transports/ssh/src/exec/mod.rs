@@ -12,7 +12,7 @@ use bytes::Bytes;
 use ferry_engine_core::transport::{
     Command, Error, ErrorKind, Output, Result,
     shell::{
-        marks::{Ending, Stream, Token},
+        marks::{self, Ending, Stream, Token},
         script::{self, BOOTSTRAP, Job},
     },
 };
@@ -117,7 +117,7 @@ impl Runner {
         };
         match ended {
             Ended::Marked(Ending::Status(status)) | Ended::Killed(status) => {
-                Ok(collect(status, stdout, stderr))
+                Ok(marks::output(status, stdout, stderr))
             }
             Ended::Marked(Ending::MissingDir) => dir(ErrorKind::NotFound),
             Ended::Marked(Ending::FileForDir) => dir(ErrorKind::NotADirectory),
@@ -385,17 +385,6 @@ async fn killed(connection: &Connection, channel: Channel<Msg>, group: u32) {
     };
     let _ = timeout(ENDING, run).await;
     connection.close_channel(read, write).await;
-}
-
-fn collect(status: i32, stdout: Stream, stderr: Stream) -> Output {
-    let (stdout, lost_out) = stdout.finish();
-    let (mut stderr, lost_err) = stderr.finish();
-    for (name, lost) in [("stdout", lost_out), ("stderr", lost_err)] {
-        if lost > 0 {
-            stderr.extend(format!("\nferry: {lost} more bytes of {name} were dropped\n").bytes());
-        }
-    }
-    Output { status, stdout, stderr }
 }
 
 /// Returns a signal's number on Linux, where the protocol has its name.

@@ -23,7 +23,9 @@ pub use local::open_local;
 pub use put::put_tree;
 pub use remove::remove_tree;
 
-use super::{Command, Error, ErrorKind, FileKind, Result, Transport, check_path};
+use tokio::sync::OnceCell;
+
+use super::{Command, Error, ErrorKind, FileKind, Result, Transport, check_path, is_nameless};
 
 const MKDIRS: &str = "mkdirs";
 
@@ -75,6 +77,28 @@ pub async fn whoami<T: Transport + ?Sized>(via: &T) -> Result<String> {
     }
     let unknown = Error::new(ErrorKind::Other, WHOAMI).message("`id` does not say who the user is");
     Err(unknown.with("stderr", output.error_text()))
+}
+
+/// The user's name, asked for once over a connection.
+#[derive(Debug, Default)]
+pub struct User(OnceCell<String>);
+
+impl User {
+    /// Returns the name, by [`whoami`] if it is not known yet.
+    ///
+    /// # Errors
+    /// Returns those of [`whoami`].
+    pub async fn name<T: Transport + ?Sized>(&self, via: &T) -> Result<String> {
+        if let Some(name) = self.0.get() {
+            return Ok(name.clone());
+        }
+        let name = whoami(via).await?;
+        // A user without a name may get one again, once the user directory is back.
+        if !is_nameless(&name) {
+            let _ = self.0.set(name.clone());
+        }
+        Ok(name)
+    }
 }
 
 /// Returns the error for a path of the wrong kind.

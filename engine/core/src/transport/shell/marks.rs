@@ -3,6 +3,8 @@
 //! A mark is `RS token:word RS`, where RS is the byte 0x1e and the token is new for each command. So no output of
 //! a login file or a command is taken for one.
 
+use crate::transport::Output;
+
 /// Most bytes that are kept of a stream.
 pub const BOUND: usize = 64 << 20;
 /// Most bytes that are kept of the output before the first mark.
@@ -117,7 +119,7 @@ impl Stream {
     }
 
     /// Returns the kept bytes, and the number of dropped ones.
-    pub fn finish(mut self) -> (Vec<u8>, u64) {
+    pub(super) fn finish(mut self) -> (Vec<u8>, u64) {
         let rest = self.pending.len();
         if self.ending.is_none() {
             self.settle(rest);
@@ -188,6 +190,18 @@ fn safe_length(bytes: &[u8]) -> usize {
 
 fn position(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|byte| *byte == RS)
+}
+
+/// Returns the output of a command from its two streams. The last lines on stderr say how much was dropped.
+pub fn output(status: i32, stdout: Stream, stderr: Stream) -> Output {
+    let (stdout, lost_out) = stdout.finish();
+    let (mut stderr, lost_err) = stderr.finish();
+    for (name, lost) in [("stdout", lost_out), ("stderr", lost_err)] {
+        if lost > 0 {
+            stderr.extend(format!("\nferry: {lost} more bytes of {name} were dropped\n").bytes());
+        }
+    }
+    Output { status, stdout, stderr }
 }
 
 #[cfg(test)]

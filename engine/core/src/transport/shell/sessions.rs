@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     Shell,
-    marks::{Ending, Stream},
+    marks::{self, Ending, Stream},
     run::{Ended, Run},
     script::Job,
     text,
@@ -125,7 +125,9 @@ pub(super) fn output(
         Err(Error::new(kind, operation).with("path", dir.display()))
     };
     match ended {
-        Ended::Marked(Ending::Status(status)) | Ended::Killed(status) => Ok(collect(status, stdout, stderr)),
+        Ended::Marked(Ending::Status(status)) | Ended::Killed(status) => {
+            Ok(marks::output(status, stdout, stderr))
+        }
         Ended::Marked(Ending::MissingDir) => dir(ErrorKind::NotFound),
         Ended::Marked(Ending::FileForDir) => dir(ErrorKind::NotADirectory),
         Ended::Marked(Ending::DeniedDir) => dir(ErrorKind::PermissionDenied),
@@ -157,15 +159,4 @@ pub(super) fn never_began(
         .later();
     let said = [stderr.tail(), stdout.tail()].join(" ");
     if said.trim().is_empty() { error } else { error.with("it said", said.trim()) }
-}
-
-fn collect(status: i32, stdout: Stream, stderr: Stream) -> Output {
-    let (stdout, lost_out) = stdout.finish();
-    let (mut stderr, lost_err) = stderr.finish();
-    for (name, lost) in [("stdout", lost_out), ("stderr", lost_err)] {
-        if lost > 0 {
-            stderr.extend(format!("\nferry: {lost} more bytes of {name} were dropped\n").bytes());
-        }
-    }
-    Output { status, stdout, stderr }
 }

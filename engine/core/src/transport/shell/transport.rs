@@ -9,15 +9,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{
-    io::AsyncRead,
-    sync::{OnceCell, mpsc},
-};
+use tokio::{io::AsyncRead, sync::mpsc};
 
 use super::{Shell, read, script::Job, sessions::Sessions, text, write};
 use crate::transport::{
     Capabilities, Command, Entry, Error, ErrorKind, FileKind, Metadata, Output, Reader, Result, Transport,
-    check_path, is_nameless, provided,
+    check_path, provided,
 };
 
 /// Most time that work on single names may take, and on a whole tree.
@@ -31,14 +28,14 @@ const LISTINGS: u32 = 10;
 pub struct ShellTransport {
     sessions: Arc<Sessions>,
     use_login_shell: bool,
-    user: OnceCell<String>,
+    user: provided::User,
 }
 
 impl ShellTransport {
     /// Makes the transport. With `use_login_shell`, commands see what the user's login files set.
     pub fn new(shell: impl Shell, use_login_shell: bool) -> Self {
         let sessions = Arc::new(Sessions::new(Arc::new(shell)));
-        ShellTransport { sessions, use_login_shell, user: OnceCell::new() }
+        ShellTransport { sessions, use_login_shell, user: provided::User::default() }
     }
 
     /// Runs a text that only looks, on one path.
@@ -184,15 +181,7 @@ impl Transport for ShellTransport {
 
     async fn whoami(&self) -> Result<String> {
         self.sessions.check("whoami")?;
-        if let Some(user) = self.user.get() {
-            return Ok(user.clone());
-        }
-        let user = provided::whoami(self).await?;
-        // A user without a name may get one again, once the user directory is back.
-        if !is_nameless(&user) {
-            let _ = self.user.set(user.clone());
-        }
-        Ok(user)
+        self.user.name(self).await
     }
 
     fn shell_command(&self, dir: &Path) -> Vec<String> {
