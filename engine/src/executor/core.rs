@@ -13,7 +13,7 @@ use super::{
     advance::{Driven, Then},
     failure::STORE_RETRY,
     fair_queue::Ready,
-    slot::{Again, From, Place, Seen, Slot},
+    slot::{Again, LeftAt, Place, Seen, Slot},
     timers::{Now, Timers},
 };
 use crate::{
@@ -277,7 +277,7 @@ impl Core {
         let place = place.filter(|place| !self.is_left_out(*place));
         self.change(id, now, effects, |slot, _| match slot {
             Some(Slot::Locating { errand, was_stuck }) => {
-                let from = if was_stuck { From::Stuck } else { From::Nowhere };
+                let from = if was_stuck { LeftAt::Stuck } else { LeftAt::Nowhere };
                 place.map(|place| Slot::Queued { place, from, seen: errand.seen })
             }
             other => other,
@@ -298,7 +298,7 @@ impl Core {
                 continue;
             }
             self.change(id, now, effects, |slot, _| match slot {
-                None if wait.is_zero() => Some(Slot::Queued { place, from: From::Nowhere, seen: None }),
+                None if wait.is_zero() => Some(Slot::Queued { place, from: LeftAt::Nowhere, seen: None }),
                 None => Some(Slot::Sleeping { place, until: now.at + wait }),
                 // Launched or requested before this could be read.
                 known => known,

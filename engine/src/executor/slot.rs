@@ -42,9 +42,9 @@ pub(super) enum Slot {
     /// Its [`Place`] is being read from the store.
     Locating { errand: Errand, was_stuck: bool },
     /// It is ready for a step.
-    Queued { place: Place, from: From, seen: Seen },
+    Queued { place: Place, from: LeftAt, seen: Seen },
     /// A step of it is running.
-    InFlight { place: Place, from: From, again: Again },
+    InFlight { place: Place, from: LeftAt, again: Again },
     /// A poller watches its job.
     Watched(Place),
     /// It waits at its computer's gate.
@@ -66,7 +66,7 @@ pub(super) struct Errand {
 /// The last place at rest of a process that is ready or in flight. Until it is at rest again, it keeps what it had
 /// there: a poller knows it still, or it counts as stuck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum From {
+pub(super) enum LeftAt {
     Nowhere,
     Watch,
     Gate,
@@ -80,9 +80,9 @@ pub(super) enum Again {
     Yes(Seen),
 }
 
-impl From {
+impl LeftAt {
     fn is_polled(self) -> bool {
-        matches!(self, From::Watch | From::Gate)
+        matches!(self, LeftAt::Watch | LeftAt::Gate)
     }
 }
 
@@ -110,7 +110,7 @@ impl Slot {
     pub(super) fn is_stuck(&self) -> bool {
         match self {
             Slot::Stuck { .. } | Slot::Locating { was_stuck: true, .. } => true,
-            Slot::Queued { from, .. } | Slot::InFlight { from, .. } => *from == From::Stuck,
+            Slot::Queued { from, .. } | Slot::InFlight { from, .. } => *from == LeftAt::Stuck,
             _ => false,
         }
     }
@@ -139,18 +139,18 @@ impl Slot {
             Some(Slot::InFlight { place, from, again }) => {
                 Slot::InFlight { place, from, again: again.and(seen) }
             }
-            Some(Slot::Watched(place)) => Slot::Queued { place, from: From::Watch, seen },
-            Some(Slot::AtGate(place)) => Slot::Queued { place, from: From::Gate, seen },
-            Some(Slot::Sleeping { place, .. }) => Slot::Queued { place, from: From::Nowhere, seen },
+            Some(Slot::Watched(place)) => Slot::Queued { place, from: LeftAt::Watch, seen },
+            Some(Slot::AtGate(place)) => Slot::Queued { place, from: LeftAt::Gate, seen },
+            Some(Slot::Sleeping { place, .. }) => Slot::Queued { place, from: LeftAt::Nowhere, seen },
         }
     }
 
     /// Returns the slot after an observation. The poller has then let go of the process, unless its job runs on.
     pub(super) fn observed(slot: Option<Slot>, observation: Observation) -> Slot {
         let left = match observation {
-            Observation::Running => From::Nowhere,
-            Observation::Granted(_) => From::Gate,
-            _ => From::Watch,
+            Observation::Running => LeftAt::Nowhere,
+            Observation::Granted(_) => LeftAt::Gate,
+            _ => LeftAt::Watch,
         };
         Slot::woken(slot, Some(Box::new(observation)), false).without(left)
     }
@@ -161,7 +161,7 @@ impl Slot {
         if let Slot::Queued { from, .. } | Slot::InFlight { from, .. } = &mut slot
             && from.is_polled()
         {
-            *from = From::Nowhere;
+            *from = LeftAt::Nowhere;
             effects.push_back(Effect::Forget(id));
         }
         if matches!(slot, Slot::InFlight { .. }) {
@@ -170,11 +170,11 @@ impl Slot {
         slot
     }
 
-    fn without(mut self, left: From) -> Slot {
+    fn without(mut self, left: LeftAt) -> Slot {
         if let Slot::Queued { from, .. } | Slot::InFlight { from, .. } = &mut self
             && *from == left
         {
-            *from = From::Nowhere;
+            *from = LeftAt::Nowhere;
         }
         self
     }
@@ -201,22 +201,24 @@ impl Slot {
             Then::After(Duration::ZERO) => again.and(None),
             _ => again,
         };
-        let kept = if from.is_polled() && again.is_wanted() { from } else { From::Nowhere };
+        let kept = if from.is_polled() && again.is_wanted() { from } else { LeftAt::Nowhere };
         let (to, rest, effect, error) = match then {
             // An observation that came meanwhile is taken in first.
             Then::Watch(_) if matches!(again, Again::Yes(Some(_))) => (kept, None, None, None),
-            Then::Watch(watch) => (From::Watch, Some(Slot::Watched(place)), Some(Effect::Watch(watch)), None),
+            Then::Watch(watch) => {
+                (LeftAt::Watch, Some(Slot::Watched(place)), Some(Effect::Watch(watch)), None)
+            }
             Then::Gate { computer, refused } => {
                 let want = Effect::Want { process: id, computer, refused };
-                (From::Gate, Some(Slot::AtGate(place)), Some(want), None)
+                (LeftAt::Gate, Some(Slot::AtGate(place)), Some(want), None)
             }
             Then::After(delay) => (kept, Some(Slot::Sleeping { place, until: now + delay }), None, None),
             Then::Stuck(error) => {
                 let stuck = Slot::Stuck { until: now + STORE_RETRY, errand: Errand::default() };
-                (From::Stuck, Some(stuck), None, Some(error))
+                (LeftAt::Stuck, Some(stuck), None, Some(error))
             }
             Then::Idle => (kept, None, None, None),
-            Then::Ended => (From::Nowhere, None, Some(Effect::Ended(id)), None),
+            Then::Ended => (LeftAt::Nowhere, None, Some(Effect::Ended(id)), None),
         };
         if from.is_polled() && from != to {
             effects.push_back(Effect::Forget(id));

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    super::slot::{Again, Errand, From, Place, Slot},
+    super::slot::{Again, Errand, LeftAt, Place, Slot},
     Core, Effect, Effects, Event, Now, Then,
 };
 use crate::{
@@ -30,18 +30,18 @@ fn slots(now: Instant) -> Vec<Option<Slot>> {
     let all = [
         locating(false),
         locating(true),
-        queued(From::Nowhere),
-        queued(From::Watch),
-        queued(From::Gate),
-        queued(From::Stuck),
-        Slot::Queued { place: PLACE, from: From::Nowhere, seen: seen() },
-        in_flight(From::Nowhere, Again::No),
-        in_flight(From::Watch, Again::No),
-        in_flight(From::Gate, Again::No),
-        in_flight(From::Stuck, Again::No),
-        in_flight(From::Nowhere, Again::Yes(None)),
-        in_flight(From::Watch, Again::Yes(None)),
-        in_flight(From::Nowhere, Again::Yes(seen())),
+        queued(LeftAt::Nowhere),
+        queued(LeftAt::Watch),
+        queued(LeftAt::Gate),
+        queued(LeftAt::Stuck),
+        Slot::Queued { place: PLACE, from: LeftAt::Nowhere, seen: seen() },
+        in_flight(LeftAt::Nowhere, Again::No),
+        in_flight(LeftAt::Watch, Again::No),
+        in_flight(LeftAt::Gate, Again::No),
+        in_flight(LeftAt::Stuck, Again::No),
+        in_flight(LeftAt::Nowhere, Again::Yes(None)),
+        in_flight(LeftAt::Watch, Again::Yes(None)),
+        in_flight(LeftAt::Nowhere, Again::Yes(seen())),
         Slot::Watched(PLACE),
         Slot::AtGate(PLACE),
         Slot::Sleeping { place: PLACE, until: now + LATER },
@@ -79,11 +79,11 @@ fn events() -> Vec<(&'static str, Event)> {
 }
 
 fn in_words(slot: Option<&Slot>) -> String {
-    let from = |from: &From| match from {
-        From::Nowhere => "",
-        From::Watch => ", watched",
-        From::Gate => ", at gate",
-        From::Stuck => ", stuck",
+    let from = |from: &LeftAt| match from {
+        LeftAt::Nowhere => "",
+        LeftAt::Watch => ", watched",
+        LeftAt::Gate => ", at gate",
+        LeftAt::Stuck => ", stuck",
     };
     let with = |seen: bool| if seen { " +seen" } else { "" };
     match slot {
