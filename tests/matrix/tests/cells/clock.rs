@@ -5,6 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -29,6 +30,51 @@ struct Clock {
     /// File with the lead of the clock, which `libfaketime` reads at each look.
     ahead: PathBuf,
     library: PathBuf,
+    // Last, so that it outlives the daemon.
+    shared: Shared,
+}
+
+/// The shared memory of `libfaketime`, held by a program that outlives all others. The first program makes it and
+/// removes it at its end, here `ferry daemon start`; the others would then make their own, and fail now and then.
+struct Shared {
+    holder: Child,
+}
+
+impl Shared {
+    fn hold(library: &Path) -> Result<Shared> {
+        for _ in 0..20 {
+            // It ends with its input, by itself: a killed one would leave its memory behind.
+            let mut cat = Command::new("cat");
+            cat.env("LD_PRELOAD", library).stdin(Stdio::piped()).stdout(Stdio::null());
+            let holder = cat.spawn().map_err(|error| format!("cat: {error}"))?;
+            let mut shared = Shared { holder };
+            let memory = PathBuf::from(format!("/dev/shm/faketime_shm_{}", shared.holder.id()));
+            for _ in 0..100 {
+                thread::sleep(Duration::from_millis(20));
+                // It ends at once where a killed program with its number left memory behind.
+                if shared.holder.try_wait().map_err(|error| error.to_string())?.is_some() {
+                    break;
+                }
+                if memory.exists() {
+                    return Ok(shared);
+                }
+            }
+        }
+        Err("libfaketime makes no shared memory".into())
+    }
+
+    /// Returns the variable that names it.
+    fn name(&self) -> String {
+        let pid = self.holder.id();
+        format!("/faketime_sem_{pid} /faketime_shm_{pid}")
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
+    }
 }
 
 impl Clock {
@@ -40,7 +86,8 @@ impl Clock {
         };
         let ferry = Profile::new()?;
         ferry.ok(&["plugin", "install", text(&plugin("script_file")?)])?;
-        let clock = Clock { ahead: ferry.scratch().join("ahead"), ferry, library };
+        let shared = Shared::hold(&library)?;
+        let clock = Clock { ahead: ferry.scratch().join("ahead"), ferry, library, shared };
         clock.set(0)?;
         clock.start_daemon()?;
         Ok(Some(clock))
@@ -52,6 +99,7 @@ impl Clock {
             .env("LD_PRELOAD", &self.library)
             .env("FAKETIME_TIMESTAMP_FILE", &self.ahead)
             .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_SHARED", self.shared.name())
             // Its name before and since version 0.9.8.
             .envs(["DONT_FAKE_MONOTONIC", "FAKETIME_DONT_FAKE_MONOTONIC"].map(|name| (name, "1")));
         Profile::run(start)?.expect(0).map(drop)
