@@ -18,6 +18,7 @@
 //! ```
 
 mod accounting;
+mod allocation;
 mod cancel;
 mod client;
 mod cluster;
@@ -43,5 +44,5 @@ pub const NAME: &str = "core.slurm";
 
 /// Returns the scheduler, ready for `App::scheduler`.
 pub fn register() -> Arc<dyn Factory> {
-    Arc::new(Ready::new(NAME, CliScheduler::new(Slurm)))
+    Arc::new(Ready::new(NAME, CliScheduler::new(Slurm)).allocation(allocation::ALLOCATION))
 }

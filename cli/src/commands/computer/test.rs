@@ -10,7 +10,7 @@ use std::{fmt::Display, path::PathBuf, sync::Arc, time::Duration};
 use ferry_engine::{
     computer::Computer,
     rpc::{HostAction, Request},
-    scheduler::{Scheduler, Schedulers},
+    scheduler::{Allocation, Scheduler, Schedulers},
     transport::{Transport, Transports},
 };
 use serde_json::{Value, json};
@@ -51,6 +51,8 @@ struct Bench {
     computer: Computer,
     via: Arc<dyn Transport>,
     scheduler: Arc<dyn Scheduler>,
+    /// The environments that a submission leaves.
+    allocations: Vec<Allocation>,
     /// The work directory, with the user's name filled in.
     work_dir: PathBuf,
 }
@@ -153,7 +155,7 @@ async fn open(session: &Session, computer: Computer, via: Arc<dyn Transport>) ->
         Check::failed("user", message, help)
     })?;
     let work_dir = PathBuf::from(work_dir);
-    Ok(Bench { computer, via, scheduler, work_dir })
+    Ok(Bench { computer, via, scheduler, allocations: known.allocations(), work_dir })
 }
 
 /// Runs all steps. Returns whether a job ran successfully.

@@ -98,7 +98,7 @@ pub(super) enum Tokens {
 pub(super) fn submit_command(
     prelude: &str,
     jobs: &[(&Submission, String)],
-    start: Start,
+    start: Start<'_>,
     walks: Walks,
     tokens: Tokens,
 ) -> Command {
@@ -500,7 +500,7 @@ mod tests {
             ..Submission::default()
         };
         let text = "printf '%s\\n' \"$2\"; \"./$2\" no argument counts".to_owned();
-        let start = Start { is_login: false, is_local: true };
+        let start = Start { is_login: false, is_local: true, allocations: &[] };
         let command = submit_command("", &[(&job, text)], start, Walks::AtOnce(1), Tokens::Copy);
         let argv = &command.argv;
         let ended = std::process::Command::new(&argv[0]).args(&argv[1..]).status().unwrap();

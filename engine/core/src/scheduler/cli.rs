@@ -34,10 +34,12 @@ impl<D: Dialect> CliScheduler<D> {
         CliScheduler { dialect }
     }
 
-    fn start(&self, via: &dyn Transport, jobs: &[Submission]) -> Start {
+    fn start<'a>(&self, via: &dyn Transport, jobs: &'a [Submission]) -> Start<'a> {
         let is_local = via.capabilities().is_local;
         let wish = jobs.iter().find_map(|job| job.login_shell);
-        Start { is_login: starts_by_login(wish, &self.dialect.capabilities(), is_local), is_local }
+        let is_login = starts_by_login(wish, &self.dialect.capabilities(), is_local);
+        let allocations = jobs.first().map_or(&[][..], |job| &job.allocations);
+        Start { is_login, is_local, allocations }
     }
 
     fn submitted(&self, answer: &Answer) -> Result<JobId> {

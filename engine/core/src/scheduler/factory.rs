@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize as _, de::DeserializeOwned};
 
-use super::{Error, ErrorKind, Result, Scheduler};
+use super::{Allocation, Error, ErrorKind, Result, Scheduler};
 use crate::{computer::Computer, transport::Setting};
 
 /// Makes a kind of scheduler for computers.
@@ -18,6 +18,11 @@ pub trait Factory: fmt::Debug + Send + Sync + 'static {
     /// computer has.
     fn settings(&self) -> &'static [Setting] {
         &[]
+    }
+
+    /// Returns the environment of its allocations, in which a user may run ferry itself. By default there is none.
+    fn allocation(&self) -> Option<Allocation> {
+        None
     }
 
     /// Makes the scheduler of a computer. It is called for each piece of work, and when a computer is set up: it
@@ -45,18 +50,29 @@ pub fn setting<T: DeserializeOwned>(computer: &Computer, key: &str) -> Result<Op
 pub struct Ready {
     name: &'static str,
     scheduler: Arc<dyn Scheduler>,
+    allocation: Option<Allocation>,
 }
 
 impl Ready {
     /// Makes the factory of this scheduler.
     pub fn new(name: &'static str, scheduler: impl Scheduler) -> Ready {
-        Ready { name, scheduler: Arc::new(scheduler) }
+        Ready { name, scheduler: Arc::new(scheduler), allocation: None }
+    }
+
+    /// Declares the environment of its allocations.
+    #[must_use]
+    pub fn allocation(self, allocation: Allocation) -> Ready {
+        Ready { allocation: Some(allocation), ..self }
     }
 }
 
 impl Factory for Ready {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn allocation(&self) -> Option<Allocation> {
+        self.allocation
     }
 
     fn make(&self, _: &Computer) -> Result<Arc<dyn Scheduler>> {
@@ -84,6 +100,12 @@ impl Schedulers {
     /// Returns all of them, in the order of their names.
     pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Factory>> {
         self.factories.values()
+    }
+
+    /// Returns the environments of allocations that they declare. Whatever scheduler a job goes to, it leaves all
+    /// of them.
+    pub fn allocations(&self) -> Vec<Allocation> {
+        self.all().filter_map(|factory| factory.allocation()).collect()
     }
 
     /// Returns the factory of a name. `slurm` stands for `core.slurm`, if there is one: that is the stored form.

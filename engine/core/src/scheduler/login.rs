@@ -8,26 +8,12 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{Capabilities, claim::UPTIME};
+use super::{Allocation, Capabilities, claim::UPTIME};
 use crate::transport::{Command, quote};
 
 /// Most time that login files may take. Together with a wrapper's deadline it stays below the time-out of the
 /// command.
 pub(super) const PROFILE_DEADLINE: Duration = Duration::from_secs(15);
-
-/// Shell text that removes the variables of an allocation, where ferry runs in one: with them, `srun` in a job
-/// would see two allocations at once. Slurm's bindings for `sbatch` are among them; variables that tell where the
-/// controller is stay. The names are those of sbatch(1) and of the plugins gres/gpu and mpi.
-const LEAVE_ALLOCATION: &str = r#"if [ -n "${SLURM_JOB_ID:-}" ]; then
-    for v in $(env | sed -n 's/^\([A-Za-z_][A-Za-z_0-9]*\)=.*/\1/p'); do
-        case $v in
-        SLURM_CONF|SLURM_CONF_SERVER|SLURM_CLUSTERS|SLURM_JWT) ;;
-        SLURM_*|SLURMD_*|PMI*|SBATCH_CPU_BIND*|SBATCH_MEM_BIND*) unset "$v";;
-        TMPDIR|CUDA_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ROCR_VISIBLE_DEVICES|ZE_AFFINITY_MASK) unset "$v";;
-        esac
-    done
-fi
-"#;
 
 /// Shell text that begins a wrapper: it undoes settings of login files that would change what its lines mean. USR1
 /// says that the login files took too long; from here on it is ignored.
@@ -48,14 +34,17 @@ pub fn starts_by_login(wish: Option<bool>, scheduler: &Capabilities, is_local: b
 
 /// The way in which a wrapper is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Start {
+pub(super) struct Start<'a> {
     /// True if by a login shell.
     pub(super) is_login: bool,
     /// True if on this machine.
     pub(super) is_local: bool,
+    /// The allocations in which ferry may run, and which it leaves first: with the variables of one, `srun` in a
+    /// job would see two allocations at once.
+    pub(super) allocations: &'a [Allocation],
 }
 
-impl Start {
+impl Start<'_> {
     /// Returns the command that runs `wrapper`, then `report`. The wrapper runs in a session of its own until
     /// `deadline`, with the uptime of the host at its start as `$1`. Each of `claims` is a quoted directory whose
     /// presence says that the wrapper has begun.
@@ -80,8 +69,9 @@ begun || {{ kill -s KILL -- "-$g" 2> /dev/null; run {shell} -c "$x"; }}
         } else {
             format!("run {shell} -c \"$x\"\n")
         };
+        let leave: String = self.allocations.iter().map(Allocation::leave).collect();
         let script = format!(
-            r#"{LEAVE_ALLOCATION}x={wrapper}
+            r#"{leave}x={wrapper}
 run() {{ {UPTIME}; setsid timeout -k 5 {seconds} "$@" ferry-submit "$u" < /dev/null > /dev/null 2>&1 & g=$!; wait "$g"; }}
 {start}{report}"#,
             wrapper = quote(&format!("{SETTLE}{wrapper}"))

@@ -4,6 +4,7 @@
 //! A [`Dialect`] builds commands and reads their output; it runs nothing. The promise "a job runs exactly once" is
 //! kept in one place for all of them, `claim.rs`.
 
+mod allocation;
 mod claim;
 mod cli;
 mod dialect;
@@ -31,6 +32,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use crate::computer::{Cores, Refusal, Refusals};
+pub use allocation::Allocation;
 pub use claim::WRAPPER_DEADLINE;
 pub use claim::{Fenced, Marker, Markers, fence, markers};
 pub use cli::CliScheduler;
@@ -143,6 +145,10 @@ pub struct Submission {
     /// that two listings do not show was never submitted. Looked up again for each recovery.
     #[serde(skip)]
     pub proven: bool,
+    /// The allocations in which ferry itself may run, which the submission leaves first
+    /// ([`Schedulers::allocations`]).
+    #[serde(skip)]
+    pub allocations: Vec<Allocation>,
 }
 
 impl Submission {

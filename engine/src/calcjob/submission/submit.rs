@@ -73,6 +73,7 @@ async fn declare(job: &mut Calcjob<'_>) -> StepResult<Option<Submission>> {
         earlier: Vec::new(),
         login_shell: config.login_shell(),
         proven: false,
+        allocations: job.cx.schedulers.allocations(),
     };
     let ticket = Change::TakeTicket {
         process: job.process.id,

@@ -131,6 +131,7 @@ async fn upload(bench: &Bench, dir: &Path) -> Result<Submission, TestFailure> {
         extras: script.extras,
         home: home(bench).await,
         login_shell: bench.computer.login_shell(),
+        allocations: bench.allocations.clone(),
         token,
         ..Submission::default()
     })
