@@ -43,14 +43,14 @@ pub(crate) fn age(since: Timestamp) -> String {
 /// Describes a state in a few words: `finished [0]`, `waiting, paused`.
 pub(crate) fn state(process: &Process) -> String {
     let mut text = process.state.as_str().to_owned();
-    if let (State::Finished, Some(status)) = (process.state, process.exit_status) {
+    if let (State::Finished, Some(status)) = (process.state, process.end.status) {
         text.push_str(&format!(" [{status}]"));
     }
     if !process.state.is_terminal() {
-        if process.paused {
+        if process.wishes.paused {
             text.push_str(", paused");
         }
-        if process.kill_requested {
+        if process.wishes.kill {
             text.push_str(", to be killed");
         }
     }
@@ -64,7 +64,7 @@ pub(crate) fn title(process: &Process) -> String {
 
 /// Returns the reason why a process waits, or the message of its end.
 pub(crate) fn status(process: &Process) -> Option<&str> {
-    if process.state.is_terminal() { process.exit_message.as_deref() } else { process.status.as_deref() }
+    if process.state.is_terminal() { process.end.message.as_deref() } else { process.status.as_deref() }
 }
 
 /// Finds a process by id, uuid, unique uuid prefix or label.
@@ -110,10 +110,10 @@ pub(crate) fn process_json_with(
         "label": process.label,
         "description": process.description,
         "state": process.state.as_str(),
-        "paused": process.paused && live,
-        "kill_requested": process.kill_requested && live,
-        "exit_code": process.exit_status,
-        "exit_message": process.exit_message,
+        "paused": process.wishes.paused && live,
+        "kill_requested": process.wishes.kill && live,
+        "exit_code": process.end.status,
+        "exit_message": process.end.message,
         "created": time(process.created),
         "modified": time(process.modified),
         "waiting_for": explained.waiting_for,
@@ -178,7 +178,7 @@ impl Explainer {
     pub(crate) fn status(&self, process: &Process) -> Option<String> {
         match self.explain(process) {
             Some(told) => told.waiting_for,
-            None => process.exit_message.clone(),
+            None => process.end.message.clone(),
         }
     }
 }
@@ -210,7 +210,7 @@ fn brief(process: &Process) -> serde_json::Value {
         "process_type": process.process_type,
         "label": process.label,
         "state": process.state.as_str(),
-        "exit_code": process.exit_status,
+        "exit_code": process.end.status,
     })
 }
 
@@ -358,7 +358,9 @@ pub(crate) fn option(node: &Node, key: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use ferry_engine::store::{Attempts, Body, Change, NewData, NewProcess, Objects, SqliteStore, Store};
+    use ferry_engine::store::{
+        Attempts, Body, Change, End, NewData, NewProcess, Objects, SqliteStore, Store, Wishes,
+    };
 
     use super::*;
 
@@ -371,17 +373,14 @@ mod tests {
             label: String::new(),
             description: String::new(),
             state,
-            paused: true,
-            kill_requested: false,
+            wishes: Wishes { paused: true, ..Wishes::default() },
             plugin: "d".into(),
             status: Some("a job".into()),
-            exit_status,
-            exit_message: None,
+            end: End { status: exit_status, message: None },
             version: 0,
             created: Timestamp::UNIX_EPOCH,
             modified: Timestamp::UNIX_EPOCH,
             body: Body::of(Kind::CalcJob),
-            kill_forced: false,
             caller: None,
             call: None,
             root: NodeId(1),
@@ -446,7 +445,7 @@ mod tests {
         let store = store(dir.path()).await;
         let mut process = store.process(NodeId(1)).unwrap();
         process.state = State::Finished;
-        process.exit_status = Some(310);
+        process.end.status = Some(310);
         process.status = Some("left over".into());
         let value = process_json(&store, &process, true).unwrap();
         let words = "id uuid process_type label state paused exit_code exit_message created modified waiting_for \

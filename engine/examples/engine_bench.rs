@@ -112,7 +112,7 @@ async fn chain(steps: usize) -> Result<(), Failure> {
         times
     });
     let ended = handle.run(script(vec![operation("steps", steps as i64)])).await?;
-    if ended.exit_status != Some(0) {
+    if ended.end.status != Some(0) {
         return Err(format!("the chain ended badly: {ended:?}").into());
     }
     let times = watch.await?;

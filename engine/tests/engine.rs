@@ -62,7 +62,7 @@ async fn what_was_launched_before_the_loop_runs_when_it_does() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!waiting.is_finished(), "nothing steps before the start");
     engine.start();
-    assert_eq!(waiting.await.unwrap().unwrap().exit_status, Some(0));
+    assert_eq!(waiting.await.unwrap().unwrap().end.status, Some(0));
     engine.stop().await;
 }
 
@@ -76,7 +76,7 @@ async fn tasks_of_the_running_loop_launch_more() {
         let handle = engine.handle();
         tasks.spawn(async move {
             handle.run(add(x, 1)).await.unwrap();
-            handle.run(add(x, 2)).await.unwrap().exit_status
+            handle.run(add(x, 2)).await.unwrap().end.status
         });
     }
     while let Some(status) = tasks.join_next().await {
@@ -158,6 +158,6 @@ async fn a_dropped_engine_is_a_crash_that_loses_nothing() {
     drop(first);
     let mut second = engine(dir.path()).await;
     second.start();
-    assert_eq!(second.handle().ended(launched.id).await.unwrap().exit_status, Some(0));
+    assert_eq!(second.handle().ended(launched.id).await.unwrap().end.status, Some(0));
     second.stop().await;
 }

@@ -77,7 +77,7 @@ fn an_intent_without_outcome_is_looked_up_and_not_sent_again() {
         for (id, to_be_killed) in UNCLEAR.into_iter().zip(wishes) {
             let process = store.process(id).unwrap();
             assert_eq!((process.state, process.job_id()), (State::Running, None));
-            assert_eq!(process.kill_requested, to_be_killed);
+            assert_eq!(process.wishes.kill, to_be_killed);
             let checkpoint = checkpoint(&process);
             assert_eq!((checkpoint.step, checkpoint.resubmit), (Step::Submit, false));
             assert!(checkpoint.submission.unwrap().token.starts_with("01a22c14-"));
@@ -113,7 +113,7 @@ fn the_reaper_finds_the_job_that_was_left_to_it() {
         assert!(orphan.error.as_deref().unwrap().contains("connect failure"));
         assert_eq!(store.process(LEFT).unwrap().state, State::Killed);
         let finished = store.process(FINISHED).unwrap();
-        assert_eq!((finished.state, finished.exit_status), (State::Finished, Some(0)));
+        assert_eq!((finished.state, finished.end.status), (State::Finished, Some(0)));
     });
 }
 

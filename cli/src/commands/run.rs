@@ -54,7 +54,7 @@ pub(crate) async fn attach(session: &Session, name: &str) -> Result {
     if process.state.is_terminal() {
         return conclude(session, id).await;
     }
-    if process.paused {
+    if process.wishes.paused {
         return Err(paused(&process));
     }
     let (mut interrupts, ours) = interrupts();
@@ -80,7 +80,7 @@ async fn finish(
         }
         Ok(RunEnd::Detached { id, owned }) => {
             let found = session.reader().await?.process(NodeId(id))?;
-            Err(if found.paused { paused(&found) } else { left_behind(id, owned) })
+            Err(if found.wishes.paused { paused(&found) } else { left_behind(id, owned) })
         }
     }
 }
@@ -175,7 +175,7 @@ async fn conclude(session: &Session, id: i64) -> Result {
         Format::Json => output::json(&view::process_json(&reader, &process, true)?)?,
         Format::Table => show_outputs(&reader, &process)?,
     }
-    match (process.state, process.exit_status) {
+    match (process.state, process.end.status) {
         (State::Finished, Some(0)) => Ok(()),
         _ => Err(ended_badly(&reader, &process)),
     }
@@ -195,11 +195,11 @@ fn show_outputs(reader: &Reader, process: &Process) -> Result {
 
 /// Makes the error about a process that failed, was excepted or was killed.
 fn ended_badly(reader: &Reader, process: &Process) -> Failure {
-    let what = match (process.state, process.exit_status) {
+    let what = match (process.state, process.end.status) {
         (State::Finished, Some(status)) => format!("failed with exit code {status}"),
         (state, _) => state.as_str().to_owned(),
     };
-    let why = process.exit_message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
+    let why = process.end.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
     let mut failure = Failure::new(format!("{}: {what}{why}", view::title(process)))
         .help(format!("`ferry process report {}` tells the whole story", process.id));
     if let Ok(Some(text)) = view::scheduler_stderr(reader, process) {

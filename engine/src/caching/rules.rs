@@ -124,7 +124,7 @@ pub(crate) fn obstacle(reader: &Reader, source: &Process) -> Result<Option<Strin
     if reader.cache_entry(source.id)?.is_some_and(|entry| !entry.reusable) {
         return Ok(Some("a user has forbidden its reuse (`ferry cache invalidate`)".to_owned()));
     }
-    let status = source.exit_status.unwrap_or(0);
+    let status = source.end.status.unwrap_or(0);
     let plugin = reader.plugin(&source.plugin)?;
     let process_type = plugin.manifest.types.iter().find(|found| found.name == source.process_type);
     if status != 0 && process_type.is_none_or(|found| invalidates(found, status)) {

@@ -49,7 +49,7 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
         _ => Checkpoint::default(),
     };
     let attempts = &process.attempts;
-    let wait = if process.paused { None } else { host_wait(process, &saved, host) };
+    let wait = if process.wishes.paused { None } else { host_wait(process, &saved, host) };
     let status = process.status.clone().filter(|_| !process.state.is_terminal());
     let since = if wait.is_some() { host_since(host) } else { saved.unclear_since };
     let probe = host.breaker.as_ref().filter(|_| wait.is_some()).and_then(|breaker| breaker.next_probe);
@@ -63,7 +63,7 @@ pub fn explain(process: &Process, host: &HostRow, plan: &RetryPlan) -> Option<Ex
             .next_try
             .or(process.flow().and_then(|flow| flow.wake))
             .or(probe)
-            .filter(|_| !process.paused),
+            .filter(|_| !process.wishes.paused),
         last_error: attempts.last_error.clone(),
     })
 }
@@ -96,10 +96,10 @@ fn join(process: &Process, status: Option<String>, wait: Option<String>) -> Opti
 
 fn next(process: &Process, saved: &Checkpoint, waits_for_host: bool) -> String {
     let (id, step) = (process.id, saved.step.as_str());
-    if process.kill_requested {
+    if process.wishes.kill {
         return "it will be killed as soon as its computer is reachable".into();
     }
-    if process.paused {
+    if process.wishes.paused {
         return format!("nothing, until `ferry process play {id}`");
     }
     if waits_for_host {
@@ -129,7 +129,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::{Attempts, Body, BreakerState, Disabled, JobRow, NodeId};
+    use crate::store::{Attempts, Body, BreakerState, Disabled, End, JobRow, NodeId, Wishes};
 
     const PLAN: RetryPlan = RetryPlan { initial: Duration::from_secs(20), attempts: 5 };
 
@@ -142,12 +142,10 @@ mod tests {
             label: String::new(),
             description: String::new(),
             state: State::Waiting,
-            paused: false,
-            kill_requested: false,
+            wishes: Wishes::default(),
             plugin: "d".into(),
             status: Some(status.into()),
-            exit_status: None,
-            exit_message: None,
+            end: End::default(),
             version: 0,
             created: Timestamp::UNIX_EPOCH,
             modified: Timestamp::UNIX_EPOCH,
@@ -161,7 +159,6 @@ mod tests {
             root: NodeId(12),
             attempts: Attempts::default(),
             crashes: 0,
-            kill_forced: false,
         }
     }
 
@@ -210,7 +207,7 @@ mod tests {
         let waits = Process { attempts, ..process(&Checkpoint::default(), "x") };
         let told = |process: &Process| explain(process, &HostRow::default(), &PLAN).unwrap();
         assert_eq!(told(&waits).next_try, Some(Timestamp::MAX));
-        let paused = told(&Process { paused: true, ..waits });
+        let paused = told(&Process { wishes: Wishes { paused: true, ..Wishes::default() }, ..waits });
         assert_eq!((paused.next_try, paused.next.contains("process play 12")), (None, true));
     }
 

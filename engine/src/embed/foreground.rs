@@ -148,7 +148,7 @@ const KILLS: Duration = Duration::from_secs(10);
 fn kills(running: &Running, id: i64) -> bool {
     let store = &running.cx.store;
     let live = store.live_tree(NodeId(id)).unwrap_or_default();
-    live.into_iter().any(|child| store.process(child).is_ok_and(|child| child.kill_requested))
+    live.into_iter().any(|child| store.process(child).is_ok_and(|child| child.wishes.kill))
 }
 
 async fn watch_own(
@@ -174,7 +174,7 @@ async fn watch_own(
                     return Some(RunEnd::Ended { id });
                 }
             }
-            if process.paused && !process.kill_requested {
+            if process.wishes.paused && !process.wishes.kill {
                 return Some(RunEnd::Detached { id, owned: false });
             }
         }

@@ -85,11 +85,11 @@ pub(crate) async fn drive(
         // A commit may have taken effect after an interrupt: then its caller was not woken yet.
         return Driven { caller, ..Then::Ended.into() };
     }
-    if process.paused && !process.kill_requested {
+    if process.wishes.paused && !process.wishes.kill {
         cx.gates.stands_still(id);
         return Then::Idle.into();
     }
-    if !process.kill_requested
+    if !process.wishes.kill
         && let Some(wait) = process.attempts.wait()
     {
         return Then::After(wait).into();
@@ -108,7 +108,7 @@ pub(crate) async fn drive(
 }
 
 async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify) -> Then {
-    if process.kill_requested {
+    if process.wishes.kill {
         return kill_plain(cx, process).await;
     }
     let result = tokio::select! {
@@ -125,7 +125,7 @@ async fn drive_function(cx: &Arc<Context>, process: Process, interrupt: &Notify)
 /// Takes one step of a workflow; then it is the turn of another call tree.
 async fn drive_workflow(cx: &Arc<Context>, process: Process, interrupt: &Notify) -> Driven {
     let id = process.id;
-    if process.kill_requested {
+    if process.wishes.kill {
         return kill_workflow(cx, process).await.into();
     }
     let mut flow = match Workflow::new(cx, process) {
@@ -184,7 +184,7 @@ async fn drive_calcjob(
     observation: Option<Observation>,
     interrupt: &Notify,
 ) -> Then {
-    let kill = process.kill_requested;
+    let kill = process.wishes.kill;
     let mut job = match Calcjob::new(cx, submitters, process.clone()) {
         Ok(job) => job,
         Err(StepError::Except(text)) => return except_plain(cx, process, text).await,
@@ -192,7 +192,7 @@ async fn drive_calcjob(
     };
     let result = if kill {
         // A further kill request takes effect at once, perhaps by force: a kill that hangs is then started again.
-        let is_forced = job.process.kill_forced;
+        let is_forced = job.process.wishes.kill_forced;
         tokio::select! {
             biased;
             ended = kill_calcjob(&mut job) => ended.map(|()| Next::Ended),
@@ -227,7 +227,7 @@ async fn run_steps(job: &mut Calcjob<'_>, interrupt: &Notify) -> StepResult<Next
         match next {
             Next::Step => {
                 let wishes = job.cx.store.process(job.process.id)?;
-                if wishes.kill_requested || wishes.paused {
+                if wishes.wishes.kill || wishes.wishes.paused {
                     return Ok(Next::Step);
                 }
             }

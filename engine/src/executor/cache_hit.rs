@@ -15,7 +15,7 @@ use crate::{
 /// # Errors
 /// Fails as a step does; then nothing is committed.
 pub(crate) async fn reuse(cx: &Context, process: &Process) -> StepResult<bool> {
-    let may = process.state == State::Created && !process.kill_requested && !is_workflow(process.kind);
+    let may = process.state == State::Created && !process.wishes.kill && !is_workflow(process.kind);
     if !may || !caching::asks(&cx.store, process)?.0 {
         return Ok(false);
     }

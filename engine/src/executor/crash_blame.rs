@@ -311,7 +311,7 @@ mod tests {
         }
         let ended = cx.store.process(guilty).unwrap();
         assert_eq!(ended.state, State::Excepted);
-        assert!(ended.exit_message.unwrap().contains("SIGABRT"));
+        assert!(ended.end.message.unwrap().contains("SIGABRT"));
         assert_eq!(cx.store.process(innocent).unwrap().state, State::Created);
     }
 }

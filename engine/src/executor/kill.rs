@@ -48,7 +48,7 @@ pub(crate) async fn kill_at_rest(cx: &Arc<Context>, tops: &[i64]) {
     for top in tops {
         for id in cx.store.live_tree(NodeId(*top)).unwrap_or_default().into_iter().rev() {
             let Ok(process) = cx.store.process(id) else { continue };
-            if !process.kill_requested || process.state.is_terminal() || may_have_job(&process) {
+            if !process.wishes.kill || process.state.is_terminal() || may_have_job(&process) {
                 continue;
             }
             if is_workflow(process.kind) {
@@ -78,7 +78,7 @@ pub(crate) async fn kill_calcjob(job: &mut Calcjob<'_>) -> StepResult {
         let _ = timeout(LAST_TRY, calcjob::discard_stash(job)).await;
         return calcjob::end_killed(job, Vec::new()).await;
     };
-    if !job.process.kill_forced {
+    if !job.process.wishes.kill_forced {
         calcjob::cancel_submission(job, &intent).await?;
         return calcjob::end_killed(job, Vec::new()).await;
     }

@@ -120,7 +120,7 @@ pub(crate) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
 
 /// Returns a number that differs after each change of a process, including a pause.
 pub(crate) fn mark(process: &Process) -> i64 {
-    process.version * 2 + i64::from(process.paused)
+    process.version * 2 + i64::from(process.wishes.paused)
 }
 
 async fn dry_run(cx: &Context, launch: &Launch, dir: &Path) -> Response {

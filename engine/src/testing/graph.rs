@@ -28,8 +28,8 @@ impl Writer<'_> {
             "{pad}{} {} exit {:?} {:?} on {:?}",
             process.process_type,
             process.state.as_str(),
-            process.exit_status,
-            process.exit_message.as_deref().map(masked),
+            process.end.status,
+            process.end.message.as_deref().map(masked),
             process.computer(),
         );
         let files = self.reader.files(id)?;

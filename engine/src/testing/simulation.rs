@@ -437,7 +437,7 @@ impl<'a> Director<'a> {
 
     async fn play_all(&mut self) -> Result<()> {
         let live = ProcessFilter { states: State::LIVE.to_vec(), ..ProcessFilter::default() };
-        let paused = self.parts.store.processes(&live)?.into_iter().filter(|process| process.paused);
+        let paused = self.parts.store.processes(&live)?.into_iter().filter(|process| process.wishes.paused);
         let paused: Vec<i64> = paused.map(|process| process.id.0).collect();
         if paused.is_empty() {
             return Ok(());
@@ -450,7 +450,7 @@ impl<'a> Director<'a> {
         let waiting = ProcessFilter { states: vec![State::Waiting], ..ProcessFilter::default() };
         for process in self.parts.store.processes(&waiting)? {
             let is_unclear = process.status.as_ref().is_some_and(|status| status.contains("unclear since"));
-            if is_unclear && !process.kill_requested {
+            if is_unclear && !process.wishes.kill {
                 // One that has become clear meanwhile is refused.
                 self.ask(Request::Resubmit(process.id.0)).await?;
             }

@@ -122,8 +122,8 @@ impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in self.0 {
             if let Change::Update(row) = change {
-                let paused = if row.paused { " paused" } else { "" };
-                let status = row.status.as_deref().or(row.exit_message.as_deref()).unwrap_or_default();
+                let paused = if row.wishes.paused { " paused" } else { "" };
+                let status = row.status.as_deref().or(row.end.message.as_deref()).unwrap_or_default();
                 write!(f, "[{} v{} {}{paused} `{status}`] ", row.id, row.version, row.state.as_str())?;
             }
         }

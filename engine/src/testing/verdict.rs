@@ -45,7 +45,7 @@ pub(super) fn judge(case: &Case<'_>, report: &mut Report) -> Result<()> {
         if let Some(wrong) = wrong_end(case, process, label) {
             report.wrongs.push(wrong);
         }
-        let is_lost = process.kind == Kind::CalcJob && process.exit_status == Some(LOST);
+        let is_lost = process.kind == Kind::CalcJob && process.end.status == Some(LOST);
         if is_lost || process.state == State::Killed {
             report.disturbed.insert(label.to_owned());
         }
@@ -70,7 +70,7 @@ fn wrong_end(case: &Case<'_>, process: &Process, label: &str) -> Option<String> 
     }
     let dir = process.work_dir().map(Path::new);
     let truth = dir.and_then(|dir| case.truths.get(dir)).cloned().unwrap_or_default();
-    match process.exit_status {
+    match process.end.status {
         Some(0) if truth.exit != Some(0) => told("wrong result, a success without a run"),
         Some(LOST) if !truth.is_lost => told("wrong result, a job called lost that was not"),
         Some(310) if truth.exit.is_none_or(|exit| exit == 0) => told("wrong result, a failure without one"),

@@ -29,8 +29,8 @@ pub use objects::repository::{Content, INLINE_MAX, Objects};
 pub use profile::{child, lock::Lock};
 pub use query::{Reader, Reads, SET_UP};
 pub use records::{
-    Body, Child, ComputerRow, FlowRow, GateState, Group, JobRow, Level, Link, LinkType, Live, LogLine, Node,
-    NodeFile, NodeId, NodeKind, Orphan, PluginRow, Process, Ticket,
+    Body, Child, ComputerRow, End, FlowRow, GateState, Group, JobRow, Level, Link, LinkType, Live, LogLine,
+    Node, NodeFile, NodeId, NodeKind, Orphan, PluginRow, Process, Ticket, Wishes,
 };
 pub use sqlite::reader::SqliteReader;
 pub use sqlite_store::SqliteStore;

@@ -91,20 +91,14 @@ pub struct Process {
     pub description: String,
     /// Its state.
     pub state: State,
-    /// True if a user, or the engine, has paused it.
-    pub paused: bool,
-    /// True if a user has requested its kill.
-    pub kill_requested: bool,
-    /// True if it ends even if its job can't be cancelled now.
-    pub kill_forced: bool,
+    /// What users want of it.
+    pub wishes: Wishes,
     /// Digest of the plugin file it runs on.
     pub plugin: String,
     /// The reason it waits, in words.
     pub status: Option<String>,
-    /// 0: success; otherwise it failed.
-    pub exit_status: Option<u32>,
-    /// The reason why it failed, was excepted or was killed.
-    pub exit_message: Option<String>,
+    /// How it ended; empty before.
+    pub end: End,
     /// The process that called it.
     pub caller: Option<NodeId>,
     /// Its name among its caller's calls.
@@ -123,6 +117,27 @@ pub struct Process {
     pub modified: Timestamp,
     /// The part that belongs to its kind.
     pub body: Body,
+}
+
+/// What users want of a process that has not ended. Requests write it beside the steps, which see it at their next
+/// commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wishes {
+    /// True if a user, or the engine, has paused it.
+    pub paused: bool,
+    /// True if a user has requested its kill.
+    pub kill: bool,
+    /// True if it ends even if its job can't be cancelled now.
+    pub kill_forced: bool,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct End {
+    /// 0: success; otherwise it failed. `None` if it did not finish.
+    pub status: Option<u32>,
+    /// The reason why it failed, was excepted or was killed.
+    pub message: Option<String>,
 }
 
 /// The part of a process's row that belongs to its kind.
@@ -271,7 +286,7 @@ impl Process {
 
     /// Returns whether it finished with a non-zero exit status.
     pub fn is_failed(&self) -> bool {
-        self.state == State::Finished && self.exit_status != Some(0)
+        self.state == State::Finished && self.end.status != Some(0)
     }
 }
 

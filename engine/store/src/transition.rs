@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use crate::{
     attempts::Attempts,
     change::Change,
-    records::{Body, Level, Process},
+    records::{Body, End, Level, Process},
 };
 
 /// The one who wishes for a kill, as [`Process::kill`] says it.
@@ -101,7 +101,7 @@ impl Process {
     pub fn pause(&mut self, level: Level, reason: impl Into<String>) -> Change {
         let reason = reason.into();
         let line = self.log(level, format!("paused: {reason}"));
-        self.paused = true;
+        self.wishes.paused = true;
         self.status = Some(reason);
         line
     }
@@ -109,13 +109,15 @@ impl Process {
     /// Finishes: with success, or with an exit code.
     #[must_use]
     pub fn finish(&mut self, exit: Option<&Exit>) -> Vec<Change> {
-        let Some(exit) = exit else { return self.end(State::Finished, Some(0), None, None) };
+        let Some(exit) = exit else {
+            return self.close(State::Finished, End { status: Some(0), message: None }, None);
+        };
         let text = match exit.label.as_str() {
             "" => exit.message.clone(),
             label => format!("{label}: {}", exit.message),
         };
         let line = self.log(Level::Error, format!("finished with exit code {}: {text}", exit.status));
-        self.end(State::Finished, Some(exit.status), Some(text), Some(line))
+        self.close(State::Finished, End { status: Some(exit.status), message: Some(text) }, Some(line))
     }
 
     /// Finishes as another process did, whose results it takes over.
@@ -124,7 +126,7 @@ impl Process {
         if let (Body::Calcjob(job), Body::Calcjob(of_source)) = (&mut self.body, &source.body) {
             job.work_dir.clone_from(&of_source.work_dir);
         }
-        self.end(State::Finished, source.exit_status, source.exit_message.clone(), None)
+        self.close(State::Finished, source.end.clone(), None)
     }
 
     /// Ends by an error that it can't recover from. Its checkpoint stays, for `process resume`.
@@ -132,7 +134,7 @@ impl Process {
     pub fn except(&mut self, text: impl Into<String>) -> Vec<Change> {
         let text = text.into();
         let line = self.log(Level::Error, format!("excepted: {text}"));
-        self.end(State::Excepted, None, Some(text), Some(line))
+        self.close(State::Excepted, End { status: None, message: Some(text) }, Some(line))
     }
 
     /// Ends as killed; `by` says who wished for it.
@@ -140,7 +142,7 @@ impl Process {
     pub fn kill(&mut self, by: &str) -> Vec<Change> {
         let text = format!("killed by {by}");
         let line = self.log(Level::Report, text.clone());
-        self.end(State::Killed, None, Some(text), Some(line))
+        self.close(State::Killed, End { status: None, message: Some(text) }, Some(line))
     }
 
     /// Returns whether it has ended for good: its checkpoint is needed no more. An excepted process may be resumed.
@@ -149,17 +151,10 @@ impl Process {
     }
 
     /// Ends: nothing is waited for, and a job gives its ticket back.
-    fn end(
-        &mut self,
-        state: State,
-        exit_status: Option<u32>,
-        exit_message: Option<String>,
-        line: Option<Change>,
-    ) -> Vec<Change> {
+    fn close(&mut self, state: State, end: End, line: Option<Change>) -> Vec<Change> {
         self.enter(state);
         self.status = None;
-        self.exit_status = exit_status;
-        self.exit_message = exit_message;
+        self.end = end;
         if self.is_over() {
             self.attempts = Attempts::default();
         }
@@ -190,7 +185,7 @@ impl Process {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::NodeId;
+    use crate::records::{NodeId, Wishes};
 
     fn row(kind: Kind, state: State) -> Process {
         Process {
@@ -201,13 +196,10 @@ mod tests {
             label: String::new(),
             description: String::new(),
             state,
-            paused: false,
-            kill_requested: false,
-            kill_forced: false,
+            wishes: Wishes::default(),
             plugin: "d".into(),
             status: None,
-            exit_status: None,
-            exit_message: None,
+            end: End::default(),
             caller: None,
             call: None,
             root: NodeId(12),
@@ -245,8 +237,8 @@ mod tests {
             save(&mut process);
             let changes = process.finish(Some(&exit));
             assert_eq!(lines(&changes), [(Level::Error, "finished with exit code 310: ERROR_X: why")]);
-            assert_eq!((process.state, process.exit_status), (State::Finished, Some(310)));
-            assert_eq!(process.exit_message.as_deref(), Some("ERROR_X: why"));
+            assert_eq!((process.state, process.end.status), (State::Finished, Some(310)));
+            assert_eq!(process.end.message.as_deref(), Some("ERROR_X: why"));
             assert_eq!((process.status.as_deref(), process.checkpoint()), (None, None));
             let frees = changes.iter().any(|change| matches!(change, Change::DropTicket(_)));
             assert_eq!(frees, kind == Kind::CalcJob, "only a job holds a ticket");
@@ -259,20 +251,20 @@ mod tests {
         save(&mut process);
         process.wait_until(Timestamp::UNIX_EPOCH);
         assert_eq!(lines(&process.except("a bug")), [(Level::Error, "excepted: a bug")]);
-        assert_eq!((process.state, process.exit_status), (State::Excepted, None));
-        assert_eq!((process.exit_message.as_deref(), process.flow().unwrap().wake), (Some("a bug"), None));
+        assert_eq!((process.state, process.end.status), (State::Excepted, None));
+        assert_eq!((process.end.message.as_deref(), process.flow().unwrap().wake), (Some("a bug"), None));
         assert!(process.checkpoint().is_some(), "it may be resumed");
 
         let mut process = row(Kind::CalcFunction, State::Created);
         assert_eq!(lines(&process.kill("the user")), [(Level::Report, "killed by the user")]);
         assert_eq!(
-            (process.state, process.exit_message.as_deref()),
+            (process.state, process.end.message.as_deref()),
             (State::Killed, Some("killed by the user"))
         );
 
         let mut process = row(Kind::CalcFunction, State::Running);
         assert_eq!(lines(&process.finish(None)), []);
-        assert_eq!((process.exit_status, process.exit_message), (Some(0), None));
+        assert_eq!((process.end.status, process.end.message), (Some(0), None));
     }
 
     #[test]
@@ -291,7 +283,7 @@ mod tests {
             lines(&[process.pause(Level::Report, "look at it")]),
             [(Level::Report, "paused: look at it")]
         );
-        assert_eq!((process.paused, process.status.as_deref()), (true, Some("look at it")));
+        assert_eq!((process.wishes.paused, process.status.as_deref()), (true, Some("look at it")));
         process.run(None);
         process.wait("waits until tomorrow");
         assert_eq!(

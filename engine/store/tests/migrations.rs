@@ -52,7 +52,7 @@ fn everything_is_there(store: &Reader) {
         .processes(&ProcessFilter::default())
         .unwrap()
         .into_iter()
-        .map(|process| (process.id.0, process.process_type, process.state, process.exit_status))
+        .map(|process| (process.id.0, process.process_type, process.state, process.end.status))
         .collect();
     let finished = |id, name: &str, status| (id, name.to_owned(), State::Finished, Some(status));
     let expected = [

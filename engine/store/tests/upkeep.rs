@@ -312,8 +312,8 @@ async fn a_backup_made_while_the_owner_writes_is_a_whole_home() {
     let copied = open(&copy);
     all_there(&copied, &digests);
     let row = copied.process(live).unwrap();
-    assert!(row.paused && row.state == State::Created, "two stores would act for one process");
-    assert!(!store.process(live).unwrap().paused);
+    assert!(row.wishes.paused && row.state == State::Created, "two stores would act for one process");
+    assert!(!store.process(live).unwrap().wishes.paused);
     assert!(copied.node(NodeId(41)).is_ok());
 
     let again = reader(&paths).backup(&paths, &dest).unwrap_err();

@@ -119,7 +119,7 @@ fn outputs(reader: &Reader, process: &Process) -> Result<Vec<Link>> {
 /// Prints the end of a process and its outputs: values, and the text of a single file.
 fn print(reader: &Reader, process: &Process) -> Result {
     let mut out = io::stdout().lock();
-    let exit = process.exit_message.as_deref().unwrap_or("no complaint");
+    let exit = process.end.message.as_deref().unwrap_or("no complaint");
     writeln!(out, "process {}: {}, {exit}", process.id, process.state.as_str())?;
     for link in outputs(reader, process)? {
         let node = reader.node(link.target)?;

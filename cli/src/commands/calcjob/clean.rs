@@ -108,7 +108,7 @@ fn choose(reader: &Reader, args: &CleanArgs) -> Result<Vec<Process>> {
     for process in chosen {
         let is_meant = process.kind == Kind::CalcJob
             && args.computer.as_ref().is_none_or(|label| process.computer() == Some(label.as_str()))
-            && args.exit_code.is_none_or(|status| process.exit_status == Some(status));
+            && args.exit_code.is_none_or(|status| process.end.status == Some(status));
         let is_gone = reader.cleaning(process.id)?.is_some_and(|cleaning| cleaning.cleaned.is_some());
         if is_meant && is_its_own(&process) && !is_gone {
             kept.push(process);

@@ -104,7 +104,7 @@ fn to_json(shown: &Shown) -> Value {
         "created": node.created.to_string(),
         "modified": node.modified.to_string(),
         "state": shown.process.as_ref().map(|process| process.state.as_str()),
-        "exit_code": shown.process.as_ref().and_then(|process| process.exit_status),
+        "exit_code": shown.process.as_ref().and_then(|process| process.end.status),
         "value": serde_json::to_value(&node.body).unwrap_or_default(),
         "files": shown.files.iter().map(file).collect::<Value>(),
         "incoming": shown.incoming.iter().map(link).collect::<Value>(),
@@ -129,7 +129,7 @@ fn print(shown: &Shown) -> Result {
     match &shown.process {
         Some(process) => {
             fields.push(("state", process.state.as_str().to_owned()));
-            fields.extend(process.exit_status.map(|status| ("exit code", status.to_string())));
+            fields.extend(process.end.status.map(|status| ("exit code", status.to_string())));
         }
         None => fields.push(("value", value(&node.body))),
     }

@@ -35,7 +35,7 @@ fn facts(reader: &Reader, process: &Process) -> Result<Vec<(&'static str, String
     let known = [
         ("label", Some(process.label.clone()).filter(|text| !text.is_empty())),
         ("description", Some(process.description.clone()).filter(|text| !text.is_empty())),
-        ("status", process.exit_message.clone()),
+        ("status", process.end.message.clone()),
         ("computer", process.computer().map(str::to_owned)),
         ("job id", process.job_id().map(str::to_owned)),
         ("scheduler state", process.scheduler_state().map(str::to_owned)),

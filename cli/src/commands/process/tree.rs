@@ -37,7 +37,7 @@ struct Tree {
 impl Tree {
     /// Returns whether the process and all that it called finished with success.
     fn is_fine(&self) -> bool {
-        let fine = self.process.state == State::Finished && self.process.exit_status == Some(0);
+        let fine = self.process.state == State::Finished && self.process.end.status == Some(0);
         fine && self.called.iter().all(Tree::is_fine)
     }
 

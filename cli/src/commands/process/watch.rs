@@ -58,8 +58,8 @@ pub(super) fn json(process: &Process, status: Option<String>) -> serde_json::Val
         "id": process.id,
         "uuid": process.uuid,
         "state": process.state.as_str(),
-        "paused": process.paused,
-        "exit_code": process.exit_status,
+        "paused": process.wishes.paused,
+        "exit_code": process.end.status,
         "status": status,
         "scheduler_state": process.scheduler_state(),
     })

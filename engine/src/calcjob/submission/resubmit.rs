@@ -20,7 +20,7 @@ pub(crate) fn request_resubmit(mut process: Process) -> Result<Process, String> 
     let Body::Calcjob(job) = &mut process.body else {
         return Err(format!("process {id} is not a calcjob: it submits nothing"));
     };
-    if process.kill_requested {
+    if process.wishes.kill {
         return Err(format!("process {id} is being killed"));
     }
     let mut state = Checkpoint::read(job.checkpoint.as_deref())?;

@@ -7,7 +7,7 @@ use crate::{
     database::row::{optional_json, optional_time, parse_kind, parse_state, time, uuid},
     error::{Error, ErrorKind, Result},
     objects::repository::Objects,
-    records::{Body, FlowRow, JobRow, NodeId, NodeKind, Process},
+    records::{Body, End, FlowRow, JobRow, NodeId, NodeKind, Process, Wishes},
     tables::{
         links::Batch,
         nodes::{self, FileContent, NodeRow},
@@ -50,6 +50,7 @@ pub(crate) const SELECT: &str = "SELECT p.id, n.uuid, n.type, p.kind, n.label, n
 
 pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Process> {
     let kind = parse_kind(&row.get::<_, String>(3)?);
+    let kill: i64 = row.get(8)?;
     Ok(Process {
         id: NodeId(row.get(0)?),
         uuid: uuid(row, 1)?,
@@ -58,13 +59,10 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Process> {
         label: row.get(4)?,
         description: row.get(5)?,
         state: parse_state(&row.get::<_, String>(6)?),
-        paused: row.get(7)?,
-        kill_requested: row.get::<_, i64>(8)? > 0,
-        kill_forced: row.get::<_, i64>(8)? > 1,
+        wishes: Wishes { paused: row.get(7)?, kill: kill > 0, kill_forced: kill > 1 },
         plugin: row.get(9)?,
         status: row.get(10)?,
-        exit_status: row.get(11)?,
-        exit_message: row.get(12)?,
+        end: End { status: row.get(11)?, message: row.get(12)? },
         version: row.get(18)?,
         created: time(row, 19)?,
         modified: time(row, 20)?,
@@ -143,10 +141,10 @@ pub(crate) fn update(db: &Connection, process: &Process, now: i64) -> Result<()>
             process.id.0,
             process.version,
             process.state.as_str(),
-            process.paused,
+            process.wishes.paused,
             process.status,
-            process.exit_status,
-            process.exit_message,
+            process.end.status,
+            process.end.message,
             process.job_id(),
             process.scheduler_state(),
             process.work_dir(),

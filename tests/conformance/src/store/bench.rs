@@ -129,7 +129,7 @@ impl Bench {
         for state in states {
             let mut row = self.store.process(process)?;
             row.state = *state;
-            row.exit_status = (*state == State::Finished).then_some(0);
+            row.end.status = (*state == State::Finished).then_some(0);
             self.commit([update(row)]).await?;
         }
         Ok(self.store.process(process)?)

@@ -211,7 +211,7 @@ async fn an_end_and_its_outputs_come_together(bench: Bench) -> Outcome {
     let (id, uuid) = bench.process().await?;
     let mut row = bench.bring(id, &[State::Running]).await?;
     row.state = State::Finished;
-    row.exit_status = Some(0);
+    row.end.status = Some(0);
     let made = Uuid::now_v7();
     bench.first(vec![update(row), data(made), link(uuid, made, L::Create, "x")]).await?;
     assert_eq!(bench.store.outgoing(id)?.len(), 1);

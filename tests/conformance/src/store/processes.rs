@@ -1,7 +1,7 @@
 //! Rows of processes: guarded by their version, moved by legal transitions only, steered by flags.
 
 use ferry_engine_core::process::State;
-use ferry_engine_store::{Body, Change, ErrorKind, Level, NodeId, Process, ProcessFilter};
+use ferry_engine_store::{Body, Change, ErrorKind, Level, NodeId, Process, ProcessFilter, Wishes};
 
 use ferry_plugin_proto::Kind;
 
@@ -34,8 +34,11 @@ pub(super) fn cases() -> Vec<(&'static str, Run)> {
 async fn a_new_process_is_created_and_live(bench: Bench) -> Outcome {
     let (id, uuid) = bench.process().await?;
     let row = bench.reader.process(id)?;
-    assert_eq!((row.uuid, row.state, row.paused, row.kill_requested), (uuid, State::Created, false, false));
-    assert_eq!((row.exit_status, row.checkpoint(), row.root), (None, None, id));
+    assert_eq!(
+        (row.uuid, row.state, row.wishes.paused, row.wishes.kill),
+        (uuid, State::Created, false, false)
+    );
+    assert_eq!((row.end.status, row.checkpoint(), row.root), (None, None, id));
     Ok(())
 }
 
@@ -77,7 +80,7 @@ async fn only_legal_transitions_are_taken(bench: Bench) -> Outcome {
         for to in State::ALL {
             let mut row = bench.store.process(one_in(&bench, from).await?)?;
             row.state = to;
-            row.exit_status = (to == State::Finished).then_some(0);
+            row.end.status = (to == State::Finished).then_some(0);
             let taken = bench.store.commit(vec![update(row)]).await;
             let legal = from == to || from.may_become(to);
             assert_eq!(taken.is_ok(), legal, "from {from:?} to {to:?}: {taken:?}");
@@ -189,19 +192,19 @@ async fn a_pause_is_a_wish_beside_the_row(bench: Bench) -> Outcome {
     for paused in [true, true, false, false, true] {
         bench.commit([pause(paused)]).await?;
         let row = bench.store.process(id)?;
-        assert_eq!((row.paused, row.version), (paused, before.version));
+        assert_eq!((row.wishes.paused, row.version), (paused, before.version));
     }
     // A step of the process meanwhile is not disturbed, and does not resume it.
     bench.commit([update(before)]).await?;
     let stepped = bench.store.process(id)?;
-    assert!(stepped.paused, "a step took the pause back");
+    assert!(stepped.wishes.paused, "a step took the pause back");
     // Nor is it held by a step that began during the pause and ends after the resumption.
     bench.commit([pause(false)]).await?;
-    bench.commit([update(Process { paused: false, ..stepped })]).await?;
+    bench.commit([update(Process { wishes: Wishes::default(), ..stepped })]).await?;
     let goes_on = bench.store.process(id)?;
-    assert!(!goes_on.paused);
+    assert!(!goes_on.wishes.paused);
     bench.commit([pause(true), update(Process { state: State::Finished, ..goes_on })]).await?;
-    assert!(!bench.store.process(id)?.paused, "what has ended stands still");
+    assert!(!bench.store.process(id)?.wishes.paused, "what has ended stands still");
     let [pause, play] = ["pause requested", "play requested"];
     told(&bench, id, &[pause, play, pause, play, pause])
 }
@@ -219,13 +222,13 @@ async fn a_kill_is_asked_once_and_for_all(bench: Bench) -> Outcome {
     let before = bench.store.process(id)?;
     let kill = |force| Change::RequestKill { process: id, force };
     bench.commit([kill(false)]).await?;
-    assert!(bench.store.process(id)?.kill_requested);
+    assert!(bench.store.process(id)?.wishes.kill);
     bench.commit([kill(true), kill(false)]).await?;
-    assert!(bench.store.process(id)?.kill_forced, "a milder wish takes nothing back");
+    assert!(bench.store.process(id)?.wishes.kill_forced, "a milder wish takes nothing back");
     // The flag is not part of the row: a step of the process meanwhile is not disturbed, and does not lose
     // it.
     bench.commit([update(before)]).await?;
-    assert!(bench.store.process(id)?.kill_requested);
+    assert!(bench.store.process(id)?.wishes.kill);
     told(&bench, id, &["kill requested", "kill requested, by force", "kill requested"])
 }
 

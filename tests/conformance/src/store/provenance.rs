@@ -113,7 +113,7 @@ async fn lists_know_labels_kinds_ends_and_ages(bench: Bench) -> Outcome {
     let label = Some("si-1".to_owned());
     bench.commit([Change::Describe { node: one, label, description: None }]).await?;
     let mut row = bench.bring(two, &[State::Running]).await?;
-    (row.state, row.exit_status) = (State::Finished, Some(7));
+    (row.state, row.end.status) = (State::Finished, Some(7));
     bench.commit([super::bench::update(row)]).await?;
     bench.commit([Change::Pause { process: one, paused: true }]).await?;
     let processes = |filter: ProcessFilter| -> Outcome<Vec<NodeId>> {

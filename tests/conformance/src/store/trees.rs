@@ -86,9 +86,9 @@ async fn a_tree_is_killed_and_paused_to_its_leaves(bench: Bench) -> Outcome {
     bench.commit([Change::Pause { process: top, paused: true }]).await?;
     bench.commit([Change::RequestKill { process: top, force: false }]).await?;
     let row = bench.store.process(leaf)?;
-    assert!(row.paused && row.kill_requested);
+    assert!(row.wishes.paused && row.wishes.kill);
     let row = bench.store.process(beside)?;
-    assert!(!row.paused && !row.kill_requested, "somebody else's process was steered");
+    assert!(!row.wishes.paused && !row.wishes.kill, "somebody else's process was steered");
     assert_eq!(bench.store.live_tree(top)?, [top, leaf]);
     Ok(())
 }
@@ -97,6 +97,6 @@ async fn a_child_of_a_killed_caller_is_to_be_killed(bench: Bench) -> Outcome {
     let top = top(&bench).await?;
     bench.commit([Change::RequestKill { process: top, force: false }]).await?;
     let late = child(&bench, top, "0.0").await?;
-    assert!(bench.store.process(late)?.kill_requested, "it would outlive its caller");
+    assert!(bench.store.process(late)?.wishes.kill, "it would outlive its caller");
     Ok(())
 }

@@ -40,7 +40,7 @@ fn name(node: &Node, identifier: Identifier) -> String {
 
 fn facts(process: &Process) -> Vec<String> {
     let label = Some(shorten(&process.label)).filter(|label| !label.is_empty());
-    let exit = process.exit_status.map(|status| format!("Exit Code: {status}"));
+    let exit = process.end.status.map(|status| format!("Exit Code: {status}"));
     label.into_iter().chain([format!("State: {}", process.state.as_str())]).chain(exit).collect()
 }
 

@@ -95,8 +95,8 @@ fn facts(reader: &Reader, drawn: &Drawn) -> Result<Value> {
         Some(process) => facts.extend([
             ("kind", json!(process.kind.as_str())),
             ("state", json!(view::state(process))),
-            ("exit code", json!(process.exit_status)),
-            ("exit message", json!(process.exit_message)),
+            ("exit code", json!(process.end.status)),
+            ("exit message", json!(process.end.message)),
             ("status", json!(process.status)),
             ("job id", json!(process.job_id())),
             ("work directory", json!(process.work_dir())),
