@@ -1,6 +1,8 @@
 //! A dry run writes everything that a job would get into a local directory, for inspection. Nothing is stored,
 //! nothing is sent.
 
+pub(super) mod checked_launch;
+
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -11,9 +13,10 @@ use std::{
 use ferry_plugin_proto::{RemoteItem, Task, Work, WorkReply, to_value};
 use serde::{Deserialize, Serialize};
 
+use checked_launch::CheckedLaunch;
+
 use super::{
     prepare::{self, Taken},
-    rehearse::Rehearsal,
     work_dir::{
         job_inputs::Material,
         layout::{Phase, phases},
@@ -45,8 +48,8 @@ const LISTS: [&str; 2] = ["_ferry_remote_copy_list.txt", "_ferry_remote_symlink_
 ///
 /// # Errors
 /// Errors that would stop the process before its job is submitted; a directory that can't be written.
-pub(crate) async fn dry_run(cx: &Context, rehearsal: Rehearsal, parent: &Path) -> StepResult<DryRun> {
-    let Rehearsal { plugin, process_type, computer, options, inputs, nodes, _folder } = rehearsal;
+pub(crate) async fn dry_run(cx: &Context, checked: CheckedLaunch, parent: &Path) -> StepResult<DryRun> {
+    let CheckedLaunch { plugin, process_type, computer, options, inputs, nodes, _folder } = checked;
     let scratch = cx.scratch("dry-run")?;
     let sandbox = scratch.path().join("sandbox");
     fs::create_dir(&sandbox).map_err(|error| StepError::Later(error.to_string()))?;

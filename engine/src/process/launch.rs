@@ -3,7 +3,7 @@
 mod ask;
 mod directives;
 mod examine;
-mod given;
+mod resolve_inputs;
 mod resources;
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub(crate) use self::{ask::lent, examine::Examined};
 use self::{
     ask::{ask_all, with_told},
     examine::examine,
-    given::Resolved,
+    resolve_inputs::Resolved,
 };
 use crate::{
     caching::{

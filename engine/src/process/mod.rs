@@ -1,6 +1,6 @@
 //! The launch of processes.
 
-mod foreign;
+mod data_type_validators;
 mod launch;
 
 pub use ferry_engine_core::process::State;

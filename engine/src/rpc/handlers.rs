@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::plugin_admin;
 use crate::{
-    calcjob::{self, rehearse},
+    calcjob::{self, check_launch},
     crash, ids,
     node::check_typed_body,
     owner::{Context, settings},
@@ -124,12 +124,12 @@ pub(crate) fn mark(process: &Process) -> i64 {
 }
 
 async fn dry_run(cx: &Context, launch: &Launch, dir: &Path) -> Response {
-    let rehearsal = match rehearse(cx, launch).await {
-        Ok(rehearsal) => rehearsal,
+    let checked = match check_launch(cx, launch).await {
+        Ok(checked) => checked,
         Err(Refusal::Problems(problems)) => return Response::Refused(problems),
         Err(Refusal::Failed { message, help }) => return Response::Failed { message, help },
     };
-    match calcjob::dry_run(cx, rehearsal, dir).await {
+    match calcjob::dry_run(cx, checked, dir).await {
         Ok(done) => Response::DryRun(done),
         Err(error) => Response::Failed { message: error.to_string(), help: None },
     }

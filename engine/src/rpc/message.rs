@@ -39,7 +39,7 @@ pub enum Request {
     /// A dry run: the files of a calcjob are written to a new directory below `dir`, and nothing is launched.
     /// Answers `DryRun` or `Refused`.
     DryRun {
-        /// The launch to rehearse.
+        /// The launch that would be made.
         launch: Box<Launch>,
         /// Absolute path, on this machine.
         dir: std::path::PathBuf,

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     computer::Computer,
     transport::{
-        Capabilities, Command, Entry, Error, ErrorKind, Factory, Metadata, Output, Progress, Reader, Result,
-        Setting, Transport, Tree, check_path,
+        ByteStream, Capabilities, Command, Entry, Error, ErrorKind, Factory, Metadata, Output, Progress,
+        Result, Setting, Transport, Tree, check_path,
     },
 };
 
@@ -173,7 +173,7 @@ impl Transport for MemoryTransport {
         self.files("chmod", path, |files| files.chmod(path, mode)).await
     }
 
-    async fn read(&self, path: &Path, offset: u64) -> Result<Reader> {
+    async fn read(&self, path: &Path, offset: u64) -> Result<ByteStream> {
         let bytes = self.files("read", path, |files| files.read(path)).await?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
         Ok(Box::new(io::Cursor::new(bytes[start..].to_vec())))

@@ -91,13 +91,13 @@ pub struct Process {
     pub description: String,
     /// Its state.
     pub state: State,
-    /// What users want of it.
+    /// The wishes of users.
     pub wishes: Wishes,
     /// Digest of the plugin file it runs on.
     pub plugin: String,
     /// The reason it waits, in words.
     pub status: Option<String>,
-    /// How it ended; empty before.
+    /// Its end; empty before.
     pub end: End,
     /// The process that called it.
     pub caller: Option<NodeId>,
@@ -119,7 +119,7 @@ pub struct Process {
     pub body: Body,
 }
 
-/// What users want of a process that has not ended. Requests write it beside the steps, which see it at their next
+/// The wishes of users for a process that has not ended. Requests write it beside the steps, which see it at their next
 /// commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wishes {
@@ -131,7 +131,7 @@ pub struct Wishes {
     pub kill_forced: bool,
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct End {
     /// 0: success; otherwise it failed. `None` if it did not finish.

@@ -10,7 +10,7 @@ use std::{
 use ferry_engine_core::transport::Result;
 
 use crate::{
-    fault::{At, special},
+    errors::{At, special},
     files,
     temp_file::TempFile,
     work::Line,

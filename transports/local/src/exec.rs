@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Config, fault::At, group::Group, output::Capture, work};
+use crate::{Config, errors::At, group::Group, output::Capture, work};
 
 const EXEC: &str = "exec";
 /// Time after the command's end for which output may still come, from children that it left behind.

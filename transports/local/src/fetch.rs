@@ -8,7 +8,7 @@ use std::{
 use ferry_engine_core::transport::Result;
 
 use crate::{
-    fault::At,
+    errors::At,
     files,
     temp_file::{TempFile, mode},
     work::Line,

@@ -10,7 +10,7 @@ use std::{
 use ferry_engine_core::transport::{Entry, FileKind, Metadata};
 use rustix::fs::OFlags;
 
-use crate::{fault::special, work::Line};
+use crate::{errors::special, work::Line};
 
 /// Bytes of a file that are copied between two progress reports.
 const CHUNK: u64 = 8 << 20;

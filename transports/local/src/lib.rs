@@ -20,8 +20,8 @@
 
 mod config;
 mod copy;
+mod errors;
 mod exec;
-mod fault;
 mod fetch;
 mod files;
 mod group;

@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
-    Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Reader, Result,
+    ByteStream, Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, QUIET, Result,
     Transport, Tree, check_path, provided,
 };
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
 };
 
-use crate::{Config, copy, exec, fault::At, fetch, files, rename, tree, user, work, write};
+use crate::{Config, copy, errors::At, exec, fetch, files, rename, tree, user, work, write};
 
 /// Most children at a time: each takes three descriptors, and a process may have about a thousand.
 const CHILDREN: usize = 64;
@@ -149,7 +149,7 @@ impl Transport for Local {
         self.on("chmod", path, move |path| files::chmod(path, mode)).await
     }
 
-    async fn read(&self, path: &Path, offset: u64) -> Result<Reader> {
+    async fn read(&self, path: &Path, offset: u64) -> Result<ByteStream> {
         let file = self.on("read", path, move |path| files::open_at(path, offset)).await?;
         Ok(Box::new(tokio::fs::File::from_std(file)))
     }

@@ -18,7 +18,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{fault::At, files, temp_file::mode, work::Line};
+use crate::{errors::At, files, temp_file::mode, work::Line};
 
 const PUT_TREE: &str = "put_tree";
 

@@ -11,7 +11,7 @@ use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::{
-    fault::At,
+    errors::At,
     temp_file::{TempFile, mode},
     work,
 };

@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
-    Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, Reader, Result, Transport,
-    Tree, check_path, provided,
+    ByteStream, Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, Result,
+    Transport, Tree, check_path, provided,
 };
 use tokio::io::AsyncRead;
 
@@ -119,7 +119,7 @@ impl Transport for Ssh {
         files::chmod(&sftp, path, mode).await.map_err(in_doubt)
     }
 
-    async fn read(&self, path: &Path, offset: u64) -> Result<Reader> {
+    async fn read(&self, path: &Path, offset: u64) -> Result<ByteStream> {
         let sftp = self.sftp("read", &[path]).await?;
         let (file, _) = open_reader(&sftp, "read", path, offset).await?;
         Ok(Box::new(file))

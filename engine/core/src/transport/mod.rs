@@ -44,7 +44,7 @@ pub type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 pub const QUIET: Progress<'static> = &|_| {};
 
 /// A stream of bytes from the remote side.
-pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+pub type ByteStream = Box<dyn AsyncRead + Send + Unpin>;
 
 /// A connection that runs commands and moves files on one computer as one user.
 ///
@@ -140,7 +140,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `NotFound`, `IsADirectory`; a pipe, socket or device is `Unsupported`.
-    async fn read(&self, path: &Path, offset: u64) -> Result<Reader>;
+    async fn read(&self, path: &Path, offset: u64) -> Result<ByteStream>;
 
     /// Writes a whole file under a temporary name, then renames it over the file that was there, if any. A reader
     /// sees the old file or the new one. A link there is itself replaced. Returns the number of bytes written. The

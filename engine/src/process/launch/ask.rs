@@ -6,11 +6,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 use ferry_plugin_proto::{Inputs, Kind, Node as PluginNode, Problem, Validate};
 use tempfile::TempDir;
 
-use super::{Examined, Refusal, given::Resolved};
+use super::{Examined, Refusal, resolve_inputs::Resolved};
 use crate::{
     node::lend,
     owner::Context,
-    process::foreign,
+    process::data_type_validators,
     spec::{MONITORS, Watcher, import::for_plugin, is_monitor},
 };
 
@@ -39,7 +39,8 @@ async fn ask_plugin(cx: &Context, examined: &Examined) -> Result<Vec<Problem>, R
     let inputs = lent(cx, examined, &mut folder)?;
     let new = examined.resolved.iter().filter(|(_, input)| input.new.is_some());
     let new = new.map(|(port, _)| port.as_str());
-    let foreign = foreign::ask(cx, &examined.plugin, &examined.process_type, &inputs, new).await?;
+    let foreign =
+        data_type_validators::ask(cx, &examined.plugin, &examined.process_type, &inputs, new).await?;
     let request = Validate { process_type: examined.process_type.name.clone(), inputs };
     let mut problems = cx.validate(&examined.plugin.digest, &request).await?.problems;
     problems.extend(foreign);

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ferry_plugin_proto::{Kind, Problem, ProcessType, Value};
 
 use super::{
-    Calling, Launch, Metadata,
-    given::{Resolved, resolve_inputs},
-    problem, whole,
+    Calling, Launch, Metadata, problem,
+    resolve_inputs::{Resolved, resolve_inputs},
+    whole,
 };
 use crate::{
     spec::{

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
-    Capabilities, Command, Entry, Metadata, Output, Reader, Result, Transport,
+    ByteStream, Capabilities, Command, Entry, Metadata, Output, Result, Transport,
 };
 use tokio::io::AsyncRead;
 
@@ -54,7 +54,7 @@ impl Transport for WithoutOverrides {
         self.0.chmod(path, mode).await
     }
 
-    async fn read(&self, path: &Path, offset: u64) -> Result<Reader> {
+    async fn read(&self, path: &Path, offset: u64) -> Result<ByteStream> {
         self.0.read(path, offset).await
     }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use ferry_engine_core::transport::{
     Command, Error, ErrorKind, Output, Result,
     shell::{
-        marks::{self, Ending, Stream, Token},
+        framing::{self, Ending, Stream, Token},
         script::{self, BOOTSTRAP, Job},
     },
 };
@@ -117,7 +117,7 @@ impl Runner {
         };
         match ended {
             Ended::Marked(Ending::Status(status)) | Ended::Killed(status) => {
-                Ok(marks::output(status, stdout, stderr))
+                Ok(framing::output(status, stdout, stderr))
             }
             Ended::Marked(Ending::MissingDir) => dir(ErrorKind::NotFound),
             Ended::Marked(Ending::FileForDir) => dir(ErrorKind::NotADirectory),

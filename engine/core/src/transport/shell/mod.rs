@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! exec, read, write, stat, ..  -> script, the text to run     -> Shell::start -> docker exec -i NAME /bin/sh
-//! Output, Reader, Metadata, .. <- marks, found in the streams <-
+//! Output, ByteStream, Metadata, .. <- framing, read off the streams <-
 //! ```
 //!
 //! # What the far side needs
@@ -23,7 +23,7 @@
 //! [`Transport::rename`] refuses an existing target by `mv -n -T`. GNU's does so in one step, others look first.
 //! So [`Capabilities`](super::Capabilities) promises nothing.
 
-pub mod marks;
+pub mod framing;
 mod read;
 mod run;
 pub mod script;

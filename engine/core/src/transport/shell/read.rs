@@ -15,20 +15,20 @@ use tokio::{
 };
 
 use super::{
-    marks::Ending,
+    framing::Ending,
     run::{Ended, Run},
     script::Job,
     sessions::{self, Sessions},
     text,
 };
-use crate::transport::{Reader, Result};
+use crate::transport::{ByteStream, Result};
 
 const READ: &str = "read";
 /// A stream has no time-out of its own; its reader has.
 const NEVER: Duration = Duration::MAX;
 
 /// Opens a file for reading from `offset`.
-pub(super) async fn open(sessions: &Sessions, path: &Path, offset: u64) -> Result<Reader> {
+pub(super) async fn open(sessions: &Sessions, path: &Path, offset: u64) -> Result<ByteStream> {
     // The first byte is number one. `tail` counts with signed numbers.
     let first = offset.min(i64::MAX as u64 - 1) + 1;
     let job = Job::text(text::READ, [path.as_os_str(), first.to_string().as_ref()], NEVER);

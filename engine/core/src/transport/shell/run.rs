@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Session, Shell,
-    marks::{Ending, Stream, Token},
+    framing::{Ending, Stream, Token},
     script::{END_GROUP, Job, READ_SCRIPT},
 };
 use crate::transport::Result;

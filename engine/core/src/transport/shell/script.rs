@@ -2,7 +2,7 @@
 //!
 //! The server gets one constant line that means the same to every shell. `sh` then reads the script from its
 //! standard input, so neither the login shell's quoting nor the length of an argument matters. The script frames
-//! the command's output with marks ([`super::marks`]). Output before the first mark is that of login files. The
+//! the command's output with marks ([`super::framing`]). Output before the first mark is that of login files. The
 //! last mark carries the exit status, behind all output of the command.
 //!
 //! ```text
@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use super::marks::Token;
+use super::framing::Token;
 use crate::transport::{Command, Error, ErrorKind, Result, check_path, quote};
 
 /// The text that reads a script from standard input and runs it.
@@ -216,7 +216,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::transport::shell::marks::{Ending, Stream};
+    use crate::transport::shell::framing::{Ending, Stream};
 
     /// Runs a script as a server would, and reads its marks.
     fn run(shell: &str, command: &Command) -> (Output, Stream, Stream) {

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     Shell,
-    marks::{self, Ending, Stream},
+    framing::{self, Ending, Stream},
     run::{Ended, Run},
     script::Job,
     text,
@@ -126,7 +126,7 @@ pub(super) fn output(
     };
     match ended {
         Ended::Marked(Ending::Status(status)) | Ended::Killed(status) => {
-            Ok(marks::output(status, stdout, stderr))
+            Ok(framing::output(status, stdout, stderr))
         }
         Ended::Marked(Ending::MissingDir) => dir(ErrorKind::NotFound),
         Ended::Marked(Ending::FileForDir) => dir(ErrorKind::NotADirectory),

@@ -13,8 +13,8 @@ use tokio::{io::AsyncRead, sync::mpsc};
 
 use super::{Shell, read, script::Job, sessions::Sessions, text, write};
 use crate::transport::{
-    Capabilities, Command, Entry, Error, ErrorKind, FileKind, Metadata, Output, Reader, Result, Transport,
-    check_path, provided,
+    ByteStream, Capabilities, Command, Entry, Error, ErrorKind, FileKind, Metadata, Output, Result,
+    Transport, check_path, provided,
 };
 
 /// Most time that work on single names may take, and on a whole tree.
@@ -149,7 +149,7 @@ impl Transport for ShellTransport {
         self.done("chmod", text::CHMOD, &[plain(path).as_ref(), mode.as_ref()], QUICK).await
     }
 
-    async fn read(&self, path: &Path, offset: u64) -> Result<Reader> {
+    async fn read(&self, path: &Path, offset: u64) -> Result<ByteStream> {
         check_path("read", path)?;
         read::open(&self.sessions, &plain(path), offset).await
     }

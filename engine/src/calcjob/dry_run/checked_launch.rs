@@ -1,11 +1,11 @@
-//! A rehearsed launch, for inspection: checked as any other, but no process is created.
+//! A launch for inspection: checked as any other, but no process is created.
 
 use std::collections::BTreeMap;
 
 use ferry_plugin_proto::{Inputs, Kind};
 use tempfile::TempDir;
 
-use super::work_dir::job_inputs::{Item, contents};
+use crate::calcjob::work_dir::job_inputs::{Item, contents};
 use crate::{
     owner::Context,
     process::{Launch, Refusal, judged, lent, problem},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A calcjob that could be launched, for a dry run of it.
-pub(crate) struct Rehearsal {
+pub(crate) struct CheckedLaunch {
     pub(crate) plugin: String,
     pub(crate) process_type: String,
     pub(crate) computer: String,
@@ -29,7 +29,7 @@ pub(crate) struct Rehearsal {
 ///
 /// # Errors
 /// Returns all problems at once.
-pub(crate) async fn rehearse(cx: &Context, launch: &Launch) -> Result<Rehearsal, Refusal> {
+pub(crate) async fn check_launch(cx: &Context, launch: &Launch) -> Result<CheckedLaunch, Refusal> {
     let examined = judged(cx, launch, None).await?;
     let (kind, name) = (examined.process_type.kind, &examined.process_type.name);
     let (Kind::CalcJob, false) = (kind, examined.imported) else {
@@ -50,7 +50,7 @@ pub(crate) async fn rehearse(cx: &Context, launch: &Launch) -> Result<Rehearsal,
         nodes
             .insert(input.uuid.to_string(), Item { name: format!("input `{port}`"), data_type, body, files });
     }
-    Ok(Rehearsal {
+    Ok(CheckedLaunch {
         plugin: examined.plugin.digest,
         process_type: examined.process_type.name,
         computer: examined.computer.unwrap_or_default(),
