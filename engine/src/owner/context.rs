@@ -294,8 +294,8 @@ impl Context {
     ///
     /// # Errors
     /// Returns an error of the store.
-    pub(crate) fn is_clamped(&self, computer: &str) -> Result<bool> {
-        Ok(self.gates.is_clamped(&self.store.sharing(computer)?))
+    pub(crate) fn has_learned_limit(&self, computer: &str) -> Result<bool> {
+        Ok(self.gates.has_learned_limit(&self.store.sharing(computer)?))
     }
 
     /// Returns whether submissions to a computer need permission. They do if it, or one that shares its queue, has
@@ -305,7 +305,7 @@ impl Context {
     /// Returns an error of the store.
     pub(crate) fn is_bounded(&self, computer: &str) -> Result<bool> {
         let sharing = self.store.sharing(computer)?;
-        Ok(sharing.limits().any() || self.gates.is_clamped(&sharing))
+        Ok(sharing.limits().any() || self.gates.has_learned_limit(&sharing))
     }
 
     /// Returns whether jobs of a computer run side by side on the host that answers, and share its resources.

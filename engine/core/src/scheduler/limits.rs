@@ -144,8 +144,8 @@ pub struct Bounds {
 
 impl Limits {
     /// Returns the bounds on our own tickets. Where nothing can be pending, the queue's bound applies to active
-    /// jobs. `clamp`: a bound on active jobs that was learnt from the scheduler.
-    pub fn bounds(&self, usage: &Usage, has_queue: bool, clamp: Option<u32>) -> Bounds {
+    /// jobs. `learned`: a bound on active jobs that was learnt from the scheduler.
+    pub fn bounds(&self, usage: &Usage, has_queue: bool, learned: Option<u32>) -> Bounds {
         let least = |a: Option<u32>, b: Option<u32>| a.into_iter().chain(b).min();
         let own = |bound: Option<u32>, foreign: u32| bound.map(|bound| bound.saturating_sub(foreign));
         let (queued, active) = if has_queue {
@@ -155,7 +155,7 @@ impl Limits {
         };
         Bounds {
             queued: own(queued, usage.foreign_queued),
-            active: least(own(active, usage.foreign_active), clamp),
+            active: least(own(active, usage.foreign_active), learned),
         }
     }
 }

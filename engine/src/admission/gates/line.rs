@@ -26,7 +26,7 @@ impl Inner {
         let state = |label: &str| GateState {
             usage: admitted.usage,
             taken: admitted.in_use.total(),
-            clamp: admitted.clamp,
+            clamp: admitted.learned_limit,
             waiting: line.len() as u32,
             shared_with: shared(sharing, label),
             listed: admitted.listed.to_string(),
@@ -49,7 +49,7 @@ impl Inner {
 
     /// Returns the status for each process in the line: the resource that its machine lacks, else its place.
     fn statuses(&self, line: &[(NodeId, &str)], sharing: &Sharing, admitted: &Admitted) -> Vec<Change> {
-        let why = explain(&admitted.limits, &admitted.usage, admitted.clamp);
+        let why = explain(&admitted.limits, &admitted.usage, admitted.learned_limit);
         let with = |label: &str| match shared(sharing, label).join(", ") {
             nobody if nobody.is_empty() => nobody,
             others => format!(", together with {others}"),
@@ -87,7 +87,7 @@ pub(super) fn told(process: NodeId, status: String) -> Change {
     Change::Observed { process, status: Some(status), scheduler_state: None }
 }
 
-fn explain(limits: &Limits, usage: &Usage, clamp: Option<u32>) -> String {
+fn explain(limits: &Limits, usage: &Usage, learned_limit: Option<u32>) -> String {
     let mut parts = Vec::new();
     if let Some(bound) = limits.max_queued {
         parts.push(format!("{} of {bound} queued", usage.queued + usage.foreign_queued));
@@ -95,7 +95,7 @@ fn explain(limits: &Limits, usage: &Usage, clamp: Option<u32>) -> String {
     if let Some(bound) = limits.max_active {
         parts.push(format!("{} of {bound} active", usage.active + usage.foreign_active));
     }
-    if let Some(bound) = clamp {
+    if let Some(bound) = learned_limit {
         parts.push(format!("the scheduler takes about {bound}"));
     }
     if let Some(rate) = limits.rate {

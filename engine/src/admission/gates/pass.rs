@@ -26,7 +26,7 @@ pub(super) struct Admitted {
     pub(super) usage: Usage,
     /// Share of the machine of the processes that hold tickets or were admitted.
     pub(super) in_use: InUse,
-    pub(super) clamp: Option<u32>,
+    pub(super) learned_limit: Option<u32>,
     pub(super) listed: jiff::Timestamp,
 }
 
@@ -35,15 +35,15 @@ impl Inner {
         let limits = queue.sharing.limits();
         let under_way = self.under_way(&queue.sharing);
         self.each(&queue.sharing, |gate| gate.probe(queue.usage.active, under_way));
-        let clamp = self.clamp(&queue.sharing);
-        let bounds = limits.bounds(&queue.usage, seen.has_queue, clamp);
+        let learned_limit = self.learned_limit(&queue.sharing);
+        let bounds = limits.bounds(&queue.usage, seen.has_queue, learned_limit);
         let passed = self.pass(queue, &limits, bounds, is_open);
         // Processes admitted a moment ago take up room as well.
         let under_way = self.under_way(&queue.sharing);
         let Usage { queued, active, .. } = queue.usage;
         let usage = Usage { queued: queued + under_way, active: active + under_way, ..queue.usage };
         let in_use = self.in_use(queue);
-        Admitted { passed, bounds, limits, usage, in_use, clamp, listed: seen.listed }
+        Admitted { passed, bounds, limits, usage, in_use, learned_limit, listed: seen.listed }
     }
 
     fn under_way(&self, sharing: &Sharing) -> u32 {

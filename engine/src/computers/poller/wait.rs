@@ -56,7 +56,7 @@ impl Poller {
     async fn admit_meanwhile(&mut self, floor: Duration) {
         let fresh = self.seen.filter(|(_, at)| self.is_asked && at.elapsed() < floor);
         if let Some((seen, _)) = fresh
-            && !self.cx.is_clamped(&self.computer).unwrap_or(true)
+            && !self.cx.has_learned_limit(&self.computer).unwrap_or(true)
         {
             self.is_asked = false;
             admit(&self.cx, &self.computer, seen, &self.events).await;
