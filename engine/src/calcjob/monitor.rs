@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use super::{
     Calcjob,
     checkpoint::{Monitoring, Stopped},
-    transfer::retrieve::matches,
+    transfer::collect::matches,
 };
 use crate::{
     clock, crash,

@@ -11,7 +11,7 @@ use crate::{
     error::{Failure, Result},
 };
 
-const SETUP: [Key; 37] = [
+const SETUP: [Key; 39] = [
     Key::new("label", "label", Shape::Text, "Name in this profile").short('L'),
     Key::new("transport", "transport", Shape::Text, "How to reach it, such as core.local").short('T'),
     Key::new("hostname", "hostname", Shape::Text, "Host name or address").short('H'),
@@ -80,6 +80,18 @@ const SETUP: [Key; 37] = [
         "max-parallel-submits",
         Shape::Count,
         "Most submissions under way at once; 4 if not said",
+    ),
+    Key::new(
+        "retrieve_max_files",
+        "retrieve-max-files",
+        Shape::Count,
+        "Most files that one retrieval brings home; 200000 if not said",
+    ),
+    Key::new(
+        "retrieve_max_bytes",
+        "retrieve-max-bytes",
+        Shape::Count,
+        "Most bytes that one retrieval brings home; 200 GB if not said",
     ),
     Key::new(
         "poll_interval",

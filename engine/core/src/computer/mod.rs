@@ -67,6 +67,12 @@ pub struct Computer {
     pub refusals: Refusals,
     /// Most submissions under way at once; `None`: [`PARALLEL_SUBMITS`].
     pub max_parallel_submits: Option<u32>,
+    /// Most files that one retrieval brings home; `None`: [`RETRIEVE_FILES`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrieve_max_files: Option<u64>,
+    /// Most bytes that one retrieval brings home; `None`: [`RETRIEVE_BYTES`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrieve_max_bytes: Option<u64>,
     /// Least time between two listings of the queue, s; `None`: the scheduler's own floor.
     pub poll_interval: Option<f64>,
     /// Wait after a first failure of a process here, s; `None`: the profile's `retry.initial`.
@@ -109,6 +115,8 @@ impl Default for Computer {
             gpu_devices: None,
             refusals: Refusals::default(),
             max_parallel_submits: None,
+            retrieve_max_files: None,
+            retrieve_max_bytes: None,
             poll_interval: None,
             retry_initial: None,
             retry_attempts: None,
@@ -124,6 +132,11 @@ impl Default for Computer {
 pub const PARALLEL_SUBMITS: u32 = 4;
 /// The largest number that a user may set: as many as one round trip carries.
 pub const PARALLEL_SUBMITS_MAX: u32 = 32;
+
+/// The default bound on the files of one retrieval.
+pub const RETRIEVE_FILES: u64 = 200_000;
+/// The default bound on the bytes of one retrieval: 200 GB.
+pub const RETRIEVE_BYTES: u64 = 200_000_000_000;
 
 /// The names between braces that are filled in in `mpirun_command`.
 pub const MPIRUN_NUMBERS: [&str; 5] = [
@@ -217,6 +230,16 @@ impl Computer {
     /// Returns the most submissions that may be under way at once.
     pub fn parallel_submits(&self) -> usize {
         self.max_parallel_submits.unwrap_or(PARALLEL_SUBMITS).clamp(1, PARALLEL_SUBMITS_MAX) as usize
+    }
+
+    /// Returns the most files that one retrieval may bring home.
+    pub fn retrieve_max_files(&self) -> u64 {
+        self.retrieve_max_files.unwrap_or(RETRIEVE_FILES)
+    }
+
+    /// Returns the most bytes that one retrieval may bring home.
+    pub fn retrieve_max_bytes(&self) -> u64 {
+        self.retrieve_max_bytes.unwrap_or(RETRIEVE_BYTES)
     }
 
     /// Returns the least time between two listings, if the user set one.

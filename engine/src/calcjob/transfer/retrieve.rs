@@ -5,10 +5,14 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use ferry_plugin_proto::{Exit, JobDescription, Retrieve, Value};
 
+use tokio::sync::Notify;
+
+use super::collect::{Bounds, Collected, collect};
 use crate::calcjob::{Calcjob, Next, Step, import, monitor, outcome::store_outcome, prepare};
 use crate::{
     blocking, crash, ids,
@@ -16,7 +20,7 @@ use crate::{
     spec::Options,
     step::{Roots, StepError, StepResult},
     store::{Change, FileContent, Level, LinkType, NewData, Objects},
-    transport::{ErrorKind, FileKind, QUIET, Transport},
+    transport::{ErrorKind, Transport},
 };
 
 /// Name of the directory for kept files, below the process's staging directory.
@@ -29,7 +33,8 @@ pub(crate) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
         store_outcome(job, outcome, Roots::default()).await?;
         return Ok(Next::Ended);
     }
-    let (_, via) = job.cx.connect(job.computer()).await?;
+    let (row, via) = job.cx.connect(job.computer()).await?;
+    let bounds = Bounds { files: row.config.retrieve_max_files(), bytes: row.config.retrieve_max_bytes() };
     let dir =
         job.state.dir.clone().ok_or_else(|| StepError::Except("the work directory is unknown".into()))?;
     import::look(job, &*via).await?;
@@ -38,11 +43,12 @@ pub(crate) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     let staging = job.cx.paths.staging(&job.process.uuid);
     empty(&staging)?;
 
-    let Fetched { names, mut missing, mut twice } =
-        fetch(&*via, &dir, &keep_list(&description, &options), &staging.join(RETRIEVED)).await?;
-    let temporary = fetch(&*via, &dir, &description.retrieve_temporary, &staging.join(TEMPORARY)).await?;
+    let Fetched { names, mut missing, mut warnings } =
+        fetch(&*via, &dir, &keep_list(&description, &options), &staging.join(RETRIEVED), bounds).await?;
+    let temporary =
+        fetch(&*via, &dir, &description.retrieve_temporary, &staging.join(TEMPORARY), bounds).await?;
     missing.extend(temporary.missing);
-    twice.extend(temporary.twice);
+    warnings.extend(temporary.warnings);
     if names.is_empty() && !missing.is_empty() {
         still_there(job, &*via, &dir).await?;
     }
@@ -55,7 +61,8 @@ pub(crate) async fn run(job: &mut Calcjob<'_>) -> StepResult<Next> {
     missing.retain(|pattern| !engine_files.contains(&pattern));
 
     let missing = missing.iter().map(|pattern| format!("nothing to retrieve for `{pattern}`"));
-    let mut changes: Vec<Change> = missing.chain(twice).map(|line| job.log(Level::Warning, line)).collect();
+    let mut changes: Vec<Change> =
+        missing.chain(warnings).map(|line| job.log(Level::Warning, line)).collect();
     if !already_stored(job)? {
         changes.extend(folder_node(job, names, staging.join(RETRIEVED)).await?);
     }
@@ -124,99 +131,46 @@ fn keep_list(description: &JobDescription, options: &Options) -> Vec<Retrieve> {
 }
 
 /// The result of fetching a list.
-#[derive(Debug, Default)]
 struct Fetched {
     /// Relative names of the fetched files.
     names: Vec<String>,
     /// Patterns that matched nothing.
     missing: Vec<String>,
-    /// Warnings about several files of one name.
-    twice: Vec<String>,
+    /// Warnings about names.
+    warnings: Vec<String>,
 }
 
 /// Fetches the files that a list names.
-async fn fetch(via: &dyn Transport, dir: &Path, list: &[Retrieve], to: &Path) -> StepResult<Fetched> {
-    let mut pairs = BTreeMap::new();
-    let mut fetched = Fetched::default();
-    for item in list {
-        let found = matches(via, dir, &item.pattern).await?;
-        if found.is_empty() {
-            fetched.missing.push(item.pattern.clone());
-        }
-        for place in found {
-            let relative = place.strip_prefix(dir).unwrap_or(&place).to_owned();
-            let name = Path::new(&item.target).join(kept_name(&relative, item.depth));
-            let replaced = add(via, &place, &name, &mut pairs).await?;
-            fetched.twice.extend(replaced.into_iter().map(|(name, old)| {
-                let old = old.strip_prefix(dir).unwrap_or(&old).display();
-                format!("several retrieved files have the name `{name}`; `{old}` is not kept")
-            }));
-        }
-    }
-    let jobs: Vec<(PathBuf, PathBuf)> =
-        pairs.iter().map(|(name, from)| (from.clone(), to.join(name))).collect();
-    via.get_files(&jobs, QUIET).await?;
-    fetched.names = pairs.into_keys().collect();
-    Ok(fetched)
-}
-
-pub(crate) async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<PathBuf>> {
-    let place = dir.join(pattern);
-    if pattern.contains(['*', '?', '[']) {
-        return Ok(via.glob(&place).await?);
-    }
-    match via.stat(&place).await {
-        Ok(_) => Ok(vec![place]),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Ok(Vec::new())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Returns the last `depth` parts of a path: for 0 and 1 its name alone, for `None` all of it.
-fn kept_name(relative: &Path, depth: Option<u32>) -> PathBuf {
-    let parts: Vec<_> = relative.components().collect();
-    let keep = depth.map_or(parts.len(), |depth| (depth.max(1) as usize).min(parts.len()));
-    parts[parts.len() - keep..].iter().collect()
-}
-
-/// Adds a file, or a directory with everything below it. Returns the files that it replaces under the same name.
-async fn add(
+async fn fetch(
     via: &dyn Transport,
-    place: &Path,
-    name: &Path,
-    pairs: &mut BTreeMap<String, PathBuf>,
-) -> StepResult<Vec<(String, PathBuf)>> {
-    let mut replaced = Vec::new();
-    let mut todo = vec![(place.to_owned(), name.to_owned(), true)];
-    while let Some((place, name, follow)) = todo.pop() {
-        let found = if follow { via.stat(&place).await? } else { via.lstat(&place).await? };
-        match found.kind {
-            FileKind::Dir => {
-                for entry in via.list(&place).await? {
-                    // Links below a retrieved directory are followed to files, never to directories, which may
-                    // loop.
-                    if entry.metadata.kind == FileKind::Symlink
-                        && !matches!(via.stat(&place.join(&entry.name)).await, Ok(target) if target.kind == FileKind::File)
-                    {
-                        continue;
-                    }
-                    let follow = entry.metadata.kind == FileKind::Symlink;
-                    todo.push((place.join(&entry.name), name.join(&entry.name), follow));
-                }
-            }
-            FileKind::File => {
-                let text = name.to_str().filter(|name| lend::is_inside(name)).ok_or_else(|| {
-                    StepError::Except(format!("the retrieved name {} is not UTF-8", name.display()))
-                })?;
-                let old = pairs.insert(text.to_owned(), place.clone()).filter(|old| *old != place);
-                replaced.extend(old.map(|old| (text.to_owned(), old)));
-            }
-            FileKind::Symlink | FileKind::Other => {}
+    dir: &Path,
+    list: &[Retrieve],
+    to: &Path,
+    bounds: Bounds,
+) -> StepResult<Fetched> {
+    let Collected { files, missing, warnings, bytes, .. } = collect(via, dir, list, bounds).await?;
+    let jobs: Vec<(PathBuf, PathBuf)> =
+        files.iter().map(|(name, from)| (from.clone(), to.join(name))).collect();
+    within(via, &jobs, bytes, bounds).await?;
+    Ok(Fetched { names: files.into_keys().collect(), missing, warnings })
+}
+
+/// Fetches files, and stops if they grow as they are read, beyond what may come.
+async fn within(via: &dyn Transport, jobs: &[(PathBuf, PathBuf)], listed: u64, bounds: Bounds) -> StepResult {
+    let (fetched, full) = (AtomicU64::new(0), Notify::new());
+    let progress = |bytes| {
+        if fetched.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > bounds.bytes {
+            full.notify_one();
         }
+    };
+    tokio::select! {
+        done = via.get_files(jobs, &progress) => Ok(done?),
+        () = full.notified() => Err(StepError::Later(format!(
+            "files grew while they were fetched: {listed} bytes became more than {}, which is \
+             `retrieve_max_bytes` of the computer; does the job still write?",
+            bounds.bytes
+        ))),
     }
-    Ok(replaced)
 }
 
 async fn folder_node(job: &Calcjob<'_>, names: Vec<String>, root: PathBuf) -> StepResult<[Change; 2]> {
@@ -247,19 +201,4 @@ fn take_in(objects: &Objects, root: &Path, names: Vec<String>) -> StepResult<Vec
         Ok(FileContent { path, content, executable: false })
     };
     names.into_iter().map(one).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_keeps_trailing_parts() {
-        let name = |path: &str, depth| kept_name(Path::new(path), depth).to_string_lossy().into_owned();
-        assert_eq!(name("a/b/c.txt", Some(1)), "c.txt");
-        assert_eq!(name("a/b/c.txt", Some(0)), "c.txt");
-        assert_eq!(name("a/b/c.txt", Some(2)), "b/c.txt");
-        assert_eq!(name("a/b/c.txt", Some(9)), "a/b/c.txt");
-        assert_eq!(name("a/b/c.txt", None), "a/b/c.txt");
-    }
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::calcjob::{
     Calcjob, Next, Step,
     checkpoint::Stashing,
-    transfer::retrieve::matches,
+    transfer::collect::matches,
     work_dir::location::{made, spread},
 };
 use crate::{

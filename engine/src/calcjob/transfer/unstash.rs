@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ferry_plugin_proto::Value;
 
-use crate::calcjob::{Calcjob, transfer::retrieve::matches};
+use crate::calcjob::{Calcjob, transfer::collect::matches};
 use crate::{
     spec::{StashMode, UnstashTarget},
     step::{StepError, StepResult},

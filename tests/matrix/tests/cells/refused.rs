@@ -59,7 +59,7 @@ fn submit(ferry: &Profile) -> Result<String> {
 }
 
 /// Waits until a process is shown so.
-fn until(ferry: &Profile, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<Value> {
+pub(crate) fn until(ferry: &Profile, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<Value> {
     let begun = Instant::now();
     loop {
         let shown = ferry.json(&["process", "show", id])?;

@@ -9,14 +9,14 @@ use std::{
 use crate::transport::Result;
 
 /// A job, which may borrow what its caller has.
-pub(super) type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// Runs all jobs, and returns their results in the order of the jobs. After a first error no job begins any more,
 /// and those that run are brought to their ends, so that none leaves anything half done.
 ///
 /// # Errors
 /// Returns the first one.
-pub(super) async fn at_once<'a, T: Send>(
+pub async fn at_once<'a, T: Send>(
     limit: usize,
     jobs: impl Iterator<Item = Job<'a, T>> + Send,
 ) -> Result<Vec<T>> {

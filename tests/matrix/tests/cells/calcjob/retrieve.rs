@@ -4,7 +4,7 @@ use ferry_matrix::{Result, check};
 use serde_json::{Value, json};
 
 use super::{Bench, sh, work_dir};
-use crate::Case;
+use crate::{Case, refused::until};
 
 pub(super) const CASES: &[Case] = &[
     ("retrieve_lists_flatten_keep_depth_and_glob", retrieve_lists_flatten_keep_depth_and_glob),
@@ -13,6 +13,8 @@ pub(super) const CASES: &[Case] = &[
     ("a_temporary_file_is_seen_by_the_parser_alone", a_temporary_file_is_seen_by_the_parser_alone),
     ("a_pattern_that_leaves_the_work_directory_is_refused", a_pattern_that_leaves_is_refused),
     ("additional_retrieve_list_brings_more_home", additional_retrieve_list_brings_more_home),
+    ("a_name_that_is_not_utf8_loses_nothing", a_name_that_is_not_utf8_loses_nothing),
+    ("a_retrieval_is_bounded", a_retrieval_is_bounded),
 ];
 
 const C: &str = "path/sub/file_c.txt";
@@ -120,4 +122,39 @@ fn additional_retrieve_list_brings_more_home() -> Result {
     let list = r#"additional_retrieve_list=["/etc/passwd"]"#;
     let answer = bench.ferry.ferry(&["submit", "script.job", "job={}", "--option", list])?.expect(2)?;
     answer.says(&["metadata.options.additional_retrieve_list", "`/etc/passwd` is absolute"]).map(drop)
+}
+
+fn a_name_that_is_not_utf8_loses_nothing() -> Result {
+    let bench = Bench::new()?;
+    let script =
+        r"mkdir out; echo kept > out/a.log; echo odd > out/$(printf 'M\374.log'); ln -s loop out/loop";
+    let shown = bench.fine(&json!({"run": [sh(script)], "retrieve": [["out", "", 0]]}), &[])?;
+    check(bench.cat(&shown, "out/a.log")? == "kept", || "the other file is lost".into())?;
+    check(bench.cat(&shown, r"out/M\xFC.log")? == "odd", || "the odd file is lost".into())?;
+    let report = bench.report(&shown)?;
+    check(report.contains("is not UTF-8; it is kept as"), || report)
+}
+
+/// One file above the bound pauses the process, and nothing is lost: with a higher bound it ends well.
+fn a_retrieval_is_bounded() -> Result {
+    let bench = Bench::new()?;
+    // Three files, and the scheduler's two.
+    let job =
+        json!({"run": [sh("mkdir d; for i in 1 2 3; do echo $i > d/$i; done")], "retrieve": [["d", "", 0]]});
+    for (low, high) in [
+        (["--retrieve-max-files", "4"], ["--retrieve-max-files", "5"]),
+        (["--retrieve-max-bytes", "5"], ["--retrieve-max-bytes", "100000"]),
+    ] {
+        bench.configure(&low)?;
+        let id = bench.submit(&job, &[])?;
+        let is_paused = |shown: &Value| shown["paused"] == true;
+        let shown = until(&bench.ferry, &id, "the process pauses", is_paused)?;
+        let status = shown["waiting_for"].as_str().unwrap_or_default();
+        check(status.contains("retrieve_max_files"), || format!("{shown:#}"))?;
+        bench.configure(&high)?;
+        bench.ferry.ok(&["process", "play", &id])?;
+        let shown = bench.ended(&id)?;
+        check(shown["exit_code"] == 0 && bench.cat(&shown, "d/3")? == "3", || format!("{shown:#}"))?;
+    }
+    Ok(())
 }
