@@ -1,6 +1,9 @@
 //! [`Ssh`]: the trait's methods, each delegated to its own module.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
@@ -12,7 +15,7 @@ use tokio::io::AsyncRead;
 use crate::{
     connection::Connection,
     exec::{Runner, remote},
-    files::{self, tree, write},
+    files::{self, fetch, tree, write},
     settings::config::Config,
     sftp::{Sftp, open_reader},
     shell,
@@ -145,6 +148,12 @@ impl Transport for Ssh {
             }
         }
         provided::put_tree(self, tree, to, progress).await
+    }
+
+    async fn get_files(&self, pairs: &[(PathBuf, PathBuf)], progress: Progress<'_>) -> Result<()> {
+        let sftp = self.sftp("get_files", &[]).await?;
+        let left = fetch::streamed(&self.runner, &sftp, pairs, progress).await;
+        provided::get_files(self, &left.map_err(Error::effect_unknown)?, progress).await
     }
 
     async fn whoami(&self) -> Result<String> {

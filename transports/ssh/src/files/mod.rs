@@ -1,5 +1,6 @@
 //! Single files and directories: metadata, listing, making, removing, renaming.
 
+pub(crate) mod fetch;
 pub(crate) mod tar;
 pub(crate) mod temp_file;
 pub(crate) mod tree;

@@ -165,6 +165,18 @@ impl Pending {
     }
 }
 
+impl Pending {
+    /// Waits for an answer that is metadata.
+    pub(crate) async fn metadata(self) -> Result<Result<Metadata, Status>> {
+        let operation = self.operation;
+        match self.wait().await? {
+            Reply::Attributes(metadata) => Ok(Ok(metadata)),
+            Reply::Status(status) => Ok(Err(status)),
+            _ => Err(odd(operation)),
+        }
+    }
+}
+
 fn odd(operation: &'static str) -> Error {
     Error::new(ErrorKind::Other, operation).message("the server's answer is to another question")
 }
@@ -262,11 +274,7 @@ impl Sftp {
         kind: u8,
         path: &Path,
     ) -> Result<Result<Metadata, Status>> {
-        match self.ask(operation, Request::new(kind).path(path)).wait().await? {
-            Reply::Attributes(metadata) => Ok(Ok(metadata)),
-            Reply::Status(status) => Ok(Err(status)),
-            _ => Err(odd(operation)),
-        }
+        self.ask(operation, Request::new(kind).path(path)).metadata().await
     }
 
     /// Opens a file or a directory.

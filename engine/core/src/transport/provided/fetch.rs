@@ -2,16 +2,13 @@
 //!
 //! Names never come from the remote side, so a server can't redirect a file to another place.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     at_once::{Job, at_once},
-    local::{LocalDraft, blocking},
+    local::{LocalDraft, blocking, replace_local},
 };
 use crate::transport::{Error, ErrorKind, Progress, Result, Transport, check_path};
 
@@ -47,12 +44,7 @@ async fn get<T: Transport + ?Sized>(via: &T, far: &Path, local: &Path, progress:
     (&mut file).take(SMALL).read_to_end(&mut bytes).await.map_err(unread)?;
     progress(bytes.len() as u64);
     if (bytes.len() as u64) < SMALL {
-        return blocking(GET_FILES, local, move |local| {
-            let (draft, mut file) = LocalDraft::create(local)?;
-            file.write_all(&bytes)?;
-            draft.replace(local)
-        })
-        .await;
+        return blocking(GET_FILES, local, move |local| replace_local(local, &bytes)).await;
     }
     let (draft, target) = blocking(GET_FILES, local, LocalDraft::create).await?;
     let mut target = tokio::fs::File::from_std(target);

@@ -1,7 +1,8 @@
 //! Files on this side: read for an upload, and written for a download.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -65,6 +66,16 @@ impl Drop for LocalDraft {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Writes a local file whole, under a temporary name first, and makes its parents. It blocks.
+///
+/// # Errors
+/// Those of the file system; then the old file is still there.
+pub fn replace_local(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (draft, mut file) = LocalDraft::create(path)?;
+    file.write_all(bytes)?;
+    draft.replace(path)
 }
 
 /// Does local file work on a thread that may block.

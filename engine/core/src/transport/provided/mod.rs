@@ -20,7 +20,7 @@ pub use at_once::{Job, at_once};
 pub use copy::copy;
 pub use fetch::get_files;
 pub use glob::{Found, find, glob};
-pub use local::open_local;
+pub use local::{open_local, replace_local};
 pub use put::put_tree;
 pub use remove::remove_tree;
 
