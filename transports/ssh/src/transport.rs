@@ -43,12 +43,6 @@ impl Ssh {
         self.runner.sftp.get(&self.runner.connection, operation).await
     }
 
-    /// Writes a tree as one stream; returns false if the far side can't unpack it.
-    async fn stream(&self, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<bool> {
-        self.mkdirs(to).await?;
-        tree::stream(&self.runner, tree, to, progress).await
-    }
-
     fn check(&self, operation: &'static str, paths: &[&Path]) -> Result<()> {
         paths.iter().try_for_each(|path| check_path(operation, path))?;
         self.runner.connection.check(operation)
@@ -142,7 +136,7 @@ impl Transport for Ssh {
         tree.check()?;
         self.check("put_tree", &[to])?;
         if tree::is_worth_a_stream(tree) {
-            let streamed = self.stream(tree, to, progress).await;
+            let streamed = tree::stream(&self.runner, tree, to, progress).await;
             if streamed.map_err(|error| error.during("put_tree").effect_unknown())? {
                 return Ok(());
             }

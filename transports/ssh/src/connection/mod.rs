@@ -8,6 +8,7 @@ pub(crate) mod pace;
 pub(crate) mod prompt;
 pub(crate) mod proxy;
 pub(crate) mod session;
+pub(crate) mod warm;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,6 +25,7 @@ use crate::{
         open::Opened,
         proxy::Cutter,
         session::Slots,
+        warm::Warm,
     },
     settings::endpoint::Endpoint,
 };
@@ -38,6 +40,7 @@ pub(crate) struct Connection {
     pub(crate) endpoint: Endpoint,
     pub(crate) handle: Arc<Handle<Client>>,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) warm: Warm,
     gone: Gone,
     line: Arc<Line>,
     watch: AbortHandle,
@@ -69,7 +72,15 @@ impl Connection {
         let watch = tokio::spawn(watch(handle.clone(), gone.clone(), pulse, line.clone(), keepalive));
         tracing::info!(host = %endpoint.name, user = %endpoint.user, "connected");
         let watch = watch.abort_handle();
-        Arc::new(Connection { endpoint, handle, slots: Arc::default(), gone, line, watch })
+        Arc::new(Connection {
+            endpoint,
+            handle,
+            slots: Arc::default(),
+            warm: Warm::default(),
+            gone,
+            line,
+            watch,
+        })
     }
 
     /// Awaits a future as long as the connection lives.

@@ -190,6 +190,14 @@ impl Connection {
         }))
     }
 
+    /// Opens a session to be kept for later, where the server allows enough others beside it and none is waited for.
+    pub(crate) async fn idle_session(self: &Arc<Self>) -> Option<(Channel<Msg>, Slot)> {
+        if !self.has_spare("session").await.ok()? || !self.slots.with(|count| count.open + 2 < count.limit) {
+            return None;
+        }
+        self.try_open(self.slots.take()?).await.ok()
+    }
+
     /// Waits for a free slot.
     async fn slot(&self, operation: &'static str, make_room: &impl Fn()) -> Result<Slot> {
         let deadline = Instant::now() + QUEUE;
@@ -250,7 +258,7 @@ impl Connection {
 }
 
 /// Closes a channel without a program.
-async fn discard(handle: &Handle<Client>, channel: Channel<Msg>) {
+pub(crate) async fn discard(handle: &Handle<Client>, channel: Channel<Msg>) {
     // A connection that is over has closed all channels.
     let _ = channel.close().await;
     let _ = timeout(CLOSING, handle.send_ping()).await;

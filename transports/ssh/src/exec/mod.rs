@@ -88,7 +88,11 @@ impl Runner {
     pub(crate) async fn feed(&self, job: &Job, input: mpsc::Receiver<Bytes>) -> Result<Output> {
         let token = Token::new();
         let script = job.script(&token)?;
-        let (channel, slot) = self.connection.open_session(EXEC, || self.sftp.yield_idle()).await?;
+        let (channel, slot) = match self.connection.warm.take() {
+            Some(session) => session,
+            None => self.connection.open_session(EXEC, || self.sftp.yield_idle()).await?,
+        };
+        self.connection.warm_up();
         let (reply, answer) = oneshot::channel();
         let (read, write) = channel.split();
         let run = Run {
@@ -357,6 +361,7 @@ async fn kill(runner: Runner, group: u32) {
             Err(error) => tracing::debug!(%error, "no session to end a command with"),
         }
         runner.sftp.yield_idle();
+        connection.cool_down();
         if connection.alive(EXEC, sleep(RETRY)).await.is_err() {
             return;
         }

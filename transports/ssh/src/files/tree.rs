@@ -1,8 +1,8 @@
 //! Writing a tree below a directory without ever following a link there.
 //!
-//! A few entries are written one by one, as every transport does it. Many are sent as one tar stream into a fresh hidden directory
-//! inside the target. From there they are moved into place, a whole directory at a time where the target has none
-//! of that name. SFTP has no open directories. So a link is noticed if it existed before, but not if it is made
+//! A single entry is written as every transport does it. More are sent as one tar stream into a fresh hidden
+//! directory: beside a target that does not exist yet, and then renamed to it; else inside the target. From there
+//! they are moved into place, a whole directory at a time where the target has none of that name. SFTP has no open directories. So a link is noticed if it existed before, but not if it is made
 //! between check and move.
 
 use std::{io, path::Path, sync::Arc, time::Duration};
@@ -15,14 +15,17 @@ use ferry_engine_core::transport::{
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
 use crate::{
-    exec::{Runner, remote::Leftover},
+    exec::{
+        Runner,
+        remote::{Leftover, remove_tree},
+    },
     files::{self, tar, temp_file::mode},
     sftp::{LSTAT, RENAME, RMDIR, Request, Sftp, errors::explain},
 };
 
 const PUT_TREE: &str = "put_tree";
 /// Number of entries from which on a stream is quicker than their round trips.
-const STREAM_FROM: usize = 8;
+const STREAM_FROM: usize = 2;
 /// Moves in flight.
 const AHEAD: usize = 64;
 /// Bytes of a stream's pieces, and number of pieces that wait to be sent.
@@ -36,27 +39,61 @@ pub(crate) fn is_worth_a_stream(tree: &Tree) -> bool {
     tree.entries.len() >= STREAM_FROM
 }
 
-/// Streams a tree whose names were checked into a directory that exists; returns false, and has done nothing, if
-/// there is no `tar` to unpack it.
+/// Unpacks into the directory `$2` in `$1`, or beside it in `$3`, which is then renamed. That prints a word. The
+/// status 100 leaves it to others to say what is in the way.
+const UNPACK: &str = concat!(
+    "command -v tar >/dev/null||exit 127;",
+    r#"if [ -e "$1" ]||[ -L "$1" ];then mkdir -- "$2"&&cd -- "$2"&&exec tar -xomf -;exit 100;fi;"#,
+    r#"{ mkdir -p -- "${1%/*}/"&&mkdir -- "$3"; }||exit 100;"#,
+    r#"(cd -- "$3"&&exec tar -xomf -)||exit;mv -T -- "$3" "$1"||{ rm -rf -- "$3";exit 100; };printf renamed"#,
+);
+
+/// The state of a tree that was sent.
+enum Unpacked {
+    /// It is in its place.
+    Whole,
+    /// It is in the stage, and must be moved.
+    Staged,
+    /// Nothing was written: there is no `tar`, or something is in the way.
+    No,
+}
+
+/// Streams a tree whose names were checked; returns false, and has done nothing, where a stream can't be unpacked.
 pub(crate) async fn stream(runner: &Runner, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<bool> {
-    let stage = to.join(fresh_name());
-    let leftover = Leftover { runner: runner.clone(), path: Some(stage.clone()) };
-    if !unpack(runner, tree, &stage, progress).await? {
-        return Ok(false);
+    let name = fresh_name();
+    let (inside, beside) = (to.join(&name), to.with_file_name(&name));
+    let leftover = |path: &Path| Leftover { runner: runner.clone(), path: Some(path.to_owned()) };
+    let (in_it, at_its_side) = (leftover(&inside), leftover(&beside));
+    match unpack(runner, tree, [to, &inside, &beside], progress).await? {
+        Unpacked::Staged => at_its_side.keep(),
+        state => {
+            in_it.keep();
+            at_its_side.keep();
+            return Ok(matches!(state, Unpacked::Whole));
+        }
     }
     let sftp = runner.sftp.get(&runner.connection, PUT_TREE).await?;
-    Merge { sftp: &sftp, stage: &stage, to }.all(tree).await?;
-    if sftp.act(PUT_TREE, Request::new(RMDIR).path(&stage)).await?.is_ok() {
-        leftover.keep();
+    if let Err(error) = (Merge { sftp: &sftp, stage: &inside, to }).all(tree).await {
+        if remove_tree(runner, &inside).await.is_ok() {
+            in_it.keep();
+        }
+        return Err(error);
+    }
+    if sftp.act(PUT_TREE, Request::new(RMDIR).path(&inside)).await?.is_ok() {
+        in_it.keep();
     }
     Ok(true)
 }
 
-/// Streams the tree into a new directory; returns false if there is no `tar` to unpack it.
-async fn unpack(runner: &Runner, tree: &Tree, stage: &Path, progress: Progress<'_>) -> Result<bool> {
-    let script = r#"command -v tar >/dev/null||exit 127;mkdir -- "$1"&&cd -- "$1"&&exec tar -xomf -"#;
-    let words = ["env", "LC_ALL=C", "sh", "-c", script, "sh"].map(std::ffi::OsStr::new);
-    let job = Job::new(words.into_iter().chain([stage.as_os_str()]), UNPACKING);
+/// Streams the tree to one of the stages, see [`UNPACK`].
+async fn unpack(
+    runner: &Runner,
+    tree: &Tree,
+    places: [&Path; 3],
+    progress: Progress<'_>,
+) -> Result<Unpacked> {
+    let words = ["env", "LC_ALL=C", "sh", "-c", UNPACK, "sh"].map(std::ffi::OsStr::new);
+    let job = Job::new(words.into_iter().chain(places.map(Path::as_os_str)), UNPACKING);
     let (sender, receiver) = mpsc::channel(PIECES);
     let streaming = async {
         let mut stream = Stream { sender, piece: Vec::new(), progress };
@@ -68,9 +105,10 @@ async fn unpack(runner: &Runner, tree: &Tree, stage: &Path, progress: Progress<'
     };
     let (output, ()) = tokio::try_join!(runner.feed(&job, receiver), streaming)?;
     match output.status {
-        0 => Ok(true),
-        127 => Ok(false),
-        _ => Err(crate::exec::remote::said(PUT_TREE, stage, &output)),
+        0 if output.stdout == b"renamed" => Ok(Unpacked::Whole),
+        0 => Ok(Unpacked::Staged),
+        100 | 127 => Ok(Unpacked::No),
+        _ => Err(crate::exec::remote::said(PUT_TREE, places[0], &output)),
     }
 }
 

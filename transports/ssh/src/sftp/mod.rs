@@ -183,7 +183,7 @@ fn odd(operation: &'static str) -> Error {
 
 impl Sftp {
     async fn open(connection: &Arc<Connection>, operation: &'static str) -> Result<Self> {
-        let (channel, slot) = connection.open_session(operation, || ()).await?;
+        let (channel, slot) = connection.open_session(operation, || connection.cool_down()).await?;
         let (mut read, write) = channel.split();
         let greeted = connection.alive(operation, timeout(PATIENCE, greet(&mut read, &write))).await;
         let extensions = match greeted {
