@@ -186,7 +186,7 @@ impl Shown {
             "foreign_queued": self.gate.usage.foreign_queued,
             "foreign_active": self.gate.usage.foreign_active,
             "waiting": self.waiting,
-            "learned_bound": self.gate.clamp,
+            "learned_bound": self.gate.learned_limit,
             "shared": self.shared.as_ref().map(Shared::json),
             "listed": (!self.gate.listed.is_empty()).then_some(&self.gate.listed),
         })

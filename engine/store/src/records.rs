@@ -455,7 +455,8 @@ pub struct GateState {
     /// Resources of the machine that jobs use, if they share one.
     pub taken: Demand,
     /// A bound on active jobs, learnt from the scheduler's refusals.
-    pub clamp: Option<u32>,
+    #[serde(rename = "clamp")]
+    pub learned_limit: Option<u32>,
     /// Processes that wait for a place.
     pub waiting: u32,
     /// Labels of the other computers that share its queue; all other fields apply to all of them together.

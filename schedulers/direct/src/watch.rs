@@ -198,13 +198,13 @@ mod tests {
 
         /// Waits until the watcher has written its name.
         fn await_name(&self, watcher: &Child) {
-            let name = self.names().join(identity(watcher, 0));
+            let name = self.names().join(name_of(watcher, 0));
             await_that("the watcher's name", || name.exists());
         }
 
         fn job(&self, child: &Child) -> JobRef {
             JobRef {
-                id: JobId(format!("node:{}", identity(child, 0))),
+                id: JobId(format!("node:{}", name_of(child, 0))),
                 token: "t".into(),
                 dir: self.dir.clone(),
             }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     /// Returns `BOOT:PID:START`, with `late` added to the start.
-    fn identity(child: &Child, late: u64) -> String {
+    fn name_of(child: &Child, late: u64) -> String {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
         let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
         format!("{}:{}:{}", boot.trim(), child.id(), parse_stat(&stat).unwrap().2 + late)
@@ -290,16 +290,16 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             assert_eq!(victim.try_wait().unwrap(), None, "{why}");
         };
-        fs::write(names.join(identity(&victim, 1)), "").unwrap();
+        fs::write(names.join(name_of(&victim, 1)), "").unwrap();
         survives(&mut victim, "another start time: the number was given away");
-        let boot = identity(&victim, 0).replacen(|c: char| c.is_ascii_hexdigit(), "x", 1);
+        let boot = name_of(&victim, 0).replacen(|c: char| c.is_ascii_hexdigit(), "x", 1);
         fs::write(names.join(boot), "").unwrap();
         survives(&mut victim, "another boot");
-        let own = identity(&victim, 0);
+        let own = name_of(&victim, 0);
         for odd in ["", ":", "::", "9999999", "x:1", "-1:1", "*:*", "$(touch bad):1", "9999999:2:3"] {
             fs::write(names.join(format!("{}:{odd}", &own[..36])), "").unwrap();
         }
-        let fifo = names.join(identity(&victim, 2));
+        let fifo = names.join(name_of(&victim, 2));
         assert!(Process::new("mkfifo").arg(&fifo).status().unwrap().success());
         survives(&mut victim, "a pipe without a reader");
         // A directory that is not ours, or a link, does not count even with a valid name in it.

@@ -26,7 +26,7 @@ impl Inner {
         let state = |label: &str| GateState {
             usage: admitted.usage,
             taken: admitted.in_use.total(),
-            clamp: admitted.learned_limit,
+            learned_limit: admitted.learned_limit,
             waiting: line.len() as u32,
             shared_with: shared(sharing, label),
             listed: admitted.listed.to_string(),

@@ -62,8 +62,8 @@ pub(crate) async fn collect(
     bounds: Bounds,
 ) -> StepResult<Collected> {
     let mut collected = Collected::default();
-    for item in list {
-        let found = find(via, dir, &item.pattern).await?;
+    let searches = list.iter().map(|item| Box::pin(find(via, dir, &item.pattern)) as Job<'_, Vec<Found>>);
+    for (item, found) in list.iter().zip(at_once(AT_ONCE, searches).await?) {
         if found.is_empty() {
             collected.missing.push(item.pattern.clone());
         }
@@ -85,10 +85,10 @@ pub(crate) async fn matches(via: &dyn Transport, dir: &Path, pattern: &str) -> S
     Ok(find(via, dir, pattern).await?.into_iter().map(|found| found.path).collect())
 }
 
-async fn find(via: &dyn Transport, dir: &Path, pattern: &str) -> StepResult<Vec<Found>> {
+async fn find(via: &dyn Transport, dir: &Path, pattern: &str) -> transport::Result<Vec<Found>> {
     let path = dir.join(pattern);
     if pattern.contains(['*', '?', '[']) {
-        return Ok(provided::find(via, &path).await?);
+        return provided::find(via, &path).await;
     }
     let found = target(via, &path).await?;
     Ok(found.map(|metadata| Found { path, metadata }).into_iter().collect())

@@ -89,7 +89,7 @@ fn sides(link: LinkType) -> (Side, Side) {
     }
 }
 
-struct End {
+struct Endpoint {
     id: i64,
     side: Side,
     sealed: bool,
@@ -128,7 +128,7 @@ pub(crate) fn insert(db: &Connection, batch: &Batch, link: &NewLink<'_>) -> Resu
     Ok(())
 }
 
-fn end(db: &Connection, batch: &Batch, uuid: &Uuid) -> Result<End> {
+fn end(db: &Connection, batch: &Batch, uuid: &Uuid) -> Result<Endpoint> {
     let sql = "SELECT n.id, p.kind, p.state FROM node n LEFT JOIN process p ON p.id = n.id WHERE n.uuid = ?1";
     let found = db
         .prepare_cached(sql)?
@@ -141,13 +141,13 @@ fn end(db: &Connection, batch: &Batch, uuid: &Uuid) -> Result<End> {
                 Some(_) => Side::Calculation,
             };
             let sealed = state.is_some_and(|state| is_end(&state)) && !batch.ended.contains(&id);
-            Ok(End { id, side, sealed, is_new: batch.made.contains(&id) })
+            Ok(Endpoint { id, side, sealed, is_new: batch.made.contains(&id) })
         })
         .optional()?;
     found.ok_or_else(|| Error::new(ErrorKind::NotFound, "store link").message(format!("no node {uuid}")))
 }
 
-fn judge(link: &NewLink<'_>, source: &End, target: &End) -> Result<(), String> {
+fn judge(link: &NewLink<'_>, source: &Endpoint, target: &Endpoint) -> Result<(), String> {
     if let Some(problem) = label_problem(link.label) {
         return Err(problem);
     }
@@ -179,7 +179,7 @@ fn judge(link: &NewLink<'_>, source: &End, target: &End) -> Result<(), String> {
 }
 
 /// Returns the message for a violated degree rule.
-fn taken(link: &NewLink<'_>, source: &End, target: &End) -> String {
+fn taken(link: &NewLink<'_>, source: &Endpoint, target: &Endpoint) -> String {
     match link.link_type {
         LinkType::InputCalc | LinkType::InputWork => {
             format!("process {} already has an input with this label", target.id)

@@ -29,7 +29,7 @@ use crate::{
 
 const GET_FILES: &str = "get_files";
 /// Number of files from which on a stream is quicker than their round trips.
-const STREAM_FROM: usize = 8;
+const STREAM_FROM: usize = 2;
 /// The largest file that travels in a stream, bytes.
 const SMALL: u64 = 1 << 20;
 /// Most bytes and files of one stream, which is kept in memory until its end.

@@ -25,15 +25,15 @@ pub async fn copy<T: Transport + ?Sized>(via: &T, from: &Path, to: &Path) -> Res
     check_path(COPY, from)?;
     check_path(COPY, to)?;
     check(via, from, to).await.map_err(|error| error.during(COPY))?;
-    let draft = to.with_file_name(fresh_name());
-    let copied = match run(via, &[from, &draft]).await {
-        Ok(output) if output.status == 0 => via.rename(&draft, to).await,
+    let temp = to.with_file_name(fresh_name());
+    let copied = match run(via, &[from, &temp]).await {
+        Ok(output) if output.status == 0 => via.rename(&temp, to).await,
         Ok(output) => Err(refused(from, &output)),
         Err(error) => Err(error),
     };
     if copied.is_err() {
         // Its own error says less than the one before it.
-        let _ = remove_tree(via, &draft).await;
+        let _ = remove_tree(via, &temp).await;
     }
     copied.map_err(|error| error.during(COPY))
 }

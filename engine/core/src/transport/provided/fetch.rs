@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     at_once::{Job, at_once},
-    local::{LocalDraft, blocking, replace_local},
+    local::{LocalTempFile, blocking, replace_local},
 };
 use crate::transport::{Error, ErrorKind, Progress, Result, Transport, check_path};
 
@@ -46,7 +46,7 @@ async fn get<T: Transport + ?Sized>(via: &T, far: &Path, local: &Path, progress:
     if (bytes.len() as u64) < SMALL {
         return blocking(GET_FILES, local, move |local| replace_local(local, &bytes)).await;
     }
-    let (draft, target) = blocking(GET_FILES, local, LocalDraft::create).await?;
+    let (temp, target) = blocking(GET_FILES, local, LocalTempFile::create).await?;
     let mut target = tokio::fs::File::from_std(target);
     let unwritten = |error| Error::from_io(GET_FILES, local, error);
     while !bytes.is_empty() {
@@ -56,5 +56,5 @@ async fn get<T: Transport + ?Sized>(via: &T, far: &Path, local: &Path, progress:
         progress(bytes.len() as u64);
     }
     target.flush().await.map_err(unwritten)?;
-    blocking(GET_FILES, local, |local| draft.replace(local)).await
+    blocking(GET_FILES, local, |local| temp.replace(local)).await
 }

@@ -35,12 +35,12 @@ pub async fn open_local(operation: &'static str, path: &Path) -> Result<(tokio::
 
 /// A local file under a temporary name. If it is dropped unpublished, it is removed.
 #[derive(Debug)]
-pub(super) struct LocalDraft {
+pub(super) struct LocalTempFile {
     path: PathBuf,
     is_published: bool,
 }
 
-impl LocalDraft {
+impl LocalTempFile {
     /// Makes an empty file for `target`, with the target's parents.
     pub(super) fn create(target: &Path) -> io::Result<(Self, fs::File)> {
         if let Some(parent) = target.parent() {
@@ -48,7 +48,7 @@ impl LocalDraft {
         }
         let path = target.with_file_name(fresh_name());
         let file = fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
-        Ok((LocalDraft { path, is_published: false }, file))
+        Ok((LocalTempFile { path, is_published: false }, file))
     }
 
     /// Renames it to `target`, replacing a file that is there.
@@ -59,7 +59,7 @@ impl LocalDraft {
     }
 }
 
-impl Drop for LocalDraft {
+impl Drop for LocalTempFile {
     fn drop(&mut self) {
         if !self.is_published {
             // An error can't be reported here; a leftover is hidden and harmless.
@@ -73,9 +73,9 @@ impl Drop for LocalDraft {
 /// # Errors
 /// Those of the file system; then the old file is still there.
 pub fn replace_local(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (draft, mut file) = LocalDraft::create(path)?;
+    let (temp, mut file) = LocalTempFile::create(path)?;
     file.write_all(bytes)?;
-    draft.replace(path)
+    temp.replace(path)
 }
 
 /// Does local file work on a thread that may block.

@@ -86,7 +86,7 @@ pub(super) const READ: &str = text!(
     r#"[ "$2" -gt "$(stat -L -c %s "$1")" ]&&exit 0;exec tail -c "+$2""#,
 );
 
-/// Defines the two halves of a write: the input goes to the draft `$2`, and the draft becomes `$1` if it has `$3`
+/// Defines the two halves of a write: the input goes to the temporary file `$2`, which becomes `$1` if it has `$3`
 /// bytes. With a fourth argument it becomes a program.
 macro_rules! half {
     (begin) => {
@@ -111,11 +111,11 @@ macro_rules! half {
 
 /// Writes a file whose size is known beforehand.
 pub(super) const WRITE: &str = text!(half!(begin), half!(commit));
-/// Writes the draft of a file.
-pub(super) const DRAFT: &str = text!(half!(begin), "exit 0");
-/// Puts a draft in place.
+/// Writes the temporary file.
+pub(super) const TEMP_FILE: &str = text!(half!(begin), "exit 0");
+/// Puts a temporary file in place.
 pub(super) const COMMIT: &str = text!(half!(commit));
-/// Removes the draft `$1`.
+/// Removes the temporary file `$1`.
 pub(super) const DISCARD: &str = r#"rm -f "$1""#;
 /// Returns the error for a text that did not end with 0.
 pub(super) fn fault(operation: &'static str, path: &Path, output: &Output) -> Error {

@@ -44,7 +44,7 @@ pub(super) async fn write(
         unread.with("path", path.display()).source(error)
     };
     let first = piece(from).await.map_err(unread)?;
-    let draft = path.with_file_name(fresh_name());
+    let temp = path.with_file_name(fresh_name());
     let program = if executable { "x" } else { "" };
     if first.len() < PIECE {
         let (sender, receiver) = mpsc::channel(1);
@@ -53,37 +53,37 @@ pub(super) async fn write(
         let _ = sender.try_send(first);
         drop(sender);
         let size_text = size.to_string();
-        let words: [&OsStr; 4] = [path.as_ref(), draft.as_ref(), size_text.as_ref(), program.as_ref()];
+        let words: [&OsStr; 4] = [path.as_ref(), temp.as_ref(), size_text.as_ref(), program.as_ref()];
         let output = sessions.run(WRITE, &Job::text(text::WRITE, words, PATIENCE), receiver).await?;
         return ended(path, &output).map(|()| size as u64);
     }
-    let draft = Draft { sessions: sessions.clone(), path: Some(draft) };
-    let total = match stream(sessions, path, draft.path(), first, from, unread).await {
+    let temp = TempFile { sessions: sessions.clone(), path: Some(temp) };
+    let total = match stream(sessions, path, temp.path(), first, from, unread).await {
         Ok(total) => total,
         Err(error) => {
-            draft.discard().await;
+            temp.discard().await;
             return Err(error);
         }
     };
     let total_text = total.to_string();
-    let words: [&OsStr; 4] = [path.as_ref(), draft.path().as_ref(), total_text.as_ref(), program.as_ref()];
+    let words: [&OsStr; 4] = [path.as_ref(), temp.path().as_ref(), total_text.as_ref(), program.as_ref()];
     sessions.act(WRITE, text::COMMIT, &words, PATIENCE).await?;
-    draft.keep();
+    temp.keep();
     Ok(total)
 }
 
-/// Sends a first piece and the rest of a stream into the draft; returns the number of bytes.
+/// Sends a first piece and the rest of a stream into the temporary file; returns the number of bytes.
 async fn stream(
     sessions: &Sessions,
     path: &Path,
-    draft: &Path,
+    temp: &Path,
     first: Vec<u8>,
     from: &mut (dyn AsyncRead + Send + Unpin),
     unread: impl Fn(io::Error) -> Error,
 ) -> Result<u64> {
     let (sender, receiver) = mpsc::channel(PIECES);
     let permit = sessions.permit(WRITE, false).await?;
-    let job = Job::text(text::DRAFT, [path, draft], PATIENCE);
+    let job = Job::text(text::TEMP_FILE, [path, temp], PATIENCE);
     let run = Run::start(&sessions.shell, &job, receiver, Some(permit)).await;
     let done = run.map_err(|error| error.during(WRITE))?.finish(job.timeout);
     let sent = send(sender, first, from).await;
@@ -123,13 +123,13 @@ async fn piece(from: &mut (dyn AsyncRead + Send + Unpin)) -> io::Result<Vec<u8>>
     Ok(piece)
 }
 
-/// A draft on the far side. If it is dropped unpublished, it is removed in the background.
-struct Draft {
+/// A temporary file on the far side. If it is dropped unpublished, it is removed in the background.
+struct TempFile {
     sessions: Arc<Sessions>,
     path: Option<PathBuf>,
 }
 
-impl Draft {
+impl TempFile {
     fn path(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new("/"))
     }
@@ -147,7 +147,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for TempFile {
     fn drop(&mut self) {
         let Some(path) = self.path.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

@@ -2,10 +2,10 @@
 
 mod codes;
 mod copies;
+mod dry_run;
 mod ends;
 mod import;
 mod options;
-mod rehearse;
 mod retrieve;
 
 use std::{
@@ -22,16 +22,8 @@ use crate::Case;
 
 /// Returns all cases.
 pub(crate) fn cases() -> Vec<Case> {
-    [
-        codes::CASES,
-        copies::CASES,
-        ends::CASES,
-        import::CASES,
-        options::CASES,
-        rehearse::CASES,
-        retrieve::CASES,
-    ]
-    .concat()
+    [codes::CASES, copies::CASES, ends::CASES, import::CASES, options::CASES, dry_run::CASES, retrieve::CASES]
+        .concat()
 }
 
 const LIMIT: Duration = Duration::from_secs(60);
