@@ -139,7 +139,7 @@ pub(super) const UNUSED: &[(&str, &str)] = &[
     ("allow_agent", "an SSH agent is used where there is one"),
     ("look_for_keys", "keys are looked for as `ssh` does"),
     ("load_system_host_keys", "write `known_hosts`, or leave it to ssh's own files"),
-    ("compress", "ferry compresses what is worth it"),
+    ("compress", "ferry does not compress its connections"),
     ("gss_auth", "ferry does not use GSS"),
     ("gss_kex", "ferry does not use GSS"),
     ("gss_deleg_creds", "ferry does not use GSS"),

@@ -104,12 +104,17 @@ impl HostKeys {
                 format!("compare the fingerprint with what the site publishes, then: {}", self.accept());
             return Err(self.refuse("the host key is not known", key).help(help));
         }
-        self.remember(key).map_err(|error| {
-            self.refuse("the new host key can't be saved", key)
-                .source(error)
-                .help(format!("or do it by hand: {}", self.accept()))
-        })?;
-        tracing::info!(host = %self.name, fingerprint = %fingerprint(key), "saved a new host key");
+        // As in OpenSSH, the log-in goes on: the policy accepts a new key whether or not it can be kept.
+        match self.remember(key) {
+            Ok(()) => {
+                tracing::info!(host = %self.name, fingerprint = %fingerprint(key), "saved a new host key");
+            }
+            Err(error) => {
+                let file = self.file().map(|file| file.display().to_string());
+                tracing::warn!(host = %self.name, fingerprint = %fingerprint(key), file, %error,
+                    "the new host key can't be saved, and is accepted for this connection only");
+            }
+        }
         Ok(())
     }
 
