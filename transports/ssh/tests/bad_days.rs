@@ -156,6 +156,33 @@ mod host_keys {
     }
 
     #[tokio::test]
+    async fn accept_new_goes_on_where_the_key_cannot_be_saved() {
+        let sshd = Sshd::start();
+        fs::write(sshd.path("a_file"), "").expect("a file");
+        for known in ["/dev/null".into(), sshd.path("a_file/below").display().to_string()] {
+            let mut computer = sshd.computer();
+            set(&mut computer, "known_hosts", known.clone());
+            refused(&computer, ErrorKind::Authentication, &["not known"]).await;
+            set(&mut computer, "key_policy", "accept-new");
+            works(&open(&computer).await.expect("it is accepted")).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_private_key_that_others_may_read_is_refused() {
+        let sshd = Sshd::start();
+        let computer = sshd.computer();
+        let mode =
+            |mode| fs::set_permissions(sshd.path("id"), fs::Permissions::from_mode(mode)).expect("a mode");
+        for exposed in [0o644, 0o640, 0o602] {
+            mode(exposed);
+            refused(&computer, ErrorKind::Authentication, &["other users may open", "chmod 600"]).await;
+        }
+        mode(0o600);
+        works(&open(&computer).await.expect("it is private again")).await;
+    }
+
+    #[tokio::test]
     async fn accept_new_writes_it_down_once_and_refuses_another() {
         let sshd = Sshd::start();
         let known = sshd.path("dir/known");

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -47,25 +48,42 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile, Option<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(None),
         Err(error) => return Err(Some(error.to_string())),
     };
-    match keys::decode_secret_key(&text, None) {
+    let file = decode(path, &text).map_err(Some)?;
+    match exposed(path).map_err(|error| Some(error.to_string()))? {
+        Some(fault) => Err(Some(fault)),
+        None => Ok(file),
+    }
+}
+
+fn decode(path: &Path, text: &str) -> Result<KeyFile, String> {
+    match keys::decode_secret_key(text, None) {
         Ok(private) => Ok(KeyFile {
             path: path.to_owned(),
             public: private.public_key().clone(),
             private: Some(Arc::new(private)),
         }),
         Err(error) => {
-            let protected = || PrivateKey::from_openssh(&text).ok().filter(PrivateKey::is_encrypted);
+            let protected = || PrivateKey::from_openssh(text).ok().filter(PrivateKey::is_encrypted);
             let beside = || keys::load_public_key(with_suffix(path, ".pub")).ok();
             let public = match protected() {
                 Some(key) => Some(key.public_key().clone()),
                 None if matches!(error, keys::Error::KeyIsEncrypted) => beside(),
-                None => return Err(Some(format!("no private key that ferry can read: {error}"))),
+                None => return Err(format!("no private key that ferry can read: {error}")),
             };
-            let public =
-                public.ok_or_else(|| Some("protected, and no `.pub` file is beside it".to_owned()))?;
+            let public = public.ok_or_else(|| "protected, and no `.pub` file is beside it".to_owned())?;
             Ok(KeyFile { path: path.to_owned(), public, private: None })
         }
     }
+}
+
+/// Returns the reason why a private key is refused, if others than its owner may read or write it. As in OpenSSH,
+/// only the user's own files are judged.
+fn exposed(path: &Path) -> io::Result<Option<String>> {
+    let metadata = fs::metadata(path)?;
+    let is_own = metadata.uid() == rustix::process::getuid().as_raw();
+    let mode = metadata.mode() & 0o777;
+    Ok((is_own && mode & 0o077 != 0)
+        .then(|| format!("other users may open this private key (mode {mode:04o}): run `chmod 600` on it")))
 }
 
 impl KeyFile {
