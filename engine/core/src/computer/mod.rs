@@ -68,10 +68,8 @@ pub struct Computer {
     /// Most submissions under way at once; `None`: [`PARALLEL_SUBMITS`].
     pub max_parallel_submits: Option<u32>,
     /// Most files that one retrieval brings home; `None`: [`RETRIEVE_FILES`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieve_max_files: Option<u64>,
     /// Most bytes that one retrieval brings home; `None`: [`RETRIEVE_BYTES`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieve_max_bytes: Option<u64>,
     /// Least time between two listings of the queue, s; `None`: the scheduler's own floor.
     pub poll_interval: Option<f64>,
