@@ -5,7 +5,11 @@
 //! the other side's end, so a refusal is first of all a reason to wait.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    ops::Deref,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -43,6 +47,37 @@ const TRUST: Duration = Duration::from_secs(60);
 /// Number of sessions that the server must allow at the same time before one of them may be kept for long. The
 /// others are for a command and for files.
 const WITH_SPARE: usize = 3;
+
+/// The sending half of a channel. It sends end-of-file once, since some servers end the connection at a second one.
+pub(crate) struct Outlet {
+    half: ChannelWriteHalf<Msg>,
+    is_ended: AtomicBool,
+}
+
+impl Outlet {
+    pub(crate) fn new(half: ChannelWriteHalf<Msg>) -> Self {
+        Outlet { half, is_ended: AtomicBool::new(false) }
+    }
+
+    /// Sends end-of-file, unless that was done before.
+    pub(crate) async fn eof(&self) -> Result<(), russh::Error> {
+        if self.is_ended.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // If it is cancelled, nothing was sent.
+        self.half.eof().await?;
+        self.is_ended.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Deref for Outlet {
+    type Target = ChannelWriteHalf<Msg>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.half
+    }
+}
 
 /// The number of open sessions, and its limit.
 #[derive(Debug)]
@@ -152,6 +187,25 @@ impl Connection {
         }
     }
 
+    /// Opens a session if a slot is free and the server agrees, without waiting for either.
+    ///
+    /// # Errors
+    /// `Unreachable`; `Unsupported` if all sessions are in use.
+    ///
+    /// # Cancel safety
+    /// As that of [`Connection::open_session`].
+    pub(crate) async fn spare_session(
+        self: &Arc<Self>,
+        operation: &'static str,
+    ) -> Result<(Channel<Msg>, Slot)> {
+        let none = || Error::new(ErrorKind::Unsupported, operation).message("no session is available");
+        let slot = self.slots.take().ok_or_else(none)?;
+        self.try_open(slot).await.map_err(|error| match error {
+            russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed) => none(),
+            error => self.fault(operation, &error),
+        })
+    }
+
     /// Returns whether one session may be kept for long, that is, whether the server allows enough others beside
     /// it. The server does not announce that, so that number of sessions is opened once, and closed again.
     ///
@@ -220,8 +274,7 @@ impl Connection {
     /// The server gets the chance to close it first, after the end of its program. For a channel that we close
     /// first, russh (0.65.1) never reports the end, and keeps a little memory. Where children hold the streams
     /// open, we must close it. The server answers in order, so its answer to a later ping confirms the close.
-    pub(crate) async fn close_channel(&self, mut read: ChannelReadHalf, write: ChannelWriteHalf<Msg>) {
-        // A second end-of-file is harmless.
+    pub(crate) async fn close_channel(&self, mut read: ChannelReadHalf, write: Outlet) {
         let _ = write.eof().await;
         let closed = async { while !matches!(read.wait().await, Some(ChannelMsg::Close) | None) {} };
         if timeout(COURTESY, closed).await.is_err() {

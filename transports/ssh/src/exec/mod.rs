@@ -16,14 +16,17 @@ use ferry_engine_core::transport::{
         script::{self, BOOTSTRAP, Job},
     },
 };
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client::Msg};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, Sig, client::Msg};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
-    connection::{Connection, open, session::Slot},
+    connection::{
+        Connection, open,
+        session::{Outlet, Slot},
+    },
     settings::config::Config,
     sftp::Cache,
 };
@@ -98,7 +101,7 @@ impl Runner {
         let run = Run {
             runner: self.clone(),
             read,
-            write,
+            write: Outlet::new(write),
             stdout: Stream::new(token.clone()),
             stderr: Stream::new(token),
             over: None,
@@ -179,7 +182,7 @@ enum Over {
 struct Run {
     runner: Runner,
     read: ChannelReadHalf,
-    write: ChannelWriteHalf<Msg>,
+    write: Outlet,
     stdout: Stream,
     stderr: Stream,
     over: Option<Over>,
@@ -303,7 +306,7 @@ async fn linger(read: &mut ChannelReadHalf, outputs: &mut Outputs<'_>) -> Ended 
 }
 
 /// Sends the script, then all of the input. A command that does not read it is not an error.
-async fn feed(write: &ChannelWriteHalf<Msg>, script: Vec<u8>, mut input: mpsc::Receiver<Bytes>) {
+async fn feed(write: &Outlet, script: Vec<u8>, mut input: mpsc::Receiver<Bytes>) {
     let fed = async {
         write.exec(true, BOOTSTRAP).await?;
         write.data_bytes(script).await?;
@@ -321,12 +324,7 @@ async fn feed(write: &ChannelWriteHalf<Msg>, script: Vec<u8>, mut input: mpsc::R
 ///
 /// The protocol's signal needs no further session, but servers refuse it for root and forced commands. A second
 /// session with `kill` works wherever there is a slot. The group may become known only during this call.
-async fn end(
-    runner: &Runner,
-    read: &mut ChannelReadHalf,
-    write: &ChannelWriteHalf<Msg>,
-    outputs: &mut Outputs<'_>,
-) {
+async fn end(runner: &Runner, read: &mut ChannelReadHalf, write: &Outlet, outputs: &mut Outputs<'_>) {
     let deadline = Instant::now() + ENDING;
     let mut is_asked = false;
     loop {
@@ -389,7 +387,7 @@ async fn killed(connection: &Connection, channel: Channel<Msg>, group: u32) {
         Ok::<(), russh::Error>(())
     };
     let _ = timeout(ENDING, run).await;
-    connection.close_channel(read, write).await;
+    connection.close_channel(read, Outlet::new(write)).await;
 }
 
 /// Returns a signal's number on Linux, where the protocol has its name.

@@ -19,7 +19,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use ferry_engine_core::transport::{Entry, Error, ErrorKind, Metadata, Result};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
+use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::timeout,
@@ -28,7 +28,10 @@ use tokio::{
 pub(crate) use packet::{Reply, Request, Status};
 pub(crate) use reader::open as open_reader;
 
-use crate::connection::{Connection, session::Slot};
+use crate::connection::{
+    Connection,
+    session::{Outlet, Slot},
+};
 
 /// Time that an answer may take: file systems of clusters stall at times.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -185,6 +188,7 @@ impl Sftp {
     async fn open(connection: &Arc<Connection>, operation: &'static str) -> Result<Self> {
         let (channel, slot) = connection.open_session(operation, || connection.cool_down()).await?;
         let (mut read, write) = channel.split();
+        let write = Outlet::new(write);
         let greeted = connection.alive(operation, timeout(PATIENCE, greet(&mut read, &write))).await;
         let extensions = match greeted {
             Ok(Ok(Ok(extensions))) => extensions,
@@ -374,7 +378,7 @@ impl Greeting {
 }
 
 /// Starts the subsystem and exchanges versions.
-async fn greet(read: &mut ChannelReadHalf, write: &ChannelWriteHalf<Msg>) -> Result<Vec<String>, Greeting> {
+async fn greet(read: &mut ChannelReadHalf, write: &Outlet) -> Result<Vec<String>, Greeting> {
     write.request_subsystem(true, "sftp").await.map_err(|_| Greeting::Ended)?;
     let mut buffer = BytesMut::new();
     loop {
@@ -427,7 +431,7 @@ impl Carrier {
     async fn serve(
         self,
         mut read: ChannelReadHalf,
-        write: ChannelWriteHalf<Msg>,
+        write: Outlet,
         mut queue: mpsc::UnboundedReceiver<Bytes>,
         _slot: Slot,
     ) {
@@ -470,7 +474,7 @@ impl Carrier {
     }
 }
 
-async fn send(write: &ChannelWriteHalf<Msg>, queue: &mut mpsc::UnboundedReceiver<Bytes>) {
+async fn send(write: &Outlet, queue: &mut mpsc::UnboundedReceiver<Bytes>) {
     while let Some(bytes) = queue.recv().await {
         if write.data_bytes(bytes).await.is_err() {
             return;
