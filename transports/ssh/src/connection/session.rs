@@ -187,25 +187,6 @@ impl Connection {
         }
     }
 
-    /// Opens a session if a slot is free and the server agrees, without waiting for either.
-    ///
-    /// # Errors
-    /// `Unreachable`; `Unsupported` if all sessions are in use.
-    ///
-    /// # Cancel safety
-    /// As that of [`Connection::open_session`].
-    pub(crate) async fn spare_session(
-        self: &Arc<Self>,
-        operation: &'static str,
-    ) -> Result<(Channel<Msg>, Slot)> {
-        let none = || Error::new(ErrorKind::Unsupported, operation).message("no session is available");
-        let slot = self.slots.take().ok_or_else(none)?;
-        self.try_open(slot).await.map_err(|error| match error {
-            russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed) => none(),
-            error => self.fault(operation, &error),
-        })
-    }
-
     /// Returns whether one session may be kept for long, that is, whether the server allows enough others beside
     /// it. The server does not announce that, so that number of sessions is opened once, and closed again.
     ///
