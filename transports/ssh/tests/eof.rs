@@ -4,13 +4,11 @@
 mod support;
 
 use std::{
+    collections::HashMap,
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command as Program, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -95,10 +93,19 @@ async fn asyncssh_serves_command_after_command() {
 
 /// A server that counts the ends of file on each of its channels, and runs nothing.
 #[derive(Clone, Default)]
-struct Counting {
-    ends: Arc<AtomicUsize>,
-    channels: Arc<AtomicUsize>,
-    closed: Arc<AtomicUsize>,
+struct Counting(Arc<Mutex<HashMap<ChannelId, Ends>>>);
+
+/// The ends of one channel that had a command. Others are opened and closed to learn what the server allows.
+#[derive(Default)]
+struct Ends {
+    of_file: usize,
+    is_closed: bool,
+}
+
+impl Counting {
+    fn of(&self, channel: ChannelId, count: impl FnOnce(&mut Ends)) {
+        self.0.lock().expect("no panic").entry(channel).and_modify(count);
+    }
 }
 
 impl Handler for Counting {
@@ -118,7 +125,6 @@ impl Handler for Counting {
         reply: russh::server::ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.channels.fetch_add(1, Ordering::SeqCst);
         reply.accept().await;
         Ok(())
     }
@@ -129,18 +135,19 @@ impl Handler for Counting {
         _: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        self.0.lock().expect("no panic").insert(channel, Ends::default());
         session.channel_success(channel)
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
-        self.ends.fetch_add(1, Ordering::SeqCst);
+        self.of(channel, |ends| ends.of_file += 1);
         session.exit_status_request(channel, 3)?;
         // It leaves the closing to the client, which is where a second end of file would come.
         session.eof(channel)
     }
 
-    async fn channel_close(&mut self, _: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
-        self.closed.fetch_add(1, Ordering::SeqCst);
+    async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
+        self.of(channel, |ends| ends.is_closed = true);
         Ok(())
     }
 }
@@ -163,14 +170,15 @@ async fn each_channel_sends_one_end_of_file() {
         // The server runs nothing, so the command never began.
         via.exec(&Command::new(["true"])).await.expect_err("nothing runs");
     }
-    let channels = counting.channels.load(Ordering::SeqCst);
-    assert_eq!(channels, 3);
     // They are closed in the background, after all ends of file.
+    let ends = || -> Vec<(usize, bool)> {
+        counting.0.lock().expect("no panic").values().map(|ends| (ends.of_file, ends.is_closed)).collect()
+    };
     let all_closed = async {
-        while counting.closed.load(Ordering::SeqCst) < channels {
+        while !ends().iter().all(|(_, is_closed)| *is_closed) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(40), all_closed).await.expect("the channels are closed");
-    assert_eq!(counting.ends.load(Ordering::SeqCst), channels, "ends of file");
+    assert_eq!(ends(), [(1, true); 3]);
 }

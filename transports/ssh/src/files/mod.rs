@@ -18,6 +18,9 @@ use crate::sftp::{
 /// The name of OpenSSH's rename that replaces, as in POSIX.
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
 
+/// Most names of one directory. A server that never ends its listing must not fill the memory.
+const LISTED: usize = 1_000_000;
+
 pub(crate) async fn stat(sftp: &Sftp, path: &Path) -> Result<Metadata> {
     sftp.facts("stat", STAT, path).await?.map_err(|status| fault("stat", path, status))
 }
@@ -31,13 +34,16 @@ pub(crate) async fn list(sftp: &Arc<Sftp>, operation: &'static str, dir: &Path) 
         Ok(handle) => handle,
         Err(status) => return not_listed(sftp, operation, dir, status).await,
     };
-    let mut entries = Vec::new();
+    let (mut entries, mut answers) = (Vec::new(), 0);
     loop {
         let more = sftp.names(operation, &handle).await?.map_err(|status| fault(operation, dir, status))?;
-        if more.is_empty() {
-            return Ok(entries);
-        }
+        let Some(more) = more else { return Ok(entries) };
         entries.extend(more);
+        answers += 1;
+        if entries.len() > LISTED || answers > LISTED {
+            return Err(is(ErrorKind::Unsupported, operation, dir)
+                .message(format!("it has more than {LISTED} names, or its listing does not end")));
+        }
     }
 }
 

@@ -294,15 +294,16 @@ impl Sftp {
         }
     }
 
-    /// Returns the next names of an open directory; none at its end.
+    /// Returns the next names of an open directory; `None` at its end. An answer without names is not the end:
+    /// the first may hold only `.` and `..`.
     pub(crate) async fn names(
         &self,
         operation: &'static str,
         dir: &Handle,
-    ) -> Result<Result<Vec<Entry>, Status>> {
+    ) -> Result<Result<Option<Vec<Entry>>, Status>> {
         match self.ask(operation, Request::new(packet::READDIR).bytes(&dir.id)).wait().await? {
-            Reply::Names(entries) => Ok(Ok(entries)),
-            Reply::Status(status) if status.code == Status::EOF => Ok(Ok(Vec::new())),
+            Reply::Names(entries) => Ok(Ok(Some(entries))),
+            Reply::Status(status) if status.code == Status::EOF => Ok(Ok(None)),
             Reply::Status(status) => Ok(Err(status)),
             _ => Err(odd(operation)),
         }

@@ -104,6 +104,11 @@ impl ReadAhead {
                 }
                 Ok(Some(data))
             }
+            Reply::Status(status) if status.code == Status::EOF && offset < self.end => {
+                let message =
+                    format!("the file ends at byte {offset}, but has {} bytes by its metadata", self.end);
+                Err(Error::new(ErrorKind::Other, self.operation).message(message).later())
+            }
             Reply::Status(status) if status.code == Status::EOF => Ok(None),
             Reply::Status(status) => {
                 Err(Error::new(ErrorKind::Other, self.operation).message(status.message).later())
