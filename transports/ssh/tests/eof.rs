@@ -155,7 +155,7 @@ impl Handler for Counting {
 #[tokio::test]
 async fn each_channel_sends_one_end_of_file() {
     let dir = keys();
-    let key = PrivateKey::read_openssh_file(&dir.path().join("host_key")).expect("a host key");
+    let key = PrivateKey::read_openssh_file(dir.path().join("host_key")).expect("a host key");
     let config = Arc::new(Config { keys: vec![key], ..Config::default() });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("it is bound").port();

@@ -33,11 +33,12 @@ const CLUSTERS: &[(&str, &str)] = &[
 ];
 const ALWAYS: &[(&str, &str)] = &[("setsid", "util-linux"), ("timeout", "coreutils")];
 /// Programs for single tests, beside those for the services: drawings, a page in a browser, a clock that
-/// jumps.
+/// jumps, a server that lies.
 const TOOLS: &[(&str, &str)] = &[
     ("dot", "graphviz"),
     ("chromium", "chromium"),
     ("faketime", "faketime"),
+    ("python3", "python3"),
     ("ps", "procps"),
     ("pgrep", "procps"),
 ];
