@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: throughput, memory and start-up of a release build, each beside a baseline of the same
 //! run, since an absolute figure says more about the machine than about ferry. `--cluster` adds jobs on a
 //! private Slurm beside a bare `sbatch` loop, and SSH beside OpenSSH. `engine` measures the engine without
-//! jobs, by itself and through plugin hosts, `direct` jobs on the machine itself, `workflows` workchains with jobs and without, `slurm` the jobs on
-//! Slurm alone.
+//! jobs, by itself and through plugin hosts, `direct` jobs on the machine itself, `workflows` workchains with jobs
+//! and without, `slurm` the jobs on Slurm alone, `transport` jobs over SSH, near and far, beside OpenSSH's tools.
 //!
 //! It prints figures and whether each aim is met; a missed aim is no failure.
 
@@ -16,6 +16,7 @@ mod ssh;
 mod startup;
 mod table;
 mod throughput;
+mod transport;
 mod workflows;
 
 use std::process::ExitCode;
@@ -41,6 +42,10 @@ pub(crate) fn run(workspace: &Workspace, flags: &BenchFlags) -> Result<ExitCode>
             }
             BenchWhat::Engine => {
                 engine::run(workspace, &interrupt, &mut table)?;
+                table.print();
+            }
+            BenchWhat::Transport => {
+                transport::run(workspace, &interrupt, &mut table)?;
                 table.print();
             }
             BenchWhat::Workflows => workflows::run(workspace, &interrupt, &mut table)?,

@@ -161,6 +161,8 @@ pub(crate) enum BenchWhat {
     Workflows,
     /// Tiny jobs on a private Slurm beside a bare `sbatch` loop by eight, in pairs
     Slurm,
+    /// Jobs over SSH, on loopback and on a line of 50 ms, beside rsync, tar, scp and `ssh cat`
+    Transport,
 }
 
 /// Flags of `simulate`.

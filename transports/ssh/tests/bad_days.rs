@@ -385,6 +385,21 @@ mod servers {
     }
 
     #[tokio::test]
+    async fn an_sftp_that_says_nothing_is_given_up_in_time() {
+        let config = "Subsystem sftp /bin/sleep 600\n".into();
+        let sshd = Sshd::with(Options { no_sftp: true, config, ..Options::default() });
+        let mut computer = sshd.computer();
+        set(&mut computer, "timeout", 1);
+        let far = open(&computer).await.expect("it opens");
+        // Far below the two minutes that an answer about a file may take.
+        let soon = tokio::time::timeout(Duration::from_secs(60), far.stat("/".as_ref()));
+        let error = soon.await.expect("it ends in time").expect_err("nothing answers");
+        assert_eq!(*error.kind(), ErrorKind::TimedOut, "{error:?}");
+        assert!(error.to_string().contains("SFTP does not start within 1s"), "{error}");
+        works(&far).await;
+    }
+
+    #[tokio::test]
     async fn one_session_at_a_time_is_enough() {
         let sshd = Sshd::with(Options { config: "MaxSessions 1".into(), ..Options::default() });
         let far = open(&sshd.computer()).await.expect("it opens");

@@ -14,6 +14,7 @@ use ferry_engine::{
     transport::{Transport, Transports},
 };
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
     output::{self, Format},
     session::Session,
 };
+
+/// Most time for all steps but the job. Without it, the time-outs of a dozen steps would add up.
+const WHOLE: Duration = Duration::from_secs(90);
 
 /// The result of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,17 +162,58 @@ async fn open(session: &Session, computer: Computer, via: Arc<dyn Transport>) ->
     Ok(Bench { computer, via, scheduler, allocations: known.allocations(), work_dir })
 }
 
+/// The steps of one test, under one deadline.
+struct Steps<'a> {
+    shown: &'a mut Shown,
+    deadline: Instant,
+    /// The step that took longest, and its time.
+    slowest: Option<(&'static str, Duration)>,
+    is_late: bool,
+}
+
+impl Steps<'_> {
+    /// Takes a step, if there is time left. Returns whether it went well.
+    async fn take(&mut self, name: &'static str, step: impl Future<Output = Check>) -> Result<bool> {
+        if self.is_late {
+            return Ok(false);
+        }
+        let begun = Instant::now();
+        let check = timeout_at(self.deadline, step).await.unwrap_or_else(|_| {
+            self.is_late = true;
+            let detail = format!("no answer within the {WHOLE:?} of this test; later steps were not tried");
+            Check::failed(name, detail, self.late())
+        });
+        let took = begun.elapsed();
+        if self.slowest.is_none_or(|(_, longest)| took > longest) {
+            self.slowest = Some((name, took));
+        }
+        self.shown.add(check)
+    }
+
+    fn late(&self) -> String {
+        match self.slowest {
+            Some((step, took)) if took > Duration::from_secs(5) => {
+                format!("the step `{step}` before it took {:.0} s: look there first", took.as_secs_f64())
+            }
+            _ => "the steps before it were quick, so this one alone hangs: try it there by hand".into(),
+        }
+    }
+}
+
 /// Runs all steps. Returns whether a job ran successfully.
 async fn all(bench: &Bench, job: Option<Duration>, shown: &mut Shown) -> Result<bool> {
-    shown.add(shell::quiet(bench).await)?;
-    shown.add(shell::login_time(bench).await)?;
-    shown.add(environment::compare(bench).await)?;
-    shown.add(shell::user(bench).await)?;
-    shown.add(queue(bench).await)?;
-    let mut sound = shown.add(files::work_directory(bench).await)?;
-    sound = sound && shown.add(files::files(bench).await)?;
-    sound &= shown.add(shell::tools(bench).await)?;
-    shown.add(shell::clocks(bench).await)?;
+    let mut steps = Steps { shown, deadline: Instant::now() + WHOLE, slowest: None, is_late: false };
+    steps.take("quiet shell", shell::quiet(bench)).await?;
+    // Where the shell itself is slow, comparing environments would only tell the same again.
+    if steps.take("login shell", shell::login_time(bench)).await? {
+        steps.take("environment", environment::compare(bench)).await?;
+    }
+    steps.take("user", shell::user(bench)).await?;
+    steps.take("queue", queue(bench)).await?;
+    let mut sound = steps.take("work directory", files::work_directory(bench)).await?;
+    sound = sound && steps.take("files", files::files(bench)).await?;
+    sound &= steps.take("tools", shell::tools(bench)).await?;
+    steps.take("clocks", shell::clocks(bench)).await?;
     match job {
         Some(_) if !sound => {
             let help = "do what the failed steps above say, then test again";

@@ -189,7 +189,8 @@ impl Sftp {
         let (channel, slot) = connection.open_session(operation, || connection.cool_down()).await?;
         let (mut read, write) = channel.split();
         let write = Outlet::new(write);
-        let greeted = connection.alive(operation, timeout(PATIENCE, greet(&mut read, &write))).await;
+        let patience = connection.endpoint.timeout;
+        let greeted = connection.alive(operation, timeout(patience, greet(&mut read, &write))).await;
         let extensions = match greeted {
             Ok(Ok(Ok(extensions))) => extensions,
             Ok(Ok(Err(fault))) => {
@@ -370,7 +371,13 @@ impl Greeting {
                     .with("it said", text)
                     .help("make the login files (~/.bashrc, ~/.profile) print only for people")
             }
-            Greeting::Silent => failed(ErrorKind::TimedOut, "the server's SFTP does not start").later(),
+            Greeting::Silent => {
+                let message =
+                    format!("the server's SFTP does not start within {:?}", connection.endpoint.timeout);
+                failed(ErrorKind::TimedOut, &message)
+                    .help("`sftp HOST` must work by hand; a login file may wait for something")
+                    .later()
+            }
             Greeting::Ended => failed(ErrorKind::Unreachable, "the SFTP session ended at its start")
                 .help("a login file may end the shell; `sftp HOST` must work by hand")
                 .later(),

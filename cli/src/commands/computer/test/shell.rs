@@ -10,6 +10,8 @@ use super::{Bench, Check, shorten};
 const SOON: Duration = Duration::from_secs(20);
 /// A login shell that takes longer slows every command down.
 const SLOW: Duration = Duration::from_millis(100);
+/// A command that takes longer than this to do nothing makes every step slow.
+const TOO_SLOW: Duration = Duration::from_secs(3);
 /// Clocks may differ by so much, s.
 const CLOCK: f64 = 5.0;
 /// Programs that job submission needs there.
@@ -57,6 +59,14 @@ pub(super) async fn login_time(bench: &Bench) -> Check {
             return Check::failed(STEP, &error, "the login files hang or end the shell: look at ~/.bashrc");
         }
     };
+    if plain > TOO_SLOW {
+        let detail = format!("a command that does nothing takes {:.1} s", plain.as_secs_f64());
+        return Check::failed(
+            STEP,
+            detail,
+            "bash reads ~/.bashrc for commands too: look for what is slow there; or the host is overloaded",
+        );
+    }
     let Some(login) = login else { return Check::ok(STEP, "there is no bash") };
     let extra = login.saturating_sub(plain);
     let check = Check::ok(STEP, format!("takes {} ms", extra.as_millis()));
