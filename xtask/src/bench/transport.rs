@@ -86,14 +86,17 @@ impl Line {
         fs::copy(line.path("id.pub"), line.path("authorized_keys"))?;
         let host_key = fs::read_to_string(line.path("host_key.pub"))?;
         fs::write(line.path("known_hosts"), format!("[{address}]:{PORT} {host_key}"))?;
+        // The login files of whoever runs this must not count.
+        fs::create_dir(line.path("home"))?;
         let at = |name: &str| line.path(name).display().to_string();
         fs::write(
             line.path("sshd_config"),
             format!(
                 "Port {PORT}\nListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
-                 StrictModes no\nUsePAM no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n",
+                 StrictModes no\nUsePAM no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\nSetEnv HOME={}\n",
                 at("host_key"),
-                at("authorized_keys")
+                at("authorized_keys"),
+                at("home")
             ),
         )?;
         fs::write(
