@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use crate::ferry;
 use crate::flags::ChaosFlags;
+use crate::home::Home;
 use crate::interrupt::Interrupt;
 use crate::services::Services;
 use crate::shell;
@@ -32,12 +33,14 @@ pub(crate) fn run(workspace: &Workspace, flags: &ChaosFlags) -> Result<ExitCode>
     let plugins = plugins::build(workspace)?;
     let kinds = choice.kinds(&[]);
     let services = Services::for_test(kinds, &interrupt)?;
+    let home = Home::new()?;
     let mut failed = Vec::new();
     for cell in CELLS.iter().filter(|cell| choice.takes(cell)) {
         interrupt.check()?;
         println!("\n== chaos: {cell}");
         let mut command = trials(workspace, flags, cell);
         command.env("FERRY_BIN", &binary).env("FERRY_TEST_PLUGINS", &plugins).envs(services.environment());
+        home.give(&mut command);
         if !shell::watch(&mut command)?.status.success() {
             failed.push(cell.to_string());
         }

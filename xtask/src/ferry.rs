@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::home;
 use crate::interrupt::Interrupt;
 use crate::json;
 use crate::shell;
@@ -22,6 +23,8 @@ const PACKAGES: &[&str] =
 /// `ferry` that listens to `FERRY_CRASH_AT`, and the engine with its simulation. Neither has an effect by
 /// default.
 pub(crate) const TEST_FEATURES: &str = "ferry-cli/crash-points,ferry-engine/testing";
+/// The user's home, in the chore's own directory.
+const USER_HOME: &str = "user";
 /// States that a process does not leave.
 const TERMINAL: &[&str] = &["finished", "excepted", "killed"];
 /// Time that a daemon may take to stop before it is killed.
@@ -64,7 +67,10 @@ impl Ferry {
             .tempdir()
             .context("could not make a temporary directory")?;
         let home = scratch.path().join("home");
-        fs::create_dir(&home).with_context(|| format!("could not make {}", home.display()))?;
+        let user = scratch.path().join(USER_HOME);
+        for dir in [&home, &user] {
+            fs::create_dir(dir).with_context(|| format!("could not make {}", dir.display()))?;
+        }
         Ok(Ferry { binary, home, scratch, interrupt })
     }
 
@@ -82,6 +88,7 @@ impl Ferry {
     pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(args).env("FERRY_HOME", &self.home).current_dir(self.desk()).stdin(Stdio::null());
+        home::give(&mut command, &self.desk().join(USER_HOME));
         command
     }
 

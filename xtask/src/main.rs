@@ -20,6 +20,7 @@ mod chaos;
 mod demo;
 mod ferry;
 mod flags;
+mod home;
 mod interrupt;
 mod json;
 mod proc;

@@ -20,6 +20,7 @@ use anyhow::Result;
 
 use crate::ferry::TEST_FEATURES;
 use crate::flags::TestFlags;
+use crate::home::Home;
 use crate::interrupt::Interrupt;
 use crate::services::{Kinds, OnDemand, Services, packages};
 use crate::shell;
@@ -63,6 +64,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &TestFlags) -> Result<ExitCode> 
         grounds: Vec::new(),
         order: Vec::new(),
         report: Report::default(),
+        home: Home::new()?,
     };
     let outcome = suite.run();
     // Before the table, so that its closing line is the last; and whatever the outcome.
@@ -84,6 +86,7 @@ struct Suite<'a> {
     /// Names of all parts, in the order of the table.
     order: Vec<String>,
     report: Report,
+    home: Home,
 }
 
 /// The services and plugins of one lane. Dropping it stops what it has started.
@@ -296,7 +299,10 @@ impl Suite<'_> {
         for what in whats {
             let name = what.to_string();
             match self.command(lane, *what, plugins) {
-                Ok(command) => parts.push(Part { name, command }),
+                Ok(mut command) => {
+                    self.home.give(&mut command);
+                    parts.push(Part { name, command });
+                }
                 Err(why) => self.report.failed_part(&name, Duration::ZERO, &why),
             }
         }
@@ -417,6 +423,9 @@ impl Suite<'_> {
                 Ok(finished) => {
                     let counts = Counts::read(&finished.lines);
                     self.report.part(&part.name, counts, finished.status.success(), finished.took);
+                    if !finished.status.success() {
+                        self.report.failures(&part.name, &finished.lines);
+                    }
                 }
                 Err(error) => self.report.failed_part(&part.name, Duration::ZERO, &format!("{error:#}")),
             }

@@ -15,6 +15,10 @@ use serde_json::Value;
 /// The result of a test.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
+/// The user's home in a profile's scratch directory. It is empty: login files of the machine's user are slow,
+/// print, or wait for a lock that a killed shell has left behind.
+const USER_HOME: &str = "user";
+
 /// A profile of its own in a scratch directory. Dropping it stops its daemon by pid and removes everything.
 #[derive(Debug)]
 pub struct Profile {
@@ -89,6 +93,7 @@ impl Profile {
         let dir =
             tempfile::Builder::new().prefix("ferry-matrix-").tempdir().map_err(|error| error.to_string())?;
         let home = dir.path().join("home");
+        fs::create_dir(dir.path().join(USER_HOME)).map_err(|error| error.to_string())?;
         Ok(Profile { dir, home, environment: Vec::new() })
     }
 
@@ -141,6 +146,7 @@ impl Profile {
         command
             .args(words)
             .env("FERRY_HOME", &self.home)
+            .env("HOME", self.dir.path().join(USER_HOME))
             .env_remove("FERRY_PROFILE")
             .env("NO_COLOR", "1")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

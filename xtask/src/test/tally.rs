@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Number of lines that are repeated of a failed part.
+const TOLD: usize = 60;
+
 /// Results of one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counts {
@@ -14,6 +17,8 @@ pub(super) struct Counts {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     rows: Vec<Row>,
+    /// Output of failed parts about their failed tests, in order.
+    failures: Vec<(String, Vec<String>)>,
 }
 
 #[derive(Debug)]
@@ -61,6 +66,13 @@ impl Report {
         self.push(name, counts, took, note);
     }
 
+    /// Keeps what a part said of its failed tests, to be repeated above the table: parts print their output when
+    /// they end, and much may come after it.
+    pub(super) fn failures(&mut self, name: &str, lines: &[String]) {
+        let told = told(lines).iter().take(TOLD).cloned().collect();
+        self.failures.push((name.to_owned(), told));
+    }
+
     /// Records a part that could not run, or failed as a whole.
     pub(super) fn failed_part(&mut self, name: &str, took: Duration, why: &str) {
         self.push(name, Counts { failed: 1, ..Counts::default() }, took, why);
@@ -87,8 +99,11 @@ impl Report {
         self.total().failed > 0
     }
 
-    /// Prints the table and the closing line.
+    /// Prints failures, the table and the closing line.
     pub(super) fn print(&self) {
+        for (name, lines) in &self.failures {
+            println!("\n== failed in {name}\n{}", lines.join("\n"));
+        }
         let width = self.rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max("part".len());
         println!("\n{:width$}  passed  failed  skipped  seconds", "part");
         for Row { name, counts: Counts { passed, failed, skipped }, took, note } in &self.rows {
@@ -109,6 +124,13 @@ impl Report {
     fn push(&mut self, name: &str, counts: Counts, took: Duration, note: &str) {
         self.rows.push(Row { name: name.to_owned(), counts, took, note: note.to_owned() });
     }
+}
+
+/// Finds what a test runner says of failed tests when all have run; everything, if it did not come so far.
+fn told(lines: &[String]) -> &[String] {
+    let begins = |line: &String| line == "failures:" || line.trim_start().starts_with("Summary [");
+    let start = lines.iter().position(begins).unwrap_or_else(|| lines.len().saturating_sub(TOLD));
+    &lines[start..]
 }
 
 /// Reads `test result: ok. 5 passed; 0 failed; 1 ignored; ..` (libtest, libtest-mimic) or
@@ -172,6 +194,18 @@ mod tests {
         let mut report = Report::default();
         report.part("unit", Counts::default(), false, Duration::ZERO);
         assert!(report.failed());
+    }
+
+    #[test]
+    fn failures_are_found_in_the_output_of_either_runner() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let mimic = lines("test a ... FAILED\n\nfailures:\n\n---- a ----\nwrong\n\nfailures:\n    a");
+        assert_eq!(told(&mimic), &mimic[2..]);
+        let nextest =
+            lines("    FAIL [ 0.1s] x a\n   Summary [ 1s] 2 tests run: 1 passed, 1 failed\n  FAIL x a");
+        assert_eq!(told(&nextest), &nextest[1..]);
+        let broken = lines("error: it does not start");
+        assert_eq!(told(&broken), &broken[..]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("lines_are_launched_all_or_none", lines_are_launched_all_or_none),
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn file(ferry: &Profile, name: &str, content: &str) -> Result<PathBuf> {
     let path = ferry.scratch().join(name);

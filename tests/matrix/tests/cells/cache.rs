@@ -42,7 +42,7 @@ impl Bench {
     fn job(&self, words: &[&str]) -> Result<Value> {
         let marker = format!("marker={}", self.marker);
         let id = self.ferry.submit(&[&["arithmetic.add_job", &marker], words].concat())?;
-        self.ferry.ended(&id, Duration::from_secs(60))
+        self.ferry.ended(&id, Duration::from_secs(240))
     }
 
     /// Returns the number of jobs that have run.
@@ -137,7 +137,7 @@ fn a_failure_is_taken_over_but_no_accident() -> Result {
     let marker = format!("marker={}", bench.marker);
     let id = bench.ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "sleep=60", &marker])?;
     bench.ferry.ok(&["process", "kill", &id])?;
-    let killed = bench.ferry.ended(&id, Duration::from_secs(60))?;
+    let killed = bench.ferry.ended(&id, Duration::from_secs(240))?;
     check(killed["state"] == "killed", || format!("{killed:#}"))?;
     let id = bench.ferry.submit(&["arithmetic.add_job", "x=1", "y=1", "sleep=60", &marker])?;
     let told = bench.ferry.ok(&["cache", "explain", &id])?;
@@ -167,7 +167,7 @@ fn rules_name_types() -> Result {
     is_own(&bench.job(&["x=1", "y=1"])?)?;
     let run = || -> Result<Value> {
         let id = bench.ferry.submit(&["arithmetic.add", "x=1", "y=1"])?;
-        bench.ferry.ended(&id, Duration::from_secs(60))
+        bench.ferry.ended(&id, Duration::from_secs(240))
     };
     let first = run()?;
     is_taken(&run()?, &first)?;
@@ -182,7 +182,7 @@ fn a_workflow_runs_and_what_it_calls_is_taken_over() -> Result {
     let bench = Bench::caching()?;
     let run = || {
         let id = bench.ferry.submit(&["arithmetic.multiply_add", "x=2", "y=3", "z=4"])?;
-        bench.ferry.ended(&id, Duration::from_secs(60))
+        bench.ferry.ended(&id, Duration::from_secs(240))
     };
     let (first, second) = (run()?, run()?);
     let of = |shown: &Value, call: usize| -> Result<Value> {

@@ -62,7 +62,7 @@ fn burst(seed: u64) -> Result {
         }
     }
     ferry.ok(&["daemon", "start"])?;
-    ferry.all_ended(Duration::from_secs(180))?;
+    ferry.all_ended(Duration::from_secs(400))?;
     jobs.iter().enumerate().try_for_each(|(i, (id, marker))| judge(&ferry, i, id, marker))
 }
 
@@ -94,7 +94,7 @@ fn trial(seed: u64) -> Result {
         crash(&ferry, &mut random)?;
         kills += 1;
     }
-    ferry.all_ended(Duration::from_secs(180))?;
+    ferry.all_ended(Duration::from_secs(400))?;
     for (i, (id, marker)) in jobs.iter().enumerate() {
         judge(&ferry, i, id, marker)?;
     }

@@ -23,7 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     ("logs_are_shown", logs_are_shown),
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn a_second_daemon_is_told_of_the_first() -> Result {
     let ferry = Profile::new()?;

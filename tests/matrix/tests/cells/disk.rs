@@ -113,7 +113,7 @@ fn a_full_disk_loses_nothing() -> Result {
     ferry.ok(&["daemon", "start"])?;
     let (pid, _) = ferry.daemon()?;
     let before = ferry.submit(&["arithmetic.add_job", "x=1", "y=2"])?;
-    ferry.ended(&before, Duration::from_secs(60))?;
+    ferry.ended(&before, Duration::from_secs(240))?;
 
     let filler = place.join("filler");
     let _ = Command::new("dd").args(["if=/dev/zero", &format!("of={}", filler.display()), "bs=4k"]).output();
@@ -134,13 +134,13 @@ fn a_full_disk_loses_nothing() -> Result {
 
     fs::remove_file(&filler).map_err(|error| error.to_string())?;
     for (i, id) in &taken {
-        let shown = ferry.ended(id, Duration::from_secs(120))?;
+        let shown = ferry.ended(id, Duration::from_secs(240))?;
         check(shown["outputs"]["sum"]["value"] == i + 1, || format!("{shown:#}\n{}", ferry.log_tail()))?;
     }
     let status = ferry.json(&["daemon", "status"])?;
     check(status["trouble"].is_null(), || format!("there is room: {status:#}"))?;
     let after = ferry.submit(&["arithmetic.add_job", "x=20", "y=2"])?;
-    let shown = ferry.ended(&after, Duration::from_secs(60))?;
+    let shown = ferry.ended(&after, Duration::from_secs(240))?;
     check(shown["outputs"]["sum"]["value"] == 22, || format!("{shown:#}"))?;
     ferry.ok(&["daemon", "stop"])?;
     drop(ferry);
@@ -159,7 +159,7 @@ fn stopped_between_two(ferry: &Profile, work: &Path) -> Result<[String; 2]> {
     ferry.ok(&[&["computer", "configure", "localhost", "-n"], &words[..]].concat())?;
     ferry.ok(&["daemon", "start"])?;
     let finished = ferry.submit(&["arithmetic.add_job", "x=1", "y=2"])?;
-    ferry.ended(&finished, Duration::from_secs(60))?;
+    ferry.ended(&finished, Duration::from_secs(240))?;
     let marker = work.join("marker");
     let marker_word = format!("marker={}", marker.display());
     let running = ferry.submit(&["arithmetic.add_job", "x=20", "y=2", "sleep=3", &marker_word])?;
@@ -188,12 +188,12 @@ fn all_goes_on(ferry: &Profile, before: &[(Value, Value)], [finished, running]: 
     ferry.ok(&["storage", "check", "--full"])?;
     ferry.ok(&["daemon", "start"])?;
     for (id, sum) in [(finished, 3), (running, 22)] {
-        let shown = ferry.ended(id, Duration::from_secs(60))?;
+        let shown = ferry.ended(id, Duration::from_secs(240))?;
         let good = shown["exit_code"] == 0 && shown["outputs"]["sum"]["value"] == sum;
         check(good, || format!("{shown:#}\n{}", ferry.log_tail()))?;
     }
     let new = ferry.submit(&["arithmetic.add_job", "x=4", "y=5"])?;
-    let shown = ferry.ended(&new, Duration::from_secs(60))?;
+    let shown = ferry.ended(&new, Duration::from_secs(240))?;
     check(shown["outputs"]["sum"]["value"] == 9, || format!("{shown:#}"))?;
     ferry.ok(&["daemon", "stop"]).map(drop)
 }

@@ -27,7 +27,7 @@ pub(crate) const DIRECT_CASES: &[CellCase] = &[
 pub(crate) const QUEUE_CASES: &[CellCase] =
     &[("a_signal_to_the_batch_shell_reaches_the_job", a_signal_to_the_batch_shell_reaches_the_job)];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn started(cell: &Cell) -> Result<Profile> {
     let ferry = cell.profile()?;

@@ -26,7 +26,7 @@ pub(crate) const CASES: &[Case] = &[
 /// Slurm enforces limits once a minute, so this mostly waits.
 pub(crate) const QUEUE_CASES: &[CellCase] = &[("slurm_s_time_limit_is_120", slurm_s_time_limit_is_120)];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn with_daemon() -> Result<Profile> {
     let ferry = Profile::new()?;

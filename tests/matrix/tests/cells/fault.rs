@@ -212,12 +212,20 @@ fn kill_controllers(cell: &Cell, mut random: Random) -> Result {
 /// More than a case submits between two looks.
 pub(crate) const ROOM: u64 = 10_000;
 
-/// Returns the highest id that the controller has given.
+/// Returns the highest id that the controller has given, or 0 if it remembers none. Waits for a controller that
+/// does not answer.
 pub(crate) fn highest_job_id() -> Result<u64> {
-    let listed = Command::new("squeue").args(["-h", "-t", "all", "-o", "%A"]).output();
-    let listed = listed.map_err(|error| format!("squeue: {error}"))?;
-    let ids = String::from_utf8_lossy(&listed.stdout);
-    ids.lines().filter_map(|line| line.trim().parse().ok()).max().ok_or_else(|| "squeue lists nothing".into())
+    let begun = Instant::now();
+    loop {
+        let listed = Command::new("squeue").args(["-h", "-t", "all", "-o", "%A"]).output();
+        let listed = listed.map_err(|error| format!("squeue: {error}"))?;
+        if listed.status.success() {
+            let ids = String::from_utf8_lossy(&listed.stdout);
+            return Ok(ids.lines().filter_map(|line| line.trim().parse().ok()).max().unwrap_or(0));
+        }
+        check(begun.elapsed() < LIMIT, || String::from_utf8_lossy(&listed.stderr).into_owned())?;
+        thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// Makes the next controller begin its ids here. A killed controller would use some a second time. The nodes,
@@ -264,7 +272,7 @@ fn resume_nodes() -> Result {
         if String::from_utf8_lossy(&idle.stdout).trim() == "4" {
             return Ok(());
         }
-        check(begun.elapsed() < Duration::from_secs(60), || "the nodes don't come back".into())?;
+        check(begun.elapsed() < LIMIT, || "the nodes don't come back".into())?;
         thread::sleep(Duration::from_millis(200));
     }
 }

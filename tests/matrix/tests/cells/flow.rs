@@ -22,7 +22,7 @@ pub(crate) const CASES: &[Case] = &[
     ("large_values_are_read_after_a_restart", large_values_are_read_after_a_restart),
 ];
 
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn profile() -> Result<Profile> {
     let ferry = Profile::new()?;

@@ -22,7 +22,7 @@ pub(crate) const CASES: &[CellCase] = &[
     ("a_kill_of_what_was_never_submitted_needs_no_link", a_kill_of_what_was_never_submitted_needs_no_link),
 ];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// Maximum time of a forced kill. It tries to cancel the job for 5 s.
 const FORCED: Duration = Duration::from_secs(15);
 

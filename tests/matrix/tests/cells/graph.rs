@@ -149,12 +149,12 @@ fn live_processes_are_not_deleted() -> Result {
         answer.says(&["nothing was deleted", "has not ended", &format!("{id} (created)"), "process kill"])?;
     }
     ferry.ok(&["daemon", "start"])?;
-    ferry.ended(&id, Duration::from_secs(60))?;
+    ferry.ended(&id, Duration::from_secs(240))?;
     ferry.ok(&["node", "delete", &x, "--yes"])?;
     ferry.ferry(&["process", "show", &id])?.expect(1)?;
     // The daemon lives on, and on a store that is whole.
     let next = ferry.submit(&["arithmetic.add_job", "x=4", "y=3"])?;
-    check(ferry.ended(&next, Duration::from_secs(60))?["exit_code"] == 0, || "it fails".into())?;
+    check(ferry.ended(&next, Duration::from_secs(240))?["exit_code"] == 0, || "it fails".into())?;
     ferry.ok(&["storage", "check"]).map(drop)
 }
 

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const CASES: &[CellCase] =
     &[("a_work_directory_that_nodes_do_not_see", a_work_directory_that_nodes_do_not_see)];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// Mounts a file system in memory at its first word and becomes the rest.
 const MOUNT: &str = r#"mount -t tmpfs -o size=64m ferry "$1" && shift && exec "$@""#;

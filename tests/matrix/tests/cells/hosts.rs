@@ -46,7 +46,7 @@ pub(crate) const LINK_CASES: &[CellCase] = &[
 pub(crate) const EVERYWHERE: &[CellCase] =
     &[("a_work_directory_removed_under_its_job_harms_nobody_else", a_work_directory_removed_under_its_job)];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// Waits until `process show` meets a condition. Returns its output.
 fn until(ferry: &Profile, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value> {
@@ -484,7 +484,7 @@ fn a_server_that_is_down_is_tried_rarely(cell: &Cell) -> Result {
     thread::sleep(Duration::from_secs(8));
     let tries = port.open();
     check((1..=8).contains(&tries), || format!("{tries} connections to a server that is down"))?;
-    ferry.all_ended(Duration::from_secs(200))?;
+    ferry.all_ended(Duration::from_secs(400))?;
     judge(&ferry, &jobs)
 }
 
@@ -508,5 +508,5 @@ fn refused_credentials_wait_for_the_user(cell: &Cell) -> Result {
     }
     // The right key again: changed settings are tried at once.
     ferry.ok(&["computer", "configure", &computer, "-n", "--key-filename", &key])?;
-    ferry.all_ended(Duration::from_secs(100))
+    ferry.all_ended(Duration::from_secs(400))
 }

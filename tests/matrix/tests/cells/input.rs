@@ -103,6 +103,6 @@ fn work_dir_that_cannot_be_written() -> Result {
     let good = ferry.scratch().join("work");
     ferry.ok(&["computer", "configure", "bad", "-n", "--work-dir", text(&good)])?;
     ferry.ok(&["process", "play", &id])?;
-    let shown = ferry.ended(&id, std::time::Duration::from_secs(60))?;
+    let shown = ferry.ended(&id, std::time::Duration::from_secs(240))?;
     check(shown["outputs"]["sum"]["value"] == 3, || format!("{shown:#}"))
 }

@@ -19,7 +19,7 @@ pub(crate) const CASES: &[Case] = &[
     ("functions_have_validators_too", functions_have_validators_too),
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn profile(files: &[&str]) -> Result<Profile> {
     let ferry = Profile::new()?;

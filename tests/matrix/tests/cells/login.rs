@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Case] =
 pub(crate) const QUEUE_CASES: &[CellCase] =
     &[("a_daemon_in_an_allocation_hands_nothing_on", a_daemon_in_an_allocation_hands_nothing_on)];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 /// A user id that no machine gives a name.
 const NAMELESS: &str = "54321";
 

@@ -24,7 +24,7 @@ pub(crate) const CASES: &[Case] = &[
 
 pub(crate) const CELL_CASES: &[CellCase] = &[("a_monitor_stops_a_job", a_monitor_stops_a_job)];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn profile() -> Result<Profile> {
     let ferry = Profile::new()?;

@@ -25,7 +25,7 @@ pub(crate) const CASES: &[CellCase] = &[("a_renamed_job_is_still_ours", a_rename
 pub(crate) const LOGIN_CASES: &[CellCase] =
     &[("numbers_around_the_id_are_no_ids", numbers_around_the_id_are_no_ids)];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// Longer than a job must be missing before ferry takes it for gone.
 const LONG: Duration = Duration::from_secs(18);
 

@@ -111,12 +111,12 @@ fn a_job_for_a_drained_partition_holds_up_nobody(cell: &Cell) -> Result {
         || format!("{told:#}"),
     )?;
     for (id, _) in submit_markers(cell, &ferry, 6, "0")? {
-        ferry.ended(&id, Duration::from_secs(60))?;
+        ferry.ended(&id, Duration::from_secs(240))?;
     }
     let shown = ferry.json(&["process", "show", &held])?;
     check(shown["state"] == "waiting" && shown["paused"] == false, || format!("{shown:#}"))?;
     drop(drained);
-    let shown = ferry.ended(&held, Duration::from_secs(90))?;
+    let shown = ferry.ended(&held, Duration::from_secs(240))?;
     check(shown["exit_code"] == 0, || format!("{shown:#}"))
 }
 

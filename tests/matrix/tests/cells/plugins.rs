@@ -19,7 +19,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_process_keeps_the_file_it_began_with", a_process_keeps_the_file_it_began_with),
 ];
 
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn an_outside_plugin_runs_in_the_running_daemon() -> Result {
     let ferry = Profile::new()?;

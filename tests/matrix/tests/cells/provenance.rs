@@ -30,7 +30,7 @@ fn a_million_sorted_lines_have_an_origin() -> Result {
     ferry.ok(&["daemon", "start"])?;
     let node = format!("nodes.numbers=file:{}", file.display());
     let id = ferry.submit(&["shell.run", "command=sort", "arguments={numbers}", &node])?;
-    let shown = ferry.ended(&id, Duration::from_secs(120))?;
+    let shown = ferry.ended(&id, Duration::from_secs(240))?;
     check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
 
     let mut expected: Vec<&str> = input.lines().collect();

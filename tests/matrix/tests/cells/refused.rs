@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_full_controller_is_looked_up_and_waited_for", a_full_controller_is_looked_up_and_waited_for),
 ];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// Recorded of Slurm 22.05.8 with a `job_submit.lua`.
 const FILTER: &str = "echo 'sbatch: error: your project has no budget left until 1 January' >&2

@@ -25,7 +25,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a_resource_that_nobody_knows_is_refused", a_resource_that_nobody_knows_is_refused),
 ];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn profile(words: &[&str]) -> Result<Profile> {
     let ferry = Profile::new()?;

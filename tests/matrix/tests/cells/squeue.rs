@@ -21,7 +21,7 @@ pub(crate) const CASES: &[CellCase] = &[("half_an_answer_ends_no_job", half_an_a
 
 /// More than the nodes have cores, so that some are pending.
 const JOBS: usize = 24;
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// Longer than a job must be missing before ferry takes it for gone.
 const HALVES: Duration = Duration::from_secs(12);
 

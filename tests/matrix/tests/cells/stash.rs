@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Case] = &[
 pub(crate) const CELL_CASES: &[CellCase] =
     &[("stashes_are_made_and_taken_out", stashes_are_made_and_taken_out)];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// A job that writes `a.txt`, `sub/b.txt`, and a link to the first.
 const FILES: &str = r#"arguments=["-c", "mkdir sub; echo a > a.txt; echo b > sub/b.txt; ln -s a.txt link"]"#;

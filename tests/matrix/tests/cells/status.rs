@@ -17,7 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     ("trees_are_redrawn_on_a_narrow_terminal", trees_are_redrawn_on_a_narrow_terminal),
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn with_daemon() -> Result<Profile> {
     let ferry = Profile::unbounded()?;

@@ -18,7 +18,7 @@ pub(crate) const CASES: &[CellCase] = &[
     ("a_killed_daemon_s_wrapper_counts", a_killed_daemon_s_wrapper_counts),
 ];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// Number of submissions that the computer allows at once.
 const ALLOWED: usize = 3;
 

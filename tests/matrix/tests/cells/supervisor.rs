@@ -34,7 +34,7 @@ pub(crate) const CASES: &[Case] = &[
 pub(crate) const LINK_CASES: &[CellCase] =
     &[("log_levels_of_a_library_change_at_once", log_levels_of_a_library_change_at_once)];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// Waits until something holds.
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> Result {

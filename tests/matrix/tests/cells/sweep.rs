@@ -23,7 +23,7 @@ use crate::{
 pub(crate) const CASES: &[CellCase] =
     &[("every_crash_point_gives_the_same_graph", every_crash_point_gives_the_same_graph)];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// Runs beside one another: they mostly wait.
 const LANES: usize = 4;
 /// Tested passages of the places that everything passes.

@@ -21,7 +21,7 @@ pub(crate) const CASES: &[CellCase] = &[
     ("a_watcher_ends_with_its_daemon", a_watcher_ends_with_its_daemon),
 ];
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// Far longer than that, s.
 const SELDOM: &str = "600";
 

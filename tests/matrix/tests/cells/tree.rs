@@ -34,7 +34,7 @@ pub(crate) const CASES: &[Case] = &[
     ("children_are_launched_once_whatever_crashes", children_are_launched_once_whatever_crashes),
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn profile() -> Result<Profile> {
     let ferry = Profile::unbounded()?;
@@ -512,7 +512,7 @@ fn children_are_launched_once_whatever_crashes() -> Result {
         ferry.ok(&["daemon", "start"])?;
     }
     for parent in &parents {
-        let shown = ferry.ended(parent, Duration::from_secs(120))?;
+        let shown = ferry.ended(parent, Duration::from_secs(240))?;
         check(shown["exit_code"] == 0 && called(&shown).len() == 5, || format!("{shown:#}"))?;
     }
     let marks = fs::read_to_string(&marker).map_err(|error| error.to_string())?;

@@ -16,7 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("missing_and_wrong_inputs_are_told_by_full_name", missing_and_wrong_inputs_are_told_by_full_name),
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn with_daemon() -> Result<Profile> {
     let ferry = Profile::new()?;

@@ -26,7 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
         .concat()
 }
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// A profile with a daemon and the calcjob that its input describes.
 struct Bench {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Maximum time until a service is back.
-const BACK: Duration = Duration::from_secs(20);
+const BACK: Duration = Duration::from_secs(240);
 
 /// When a service that was started stays up.
 const SETTLED: Duration = Duration::from_millis(300);
@@ -115,7 +115,7 @@ impl Ground {
     }
 
     fn kill_controller(&self, time: Duration) -> Result {
-        let seen = highest_job_id().unwrap_or_default();
+        let seen = highest_job_id()?;
         let used = self.used.fetch_max(seen, Ordering::Relaxed).max(seen);
         let controller = service_pid("slurmctld")?;
         kill(controller, 9);

@@ -11,7 +11,7 @@ use ferry_matrix::{Profile, Result, check, kill};
 use super::plan::Fault;
 
 /// Maximum time of a start.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(240);
 
 /// The daemon, and the point at which it must die.
 #[derive(Debug, Default)]

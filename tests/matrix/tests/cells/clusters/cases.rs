@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::ground::{ALPHA, BETA, CORES, Clusters, Job, TO_BETA, until};
 use crate::{cell::Cell, chaos::runs};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 /// Longer than a job must be missing before ferry takes it for gone.
 const LONG: Duration = Duration::from_secs(30);
 

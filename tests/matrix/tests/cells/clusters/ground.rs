@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Maximum time until a service is back.
-const BACK: Duration = Duration::from_secs(60);
+const BACK: Duration = Duration::from_secs(240);
 /// When a service that was started stays up.
 const SETTLED: Duration = Duration::from_millis(300);
 
