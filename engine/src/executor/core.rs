@@ -6,15 +6,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
 use super::{
     StoreTrouble,
     advance::{Driven, Then},
     failure::STORE_RETRY,
     fair_queue::Ready,
+    moment::{Moment, Now},
     slot::{Again, LeftAt, Place, Seen, Slot},
-    timers::{Now, Timers},
+    timers::Timers,
 };
 use crate::{
     calcjob::{JobWatch, Observation},
@@ -108,7 +107,7 @@ pub(crate) struct Core {
     only: Option<HashSet<NodeId>>,
     suspects: Suspects,
     /// Time at which to read the unfinished processes again, if that failed.
-    load_again: Option<Instant>,
+    load_again: Option<Moment>,
     /// The trouble that is shown.
     trouble: Option<StoreTrouble>,
 }
@@ -146,7 +145,7 @@ impl Core {
     }
 
     /// Returns the time at which [`Event::Due`] is due.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Moment> {
         self.timers.next().into_iter().chain(self.load_again).min()
     }
 

@@ -17,13 +17,12 @@ use std::{
 };
 
 use ferry_plugin_proto::Kind;
-use tokio::time::Instant;
 
 use crate::{
     calcjob::Submitters,
     calcjob::{self, Calcjob},
     child::Child,
-    executor::advance as drive,
+    executor::{advance as drive, moment::Moment},
     owner::{Context, Death, Supervision},
     profile::Paths,
     store::{Change, Level, NodeId, Process, Result},
@@ -46,7 +45,7 @@ pub(crate) struct Suspects {
     /// Suspects not stepped yet since the crash.
     left: BTreeSet<NodeId>,
     /// The suspect whose turn it is, and the start of its turn.
-    turn: Option<(NodeId, Instant)>,
+    turn: Option<(NodeId, Moment)>,
 }
 
 impl Suspects {
@@ -56,7 +55,7 @@ impl Suspects {
     }
 
     /// Returns the longest time that a suspect must wait for its turn; `None` if it may be stepped now.
-    pub(crate) fn not_yet(&mut self, id: NodeId, now: Instant) -> Option<Duration> {
+    pub(crate) fn not_yet(&mut self, id: NodeId, now: Moment) -> Option<Duration> {
         if !self.left.contains(&id) {
             return None;
         }
@@ -219,7 +218,7 @@ mod tests {
 
     #[test]
     fn suspects_take_turns_and_the_others_do_not_wait() {
-        let (a, b, other, now) = (NodeId(1), NodeId(2), NodeId(3), Instant::now());
+        let (a, b, other, now) = (NodeId(1), NodeId(2), NodeId(3), Moment::START);
         let mut suspects = Suspects::of([a, b]);
         assert_eq!(suspects.not_yet(a, now), None);
         assert_eq!(suspects.not_yet(other, now), None);
@@ -233,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_long_step_lets_the_next_suspect_go_on() {
-        let (a, b, now) = (NodeId(1), NodeId(2), Instant::now());
+        let (a, b, now) = (NodeId(1), NodeId(2), Moment::START);
         let mut suspects = Suspects::of([a, b]);
         assert_eq!(suspects.not_yet(a, now), None);
         assert_eq!(suspects.not_yet(b, now + TURN), None);

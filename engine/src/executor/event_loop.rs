@@ -25,8 +25,8 @@ use super::{
     StoreTrouble,
     advance::{Driven, Then, drive},
     core::{Core, Effect, Effects, Event, Unfinished},
+    moment::Clocks,
     slot::{Place, Seen},
-    timers::Now,
 };
 use crate::{
     calcjob::Submitters,
@@ -54,6 +54,7 @@ pub(crate) struct Gauges {
 pub(crate) struct Executor {
     cx: Arc<Context>,
     core: Core,
+    clocks: Clocks,
     effects: Effects,
     inbox: mpsc::UnboundedReceiver<computers::Event>,
     gauges: Arc<Gauges>,
@@ -76,10 +77,12 @@ impl Executor {
         gauges: Arc<Gauges>,
         only: Option<NodeId>,
     ) -> Self {
+        let clocks = Clocks::start();
         let mut side = JoinSet::new();
         side.spawn(watch_hosts(cx.clone(), events.clone()));
         Executor {
-            core: Core::new(cx.settings.runner_tasks, only, Now::read()),
+            core: Core::new(cx.settings.runner_tasks, only, clocks.read()),
+            clocks,
             effects: Effects::new(),
             inbox,
             gauges,
@@ -106,11 +109,12 @@ impl Executor {
         self.side.spawn(remove_work_dirs::serve(self.cx.clone()));
         loop {
             self.carry_out();
-            self.core.start_ready(Now::read(), &mut self.effects);
+            self.core.start_ready(self.clocks.read(), &mut self.effects);
             self.carry_out();
             self.gauges.stepping.store(self.core.in_flight(), Ordering::Relaxed);
             self.gauges.watching.store(self.core.watched(), Ordering::Relaxed);
-            let next = self.core.next_due().into_iter().chain(self.cx.holds.next()).min();
+            let due = self.core.next_due().map(|at| self.clocks.instant(at));
+            let next = due.into_iter().chain(self.cx.holds.next()).min();
             tokio::select! {
                 // In a fixed order, so that a simulation can be replayed.
                 biased;
@@ -130,7 +134,7 @@ impl Executor {
     }
 
     fn on(&mut self, event: Event) {
-        self.core.on(event, Now::read(), &mut self.effects);
+        self.core.on(event, self.clocks.read(), &mut self.effects);
     }
 
     fn carry_out(&mut self) {

@@ -16,6 +16,7 @@ pub(crate) mod event_loop;
 pub(crate) mod failure;
 pub(crate) mod fair_queue;
 pub(crate) mod kill;
+mod moment;
 pub(crate) mod observe;
 mod sandbox;
 mod slot;

@@ -13,12 +13,11 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::{
     advance::Then,
     core::{Effect, Effects},
     failure::STORE_RETRY,
+    moment::Moment,
 };
 use crate::{
     calcjob::Observation,
@@ -36,7 +35,7 @@ pub(crate) struct Place {
 /// An observation that its next step takes in. It is boxed since few slots have one.
 pub(super) type Seen = Option<Box<Observation>>;
 
-/// The place of a process.
+/// The place of a process. It has at most 32 bytes: there are as many as sleepers.
 #[derive(Debug)]
 pub(super) enum Slot {
     /// Its [`Place`] is being read from the store.
@@ -50,9 +49,9 @@ pub(super) enum Slot {
     /// It waits at its computer's gate.
     AtGate(Place),
     /// It waits for a time.
-    Sleeping { place: Place, until: Instant },
+    Sleeping { place: Place, until: Moment },
     /// The store could not be read or written; it is tried again at this time.
-    Stuck { until: Instant, errand: Errand },
+    Stuck { until: Moment, errand: Errand },
 }
 
 /// The reason why a process is located.
@@ -73,11 +72,11 @@ pub(super) enum LeftAt {
     Stuck,
 }
 
-/// A wish for a further step that came during one.
+/// A wish for a further step that came during one. It is boxed since few processes are in flight.
 #[derive(Debug)]
 pub(super) enum Again {
     No,
-    Yes(Seen),
+    Yes(Box<Seen>),
 }
 
 impl LeftAt {
@@ -97,10 +96,14 @@ impl Again {
         matches!(self, Again::Yes(_))
     }
 
+    fn has_seen(&self) -> bool {
+        matches!(self, Again::Yes(seen) if seen.is_some())
+    }
+
     fn and(self, seen: Seen) -> Again {
         match self {
-            Again::Yes(earlier) => Again::Yes(seen.or(earlier)),
-            Again::No => Again::Yes(seen),
+            Again::Yes(earlier) => Again::Yes(Box::new(seen.or(*earlier))),
+            Again::No => Again::Yes(Box::new(seen)),
         }
     }
 }
@@ -116,7 +119,7 @@ impl Slot {
     }
 
     /// Returns its time to wake by itself.
-    pub(super) fn until(&self) -> Option<Instant> {
+    pub(super) fn until(&self) -> Option<Moment> {
         match self {
             Slot::Sleeping { until, .. } | Slot::Stuck { until, .. } => Some(*until),
             _ => None,
@@ -180,7 +183,7 @@ impl Slot {
     }
 
     /// Returns the slot of a process that could not be read.
-    pub(super) fn unreadable(slot: Option<Slot>, now: Instant) -> Option<Slot> {
+    pub(super) fn unreadable(slot: Option<Slot>, now: Moment) -> Option<Slot> {
         match slot {
             Some(Slot::Locating { errand, .. }) => Some(Slot::Stuck { until: now + STORE_RETRY, errand }),
             other => other,
@@ -193,7 +196,7 @@ impl Slot {
         slot: Option<Slot>,
         id: NodeId,
         then: Then,
-        now: Instant,
+        now: Moment,
         effects: &mut Effects,
     ) -> (Option<Slot>, Option<store::Error>) {
         let Some(Slot::InFlight { place, from, again }) = slot else { return (slot, None) };
@@ -204,7 +207,7 @@ impl Slot {
         let kept = if from.is_polled() && again.is_wanted() { from } else { LeftAt::Nowhere };
         let (to, rest, effect, error) = match then {
             // An observation that came meanwhile is taken in first.
-            Then::Watch(_) if matches!(again, Again::Yes(Some(_))) => (kept, None, None, None),
+            Then::Watch(_) if again.has_seen() => (kept, None, None, None),
             Then::Watch(watch) => {
                 (LeftAt::Watch, Some(Slot::Watched(place)), Some(Effect::Watch(watch)), None)
             }
@@ -225,9 +228,19 @@ impl Slot {
         }
         effects.extend(effect);
         let slot = match again {
-            Again::Yes(seen) => Some(Slot::Queued { place, from: to, seen }),
+            Again::Yes(seen) => Some(Slot::Queued { place, from: to, seen: *seen }),
             Again::No => rest,
         };
         (slot, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_small() {
+        assert!(size_of::<Slot>() <= 32, "{} bytes", size_of::<Slot>());
     }
 }

@@ -2,11 +2,9 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use tokio::time::Instant;
-
 use super::{
     super::slot::{Again, Errand, LeftAt, Place, Slot},
-    Core, Effect, Effects, Event, Now, Then,
+    Core, Effect, Effects, Event, Moment, Now, Then,
 };
 use crate::{
     calcjob::{JobWatch, Observation},
@@ -23,7 +21,7 @@ fn seen() -> Option<Box<Observation>> {
     Some(Box::new(Observation::Vanished))
 }
 
-fn slots(now: Instant) -> Vec<Option<Slot>> {
+fn slots(now: Moment) -> Vec<Option<Slot>> {
     let queued = |from| Slot::Queued { place: PLACE, from, seen: None };
     let in_flight = |from, again| Slot::InFlight { place: PLACE, from, again };
     let locating = |was_stuck| Slot::Locating { errand: Errand::default(), was_stuck };
@@ -39,9 +37,9 @@ fn slots(now: Instant) -> Vec<Option<Slot>> {
         in_flight(LeftAt::Watch, Again::No),
         in_flight(LeftAt::Gate, Again::No),
         in_flight(LeftAt::Stuck, Again::No),
-        in_flight(LeftAt::Nowhere, Again::Yes(None)),
-        in_flight(LeftAt::Watch, Again::Yes(None)),
-        in_flight(LeftAt::Nowhere, Again::Yes(seen())),
+        in_flight(LeftAt::Nowhere, Again::Yes(Box::default())),
+        in_flight(LeftAt::Watch, Again::Yes(Box::default())),
+        in_flight(LeftAt::Nowhere, Again::Yes(Box::new(seen()))),
         Slot::Watched(PLACE),
         Slot::AtGate(PLACE),
         Slot::Sleeping { place: PLACE, until: now + LATER },
@@ -137,7 +135,7 @@ fn check(core: &Core) {
 
 #[test]
 fn every_event_in_every_slot() {
-    let start = Now { at: Instant::now(), wall: jiff::Timestamp::UNIX_EPOCH };
+    let start = Now { at: Moment::START, wall: jiff::Timestamp::UNIX_EPOCH };
     let due = Now { at: start.at + LATER, wall: start.wall };
     let mut table = String::new();
     for column in 0..events().len() {

@@ -3,7 +3,7 @@
 use super::*;
 
 fn now() -> Now {
-    Now { at: Instant::now(), wall: jiff::Timestamp::UNIX_EPOCH }
+    Now { at: Moment::START, wall: jiff::Timestamp::UNIX_EPOCH }
 }
 
 fn later(now: Now, seconds: u64) -> Now {
