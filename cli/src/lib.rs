@@ -21,6 +21,7 @@ mod listing;
 mod log_file;
 mod logging;
 mod output;
+mod printable;
 mod session;
 mod view;
 mod words;

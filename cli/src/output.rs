@@ -5,7 +5,10 @@ use std::io::{IsTerminal, Write};
 use clap::builder::{PossibleValue, TypedValueParser};
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::error::Result;
+use crate::{
+    error::Result,
+    printable::{Stream, printable, printable_json},
+};
 
 /// The form of lists and details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,10 +66,56 @@ impl TypedValueParser for WantedParser {
 /// # Errors
 /// Fails if stdout is a file, and the disk fails.
 pub(crate) fn line(text: impl AsRef<str>) -> Result {
-    bytes(format!("{}\n", text.as_ref()).as_bytes())
+    bytes(format!("{}\n", printable(text.as_ref())).as_bytes())
 }
 
-/// Writes bytes to stdout as they are.
+/// Prints a whole file: text on a terminal, its bytes elsewhere.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn file(content: &[u8]) -> Result {
+    let mut file = FileOutput::new();
+    file.write(content)?;
+    file.end()
+}
+
+/// A file that is printed piece by piece: text on a terminal, which would obey the escapes in it; its bytes elsewhere.
+#[derive(Debug)]
+pub(crate) struct FileOutput {
+    /// Stdout is a terminal.
+    text: Option<Stream>,
+}
+
+impl FileOutput {
+    /// Begins a file.
+    pub(crate) fn new() -> FileOutput {
+        FileOutput { text: std::io::stdout().is_terminal().then(Stream::default) }
+    }
+
+    /// Prints the next piece.
+    ///
+    /// # Errors
+    /// As [`line`].
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result {
+        match &mut self.text {
+            Some(text) => bytes(text.next(piece).as_bytes()),
+            None => bytes(piece),
+        }
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// As [`line`].
+    pub(crate) fn end(&mut self) -> Result {
+        match &mut self.text {
+            Some(text) => bytes(text.end().as_bytes()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes bytes to stdout as they are. Use [`file`] for those that ferry did not make.
 ///
 /// # Errors
 /// As [`line`].
@@ -95,7 +144,16 @@ pub(crate) fn check_reader() {
 /// # Errors
 /// As [`line`].
 pub(crate) fn json(value: &serde_json::Value) -> Result {
-    line(serde_json::to_string_pretty(value).unwrap_or_default())
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    bytes(format!("{}\n", printable_json(&text)).as_bytes())
+}
+
+/// Prints a JSON value on stdout as one line, for streams of them.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn json_line(value: &serde_json::Value) -> Result {
+    bytes(format!("{}\n", printable_json(&value.to_string())).as_bytes())
 }
 
 /// Narrowest terminal to which tables are fitted, characters.
@@ -154,7 +212,7 @@ pub(crate) fn warn(text: impl AsRef<str>) {
 /// Prints a note about progress on stderr. One that can't be written, as on a full disk, is lost: nothing of
 /// what the program does depends on it.
 pub(crate) fn note(text: impl AsRef<str>) {
-    let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+    let _ = writeln!(std::io::stderr(), "{}", printable(text.as_ref()));
 }
 
 /// Returns whether output on stdout is coloured: it is a terminal, and `NO_COLOR` is not set.

@@ -13,7 +13,10 @@ use ferry_plugin_proto::{Kind, Value};
 use jiff::{Timestamp, Unit, tz::TimeZone};
 use serde_json::{Map, json};
 
-use crate::error::{Failure, Result};
+use crate::{
+    error::{Failure, Result},
+    printable::one_line,
+};
 
 /// Largest value that is shown inside a process, bytes of JSON.
 const VALUE_MAX: usize = 4096;
@@ -260,12 +263,7 @@ pub(crate) fn value_line(reader: &Reader, node: &Node) -> String {
         }
         (body, _) => serde_json::to_string(body).unwrap_or_default(),
     };
-    let line = text.trim_end().replace('\n', "\\n").replace(|c: char| c.is_control(), "?");
-    if line.chars().count() > LINE_MAX {
-        line.chars().take(LINE_MAX - 3).chain("...".chars()).collect()
-    } else {
-        line
-    }
+    one_line(text.trim_end(), LINE_MAX)
 }
 
 fn small_text(reader: &Reader, node: &Node) -> Option<String> {

@@ -15,6 +15,7 @@ use super::launch::{LaunchArgs, dry_run};
 use crate::{
     error::{Failure, Result},
     output::{self, Format},
+    printable::printable,
     session::Session,
     view,
 };
@@ -155,7 +156,7 @@ impl Progress {
             return;
         }
         match &self.bar {
-            Some(bar) => bar.set_message(format!("process {}: {text}", self.id)),
+            Some(bar) => bar.set_message(printable(&format!("process {}: {text}", self.id)).into_owned()),
             None => output::note(format!("process {}: {text}", self.id)),
         }
         self.last = text;

@@ -6,6 +6,7 @@ use super::key::Key;
 use crate::{
     error::Result,
     output::{self, Format},
+    printable::one_line,
     session::Session,
 };
 
@@ -30,7 +31,7 @@ pub(super) fn rows(session: &Session, raw: bool, keys: &[Key], rows: Vec<Vec<Val
     }
     let names: Vec<String> = keys.iter().map(Key::to_string).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let cells = rows.iter().map(|row| row.iter().map(|value| shorten(&text(value))).collect());
+    let cells = rows.iter().map(|row| row.iter().map(|value| one_line(&text(value), CELL_MAX)).collect());
     if raw { output::bare_table(cells) } else { output::table(&names, cells) }
 }
 
@@ -45,7 +46,7 @@ fn csv(raw: bool, keys: &[Key], rows: &[Vec<Value>]) -> Result {
         out.push_str(&line(row.iter().map(text).collect()));
         out.push('\n');
     }
-    output::bytes(out.as_bytes())
+    output::file(out.as_bytes())
 }
 
 fn quoted(cell: &str) -> String {
@@ -62,15 +63,6 @@ fn text(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    }
-}
-
-fn shorten(text: &str) -> String {
-    let line = text.replace('\n', "\\n").replace(|c: char| c.is_control(), "?");
-    if line.chars().count() > CELL_MAX {
-        line.chars().take(CELL_MAX - 3).chain("...".chars()).collect()
-    } else {
-        line
     }
 }
 

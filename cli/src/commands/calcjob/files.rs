@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Listed, OneFile, find};
 use crate::{
     error::{Failure, Result},
-    output::{self, Format},
+    output::{self, FileOutput, Format},
     session::Session,
     view,
 };
@@ -83,10 +83,11 @@ fn cat(reader: &Reader, files: Vec<NodeFile>, wanted: Option<&str>, usual: &[Str
     let file = choose(&files, wanted, usual)?;
     let mut object = reader.open_object(&file.digest)?;
     let mut buffer = vec![0; CHUNK];
+    let mut out = FileOutput::new();
     loop {
         match object.read(&mut buffer)? {
-            0 => return Ok(()),
-            n => output::bytes(&buffer[..n])?,
+            0 => return out.end(),
+            n => out.write(&buffer[..n])?,
         }
     }
 }

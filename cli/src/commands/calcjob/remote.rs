@@ -98,11 +98,12 @@ async fn copy(place: &WorkDir, file: &Path, offset: u64) -> Result<u64> {
     let mut stream = place.via.read(file, offset).await?;
     let mut buffer = vec![0; CHUNK];
     let mut end = offset;
+    let mut out = output::FileOutput::new();
     loop {
         match stream.read(&mut buffer).await? {
-            0 => return Ok(end),
+            0 => return out.end().map(|()| end),
             n => {
-                output::bytes(&buffer[..n])?;
+                out.write(&buffer[..n])?;
                 end += n as u64;
             }
         }

@@ -81,10 +81,11 @@ fn is_same(a: &File, b: &File) -> bool {
 
 fn copy(log: &mut File) -> Result {
     let mut buffer = vec![0; CHUNK as usize];
+    let mut out = output::FileOutput::new();
     loop {
         match log.read(&mut buffer)? {
-            0 => return Ok(()),
-            n => output::bytes(&buffer[..n])?,
+            0 => return out.end(),
+            n => out.write(&buffer[..n])?,
         }
     }
 }

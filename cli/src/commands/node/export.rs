@@ -66,7 +66,7 @@ fn generic(reader: &Reader, node: &Node, args: &ExportArgs) -> Result {
     let text = format!("{}\n", serde_json::to_string_pretty(&document(node, &files)).unwrap_or_default());
     let name = format!("{}.json", node.id);
     match (&args.output, files.is_empty()) {
-        (None, true) => output::bytes(text.as_bytes()),
+        (None, true) => output::file(text.as_bytes()),
         (None, false) => Err(Failure::usage(format!("node {} has files: say where they go", node.id))
             .help("give a directory with -o DIR")),
         (Some(path), true) if !path.is_dir() => put(path, text.as_bytes(), args.force),
@@ -100,7 +100,7 @@ async fn special(session: &Session, reader: &Reader, node: &Node, format: &str, 
         _ => by_plugin(session, reader, node, format).await?,
     };
     match &args.output {
-        None => output::bytes(&bytes),
+        None => output::file(&bytes),
         Some(dir) if dir.is_dir() => put(&dir.join(format!("{}.{format}", node.id)), &bytes, args.force),
         Some(path) => put(path, &bytes, args.force),
     }

@@ -102,7 +102,7 @@ pub(super) async fn run(session: &Session, command: GraphCommand) -> Result {
         other => render::render(&drawing.dot(), other, &args.engine).await?,
     };
     if args.stdout {
-        return output::bytes(&bytes);
+        return output::file(&bytes);
     }
     write(&path, &bytes)?;
     output::line(path.display().to_string())?;

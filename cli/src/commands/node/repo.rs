@@ -73,10 +73,11 @@ async fn cat(session: &Session, name: &str, path: Option<&str>) -> Result {
     };
     let mut object = reader.open_object(&file.digest)?;
     let mut chunk = vec![0; 1 << 16];
+    let mut out = output::FileOutput::new();
     loop {
         match object.read(&mut chunk)? {
-            0 => return Ok(()),
-            count => output::bytes(&chunk[..count])?,
+            0 => return out.end(),
+            count => out.write(&chunk[..count])?,
         }
     }
 }

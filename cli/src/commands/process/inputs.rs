@@ -33,7 +33,7 @@ pub(super) async fn run(session: &Session, args: InputsArgs) -> Result {
     let references = if args.nodes { References::Always } else { References::WhereNeeded };
     let text = document_of(&reader, process.id, references)?;
     match &args.output_file {
-        None => output::bytes(text.as_bytes()),
+        None => output::file(text.as_bytes()),
         Some(path) => {
             fs::write(path, text).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
             output::line(path.display().to_string())

@@ -13,6 +13,7 @@ use super::find_all;
 use crate::{
     error::Result,
     output::{self, Format},
+    printable::printable,
     session::Session,
     view::{self, Explainer},
 };
@@ -139,7 +140,7 @@ fn told(explainer: &Explainer, process: &Process) -> String {
 
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split(|c: char| c.is_control()).map(str::trim_end).collect();
-    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    printable(&words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")).into_owned()
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub(super) fn json(process: &Process, status: Option<String>) -> serde_json::Val
 fn show(reader: &Reader, format: Format, process: &Process) -> Result {
     let status = view::Explainer::new(reader)?.status(process);
     if format == Format::Json {
-        return output::line(json(process, status).to_string());
+        return output::json_line(&json(process, status));
     }
     let now = view::time(Timestamp::now());
     let status = status.map(|status| format!(": {status}")).unwrap_or_default();

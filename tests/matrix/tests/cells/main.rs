@@ -13,6 +13,7 @@ mod daemon;
 mod data;
 mod disk;
 mod ends;
+mod escapes;
 mod failure;
 mod fault;
 mod flow;
@@ -89,6 +90,7 @@ fn main() {
             ("monitor", monitor::CASES),
             ("failure", failure::CASES),
             ("login", login::CASES),
+            ("escapes", escapes::CASES),
         ];
         trials.extend(
             calcjob::cases()

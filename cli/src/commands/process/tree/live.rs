@@ -88,7 +88,7 @@ fn tell(
                 value["process_type"] = process.process_type.as_str().into();
                 value["label"] = process.label.as_str().into();
                 value["caller"] = caller.map_or(serde_json::Value::Null, |caller| caller.0.into());
-                output::line(value.to_string())?;
+                output::json_line(&value)?;
             }
             Format::Table => {
                 output::line(format!(
