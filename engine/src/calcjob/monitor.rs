@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use super::{
     Calcjob,
     checkpoint::{Monitoring, Stopped},
-    transfer::collect::matches,
+    transfer::collect::{escape, matches},
 };
 use crate::{
     clock, crash,
@@ -220,7 +220,8 @@ async fn fetch(job: &Calcjob<'_>, wanted: &[WantedFile], to: &Path) -> Result<Ve
             if seen.len() >= FILES_MAX {
                 return Err(LookFailure::Failed(format!("it requests more than {FILES_MAX} files")));
             }
-            let name = place.strip_prefix(&dir).unwrap_or(&place).to_string_lossy().into_owned();
+            let name = place.strip_prefix(&dir).unwrap_or(&place);
+            let name = name.to_str().map_or_else(|| escape(name), str::to_owned);
             let local = to.join(seen.len().to_string());
             seen.extend(fetch_one(&*via, &place, wanted.bytes, &local).await?.map(|file| {
                 let end = (wanted.bytes > 0).then(|| local.to_string_lossy().into_owned());

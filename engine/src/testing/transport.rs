@@ -1,6 +1,7 @@
 //! A transport to a host of a [`World`]: its files are in memory, and it runs no programs.
 
 use std::{
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -118,7 +119,8 @@ impl Transport for MemoryTransport {
             None => self.act("exec", |_| ()).await?,
         }
         let program = command.argv.first().cloned().unwrap_or_default();
-        let stderr = format!("{program}: this host is in memory and runs no programs\n").into_bytes();
+        let stderr =
+            format!("{}: this host is in memory and runs no programs\n", program.display()).into_bytes();
         Ok(Output { status: 127, stdout: Vec::new(), stderr })
     }
 
@@ -240,7 +242,7 @@ impl Transport for MemoryTransport {
         self.act("whoami", |_| "user".to_owned()).await
     }
 
-    fn shell_command(&self, _: &Path) -> Vec<String> {
+    fn shell_command(&self, _: &Path) -> Vec<OsString> {
         vec!["true".into()]
     }
 

@@ -188,6 +188,6 @@ mod tests {
     #[test]
     fn no_ids_do_not_mean_all() {
         let command = history_command(None, &[]);
-        assert!(command.argv.last().unwrap().contains("--jobs=0 "));
+        assert!(command.line().contains("--jobs=0 "));
     }
 }

@@ -132,7 +132,7 @@ fn words(config: Config, command: &Command) -> Result<Vec<OsString>> {
             words.extend(command.env.iter().map(|(name, value)| format!("{name}={value}").into()));
         }
     }
-    words.extend(command.argv.iter().map(OsString::from));
+    words.extend(command.argv.iter().cloned());
     Ok(words)
 }
 

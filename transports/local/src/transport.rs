@@ -1,6 +1,7 @@
 //! [`Local`]: the trait's methods, each delegated to its own module.
 
 use std::{
+    ffi::OsString,
     fs, io,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -187,7 +188,7 @@ impl Transport for Local {
         self.user.name(self).await
     }
 
-    fn shell_command(&self, dir: &Path) -> Vec<String> {
+    fn shell_command(&self, dir: &Path) -> Vec<OsString> {
         user::shell_command(dir)
     }
 

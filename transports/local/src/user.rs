@@ -1,11 +1,11 @@
 //! The user's shell on this machine.
 
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
 /// Returns the user's own shell in a directory. The directory is an argument, so nothing in it is read as script.
-pub(crate) fn shell_command(dir: &Path) -> Vec<String> {
+pub(crate) fn shell_command(dir: &Path) -> Vec<OsString> {
     let script = r#"cd -- "$1" && exec "${SHELL:-sh}" -l"#;
-    ["sh", "-c", script, "sh", &dir.to_string_lossy()].map(str::to_owned).into()
+    ["sh".as_ref(), "-c".as_ref(), script.as_ref(), "sh".as_ref(), dir.as_os_str()].map(OsString::from).into()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! [`Ssh`]: the trait's methods, each delegated to its own module.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -155,8 +156,9 @@ impl Transport for Ssh {
         self.user.name(self).await
     }
 
-    fn shell_command(&self, dir: &Path) -> Vec<String> {
-        shell::command(&self.runner.host, &self.runner.config, dir)
+    fn shell_command(&self, dir: &Path) -> Vec<OsString> {
+        let words = shell::command(&self.runner.host, &self.runner.config, dir);
+        words.into_iter().map(OsString::from).collect()
     }
 
     async fn close(&self) {

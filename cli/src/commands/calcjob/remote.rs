@@ -167,14 +167,14 @@ pub(super) async fn go(session: &Session, name: &str, print: bool) -> Result {
     let place = open(session, &reader, &process).await?;
     let words = place.via.shell_command(&place.dir);
     if print {
-        let quoted: Vec<_> = words.iter().map(|word| ferry_engine::transport::quote(word)).collect();
+        let quoted: Vec<_> = words.iter().map(|word| ferry_engine::transport::quote_os(word)).collect();
         return output::line(quoted.join(" "));
     }
     let Some((program, arguments)) = words.split_first() else {
         return Err(Failure::new("this computer's transport has no shell to offer"));
     };
     let error = std::process::Command::new(program).args(arguments).exec();
-    Err(Failure::new(format!("can't run {program}: {error}")))
+    Err(Failure::new(format!("can't run {}: {error}", program.display())))
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! A command for the remote side, and its result.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
-use super::quote;
+use super::quote_os;
 
 /// A command: argv, never a line; quoted in one place when a shell is in between.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// Program and arguments.
-    pub argv: Vec<String>,
+    /// Program and arguments: bytes, as file names are.
+    pub argv: Vec<OsString>,
     /// Working directory; `None`: the login's default.
     pub cwd: Option<PathBuf>,
     /// Variables set on top of the login's environment.
@@ -28,7 +28,7 @@ impl Command {
     pub const TIMEOUT: Duration = Duration::from_secs(60);
 
     /// Makes a command from its argv.
-    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+    pub fn new<S: Into<OsString>>(argv: impl IntoIterator<Item = S>) -> Self {
         Command {
             argv: argv.into_iter().map(Into::into).collect(),
             cwd: None,
@@ -42,7 +42,7 @@ impl Command {
 
     /// Makes a command that runs a script with `sh`, which reads it from its argument.
     pub fn sh(script: impl Into<String>) -> Self {
-        Command::new(["sh".to_owned(), "-c".to_owned(), script.into()])
+        Command::new(["sh", "-c", &script.into()])
     }
 
     /// Sets the working directory.
@@ -83,7 +83,7 @@ impl Command {
 
     /// Returns the line that means this argv to a POSIX shell.
     pub fn line(&self) -> String {
-        self.argv.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+        self.argv.iter().map(|word| quote_os(word)).collect::<Vec<_>>().join(" ")
     }
 }
 

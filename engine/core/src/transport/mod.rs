@@ -17,6 +17,7 @@ pub mod shell;
 mod tree;
 
 use std::{
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
 };
@@ -31,7 +32,7 @@ pub use metadata::{Capabilities, Entry, FileKind, Metadata};
 pub use path::{check_path, fresh_name};
 pub use pattern::Pattern;
 pub use pool::{Factory, Setting, Transports};
-pub use quote::{quote, quote_path};
+pub use quote::{quote, quote_os, quote_path};
 pub use tree::{Tree, TreeEntry};
 
 pub use crate::computer::{Pace, is_nameless};
@@ -224,7 +225,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Returns a local command line that opens an interactive shell in a directory of the remote side; empty, as by
     /// default, if there is no such way.
-    fn shell_command(&self, _dir: &Path) -> Vec<String> {
+    fn shell_command(&self, _dir: &Path) -> Vec<OsString> {
         Vec::new()
     }
 

@@ -233,7 +233,7 @@ fn kept_name(relative: &Path, depth: Option<u32>) -> PathBuf {
 }
 
 /// Returns a text for a name that is not UTF-8: each byte that is no text becomes `\xNN`, and a backslash two.
-fn escape(name: &Path) -> String {
+pub(in crate::calcjob) fn escape(name: &Path) -> String {
     let mut text = String::new();
     for chunk in name.as_os_str().as_bytes().utf8_chunks() {
         text.push_str(&chunk.valid().replace('\\', r"\\"));

@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -239,13 +240,13 @@ async fn archive(
     draft: &Path,
 ) -> Result<(), StashFailure> {
     use std::os::unix::ffi::OsStrExt;
-    let mut words = vec!["tar".to_owned()];
-    words.extend(packing(wanted.stash_mode).map(str::to_owned));
-    words.extend((wanted.dereference == Some(true)).then(|| "-h".to_owned()));
+    let mut words: Vec<&OsStr> = vec!["tar".as_ref()];
+    words.extend(packing(wanted.stash_mode).map(OsStr::new));
+    words.extend((wanted.dereference == Some(true)).then(|| OsStr::new("-h")));
     // Names are passed on standard input, as bytes: no shell and no limit on their number.
-    words.extend(["-c", "-f"].map(str::to_owned));
-    words.push(draft.to_string_lossy().into_owned());
-    words.extend(["--null", "-T", "-"].map(str::to_owned));
+    words.extend(["-c", "-f"].map(OsStr::new));
+    words.push(draft.as_os_str());
+    words.extend(["--null", "-T", "-"].map(OsStr::new));
     let list: Vec<u8> = names.iter().flat_map(|name| [name.as_os_str().as_bytes(), b"\0"].concat()).collect();
     let command = Command::new(words).cwd(dir).stdin(list).timeout(LONG);
     let output = via.exec(&command).await.map_err(|error| took_too_long(error, "tar"))?;

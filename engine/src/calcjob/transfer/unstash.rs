@@ -2,7 +2,10 @@
 //! directory go into that of this attempt, which is published whole. Files for their original place are written
 //! there again by each attempt, so the next one repairs what an interrupted one left.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use ferry_plugin_proto::Value;
 
@@ -74,10 +77,11 @@ async fn copy(via: &dyn Transport, stash: &Path, to: &Path, list: &[String]) -> 
 }
 
 async fn unpack(via: &dyn Transport, archive: &Path, to: &Path, list: &[String]) -> StepResult {
-    let path = |path: &Path| path.to_string_lossy().into_owned();
     // tar detects the compression itself. A star in a pattern does not match a slash, as elsewhere.
-    let words = ["tar", "-x", "-C", &path(to), "-f", &path(archive), "--anchored", "--wildcards"];
-    let more = ["--no-wildcards-match-slash", "--null", "-T", "-"];
+    let [to, file] = [to, archive].map(Path::as_os_str);
+    let words = ["tar".as_ref(), "-x".as_ref(), "-C".as_ref(), to, "-f".as_ref(), file];
+    let more =
+        ["--anchored", "--wildcards", "--no-wildcards-match-slash", "--null", "-T", "-"].map(OsStr::new);
     let names: String = list.iter().map(|name| format!("{name}\0")).collect();
     let command = Command::new(words.into_iter().chain(more)).stdin(names).timeout(LONG);
     let output = via.exec(&command).await?;

@@ -99,7 +99,7 @@ async fn a_missing_program_is_127(site: Site) -> Outcome {
 
 async fn a_file_that_is_no_program_is_126(site: Site) -> Outcome {
     let file = site.make_file("file", "no program").await?;
-    let output = site.exec(&Command::new([file.to_string_lossy()])).await?;
+    let output = site.exec(&Command::new([&file])).await?;
     assert_eq!(output.status, 126, "{}", output.error_text());
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_engine_core::transport::{Command, FileKind, QUIET, Tree};
+use ferry_engine_core::transport::{Command, FileKind, QUIET, Tree, quote_path};
 
 use super::{
     case::{Case, Outcome},
@@ -120,15 +120,17 @@ async fn in_trees(site: &Site, name: &OsStr, dir: &Path) -> Outcome {
     Ok(())
 }
 
-/// Checks a name as working directory, and as a word where it is text.
+/// Checks a name as working directory, as a word, and in a script.
 async fn in_commands(site: &Site, name: &OsStr, dir: &Path) -> Outcome {
     site.mkdir(dir).await?;
     site.exec(&Command::new(["touch", "here"]).cwd(dir)).await?;
     assert_eq!(site.kind(&dir.join("here")).await, Some(FileKind::File));
-    if let Some(text) = name.to_str() {
-        let output = site.exec(&Command::new(["mkdir", "--", text]).cwd(dir)).await?;
+    let words = [OsStr::new("mkdir"), OsStr::new("--"), name];
+    let script = format!("rmdir -- {0} && : > {0}", quote_path(&dir.join(name)));
+    for (command, kind) in [(Command::new(words), FileKind::Dir), (Command::sh(script), FileKind::File)] {
+        let output = site.exec(&command.cwd(dir)).await?;
         assert_eq!(output.status, 0, "{}", output.error_text());
-        assert_eq!(site.kind(&dir.join(name)).await, Some(FileKind::Dir));
+        assert_eq!(site.kind(&dir.join(name)).await, Some(kind));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use std::{
 };
 
 use super::framing::Token;
-use crate::transport::{Command, Error, ErrorKind, Result, check_path, quote};
+use crate::transport::{Command, Error, ErrorKind, Result, check_path, quote_os};
 
 /// The text that reads a script from standard input and runs it.
 pub const READ_SCRIPT: &str = r#"IFS= read -r _ferry && eval "$_ferry""#;
@@ -72,7 +72,7 @@ impl Job {
     /// Makes the job of a command.
     pub fn of(command: &Command, use_login_shell: bool) -> Self {
         Job {
-            argv: command.argv.iter().map(OsString::from).collect(),
+            argv: command.argv.clone(),
             text: None,
             cwd: command.cwd.clone(),
             env: command.env.clone(),
@@ -83,7 +83,7 @@ impl Job {
 
     /// Returns the command for messages, cut if it is long.
     pub fn shown(&self) -> String {
-        let words: Vec<String> = self.argv.iter().map(|word| quote(&word.to_string_lossy())).collect();
+        let words: Vec<String> = self.argv.iter().map(|word| quote_os(word)).collect();
         let line = words.join(" ");
         match line.char_indices().nth(200) {
             Some((end, _)) => format!("{}…", &line[..end]),

@@ -184,11 +184,13 @@ impl Transport for ShellTransport {
         self.user.name(self).await
     }
 
-    fn shell_command(&self, dir: &Path) -> Vec<String> {
-        let mut words = self.sessions.shell.interactive();
+    fn shell_command(&self, dir: &Path) -> Vec<OsString> {
+        let mut words: Vec<OsString> =
+            self.sessions.shell.interactive().into_iter().map(Into::into).collect();
         if !words.is_empty() {
             let script = r#"cd -- "$1" && exec "${SHELL:-sh}" -l"#;
-            words.extend(["/bin/sh", "-c", script, "sh", &dir.to_string_lossy()].map(str::to_owned));
+            words.extend(["/bin/sh", "-c", script, "sh"].map(OsString::from));
+            words.push(dir.into());
         }
         words
     }
