@@ -15,6 +15,7 @@ use ferry_plugin_proto::{Value, to_value};
 use serde_json::json;
 
 use crate::{
+    commands::computer::keys::is_label,
     config_file::{Accepted, Flags, Key, Keys, Shape, Values, Wanted, complete},
     error::{Failure, Result},
     inputs,
@@ -256,8 +257,10 @@ fn check(reader: &Reader, kind: Kind, values: &Values) -> Result {
     if let Some(computer) = &computer {
         reader.computer(computer).map_err(|error| Failure { status: 2, ..error.into() })?;
     }
-    if label.is_empty() || label.contains(|c: char| c.is_whitespace() || c == '@') {
-        return Err(Failure::usage(format!("label: `{label}` is empty or has a blank or an `@` in it")));
+    if !is_label(label) {
+        return Err(Failure::usage(format!(
+            "label: `{label}` is empty, begins with `-`, or has a blank or an `@` in it"
+        )));
     }
     match kind {
         Kind::Portable => check_inside(text("filepath_executable"))?,

@@ -22,6 +22,9 @@ pub(crate) fn command(host: &str, config: &Config, dir: &Path) -> Vec<String> {
     for key in &config.keys {
         option("-i", key.display().to_string());
     }
+    if !config.allow_agent {
+        option("-o", "IdentityAgent=none".to_owned());
+    }
     if let Some(jump) = &config.proxy_jump {
         option("-J", jump.clone());
     }
@@ -29,7 +32,9 @@ pub(crate) fn command(host: &str, config: &Config, dir: &Path) -> Vec<String> {
         option("-o", format!("ProxyCommand={command}"));
     }
     if !config.known_hosts.is_empty() {
-        let files: Vec<String> = config.known_hosts.iter().map(|file| file.display().to_string()).collect();
+        // Quoted for `ssh` itself, which splits the value at blanks.
+        let files: Vec<String> =
+            config.known_hosts.iter().map(|file| format!("\"{}\"", file.display())).collect();
         option("-o", format!("UserKnownHostsFile={}", files.join(" ")));
     }
     if let Some(policy) = config.key_policy {

@@ -210,12 +210,18 @@ fn strip_core(name: &mut Value) {
     }
 }
 
+/// Returns whether a text may name a computer or a code: no option, and one word before or after an `@`.
+pub(in crate::commands) fn is_label(text: &str) -> bool {
+    let is_bad = |c: char| c.is_whitespace() || c.is_control() || c == '@';
+    !text.is_empty() && !text.starts_with('-') && !text.contains(is_bad)
+}
+
 /// Returns all problems of a computer's own settings.
 pub(super) fn problems(computer: &Computer) -> Vec<String> {
     let mut problems = Vec::new();
     let label = &computer.label;
-    if label.is_empty() || label.contains(|c: char| c.is_whitespace() || c == '@') {
-        problems.push(format!("label: `{label}` is empty or has a blank or an `@` in it"));
+    if !is_label(label) {
+        problems.push(format!("label: `{label}` is empty, begins with `-`, or has a blank or an `@` in it"));
     }
     if !computer.work_dir.starts_with('/') {
         problems.push(format!("work_dir: `{}` is not an absolute path", computer.work_dir));
@@ -271,6 +277,16 @@ mod tests {
 
     fn values(json: &str) -> Values {
         serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn labels_are_words_and_no_options() {
+        for good in ["x", "far-1", "gr\u{fc}n"] {
+            assert!(is_label(good), "{good}");
+        }
+        for bad in ["", "-x", "--all", "a b", "a@b", "a\u{1b}", "a\n"] {
+            assert!(!is_label(bad), "{bad:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `ferry computer`: where jobs run.
 
 mod host;
-mod keys;
+pub(super) mod keys;
 mod known;
 mod setup;
 mod test;

@@ -93,7 +93,7 @@ impl Handler for Client {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        let checked = self.host_keys.check(shown);
+        let checked = self.host_keys.check(shown).await;
         let is_fine = checked.is_ok();
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = checked.err();
         Ok(is_fine)

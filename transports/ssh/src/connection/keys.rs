@@ -16,13 +16,22 @@ pub type Prompt = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// Number of attempts to enter a passphrase.
 const TRIES: usize = 3;
 
-/// A key file of which at least the public half is known.
+/// A key file of which at least the public half is known. Where only that half is there, an agent has to hold the key.
 #[derive(Clone)]
 pub(crate) struct KeyFile {
     pub(crate) path: PathBuf,
     pub(crate) public: PublicKey,
-    /// The private half, unless a passphrase protects it.
-    private: Option<Arc<PrivateKey>>,
+    private: Private,
+}
+
+/// The private half of a key file.
+#[derive(Clone)]
+enum Private {
+    Open(Arc<PrivateKey>),
+    /// A passphrase protects it.
+    Protected,
+    /// The file has only the public half.
+    Elsewhere,
 }
 
 impl fmt::Debug for KeyFile {
@@ -45,9 +54,14 @@ pub(crate) struct CertificateFile {
 pub(crate) fn read(path: &Path) -> Result<KeyFile, Option<String>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return public_half(&with_suffix(path, ".pub")).ok_or(None);
+        }
         Err(error) => return Err(Some(error.to_string())),
     };
+    if let Some(public) = public_half(path) {
+        return Ok(public);
+    }
     let file = decode(path, &text).map_err(Some)?;
     match exposed(path).map_err(|error| Some(error.to_string()))? {
         Some(fault) => Err(Some(fault)),
@@ -55,12 +69,18 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile, Option<String>> {
     }
 }
 
+/// Reads a file that holds a public key alone, which chooses one of the agent's keys.
+fn public_half(path: &Path) -> Option<KeyFile> {
+    let public = keys::load_public_key(path).ok()?;
+    Some(KeyFile { path: path.to_owned(), public, private: Private::Elsewhere })
+}
+
 fn decode(path: &Path, text: &str) -> Result<KeyFile, String> {
     match keys::decode_secret_key(text, None) {
         Ok(private) => Ok(KeyFile {
             path: path.to_owned(),
             public: private.public_key().clone(),
-            private: Some(Arc::new(private)),
+            private: Private::Open(Arc::new(private)),
         }),
         Err(error) => {
             let protected = || PrivateKey::from_openssh(text).ok().filter(PrivateKey::is_encrypted);
@@ -71,7 +91,7 @@ fn decode(path: &Path, text: &str) -> Result<KeyFile, String> {
                 None => return Err(format!("no private key that ferry can read: {error}")),
             };
             let public = public.ok_or_else(|| "protected, and no `.pub` file is beside it".to_owned())?;
-            Ok(KeyFile { path: path.to_owned(), public, private: None })
+            Ok(KeyFile { path: path.to_owned(), public, private: Private::Protected })
         }
     }
 }
@@ -92,8 +112,10 @@ impl KeyFile {
     /// # Errors
     /// A sentence that says why it can't be opened.
     pub(crate) async fn open(&self, prompt: Option<&Prompt>) -> Result<Arc<PrivateKey>, String> {
-        if let Some(private) = &self.private {
-            return Ok(private.clone());
+        match &self.private {
+            Private::Open(private) => return Ok(private.clone()),
+            Private::Elsewhere => return Err("it is only the public half, and no agent holds the key".into()),
+            Private::Protected => {}
         }
         let prompt = prompt.ok_or("it needs a passphrase, and there is no terminal to ask for it")?.clone();
         let path = self.path.clone();

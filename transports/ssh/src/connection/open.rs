@@ -129,7 +129,7 @@ impl Opener<'_> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (gone, pulse) = (Gone::new(), Pulse::new());
-        let host_keys = HostKeys::of(endpoint);
+        let host_keys = HostKeys::of(endpoint).await?;
         let config = crate::connection::client::config(&host_keys);
         let (client, refusal) = Client::new(host_keys, gone.clone(), pulse.clone());
         let greeted = timeout(endpoint.timeout, client::connect_stream(config, stream, client)).await;

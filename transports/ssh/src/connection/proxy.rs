@@ -93,7 +93,8 @@ impl Pipe {
     /// # Errors
     /// `Unreachable`.
     pub(crate) fn start(command: &str, endpoint: &Endpoint) -> Result<Self> {
-        let script = fill(command, endpoint);
+        // A host that could be read as script has been refused before.
+        let script = endpoint.tokens.fill(command, "hnpr");
         let mut builder = Command::new("sh");
         builder.args(["-c", &format!("exec {script}")]).process_group(0);
         builder.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -154,22 +155,4 @@ async fn log(host: String, stderr: ChildStderr) {
     while let Ok(Some(line)) = lines.next_line().await {
         tracing::warn!(host, line, "the proxy command says");
     }
-}
-
-/// Fills in the tokens of a ProxyCommand. A host that could be read as script has been refused before.
-fn fill(command: &str, endpoint: &Endpoint) -> String {
-    let mut filled = String::new();
-    let mut rest = command.chars();
-    while let Some(next) = rest.next() {
-        match (next, if next == '%' { rest.next() } else { None }) {
-            ('%', Some('h')) => filled.push_str(&endpoint.host),
-            ('%', Some('n')) => filled.push_str(&endpoint.name),
-            ('%', Some('p')) => filled.push_str(&endpoint.port.to_string()),
-            ('%', Some('r')) => filled.push_str(&endpoint.user),
-            ('%', Some('%')) => filled.push('%'),
-            ('%', Some(other)) => filled.extend(['%', other]),
-            (other, _) => filled.push(other),
-        }
-    }
-    filled
 }

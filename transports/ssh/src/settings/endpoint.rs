@@ -8,6 +8,7 @@ use crate::settings::{
     config::{Config, KeyPolicy},
     home,
     openssh::{self, Question, Resolved},
+    tokens::{Facts, Tokens},
 };
 
 /// A host, the user there, and the way to it.
@@ -23,6 +24,7 @@ pub(crate) struct Endpoint {
     pub(crate) identities: Identities,
     pub(crate) trust: Trust,
     pub(crate) timeout: Duration,
+    pub(crate) tokens: Tokens,
 }
 
 /// The way to a host.
@@ -69,7 +71,12 @@ pub(crate) struct Trust {
     pub(crate) policy: KeyPolicy,
     /// True to write names as hashes.
     pub(crate) hash: bool,
+    /// The command that prints more known hosts, with tokens.
+    pub(crate) command: Option<String>,
 }
+
+/// The tokens that a ProxyJump may have.
+const JUMP_TOKENS: &str = "hnpr";
 
 impl Endpoint {
     /// Resolves the settings of the computer itself.
@@ -83,7 +90,7 @@ impl Endpoint {
             endpoint.way = command_way(command);
         }
         if let Some(jump) = &config.proxy_jump {
-            endpoint.way = jump_way(jump)?;
+            endpoint.way = jump_way(&endpoint.tokens.fill(jump, JUMP_TOKENS))?;
         }
         Ok(endpoint)
     }
@@ -107,15 +114,27 @@ impl Endpoint {
                 .message(format!("no user is known for {}", hop.host))
                 .help("set `username`")
         };
+        let user = user.ok_or_else(no_user)?;
+        let host = resolved.hostname.clone().unwrap_or_else(|| hop.host.clone());
+        let port = hop.port.or(resolved.port).unwrap_or(22);
+        let tokens = Tokens::of(Facts {
+            name: &hop.host,
+            host: &host,
+            port,
+            user: &user,
+            alias: resolved.host_key_alias.as_deref(),
+            jump: resolved.proxy_jump.as_deref(),
+        });
         Ok(Endpoint {
             name: hop.host.clone(),
-            host: resolved.hostname.clone().unwrap_or_else(|| hop.host.clone()),
-            port: hop.port.or(resolved.port).unwrap_or(22),
-            user: user.ok_or_else(no_user)?,
-            way: way(&resolved)?,
-            identities: identities(&resolved, config),
+            way: way(&resolved, &tokens)?,
+            identities: identities(&resolved, config, &tokens),
             trust: trust(&resolved, config),
             timeout: config.timeout,
+            host,
+            port,
+            user,
+            tokens,
         })
     }
 
@@ -125,9 +144,9 @@ impl Endpoint {
     }
 }
 
-fn way(resolved: &Resolved) -> Result<Way> {
+fn way(resolved: &Resolved, tokens: &Tokens) -> Result<Way> {
     match (&resolved.proxy_jump, &resolved.proxy_command) {
-        (Some(jump), _) => jump_way(jump),
+        (Some(jump), _) => jump_way(&tokens.fill(jump, JUMP_TOKENS)),
         (None, Some(command)) => Ok(command_way(command)),
         (None, None) => Ok(Way::Direct),
     }
@@ -172,13 +191,22 @@ fn read_hop(text: &str) -> Option<Hop> {
     Some(Hop { host: host.to_owned(), user, port: port.flatten() })
 }
 
-fn identities(resolved: &Resolved, config: &Config) -> Identities {
+fn identities(resolved: &Resolved, config: &Config, tokens: &Tokens) -> Identities {
     let are_named = !config.keys.is_empty();
-    let keys = if are_named { config.keys.clone() } else { resolved.identities.clone() };
+    let expanded = |key: &'static str, paths: &[String]| -> Vec<PathBuf> {
+        let path = |text: &String| match tokens.path(text) {
+            Ok(path) => Some(path),
+            Err(fault) => {
+                tracing::warn!("`{key} {text}` of the SSH configuration is left out: {fault}");
+                None
+            }
+        };
+        paths.iter().filter_map(path).collect()
+    };
     Identities {
-        keys,
+        keys: if are_named { config.keys.clone() } else { expanded("IdentityFile", &resolved.identities) },
         are_named,
-        certificates: resolved.certificates.clone(),
+        certificates: expanded("CertificateFile", &resolved.certificates),
         only_these: resolved.identities_only || are_named,
         agent: if config.allow_agent { agent(resolved.agent.as_deref()) } else { None },
     }
@@ -205,6 +233,7 @@ fn trust(resolved: &Resolved, config: &Config) -> Trust {
         alias: resolved.host_key_alias.clone(),
         policy: config.key_policy.unwrap_or_else(|| policy(resolved.strict.as_deref())),
         hash: resolved.hash_known_hosts,
+        command: resolved.known_hosts_command.clone().filter(|_| !is_named),
     }
 }
 

@@ -4,3 +4,4 @@ pub(crate) mod config;
 pub(crate) mod endpoint;
 pub(crate) mod home;
 pub(crate) mod openssh;
+pub(crate) mod tokens;

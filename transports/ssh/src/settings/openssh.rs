@@ -21,13 +21,16 @@ pub(crate) struct Resolved {
     pub(crate) hostname: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) port: Option<u16>,
-    pub(crate) identities: Vec<PathBuf>,
-    pub(crate) certificates: Vec<PathBuf>,
+    /// Paths as written, with tokens and variables.
+    pub(crate) identities: Vec<String>,
+    pub(crate) certificates: Vec<String>,
     pub(crate) identities_only: bool,
     /// The value as written: a path, `none`, or `SSH_AUTH_SOCK`.
     pub(crate) agent: Option<String>,
     pub(crate) known_hosts: Vec<PathBuf>,
     pub(crate) global_known_hosts: Vec<PathBuf>,
+    /// The command as written, with tokens.
+    pub(crate) known_hosts_command: Option<String>,
     pub(crate) hash_known_hosts: bool,
     pub(crate) host_key_alias: Option<String>,
     pub(crate) strict: Option<String>,
@@ -77,7 +80,7 @@ fn defaults() -> Resolved {
     let ssh = home::home().join(".ssh");
     Resolved {
         identities: ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk"]
-            .map(|name| ssh.join(name))
+            .map(|name| ssh.join(name).display().to_string())
             .into(),
         known_hosts: vec![ssh.join("known_hosts"), ssh.join("known_hosts2")],
         global_known_hosts: ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"]
@@ -103,12 +106,13 @@ impl Resolved {
             "hostname" => self.hostname = text(),
             "user" => self.user = text(),
             "port" => self.port = value.parse().ok(),
-            "identityfile" => self.identities.extend(text().map(|path| home::expand(&path))),
-            "certificatefile" => self.certificates.extend(text().map(|path| home::expand(&path))),
+            "identityfile" => self.identities.extend(text()),
+            "certificatefile" => self.certificates.extend(text()),
             "identitiesonly" => self.identities_only = value == "yes",
             "identityagent" => self.agent = Some(value.to_owned()),
-            "userknownhostsfile" => self.known_hosts = files(value),
-            "globalknownhostsfile" => self.global_known_hosts = files(value),
+            "userknownhostsfile" => self.known_hosts = files(value, &Path::exists),
+            "globalknownhostsfile" => self.global_known_hosts = files(value, &Path::exists),
+            "knownhostscommand" => self.known_hosts_command = text(),
             "hashknownhosts" => self.hash_known_hosts = value == "yes",
             "hostkeyalias" => self.host_key_alias = text(),
             "stricthostkeychecking" => self.strict = text(),
@@ -119,14 +123,46 @@ impl Resolved {
     }
 }
 
-/// Splits paths separated by blanks, as OpenSSH prints them; `none` is no file.
-fn files(value: &str) -> Vec<PathBuf> {
-    value.split_whitespace().filter(|path| *path != "none").map(home::expand).collect()
+/// Splits paths as OpenSSH prints them: by blanks, without the quotes around those that have blanks in them. So the
+/// longest path that exists is taken; where none does, each absolute word begins a path. `none` is no file.
+fn files(value: &str, exists: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    let mut rest = value.trim();
+    while !rest.is_empty() {
+        let ends: Vec<usize> = rest.match_indices(' ').map(|(at, _)| at).chain([rest.len()]).collect();
+        let path = |end: &usize| home::expand(rest[..*end].trim_end());
+        let there = ends.iter().rev().find(|end| exists(&path(end)));
+        let begins = |end: &&usize| rest[**end..].trim_start().starts_with(['/', '~']);
+        let end = *there.or_else(|| ends.iter().find(begins)).unwrap_or(&rest.len());
+        paths.push(path(&end));
+        rest = rest[end..].trim_start();
+    }
+    paths.retain(|path| path != Path::new("none"));
+    paths
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_with_blanks_are_put_together_again() {
+        let check = |value: &str, there: &[&str], expect: &[&str]| {
+            let exists = |path: &Path| there.iter().any(|one| path == Path::new(one));
+            assert_eq!(
+                files(value, &exists),
+                expect.iter().map(PathBuf::from).collect::<Vec<_>>(),
+                "{value}"
+            );
+        };
+        check("/a /b", &[], &["/a", "/b"]);
+        check("/a b /c", &[], &["/a b", "/c"]);
+        check("/a b /c", &["/a b /c"], &["/a b /c"]);
+        check("/a b c", &["/a b"], &["/a b", "c"]);
+        check("/a  b", &["/a  b"], &["/a  b"]);
+        check("none", &[], &[]);
+        check("/dev/null", &["/dev/null"], &["/dev/null"]);
+    }
 
     #[test]
     fn lines_are_read_and_others_passed_over() {

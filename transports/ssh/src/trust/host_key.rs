@@ -8,7 +8,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use ferry_engine_core::transport::{Error, ErrorKind, Result, quote, quote_path};
@@ -21,8 +21,10 @@ use crate::{
     settings::{
         config::KeyPolicy,
         endpoint::{Endpoint, Trust, Way},
+        tokens::Tokens,
     },
     trust::{
+        command::{self, Reason},
         known_hosts::{self, Line, Verdict},
         random,
     },
@@ -41,24 +43,43 @@ pub(crate) struct HostKeys {
     host: String,
     port: u16,
     is_direct: bool,
+    /// The tokens of a command, and the most time that it may take.
+    tokens: Tokens,
+    patience: Duration,
 }
 
 impl HostKeys {
     /// Reads the known hosts for an endpoint.
-    pub(crate) fn of(endpoint: &Endpoint) -> Self {
+    ///
+    /// # Errors
+    /// `Config` if a command that prints some fails.
+    pub(crate) async fn of(endpoint: &Endpoint) -> Result<Self> {
         let trust = endpoint.trust.clone();
         let files = trust.files.iter().chain(&trust.global_files).map(PathBuf::as_path);
         let (name, host) = match &trust.alias {
             Some(alias) => (alias.to_ascii_lowercase(), alias.clone()),
             None => (known_hosts::name(&endpoint.host, endpoint.port), endpoint.host.to_ascii_lowercase()),
         };
-        HostKeys {
+        let mut keys = HostKeys {
             lines: known_hosts::read(files),
             name,
             host,
             port: endpoint.port,
             is_direct: endpoint.way == Way::Direct,
+            tokens: endpoint.tokens.clone(),
+            patience: endpoint.timeout,
             trust,
+        };
+        // Those for the order of types count in the check too: a line that revokes a key is never lost.
+        keys.lines.extend(keys.told(Reason::Order).await?);
+        Ok(keys)
+    }
+
+    /// Returns the lines of the command, if there is one.
+    async fn told(&self, reason: Reason<'_>) -> Result<Vec<Line>> {
+        match &self.trust.command {
+            Some(command) => command::lines(command, &self.tokens, &self.name, reason, self.patience).await,
+            None => Ok(Vec::new()),
         }
     }
 
@@ -79,10 +100,18 @@ impl HostKeys {
     /// Checks the key or certificate that the server shows; may store a new key.
     ///
     /// # Errors
-    /// `Authentication`, with the next step.
-    pub(crate) fn check(&self, shown: &PublicKeyOrCertificate) -> Result<()> {
+    /// `Authentication`, with the next step; `Config` if a command that prints known hosts fails.
+    pub(crate) async fn check(&mut self, shown: &PublicKeyOrCertificate) -> Result<()> {
+        let key = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key.clone(),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                PublicKey::new(certificate.public_key().clone(), "")
+            }
+        };
+        let told = self.told(Reason::Check(&key)).await?;
+        self.lines.extend(told);
         match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.check_key(key),
+            PublicKeyOrCertificate::PublicKey { .. } => self.check_key(&key),
             PublicKeyOrCertificate::Certificate(certificate) => self.check_certificate(certificate),
         }
     }
@@ -144,12 +173,15 @@ impl HostKeys {
 
     /// Returns the command that makes the key known.
     fn accept(&self) -> String {
-        let file = quote_path(self.file().unwrap_or(Path::new("~/.ssh/known_hosts")));
+        let path = self.file().unwrap_or(Path::new("~/.ssh/known_hosts"));
+        let file = quote_path(path);
         if self.is_direct && self.trust.alias.is_none() {
             format!("ssh-keyscan -p {} {} >> {file}", self.port, quote(&self.host))
         } else {
             // `ssh-keyscan` can't go through another host.
-            format!("ssh -o UserKnownHostsFile={file} -p {} {} true", self.port, quote(&self.host))
+            // The inner quotes are for `ssh` itself, which splits the value at blanks.
+            let option = quote(&format!("UserKnownHostsFile=\"{}\"", path.display()));
+            format!("ssh -o {option} -p {} {} true", self.port, quote(&self.host))
         }
     }
 

@@ -151,7 +151,8 @@ impl Line {
     }
 }
 
-fn parse(text: &str, file: &str) -> Vec<Line> {
+/// Reads the lines of a text; invalid ones are skipped.
+pub(crate) fn parse(text: &str, file: &str) -> Vec<Line> {
     let numbered = text.lines().enumerate();
     numbered.filter_map(|(index, line)| parse_line(line, || format!("{file}:{}", index + 1))).collect()
 }
