@@ -110,7 +110,12 @@ fn unreachable(operation: &'static str, lost: Lost) -> Error {
 #[async_trait]
 impl Transport for MemoryTransport {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { is_local: false, atomic_no_replace: true, any_bytes_in_names: true }
+        Capabilities {
+            is_local: false,
+            atomic_no_replace: true,
+            any_bytes_in_names: true,
+            ..Capabilities::default()
+        }
     }
 
     async fn exec(&self, command: &Command) -> Result<Output> {

@@ -82,7 +82,12 @@ fn closed(operation: &'static str) -> Error {
 #[async_trait]
 impl Transport for Local {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { is_local: true, atomic_no_replace: true, any_bytes_in_names: true }
+        Capabilities {
+            is_local: true,
+            atomic_no_replace: true,
+            any_bytes_in_names: true,
+            ..Capabilities::default()
+        }
     }
 
     async fn exec(&self, command: &Command) -> Result<Output> {

@@ -9,16 +9,16 @@ use std::{
 use async_trait::async_trait;
 use ferry_engine_core::transport::{
     ByteStream, Capabilities, Command, Entry, Error, ErrorKind, Metadata, Output, Progress, Result,
-    Transport, Tree, check_path, provided,
+    Transport, Tree, check_path, provided, shell::ShellTransport,
 };
-use tokio::io::AsyncRead;
+use tokio::{io::AsyncRead, sync::OnceCell};
 
 use crate::{
     connection::Connection,
     exec::{Runner, remote},
     files::{self, fetch, tree, write},
     settings::config::Config,
-    sftp::{Sftp, open_reader},
+    sftp::{Missing, Sftp, open_reader},
     shell,
 };
 
@@ -26,7 +26,15 @@ use crate::{
 #[derive(Debug)]
 pub struct Ssh {
     runner: Runner,
+    /// The way to files by commands, once the server has turned out to have no SFTP.
+    commands: OnceCell<ShellTransport>,
     user: provided::User,
+}
+
+/// The way to files.
+enum Files<'a> {
+    Sftp(Arc<Sftp>),
+    Commands(&'a ShellTransport),
 }
 
 impl Ssh {
@@ -34,14 +42,53 @@ impl Ssh {
         let (host, config) = (Arc::from(host), Arc::new(config));
         Ssh {
             runner: Runner { connection, sftp: Arc::default(), host, config },
+            commands: OnceCell::new(),
             user: provided::User::default(),
         }
     }
 
-    /// Checks the paths, and returns the SFTP session.
-    async fn sftp(&self, operation: &'static str, paths: &[&Path]) -> Result<Arc<Sftp>> {
+    /// Checks the paths, and returns the way to files.
+    async fn files(&self, operation: &'static str, paths: &[&Path]) -> Result<Files<'_>> {
         self.check(operation, paths)?;
-        self.runner.sftp.get(&self.runner.connection, operation).await
+        if let Some(commands) = self.commands.get() {
+            return Ok(Files::Commands(commands));
+        }
+        match self.runner.sftp.get(&self.runner.connection, operation).await {
+            Ok(sftp) => Ok(Files::Sftp(sftp)),
+            Err(Missing::Sftp(error)) => self.by_commands(error).await.map(Files::Commands),
+            Err(Missing::Other(error)) => Err(error),
+        }
+    }
+
+    /// Returns whether a stream can put a tree there: it needs SFTP where something is at the target.
+    async fn may_stream(&self, to: &Path) -> Result<bool> {
+        let Some(commands) = self.commands.get() else { return Ok(true) };
+        match commands.lstat(to).await {
+            Err(error) if *error.kind() == ErrorKind::NotFound => Ok(true),
+            looked => looked.map(|_| false),
+        }
+    }
+
+    async fn is_without_sftp(&self) -> bool {
+        matches!(self.files("put_tree", &[]).await, Ok(Files::Commands(_)))
+    }
+
+    /// Changes to files by commands, if a command shows that the server and the connection are fine otherwise.
+    async fn by_commands(&self, missing: Error) -> Result<&ShellTransport> {
+        let shell = || async {
+            let output = self.runner.exec(&Command::new(["true"]).no_login_shell()).await;
+            match output {
+                Ok(output) if output.status == 0 => {
+                    tracing::info!(host = %self.runner.host, "the server has no SFTP; files go by commands");
+                    Ok(ShellTransport::new(self.runner.clone(), false).reads_pieces())
+                }
+                Ok(_) => Err(missing),
+                // A server that is for files alone has a reason of its own.
+                Err(error) if *error.kind() == ErrorKind::Unsupported => Err(missing),
+                Err(error) => Err(error),
+            }
+        };
+        self.commands.get_or_try_init(shell).await
     }
 
     fn check(&self, operation: &'static str, paths: &[&Path]) -> Result<()> {
@@ -62,7 +109,8 @@ fn in_doubt(error: Error) -> Error {
 #[async_trait]
 impl Transport for Ssh {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { is_local: false, atomic_no_replace: false, any_bytes_in_names: true }
+        let files_by_commands = self.commands.initialized();
+        Capabilities { any_bytes_in_names: true, files_by_commands, ..Capabilities::default() }
     }
 
     async fn exec(&self, command: &Command) -> Result<Output> {
@@ -71,30 +119,45 @@ impl Transport for Ssh {
     }
 
     async fn stat(&self, path: &Path) -> Result<Metadata> {
-        files::stat(&*self.sftp("stat", &[path]).await?, path).await
+        match self.files("stat", &[path]).await? {
+            Files::Sftp(sftp) => files::stat(&sftp, path).await,
+            Files::Commands(shell) => shell.stat(path).await,
+        }
     }
 
     async fn lstat(&self, path: &Path) -> Result<Metadata> {
-        files::lstat(&*self.sftp("lstat", &[path]).await?, path).await
+        match self.files("lstat", &[path]).await? {
+            Files::Sftp(sftp) => files::lstat(&sftp, path).await,
+            Files::Commands(shell) => shell.lstat(path).await,
+        }
     }
 
     async fn list(&self, dir: &Path) -> Result<Vec<Entry>> {
-        files::list(&self.sftp("list", &[dir]).await?, "list", dir).await
+        match self.files("list", &[dir]).await? {
+            Files::Sftp(sftp) => files::list(&sftp, "list", dir).await,
+            Files::Commands(shell) => shell.list(dir).await,
+        }
     }
 
     async fn mkdir(&self, dir: &Path) -> Result<()> {
-        let sftp = self.sftp("mkdir", &[dir]).await?;
-        files::mkdir(&sftp, dir).await.map_err(in_doubt)
+        match self.files("mkdir", &[dir]).await? {
+            Files::Sftp(sftp) => files::mkdir(&sftp, dir).await.map_err(in_doubt),
+            Files::Commands(shell) => shell.mkdir(dir).await,
+        }
     }
 
     async fn remove_file(&self, path: &Path) -> Result<()> {
-        let sftp = self.sftp("remove_file", &[path]).await?;
-        files::remove_file(&sftp, path).await.map_err(in_doubt)
+        match self.files("remove_file", &[path]).await? {
+            Files::Sftp(sftp) => files::remove_file(&sftp, path).await.map_err(in_doubt),
+            Files::Commands(shell) => shell.remove_file(path).await,
+        }
     }
 
     async fn remove_dir(&self, dir: &Path) -> Result<()> {
-        let sftp = self.sftp("remove_dir", &[dir]).await?;
-        files::remove_dir(&sftp, dir).await.map_err(in_doubt)
+        match self.files("remove_dir", &[dir]).await? {
+            Files::Sftp(sftp) => files::remove_dir(&sftp, dir).await.map_err(in_doubt),
+            Files::Commands(shell) => shell.remove_dir(dir).await,
+        }
     }
 
     async fn remove_tree(&self, path: &Path) -> Result<()> {
@@ -103,24 +166,31 @@ impl Transport for Ssh {
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        let sftp = self.sftp("rename", &[from, to]).await?;
-        files::rename(&sftp, "rename", from, to).await.map_err(in_doubt)
+        match self.files("rename", &[from, to]).await? {
+            Files::Sftp(sftp) => files::rename(&sftp, "rename", from, to).await.map_err(in_doubt),
+            Files::Commands(shell) => shell.rename(from, to).await,
+        }
     }
 
     async fn symlink(&self, target: &Path, link: &Path) -> Result<()> {
-        let sftp = self.sftp("symlink", &[target, link]).await?;
-        files::symlink(&sftp, target, link).await.map_err(in_doubt)
+        match self.files("symlink", &[target, link]).await? {
+            Files::Sftp(sftp) => files::symlink(&sftp, target, link).await.map_err(in_doubt),
+            Files::Commands(shell) => shell.symlink(target, link).await,
+        }
     }
 
     async fn chmod(&self, path: &Path, mode: u32) -> Result<()> {
-        let sftp = self.sftp("chmod", &[path]).await?;
-        files::chmod(&sftp, path, mode).await.map_err(in_doubt)
+        match self.files("chmod", &[path]).await? {
+            Files::Sftp(sftp) => files::chmod(&sftp, path, mode).await.map_err(in_doubt),
+            Files::Commands(shell) => shell.chmod(path, mode).await,
+        }
     }
 
     async fn read(&self, path: &Path, offset: u64) -> Result<ByteStream> {
-        let sftp = self.sftp("read", &[path]).await?;
-        let (file, _) = open_reader(&sftp, "read", path, offset).await?;
-        Ok(Box::new(file))
+        match self.files("read", &[path]).await? {
+            Files::Sftp(sftp) => Ok(Box::new(open_reader(&sftp, "read", path, offset).await?.0)),
+            Files::Commands(shell) => shell.read(path, offset).await,
+        }
     }
 
     async fn write(
@@ -129,25 +199,32 @@ impl Transport for Ssh {
         from: &mut (dyn AsyncRead + Send + Unpin),
         executable: bool,
     ) -> Result<u64> {
-        let sftp = self.sftp("write", &[path]).await?;
-        write::write(&sftp, path, from, executable).await.map_err(in_doubt)
+        match self.files("write", &[path]).await? {
+            Files::Sftp(sftp) => write::write(&sftp, path, from, executable).await.map_err(in_doubt),
+            Files::Commands(shell) => shell.write(path, from, executable).await,
+        }
     }
 
     async fn put_tree(&self, tree: &Tree, to: &Path, progress: Progress<'_>) -> Result<()> {
         tree.check()?;
         self.check("put_tree", &[to])?;
-        if tree::is_worth_a_stream(tree) {
-            let streamed = tree::stream(&self.runner, tree, to, progress).await;
-            if streamed.map_err(|error| error.during("put_tree").effect_unknown())? {
-                return Ok(());
+        if tree::is_worth_a_stream(tree) && self.may_stream(to).await? {
+            match tree::stream(&self.runner, tree, to, progress).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if *error.kind() == ErrorKind::Unsupported && self.is_without_sftp().await => {}
+                Err(error) => return Err(error.during("put_tree").effect_unknown()),
             }
         }
         provided::put_tree(self, tree, to, progress).await
     }
 
     async fn get_files(&self, pairs: &[(PathBuf, PathBuf)], progress: Progress<'_>) -> Result<()> {
-        let sftp = self.sftp("get_files", &[]).await?;
-        let left = fetch::streamed(&self.runner, &sftp, pairs, progress).await;
+        let sftp = match self.files("get_files", &[]).await? {
+            Files::Sftp(sftp) => Some(sftp),
+            Files::Commands(_) => None,
+        };
+        let left = fetch::streamed(&self.runner, sftp.as_ref(), pairs, progress).await;
         provided::get_files(self, &left.map_err(Error::effect_unknown)?, progress).await
     }
 

@@ -375,16 +375,6 @@ mod servers {
     use super::*;
 
     #[tokio::test]
-    async fn without_sftp_commands_still_run() {
-        let sshd = Sshd::with(Options { no_sftp: true, ..Options::default() });
-        let far = open(&sshd.computer()).await.expect("it opens");
-        let error = far.stat("/".as_ref()).await.expect_err("there is no SFTP");
-        assert_eq!(*error.kind(), ErrorKind::Unsupported, "{error:?}");
-        assert!(error.help_text().is_some_and(|help| help.contains("Subsystem sftp")));
-        works(&far).await;
-    }
-
-    #[tokio::test]
     async fn an_sftp_that_says_nothing_is_given_up_in_time() {
         let config = "Subsystem sftp /bin/sleep 600\n".into();
         let sshd = Sshd::with(Options { no_sftp: true, config, ..Options::default() });

@@ -1,8 +1,13 @@
-//! The published suite for transports, on a real sshd of our own: plain, with a login shell, and with its overrides hidden.
+//! The published suite for transports, on a real sshd of our own: plain, with a login shell, with its overrides
+//! hidden, and without SFTP.
 
 mod support;
 
-use std::{fs, process::ExitCode, sync::Arc};
+use std::{
+    fs,
+    process::ExitCode,
+    sync::{Arc, LazyLock},
+};
 
 use ferry_conformance::{
     libtest_mimic::{Arguments, Failed, run},
@@ -23,6 +28,9 @@ fn main() -> ExitCode {
     let mut trials = suite("ssh", false);
     trials.extend(suite("ssh-login-shell", true));
     trials.extend(transport::suite_without_overrides("ssh-provided", move || open(sshd.clone(), false)));
+    let start = || Arc::new(Sshd::with(Options { no_sftp: true, ..Options::default() }));
+    let without = Arc::new(LazyLock::new(start));
+    trials.extend(transport::suite("ssh-without-sftp", move || open((**without).clone(), false)));
     run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -11,6 +11,8 @@ pub struct Capabilities {
     pub atomic_no_replace: bool,
     /// True if names need not be UTF-8.
     pub any_bytes_in_names: bool,
+    /// True if files go by commands, which takes longer, since the far side has no protocol for files.
+    pub files_by_commands: bool,
 }
 
 /// The kind of file that a path names.

@@ -5,6 +5,7 @@
 //! sides.
 
 pub(crate) mod remote;
+mod streams;
 
 use std::{sync::Arc, time::Duration};
 

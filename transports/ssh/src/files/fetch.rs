@@ -37,6 +37,8 @@ const STREAM_BYTES: u64 = 24 << 20;
 const STREAM_FILES: usize = 8192;
 /// Questions in flight.
 const AHEAD: usize = 1024;
+/// Paths in one command.
+const WORDS: usize = 500;
 /// Most time that packing may take.
 const PACKING: Duration = Duration::from_secs(60 * 60);
 /// Packs the files that its standard input names. Only GNU's tar takes these words; another fails, and packs nothing.
@@ -45,13 +47,14 @@ const PACK: &str = "exec tar -b 1 -P -h -c -f - --no-recursion --hard-dereferenc
 /// A remote file and its local place.
 pub(crate) type Pair = (PathBuf, PathBuf);
 
-/// Fetches what a stream carries best. Returns the pairs that are left.
+/// Fetches what a stream carries best; without SFTP, the files are looked at by commands. Returns the pairs that are
+/// left.
 ///
 /// # Errors
 /// Those of a look at the files, and of writing them here. A stream that fails leaves its files.
 pub(crate) async fn streamed(
     runner: &Runner,
-    sftp: &Arc<Sftp>,
+    sftp: Option<&Arc<Sftp>>,
     pairs: &[Pair],
     progress: Progress<'_>,
 ) -> Result<Vec<Pair>> {
@@ -62,7 +65,13 @@ pub(crate) async fn streamed(
         check_path(GET_FILES, far)?;
         check_path(GET_FILES, local)?;
     }
-    let sizes = sizes(sftp, pairs).await?;
+    let sizes = match sftp {
+        Some(sftp) => sizes(sftp, pairs).await?,
+        None => match sizes_by_command(runner, pairs).await? {
+            Some(sizes) => sizes,
+            None => return Ok(pairs.to_vec()),
+        },
+    };
     let (mut left, mut batches) = (Vec::new(), Batches::default());
     let mut seen = HashSet::new();
     for (pair, size) in pairs.iter().zip(sizes) {
@@ -100,6 +109,25 @@ async fn sizes(sftp: &Sftp, pairs: &[Pair]) -> Result<Vec<u64>> {
         }
     }
     Ok(sizes)
+}
+
+/// Returns the size of each file; `None` if one is no file, or is not there: the look at it alone says what it is.
+async fn sizes_by_command(runner: &Runner, pairs: &[Pair]) -> Result<Option<Vec<u64>>> {
+    let mut sizes = Vec::with_capacity(pairs.len());
+    for some in pairs.chunks(WORDS) {
+        let words = ["stat", "-L", "-c", "%F:%s", "--"].map(OsStr::new);
+        let words = ["env", "LC_ALL=C"].map(OsStr::new).into_iter().chain(words);
+        let files = some.iter().map(|(far, _)| far.as_os_str());
+        let output = runner.run(&Job::new(words.chain(files), PACKING)).await?;
+        let text = output.text();
+        let size = |line: &str| line.strip_prefix("regular ")?.rsplit_once(':')?.1.parse().ok();
+        let more: Option<Vec<u64>> = text.lines().map(size).collect();
+        match more {
+            Some(more) if output.status == 0 && more.len() == some.len() => sizes.extend(more),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(sizes))
 }
 
 fn size(far: &Path, facts: &Metadata) -> Result<u64> {

@@ -78,6 +78,27 @@ impl Waiting {
     }
 }
 
+/// The reason why there is no SFTP session.
+#[derive(Debug)]
+pub(crate) enum Missing {
+    /// The server refused the subsystem, or its program ended at once: the connection may be fine.
+    Sftp(Error),
+    Other(Error),
+}
+
+impl From<Error> for Missing {
+    fn from(error: Error) -> Self {
+        Missing::Other(error)
+    }
+}
+
+impl From<Missing> for Error {
+    fn from(missing: Missing) -> Self {
+        let (Missing::Sftp(error) | Missing::Other(error)) = missing;
+        error
+    }
+}
+
 /// The shared session. It is opened when first needed, and given up where a server allows no other beside it.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
@@ -89,12 +110,12 @@ impl Cache {
     /// Returns the session, and opens it if need be.
     ///
     /// # Errors
-    /// `Unsupported` if the server has no SFTP; those of opening a session.
+    /// [`Missing::Sftp`] if the server has none, or starts none; those of opening a session.
     pub(crate) async fn get(
         &self,
         connection: &Arc<Connection>,
         operation: &'static str,
-    ) -> Result<Arc<Sftp>> {
+    ) -> Result<Arc<Sftp>, Missing> {
         connection.check(operation)?;
         if let Some(sftp) = self.current() {
             return Ok(sftp);
@@ -185,7 +206,7 @@ fn odd(operation: &'static str) -> Error {
 }
 
 impl Sftp {
-    async fn open(connection: &Arc<Connection>, operation: &'static str) -> Result<Self> {
+    async fn open(connection: &Arc<Connection>, operation: &'static str) -> Result<Self, Missing> {
         let (channel, slot) = connection.open_session(operation, || connection.cool_down()).await?;
         let (mut read, write) = channel.split();
         let write = Outlet::new(write);
@@ -195,13 +216,17 @@ impl Sftp {
             Ok(Ok(Ok(extensions))) => extensions,
             Ok(Ok(Err(fault))) => {
                 connection.close_channel(read, write).await;
-                return Err(fault.error(operation, connection));
+                return if matches!(fault, Greeting::NoSubsystem | Greeting::Ended(Some(_))) {
+                    Err(Missing::Sftp(fault.error(operation, connection)))
+                } else {
+                    Err(fault.error(operation, connection).into())
+                };
             }
             Ok(Err(_)) => {
                 connection.close_channel(read, write).await;
-                return Err(Greeting::Silent.error(operation, connection));
+                return Err(Greeting::Silent.error(operation, connection).into());
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         let (outgoing, queue) = mpsc::unbounded_channel();
         let waiting = Arc::new(Waiting(Mutex::new(Some(HashMap::new()))));
@@ -356,7 +381,8 @@ enum Greeting {
     NoSubsystem,
     Noise(String),
     Silent,
-    Ended,
+    /// The session ended, with this exit status if the server told it.
+    Ended(Option<u32>),
 }
 
 impl Greeting {
@@ -378,7 +404,7 @@ impl Greeting {
                     .help("`sftp HOST` must work by hand; a login file may wait for something")
                     .later()
             }
-            Greeting::Ended => failed(ErrorKind::Unreachable, "the SFTP session ended at its start")
+            Greeting::Ended(_) => failed(ErrorKind::Unreachable, "the SFTP session ended at its start")
                 .help("a login file may end the shell; `sftp HOST` must work by hand")
                 .later(),
         }
@@ -387,17 +413,19 @@ impl Greeting {
 
 /// Starts the subsystem and exchanges versions.
 async fn greet(read: &mut ChannelReadHalf, write: &Outlet) -> Result<Vec<String>, Greeting> {
-    write.request_subsystem(true, "sftp").await.map_err(|_| Greeting::Ended)?;
+    write.request_subsystem(true, "sftp").await.map_err(|_| Greeting::Ended(None))?;
+    let mut status = None;
     let mut buffer = BytesMut::new();
     loop {
         match read.wait().await {
             Some(ChannelMsg::Data { data }) => buffer.extend_from_slice(&data),
             // Not earlier: before that a session has no window, and writing would wait for ever.
             Some(ChannelMsg::Success) => {
-                write.data_bytes(packet::hello()).await.map_err(|_| Greeting::Ended)?;
+                write.data_bytes(packet::hello()).await.map_err(|_| Greeting::Ended(status))?;
             }
             Some(ChannelMsg::Failure) => return Err(Greeting::NoSubsystem),
-            Some(ChannelMsg::Close) | None => return Err(Greeting::Ended),
+            Some(ChannelMsg::ExitStatus { exit_status }) => status = Some(exit_status),
+            Some(ChannelMsg::Close) | None => return Err(Greeting::Ended(status)),
             Some(_) => {}
         }
         match next(&mut buffer) {

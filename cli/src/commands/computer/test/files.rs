@@ -60,7 +60,8 @@ async fn tried(bench: &Bench, dir: &Path) -> Result<Check> {
     if let Some(problem) = no_hard_links(bench, dir).await? {
         return Ok(problem);
     }
-    Ok(Check::ok(STEP, "written, read back, linked, renamed, removed"))
+    let how = if via.capabilities().files_by_commands { ", by commands: the server has no SFTP" } else { "" };
+    Ok(Check::ok(STEP, format!("written, read back, linked, renamed, removed{how}")))
 }
 
 /// Checks that a rename does not replace an existing directory: this is how a work directory is published

@@ -24,6 +24,7 @@
 //! So [`Capabilities`](super::Capabilities) promises nothing.
 
 pub mod framing;
+mod pieces;
 mod read;
 mod run;
 pub mod script;

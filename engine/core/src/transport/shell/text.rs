@@ -85,6 +85,12 @@ pub(super) const READ: &str = text!(
     // Some can't count as far as a caller may ask.
     r#"[ "$2" -gt "$(stat -L -c %s "$1")" ]&&exit 0;exec tail -c "+$2""#,
 );
+/// Prints a plus, then at most `$3` bytes of `$1` from the `$2`th on.
+pub(super) const READ_PIECE: &str = text!(
+    r#"[ -d "$1" ]&&exit 63;[ -e "$1" ]||why "$1";[ -f "$1" ]||exit 66;[ -r "$1" ]||exit 65;"#,
+    r#"exec <"$1"||exit 70;printf +;[ "$2" = 1 ]&&exec head -c "$3";"#,
+    r#"[ "$2" -gt "$(stat -L -c %s "$1")" ]&&exit 0;tail -c "+$2"|head -c "$3""#,
+);
 
 /// Defines the two halves of a write: the input goes to the temporary file `$2`, which becomes `$1` if it has `$3`
 /// bytes. With a fourth argument it becomes a program.

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::{io::AsyncRead, sync::mpsc};
 
-use super::{Shell, read, script::Job, sessions::Sessions, text, write};
+use super::{Shell, pieces, read, script::Job, sessions::Sessions, text, write};
 use crate::transport::{
     ByteStream, Capabilities, Command, Entry, Error, ErrorKind, FileKind, Metadata, Output, Result,
     Transport, check_path, provided,
@@ -28,6 +28,7 @@ const LISTINGS: u32 = 10;
 pub struct ShellTransport {
     sessions: Arc<Sessions>,
     use_login_shell: bool,
+    reads_pieces: bool,
     user: provided::User,
 }
 
@@ -35,7 +36,14 @@ impl ShellTransport {
     /// Makes the transport. With `use_login_shell`, commands see what the user's login files set.
     pub fn new(shell: impl Shell, use_login_shell: bool) -> Self {
         let sessions = Arc::new(Sessions::new(Arc::new(shell)));
-        ShellTransport { sessions, use_login_shell, user: provided::User::default() }
+        ShellTransport { sessions, use_login_shell, reads_pieces: false, user: provided::User::default() }
+    }
+
+    /// Reads files in pieces, each by a session that is drained without pause. Use it for a [`Shell`] whose sessions
+    /// share a connection that a slow reader would hold up. The far side needs `head` with `-c`.
+    #[must_use]
+    pub fn reads_pieces(self) -> Self {
+        ShellTransport { reads_pieces: true, ..self }
     }
 
     /// Runs a text that only looks, on one path.
@@ -151,7 +159,10 @@ impl Transport for ShellTransport {
 
     async fn read(&self, path: &Path, offset: u64) -> Result<ByteStream> {
         check_path("read", path)?;
-        read::open(&self.sessions, &plain(path), offset).await
+        match self.reads_pieces {
+            true => pieces::open(&self.sessions, &plain(path), offset).await,
+            false => read::open(&self.sessions, &plain(path), offset).await,
+        }
     }
 
     async fn write(
