@@ -60,6 +60,7 @@ impl From<transport::Error> for StepError {
         match error.kind() {
             Kind::Unreachable | Kind::TimedOut | Kind::Authentication => StepError::Host(text),
             Kind::CircuitOpen => StepError::Parked,
+            Kind::Interrupted => StepError::Wait(text, std::time::Duration::from_secs(1)),
             Kind::StorageFull => StepError::Full(text),
             Kind::PermissionDenied | Kind::Config | Kind::Unsupported | Kind::InvalidPath => {
                 StepError::Pause(text)

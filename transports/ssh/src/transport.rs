@@ -101,7 +101,9 @@ impl Ssh {
 /// have been carried out.
 fn in_doubt(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Unreachable | ErrorKind::TimedOut => error.effect_unknown(),
+        ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::Stalled | ErrorKind::Interrupted => {
+            error.effect_unknown()
+        }
         _ => error,
     }
 }

@@ -26,6 +26,10 @@ pub enum ErrorKind {
     InvalidPath,
     /// The operation took longer than it was given.
     TimedOut,
+    /// A path does not answer, while the host answers otherwise: trouble of the process that works there.
+    Stalled,
+    /// The operation was given up because of another's trouble, and may be tried again at once.
+    Interrupted,
     /// The host can't be reached, or the connection was lost: trouble of the host, not of the process.
     Unreachable,
     /// The credentials or the host key were refused. Never retried automatically.
@@ -69,6 +73,8 @@ impl fmt::Display for ErrorKind {
             ErrorKind::StorageFull => "no space left",
             ErrorKind::InvalidPath => "invalid path",
             ErrorKind::TimedOut => "timed out",
+            ErrorKind::Stalled => "no answer",
+            ErrorKind::Interrupted => "interrupted",
             ErrorKind::Unreachable => "unreachable",
             ErrorKind::Authentication => "authentication failed",
             ErrorKind::CircuitOpen => "not tried",

@@ -36,6 +36,7 @@ mod provenance;
 mod refused;
 mod services;
 mod share;
+mod sites;
 mod squeue;
 mod stash;
 mod status;
@@ -148,6 +149,9 @@ fn cell_trials(cell: &cell::Cell) -> Vec<Trial> {
     if cell.has_link() {
         together.extend(fault::WIRE_CASES.iter().chain(hosts::LINK_CASES).chain(supervisor::LINK_CASES));
         alone.extend(fault::LINK_CASES);
+    }
+    if cell.has_link() && !cell.has_queue() {
+        together.extend(sites::CASES);
     }
     if cell.has_queue() && !cell.has_link() {
         together.extend(failure::QUEUE_CASES.iter().chain(names::CASES).chain(names::LOGIN_CASES));

@@ -10,7 +10,13 @@ pub(crate) mod proxy;
 pub(crate) mod session;
 pub(crate) mod warm;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use ferry_engine_core::transport::{Error, ErrorKind, Result};
 use russh::{Disconnect, client::Handle};
@@ -32,6 +38,8 @@ use crate::{
 
 /// Number of unanswered checks after which the peer counts as gone.
 const MISSED: u32 = 3;
+/// Number of SFTP sessions that may hang in one connection.
+const ASIDE: usize = 3;
 /// Time that a polite disconnect may take.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
@@ -44,6 +52,8 @@ pub(crate) struct Connection {
     gone: Gone,
     line: Arc<Line>,
     watch: AbortHandle,
+    /// Number of SFTP sessions in which the server hangs.
+    aside: AtomicUsize,
 }
 
 impl std::fmt::Debug for Connection {
@@ -80,6 +90,7 @@ impl Connection {
             gone,
             line,
             watch,
+            aside: AtomicUsize::new(0),
         })
     }
 
@@ -109,6 +120,15 @@ impl Connection {
     /// Waits for the connection's end.
     pub(crate) async fn ended(&self) {
         self.gone.wait().await;
+    }
+
+    /// Counts an SFTP session in which the server hangs, and which is therefore set aside. The server counts it until
+    /// the connection ends. So after a few of them a new connection is better.
+    pub(crate) fn set_aside(&self) {
+        if self.aside.fetch_add(1, Ordering::Relaxed) + 1 >= ASIDE {
+            self.gone.tell("too many requests for files hang in it; a new connection is opened");
+            self.line.cut();
+        }
     }
 
     /// Returns the error for a connection that is over.

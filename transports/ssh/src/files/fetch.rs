@@ -24,7 +24,10 @@ use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::{
     exec::Runner,
-    sftp::{Request, STAT, Sftp, errors::fault},
+    sftp::{
+        Request, STAT, Sftp,
+        errors::{fault, named},
+    },
 };
 
 const GET_FILES: &str = "get_files";
@@ -104,7 +107,11 @@ async fn sizes(sftp: &Sftp, pairs: &[Pair]) -> Result<Vec<u64>> {
         let asked: Vec<_> =
             some.iter().map(|(far, _)| (far, sftp.ask(GET_FILES, Request::new(STAT).path(far)))).collect();
         for (far, asked) in asked {
-            let facts = asked.metadata().await?.map_err(|status| fault(GET_FILES, far, status))?;
+            let facts = asked
+                .metadata()
+                .await
+                .map_err(|error| named(error, far))?
+                .map_err(|status| fault(GET_FILES, far, status))?;
             sizes.push(size(far, &facts)?);
         }
     }

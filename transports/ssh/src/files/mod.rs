@@ -12,7 +12,7 @@ use ferry_engine_core::transport::{Entry, ErrorKind, FileKind, Metadata, Result}
 
 use crate::sftp::{
     LSTAT, MKDIR, OPENDIR, REMOVE, RENAME, RMDIR, Request, SETSTAT, STAT, SYMLINK, Sftp, Status,
-    errors::{explain, explain_parent, fault, is},
+    errors::{explain, explain_parent, fault, is, named},
 };
 
 /// The name of OpenSSH's rename that replaces, as in POSIX.
@@ -20,6 +20,8 @@ const POSIX_RENAME: &str = "posix-rename@openssh.com";
 
 /// Most names of one directory. A server that never ends its listing must not fill the memory.
 const LISTED: usize = 1_000_000;
+/// Most answers of a listing that hold no name, one after the other.
+const IDLE: usize = 1000;
 
 pub(crate) async fn stat(sftp: &Sftp, path: &Path) -> Result<Metadata> {
     sftp.facts("stat", STAT, path).await?.map_err(|status| fault("stat", path, status))
@@ -34,13 +36,17 @@ pub(crate) async fn list(sftp: &Arc<Sftp>, operation: &'static str, dir: &Path) 
         Ok(handle) => handle,
         Err(status) => return not_listed(sftp, operation, dir, status).await,
     };
-    let (mut entries, mut answers) = (Vec::new(), 0);
+    let (mut entries, mut idle) = (Vec::new(), 0);
     loop {
-        let more = sftp.names(operation, &handle).await?.map_err(|status| fault(operation, dir, status))?;
+        let more = sftp
+            .names(operation, &handle)
+            .await
+            .map_err(|error| named(error, dir))?
+            .map_err(|status| fault(operation, dir, status))?;
         let Some(more) = more else { return Ok(entries) };
+        idle = if more.is_empty() { idle + 1 } else { 0 };
         entries.extend(more);
-        answers += 1;
-        if entries.len() > LISTED || answers > LISTED {
+        if entries.len() > LISTED || idle > IDLE {
             return Err(is(ErrorKind::Unsupported, operation, dir)
                 .message(format!("it has more than {LISTED} names, or its listing does not end")));
         }

@@ -25,6 +25,14 @@ pub(crate) fn fault(operation: &'static str, path: &Path, status: Status) -> Err
     }
 }
 
+/// Names the path in the error of a request that was not answered.
+pub(crate) fn named(error: Error, path: &Path) -> Error {
+    match error.kind() {
+        ErrorKind::Stalled | ErrorKind::Interrupted => error.with("path", path.display()),
+        _ => error,
+    }
+}
+
 /// Returns an error that a look at the path has explained.
 pub(crate) fn is(kind: ErrorKind, operation: &'static str, path: &Path) -> Error {
     Error::new(kind, operation).with("path", path.display())

@@ -6,9 +6,9 @@
 pub(crate) mod errors;
 mod packet;
 mod reader;
+mod waiting;
 
 use std::{
-    collections::HashMap,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -22,7 +22,7 @@ use ferry_engine_core::transport::{Entry, Error, ErrorKind, Metadata, Result};
 use russh::{ChannelMsg, ChannelReadHalf};
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 pub(crate) use packet::{Reply, Request, Status};
@@ -32,9 +32,15 @@ use crate::connection::{
     Connection,
     session::{Outlet, Slot},
 };
+use waiting::{Silence, Waiting};
 
 /// Time that an answer may take: file systems of clusters stall at times.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Time for which requests behind one that hangs are kept once that one is told of: where all belong to one operation,
+/// the first error counts.
+const RELEASE: Duration = Duration::from_millis(500);
+/// Most time until the request before ours is told that it hangs.
+const BEHIND: Duration = Duration::from_secs(90);
 /// Requests with data in flight, for all callers together. Times [`CHUNK`], it bounds the memory of the answers.
 const IN_FLIGHT: usize = 512;
 /// Bytes in one request; servers split larger ones.
@@ -55,26 +61,6 @@ pub(crate) struct Sftp {
 impl std::fmt::Debug for Sftp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sftp").finish_non_exhaustive()
-    }
-}
-
-/// The waiting requests by id; `None` once the session is over.
-#[derive(Debug)]
-struct Waiting(Mutex<Option<HashMap<u32, Waiter>>>);
-
-#[derive(Debug)]
-struct Waiter {
-    reply: oneshot::Sender<Option<Reply>>,
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Waiting {
-    fn with<T>(&self, act: impl FnOnce(&mut Option<HashMap<u32, Waiter>>) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn take(&self, id: u32) -> Option<Waiter> {
-        self.with(|waiting| waiting.as_mut()?.remove(&id))
     }
 }
 
@@ -144,7 +130,7 @@ impl Cache {
     }
 
     fn current(&self) -> Option<Arc<Sftp>> {
-        self.with(|current| current.as_ref().filter(|sftp| !sftp.is_over()).cloned())
+        self.with(|current| current.as_ref().filter(|sftp| sftp.is_fit()).cloned())
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Option<Arc<Sftp>>) -> T) -> T {
@@ -155,7 +141,9 @@ impl Cache {
 /// An answer that is awaited.
 #[derive(Debug)]
 pub(crate) struct Pending {
+    id: u32,
     reply: oneshot::Receiver<Option<Reply>>,
+    waiting: Arc<Waiting>,
     connection: Arc<Connection>,
     operation: &'static str,
 }
@@ -164,18 +152,50 @@ impl Pending {
     /// Waits for the answer.
     ///
     /// # Errors
-    /// `Unreachable`; `TimedOut`; `Other` for an invalid answer.
-    pub(crate) async fn wait(self) -> Result<Reply> {
+    /// `Stalled` if the server hangs in this request and answers others; `Interrupted` if this request was sent behind
+    /// such a one; `TimedOut` if it answers nothing; `Unreachable`; `Other` for an invalid answer.
+    pub(crate) async fn wait(mut self) -> Result<Reply> {
         let failed = |kind, message: &str| Error::new(kind, self.operation).message(message).later();
-        match self.connection.alive(self.operation, timeout(PATIENCE, self.reply)).await? {
-            Ok(Ok(Some(reply))) => Ok(reply),
-            Ok(Ok(None)) => Err(failed(ErrorKind::Other, "the server's answer is invalid")),
-            Ok(Err(_)) => Err(failed(ErrorKind::Unreachable, "the SFTP session ended")),
-            Err(_) => Err(failed(
-                ErrorKind::TimedOut,
-                &format!("the server's files did not answer within {PATIENCE:?}"),
-            )),
+        let answer = timeout(PATIENCE, &mut self.reply);
+        let answer = match self.connection.alive(self.operation, answer).await? {
+            Ok(answer) => answer.ok(),
+            Err(_) if self.waiting.time_out(self.id) == Silence::First => return Err(self.hangs().await),
+            Err(_) => {
+                let answer = timeout(BEHIND, &mut self.reply);
+                self.connection.alive(self.operation, answer).await?.ok().and_then(Result::ok)
+            }
+        };
+        match answer {
+            Some(Some(reply)) => Ok(reply),
+            Some(None) => Err(failed(ErrorKind::Other, "the server's answer is invalid")),
+            None if self.waiting.is_stuck() => {
+                Err(failed(ErrorKind::Interrupted, "it was sent behind a request in which the server hangs"))
+            }
+            None => Err(failed(ErrorKind::Unreachable, "the SFTP session ended")),
         }
+    }
+
+    /// Returns the error of a request in which the server hangs, and gives the session's other requests up soon.
+    async fn hangs(&self) -> Error {
+        let answers = self.connection.answers_files(self.operation).await;
+        let waiting = self.waiting.clone();
+        tokio::spawn(async move {
+            sleep(RELEASE).await;
+            waiting.end();
+        });
+        let told = |kind, what: &str| {
+            let message = format!("{what} did not answer within {PATIENCE:?}");
+            Error::new(kind, self.operation)
+                .message(message)
+                .with("host", self.connection.endpoint.address())
+                .later()
+        };
+        if !answers {
+            return told(ErrorKind::TimedOut, "the server's files");
+        }
+        self.connection.set_aside();
+        told(ErrorKind::Stalled, "a file or directory")
+            .help("the computer answers otherwise: is its file system there up?")
     }
 
     /// Waits for an answer that is only a status.
@@ -205,6 +225,15 @@ fn odd(operation: &'static str) -> Error {
     Error::new(ErrorKind::Other, operation).message("the server's answer is to another question")
 }
 
+impl Connection {
+    /// Returns whether the server still answers about files, by a session of its own.
+    async fn answers_files(self: &Arc<Self>, operation: &'static str) -> bool {
+        let connection = self.clone();
+        let opening = tokio::spawn(async move { Sftp::open(&connection, operation).await });
+        matches!(timeout(self.endpoint.timeout * 2, opening).await, Ok(Ok(Ok(_))))
+    }
+}
+
 impl Sftp {
     async fn open(connection: &Arc<Connection>, operation: &'static str) -> Result<Self, Missing> {
         let (channel, slot) = connection.open_session(operation, || connection.cool_down()).await?;
@@ -229,7 +258,7 @@ impl Sftp {
             Err(error) => return Err(error.into()),
         };
         let (outgoing, queue) = mpsc::unbounded_channel();
-        let waiting = Arc::new(Waiting(Mutex::new(Some(HashMap::new()))));
+        let waiting = Arc::new(Waiting::new());
         let carrier = Carrier {
             connection: connection.clone(),
             outgoing: outgoing.downgrade(),
@@ -246,9 +275,9 @@ impl Sftp {
         })
     }
 
-    /// Returns whether the session has ended.
-    pub(crate) fn is_over(&self) -> bool {
-        self.waiting.with(|waiting| waiting.is_none())
+    /// Returns whether the session takes new requests: it has not ended, and its server does not hang.
+    pub(crate) fn is_fit(&self) -> bool {
+        self.waiting.is_fit()
     }
 
     /// Returns whether the server has an extension.
@@ -281,15 +310,11 @@ impl Sftp {
     ) -> Pending {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (reply, receiver) = oneshot::channel();
-        self.waiting.with(|waiting| {
-            // Without an entry, the reply's sender is dropped, which means that the session is over.
-            if let Some(waiting) = waiting {
-                waiting.insert(id, Waiter { reply, _permit: permit });
-            }
-        });
+        self.waiting.add(id, reply, permit);
         // A closed queue, too, means that the session is over.
         let _ = self.outgoing.send(request.finish(id));
-        Pending { reply: receiver, connection: self.connection.clone(), operation }
+        let waiting = self.waiting.clone();
+        Pending { id, reply: receiver, waiting, connection: self.connection.clone(), operation }
     }
 
     /// Sends a request about a path whose answer is only a status.
@@ -304,7 +329,8 @@ impl Sftp {
         kind: u8,
         path: &Path,
     ) -> Result<Result<Metadata, Status>> {
-        self.ask(operation, Request::new(kind).path(path)).metadata().await
+        let asked = self.ask(operation, Request::new(kind).path(path)).metadata().await;
+        asked.map_err(|error| errors::named(error, path))
     }
 
     /// Opens a file or a directory.
@@ -476,7 +502,7 @@ impl Carrier {
             () = self.receive(&mut read) => {}
             () = self.connection.ended() => {}
         }
-        self.waiting.with(|waiting| *waiting = None);
+        self.waiting.end();
         self.connection.close_channel(read, write).await;
     }
 
