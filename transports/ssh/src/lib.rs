@@ -31,6 +31,7 @@
 mod connection;
 mod exec;
 mod files;
+mod openssh;
 mod settings;
 mod sftp;
 mod shell;
@@ -47,6 +48,7 @@ use ferry_engine_core::{
 
 pub use connection::keys::Prompt;
 pub use connection::prompt::ask_on_terminal;
+pub use openssh::register_openssh;
 pub use settings::config::{Config, KeyPolicy};
 pub use transport::Ssh;
 

@@ -9,6 +9,15 @@ use crate::settings::config::{Config, KeyPolicy};
 /// Returns the local command line that opens a login shell in a remote directory, with the computer's settings.
 pub(crate) fn command(host: &str, config: &Config, dir: &Path) -> Vec<String> {
     let mut words: Vec<String> = vec!["ssh".into(), "-t".into()];
+    words.extend(options(config));
+    words.extend(["--".to_owned(), host.to_owned()]);
+    words.push(format!("cd {} && exec \"${{SHELL:-sh}}\" -l", quote_path(dir)));
+    words
+}
+
+/// Returns the options by which `ssh` gets a computer's settings.
+pub(crate) fn options(config: &Config) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
     let mut option = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
     if let Some(file) = &config.config_file {
         option("-F", file.display().to_string());
@@ -41,7 +50,5 @@ pub(crate) fn command(host: &str, config: &Config, dir: &Path) -> Vec<String> {
         let word = if policy == KeyPolicy::Strict { "yes" } else { "accept-new" };
         option("-o", format!("StrictHostKeyChecking={word}"));
     }
-    words.extend(["--".to_owned(), host.to_owned()]);
-    words.push(format!("cd {} && exec \"${{SHELL:-sh}}\" -l", quote_path(dir)));
     words
 }

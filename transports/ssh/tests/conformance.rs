@@ -1,5 +1,5 @@
 //! The published suite for transports, on a real sshd of our own: plain, with a login shell, with its overrides
-//! hidden, and without SFTP.
+//! hidden, without SFTP, and by the user's own `ssh`.
 
 mod support;
 
@@ -31,13 +31,31 @@ fn main() -> ExitCode {
     let start = || Arc::new(Sshd::with(Options { no_sftp: true, ..Options::default() }));
     let without = Arc::new(LazyLock::new(start));
     trials.extend(transport::suite("ssh-without-sftp", move || open((**without).clone(), false)));
+    let start = || Arc::new(Sshd::start());
+    let openssh = Arc::new(LazyLock::new(start));
+    trials.extend(transport::suite("ssh-openssh", move || {
+        by(ferry_transport_ssh::register_openssh(), (**openssh).clone(), false)
+    }));
+    if std::env::var_os("FERRY_FULL").is_none() {
+        // Each of its sessions is a program here: the duties that depend on them are enough beside the others.
+        let is_wanted =
+            |name: &str| ["/exec/", "/files/", "/streams/"].iter().any(|duty| name.contains(duty));
+        trials.retain(|trial| !trial.name().contains("/ssh-openssh/") || is_wanted(trial.name()));
+    }
     run(&Arguments::from_args(), trials).exit_code()
 }
 
 async fn open(sshd: Arc<Sshd>, use_login_shell: bool) -> Result<Fixture<impl Sized>, Failed> {
+    by(ferry_transport_ssh::register(), sshd, use_login_shell).await
+}
+
+async fn by(
+    factory: Arc<dyn Factory>,
+    sshd: Arc<Sshd>,
+    use_login_shell: bool,
+) -> Result<Fixture<impl Sized>, Failed> {
     let mut computer = sshd.computer();
     computer.connection.insert("use_login_shell".into(), use_login_shell.into());
-    let factory: Arc<dyn Factory> = ferry_transport_ssh::register();
     let dir = tempfile::tempdir()?;
     Ok(Fixture {
         transport: factory.open(&computer).await?,

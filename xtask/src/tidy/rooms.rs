@@ -71,7 +71,7 @@ const HOUSES: &[House] = &[
     },
     House {
         dir: "transports/ssh/src",
-        rooms: &["settings", "trust", "connection", "sftp", "exec", "files", "shell", "transport"],
+        rooms: &["settings", "trust", "connection", "sftp", "exec", "files", "shell", "openssh", "transport"],
     },
 ];
 

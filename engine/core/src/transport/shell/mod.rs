@@ -33,7 +33,7 @@ mod text;
 mod transport;
 mod write;
 
-use std::{fmt, pin::Pin};
+use std::{ffi::OsString, fmt, path::Path, pin::Pin};
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -61,6 +61,18 @@ pub trait Shell: fmt::Debug + Send + Sync + 'static {
     /// appended. It is empty, as by default, if there is no such way.
     fn interactive(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Returns the local command line that opens an interactive shell in a directory there; by default made of
+    /// [`Shell::interactive`].
+    fn shell_in(&self, dir: &Path) -> Vec<OsString> {
+        let mut words: Vec<OsString> = self.interactive().into_iter().map(Into::into).collect();
+        if !words.is_empty() {
+            let script = r#"cd -- "$1" && exec "${SHELL:-sh}" -l"#;
+            words.extend(["/bin/sh", "-c", script, "sh"].map(OsString::from));
+            words.push(dir.into());
+        }
+        words
     }
 
     /// Ends what is shared by the sessions, if anything.

@@ -21,11 +21,9 @@ use super::{
 };
 use crate::transport::{Error, ErrorKind, Output, Result};
 
-/// Most sessions at a time; and most open readers, which are counted apart, so that none who holds one waits for
-/// another's.
-const SESSIONS: usize = 16;
-/// Sessions that are kept free of commands that wait for long.
-const SPARE: usize = 8;
+/// Most sessions at a time by default; and most open readers, which are counted apart, so that none who holds one waits
+/// for another's.
+pub(super) const SESSIONS: usize = 16;
 
 /// The state that the operations share.
 #[derive(Debug)]
@@ -33,15 +31,18 @@ pub(super) struct Sessions {
     pub(super) shell: Arc<dyn Shell>,
     working: Arc<Semaphore>,
     reading: Arc<Semaphore>,
+    /// Sessions that are kept free of commands that wait for long.
+    spare: usize,
     is_closed: AtomicBool,
 }
 
 impl Sessions {
-    pub(super) fn new(shell: Arc<dyn Shell>) -> Self {
+    pub(super) fn new(shell: Arc<dyn Shell>, working: usize, reading: usize) -> Self {
         Sessions {
             shell,
-            working: Arc::new(Semaphore::new(SESSIONS)),
-            reading: Arc::new(Semaphore::new(SESSIONS)),
+            working: Arc::new(Semaphore::new(working)),
+            reading: Arc::new(Semaphore::new(reading)),
+            spare: working / 2,
             is_closed: AtomicBool::new(false),
         }
     }
@@ -68,7 +69,7 @@ impl Sessions {
 
     /// Returns whether a command that waits for long would leave enough for all others.
     pub(super) fn has_spare(&self) -> bool {
-        self.working.available_permits() > SPARE
+        self.working.available_permits() > self.spare
     }
 
     /// Runs a job to its end.

@@ -11,7 +11,12 @@ use std::{
 use async_trait::async_trait;
 use tokio::{io::AsyncRead, sync::mpsc};
 
-use super::{Shell, pieces, read, script::Job, sessions::Sessions, text, write};
+use super::{
+    Shell, pieces, read,
+    script::Job,
+    sessions::{SESSIONS, Sessions},
+    text, write,
+};
 use crate::transport::{
     ByteStream, Capabilities, Command, Entry, Error, ErrorKind, FileKind, Metadata, Output, Result,
     Transport, check_path, provided,
@@ -35,7 +40,13 @@ pub struct ShellTransport {
 impl ShellTransport {
     /// Makes the transport. With `use_login_shell`, commands see what the user's login files set.
     pub fn new(shell: impl Shell, use_login_shell: bool) -> Self {
-        let sessions = Arc::new(Sessions::new(Arc::new(shell)));
+        ShellTransport::with_sessions(shell, use_login_shell, SESSIONS, SESSIONS)
+    }
+
+    /// Makes the transport with so many sessions at a time, and so many open readers beside them. Use it where the far
+    /// side bounds them. To end a command, one more session is started.
+    pub fn with_sessions(shell: impl Shell, use_login_shell: bool, working: usize, reading: usize) -> Self {
+        let sessions = Arc::new(Sessions::new(Arc::new(shell), working, reading));
         ShellTransport { sessions, use_login_shell, reads_pieces: false, user: provided::User::default() }
     }
 
@@ -196,14 +207,7 @@ impl Transport for ShellTransport {
     }
 
     fn shell_command(&self, dir: &Path) -> Vec<OsString> {
-        let mut words: Vec<OsString> =
-            self.sessions.shell.interactive().into_iter().map(Into::into).collect();
-        if !words.is_empty() {
-            let script = r#"cd -- "$1" && exec "${SHELL:-sh}" -l"#;
-            words.extend(["/bin/sh", "-c", script, "sh"].map(OsString::from));
-            words.push(dir.into());
-        }
-        words
+        self.sessions.shell.shell_in(dir)
     }
 
     async fn close(&self) {
