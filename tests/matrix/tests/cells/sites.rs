@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ferry_matrix::{Profile, Result, check};
+use ferry_matrix::{Profile, Result, check, kill};
 use serde_json::Value;
 
 use crate::cell::{Cell, CellCase};
@@ -20,6 +20,7 @@ pub(crate) const CASES: &[CellCase] = &[
     ("an_endless_listing_pauses_its_process", an_endless_listing_pauses_its_process),
     ("a_mute_sftp_is_named_in_time", a_mute_sftp_is_named_in_time),
     ("a_computer_without_sftp_runs_jobs", a_computer_without_sftp_runs_jobs),
+    ("the_user_s_own_ssh_runs_jobs", the_user_s_own_ssh_runs_jobs),
 ];
 
 /// Longer than the time after which a silent path is given up.
@@ -126,12 +127,24 @@ impl Site {
         Ok(format!("Subsystem sftp /usr/bin/env LD_PRELOAD={{dir}}/lies.so {server}"))
     }
 
+    /// Returns the number of its connections: sshd's children.
+    fn connections(&self) -> Result<usize> {
+        let mut pgrep = Command::new("pgrep");
+        pgrep.args(["-c", "-P", &self.sshd.id().to_string()]);
+        let count = Profile::run(pgrep)?.stdout;
+        count.trim().parse().map_err(|_| format!("`{count}` is no number"))
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Makes a profile that knows it as `site`, with more settings.
     fn profile(&self, settings: &str) -> Result<Profile> {
+        self.profile_by("core.ssh", settings)
+    }
+
+    fn profile_by(&self, transport: &str, settings: &str) -> Result<Profile> {
         let place = self.dir.path().display();
         let user = Profile::run({
             let mut id = Command::new("id");
@@ -139,7 +152,7 @@ impl Site {
             id
         })?;
         let text = format!(
-            "label: site\nhostname: 127.0.0.1\ntransport: core.ssh\nscheduler: core.direct\n\
+            "label: site\nhostname: 127.0.0.1\ntransport: {transport}\nscheduler: core.direct\n\
              work_dir: {place}/work\nusername: {}\nport: {}\nkey_filename: {place}/id\n\
              known_hosts: {place}/known_hosts\nallow_agent: false\nsafe_interval: 0\nnum_cores: unlimited\n\
              {settings}\n",
@@ -258,4 +271,29 @@ fn a_computer_without_sftp_runs_jobs(_: &Cell) -> Result {
     let last = ferry.ok(&["calcjob", "outputcat", &id, "out/file 300"])?;
     check(last == "300", || last)?;
     ferry.ok(&["daemon", "stop"]).map(drop)
+}
+
+fn the_user_s_own_ssh_runs_jobs(_: &Cell) -> Result {
+    let site = Site::start("Subsystem sftp internal-sftp")?;
+    let ferry = site.profile_by("core.ssh_openssh", "")?;
+    let tested = ferry.ok(&["computer", "test", "site", "--job"])?;
+    check(!tested.contains("FAILED"), || tested)?;
+    ferry.ok(&["daemon", "start"])?;
+    let submit = || ferry.submit(&["shell.run", "command=sleep", "arguments=3", "--computer", "site"]);
+    let ids = (0..8).map(|_| submit()).collect::<Result<Vec<String>>>()?;
+    until(&ferry, &ids[0], |shown| shown["job_id"].is_string())?;
+    // The master connection of a daemon that is killed ends too; the next one makes its own.
+    let (worker, _) = ferry.daemon()?;
+    kill(worker, 9);
+    for id in &ids {
+        let shown = ferry.ended(id, LIMIT)?;
+        check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
+    }
+    ferry.ok(&["daemon", "stop"])?;
+    let begun = Instant::now();
+    while site.connections()? > 0 {
+        check(begun.elapsed() < LIMIT, || "a connection lives on".into())?;
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
