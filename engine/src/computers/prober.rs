@@ -96,6 +96,14 @@ async fn try_out(cx: &Context, computer: &str) -> (Result<(), (Trouble, String)>
         Err(_) => return (Ok(()), Pace::default()),
     };
     let pace = row.config.probe_pace();
+    // A lost connection is forgotten when it is lost. One that is there was opened by a person since.
+    if let Some(via) = cx.transports.opened(&row.config).await {
+        let outcome = ask(cx, &row, &*via).await;
+        match &outcome {
+            Ok(()) => return (outcome, pace),
+            Err((_, error)) => tracing::info!(computer, error, "the open connection is of no use"),
+        }
+    }
     cx.transports.forget(computer).await;
     let outcome = match cx.transports.get(&row.config).await {
         Ok(via) => ask(cx, &row, &*via).await,

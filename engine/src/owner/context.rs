@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::{
     admission::{Clusters, Gates, Holds},
     computer::Computer,
-    owner::{Health, Settings, learn_queue::Queues, retry_until_done::Tried, waiters::Board},
+    owner::{Health, Settings, learn_queue::Queues, logins::Logins, retry_until_done::Tried, waiters::Board},
     plugin::{self, Digest, Hosts, Library, PluginHostSettings, Plugins},
     profile::Paths,
     scheduler::{self, Demand, InUse, Scheduler, Schedulers},
@@ -94,6 +94,7 @@ impl Owner {
             holds: Holds::default(),
             queues: Queues::default(),
             clusters: Clusters::default(),
+            logins: Logins::default(),
             orphaned: Notify::new(),
             cleanings: Notify::new(),
             board: Board::default(),
@@ -125,6 +126,8 @@ pub struct Context {
     pub health: Health,
     pub(crate) host_exe: PathBuf,
     pub(crate) bundled: Vec<PathBuf>,
+    /// Log-ins with a person at hand.
+    pub(crate) logins: Logins,
     /// Processes that wait for permission to submit.
     pub(crate) gates: Gates,
     /// Processes that a scheduler refused for now.

@@ -5,6 +5,7 @@ pub(crate) mod exit_cause;
 pub(crate) mod health;
 mod learn_queue;
 pub mod log_levels;
+pub(crate) mod logins;
 mod retry_plan;
 pub(crate) mod retry_until_done;
 pub mod settings;

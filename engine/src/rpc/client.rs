@@ -121,6 +121,8 @@ impl Connection {
     async fn try_ask(&mut self, request: &Request) -> Result<Response, Unanswered> {
         let limit = match request {
             Request::Wait { seconds, .. } => Duration::from_secs(*seconds) + ANSWER,
+            // The server at the other end has its time too.
+            Request::Login(_) => ANSWER * 6,
             // Its last step may rewrite the whole database.
             Request::Maintain(_) => ANSWER * 40,
             // Each one is validated by its plugin.

@@ -6,6 +6,7 @@ use ferry_plugin_proto::{decode, encode};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use zeroize::Zeroizing;
 
 /// Largest message, in bytes. It includes inputs, but no files above 16 KiB.
 const MAX: u32 = 64 << 20;
@@ -16,8 +17,10 @@ pub(crate) async fn write_message<T: Serialize>(stream: &mut UnixStream, message
         .ok()
         .filter(|len| *len <= MAX)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the message is larger than 64 MiB"))?;
-    let mut bytes = len.to_le_bytes().to_vec();
-    bytes.extend(body);
+    // It may hold answers of a person to a server.
+    let body = Zeroizing::new(body);
+    let mut bytes = Zeroizing::new(len.to_le_bytes().to_vec());
+    bytes.extend_from_slice(&body);
     stream.write_all(&bytes).await
 }
 
@@ -27,7 +30,7 @@ pub(crate) async fn read_message<T: DeserializeOwned>(stream: &mut UnixStream) -
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the message is larger than 64 MiB"));
     }
     // Grows with the bytes received, so a false length costs nothing.
-    let mut body = Vec::with_capacity(len.min(1 << 16) as usize);
+    let mut body = Zeroizing::new(Vec::with_capacity(len.min(1 << 16) as usize));
     stream.take(u64::from(len)).read_to_end(&mut body).await?;
     decode(&body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

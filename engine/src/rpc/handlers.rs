@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use uuid::Uuid;
 
-use super::plugin_admin;
+use super::{logins, plugin_admin};
 use crate::{
     calcjob::{self, check_launch},
     crash, ids,
@@ -61,6 +61,7 @@ pub(crate) async fn handle(cx: &Arc<Context>, request: Request) -> Response {
             cx.health.hurry(&label);
             done
         }
+        Request::Login(step) => return logins::step(cx, step).await,
         Request::Host { computer, action } => steer::host(cx, computer, action).await,
         Request::CleanWorkDirs(ids) => {
             let change = |id| Change::Clean { process: NodeId(id), below: false };

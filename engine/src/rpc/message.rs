@@ -11,6 +11,7 @@ use crate::{
     executor::StoreTrouble,
     process::{Launch, Launched, State},
     store::{CommentChange, Deletion, FileContent, GroupChange, NodeId, Stage, Tidied},
+    transport::{Question, Secret},
 };
 
 /// The protocol version, raised when an older peer could misread a newer one.
@@ -78,6 +79,8 @@ pub enum Request {
         /// The decision or finding.
         action: HostAction,
     },
+    /// A step of a log-in with a person at hand. Answers `Login`, or `Done` to a cancellation.
+    Login(LoginStep),
     /// Remove the work directories of calculations that have ended; those that can't be reached are removed later.
     /// Answers `Done`.
     CleanWorkDirs(Vec<i64>),
@@ -176,6 +179,44 @@ pub enum Request {
     HandOver,
 }
 
+/// A step of a log-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginStep {
+    /// The owner connects.
+    Begin {
+        /// Label of the computer.
+        computer: String,
+    },
+    /// A person has answered.
+    Answer {
+        /// Number of the log-in.
+        id: u64,
+        /// An answer to each prompt.
+        answers: Vec<Secret>,
+    },
+    /// Nobody will answer.
+    Cancel {
+        /// Number of the log-in.
+        id: u64,
+    },
+}
+
+/// The state of a log-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginState {
+    /// The server asks.
+    Asked {
+        /// Number of the log-in.
+        id: u64,
+        /// The question.
+        question: Question,
+    },
+    /// The owner is logged in, and keeps the connection.
+    In,
+}
+
 /// A user's decision about a computer, or a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -220,6 +261,8 @@ impl Request {
 pub enum Response {
     /// It is done.
     Done,
+    /// The state of a log-in.
+    Login(LoginState),
     /// The process is on disk.
     Launched(Launched),
     /// The files of a dry run are on disk.

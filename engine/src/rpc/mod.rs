@@ -8,14 +8,15 @@ pub(crate) mod codec;
 pub(crate) mod computer_admin;
 pub(crate) mod handlers;
 pub(crate) mod launch_many;
-pub(crate) mod message;
+pub(crate) mod logins;
+mod message;
 pub(crate) mod notify;
 pub(crate) mod plugin_admin;
 pub(crate) mod server;
 pub(crate) mod socket;
 
 pub use client::{Answered, ClientError, Connection, call};
-pub use message::{Hello, HostAction, OwnerStatus, PROTOCOL, Request, Response};
+pub use message::{Hello, HostAction, LoginState, LoginStep, OwnerStatus, PROTOCOL, Request, Response};
 
 use crate::VERSION;
 

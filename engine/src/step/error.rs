@@ -58,7 +58,9 @@ impl From<transport::Error> for StepError {
         use transport::ErrorKind as Kind;
         let text = error.explained();
         match error.kind() {
-            Kind::Unreachable | Kind::TimedOut | Kind::Authentication => StepError::Host(text),
+            Kind::Unreachable | Kind::TimedOut | Kind::Authentication | Kind::NeedsLogin => {
+                StepError::Host(text)
+            }
             Kind::CircuitOpen => StepError::Parked,
             Kind::Interrupted => StepError::Wait(text, std::time::Duration::from_secs(1)),
             Kind::StorageFull => StepError::Full(text),

@@ -96,6 +96,7 @@ impl Context {
             holds: Default::default(),
             queues: Default::default(),
             clusters: Default::default(),
+            logins: crate::owner::logins::Logins::default(),
             orphaned: Notify::new(),
             cleanings: Notify::new(),
             board: Board::default(),

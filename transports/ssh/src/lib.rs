@@ -43,8 +43,10 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use ferry_engine_core::{
     computer::Computer,
-    transport::{Factory, Result, Setting, Transport},
+    transport::{Asker, ErrorKind, Factory, Result, Setting, Transport},
 };
+
+use connection::open::People;
 
 pub use connection::keys::Prompt;
 pub use connection::prompt::ask_on_terminal;
@@ -89,7 +91,19 @@ impl Factory for SshFactory {
 
     async fn open(&self, computer: &Computer) -> Result<Arc<dyn Transport>> {
         let config = Config::read(computer)?;
-        let connection = connection::open::open(&computer.hostname, &config, self.prompt.as_ref()).await?;
+        let people = People { prompt: self.prompt.as_ref(), asker: None };
+        let opened = connection::open::open(&computer.hostname, &config, people).await;
+        let connection = opened.map_err(|error| match error.kind() {
+            ErrorKind::NeedsLogin => error.help(format!("run: ferry computer login {}", computer.label)),
+            _ => error,
+        })?;
+        Ok(Arc::new(Ssh::new(&computer.hostname, config, connection)))
+    }
+
+    async fn login(&self, computer: &Computer, asker: Arc<dyn Asker>) -> Result<Arc<dyn Transport>> {
+        let config = Config::read(computer)?;
+        let people = People { prompt: self.prompt.as_ref(), asker: Some(&*asker) };
+        let connection = connection::open::open(&computer.hostname, &config, people).await?;
         Ok(Arc::new(Ssh::new(&computer.hostname, config, connection)))
     }
 }

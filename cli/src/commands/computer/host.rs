@@ -40,6 +40,7 @@ pub(super) async fn enable(session: &Session, label: String) -> Result {
 /// Describes the state in a word or two.
 pub(super) fn word(host: &HostRow) -> String {
     let breaker = host.breaker.as_ref().map(|breaker| match breaker.needs_user {
+        true if breaker.error.contains("needs login") => "needs login",
         true => "refuses",
         false => "unreachable",
     });

@@ -3,6 +3,7 @@
 mod host;
 pub(super) mod keys;
 mod known;
+mod login;
 mod setup;
 mod test;
 
@@ -56,6 +57,11 @@ pub(crate) enum ComputerCommand {
         /// The computer
         label: String,
     },
+    /// Log in to a computer that asks a person: its questions are asked here, and the daemon keeps the connection
+    Login {
+        /// The computer
+        label: String,
+    },
     /// Test a computer step by step, and say what to do about each failure
     Test {
         /// The computer
@@ -91,6 +97,7 @@ pub(crate) async fn run(session: &Session, command: ComputerCommand) -> Result {
         ComputerCommand::Show { label } => show(session, &label).await,
         ComputerCommand::Disable { label, reason } => host::disable(session, label, reason).await,
         ComputerCommand::Enable { label } => host::enable(session, label).await,
+        ComputerCommand::Login { label } => login::login(session, label).await,
         ComputerCommand::Test { label, job, timeout } => {
             let job = job.then(|| std::time::Duration::from_secs(timeout));
             test::run(session, &label, job).await

@@ -31,7 +31,7 @@ impl Trouble {
     /// nothing about the host.
     pub fn of(error: &Error) -> Option<Trouble> {
         match error.kind() {
-            ErrorKind::Authentication | ErrorKind::Config => Some(Trouble::NeedsUser),
+            ErrorKind::Authentication | ErrorKind::NeedsLogin | ErrorKind::Config => Some(Trouble::NeedsUser),
             ErrorKind::CircuitOpen => None,
             // Any other error that prevents a connection prevents it for all processes.
             _ => Some(Trouble::Passing),

@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Unreachable,
     /// The credentials or the host key were refused. Never retried automatically.
     Authentication,
+    /// The server asks a person, and there is none: the user logs in by hand. Never retried automatically.
+    NeedsLogin,
     /// The host is known to be in trouble, or is disabled: nothing was tried.
     CircuitOpen,
     /// This transport can't do it.
@@ -77,6 +79,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Interrupted => "interrupted",
             ErrorKind::Unreachable => "unreachable",
             ErrorKind::Authentication => "authentication failed",
+            ErrorKind::NeedsLogin => "needs login",
             ErrorKind::CircuitOpen => "not tried",
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Config => "invalid settings",

@@ -7,6 +7,7 @@
 mod breaker;
 mod command;
 mod error;
+mod login;
 mod metadata;
 mod path;
 mod pattern;
@@ -28,6 +29,7 @@ use tokio::io::AsyncRead;
 pub use breaker::{Breaker, Phase, Trouble};
 pub use command::{Command, Output};
 pub use error::{Error, ErrorKind, Result};
+pub use login::{Asker, Prompt, Question, Secret};
 pub use metadata::{Capabilities, Entry, FileKind, Metadata};
 pub use path::{check_path, fresh_name};
 pub use pattern::Pattern;

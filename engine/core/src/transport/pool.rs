@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{Error, ErrorKind, Result, Transport};
+use super::{Asker, Error, ErrorKind, Result, Transport};
 use crate::computer::Computer;
 
 /// A setting of a transport or a scheduler, for set-up commands.
@@ -42,6 +42,15 @@ pub trait Factory: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// By kind; `Unreachable` is trouble of the host, `Authentication` is for the user to resolve.
     async fn open(&self, computer: &Computer) -> Result<Arc<dyn Transport>>;
+
+    /// Opens a connection with a person at hand, who answers what the server asks.
+    ///
+    /// # Errors
+    /// As [`Factory::open`]. `Unsupported`, as by default, if this kind of transport asks nothing.
+    async fn login(&self, computer: &Computer, _asker: Arc<dyn Asker>) -> Result<Arc<dyn Transport>> {
+        let nothing = Error::new(ErrorKind::Unsupported, "log in").message("this transport asks nothing");
+        Err(nothing.with("transport", &computer.transport))
+    }
 }
 
 type Slot = Arc<OnceCell<Arc<dyn Transport>>>;
@@ -104,6 +113,12 @@ impl Transports {
         let open = self.open.lock().await;
         let (settings, slot) = open.get(&computer.label)?;
         slot.get().filter(|_| settings == computer).cloned()
+    }
+
+    /// Keeps a connection that was opened elsewhere, for all callers of [`Transports::get`] under these settings.
+    pub async fn adopt(&self, computer: &Computer, via: Arc<dyn Transport>) {
+        let slot = Slot::new(OnceCell::new_with(Some(via)));
+        self.open.lock().await.insert(computer.label.clone(), (computer.clone(), slot));
     }
 
     /// Forgets a connection that was lost, so that the next [`Transports::get`] opens a new one.

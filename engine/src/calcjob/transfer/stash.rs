@@ -52,9 +52,11 @@ impl From<transport::Error> for StashFailure {
     fn from(error: transport::Error) -> Self {
         use ErrorKind as Kind;
         match error.kind() {
-            Kind::Unreachable | Kind::TimedOut | Kind::Authentication | Kind::CircuitOpen => {
-                StashFailure::Step(error.into())
-            }
+            Kind::Unreachable
+            | Kind::TimedOut
+            | Kind::Authentication
+            | Kind::NeedsLogin
+            | Kind::CircuitOpen => StashFailure::Step(error.into()),
             _ => StashFailure::Failed(error.explained()),
         }
     }

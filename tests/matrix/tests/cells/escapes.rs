@@ -59,6 +59,7 @@ const WALK: &[(&str, &[&str])] = &[
     ("computer show", &["localhost"]),
     ("computer disable", &["localhost"]),
     ("computer enable", &["localhost"]),
+    ("computer login", &["localhost"]),
     ("computer test", &["localhost"]),
     (
         "code create",

@@ -21,6 +21,7 @@ pub(crate) const CASES: &[CellCase] = &[
     ("a_mute_sftp_is_named_in_time", a_mute_sftp_is_named_in_time),
     ("a_computer_without_sftp_runs_jobs", a_computer_without_sftp_runs_jobs),
     ("the_user_s_own_ssh_runs_jobs", the_user_s_own_ssh_runs_jobs),
+    ("a_computer_that_asks_a_person_waits_for_a_log_in", a_computer_that_asks_a_person_waits_for_a_log_in),
 ];
 
 /// Longer than the time after which a silent path is given up.
@@ -72,6 +73,11 @@ struct Site {
 impl Site {
     /// Starts a server with more lines of configuration, in which `{dir}` stands for its directory.
     fn start(lines: &str) -> Result<Site> {
+        Site::start_by(Path::new("/usr/sbin/sshd"), lines)
+    }
+
+    /// Starts one by another name of the program, which is then the name of its PAM service.
+    fn start_by(program: &Path, lines: &str) -> Result<Site> {
         let dir =
             tempfile::Builder::new().prefix("ferry-site-").tempdir().map_err(|error| error.to_string())?;
         let path = |name: &str| dir.path().join(name);
@@ -96,14 +102,17 @@ impl Site {
             "sshd_config",
             format!(
                 "{}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {place}/host_key\nPidFile none\n\
-                 AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\nUsePAM no\n\
+                 AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\n\
                  PermitRootLogin yes\nSetEnv HOME={place}/home\n",
-                lines.replace("{dir}", &place.to_string())
+                match lines.contains("UsePAM") {
+                    true => lines.replace("{dir}", &place.to_string()),
+                    false => format!("UsePAM no\n{}", lines.replace("{dir}", &place.to_string())),
+                }
             ),
         )?;
         let public = read(&path("host_key.pub"))?;
         put("known_hosts", format!("[127.0.0.1]:{port} {public}"))?;
-        let mut sshd = Command::new("/usr/sbin/sshd");
+        let mut sshd = Command::new(program);
         sshd.args(["-D", "-e", "-f"]).arg(path("sshd_config"));
         sshd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let sshd = sshd.spawn().map_err(|error| format!("sshd: {error}"))?;
@@ -296,4 +305,83 @@ fn the_user_s_own_ssh_runs_jobs(_: &Cell) -> Result {
         thread::sleep(Duration::from_millis(100));
     }
     Ok(())
+}
+
+/// A second factor: a PAM service of our own, whose question a script judges. It is removed with this.
+struct SecondFactor {
+    dir: tempfile::TempDir,
+    service: PathBuf,
+}
+
+impl SecondFactor {
+    fn new(secret: &str) -> Result<SecondFactor> {
+        let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let name = format!("ferry-{}", std::process::id());
+        let judge = dir.path().join("judge");
+        let words = format!("#!/bin/sh\n[ \"$(tr -d '\\000')\" = {secret} ]\n");
+        let put = |path: &Path, text: &str| {
+            fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        put(&judge, &words)?;
+        let run = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&judge, run).map_err(|error| error.to_string())?;
+        let service = Path::new("/etc/pam.d").join(&name);
+        let rules = format!(
+            "auth required pam_exec.so expose_authtok quiet {}\nauth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
+            judge.display()
+        );
+        put(&service, &rules)?;
+        std::os::unix::fs::symlink("/usr/sbin/sshd", dir.path().join(&name))
+            .map_err(|error| error.to_string())?;
+        Ok(SecondFactor { dir, service })
+    }
+
+    fn program(&self) -> PathBuf {
+        self.dir.path().join(self.service.file_name().unwrap_or_default())
+    }
+}
+
+impl Drop for SecondFactor {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.service);
+    }
+}
+
+/// Runs `ferry computer login` on a terminal of its own, where somebody types answers, a while apart.
+fn log_in(ferry: &Profile, answers: &[&str]) -> Result<String> {
+    let command = ferry.command(&["computer", "login", "site"]);
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut script = Command::new("sh");
+    // An answer comes once its question must be there.
+    let typed: String = answers.iter().map(|answer| format!("sleep 5; echo {answer}; ")).collect();
+    let line = format!("({typed} sleep 5) | script -qec '{program} computer login site' /dev/null");
+    script.args(["-c", &line]).stdin(Stdio::null());
+    script.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Ok(Profile::run(script)?.stdout)
+}
+
+fn a_computer_that_asks_a_person_waits_for_a_log_in(_: &Cell) -> Result {
+    let factor = SecondFactor::new("123456")?;
+    let lines = "AuthenticationMethods publickey,keyboard-interactive\nUsePAM yes\nKbdInteractiveAuthentication yes\n\
+                 Subsystem sftp internal-sftp";
+    let site = Site::start_by(&factor.program(), lines)?;
+    let ferry = site.profile("timeout: 30")?;
+    ferry.ferry(&["computer", "login", "site"])?.expect(1)?.says(&["needs a terminal"])?;
+    let said = log_in(&ferry, &[])?;
+    check(said.contains("no daemon runs"), || said.clone())?;
+    ferry.ok(&["daemon", "start"])?;
+    let id = ferry.submit(&["shell.run", "command=date", "--computer", "site"])?;
+    let shown = until(&ferry, &id, |shown| shown.to_string().contains("needs login"))?;
+    check(shown["state"] != "excepted" && shown["attempt"] == 0, || format!("{shown:#}"))?;
+    check(shown.to_string().contains("ferry computer login site"), || format!("{shown:#}"))?;
+    let listed = ferry.ok(&["computer", "list"])?;
+    check(listed.contains("needs login"), || listed)?;
+    // The server asks again after a wrong answer.
+    let said = log_in(&ferry, &["wrong", "123456"])?;
+    check(said.contains("logged in") && !said.contains("123456"), || said.clone())?;
+    let shown = ferry.ended(&id, LIMIT)?;
+    check(shown["exit_code"] == 0, || format!("{shown:#}"))?;
+    let log = fs::read_to_string(ferry.root().join("daemon.log")).map_err(|error| error.to_string())?;
+    check(!log.contains("123456") && !log.contains("wrong"), || log.clone())?;
+    ferry.ok(&["daemon", "stop"]).map(drop)
 }

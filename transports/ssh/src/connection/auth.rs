@@ -5,7 +5,7 @@
 
 use std::{path::Path, time::SystemTime};
 
-use ferry_engine_core::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::transport::{Asker, Error, ErrorKind, Result};
 use russh::{
     MethodKind, MethodSet,
     client::{AuthResult, Handle},
@@ -18,14 +18,18 @@ use tokio::{net::UnixStream, time::timeout};
 
 use crate::{
     connection::{
+        ask,
         client::{Client, Gone},
         keys::{self, CertificateFile, KeyFile, Prompt},
+        open::People,
     },
     settings::endpoint::Endpoint,
     trust::host_key::fingerprint,
 };
 
 const AUTH: &str = "log in";
+/// Most attempts to answer, partial successes included.
+const TRIES: usize = 5;
 
 type Agent = AgentClient<UnixStream>;
 
@@ -46,10 +50,10 @@ enum Credential {
 pub(crate) async fn log_in(
     handle: &mut Handle<Client>,
     endpoint: &Endpoint,
-    prompt: Option<&Prompt>,
+    people: People<'_>,
     gone: &Gone,
 ) -> Result<()> {
-    let mut attempt = Attempt::new(handle, endpoint, prompt, gone);
+    let mut attempt = Attempt::new(handle, endpoint, people.prompt, gone);
     let mut agent = attempt.agent().await;
     let credentials = attempt.credentials(agent.as_mut()).await;
     for credential in credentials {
@@ -57,7 +61,12 @@ pub(crate) async fn log_in(
             return Ok(());
         }
     }
-    Err(attempt.refused().await)
+    attempt.learn_methods().await;
+    match people.asker {
+        Some(asker) if attempt.ask(asker).await? => Ok(()),
+        None if attempt.wants_a_person() => Err(attempt.needs_login()),
+        _ => Err(attempt.refused()),
+    }
 }
 
 struct Attempt<'a> {
@@ -293,9 +302,9 @@ impl<'a> Attempt<'a> {
             .later()
     }
 
-    async fn refused(mut self) -> Error {
+    /// Asks the server which methods it would accept, if no credential was there to show.
+    async fn learn_methods(&mut self) {
         if self.remaining.is_none() {
-            // No credential was found; the server may say which it would accept.
             let asked = self.handle.authenticate_none(&self.endpoint.user);
             if let Ok(Ok(AuthResult::Failure { remaining_methods, .. })) =
                 timeout(self.endpoint.timeout, asked).await
@@ -303,6 +312,42 @@ impl<'a> Attempt<'a> {
                 self.remaining = Some(remaining_methods);
             }
         }
+    }
+
+    /// Returns whether only a person can go on: the server wants more than a key, or takes none.
+    fn wants_a_person(&self) -> bool {
+        let Some(methods) = &self.remaining else { return false };
+        ask::is_possible(methods) && (self.is_partial || !methods.contains(&MethodKind::PublicKey))
+    }
+
+    /// Lets a person answer until the server is content, or refuses too often; returns true if it is.
+    async fn ask(&mut self, asker: &dyn Asker) -> Result<bool> {
+        for _ in 0..TRIES {
+            let Some(methods) = self.remaining.clone().filter(ask::is_possible) else { break };
+            match ask::ask(self.handle, self.endpoint, &methods, asker).await {
+                Ok(None) => {
+                    self.note("questions", "no answer was given");
+                    break;
+                }
+                Ok(Some(result)) => {
+                    if self.judge("answers", Ok(result))? {
+                        return Ok(true);
+                    }
+                }
+                Err(error) => return self.judge("answers", Err(error)),
+            }
+        }
+        Ok(false)
+    }
+
+    fn needs_login(&self) -> Error {
+        Error::new(ErrorKind::NeedsLogin, AUTH)
+            .message("needs login: the server asks a person")
+            .with("host", self.endpoint.address())
+            .with("user", &self.endpoint.user)
+    }
+
+    fn refused(self) -> Error {
         let accepted: Vec<&str> =
             self.remaining.iter().flat_map(|set| set.iter()).map(<&str>::from).collect();
         let error = self.error("no credential was accepted").with("server accepts", accepted.join(", "));
@@ -329,9 +374,7 @@ impl<'a> Attempt<'a> {
             return "get a new certificate from the site, then try again".into();
         }
         if self.is_partial || !takes_keys {
-            return "the server wants more than a key, which ferry can't give: ask the site for a way without \
-                    (a certificate, a jump host, an address that is let in)"
-                .into();
+            return "the server asks a person: `ferry computer login` relays its questions".into();
         }
         let key =
             identities.keys.iter().find(|key| key.exists()).map_or(Path::new("~/.ssh/id_ed25519"), |k| k);

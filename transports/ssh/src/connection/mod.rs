@@ -1,5 +1,6 @@
 //! One open connection: its sessions, its end, and the watch over it.
 
+pub(crate) mod ask;
 pub(crate) mod auth;
 pub(crate) mod client;
 pub(crate) mod keys;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use ferry_engine_core::transport::{Error, ErrorKind, Result};
+use ferry_engine_core::transport::{Asker, Error, ErrorKind, Result};
 use russh::client::{self, Handle};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -43,17 +43,26 @@ pub(crate) struct Opened {
 /// Connects to a computer.
 ///
 /// # Errors
-/// `Config`, `Unreachable`, `Authentication`; mostly with the next step.
-pub(crate) async fn open(host: &str, config: &Config, prompt: Option<&Prompt>) -> Result<Arc<Connection>> {
+/// `Config`, `Unreachable`, `Authentication`, `NeedsLogin`; mostly with the next step.
+pub(crate) async fn open(host: &str, config: &Config, people: People<'_>) -> Result<Arc<Connection>> {
     let endpoint = Endpoint::target(host, config).await?;
-    let opener = Opener { config, prompt };
+    let opener = Opener { config, people };
     let opened = opener.open(&endpoint, 0).await?;
     Ok(Connection::new(endpoint, opened, config.keepalive))
 }
 
+/// Those who can be asked.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct People<'a> {
+    /// For the passphrases of keys.
+    pub(crate) prompt: Option<&'a Prompt>,
+    /// For the server's questions.
+    pub(crate) asker: Option<&'a dyn Asker>,
+}
+
 struct Opener<'a> {
     config: &'a Config,
-    prompt: Option<&'a Prompt>,
+    people: People<'a>,
 }
 
 impl Opener<'_> {
@@ -141,7 +150,7 @@ impl Opener<'_> {
             Ok(Err(error)) => return Err(not_greeted(endpoint, &error, &gone)),
             Err(_) => return Err(silent(endpoint)),
         };
-        auth::log_in(&mut handle, endpoint, self.prompt, &gone).await?;
+        auth::log_in(&mut handle, endpoint, self.people, &gone).await?;
         Ok(Opened { handle, gone, pulse, cutter, through })
     }
 }

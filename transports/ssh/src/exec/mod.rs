@@ -365,7 +365,7 @@ async fn kill(runner: Runner, group: u32) {
             return;
         }
     }
-    match open::open(&runner.host, &runner.config, None).await {
+    match open::open(&runner.host, &runner.config, open::People::default()).await {
         Ok(own) => {
             if let Ok(channel) = own.handle.channel_open_session().await {
                 killed(&own, channel, group).await;
