@@ -95,39 +95,31 @@ impl Site {
         let mut compile = Command::new("gcc");
         compile.args(["-shared", "-fPIC", "-w", "-o"]).arg(path("lies.so")).arg(path("lies.c")).arg("-ldl");
         Profile::run(compile)?.expect(0)?;
-        let place = dir.path().display();
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let port = port.map_err(|error| error.to_string())?.port();
-        put(
-            "sshd_config",
-            format!(
-                "{}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {place}/host_key\nPidFile none\n\
-                 AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\n\
-                 PermitRootLogin yes\nSetEnv HOME={place}/home\n",
-                match lines.contains("UsePAM") {
-                    true => lines.replace("{dir}", &place.to_string()),
-                    false => format!("UsePAM no\n{}", lines.replace("{dir}", &place.to_string())),
-                }
-            ),
-        )?;
+        let place = dir.path().display().to_string();
+        let lines = lines.replace("{dir}", &place);
+        let pam = if lines.contains("UsePAM") { "" } else { "UsePAM no\n" };
         let public = read(&path("host_key.pub"))?;
-        put("known_hosts", format!("[127.0.0.1]:{port} {public}"))?;
-        let mut sshd = Command::new(program);
-        sshd.args(["-D", "-e", "-f"]).arg(path("sshd_config"));
-        sshd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let sshd = sshd.spawn().map_err(|error| format!("sshd: {error}"))?;
-        let site = Site { sshd, dir, port };
-        site.wait()?;
-        Ok(site)
-    }
-
-    fn wait(&self) -> Result {
-        let begun = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            check(begun.elapsed() < LIMIT, || "sshd does not listen".into())?;
-            thread::sleep(Duration::from_millis(50));
+        // Another test's server may take the port before ours does: then it is started with another.
+        for _ in 0..5 {
+            let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+            let port = port.map_err(|error| error.to_string())?.port();
+            let own = format!(
+                "Port {port}\nListenAddress 127.0.0.1\nHostKey {place}/host_key\nPidFile none\n\
+                 AuthorizedKeysFile {place}/authorized_keys\nStrictModes no\nPermitRootLogin yes\n\
+                 SetEnv HOME={place}/home\n"
+            );
+            put("sshd_config", format!("{pam}{lines}\n{own}"))?;
+            put("known_hosts", format!("[127.0.0.1]:{port} {public}"))?;
+            let log = fs::File::create(path("log")).map_err(|error| error.to_string())?;
+            let mut sshd = Command::new(program);
+            sshd.args(["-D", "-e", "-f"]).arg(path("sshd_config"));
+            sshd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+            let mut sshd = sshd.spawn().map_err(|error| format!("sshd: {error}"))?;
+            if listens(&mut sshd, &path("log"))? {
+                return Ok(Site { sshd, dir, port });
+            }
         }
-        Ok(())
+        Err(format!("sshd does not listen: {}", read(&path("log"))?))
     }
 
     /// Returns the line of a subsystem that lies.
@@ -183,6 +175,19 @@ impl Drop for Site {
         let _ = self.sshd.kill();
         let _ = self.sshd.wait();
     }
+}
+
+/// Waits until a server listens; returns false if it ends instead.
+fn listens(sshd: &mut Child, log: &Path) -> Result<bool> {
+    let begun = Instant::now();
+    while !read(log)?.contains("Server listening") {
+        if sshd.try_wait().map_err(|error| error.to_string())?.is_some() {
+            return Ok(false);
+        }
+        check(begun.elapsed() < LIMIT, || "sshd says nothing".into())?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(true)
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -347,14 +352,28 @@ impl Drop for SecondFactor {
     }
 }
 
-/// Runs `ferry computer login` on a terminal of its own, where somebody types answers, a while apart.
+/// Runs `ferry computer login` on a terminal of its own, where somebody answers each question once it is there.
 fn log_in(ferry: &Profile, answers: &[&str]) -> Result<String> {
     let command = ferry.command(&["computer", "login", "site"]);
     let program = command.get_program().to_string_lossy().into_owned();
+    let shown = ferry.scratch().join("shown");
+    fs::write(&shown, "").map_err(|error| error.to_string())?;
+    let shown = shown.display();
+    let typed: String = answers
+        .iter()
+        .enumerate()
+        .map(|(before, answer)| {
+            format!(
+                "for i in $(seq 600); do [ $(grep -ao 'assword' {shown} | wc -l) -gt {before} ] && break; sleep 0.2; \
+                 done; sleep 1; echo {answer}; "
+            )
+        })
+        .collect();
+    // It stays at the keys until the program has ended.
+    let ended =
+        format!("for i in $(seq 600); do grep -aq 'COMMAND_EXIT_CODE' {shown} && break; sleep 0.2; done");
     let mut script = Command::new("sh");
-    // An answer comes once its question must be there.
-    let typed: String = answers.iter().map(|answer| format!("sleep 5; echo {answer}; ")).collect();
-    let line = format!("({typed} sleep 5) | script -qec '{program} computer login site' /dev/null");
+    let line = format!("({{ {typed} {ended}; }}) | script -qfec '{program} computer login site' {shown}");
     script.args(["-c", &line]).stdin(Stdio::null());
     script.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Ok(Profile::run(script)?.stdout)
